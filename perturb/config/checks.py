@@ -1,0 +1,146 @@
+"""What the schema cannot say: references between entries, and what makes a whole study."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema
+
+from perturb.config.records import Architecture, Config, Dataset, Model
+from perturb.config.schema import ConfigError, did_you_mean, listed, schema
+
+# Ids that would read as something else in a path or a table.
+RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})
+
+
+def check_references(raw: Mapping[str, Any]) -> None:
+    """Raise a ConfigError for an id that is not allowed or refers to nothing."""
+    for section in ("datasets", "pretraining", "architectures", "models"):
+        _check_ids(section, raw[section])
+    for key, value, section in _references(raw):
+        if value not in raw[section]:
+            raise ConfigError(
+                f"{key}: there is no entry {value!r} under `{section}`; "
+                f"allowed: {listed(raw[section])}.{did_you_mean(value, raw[section])}"
+            )
+
+
+def _check_ids(section: str, entries: Mapping[str, Any]) -> None:
+    pattern = schema()["$defs"]["id"]
+    validator = jsonschema.Draft202012Validator(pattern)
+    folded: dict[str, str] = {}
+    for id in entries:
+        if not validator.is_valid(id):
+            raise ConfigError(f"{section}: the id {id!r} is not allowed. {pattern['description']}")
+        if id.lower() in RESERVED_IDS:
+            raise ConfigError(
+                f"{section}: the id {id!r} is reserved; any but {listed(sorted(RESERVED_IDS))}"
+            )
+        if folded.setdefault(id.lower(), id) != id:
+            raise ConfigError(
+                f"{section}: the ids {folded[id.lower()]!r} and {id!r} differ only in case; "
+                "some file systems would store them in one place"
+            )
+
+
+def _references(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield (key, value, section in which the value must be an entry)."""
+    for id, dataset in raw["datasets"].items():
+        if "filter" in dataset:
+            yield f"datasets.{id}.filter.dataset", dataset["filter"]["dataset"], "datasets"
+            yield f"datasets.{id}.filter.wrong_by", dataset["filter"]["wrong_by"], "models"
+    for id, entry in raw["pretraining"].items():
+        if "dataset" in entry:
+            yield f"pretraining.{id}.dataset", entry["dataset"], "datasets"
+    trainings = {"training": raw.get("training")}
+    for id, model in raw["models"].items():
+        yield f"models.{id}.architecture", model["architecture"], "architectures"
+        if "pretraining" in model:
+            yield f"models.{id}.pretraining", model["pretraining"], "pretraining"
+        trainings[f"models.{id}.training"] = model.get("training")
+    for key, training in trainings.items():
+        for name in ("dataset", "validation"):
+            if training is not None:
+                yield f"{key}.{name}", training[name], "datasets"
+    for id, perturbation in raw["perturbations"].items():
+        for position, dataset in enumerate(perturbation["datasets"]):
+            yield f"perturbations.{id}.datasets.{position}", dataset, "datasets"
+
+
+def check_study(config: Config) -> None:
+    """Raise a ConfigError for the first thing that makes no study."""
+    for dataset in config.datasets.values():
+        _check_dataset(dataset, config)
+    for architecture in config.architectures.values():
+        _check_architecture(architecture)
+    for model in config.models.values():
+        _check_model(model)
+    clean = [dataset.id for dataset in config.datasets.values() if dataset.role == "clean"]
+    if len(clean) != 1:
+        raise ConfigError(f"datasets: exactly one needs `role: clean`; found: {listed(clean)}")
+    references = [model.id for model in config.models.values() if model.is_reference]
+    if len(references) > 1:
+        raise ConfigError(
+            f"models: only one may have `role: reference`; found: {listed(references)}"
+        )
+    if len(references) == len(config.models):
+        raise ConfigError("models: at least one with `role: benchmark` is needed")
+    _check_evaluated(config)
+
+
+def _check_architecture(architecture: Architecture) -> None:
+    key = f"architectures.{architecture.id}.patch_size"
+    if architecture.family == "vit" and architecture.patch_size is None:
+        raise ConfigError(f"{key}: missing; a ViT needs the side of its patches in pixels")
+    if architecture.family == "resnet" and architecture.patch_size is not None:
+        raise ConfigError(f"{key}: {architecture.patch_size} is not allowed; a ResNet has none")
+
+
+def _check_dataset(dataset: Dataset, config: Config) -> None:
+    key = f"datasets.{dataset.id}"
+    if (dataset.generate is None) == (dataset.filter is None):
+        raise ConfigError(f"{key}: exactly one of `generate` and `filter` is needed")
+    if (dataset.generate is None) != (dataset.num_images is None):
+        raise ConfigError(f"{key}.images: needed with `generate`, and only there")
+    if dataset.filter is not None:
+        pool = config.datasets[dataset.filter["dataset"]]
+        if pool.filter is not None:
+            raise ConfigError(f"{key}.filter.dataset: {pool.id!r} is itself made by a filter")
+    generate = dataset.generate or {}
+    upstream = generate.get("set") == "upstream"
+    if upstream != ("classes" in generate):
+        raise ConfigError(f"{key}.generate.classes: needed for `set: upstream`, and only there")
+
+
+def _check_model(model: Model) -> None:
+    key, pretraining = f"models.{model.id}", model.pretraining
+    if model.weights is None and model.training is None:
+        raise ConfigError(f"{key}.weights: `trained` needs a `training` section")
+    if pretraining is None:
+        if not model.is_reference:
+            raise ConfigError(f"{key}: missing `pretraining`, the id of a pre-training set")
+        return
+    needed = {"dataset": pretraining.dataset, "samples": pretraining.num_samples}
+    for name, value in needed.items():
+        if model.weights is None and value is None:
+            raise ConfigError(
+                f"pretraining.{pretraining.id}.{name}: missing; {key} is trained on it"
+            )
+    if pretraining.num_images is None:
+        raise ConfigError(f"pretraining.{pretraining.id}: one of `images` and `dataset` is needed")
+
+
+def _check_evaluated(config: Config) -> None:
+    for perturbation in config.perturbations.values():
+        for id in perturbation.datasets:
+            dataset = config.datasets[id]
+            key = f"perturbations.{perturbation.id}.datasets"
+            if dataset.role == "train":
+                raise ConfigError(
+                    f"{key}: {id!r} has `role: train`; models are not evaluated on it"
+                )
+            if perturbation.id != "none" and id not in config.perturbations["none"].datasets:
+                raise ConfigError(f"{key}: {id!r} must also be under perturbations.none.datasets")
+    if config.clean_dataset.id not in config.perturbations["none"].datasets:
+        raise ConfigError(
+            f"perturbations.none.datasets: {config.clean_dataset.id!r}, the clean set, is missing"
+        )

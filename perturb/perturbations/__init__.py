@@ -1,0 +1,1 @@
+"""Perturbations: named changes, with ordered severities, of the images or of the model."""

@@ -1,0 +1,163 @@
+"""Shards: one Parquet file a cell, one row an image and condition, one fixed schema.
+
+A shard is the only thing an evaluation leaves behind, and every number is a query over shards. So
+its writer leaves either a whole file or none, and its reader believes nothing: a shard that is cut
+short, belongs to another cell, was made with other weights or another protocol, or does not hold
+each image exactly once a condition, is refused with its path in the message.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from perturb.cells import Cell
+from perturb.files import replacing
+
+NAMES = pa.dictionary(pa.int16(), pa.string())
+SCHEMA = pa.schema(
+    [
+        ("model", NAMES),
+        ("dataset", NAMES),
+        ("perturbation", NAMES),
+        ("severity", pa.float64()),
+        ("condition", NAMES),
+        ("sample", pa.int16()),
+        ("image_id", pa.string()),
+        ("target", pa.int16()),
+        ("prediction", pa.int16()),
+        ("is_correct", pa.bool_()),
+        ("is_top5", pa.bool_()),
+        ("target_probability", pa.float32()),
+        ("loss", pa.float32()),
+    ]
+)
+METADATA_KEY = b"perturb"
+
+_DICTIONARY = ["model", "dataset", "perturbation", "condition"]
+_ENCODINGS = {
+    "image_id": "DELTA_BYTE_ARRAY",
+    "target_probability": "BYTE_STREAM_SPLIT",
+    "loss": "BYTE_STREAM_SPLIT",
+}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a shard must be: its cell, and what it must have been made from."""
+
+    cell: Cell
+    conditions: tuple[str, ...]
+    image_ids: pa.StringArray
+    protocol: int
+    seed: int
+    weights_sha256: str
+
+
+def write_shard(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
+    """Write a shard under a temporary name, then rename it: a killed job leaves no shard."""
+    table = table.cast(SCHEMA).replace_schema_metadata({METADATA_KEY: json.dumps(metadata)})
+    with replacing(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=_DICTIONARY,
+            column_encoding=_ENCODINGS,
+            write_page_checksum=True,
+        )
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return how a shard was made.
+
+    Raises
+    ------
+    ValueError
+        if the file is no whole Parquet file, or was not written by `write_shard`.
+    """
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path}: not a whole Parquet file ({error})") from error
+    if METADATA_KEY not in (schema.metadata or {}):
+        raise ValueError(f"{path}: not a shard: it has no {METADATA_KEY.decode()!r} metadata")
+    metadata: dict[str, Any] = json.loads(schema.metadata[METADATA_KEY])
+    return metadata
+
+
+def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
+    """Return the metadata of a shard that is what it should be.
+
+    Raises
+    ------
+    ValueError
+        naming the shard, what was expected and what was found.
+    """
+    metadata = read_metadata(path)
+    cell = expected.cell
+    claims = {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "perturbation": cell.perturbation,
+        "severity": cell.severity_value,
+        "protocol": expected.protocol,
+        "seed": expected.seed,
+        "weights_sha256": expected.weights_sha256,
+    }
+    for key, value in claims.items():
+        if metadata.get(key) != value:
+            raise ValueError(f"{path}: {key} is {metadata.get(key)!r}, expected {value!r}")
+    _verify_rows(path, _read_rows(path), expected)
+    return metadata
+
+
+def _read_rows(path: Path) -> pa.Table:
+    try:
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path}: not a whole Parquet file ({error})") from error
+    if not table.schema.equals(SCHEMA):
+        raise ValueError(f"{path}: columns are {table.schema.names}, expected {SCHEMA.names}")
+    return table
+
+
+def _verify_rows(path: Path, table: pa.Table, expected: Expected) -> None:
+    cell = expected.cell
+    identity = (cell.model, cell.dataset, cell.perturbation, cell.severity_value)
+    for name, value in zip(("model", "dataset", "perturbation", "severity"), identity, strict=True):
+        found = table[name].unique().to_pylist()
+        if found != [value]:
+            raise ValueError(f"{path}: rows of {name} {found}, expected {[value]}")
+    num_rows = len(expected.image_ids) * len(expected.conditions)
+    if table.num_rows != num_rows:
+        raise ValueError(
+            f"{path}: {table.num_rows} rows, expected {num_rows} "
+            f"({len(expected.image_ids)} images x {len(expected.conditions)} conditions)"
+        )
+    _verify_conditions(path, table, expected)
+    if not pc.all(pc.equal(table["is_correct"], _is_hit(table))).as_py():
+        raise ValueError(f"{path}: `is_correct` does not follow from prediction and target")
+
+
+def _verify_conditions(path: Path, table: pa.Table, expected: Expected) -> None:
+    images = pc.sort_indices(expected.image_ids)
+    wanted = expected.image_ids.take(images)
+    conditions = table["condition"].cast(pa.string())
+    for condition in expected.conditions:
+        found = table.filter(pc.equal(conditions, condition))["image_id"].combine_chunks()
+        if not found.take(pc.sort_indices(found)).equals(wanted):
+            raise ValueError(
+                f"{path}: condition {condition!r} does not hold each image of "
+                f"{expected.cell.dataset!r} exactly once"
+            )
+
+
+def _is_hit(table: pa.Table) -> pa.ChunkedArray:
+    return pc.equal(table["prediction"], table["target"])

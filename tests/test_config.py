@@ -1,0 +1,188 @@
+"""The configuration: what is read, and that every mistake is named before anything starts."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import pytest
+
+from perturb.cells import cells
+from perturb.config import ConfigError, load_config
+from perturb.config.schema import schema
+from perturb.images.names import GENERATED_SETS, SPLITS
+from perturb.perturbations.names import CORRUPTIONS
+
+
+def test_default_configuration_is_the_study_of_the_paper_in_miniature(
+    default_config: dict[str, Any],
+) -> None:
+    config = load_config(default_config)
+    benchmark = [model for model in config.models.values() if not model.is_reference]
+    assert len(benchmark) == 15
+    assert {model.architecture.family for model in benchmark} == {"vit", "resnet"}
+    assert config.perturbations["corruptions"].conditions == CORRUPTIONS
+    assert config.perturbations["corruptions"].severities == (1, 2, 3, 4, 5)
+    assert config.pretraining["small"].dataset == benchmark[0].training.dataset  # type: ignore[union-attr]
+    assert [p.rank for p in config.pretraining.values()] == [0, 1, 2]
+
+
+def test_schema_is_valid_and_describes_and_closes_every_object() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+    open_objects = {"arguments", "datasets", "pretraining", "architectures", "models"}
+
+    def visit(node: Any, name: str) -> None:
+        if not isinstance(node, dict):
+            return
+        if node.get("type") == "object" and name not in open_objects:
+            assert node.get("additionalProperties") is False, name
+        for key, child in node.get("properties", {}).items():
+            assert "description" in child or "$ref" in child, f"{name}.{key} has no description"
+            visit(child, key)
+        for key, child in node.get("$defs", {}).items():
+            visit(child, key)
+
+    visit(schema(), "the schema")
+
+
+def test_schema_lists_the_names_that_the_code_knows() -> None:
+    definitions = schema()["$defs"]
+    corruptions = definitions["perturbations"]["properties"]["corruptions"]["properties"]
+    assert tuple(corruptions["corruptions"]["items"]["enum"]) == CORRUPTIONS
+    generate = definitions["dataset"]["properties"]["generate"]["properties"]
+    assert tuple(generate["set"]["enum"]) == tuple(GENERATED_SETS)
+    assert tuple(generate["split"]["enum"]) == tuple(SPLITS)
+
+
+def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(config: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            config = config[key]
+        config[keys[-1]] = value
+
+    return change
+
+
+def _drop(*keys: str) -> Callable[[dict[str, Any]], None]:
+    def change(config: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            config = config[key]
+        del config[keys[-1]]
+
+    return change
+
+
+VIT = {"architecture": "vit", "pretraining": "small", "weights": "trained"}
+MISTAKES = {
+    "misspelt key": (_set("sede", value=1), ["unknown key `sede`", "Did you mean `seed`"]),
+    "misspelt nested key": (
+        _set("perturbations", "corruptions", "severity", value=[1]),
+        ["perturbations.corruptions: unknown key `severity`", "Did you mean `severities`"],
+    ),
+    "unknown perturbation": (_set("perturbations", "blur", value={}), ["unknown key `blur`"]),
+    "unknown severity": (
+        _set("perturbations", "corruptions", "severities", value=[1, 6]),
+        ["perturbations.corruptions.severities.1: 6", "1, 2, 3, 4, 5"],
+    ),
+    "unknown corruption": (
+        _set("perturbations", "corruptions", "corruptions", value=["brightnes"]),
+        ["corruptions.corruptions.0: 'brightnes'", "Did you mean `brightness`"],
+    ),
+    "model without weights": (_drop("models", "a", "weights"), ["models.a: missing `weights`"]),
+    "weights from nowhere": (
+        _set("models", "a", "weights", value="downloaded"),
+        ["models.a.weights: 'downloaded'", "safetensors file"],
+    ),
+    "weights with a bad hash": (
+        _set("models", "a", "weights", value={"file": "w.safetensors", "sha256": "abc"}),
+        ["models.a.weights", "SHA-256"],
+    ),
+    "model without pre-training": (_drop("models", "a", "pretraining"), ["models.a: missing"]),
+    "unknown architecture": (
+        _set("models", "a", "architecture", value="vitt"),
+        ["models.a.architecture: there is no entry 'vitt'", "vit, resnet", "Did you mean `vit`"],
+    ),
+    "path-unsafe id": (_set("models", "../a", value=VIT), ["models: the id '../a'", "letters"]),
+    "id with a space": (_set("models", "a b", value=VIT), ["models: the id 'a b'"]),
+    "reserved id": (_set("models", "None", value=VIT), ["the id 'None' is reserved"]),
+    "ids that differ in case": (
+        _set("models", "A", value=VIT),
+        ["'a' and 'A' differ only in case"],
+    ),
+    "unknown data set": (
+        _set("perturbations", "none", "datasets", value=["tset"]),
+        ["perturbations.none.datasets.0: there is no entry 'tset'", "Did you mean `test`"],
+    ),
+    "evaluation on training data": (
+        _set("perturbations", "none", "datasets", value=["test", "fit"]),
+        ["'fit' has `role: train`"],
+    ),
+    "clean set not evaluated": (
+        _set("perturbations", value={"none": {"datasets": ["second"]}}),
+        ["perturbations.none.datasets: 'test', the clean set, is missing"],
+    ),
+    "no clean set": (_set("datasets", "test", "role", value="other"), ["exactly one", "clean"]),
+    "two sources": (
+        _set("datasets", "test", "filter", value={"dataset": "fit", "wrong_by": "a"}),
+        ["datasets.test: exactly one of `generate` and `filter`"],
+    ),
+    "no number of images": (_drop("datasets", "test", "images"), ["datasets.test.images: needed"]),
+    "upstream without classes": (
+        _set("datasets", "fit", "generate", value={"set": "upstream", "split": "train"}),
+        ["datasets.fit.generate.classes: needed"],
+    ),
+    "ViT without patch size": (
+        _drop("architectures", "vit", "patch_size"),
+        ["architectures.vit.patch_size: missing"],
+    ),
+    "ResNet with patch size": (
+        _set("architectures", "resnet", "patch_size", value=4),
+        ["architectures.resnet.patch_size: 4 is not allowed"],
+    ),
+    "pre-training without samples": (
+        _drop("pretraining", "small", "samples"),
+        ["pretraining.small.samples: missing"],
+    ),
+    "two references": (_set("models", "a", "role", value="reference"), ["only one may have"]),
+    "text for a number": (_set("seed", value="many"), ["seed: 'many' is not of type integer"]),
+    "results outside": (_set("results", value="../out"), ["results: '../out'"]),
+    "empty": (lambda config: config.clear(), ["missing `datasets`"]),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_is_named(name: str, tiny_study: dict[str, Any]) -> None:
+    change, expected = MISTAKES[name]
+    load_config(tiny_study)  # the study is valid before the change
+    change(tiny_study)
+    with pytest.raises(ConfigError) as caught:
+        load_config(tiny_study)
+    for fragment in expected:
+        assert fragment in str(caught.value)
+
+
+def test_every_mistake_is_told_at_once(tiny_study: dict[str, Any]) -> None:
+    tiny_study |= {"sede": 1, "divice": "cpu"}
+    with pytest.raises(ConfigError, match=r"(?s)`sede`.*`divice`"):
+        load_config(tiny_study)
+
+
+def test_order_of_corruptions_in_the_file_changes_nothing(tiny_study: dict[str, Any]) -> None:
+    before = load_config(tiny_study)
+    tiny_study["perturbations"]["corruptions"]["corruptions"].reverse()
+    tiny_study["perturbations"]["corruptions"]["severities"].reverse()
+    assert load_config(tiny_study) == before
+
+
+def test_cells_are_the_whole_grid_once(tiny_study: dict[str, Any]) -> None:
+    found = cells(load_config(tiny_study))
+    assert len(found) == len(set(found)) == 3 * (1 + 2)
+    assert [cell.severity_value for cell in found[:3]] == [0.0, 1.0, 2.0]
+
+
+def test_configuration_needs_no_heavy_import() -> None:
+    heavy = {"torch", "numpy", "pandas", "pyarrow", "duckdb", "altair", "timm"}
+    code = "import sys, perturb.jobs, perturb.tables.names; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert heavy.isdisjoint(done.stdout.split())

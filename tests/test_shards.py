@@ -1,0 +1,173 @@
+"""Shards: written whole or not at all, and refused unless they are what they should be."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.cells import Cell
+from perturb.shards import METADATA_KEY, SCHEMA, Expected, read_metadata, verify_shard, write_shard
+
+IMAGE_IDS = [f"target/test/{index:06d}" for index in range(20)]
+CONDITIONS = ("brightness", "contrast")
+EXPECTED = Expected(
+    cell=Cell("a", "test", "corruptions", "3"),
+    conditions=CONDITIONS,
+    image_ids=pa.array(IMAGE_IDS),
+    protocol=1,
+    seed=2021,
+    weights_sha256="f" * 64,
+)
+METADATA: dict[str, Any] = {
+    "model": "a",
+    "dataset": "test",
+    "perturbation": "corruptions",
+    "severity": 3.0,
+    "protocol": 1,
+    "seed": 2021,
+    "weights_sha256": "f" * 64,
+}
+
+
+def _table() -> pa.Table:
+    num_rows = len(IMAGE_IDS) * len(CONDITIONS)
+    random = np.random.default_rng(0)
+    targets = np.tile(np.arange(20) % 12, 2)
+    predictions = random.integers(0, 12, num_rows)
+    columns = {
+        "model": ["a"] * num_rows,
+        "dataset": ["test"] * num_rows,
+        "perturbation": ["corruptions"] * num_rows,
+        "severity": [3.0] * num_rows,
+        "condition": np.repeat(CONDITIONS, 20).tolist(),
+        "sample": [0] * num_rows,
+        "image_id": IMAGE_IDS * 2,
+        "target": targets,
+        "prediction": predictions,
+        "is_correct": predictions == targets,
+        "is_top5": [True] * num_rows,
+        "target_probability": random.random(num_rows),
+        "loss": random.random(num_rows),
+    }
+    return pa.table(columns).cast(SCHEMA)
+
+
+def _replaced(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    index = table.schema.get_field_index(name)
+    return table.set_column(index, name, pa.array(values).cast(SCHEMA.field(name).type))
+
+
+def test_shard_comes_back_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "3.parquet"
+    write_shard(path, _table(), METADATA)
+    assert verify_shard(path, EXPECTED) == METADATA
+    assert pq.read_table(path, partitioning=None).equals(_table())
+    assert [file.name for file in path.parent.iterdir()] == ["3.parquet"]
+
+
+def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "3.parquet"
+    write_shard(path, _table().take(np.random.default_rng(1).permutation(40)), METADATA)
+    verify_shard(path, EXPECTED)
+
+
+def test_shard_is_small(tmp_path: Path) -> None:
+    """Narrow types and encodings keep a row to a few bytes beside its two random floats."""
+    table = pa.concat_tables([_table()] * 500).combine_chunks()
+    table = _replaced(table, "image_id", [f"target/test/{i:06d}" for i in range(len(table))])
+    write_shard(tmp_path / "3.parquet", table, METADATA)
+    assert (tmp_path / "3.parquet").stat().st_size < 16 * len(table)
+
+
+def _rewritten(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
+    return lambda path: write_shard(path, change(_table()), METADATA)
+
+
+def _with_metadata(**changes: Any) -> Callable[[Path], None]:
+    return lambda path: write_shard(path, _table(), METADATA | changes)
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+
+
+def _flip(table: pa.Table) -> pa.Table:
+    return _replaced(table, "is_correct", pc.invert(table["is_correct"]).to_pylist())
+
+
+FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "empty": (lambda path: path.write_bytes(b""), "not a whole Parquet file"),
+    "cut short": (_truncate, "not a whole Parquet file"),
+    "a bit flipped": (_damage, "not a whole Parquet file"),
+    "text": (lambda path: path.write_text("model,dataset\n"), "not a whole Parquet file"),
+    "foreign": (lambda path: pq.write_table(pa.table({"x": [1]}), path), "not a shard"),
+    "other model": (_with_metadata(model="b"), "model is 'b', expected 'a'"),
+    "other severity": (_with_metadata(severity=2.0), "severity is 2.0, expected 3.0"),
+    "old protocol": (_with_metadata(protocol=0), "protocol is 0, expected 1"),
+    "other seed": (_with_metadata(seed=1), "seed is 1, expected 2021"),
+    "other weights": (_with_metadata(weights_sha256="0"), "weights_sha256 is '0'"),
+    "rows of another model": (
+        _rewritten(lambda table: _replaced(table, "model", ["a"] * 39 + ["b"])),
+        "rows of model",
+    ),
+    "too few rows": (_rewritten(lambda table: table.slice(0, 39)), "39 rows, expected 40"),
+    "a row twice": (
+        _rewritten(lambda table: pa.concat_tables([table.slice(0, 39), table.slice(0, 1)])),
+        "does not hold each image",
+    ),
+    "unknown condition": (
+        _rewritten(lambda table: _replaced(table, "condition", ["contrast"] * 20 + ["fog"] * 20)),
+        "condition 'brightness'",
+    ),
+    "edited decisions": (_rewritten(_flip), "`is_correct` does not follow"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faulty_shard_is_named_and_refused(fault: str, tmp_path: Path) -> None:
+    path = tmp_path / "3.parquet"
+    write_shard(path, _table(), METADATA)
+    break_it, message = FAULTS[fault]
+    break_it(path)
+    with pytest.raises(ValueError, match=message) as caught:
+        verify_shard(path, EXPECTED)
+    assert str(path) in str(caught.value)
+
+
+def test_shard_without_the_right_columns_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "3.parquet"
+    table = _table().drop_columns("loss")
+    pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(METADATA)}), path)
+    with pytest.raises(ValueError, match="columns are"):
+        verify_shard(path, EXPECTED)
+
+
+def test_a_write_that_fails_leaves_the_old_shard(tmp_path: Path) -> None:
+    path = tmp_path / "3.parquet"
+    write_shard(path, _table(), METADATA)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_shard(path, _table().slice(0, 1), METADATA | {"model": object()})
+    verify_shard(path, EXPECTED)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_images_of_another_data_set_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "3.parquet"
+    write_shard(path, _table(), METADATA)
+    other = replace(EXPECTED, image_ids=pa.array([id.replace("test", "val") for id in IMAGE_IDS]))
+    with pytest.raises(ValueError, match="does not hold each image of 'test'"):
+        verify_shard(path, other)
+    assert read_metadata(path)["model"] == "a"

@@ -1,0 +1,101 @@
+"""The image store: what goes in comes out, and a store that does not fit is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch import Tensor
+
+from perturb.images.store import ImageStore, open_store, write_store
+
+PIXELS = torch.arange(10 * 3 * 4 * 5, dtype=torch.int64).remainder(251).to(torch.uint8)
+PIXELS = PIXELS.reshape(10, 3, 4, 5)
+Chunks = list[tuple[Tensor, dict[str, pa.Array]]]
+
+
+def _chunks(ids: list[str]) -> Chunks:
+    def chunk(start: int, stop: int) -> tuple[Tensor, dict[str, pa.Array]]:
+        return PIXELS[start:stop], {
+            "image_id": pa.array(ids[start:stop]),
+            "image_key": pa.array(range(start, stop), pa.int64()),
+            "target": pa.array([index % 3 for index in range(start, stop)], pa.int16()),
+        }
+
+    return [chunk(0, 4), chunk(4, 8), chunk(8, 10)]
+
+
+def _write(folder: Path) -> tuple[Path, Path]:
+    images, manifest = folder / "images.npy", folder / "manifest.parquet"
+    chunks = _chunks([f"image {index}" for index in range(10)])
+    write_store(images, manifest, num_images=10, chunks=chunks)
+    return images, manifest
+
+
+def test_store_comes_back_as_written(tmp_path: Path) -> None:
+    store = open_store(*_write(tmp_path))
+    assert len(store) == 10
+    assert store.num_classes == 3
+    assert store.image_ids.to_pylist()[9] == "image 9"
+    batches = list(store.batches(3))
+    assert [len(batch.pixels) for batch in batches] == [3, 3, 3, 1]
+    assert torch.equal(torch.cat([batch.pixels for batch in batches]), PIXELS)
+    assert torch.equal(torch.cat([batch.keys for batch in batches]), torch.arange(10))
+    assert torch.equal(torch.cat([batch.targets for batch in batches]), store.targets)
+
+
+def test_pixels_are_mapped_and_a_batch_is_a_copy(tmp_path: Path) -> None:
+    store: ImageStore = open_store(*_write(tmp_path))
+    assert isinstance(store.pixels, np.memmap)
+    store.read(0, 2).pixels.zero_()
+    assert torch.equal(store.read(0, 2).pixels, PIXELS[:2])
+
+
+@pytest.mark.parametrize("num_images", [9, 11])
+def test_wrong_number_of_images_leaves_no_store(num_images: int, tmp_path: Path) -> None:
+    paths = tmp_path / "images.npy", tmp_path / "manifest.parquet"
+    with pytest.raises(ValueError, match=r"expected|broadcast"):
+        write_store(*paths, num_images=num_images, chunks=_chunks(list("abcdefghij")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_id_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    paths = tmp_path / "images.npy", tmp_path / "manifest.parquet"
+    with pytest.raises(ValueError, match="occurs twice"):
+        write_store(*paths, num_images=10, chunks=_chunks(list("abcdefghia")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def _shorten_manifest(images: Path, manifest: Path) -> None:
+    del images
+    pq.write_table(pq.read_table(manifest).slice(0, 9), manifest)
+
+
+def _truncate_images(images: Path, manifest: Path) -> None:
+    del manifest
+    images.write_bytes(images.read_bytes()[:-100])
+
+
+def _float_images(images: Path, manifest: Path) -> None:
+    del manifest
+    np.save(images, np.zeros((10, 3, 4, 5), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (_shorten_manifest, "10 images, but"),
+        (_truncate_images, "cannot be read"),
+        (_float_images, "expected uint8"),
+    ],
+)
+def test_store_that_does_not_fit_is_refused(
+    break_it: Callable[[Path, Path], None], message: str, tmp_path: Path
+) -> None:
+    images, manifest = _write(tmp_path)
+    break_it(images, manifest)
+    with pytest.raises(ValueError, match=message):
+        open_store(images, manifest)
