@@ -4,10 +4,15 @@ A cell is model x dataset x perturbation x severity: one job, one shard. This is
 knows the layout of the results folder; rules and tests ask here. Nothing is found by a glob.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from __future__ import annotations
 
-from perturb.config import Config
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no cell needs
+    from collections.abc import Iterator
+
+    from perturb.config import Config
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,33 @@ class Layout:
             f"{self.root}/shards/{cell.model}/{cell.dataset}/{cell.perturbation}/"
             f"{cell.severity}.parquet"
         )
+
+    @property
+    def models(self) -> str:
+        """Facts about the models."""
+        return f"{self.root}/models.parquet"
+
+    @property
+    def datasets(self) -> str:
+        """Facts about the data sets."""
+        return f"{self.root}/datasets.parquet"
+
+    @property
+    def inventory(self) -> str:
+        """The list of all shards, each checked."""
+        return f"{self.root}/inventory.parquet"
+
+    def table(self, table: str, suffix: str = "parquet") -> str:
+        """Return a table in one of its formats: parquet, csv, md, tex."""
+        return f"{self.root}/tables/{table}.{suffix}"
+
+    def chart(self, chart: str, suffix: str = "html") -> str:
+        """Return a chart in one of its formats: html, svg, png."""
+        return f"{self.root}/charts/{chart}.{suffix}"
+
+    def contact_sheet(self, dataset: str) -> str:
+        """Return a picture of some images of a data set."""
+        return f"{self.root}/contact_sheets/{dataset}.png"
 
     def log(self, rule: str, *parts: str) -> str:
         """Return the log of a job."""

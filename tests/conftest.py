@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 ROOT = Path(__file__).parent.parent
+
+# Tests run side by side, one a core, and results must not depend on threads anyway.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

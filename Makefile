@@ -1,0 +1,119 @@
+# One command to run the study, one to run every check. `make help` lists all targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# CPUs for the workflow and the tests: all that this process may use.
+CORES ?= $(shell $(BIN)/python -m envs.cores)
+# Another configuration than config.yaml, such as config/smoke.yaml.
+CONFIG ?=
+REPORT := results/report/index.html
+
+# An environment carries a stamp that is named after what its locks hold: an edit of a lock asks for
+# a new one, a checkout that only touches the files does not.
+checksum = $(firstword $(shell cat $(1) | cksum))
+RUN_LOCKS := envs/requirements.txt envs/requirements-cuda.txt
+DEV_LOCKS := $(RUN_LOCKS) envs/requirements-dev.txt
+RUN_READY := $(VENV)/ready-run-$(call checksum,$(RUN_LOCKS))
+DEV_READY := $(VENV)/ready-dev-$(call checksum,$(DEV_LOCKS))
+
+# As in an activated environment: jobs find its python. With bytecode kept, Python starts twice as
+# fast from the second time on.
+IN_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+unexport PYTHONDONTWRITEBYTECODE
+
+# The one place that starts the workflow.
+WORKFLOW = $(IN_ENV) snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+
+.DEFAULT_GOAL := help
+# The checks follow one another, so that pytest's summary stands last.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@echo
+	@echo 'Variables: PYTHON=python3 (3.11 or later), CORES=<all>, CONFIG=config/smoke.yaml'
+
+.PHONY: run
+run: $(RUN_READY) ## run the study and print the path of its report
+	@$(WORKFLOW)
+	@test -f $(REPORT) || { echo '$(REPORT) was not made' >&2; exit 1; }
+	@echo 'The report: $(CURDIR)/$(REPORT)'
+
+# ---------------------------------------------------------------------------------------- checks
+
+CHECKS := check-format check-lint check-types check-snakefmt check-workflow check-tests
+
+.PHONY: test
+test: python-version system-packages $(DEV_READY) ## run every check, all of them even if one fails
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+
+.PHONY: $(CHECKS)
+check-format: $(DEV_READY)
+	$(BIN)/ruff format --check
+check-lint: $(DEV_READY)
+	$(BIN)/ruff check
+check-types: $(DEV_READY)
+	$(BIN)/mypy
+check-snakefmt: $(DEV_READY)
+	$(BIN)/snakefmt --check Snakefile rules
+check-workflow: $(DEV_READY)
+	$(IN_ENV) snakemake --lint
+check-tests: $(DEV_READY)
+	$(IN_ENV) OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$(CORES) \
+	  pytest -n auto --maxprocesses 8 --dist loadgroup
+
+.PHONY: format
+format: $(DEV_READY) ## format the code and mend what the linter can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	$(BIN)/snakefmt Snakefile rules
+
+# ----------------------------------------------------------------------------------- environment
+
+.PHONY: env
+env: $(RUN_READY) ## build the environment that `run` uses
+
+.PHONY: env-dev
+env-dev: $(DEV_READY) ## build the environment that the checks use
+
+.PHONY: lock
+lock: $(DEV_READY) ## resolve the locks anew; OPTIONS=--upgrade renews all versions
+	$(BIN)/python -m envs.lock $(OPTIONS)
+
+# Built from nothing whenever its stamp is missing: it then holds what the lock says and no more, and
+# nothing that a killed installation left half written.
+$(RUN_READY): | python-version
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m envs.install envs/requirements.txt
+	@touch $@
+
+# The run's stamp is away meanwhile: if this is killed, the environment is built from nothing.
+$(DEV_READY): | $(RUN_READY)
+	@rm -f $(RUN_READY) $(VENV)/ready-dev-*
+	@status=0; $(BIN)/python -m envs.install envs/requirements-dev.txt || status=$$?; \
+	  touch $(RUN_READY); exit $$status
+	@touch $@
+
+.PHONY: python-version
+python-version:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "$(PYTHON) is Python %d.%d; 3.11 or later is needed: make PYTHON=..." % sys.version_info[:2])'
+
+.PHONY: system-packages
+system-packages:
+	@$(PYTHON) -m envs.system venv browser
+
+# --------------------------------------------------------------------------------------- cleaning
+
+.PHONY: clean
+clean: ## remove the environment and the tools' caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+.PHONY: clean-results
+clean-results: ## remove what the workflow made
+	rm -rf results .snakemake

@@ -1,0 +1,35 @@
+# Perturb: how robust is an image classifier, to which change, and how sure are we?
+#
+#   snakemake --cores              the study of config.yaml
+#   snakemake --cores --configfile config/smoke.yaml
+#   snakemake --list               every rule and what it does
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# A given configuration is a whole study: it replaces the default one instead of being mixed with it.
+if "datasets" not in config:
+
+    configfile: "config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/datasets.smk"
+include: "rules/models.smk"
+include: "rules/evaluate.smk"
+include: "rules/tables.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """The whole study: shards, tables, charts, contact sheets and the report page."""
+    default_target: True
+    input:
+        rules.write_page.output.page,
+        [PATHS.table(table) for table in TABLES],
+        [PATHS.chart(chart) for chart in CHARTS],
+        [PATHS.contact_sheet(dataset) for dataset in STUDY.datasets],

@@ -1,0 +1,39 @@
+"""Any chart of the report, by name."""
+
+from collections.abc import Callable, Mapping
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.benchmarks import robustness_benchmarks
+from perturb.charts.catalogue import CHARTS
+from perturb.charts.heatmap import corruption_heatmap
+from perturb.charts.model_size import model_size
+
+_FUNCTIONS: Mapping[str, Callable[..., alt.TopLevelMixin]] = {
+    "robustness_benchmarks": robustness_benchmarks,
+    "model_size": model_size,
+    "corruption_heatmap": corruption_heatmap,
+}
+
+
+def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
+    """Return a chart.
+
+    Parameters
+    ----------
+    name : one of `CHARTS`, which says which tables it is drawn from.
+    tables : those tables, as `make_table` made them; others are ignored.
+
+    Raises
+    ------
+    ValueError
+        if there is no such chart, or a table is missing.
+    """
+    if name not in CHARTS:
+        raise ValueError(f"chart is {name!r}; allowed: {', '.join(CHARTS)}")
+    needed = CHARTS[name].tables
+    missing = [table for table in needed if table not in tables]
+    if missing:
+        raise ValueError(f"{name}: tables {missing} are missing; needed: {list(needed)}")
+    return _FUNCTIONS[name](*(tables[table] for table in needed))

@@ -1,0 +1,138 @@
+"""The paper's Figure 4: error against model size, with a straight line a family and test set."""
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.style import config, look, nice_log_ticks
+
+FAMILY_NAMES = {"resnet": "ResNet", "vit": "ViT"}
+# ResNets light, ViTs dark; one hue a test set, in the paper's spirit.
+_PAIRS = {
+    "natural_adversarial": ("#f2b134", "#c2571a"),
+    "renditions": ("#e06fc3", "#7b3fa8"),
+    "corruptions": ("#4cc38a", "#0f7a78"),
+    "clean": ("#b9a08c", "#6b3a3f"),
+}
+_OTHER_PAIRS = [("#7aa6e8", "#2a4d9b"), ("#a9b0ba", "#4a515c")]
+_GREY = "#8a919c"
+_TOOLTIP = [
+    alt.Tooltip("architecture_label:N", title="Model"),
+    alt.Tooltip("pretraining_label:N", title="Pre-training"),
+    alt.Tooltip("test_set_label:N", title="Test set"),
+    alt.Tooltip("num_parameters:Q", title="Parameters", format=","),
+    alt.Tooltip("error:Q", title="Error", format=".1%"),
+    alt.Tooltip("error_low:Q", title="95 % low", format=".1%"),
+    alt.Tooltip("error_high:Q", title="95 % high", format=".1%"),
+    alt.Tooltip("fitted_error:Q", title="Error of the line", format=".1%"),
+    alt.Tooltip("num_images:Q", title="Images", format=","),
+]
+
+
+def model_size(points: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart:
+    """Return error over parameters, log-log, with the fitted lines.
+
+    Parameters
+    ----------
+    points : the table `scaling_models`.
+    models : the table `models`.
+    """
+    # A logarithmic axis has no place for no error at all.
+    points = points[points["error"] > 0].assign(
+        family_label=lambda frame: frame["family"].map(FAMILY_NAMES).fillna(frame["family"]),
+        series=lambda frame: frame["test_set_label"] + " " + frame["family_label"],
+        shape_label=_shape_labels,
+        error_floor=lambda frame: frame["error_low"].clip(lower=frame["error"] / 10),
+    )
+    colours = _series_colours(points)
+    shapes = _shape_scale(points, models)
+    chosen = alt.selection_point(fields=["series"], bind="legend", name="chosen")
+    base = alt.Chart(points).encode(
+        x=_x(points),
+        color=alt.Color(
+            "series:N",
+            title=None,
+            scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+            legend=alt.Legend(symbolType="circle", symbolOpacity=1, symbolSize=90, labelLimit=320),
+        ),
+        opacity=alt.condition(chosen, alt.value(0.95), alt.value(0.1)),
+    )
+    lines = (
+        base.transform_filter("datum.is_fitted && isValid(datum.fitted_error)")
+        .mark_line(strokeWidth=2.2)
+        .encode(y=_y(points, "fitted_error"))
+    )
+    bars = base.mark_rule(strokeWidth=1.3).encode(y=_y(points, "error_floor"), y2="error_high:Q")
+    marks = base.encode(
+        y=_y(points),
+        shape=alt.Shape(
+            "shape_label:N",
+            title=None,
+            scale=alt.Scale(domain=list(shapes), range=list(shapes.values())),
+            legend=alt.Legend(symbolFillColor=_GREY, symbolStrokeColor=_GREY, symbolSize=90),
+        ),
+        size=alt.value(75),
+        tooltip=_TOOLTIP,
+    )
+    fitted = marks.transform_filter("datum.is_fitted").mark_point(filled=True)
+    hollow = marks.transform_filter("!datum.is_fitted").mark_point(strokeWidth=1.6)
+    chart: alt.LayerChart = (
+        alt.layer(bars, lines, fitted.add_params(chosen), hollow)
+        .properties(width=600, height=430)
+        .configure(**config())
+    )
+    return chart
+
+
+def _x(points: pd.DataFrame) -> alt.X:
+    low, high = points["num_parameters"].min() / 1.25, points["num_parameters"].max() * 1.25
+    return alt.X(
+        "num_parameters:Q",
+        title="Model size (parameters)",
+        scale=alt.Scale(type="log", domain=[low, high], nice=False),
+        axis=alt.Axis(values=nice_log_ticks(low, high), format="~s"),
+    )
+
+
+def _y(points: pd.DataFrame, field: str = "error") -> alt.Y:
+    low, high = points["error_floor"].min() / 1.1, min(1.0, points["error_high"].max() * 1.1)
+    return alt.Y(
+        f"{field}:Q",
+        title="Error (%)",
+        scale=alt.Scale(type="log", domain=[low, high], nice=False),
+        axis=alt.Axis(values=_error_ticks(low, high), labelExpr="format(datum.value * 100, '~g')"),
+    )
+
+
+def _error_ticks(low: float, high: float) -> list[float]:
+    """Return ticks at every tenth where errors are large, at 1, 2, 5 times powers of ten below."""
+    small = [tick for tick in nice_log_ticks(low, high) if tick < 0.1]
+    return small + [tenth / 10 for tenth in range(1, 11) if low <= tenth / 10 <= high]
+
+
+def _series_colours(points: pd.DataFrame) -> dict[str, str]:
+    """Return the colour of every series, from the hardest test set to the easiest."""
+    spare = list(_OTHER_PAIRS)
+    colours = {}
+    for test_set in reversed(list(dict.fromkeys(points["test_set"]))):
+        rows = points[points["test_set"] == test_set]
+        pair = _PAIRS.get(test_set) or (spare.pop(0) if len(spare) > 1 else spare[0])
+        for family, colour in zip(("resnet", "vit"), pair, strict=True):
+            labels = rows.loc[rows["family"] == family, "series"]
+            colours.update(dict.fromkeys(labels.unique(), colour))
+    return colours
+
+
+def _shape_labels(points: pd.DataFrame) -> pd.Series:
+    patch = points["patch_size"].map(lambda size: "" if pd.isna(size) else f", patch {size:.0f}")
+    return points["family_label"] + patch
+
+
+def _shape_scale(points: pd.DataFrame, models: pd.DataFrame) -> dict[str, str]:
+    """Return the shape of every family and patch size that is in the chart."""
+    looks = look(models)
+    shape_of = dict(zip(looks.labels, looks.shapes, strict=True))
+    rows = points.sort_values(["family", "patch_size"], ascending=[True, False])
+    return {
+        label: shape_of[architecture]
+        for label, architecture in zip(rows["shape_label"], rows["architecture_label"], strict=True)
+    }

@@ -1,0 +1,152 @@
+"""The one style of all charts: colour = family and size, shape = patch size, area = parameters.
+
+ResNets run from blue to green and ViTs from red to yellow with growing size, as in the paper. The
+two ramps stay apart for readers with protanopia, deuteranopia or tritanopia (a test simulates
+them); shape and position tell the families apart a second time. Every chart takes its scales from
+the table of models, so that a model looks the same everywhere.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+# From the smallest to the largest model of a family.
+RAMPS = {
+    "resnet": ("#2a49a8", "#2f79c4", "#2a9fbf", "#2bb39c", "#4fc48e"),
+    "vit": ("#a81e2c", "#d8452b", "#ee7f2d", "#f2a127", "#e9b824"),
+}
+_OTHER_RAMP = ("#555b66", "#9aa1ad")
+# ResNets have no patches; ViTs from the largest patch to the smallest.
+RESNET_SHAPE = "circle"
+VIT_SHAPES = ("square", "diamond", "triangle-up", "cross", "triangle-down")
+_AREAS = (45.0, 210.0)
+
+FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
+_INK = {"text": "#22262d", "quiet": "#5b6370", "grid": "#e4e6ea", "axis": "#9aa1ad"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the architectures of a study look: parallel sequences, in legend order."""
+
+    labels: list[str]
+    families: list[str]
+    colours: list[str]
+    shapes: list[str]
+    areas: list[float]
+
+
+def look(models: pd.DataFrame) -> Look:
+    """Return the look of every architecture in the table of models, the reference left out.
+
+    Parameters
+    ----------
+    models : the table `models`: architecture_label, family, size, patch_size, num_parameters,
+        is_reference.
+    """
+    under_test = models[~models["is_reference"].astype(bool)]
+    architectures = (
+        under_test.groupby("architecture_label", sort=True)
+        .agg({"family": "first", "size": "first", "patch_size": "first", "num_parameters": "max"})
+        .reset_index()
+        .sort_values(["family", "num_parameters", "architecture_label"])
+    )
+    return Look(
+        labels=architectures["architecture_label"].tolist(),
+        families=architectures["family"].tolist(),
+        colours=_colours(architectures),
+        shapes=_shapes(architectures),
+        areas=_areas_of(architectures["num_parameters"].tolist()),
+    )
+
+
+def ramp(family: str, count: int) -> list[str]:
+    """Return `count` colours of a family, evenly spaced from its smallest to its largest model."""
+    stops = RAMPS.get(family, _OTHER_RAMP)
+    if count == 1:
+        return [stops[1]]
+    return [_between(stops, place / (count - 1)) for place in range(count)]
+
+
+def nice_log_ticks(low: float, high: float) -> list[float]:
+    """Return ticks at 1, 2 and 5 times powers of ten within [low, high]."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    within = [float(f"{tick:.6g}") for tick in ticks if low <= tick <= high]
+    # A narrow range falls between two such ticks.
+    return within or [float(f"{math.sqrt(low * high):.3g}")]
+
+
+def config() -> dict[str, Any]:
+    """Return the Vega-Lite configuration that all charts share."""
+    quiet = {"labelColor": _INK["quiet"], "titleColor": _INK["text"]}
+    return {
+        "background": "white",
+        "font": FONT,
+        "view": {"stroke": _INK["axis"], "strokeWidth": 0.75},
+        "axis": {
+            **quiet,
+            "gridColor": _INK["grid"],
+            "domainColor": _INK["axis"],
+            "tickColor": _INK["axis"],
+            "labelFontSize": 12,
+            "titleFontSize": 12.5,
+            "titleFontWeight": "normal",
+            "titlePadding": 8,
+        },
+        "legend": {**quiet, "labelFontSize": 12, "titleFontSize": 12, "symbolStrokeWidth": 0},
+        "header": {
+            "labelColor": _INK["text"],
+            "labelFontSize": 13.5,
+            "labelFontWeight": 600,
+            "labelPadding": 6,
+        },
+        "title": {"color": _INK["text"], "fontSize": 13.5, "fontWeight": 600},
+    }
+
+
+def _colours(architectures: pd.DataFrame) -> list[str]:
+    """One colour a family and size: the patch sizes of one size share it."""
+    colour_of: dict[tuple[str, str], str] = {}
+    for family, group in architectures.groupby("family", sort=True):
+        sizes = list(dict.fromkeys(group["size"]))
+        for size, colour in zip(sizes, ramp(str(family), len(sizes)), strict=True):
+            colour_of[str(family), str(size)] = colour
+    pairs = zip(architectures["family"], architectures["size"], strict=True)
+    return [colour_of[family, size] for family, size in pairs]
+
+
+def _shapes(architectures: pd.DataFrame) -> list[str]:
+    patches = sorted(architectures["patch_size"].dropna().unique(), reverse=True)
+    shape_of = {patch: _at(VIT_SHAPES, place) for place, patch in enumerate(patches)}
+    return [shape_of.get(patch, RESNET_SHAPE) for patch in architectures["patch_size"]]
+
+
+def _areas_of(num_parameters: Sequence[float]) -> list[float]:
+    """Areas that grow with the logarithm of the parameters."""
+    low, high = math.log(min(num_parameters)), math.log(max(num_parameters))
+    scale = (_AREAS[1] - _AREAS[0]) / (high - low) if high > low else 0.0
+    return [round(_AREAS[0] + scale * (math.log(count) - low), 1) for count in num_parameters]
+
+
+def _at(values: Sequence[str], place: int) -> str:
+    return values[min(place, len(values) - 1)]
+
+
+def _between(stops: Sequence[str], place: float) -> str:
+    """Return the colour at `place` in [0, 1] of a ramp through `stops`."""
+    position = place * (len(stops) - 1)
+    left = min(int(position), len(stops) - 2)
+    pairs = zip(_rgb(stops[left]), _rgb(stops[left + 1]), strict=True)
+    return _hex(a + (b - a) * (position - left) for a, b in pairs)
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[start : start + 2], 16) for start in (1, 3, 5))
+
+
+def _hex(channels: Iterable[float]) -> str:
+    return "#" + "".join(f"{round(channel):02x}" for channel in channels)

@@ -1,0 +1,81 @@
+"""Facts about models and data sets, as tables that decisions are joined with."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from perturb.config.records import Dataset, Model
+
+MODELS = pa.schema(
+    [
+        ("model", pa.string()),
+        ("label", pa.string()),
+        ("architecture", pa.string()),
+        ("family", pa.string()),
+        ("size", pa.string()),
+        ("patch_size", pa.int32()),
+        ("pretraining", pa.string()),
+        ("pretraining_label", pa.string()),
+        ("pretraining_rank", pa.int32()),
+        ("pretraining_images", pa.int64()),
+        ("num_parameters", pa.int64()),
+        ("is_reference", pa.bool_()),
+        ("weights_sha256", pa.string()),
+    ]
+)
+DATASETS = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("label", pa.string()),
+        ("role", pa.string()),
+        ("num_images", pa.int64()),
+        ("num_classes", pa.int32()),
+    ]
+)
+
+
+def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Table:
+    """Return one row a model: what the configuration says of it, and what its card says."""
+    rows = []
+    for model in models:
+        card = json.loads(cards[model.id].read_text())
+        pretraining = model.pretraining
+        rows.append(
+            {
+                "model": model.id,
+                "label": model.architecture.label,
+                "architecture": model.architecture.id,
+                "family": model.architecture.family,
+                "size": model.architecture.size,
+                "patch_size": model.architecture.patch_size,
+                "pretraining": pretraining.id if pretraining else None,
+                "pretraining_label": pretraining.label if pretraining else None,
+                "pretraining_rank": pretraining.rank if pretraining else None,
+                "pretraining_images": pretraining.num_images if pretraining else None,
+                "num_parameters": card["num_parameters"],
+                "is_reference": model.is_reference,
+                "weights_sha256": card["weights_sha256"],
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=MODELS)
+
+
+def describe_datasets(datasets: Sequence[Dataset], manifests: Mapping[str, Path]) -> pa.Table:
+    """Return one row a data set."""
+    rows = []
+    for dataset in datasets:
+        targets = pq.read_table(manifests[dataset.id], columns=["target"])["target"]
+        rows.append(
+            {
+                "dataset": dataset.id,
+                "label": dataset.label,
+                "role": dataset.role,
+                "num_images": len(targets),
+                "num_classes": pc.count_distinct(targets).as_py(),
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=DATASETS)

@@ -1,0 +1,83 @@
+"""Which shards a study has: every one checked, none found by a glob.
+
+The tables read what this inventory lists. It is made from the cells of the configuration, so a
+shard of a model that was removed is not in it, and it is not made at all while a shard is cut
+short, swapped, edited, or made from other weights, images or code than the study's own.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perturb.cells import Cell, Layout, cells
+from perturb.config import Config
+from perturb.perturbations.names import PROTOCOLS
+from perturb.shards import Expected, verify_shard
+
+INVENTORY = pa.schema(
+    [
+        ("path", pa.string()),
+        ("model", pa.string()),
+        ("dataset", pa.string()),
+        ("perturbation", pa.string()),
+        ("severity", pa.float64()),
+        ("num_images", pa.int64()),
+        ("num_rows", pa.int64()),
+        ("seconds", pa.float64()),
+        ("images_per_second", pa.float64()),
+        ("device", pa.string()),
+        ("dtype", pa.string()),
+        ("batch_size", pa.int32()),
+        ("protocol", pa.int32()),
+        ("seed", pa.int64()),
+        ("commit", pa.string()),
+        ("python", pa.string()),
+        ("torch", pa.string()),
+        ("timm", pa.string()),
+    ]
+)
+
+
+def check_shards(config: Config, weights_sha256: Mapping[str, str]) -> pa.Table:
+    """Return the inventory of a study whose shards are all what they should be.
+
+    Parameters
+    ----------
+    weights_sha256 : the hash of each model's present weights.
+
+    Raises
+    ------
+    ValueError
+        naming the first shard that is not.
+    """
+    layout = Layout(config.results)
+    image_ids = {
+        dataset: pq.read_table(layout.manifest(dataset), columns=["image_id"])["image_id"]
+        for dataset in {cell.dataset for cell in cells(config)}
+    }
+    rows = []
+    for cell in cells(config):
+        expected = Expected(
+            cell=cell,
+            conditions=config.perturbations[cell.perturbation].conditions,
+            image_ids=image_ids[cell.dataset].combine_chunks(),
+            protocol=PROTOCOLS[cell.perturbation],
+            seed=config.seed,
+            weights_sha256=weights_sha256[cell.model],
+        )
+        path = layout.shard(cell)
+        rows.append(_row(path, cell, verify_shard(Path(path), expected)))
+    return pa.Table.from_pylist(rows, schema=INVENTORY)
+
+
+def _row(path: str, cell: Cell, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: metadata[name] for name in INVENTORY.names if name in metadata},
+        **{name: metadata["versions"][name] for name in ("python", "torch", "timm")},
+        "path": path,
+        "severity": cell.severity_value,
+        "num_rows": metadata["num_images"] * len(metadata["conditions"]),
+    }

@@ -1,0 +1,13 @@
+"""The log of a job: what it reports and, if it fails, why."""
+
+import logging
+import sys
+from pathlib import Path
+
+
+def log_to(path: str) -> None:
+    """Send the process's log messages, warnings and tracebacks to a file, line by line."""
+    sys.stderr = Path(path).open("w", buffering=1)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
+    )

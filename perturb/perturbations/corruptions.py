@@ -1,0 +1,209 @@
+"""The corruptions of ImageNet-C by name: ``corrupt(images, corruption, severity, keys, seed)``.
+
+Which question: how much accuracy does a classifier lose under noise, blur, weather and digital
+artefacts of five strengths? Protocol: the 15 corruptions and 4 extra ones of Hendrycks and
+Dietterich (ICLR 2019), computed in memory; given the same draws, the published code's pixels at
+224 px, and the same picture in proportion at other sizes (``corruption_constants.py`` says how).
+
+Where we differ: draws are a hash of (seed, corruption, severity, image key), so an image's result
+does not depend on its batch, its order or its worker; frost textures are ours; the JPEG pass of the
+published *files* is not applied (``jpeg_pass`` is there for it). Every corruption is a function of
+(images, constants, draws) in a module of its kind; here are only the draws and the names.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from perturb import random
+from perturb.perturbations import blur, digital, draws, elastic, glass, noise, spatter, weather
+from perturb.perturbations.corruption_constants import Constants, constants
+from perturb.perturbations.digital import jpeg_pass
+from perturb.perturbations.frost_textures import frost_textures as our_frost_textures
+from perturb.perturbations.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS, EXTRA_CORRUPTIONS
+
+__all__ = [
+    "BENCHMARK_CORRUPTIONS",
+    "CORRUPTIONS",
+    "EXTRA_CORRUPTIONS",
+    "PROTOCOL",
+    "corrupt",
+    "jpeg_pass",
+]
+
+# Bumped when the numbers of any corruption change; evaluation rules pass it on to their shards.
+PROTOCOL = 1
+
+MAX_SEVERITY = 5
+_SMALLEST_SIDE = 16
+
+Draw = Callable[[Tensor, Constants, int, int], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class _Corruption:
+    """``apply(images, constants, *draw(keys, constants, H, W))``, in pieces of some pixels."""
+
+    apply: Callable[..., Tensor]
+    draw: Draw
+    # On a CPU, pieces that stay in its cache: values a piece, chosen by measurement.
+    num_values: int = 1 << 18
+
+
+def _nothing(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    return ()
+
+
+def _normals(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    return (draws.normals(keys, 3, H, W),)
+
+
+def _normal_plane(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    return (draws.normals(keys, H, W),)
+
+
+def _uniforms(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    return (draws.uniforms(keys, 3, H, W),)
+
+
+def _salt(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    return draws.uniforms_and_signs(keys, 3, H, W)
+
+
+def _glass(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return (glass.draw_offsets(keys, constants, H, W),)
+
+
+def _motion(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    return (draws.angles_deg(keys, -45, 45),)
+
+
+def _snow(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    direction = random.stream_keys(0, "direction", keys)
+    return draws.normals(keys, H, W), draws.angles_deg(direction, -135, -45)
+
+
+def _frost(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    place = draws.uniforms(keys, 3)
+    return (place[:, 0] * weather.NUM_DRAWN_TEXTURES).long(), place[:, 1:]
+
+
+def _fog(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    return (draws.uniforms(keys, weather.plasma_side(H, W) ** 2 - 1),)
+
+
+def _elastic(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+    corners = random.stream_keys(0, "corners", keys)
+    return draws.uniforms(corners, 3, 2), draws.uniforms(keys, 2, H, W)
+
+
+_TABLE: dict[str, _Corruption] = {
+    "gaussian_noise": _Corruption(noise.gaussian_noise, _normals),
+    "shot_noise": _Corruption(noise.shot_noise, _uniforms),
+    "impulse_noise": _Corruption(noise.impulse_noise, _salt),
+    "defocus_blur": _Corruption(blur.defocus_blur, _nothing),
+    "glass_blur": _Corruption(glass.glass_blur, _glass),
+    "motion_blur": _Corruption(blur.motion_blur, _motion, 1 << 20),
+    "zoom_blur": _Corruption(blur.zoom_blur, _nothing, 1 << 19),
+    "snow": _Corruption(weather.snow, _snow, 1 << 20),
+    "frost": _Corruption(weather.frost, _frost),
+    "fog": _Corruption(weather.fog, _fog),
+    "brightness": _Corruption(digital.brightness, _nothing),
+    "contrast": _Corruption(digital.contrast, _nothing),
+    "elastic_transform": _Corruption(elastic.elastic_transform, _elastic),
+    "pixelate": _Corruption(digital.pixelate, _nothing),
+    "jpeg_compression": _Corruption(digital.jpeg_compression, _nothing),
+    "speckle_noise": _Corruption(noise.speckle_noise, _normals),
+    "gaussian_blur": _Corruption(blur.gaussian_blur, _nothing),
+    "spatter": _Corruption(spatter.spatter, _normal_plane),
+    "saturate": _Corruption(digital.saturate, _nothing),
+}
+
+
+@torch.no_grad()
+def corrupt(
+    images: Tensor,
+    corruption: str,
+    severity: int,
+    image_keys: Tensor,
+    seed: int,
+    *,
+    frost_textures: Sequence[Tensor] | None = None,
+) -> Tensor:
+    """Return the images under a corruption.
+
+    Parameters
+    ----------
+    images : uint8 (B, 3, H, W), sides of 16 px or more; not changed.
+    corruption : one of ``CORRUPTIONS``.
+    severity : 0 to 5; 0 returns the images as they are.
+    image_keys : int64 (B,), ``perturb.random.image_key`` of each image's id.
+    seed : the study's seed.
+    frost_textures : in place of ours: five or more, uint8 (3, height, width), larger than the
+        images.
+
+    Returns
+    -------
+    uint8 (B, 3, H, W) on the device of the images; image b depends on its own pixels, its key, the
+    corruption, the severity and the seed alone.
+
+    Raises
+    ------
+    ValueError : what is wrong, the value, and what is allowed.
+
+    References
+    ----------
+    Hendrycks, Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+    Perturbations", ICLR 2019.
+    """
+    _check(images, corruption, severity, image_keys)
+    if severity == 0 or len(images) == 0:
+        return images.clone()
+    H, W = images.shape[-2:]
+    entry, values = _TABLE[corruption], constants(corruption, severity, H, W)
+    extra = () if corruption != "frost" else (_checked_textures(frost_textures, H, W),)
+    keys = random.stream_keys(seed, f"{corruption}/{severity}", image_keys.to(images.device))
+    num_pieces = 1 if images.is_cuda else -(-images.numel() // entry.num_values)
+    pieces = [
+        entry.apply(piece, values, *entry.draw(piece_keys, values, H, W), *extra)
+        for piece, piece_keys in zip(images.chunk(num_pieces), keys.chunk(num_pieces), strict=True)
+    ]
+    return torch.cat(pieces)
+
+
+def _check(images: Tensor, corruption: str, severity: int, image_keys: Tensor) -> None:
+    if corruption not in _TABLE:
+        raise ValueError(f"corruption is {corruption!r}; allowed: {', '.join(CORRUPTIONS)}")
+    if isinstance(severity, bool) or severity not in range(MAX_SEVERITY + 1):
+        raise ValueError(f"severity is {severity!r}; allowed: 0 to {MAX_SEVERITY}, whole")
+    if images.dtype != torch.uint8:
+        raise ValueError(f"images are {images.dtype}; allowed: torch.uint8")
+    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < _SMALLEST_SIDE:
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}; allowed: (B, 3, H, W), "
+            f"H and W at least {_SMALLEST_SIDE}"
+        )
+    if image_keys.shape != images.shape[:1] or image_keys.dtype != torch.int64:
+        raise ValueError(
+            f"image_keys are {image_keys.dtype} {tuple(image_keys.shape)}; "
+            f"allowed: torch.int64 ({len(images)},), one key an image"
+        )
+
+
+def _checked_textures(textures: Sequence[Tensor] | None, H: int, W: int) -> Sequence[Tensor]:
+    if textures is None:
+        return our_frost_textures(max(H, W))
+    if len(textures) < weather.NUM_DRAWN_TEXTURES:
+        raise ValueError(
+            f"frost_textures holds {len(textures)}; allowed: {weather.NUM_DRAWN_TEXTURES} or more"
+        )
+    for texture in textures:
+        is_larger = texture.shape[-2] > H and texture.shape[-1] > W
+        if texture.dtype != torch.uint8 or texture.ndim != 3 or not is_larger:
+            raise ValueError(
+                f"a frost texture is {texture.dtype} {tuple(texture.shape)}; "
+                f"allowed: torch.uint8 (3, height, width), larger than {H} x {W}"
+            )
+    return textures

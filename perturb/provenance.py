@@ -1,0 +1,41 @@
+"""How a result was made: versions, device, commit. Recorded with every result."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+import perturb
+
+_RECORDED = ("torch", "timm", "numpy", "pyarrow", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of Perturb and of the packages that results depend on."""
+    found = {name: version(name) for name in _RECORDED}
+    return {"python": platform.python_version(), "perturb": perturb.__version__, **found}
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a device as its maker gives it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str:
+    """Return the commit of this code, with `+` if the tree was changed, or `unknown`."""
+    root = Path(__file__).parent.parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*", "--abbrev=12"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):  # an unpacked archive, or no git
+        return "unknown"
+    return described.stdout.strip()

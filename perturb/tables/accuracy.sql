@@ -1,0 +1,28 @@
+-- Figure 2: accuracy of every model on every test set.
+SELECT
+    test_sets.test_set,
+    test_sets.test_set_label,
+    o.dataset,
+    m.model,
+    m.architecture_label,
+    m.family,
+    m.size,
+    m.patch_size,
+    m.num_parameters,
+    m.pretraining,
+    m.pretraining_label,
+    m.pretraining_rank,
+    count(*) AS num_images,
+    sum(o.num_decisions)::BIGINT AS num_decisions,
+    sum(o.num_correct) / sum(o.num_decisions) AS accuracy,
+    accuracy_low(sum(o.num_correct), sum(o.num_correct ** 2), count(*), max(o.num_decisions))
+        AS accuracy_low,
+    accuracy_high(sum(o.num_correct), sum(o.num_correct ** 2), count(*), max(o.num_decisions))
+        AS accuracy_high,
+    CASE WHEN max(o.num_decisions) = 1 THEN 'Wilson' ELSE 'clustered by image' END AS interval
+FROM image_outcomes AS o
+JOIN test_sets USING (test_set)
+JOIN benchmark_models AS m USING (model)
+GROUP BY ALL
+ORDER BY
+    min(test_sets.position), o.dataset, m.pretraining_rank, m.family, m.num_parameters, m.model;

@@ -1,0 +1,77 @@
+-- The paper's sentences, each as a statistic with an interval and a verdict. What is claimed, the
+-- threshold and the least number of models stand in claim_rules; the rule itself in verdict().
+WITH levels AS (
+    SELECT pretraining, pretraining_rank, 'largest' AS level
+    FROM benchmark_models
+    WHERE pretraining_rank = (SELECT max(pretraining_rank) FROM benchmark_models)
+    UNION
+    -- With one pre-training set there is no "little data" to compare with.
+    SELECT pretraining, pretraining_rank, 'smallest'
+    FROM benchmark_models
+    WHERE pretraining_rank = (SELECT min(pretraining_rank) FROM benchmark_models)
+        AND pretraining_rank < (SELECT max(pretraining_rank) FROM benchmark_models)
+),
+statistics AS (
+    SELECT kind, name, test_set, level, estimate, low, high, num_models, num_images
+    FROM contrasts
+    JOIN levels USING (pretraining, pretraining_rank)
+    UNION ALL
+    SELECT 'rank_correlation', 'all', test_set, 'all', estimate, low, high, num_models, num_images
+    FROM rank_correlations
+),
+judged AS (
+    SELECT
+        rules.*,
+        test_sets.test_set_label,
+        test_sets.position,
+        statistics.num_models,
+        statistics.num_images,
+        CASE WHEN statistics.num_models >= rules.minimum_models THEN statistics.estimate END
+            AS estimate,
+        CASE WHEN statistics.num_models >= rules.minimum_models THEN statistics.low END
+            AS estimate_low,
+        CASE WHEN statistics.num_models >= rules.minimum_models THEN statistics.high END
+            AS estimate_high,
+        verdict(estimate_low, estimate_high, rules.side, rules.threshold) AS verdict
+    FROM claim_rules AS rules
+    JOIN test_sets USING (test_set)
+    LEFT JOIN statistics USING (kind, name, level, test_set)
+)
+SELECT
+    claim,
+    part,
+    statement,
+    test_set,
+    test_set_label,
+    kind,
+    statistic,
+    unit,
+    estimate,
+    estimate_low,
+    estimate_high,
+    side,
+    threshold,
+    verdict,
+    CASE
+        WHEN verdict <> 'not testable' THEN NULL
+        WHEN num_models IS NULL THEN 'not evaluated, or no such models in this study'
+        WHEN num_models < minimum_models THEN
+            'needs ' || minimum_models || ' models, this study has ' || num_models
+        ELSE 'the statistic does not exist: too few images, or a model without errors'
+    END AS reason,
+    -- A claim as a whole: what its testable parts agree on.
+    CASE
+        WHEN bool_and(verdict = 'not testable') OVER whole THEN 'not testable'
+        WHEN bool_and(verdict IN ('supported', 'not testable')) OVER whole THEN 'supported'
+        WHEN bool_and(verdict IN ('contradicted', 'not testable')) OVER whole
+            THEN 'contradicted'
+        WHEN bool_or(verdict = 'supported') OVER whole
+            AND bool_or(verdict = 'contradicted') OVER whole THEN 'mixed'
+        ELSE 'undecided'
+    END AS claim_verdict,
+    num_models,
+    num_images,
+    paper
+FROM judged
+WINDOW whole AS (PARTITION BY claim)
+ORDER BY claim, part, position;

@@ -1,0 +1,71 @@
+-- Mean accuracy, mCE and relative mCE over the benchmark's corruptions (Hendrycks and Dietterich,
+-- ICLR 2019):
+--   CE          = sum_s error(c, s) / sum_s reference(c, s);  mCE = mean over c
+--   relative CE = sum_s (error(c, s) - clean error) / sum_s (reference(c, s) - reference clean)
+-- Once the denominators are given, all three are means of one number an image: so are the
+-- intervals. A relative CE whose denominator is not positive does not exist, nor does the mean.
+WITH clean AS (
+    SELECT dataset, model, image_id, num_decisions - num_correct AS clean_wrong
+    FROM image_outcomes
+    WHERE test_set = 'clean'
+),
+images AS (
+    SELECT
+        model,
+        image_id,
+        count(*) AS num_corruptions,
+        max(num_severities) AS num_severities,
+        sum(num_severities) AS num_decisions,
+        sum(num_severities - num_wrong) AS num_correct,
+        any_value(clean_wrong) AS clean_wrong,
+        ordered_mean(num_wrong / error_sum, position) AS ce,
+        CASE WHEN min(relative_error_sum) > 0 THEN ordered_mean(
+            (num_wrong - num_severities * clean_wrong) / relative_error_sum, position)
+        END AS relative_ce
+    FROM corruption_outcomes
+    JOIN clean USING (dataset, model, image_id)
+    JOIN datasets USING (dataset)
+    JOIN reference_sums USING (corruption)
+    WHERE is_benchmark AND datasets.role = 'clean'
+    GROUP BY model, image_id
+),
+summary AS (
+    SELECT
+        model,
+        any_value(num_corruptions) AS num_corruptions,
+        any_value(num_severities) AS num_severities,
+        count(*) AS num_images,
+        sum(clean_wrong) / count(*) AS clean_error,
+        sum(num_correct) AS sum_k,
+        sum(num_correct ** 2) AS sum_k2,
+        any_value(num_decisions) AS decisions,
+        ordered_mean(ce, image_id) AS mce,
+        z95() * ordered_stddev(ce, image_id) / sqrt(count(*)) AS mce_half_width,
+        CASE WHEN count(relative_ce) = count(*) THEN ordered_mean(relative_ce, image_id) END
+            AS relative_mce,
+        z95() * ordered_stddev(relative_ce, image_id) / sqrt(count(*)) AS relative_half_width
+    FROM images
+    GROUP BY model
+)
+SELECT
+    m.model,
+    m.architecture_label,
+    m.pretraining_label,
+    m.num_parameters,
+    m.is_reference,
+    s.num_images,
+    s.num_corruptions,
+    s.num_severities,
+    s.clean_error,
+    s.sum_k / (s.num_images * s.decisions) AS mean_accuracy,
+    accuracy_low(s.sum_k, s.sum_k2, s.num_images, s.decisions) AS mean_accuracy_low,
+    accuracy_high(s.sum_k, s.sum_k2, s.num_images, s.decisions) AS mean_accuracy_high,
+    s.mce,
+    s.mce - s.mce_half_width AS mce_low,
+    s.mce + s.mce_half_width AS mce_high,
+    s.relative_mce,
+    s.relative_mce - s.relative_half_width AS relative_mce_low,
+    s.relative_mce + s.relative_half_width AS relative_mce_high
+FROM summary AS s
+JOIN labelled_models AS m USING (model)
+ORDER BY m.is_reference, m.pretraining_rank, m.family, m.num_parameters, m.model;

@@ -1,0 +1,141 @@
+"""Tables as people read them: the columns that matter, percent, intervals in brackets.
+
+Files for programs (Parquet, CSV) hold every column and plain fractions. Here a value and the ends
+of its interval become one cell, and long tables become wide. Nothing is computed but layout.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from perturb.tables.catalogue import Column, Pivot, columns, table_named
+
+Row = Mapping[str, Any]
+MINUS, MISSING = "\N{MINUS SIGN}", "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Header:
+    """The head of a column that is shown."""
+
+    label: str
+    description: str
+    is_number: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One shown value: its text, its interval's text if it has one, and what to sort it by."""
+
+    text: str
+    interval: str | None
+    sort: float | str | None
+
+    def __str__(self) -> str:
+        return f"{self.text} [{self.interval}]" if self.interval else self.text
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table ready to be shown."""
+
+    headers: list[Header]
+    rows: list[list[Cell]]
+
+
+def grid(table: pa.Table, name: str) -> Grid:
+    """Return what readers see of a table made by `make_table(name, ...)`."""
+    entry = table_named(name)
+    rows = table.to_pylist()
+    headers = [_header(columns()[column]) for column in entry.shown]
+    if entry.pivot is None:
+        return Grid(headers, [[_cell(row, column) for column in entry.shown] for row in rows])
+    wide = _widened(rows, entry.shown, entry.pivot)
+    names = _distinct(rows, entry.pivot.names)
+    column = columns()[entry.pivot.values]
+    headers += [_wide_header(column, entry.pivot, name, rows) for name in names]
+    empty = Cell(MISSING, None, None)
+    return Grid(
+        headers,
+        [[*index, *(values.get(name, empty) for name in names)] for index, values in wide],
+    )
+
+
+def formatted(value: Any, unit: str) -> str:
+    """Return a value as text in its unit; an en dash for None."""
+    if value is None:
+        return MISSING
+    text = _FORMATS[unit](value)
+    if unit not in _SIGNED:
+        return text
+    is_zero = not text.strip("+-0.")
+    return text.lstrip("+-") if is_zero else text.replace("-", MINUS)
+
+
+def _header(column: Column) -> Header:
+    suffix = {"percent": " (%)", "points": " (pp)"}.get(column.unit, "")
+    return Header(column.label + suffix, column.description, column.unit not in ("text", "flag"))
+
+
+def _wide_header(column: Column, pivot: Pivot, name: Any, rows: list[dict[str, Any]]) -> Header:
+    label = str(name) if columns()[pivot.names].unit == "text" else f"{pivot.names} {name}"
+    sizes = {row["num_images"] for row in rows if row[pivot.names] == name}
+    count = f" n = {formatted(max(sizes), 'count')} images" if sizes else ""
+    return Header(label, f"{column.description}, {label}.{count}", True)
+
+
+def _widened(
+    rows: list[dict[str, Any]], shown: tuple[str, ...], pivot: Pivot
+) -> list[tuple[list[Cell], dict[Any, Cell]]]:
+    wide: dict[tuple[Any, ...], tuple[list[Cell], dict[Any, Cell]]] = {}
+    for row in rows:
+        key = tuple(row[column] for column in (*pivot.keys, *shown))
+        _, values = wide.setdefault(key, ([_cell(row, column) for column in shown], {}))
+        name = row[pivot.names]
+        if name in values:
+            raise ValueError(f"{pivot.names} {name!r} stands twice for {key}; allowed: once")
+        values[name] = _cell(row, pivot.values)
+    return list(wide.values())
+
+
+def _distinct(rows: list[dict[str, Any]], column: str) -> list[Any]:
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
+def _cell(row: Row, column: str) -> Cell:
+    is_by_row = columns()[column].unit == "by row"
+    unit = row["unit"] if is_by_row else columns()[column].unit
+    value = row[column]
+    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
+    interval = None
+    if low is not None and high is not None:
+        interval = f"{formatted(low, unit)}, {formatted(high, unit)}"
+    # The head of a column of several units cannot name one.
+    suffix = " pp" if is_by_row and unit == "points" and value is not None else ""
+    return Cell(formatted(value, unit) + suffix, interval, value)
+
+
+def _human(value: float) -> str:
+    """Return a count with three significant digits and k, M or G."""
+    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= 0.9995 * size:
+            scaled = value / size
+            return f"{scaled:.{max(0, 2 - len(str(int(scaled))) + 1)}f}{suffix}"
+    return f"{value:.0f}"
+
+
+_FORMATS: Mapping[str, Callable[[Any], str]] = {
+    "text": str,
+    "flag": lambda value: "yes" if value else "no",
+    "count": lambda value: f"{value:,}",
+    "parameters": _human,
+    "percent": lambda value: f"{100 * value:.1f}",
+    "points": lambda value: f"{100 * value:+.1f}",
+    "number": lambda value: f"{value:.3f}",
+    "ratio": lambda value: f"{value:.2f}",
+    "seconds": lambda value: f"{value:,.1f}",
+    "rate": lambda value: f"{value:,.0f}",
+}
+_SIGNED = {"percent", "points", "number"}

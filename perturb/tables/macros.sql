@@ -1,0 +1,50 @@
+-- Intervals, and sums that come out the same to the last bit.
+--
+-- Counts are integers and may be added in any order. Floating-point values are collected in a
+-- stated order before they are added, so that threads and file order change no byte of a table.
+
+-- 97.5 % point of the standard normal distribution.
+CREATE MACRO z95() AS 1.959963984540054;
+
+CREATE MACRO ordered_sum(x, key) AS list_sum(list(x::DOUBLE ORDER BY key));
+CREATE MACRO ordered_mean(x, key) AS ordered_sum(x, key) / count(x);
+CREATE MACRO ordered_stddev(x, key) AS list_aggregate(list(x::DOUBLE ORDER BY key), 'stddev_samp');
+
+-- Wilson's score interval for k successes in n independent trials (Wilson, JASA 1927).
+CREATE MACRO wilson_centre(k, n) AS (k + z95() * z95() / 2) / (n + z95() * z95());
+CREATE MACRO wilson_half_width(k, n) AS
+    z95() * sqrt(k * (n - k) / n::DOUBLE + z95() * z95() / 4) / (n + z95() * z95());
+CREATE MACRO wilson_low(k, n) AS
+    CASE WHEN k = 0 THEN 0.0 ELSE wilson_centre(k, n) - wilson_half_width(k, n) END;
+CREATE MACRO wilson_high(k, n) AS
+    CASE WHEN k = n THEN 1.0 ELSE wilson_centre(k, n) + wilson_half_width(k, n) END;
+
+-- Half-width for a mean over images that each give k of `decisions` decisions right: the images
+-- are independent, the decisions on one image are not. From sums of k and of k * k alone.
+CREATE MACRO clustered_half_width(sum_k, sum_k2, num_images, decisions) AS
+    CASE WHEN num_images > 1 THEN
+        z95() / decisions * sqrt(
+            greatest(0, num_images::DOUBLE * sum_k2 - sum_k::DOUBLE * sum_k)
+            / (num_images - 1.0)) / num_images
+    END;
+
+-- One interval for both cases: Wilson's where an image is decided once, else the clustered one.
+CREATE MACRO accuracy_low(sum_k, sum_k2, num_images, decisions) AS
+    CASE WHEN decisions = 1 THEN wilson_low(sum_k, num_images)
+    ELSE greatest(0.0, sum_k / (num_images * decisions)
+        - clustered_half_width(sum_k, sum_k2, num_images, decisions)) END;
+CREATE MACRO accuracy_high(sum_k, sum_k2, num_images, decisions) AS
+    CASE WHEN decisions = 1 THEN wilson_high(sum_k, num_images)
+    ELSE least(1.0, sum_k / (num_images * decisions)
+        + clustered_half_width(sum_k, sum_k2, num_images, decisions)) END;
+
+-- The one rule behind every verdict: the whole interval must lie on one side of the threshold.
+CREATE MACRO verdict(low, high, side, threshold) AS
+    CASE
+        WHEN low IS NULL OR high IS NULL THEN 'not testable'
+        WHEN side = 'above' AND low > threshold THEN 'supported'
+        WHEN side = 'above' AND high < threshold THEN 'contradicted'
+        WHEN side = 'below' AND high < threshold THEN 'supported'
+        WHEN side = 'below' AND low > threshold THEN 'contradicted'
+        ELSE 'undecided'
+    END;

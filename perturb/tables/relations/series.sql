@@ -1,0 +1,61 @@
+-- Which models a straight line is fitted through: one family, one pre-training set, one patch
+-- size. The patch size is the one that exists in most sizes, the smaller one at a tie; a size
+-- that lacks it enters with the nearest patch size it has. On the paper's grid that gives
+-- ViT-B/16, L/16 and H/14, which are the points of its Figure 4. ResNets have no patches: all.
+CREATE TEMP VIEW series AS
+WITH longest AS (
+    SELECT
+        family,
+        pretraining,
+        patch_size,
+        row_number() OVER (
+            PARTITION BY family, pretraining
+            ORDER BY count(DISTINCT size) DESC, patch_size
+        ) AS place
+    FROM benchmark_models
+    GROUP BY family, pretraining, patch_size
+),
+ranked AS (
+    SELECT
+        m.*,
+        dense_rank() OVER (
+            PARTITION BY m.family, m.pretraining, m.size
+            ORDER BY abs(m.patch_size - longest.patch_size), m.patch_size
+        ) AS place
+    FROM benchmark_models AS m
+    JOIN longest ON longest.family = m.family
+        AND longest.pretraining = m.pretraining
+        AND longest.place = 1
+)
+SELECT * EXCLUDE (place)
+FROM ranked
+WHERE place = 1;
+
+-- Least-squares weights of a line over log10(parameters): slope = sum of weight * value.
+CREATE TEMP VIEW slope_weights AS
+WITH centred AS (
+    SELECT family, pretraining, ordered_mean(log10(num_parameters), model) AS mean_x
+    FROM series
+    GROUP BY family, pretraining
+    HAVING count(DISTINCT num_parameters) > 1
+),
+spread AS (
+    SELECT
+        family,
+        pretraining,
+        mean_x,
+        ordered_sum((log10(num_parameters) - mean_x) ** 2, model) AS sum_xx
+    FROM series
+    JOIN centred USING (family, pretraining)
+    GROUP BY family, pretraining, mean_x
+)
+SELECT
+    family,
+    pretraining,
+    pretraining_rank,
+    model,
+    mean_x,
+    log10(num_parameters) - mean_x AS centred_x,
+    (log10(num_parameters) - mean_x) / sum_xx AS weight
+FROM series
+JOIN spread USING (family, pretraining);

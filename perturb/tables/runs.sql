@@ -1,0 +1,17 @@
+-- What was run, from the inventory of the shards. Times differ from run to run: this table is not
+-- the same byte for byte, and no other table reads it.
+SELECT
+    perturbation,
+    dataset,
+    count(*) AS num_cells,
+    count(DISTINCT model) AS num_models,
+    max(num_images) AS num_images,
+    sum(num_rows)::BIGINT AS num_decisions,
+    ordered_sum(seconds, path) AS seconds,
+    sum(num_rows) / ordered_sum(seconds, path) AS images_per_second,
+    string_agg(DISTINCT device, ', ' ORDER BY device) AS devices,
+    string_agg(DISTINCT commit, ', ' ORDER BY commit) AS commits,
+    string_agg(DISTINCT 'torch ' || torch, ', ' ORDER BY 'torch ' || torch) AS versions
+FROM inventory
+GROUP BY perturbation, dataset
+ORDER BY perturbation, dataset;

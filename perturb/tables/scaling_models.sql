@@ -1,0 +1,56 @@
+-- The points of Figure 4, with the line's error at each model that the line was fitted through.
+WITH points AS (
+    SELECT
+        test_set,
+        model,
+        1 - sum(num_correct) / sum(num_decisions) AS error,
+        1 - accuracy_high(sum(num_correct), sum(num_correct ** 2), count(*), max(num_decisions))
+            AS error_low,
+        1 - accuracy_low(sum(num_correct), sum(num_correct ** 2), count(*), max(num_decisions))
+            AS error_high,
+        count(*) AS num_images
+    FROM image_outcomes
+    GROUP BY test_set, model
+),
+lines AS (
+    SELECT
+        test_set,
+        family,
+        pretraining,
+        any_value(mean_x) AS mean_x,
+        ordered_mean(CASE WHEN error > 0 THEN log10(error) END, model) AS mean_y
+    FROM slope_weights
+    JOIN points USING (model)
+    GROUP BY test_set, family, pretraining
+)
+SELECT
+    test_sets.test_set,
+    test_sets.test_set_label,
+    m.model,
+    m.architecture_label,
+    m.family,
+    m.patch_size,
+    m.pretraining,
+    m.pretraining_label,
+    m.num_parameters,
+    points.num_images,
+    points.error,
+    points.error_low,
+    points.error_high,
+    slope_weights.model IS NOT NULL AS is_fitted,
+    CASE WHEN slope_weights.model IS NOT NULL
+        THEN 10 ** (lines.mean_y + contrasts.estimate * slope_weights.centred_x)
+    END AS fitted_error
+FROM points
+JOIN test_sets USING (test_set)
+JOIN benchmark_models AS m USING (model)
+LEFT JOIN slope_weights ON slope_weights.model = points.model
+LEFT JOIN lines ON lines.test_set = points.test_set
+    AND lines.family = m.family
+    AND lines.pretraining = m.pretraining
+LEFT JOIN contrasts ON contrasts.test_set = points.test_set
+    AND contrasts.kind = 'error_slope'
+    AND contrasts.name = m.family
+    AND contrasts.pretraining = m.pretraining
+WHERE m.pretraining_rank = (SELECT max(pretraining_rank) FROM benchmark_models)
+ORDER BY test_sets.position, test_sets.test_set, m.family, m.num_parameters, m.model;

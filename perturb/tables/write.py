@@ -1,0 +1,118 @@
+"""A table as files: Parquet and CSV for programs, Markdown and LaTeX for readers.
+
+Parquet and CSV hold every column, accuracy and error as fractions, and no rounding: the shortest
+text that gives the same number back. Markdown and LaTeX hold what `display.grid` shows.
+"""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perturb.files import replacing
+from perturb.tables.catalogue import columns, table_named
+from perturb.tables.display import MINUS, MISSING, Cell, Grid, grid
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "$": r"\$",
+        "&": r"\&",
+        "#": r"\#",
+        "%": r"\%",
+        "_": r"\_",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        MINUS: "$-$",
+        MISSING: "--",
+    }
+)
+_MARKDOWN = str.maketrans({"|": r"\|", "<": "&lt;", ">": "&gt;", "\n": " "})
+
+
+def write_table(
+    table: pa.Table, name: str, *, parquet: Path, csv: Path, markdown: Path, latex: Path
+) -> None:
+    """Write a table made by `make_table(name, ...)` in all four formats.
+
+    The same table gives the same bytes.
+    """
+    with replacing(parquet) as temporary:
+        pq.write_table(_described(table), temporary, compression="zstd")
+    shown = grid(table, name)
+    texts = {
+        csv: csv_text(table),
+        markdown: markdown_text(shown, name),
+        latex: latex_text(shown, name),
+    }
+    for path, text in texts.items():
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def csv_text(table: pa.Table) -> str:
+    """Return a table as CSV: every column, `true` and `false`, nothing for null."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for row in table.to_pylist():
+        writer.writerow([_plain(value) for value in row.values()])
+    return text.getvalue()
+
+
+def markdown_text(shown: Grid, name: str) -> str:
+    """Return a shown table as GitHub Markdown, with its title and caption."""
+    entry = table_named(name)
+    labels = [header.label.translate(_MARKDOWN) for header in shown.headers]
+    rules = ["---:" if header.is_number else ":---" for header in shown.headers]
+    body = [[str(cell).translate(_MARKDOWN) for cell in row] for row in shown.rows]
+    lines = ["| " + " | ".join(row) + " |" for row in [labels, rules, *body]]
+    return "\n".join([f"## {entry.title}", "", entry.caption, "", *lines, ""])
+
+
+def latex_text(shown: Grid, name: str) -> str:
+    r"""Return a shown table as a LaTeX `tabular` with booktabs rules, for `\input`."""
+    entry = table_named(name)
+    layout = "".join("r" if header.is_number else "l" for header in shown.headers)
+    labels = " & ".join(header.label.translate(_LATEX) for header in shown.headers)
+    lines = [
+        f"% {entry.title}. {entry.caption}",
+        r"% Needs \usepackage{booktabs}.",
+        rf"\begin{{tabular}}{{{layout}}}",
+        r"\toprule",
+        rf"{labels} \\",
+        r"\midrule",
+        *(rf"{' & '.join(_latex_cell(cell) for cell in row)} \\" for row in shown.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _latex_cell(cell: Cell) -> str:
+    # A bracket at the start of a row would be read as the argument of the `\\` before it.
+    return ("{}" if str(cell).startswith("[") else "") + str(cell).translate(_LATEX)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else value
+
+
+def _described(table: pa.Table) -> pa.Table:
+    """Return the table with the meaning and the unit of each column in its schema."""
+    known = columns()
+    fields = [
+        field.with_metadata({"description": known[field.name].description})
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))

@@ -1,0 +1,18 @@
+"""Check every shard of the study against its cell, its images and its weights."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from perturb.config import load_config
+from perturb.inventory import check_shards
+from perturb.logs import log_to
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+models = pq.read_table(snakemake.input.models, columns=["model", "weights_sha256"])
+hashes = dict(zip(*models.to_pydict().values(), strict=True))
+pq.write_table(check_shards(load_config(snakemake.config), hashes), Path(snakemake.output[0]))

@@ -1,0 +1,23 @@
+"""Collect the facts about models and data sets that decisions are joined with."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from perturb.cells import Layout, evaluated_datasets
+from perturb.config import load_config
+from perturb.describe import describe_datasets, describe_models
+from perturb.logs import log_to
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+study = load_config(snakemake.config)
+paths = Layout(study.results)
+cards = {model: Path(paths.card(model)) for model in study.models}
+pq.write_table(describe_models(list(study.models.values()), cards), snakemake.output.models)
+datasets = [study.datasets[id] for id in evaluated_datasets(study)]
+manifests = {dataset.id: Path(paths.manifest(dataset.id)) for dataset in datasets}
+pq.write_table(describe_datasets(datasets, manifests), snakemake.output.datasets)

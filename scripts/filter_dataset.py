@@ -1,0 +1,24 @@
+"""Keep the images of a pool that the reference network gets wrong."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from perturb.images.build import build_filtered
+from perturb.images.store import open_store
+from perturb.logs import log_to
+from perturb.models.checkpoints import load_classifier
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+torch.set_num_threads(snakemake.threads)
+build_filtered(
+    Path(snakemake.output.images),
+    Path(snakemake.output.manifest),
+    pool=open_store(Path(snakemake.input.images), Path(snakemake.input.manifest)),
+    classifier=load_classifier(Path(snakemake.input.weights).parent),
+    batch_size=snakemake.params.batch_size,
+)

@@ -1,0 +1,23 @@
+"""Render a set of the embedded image family into an image store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from perturb.images.build import build_generated
+from perturb.logs import log_to
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+torch.set_num_threads(snakemake.threads)
+dataset = snakemake.params.dataset
+build_generated(
+    Path(snakemake.output.images),
+    Path(snakemake.output.manifest),
+    dataset["generate"],
+    num_images=dataset["num_images"],
+    seed=dataset["seed"],
+)

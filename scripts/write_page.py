@@ -1,0 +1,26 @@
+"""Write the offline page that explains what was asked, found and done, and how sure it is."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from perturb.cells import evaluated_datasets
+from perturb.config import load_config
+from perturb.logs import log_to
+from perturb.page.write import Words, write_page
+from perturb.tables.catalogue import TABLES
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+study = load_config(snakemake.config)
+labels = [study.datasets[dataset].label for dataset in evaluated_datasets(study)]
+write_page(
+    Path(snakemake.output.page),
+    Words(study.title, yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True)),
+    tables={table: Path(snakemake.input[table]) for table in TABLES},
+    datasets=Path(snakemake.input.study_datasets),
+    contact_sheets=dict(zip(labels, map(Path, snakemake.input.contact_sheets), strict=True)),
+)

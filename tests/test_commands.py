@@ -1,0 +1,157 @@
+"""The make targets do what they say, with the CPUs and system packages there are."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from envs import cores, system
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ["requirements.txt", "requirements-cuda.txt", "requirements-dev.txt"]
+
+
+def make(*arguments: str) -> str:
+    """What make prints for the given targets."""
+    # The make that runs the tests would hand on its own flags, such as --keep-going.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "--no-print-directory", *arguments]
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    return run.stdout
+
+
+def test_help_lists_every_target_that_is_for_people() -> None:
+    shown = re.findall(r"^  make (\S+)", make("help"), flags=re.MULTILINE)
+    assert {"run", "test", "format", "lock", "clean", "help"} <= set(shown)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["CORES=3"], ["snakemake", "--cores 3"]),
+        (["CORES=3", "CONFIG=config/smoke.yaml"], ["--configfile config/smoke.yaml"]),
+        ([], ["results/report/index.html"]),
+    ],
+)
+def test_run_starts_the_workflow_and_prints_the_report(
+    arguments: list[str], words: list[str]
+) -> None:
+    printed = make("--dry-run", "run", *arguments)
+    assert [word for word in words if word not in printed] == []
+
+
+def test_every_check_is_run() -> None:
+    printed = make("--dry-run", "test", "CORES=2")
+    tools = ["ruff format --check", "ruff check", "mypy", "snakefmt --check", "snakemake --lint"]
+    assert [tool for tool in [*tools, "pytest -n"] if tool not in printed] == []
+
+
+def test_the_stamp_follows_the_content_of_the_locks(tmp_path: Path) -> None:
+    (tmp_path / "envs").mkdir()
+    for name in LOCKS:
+        (tmp_path / "envs" / name).write_text("as it was")
+    stamps = []
+    for text in ("as it was", "changed", "as it was"):
+        (tmp_path / "envs" / "requirements.txt").write_text(text)
+        printed = make(
+            "--dry-run", "--directory", str(tmp_path), "--file", str(ROOT / "Makefile"), "env"
+        )
+        stamps.append(re.findall(r"touch (\S+)", printed)[-1])
+    assert stamps[0] == stamps[2] != stamps[1]
+
+
+def test_continuous_integration_runs_the_readmes_test_command() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    lines = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "set -euo pipefail"
+    assert lines[-1] == "make test"
+    readme = (ROOT / "README.md").read_text()
+    assert re.search(r"^make run\b", readme, flags=re.MULTILINE)
+    assert re.search(r"^make test\b", readme, flags=re.MULTILINE)
+
+
+# ----------------------------------------------------------------------------- the machine below
+
+
+def test_available_cores_are_no_more_than_the_affinity_mask_allows() -> None:
+    mask = os.sched_getaffinity(0) if sys.platform == "linux" else range(os.cpu_count() or 1)
+    assert 1 <= cores.available_cores() <= len(mask)
+
+
+@pytest.mark.parametrize(
+    ("own", "above", "granted"),
+    [
+        ("max 100000", "max 100000", math.inf),
+        ("200000 100000", "max 100000", 2),
+        ("max 100000", "150000 100000", 1.5),
+        ("400000 100000", "200000 100000", 2),
+        (None, None, math.inf),
+    ],
+)
+def test_a_control_group_limits_the_cores(
+    own: str | None, above: str | None, granted: float, tmp_path: Path
+) -> None:
+    (tmp_path / "slice" / "job").mkdir(parents=True)
+    for folder, cpu_max in [("slice/job", own), ("slice", above)]:
+        if cpu_max:
+            (tmp_path / folder / "cpu.max").write_text(cpu_max + "\n")
+    assert cores.cgroup_cores("4:memory:/other\n0::/slice/job\n", tmp_path) == granted
+
+
+def test_browser_is_found() -> None:
+    browser = system.find_browser()
+    assert browser is not None
+    assert os.access(browser, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("uid", "tools", "sudo_status", "expected"),
+    [
+        (0, ["apt-get"], 1, ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]),
+        (1000, ["apt-get", "sudo"], 0, ["sudo", "--non-interactive", "env"]),
+        (1000, ["apt-get", "sudo"], 1, None),
+        (1000, ["apt-get"], 0, None),
+        (0, [], 0, None),
+    ],
+)
+def test_apt_get_runs_only_where_it_may(
+    uid: int,
+    tools: list[str],
+    sudo_status: int,
+    expected: list[str] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+    monkeypatch.setattr("shutil.which", lambda name: name if name in tools else None)
+    answer = subprocess.CompletedProcess[bytes]([], sudo_status)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: answer)
+    command = system.apt_get()
+    assert (command and command[:3]) == expected
+
+
+def test_missing_package_is_named_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(SystemExit, match="sudo apt-get install -y chromium"):
+        system.main(["venv", "browser"])
+
+
+def test_missing_package_is_installed_where_that_is_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there: list[str] = []
+    monkeypatch.setitem(system.NEEDS, "browser", (lambda: there[0] if there else None, "chromium"))
+    monkeypatch.setattr(system, "apt_get", lambda: ["apt-get"])
+    monkeypatch.setattr(system, "install", lambda packages, _: there.extend(packages))
+    system.main(["browser"])
+    assert there == ["chromium"]

@@ -1,0 +1,224 @@
+"""The installed environment, the locks and the conda file agree with one another."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from envs import check, install, lock, lockfile
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVS = ROOT / "envs"
+LOCKS = [ENVS / "requirements.txt", ENVS / "requirements-cuda.txt", ENVS / "requirements-dev.txt"]
+RUN_LOCK, CUDA_LOCK, DEV_LOCK = LOCKS
+CONDA_NAMES = {"torch": "pytorch", "duckdb": "python-duckdb", "snakemake": "snakemake-minimal"}
+# Spelt in two pieces, so that this file names none of them.
+REGISTRIES = [
+    ".".join(host)
+    for host in [
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("download.pytorch", "org"),
+        ("anaconda", "org"),
+        ("anaconda", "com"),
+        ("deb.debian", "org"),
+        ("archive.ubuntu", "com"),
+        ("registry.npmjs", "org"),
+    ]
+]
+CPU_TORCH = ["filelock", "setuptools>=77.0.3", 'optree>=0.13.0; extra == "optree"']
+CUDA_TORCH = [
+    *CPU_TORCH,
+    'cuda-bindings<14,>=13.0.3; platform_system == "Linux"',
+    'nvidia-cudnn-cu13==9.20.0.48; platform_system == "Linux"',
+    'triton==3.7.1; platform_system == "Linux"',
+]
+
+
+def top_level(source: str) -> list[str]:
+    """The names that a file of requirements asks for."""
+    lines = [line.split("#")[0].strip() for line in (ENVS / source).read_text().splitlines()]
+    return [Requirement(line).name for line in lines if line]
+
+
+def files_of_repository() -> list[Path]:
+    """Every file that is tracked, or would be by `git add --all`."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    paths = [ROOT / name for name in listed.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def pin(name: str, version: str, marker: str = "") -> lockfile.Pin:
+    """A pin as a lock would hold it."""
+    return lockfile.Pin(name, version, marker, ("0" * 64,), f"{name}=={version}")
+
+
+# ------------------------------------------------------------------------------------- the locks
+
+
+def test_every_locked_package_is_installed_at_its_version() -> None:
+    cuda = [CUDA_LOCK] if check.needs_cuda() else []
+    assert check.problems([RUN_LOCK, DEV_LOCK, *cuda]) == []
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_lock_holds_pins_and_hashes_and_no_address(path: Path) -> None:
+    assert lockfile.read_pins(path)
+    assert "://" not in path.read_text()
+    assert "--index" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("source", "path"), [("requirements.in", RUN_LOCK), ("requirements-dev.in", DEV_LOCK)]
+)
+def test_lock_covers_what_is_asked_for(source: str, path: Path) -> None:
+    assert set(top_level(source)) <= set(lockfile.read_pins(path))
+
+
+def test_locks_agree_on_common_packages() -> None:
+    run, dev = lockfile.read_pins(RUN_LOCK), lockfile.read_pins(DEV_LOCK)
+    assert {name: dev[name].version for name in run.keys() & dev.keys()} == {
+        name: run[name].version for name in run.keys() & dev.keys()
+    }
+
+
+def test_cuda_and_torchvision_are_in_a_lock_of_their_own() -> None:
+    assert [name for name in lockfile.read_pins(RUN_LOCK) if lock.is_cuda(name)] == []
+    assert [name for name in lockfile.read_pins(CUDA_LOCK) if not lock.is_cuda(name)] == []
+    assert "torchvision" in lockfile.read_pins(CUDA_LOCK)
+
+
+def test_lock_allows_the_cpu_builds_of_torch() -> None:
+    torch = lockfile.read_pins(RUN_LOCK)["torch"]
+    rows = [line.split() for line in lock_sums().splitlines()]
+    assert rows
+    for digest, wheel in rows:
+        assert wheel.startswith(f"torch-{torch.version}+cpu-")
+        assert digest in torch.hashes
+
+
+def test_cpu_builds_are_added_once() -> None:
+    torch = lockfile.read_pins(RUN_LOCK)["torch"]
+    assert len(set(torch.hashes)) == len(torch.hashes)
+    assert lock.with_cpu_builds(torch, lock_sums()) == torch.text
+    (digest, *_) = lock_sums().split()
+    text = f"torch=={torch.version} \\\n    --hash=sha256:{'0' * 64}"
+    bare = dataclasses.replace(torch, hashes=("0" * 64,), text=text)
+    assert lock.with_cpu_builds(bare, lock_sums()) == f"{text} \\\n    --hash=sha256:{digest}"
+
+
+def lock_sums() -> str:
+    """The sums of the CPU builds of torch."""
+    return (ROOT / lock.CPU_BUILDS).read_text()
+
+
+def test_a_torch_without_known_cpu_build_is_refused_when_locking() -> None:
+    with pytest.raises(ValueError, match=r"no line for torch-9\.9\.9\+cpu"):
+        lock.with_cpu_builds(pin("torch", "9.9.9"), lock_sums())
+
+
+@pytest.mark.parametrize("text", ["torch>=2.13 --hash=sha256:" + "0" * 64, "torch==2.13.0"])
+def test_a_line_that_is_no_hashed_pin_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "lock.txt").write_text(text)
+    with pytest.raises(ValueError, match="is not a pin"):
+        lockfile.read_pins(tmp_path / "lock.txt")
+
+
+def test_conda_file_carries_the_versions_of_the_lock() -> None:
+    pins = lockfile.read_pins(RUN_LOCK)
+    wanted = {
+        CONDA_NAMES.get(name, name): pins[name].version for name in top_level("requirements.in")
+    }
+    lines = yaml.safe_load((ENVS / "perturb.yaml").read_text())["dependencies"]
+    found = dict(line.split(" ==") for line in lines if not line.startswith("python "))
+    assert found == wanted
+
+
+def test_no_file_names_a_registry() -> None:
+    pattern = re.compile("|".join(re.escape(host) for host in REGISTRIES).encode())
+    files = files_of_repository()
+    assert ROOT / "Makefile" in files
+    assert [path for path in files if pattern.search(path.read_bytes())] == []
+
+
+# -------------------------------------------------------------------------------- installing them
+
+
+@pytest.mark.parametrize(
+    ("locked", "installed", "expected"),
+    [
+        (pin("torch", "2.13.0"), {"torch": "2.13.0"}, None),
+        (pin("torch", "2.13.0"), {"torch": "2.13.0+cpu"}, None),
+        (pin("torch", "2.13.0"), {"torch": "2.11.0"}, "torch 2.13.0 is locked, and 2.11.0"),
+        (pin("numpy", "2.4.6"), {}, "numpy 2.4.6 is locked, and not installed"),
+        (pin("colorama", "0.4.6", "sys_platform == 'win32'"), {}, None),
+        (pin("triton", "3.7.1", "sys_platform == 'linux'"), {}, "triton 3.7.1 is locked"),
+    ],
+)
+def test_pin_problem(locked: lockfile.Pin, installed: dict[str, str], expected: str | None) -> None:
+    problem = check.pin_problem(locked, installed, {"sys_platform": "linux"})
+    assert (problem or "").startswith(expected or "")
+    assert (problem is None) == (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("requires", "libraries"),
+    [
+        (CPU_TORCH, []),
+        (CUDA_TORCH, ["cuda-bindings", "nvidia-cudnn-cu13", "triton"]),
+        (['nvidia-cublas; platform_system == "Windows"'], []),
+        (['nvidia-dali; extra == "dali"'], []),
+        (["nvidia_cublas"], ["nvidia-cublas"]),
+        ([], []),
+    ],
+)
+def test_cuda_libraries(requires: list[str], libraries: list[str]) -> None:
+    assert check.cuda_libraries(requires, {"platform_system": "Linux"}) == libraries
+
+
+def test_cuda_is_wanted_only_where_torch_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "installed_versions", lambda: {"cuda-bindings": "13", "triton": "3"})
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: CPU_TORCH)
+    assert not check.needs_cuda()
+    assert check.missing_cuda() == []
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: CUDA_TORCH)
+    assert check.needs_cuda()
+    assert check.missing_cuda() == ["nvidia-cudnn-cu13"]
+
+
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_torch_comes_from_pips_wheel_only_if_its_sum_is_locked(
+    is_locked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = tmp_path / "torch-2.13.0+cpu-py3-none-any.whl"
+    # In place of `pip download`, which puts one wheel into the folder.
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: wheel.write_bytes(b"wheel"))
+    digest = hashlib.sha256(b"wheel").hexdigest()
+    hashes = ("0" * 64, digest) if is_locked else ("0" * 64,)
+    locked = lockfile.Pin("torch", "2.13.0", "", hashes, "torch as locked")
+    expected = f"torch @ {wheel.as_uri()} --hash=sha256:{digest}" if is_locked else locked.text
+    assert install.torch_requirement(locked, tmp_path) == expected
+
+
+def test_pip_takes_over_where_uv_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = []
+
+    def run(command: list[str], *, check: bool) -> None:
+        assert check
+        commands.append(command[2])
+        if command[2] == "uv":
+            raise subprocess.CalledProcessError(2, command)
+
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    install.install(DEV_LOCK)
+    assert commands == ["pip", "uv", "pip"]

@@ -1,0 +1,149 @@
+"""The evaluation loop: one row an image and condition, whatever the batches."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perturb.cells import Cell
+from perturb.evaluate import evaluate_cell
+from perturb.images.build import build_filtered, build_generated
+from perturb.images.store import ImageStore, open_store
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.perturbations.names import CORRUPTIONS
+from perturb.shards import Expected, verify_shard, write_shard
+
+CLEAN = Cell("a", "test", "none", "0")
+CORRUPTED = Cell("a", "test", "corruptions", "3")
+SETTINGS = {"seed": 2021, "batch_size": 10, "device": torch.device("cpu")}
+
+
+class ByColour(nn.Module):
+    """A network whose logits are known: brightness of 12 bands of the image, times a factor."""
+
+    num_classes = 12
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (
+            nn.functional.adaptive_avg_pool2d(images.mean(dim=1), (12, 1)).flatten(1) * self.factor
+        )
+
+
+def _classifier(network: nn.Module) -> Classifier:
+    return Classifier(network, Preprocessing(side=32)).eval()
+
+
+def _store(folder: Path, num_images: int = 24) -> ImageStore:
+    paths = folder / "images.npy", folder / "manifest.parquet"
+    build_generated(*paths, {"set": "target", "split": "test"}, num_images=num_images, seed=1)
+    return open_store(*paths)
+
+
+def test_rows_are_what_the_logits_say(tmp_path: Path) -> None:
+    store, classifier = _store(tmp_path), _classifier(ByColour())
+    table, metadata = evaluate_cell(classifier, store, CLEAN, ("none",), **SETTINGS)
+    logits = classifier(store.read(0, 24).pixels)
+    probabilities = logits.softmax(dim=1)[torch.arange(24), store.targets]
+    assert table["prediction"].to_pylist() == logits.argmax(dim=1).tolist()
+    assert table["is_correct"].to_pylist() == (logits.argmax(dim=1) == store.targets).tolist()
+    ranks = (logits > logits[torch.arange(24), store.targets][:, None]).sum(dim=1)
+    assert table["is_top5"].to_pylist() == (ranks < 5).tolist()
+    assert table["target_probability"].to_pylist() == pytest.approx(
+        probabilities.tolist(), rel=1e-5
+    )
+    assert table["loss"].to_pylist() == pytest.approx(probabilities.log().neg().tolist(), rel=1e-4)
+    assert metadata["num_images"] == 24
+    assert metadata["images_per_second"] > 0
+
+
+def test_shard_of_an_evaluation_is_accepted(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    conditions = ("fog", "contrast")
+    table, metadata = evaluate_cell(
+        _classifier(ByColour()), store, CORRUPTED, conditions, **SETTINGS
+    )
+    path = tmp_path / "shard.parquet"
+    write_shard(path, table, metadata | {"weights_sha256": "0"})
+    verify_shard(path, Expected(CORRUPTED, conditions, store.image_ids, 1, 2021, "0"))
+
+
+def test_batches_change_no_decision(tmp_path: Path) -> None:
+    store, classifier = _store(tmp_path), _classifier(ByColour())
+    tables = [
+        evaluate_cell(classifier, store, CORRUPTED, CORRUPTIONS, **SETTINGS | {"batch_size": size})[
+            0
+        ]
+        for size in (7, 24)
+    ]
+    for table in tables[1:]:
+        assert table["prediction"].equals(tables[0]["prediction"])
+
+
+def test_an_image_is_corrupted_alike_in_any_set(tmp_path: Path) -> None:
+    few, many = tmp_path / "few", tmp_path / "many"
+    arguments = (CORRUPTED, ("gaussian_noise",))
+    classifier = _classifier(ByColour())
+    small, _ = evaluate_cell(classifier, _store(few, 8), *arguments, **SETTINGS)
+    large, _ = evaluate_cell(classifier, _store(many, 24), *arguments, **SETTINGS)
+    assert small["loss"].equals(large["loss"].slice(0, 8))
+
+
+def test_other_seed_gives_other_noise(tmp_path: Path) -> None:
+    store, classifier = _store(tmp_path), _classifier(ByColour())
+    one, _ = evaluate_cell(classifier, store, CORRUPTED, ("gaussian_noise",), **SETTINGS)
+    two, _ = evaluate_cell(
+        classifier, store, CORRUPTED, ("gaussian_noise",), **SETTINGS | {"seed": 2022}
+    )
+    assert not one["loss"].equals(two["loss"])
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_are_refused(factor: float, tmp_path: Path) -> None:
+    classifier = _classifier(ByColour(factor))
+    with pytest.raises(ValueError, match=r"model='a'.*logits of 10 images are not finite"):
+        evaluate_cell(classifier, _store(tmp_path), CLEAN, ("none",), **SETTINGS)
+
+
+def test_targets_beyond_the_classes_are_refused(tmp_path: Path) -> None:
+    network = ByColour()
+    network.num_classes = 10
+    with pytest.raises(ValueError, match="targets up to 11, but a has 10 classes"):
+        evaluate_cell(_classifier(network), _store(tmp_path), CLEAN, ("none",), **SETTINGS)
+
+
+def test_filter_keeps_exactly_what_the_model_gets_wrong(tmp_path: Path) -> None:
+    pool, classifier = _store(tmp_path), _classifier(ByColour())
+    paths = tmp_path / "kept.npy", tmp_path / "kept.parquet"
+    build_filtered(*paths, pool, classifier, batch_size=7)
+    kept = open_store(*paths)
+    table, _ = evaluate_cell(classifier, kept, CLEAN, ("none",), **SETTINGS)
+    assert not pc.any(table["is_correct"]).as_py()
+    all_rows, _ = evaluate_cell(classifier, pool, CLEAN, ("none",), **SETTINGS)
+    wrong = all_rows.filter(pc.invert(all_rows["is_correct"]))["image_id"]
+    assert pa.chunked_array(wrong).to_pylist() == kept.image_ids.to_pylist()
+
+
+class Oracle(nn.Module):
+    """A network that is told the classes of the images in their order."""
+
+    def __init__(self, targets: Tensor) -> None:
+        super().__init__()
+        self.targets = targets
+        self.num_classes = 12
+
+    def forward(self, images: Tensor) -> Tensor:
+        return nn.functional.one_hot(self.targets[: len(images)], 12).float()
+
+
+def test_filter_that_keeps_nothing_is_an_error(tmp_path: Path) -> None:
+    pool = _store(tmp_path)
+    classifier = _classifier(Oracle(pool.targets))
+    with pytest.raises(ValueError, match="gets no image of the pool wrong"):
+        build_filtered(tmp_path / "k.npy", tmp_path / "k.parquet", pool, classifier, batch_size=24)

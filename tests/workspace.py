@@ -1,0 +1,87 @@
+"""A copy of the repository as a fresh clone has it, and Snakemake run in it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+CONFIG = "study.yaml"
+TABLE_SUFFIXES = (".parquet", ".csv", ".md", ".tex")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with the repository's files; `study.yaml` in it is the configuration."""
+
+    folder: Path
+
+    def configure(self, study: dict[str, Any]) -> None:
+        """Write the configuration."""
+        (self.folder / CONFIG).write_text(yaml.safe_dump(study, sort_keys=False))
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line of a run."""
+        return [
+            *(sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"),
+            *("--configfile", CONFIG, *arguments),
+        ]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake to its end; what it told is in `stderr`."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment(),
+        )
+
+    def planned(self) -> dict[str, int]:
+        """Return how many jobs of each rule a run would start now."""
+        done = self.run("--dry-run")
+        assert done.returncode == 0, done.stdout + done.stderr
+        stats = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)
+        return {rule: int(count) for rule, count in stats if rule not in ("total", "all")}
+
+    def tables(self) -> dict[str, bytes]:
+        """Return the content of every table in every format, but for the record of run times."""
+        folder = self.folder / "results" / "tables"
+        return {
+            file.name: file.read_bytes()
+            for file in sorted(folder.iterdir())
+            if file.suffix in TABLE_SUFFIXES and file.stem != "runs"
+        }
+
+    def copy(self, folder: Path) -> "Workspace":
+        """Return a copy with the same times, so that it is as finished as this one."""
+        shutil.copytree(self.folder, folder)
+        return Workspace(folder)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment without what pytest's own workers set."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+
+
+def fresh_clone(folder: Path) -> Workspace:
+    """Return a workspace of the files that git tracks or would, as they are now."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    return Workspace(folder)
