@@ -7,7 +7,6 @@ BIN := $(VENV)/bin
 CORES ?= $(shell $(BIN)/python -m envs.cores)
 # Another configuration than config.yaml, such as config/smoke.yaml.
 CONFIG ?=
-REPORT := results/report/index.html
 
 # An environment carries a stamp that is named after what its locks hold: an edit of a lock asks for
 # a new one, a checkout that only touches the files does not.
@@ -22,8 +21,8 @@ DEV_READY := $(VENV)/ready-dev-$(call checksum,$(DEV_LOCKS))
 IN_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONDONTWRITEBYTECODE
 
-# The one place that starts the workflow.
-WORKFLOW = $(IN_ENV) snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+# The one place that starts the workflow; it ends with the path of the report.
+WORKFLOW = $(IN_ENV) python -m perturb.launch --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
 .DEFAULT_GOAL := help
 # The checks follow one another, so that pytest's summary stands last.
@@ -39,8 +38,6 @@ help: ## list the targets
 .PHONY: run
 run: $(RUN_READY) ## run the study and print the path of its report
 	@$(WORKFLOW)
-	@test -f $(REPORT) || { echo '$(REPORT) was not made' >&2; exit 1; }
-	@echo 'The report: $(CURDIR)/$(REPORT)'
 
 # ---------------------------------------------------------------------------------------- checks
 
@@ -48,7 +45,8 @@ CHECKS := check-format check-lint check-types check-snakefmt check-workflow chec
 
 .PHONY: test
 test: python-version system-packages $(DEV_READY) ## run every check, all of them even if one fails
-	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS) || \
+	  { echo 'Not every check passed: look for *** above.' >&2; exit 1; }
 
 .PHONY: $(CHECKS)
 check-format: $(DEV_READY)

@@ -33,3 +33,7 @@ rule all:
         [PATHS.table(table) for table in TABLES],
         [PATHS.chart(chart) for chart in CHARTS],
         [PATHS.contact_sheet(dataset) for dataset in STUDY.datasets],
+
+
+onsuccess:
+    print(f"The report: {Path(rules.write_page.output.page).resolve()}")

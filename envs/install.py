@@ -1,6 +1,6 @@
 """Install hash locks into the running environment: `python -m envs.install LOCK...`.
 
-uv does it, because it takes a tenth of pip's time; where uv cannot be had or fails, pip does the
+uv does it, several times faster than pip; where uv cannot be had or fails, pip does the
 same from the same locks. Either way only files that the lock names by sha256 are installed, and no
 dependency is resolved.
 

@@ -6,7 +6,7 @@ perturbations change it, and records one decision an image and condition.
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 from perturb import provenance
 from perturb.cells import Cell
 from perturb.images.store import Images, ImageStore
+from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Classifier
 from perturb.perturbations.inputs import INPUT_PERTURBATIONS, Strength
 from perturb.perturbations.names import PROTOCOLS
@@ -42,6 +43,7 @@ def evaluate_cell(
     cell: Cell,
     conditions: tuple[str, ...],
     *,
+    card: ModelCard,
     seed: int,
     batch_size: int,
     device: torch.device,
@@ -53,6 +55,7 @@ def evaluate_cell(
     classifier : on `device`, in evaluation mode.
     store : the data set; every image is evaluated under every condition.
     conditions : the variants inside the cell, such as the corruptions.
+    card : of the classifier's checkpoint.
 
     Raises
     ------
@@ -80,6 +83,8 @@ def evaluate_cell(
         "conditions": list(conditions),
         "protocol": PROTOCOLS[cell.perturbation],
         "seed": seed,
+        "weights_sha256": card.weights_sha256,
+        "preprocessing": asdict(card.preprocessing),
         "batch_size": batch_size,
         "device": provenance.device_name(device),
         "dtype": "float32",

@@ -10,7 +10,6 @@ from typing import Any
 from perturb.cells import evaluated_datasets
 from perturb.config import Config
 from perturb.images.names import PROTOCOL as IMAGES_PROTOCOL
-from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
 from perturb.perturbations.names import PROTOCOLS
 
 
@@ -25,33 +24,30 @@ def generated(config: Config, dataset: str) -> dict[str, Any]:
     }
 
 
-def trained(config: Config, model: str) -> dict[str, Any]:
-    """Return what the weights of a model that is trained here depend on."""
+def model_facts(config: Config, model: str) -> dict[str, Any]:
+    """Return what a model's card says of it: its network, and the id of its pre-training set."""
     entry = config.models[model]
-    if entry.training is None:
-        raise ValueError(f"models.{model} is not trained: its weights are given")
-    pretraining = entry.pretraining
     return {
         "model": model,
-        "pretraining": pretraining.id if pretraining else None,
-        "pretraining_samples": pretraining.num_samples if pretraining else 0,
-        "samples": entry.training.num_samples,
-        "seed": config.seed,
-        "device": config.device,
-        "protocol": TRAINING_PROTOCOL,
-        **architecture(config, model),
+        "architecture": entry.architecture.id,
+        "family": entry.architecture.family,
+        "size": entry.architecture.size,
+        "patch_size": entry.architecture.patch_size,
+        "arguments": dict(entry.architecture.arguments),
+        "pretraining": entry.pretraining.id if entry.pretraining else None,
     }
 
 
-def architecture(config: Config, model: str) -> dict[str, Any]:
-    """Return the network that a model's weights belong to."""
-    entry = config.models[model].architecture
+def training_samples(config: Config, model: str) -> dict[str, int]:
+    """Return how many images each phase of a model's training sees, in order."""
+    entry = config.models[model]
+    if entry.training is None:
+        raise ValueError(f"models.{model} is not trained: its weights are given")
+    if entry.pretraining is None:
+        return {"training": entry.training.num_samples}
     return {
-        "architecture": entry.id,
-        "family": entry.family,
-        "size": entry.size,
-        "patch_size": entry.patch_size,
-        "arguments": dict(entry.arguments),
+        "pretraining": entry.pretraining.num_samples or 0,
+        "finetuning": entry.training.num_samples,
     }
 
 
@@ -67,14 +63,17 @@ def evaluated(config: Config, perturbation: str) -> dict[str, Any]:
 
 
 def training_datasets(config: Config, model: str) -> dict[str, str]:
-    """Return the data sets that a model is trained on, by what they are for."""
+    """Return the data set of each phase of a model's training, and of its validation."""
     entry = config.models[model]
     if entry.training is None:
         raise ValueError(f"models.{model} is not trained: its weights are given")
-    datasets = {"training": entry.training.dataset, "validation": entry.training.validation}
-    if entry.pretraining is not None and entry.pretraining.dataset is not None:
-        datasets["pretraining"] = entry.pretraining.dataset
-    return datasets
+    datasets = {"validation": entry.training.validation}
+    if entry.pretraining is None or entry.pretraining.dataset is None:
+        return datasets | {"training": entry.training.dataset}
+    return datasets | {
+        "pretraining": entry.pretraining.dataset,
+        "finetuning": entry.training.dataset,
+    }
 
 
 def described_models(config: Config) -> list[str]:

@@ -18,23 +18,17 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "datasets": layout.datasets,
         "inventory": layout.inventory,
         "claim_rules": "resources/claims.csv",
-        # The denominators of mCE: the study's own reference network, or AlexNet for ImageNet.
-        "reference_errors": layout.table("reference_errors")
-        if config.reference
-        else "resources/alexnet_errors.csv",
+        "reference_errors": reference_errors(config),
     }
     return {source: files[source] for source in TABLES[table].sources}
 
 
-def table_code(table: str) -> list[str]:
-    """Return the SQL that a table is made by: an edit of it makes the table anew."""
-    relations = [name for name in TABLES[table].relations if name != "rank_correlations"]
-    folder = "perturb/tables"
-    return [
-        *(f"{folder}/{name}.sql" for name in (table, "macros")),
-        *(f"{folder}/relations/{name}.sql" for name in relations),
-        *(f"{folder}/{name}" for name in ("catalogue.py", "columns.csv", "run.py", "write.py")),
-    ]
+def reference_errors(config: Config) -> str:
+    """Return the errors that are the denominators of mCE: the study's own, or AlexNet's."""
+    corruptions = config.perturbations.get("corruptions")
+    if corruptions is not None and corruptions.denominators == "alexnet":
+        return "resources/alexnet_errors.csv"
+    return Layout(config.results).table("reference_errors")
 
 
 def table_parameters(config: Config, table: str) -> dict[str, int]:
@@ -43,6 +37,7 @@ def table_parameters(config: Config, table: str) -> dict[str, int]:
     return {name: values[name] for name in TABLES[table].parameters}
 
 
-def chart_tables(config: Config, chart: str) -> dict[str, str]:
-    """Return the tables that a chart shows."""
-    return {table: Layout(config.results).table(table) for table in CHARTS[chart].tables}
+def chart_tables(config: Config) -> dict[str, str]:
+    """Return the tables that charts show."""
+    layout = Layout(config.results)
+    return {table: layout.table(table) for chart in CHARTS.values() for table in chart.tables}

@@ -8,7 +8,8 @@ from perturb import jobs, products
 from perturb.cells import Cell, Layout, cells, evaluated_datasets
 from perturb.charts.catalogue import CHARTS
 from perturb.config import ConfigError, load_config
-from perturb.tables.catalogue import TABLES
+from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
+from perturb.tables.catalogue import TABLES, code_of
 
 try:
     STUDY = load_config(config)
@@ -55,4 +56,3 @@ wildcard_constraints:
     perturbation=ids(STUDY.perturbations),
     severity=r"[0-9.e-]+",
     table=ids(TABLES),
-    chart=ids(CHARTS),

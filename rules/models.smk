@@ -21,7 +21,11 @@ rule train_model:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        model=lambda wildcards: jobs.trained(STUDY, wildcards.model),
+        model=lambda wildcards: jobs.model_facts(STUDY, wildcards.model),
+        num_samples=lambda wildcards: jobs.training_samples(STUDY, wildcards.model),
+        seed=STUDY.seed,
+        device=STUDY.device,
+        protocol=TRAINING_PROTOCOL,
     script:
         "../scripts/train_model.py"
 
@@ -42,7 +46,7 @@ rule import_checkpoint:
     conda:
         "../envs/perturb.yaml"
     params:
-        architecture=lambda wildcards: jobs.architecture(STUDY, wildcards.model),
+        model=lambda wildcards: jobs.model_facts(STUDY, wildcards.model),
         sha256=lambda wildcards: STUDY.models[wildcards.model].weights.sha256,
     script:
         "../scripts/import_checkpoint.py"

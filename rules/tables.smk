@@ -43,7 +43,7 @@ rule make_table:
     input:
         unpack(lambda wildcards: products.table_sources(STUDY, wildcards.table)),
         checked=rules.check_shards.output,
-        code=lambda wildcards: products.table_code(wildcards.table),
+        code=lambda wildcards: code_of(wildcards.table),
     output:
         parquet=PATHS.table("{table}", "parquet"),
         csv=report(

@@ -14,8 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from perturb.perturbations.names import CORRUPTIONS
-from perturb.tables.catalogue import TABLES
-from perturb.tables.run import make_table
 
 NAMES = pa.dictionary(pa.int16(), pa.string())
 SHARD = pa.schema(
@@ -92,33 +90,6 @@ class Study:
         return replace(self, decisions=paths[::-1])
 
 
-def table_of(study: Study, name: str, *, threads: int = 1) -> pa.Table:
-    """Return a table of a study; the reference's errors are made on the way."""
-    sources = {source: _source(study, source) for source in TABLES[name].sources}
-    if name == "reference_errors":
-        sources["decisions"] = study.reference
-    values = {"num_resamples": 200, "seed": 0}
-    parameters = {key: values[key] for key in TABLES[name].parameters}
-    return make_table(name, sources, parameters, threads=threads)
-
-
-def tables_of(study: Study, folder: Path) -> dict[str, Path]:
-    """Write every table of a study as Parquet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in TABLES:
-        pq.write_table(table_of(study, name), folder / f"{name}.parquet")
-    return {name: folder / f"{name}.parquet" for name in TABLES}
-
-
-def _source(study: Study, source: str) -> Path | list[Path]:
-    if source != "reference_errors":
-        return getattr(study, source)
-    path = study.models.with_name("reference_errors.parquet")
-    if not path.exists():
-        pq.write_table(table_of(study, source), path)
-    return path
-
-
 def shard(
     model: str,
     dataset: str,
@@ -132,23 +103,29 @@ def shard(
     num_conditions, num_images = is_correct.shape
     correct = is_correct.reshape(-1)
     num_rows = len(correct)
-    image_ids = [f"{dataset}/test/{number:06d}" for number in range(num_images)]
-    values = {
-        "model": [model] * num_rows,
-        "dataset": [dataset] * num_rows,
-        "perturbation": [perturbation] * num_rows,
-        "severity": [severity] * num_rows,
-        "condition": np.repeat(conditions, num_images).tolist(),
-        "sample": [0] * num_rows,
-        "image_id": image_ids * num_conditions,
-        "target": [0] * num_rows,
-        "prediction": (~correct).astype(int).tolist(),
-        "is_correct": correct.tolist(),
-        "is_top5": [True] * num_rows,
-        "target_probability": [0.5] * num_rows,
-        "loss": [0.7] * num_rows,
+    image_ids = pa.array([f"{dataset}/test/{number:06d}" for number in range(num_images)])
+    columns = {
+        "model": _repeated(model, num_rows),
+        "dataset": _repeated(dataset, num_rows),
+        "perturbation": _repeated(perturbation, num_rows),
+        "severity": np.full(num_rows, float(severity)),
+        "condition": pa.DictionaryArray.from_arrays(
+            np.repeat(np.arange(num_conditions, dtype=np.int16), num_images), list(conditions)
+        ),
+        "sample": np.zeros(num_rows, np.int16),
+        "image_id": pa.concat_arrays([image_ids] * num_conditions),
+        "target": np.zeros(num_rows, np.int16),
+        "prediction": (~correct).astype(np.int16),
+        "is_correct": correct,
+        "is_top5": np.ones(num_rows, bool),
+        "target_probability": np.full(num_rows, 0.5, np.float32),
+        "loss": np.full(num_rows, 0.7, np.float32),
     }
-    return pa.Table.from_pydict(values, schema=SHARD)
+    return pa.table(columns).cast(SHARD)
+
+
+def _repeated(value: str, count: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int16), [value])
 
 
 def write_shard(folder: Path, table: pa.Table) -> Path:

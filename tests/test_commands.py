@@ -36,14 +36,12 @@ def test_help_lists_every_target_that_is_for_people() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["CORES=3"], ["snakemake", "--cores 3"]),
+        (["CORES=3"], ["--cores 3"]),
         (["CORES=3", "CONFIG=config/smoke.yaml"], ["--configfile config/smoke.yaml"]),
-        ([], ["results/report/index.html"]),
+        ([], ["perturb.launch"]),
     ],
 )
-def test_run_starts_the_workflow_and_prints_the_report(
-    arguments: list[str], words: list[str]
-) -> None:
+def test_run_starts_the_workflow(arguments: list[str], words: list[str]) -> None:
     printed = make("--dry-run", "run", *arguments)
     assert [word for word in words if word not in printed] == []
 
@@ -75,8 +73,8 @@ def test_continuous_integration_runs_the_readmes_test_command() -> None:
     assert lines[0] == "set -euo pipefail"
     assert lines[-1] == "make test"
     readme = (ROOT / "README.md").read_text()
-    assert re.search(r"^make run\b", readme, flags=re.MULTILINE)
-    assert re.search(r"^make test\b", readme, flags=re.MULTILINE)
+    assert re.search(r"^(\$ )?make run\b", readme, flags=re.MULTILINE)
+    assert re.search(r"^(\$ )?make test\b", readme, flags=re.MULTILINE)
 
 
 # ----------------------------------------------------------------------------- the machine below

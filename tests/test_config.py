@@ -144,6 +144,14 @@ MISTAKES = {
         _drop("pretraining", "small", "samples"),
         ["pretraining.small.samples: missing"],
     ),
+    "no reference": (
+        _drop("models", "reference"),
+        ["corruptions.denominators: 'reference' needs a model with `role: reference`"],
+    ),
+    "two labels alike": (
+        _set("datasets", "second", "label", value="test"),
+        ["datasets.second.label: 'test' is also the label of 'test'"],
+    ),
     "two references": (_set("models", "a", "role", value="reference"), ["only one may have"]),
     "text for a number": (_set("seed", value="many"), ["seed: 'many' is not of type integer"]),
     "results outside": (_set("results", value="../out"), ["results: '../out'"]),
@@ -183,6 +191,6 @@ def test_cells_are_the_whole_grid_once(tiny_study: dict[str, Any]) -> None:
 
 def test_configuration_needs_no_heavy_import() -> None:
     heavy = {"torch", "numpy", "pandas", "pyarrow", "duckdb", "altair", "timm"}
-    code = "import sys, perturb.jobs, perturb.tables.names; print(*sys.modules)"
+    code = "import sys, perturb.jobs, perturb.products; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert heavy.isdisjoint(done.stdout.split())

@@ -12,13 +12,25 @@ from perturb.cells import Cell
 from perturb.evaluate import evaluate_cell
 from perturb.images.build import build_filtered, build_generated
 from perturb.images.store import ImageStore, open_store
+from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.perturbations.names import CORRUPTIONS
 from perturb.shards import Expected, verify_shard, write_shard
 
 CLEAN = Cell("a", "test", "none", "0")
 CORRUPTED = Cell("a", "test", "corruptions", "3")
-SETTINGS = {"seed": 2021, "batch_size": 10, "device": torch.device("cpu")}
+CARD = ModelCard(
+    model="a",
+    architecture="by-colour",
+    family="vit",
+    size="S",
+    patch_size=8,
+    arguments={},
+    num_classes=12,
+    preprocessing=Preprocessing(side=32),
+    weights_sha256="0",
+)
+SETTINGS = {"card": CARD, "seed": 2021, "batch_size": 10, "device": torch.device("cpu")}
 
 
 class ByColour(nn.Module):
@@ -70,7 +82,7 @@ def test_shard_of_an_evaluation_is_accepted(tmp_path: Path) -> None:
         _classifier(ByColour()), store, CORRUPTED, conditions, **SETTINGS
     )
     path = tmp_path / "shard.parquet"
-    write_shard(path, table, metadata | {"weights_sha256": "0"})
+    write_shard(path, table, metadata)
     verify_shard(path, Expected(CORRUPTED, conditions, store.image_ids, 1, 2021, "0"))
 
 

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from perturb.charts.style import Look, config, look
+from perturb.charts.style import INK, Look, config, look
 
 _HEIGHT = 300
 _TOOLTIP = [
@@ -55,15 +55,16 @@ def robustness_benchmarks(accuracy: pd.DataFrame, models: pd.DataFrame) -> alt.F
         ),
         tooltip=_TOOLTIP,
     )
-    bars = base.mark_rule(strokeWidth=1.6).encode(
+    # In ink: on its own colour a short interval would not be seen.
+    bars = base.mark_rule(strokeWidth=1.2).encode(
+        color=alt.value(INK),
         y=alt.Y("accuracy_low:Q").title("Accuracy (%)"),
         y2="accuracy_high:Q",
-        opacity=alt.condition(chosen, alt.value(1), alt.value(0.08)),
+        opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.05)),
     )
-    # Translucent, so that an interval shorter than its mark is still seen.
     points = base.mark_point(filled=True, strokeWidth=0).encode(
         y=y,
-        opacity=alt.condition(chosen, alt.value(0.68), alt.value(0.06)),
+        opacity=alt.condition(chosen, alt.value(0.8), alt.value(0.06)),
         shape=alt.Shape(
             "architecture_label:N",
             title=None,

@@ -5,7 +5,7 @@ import math
 import altair as alt
 import pandas as pd
 
-from perturb.charts.style import config, look
+from perturb.charts.style import INK, config, look
 
 # Light for low, dark for high: one hue, ordered by lightness, the same for every eye.
 _RANGE = ["#f6efe2", "#dbe4dd", "#aacdd3", "#6fa9c0", "#356f9c", "#173a63"]
@@ -81,7 +81,7 @@ def corruption_heatmap(
         color=alt.condition(
             f"datum.accuracy > {low + _WHITE_FROM * (high - low):.3f}",
             alt.value("white"),
-            alt.value("#22262d"),
+            alt.value(INK),
         ),
     )
     chart: alt.FacetChart = (

@@ -15,8 +15,8 @@ import pandas as pd
 
 # From the smallest to the largest model of a family.
 RAMPS = {
-    "resnet": ("#2a49a8", "#2f79c4", "#2a9fbf", "#2bb39c", "#4fc48e"),
-    "vit": ("#a81e2c", "#d8452b", "#ee7f2d", "#f2a127", "#e9b824"),
+    "resnet": ("#26419c", "#2b70c0", "#2596bf", "#25ad9a", "#6dd28e"),
+    "vit": ("#9c1a2b", "#cf3f2b", "#e9752b", "#f2a02f", "#f1cf48"),
 }
 _OTHER_RAMP = ("#555b66", "#9aa1ad")
 # ResNets have no patches; ViTs from the largest patch to the smallest.
@@ -25,7 +25,8 @@ VIT_SHAPES = ("square", "diamond", "triangle-up", "cross", "triangle-down")
 _AREAS = (45.0, 210.0)
 
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
-_INK = {"text": "#22262d", "quiet": "#5b6370", "grid": "#e4e6ea", "axis": "#9aa1ad"}
+INK = "#22262d"
+_INK = {"text": INK, "quiet": "#5b6370", "grid": "#e4e6ea", "axis": "#9aa1ad"}
 
 
 @dataclass(frozen=True)

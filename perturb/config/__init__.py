@@ -129,4 +129,5 @@ def _perturbation(id: str, entry: Mapping[str, Any]) -> Perturbation:
         severities=tuple(sorted(entry.get("severities", (0,)))),
         # In the benchmark's order, so that the order in the file changes no shard.
         conditions=("none",) if id == "none" else tuple(c for c in CORRUPTIONS if c in asked),
+        denominators=entry.get("denominators", "reference"),
     )

@@ -68,8 +68,14 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 def check_study(config: Config) -> None:
     """Raise a ConfigError for the first thing that makes no study."""
+    labels: dict[str, str] = {}
     for dataset in config.datasets.values():
         _check_dataset(dataset, config)
+        first = labels.setdefault(dataset.label, dataset.id)
+        if first != dataset.id:
+            raise ConfigError(
+                f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of {first!r}"
+            )
     for architecture in config.architectures.values():
         _check_architecture(architecture)
     for model in config.models.values():
@@ -81,6 +87,12 @@ def check_study(config: Config) -> None:
     if len(references) > 1:
         raise ConfigError(
             f"models: only one may have `role: reference`; found: {listed(references)}"
+        )
+    corruptions = config.perturbations.get("corruptions")
+    if corruptions and corruptions.denominators == "reference" and not references:
+        raise ConfigError(
+            "perturbations.corruptions.denominators: 'reference' needs a model with "
+            "`role: reference`; allowed without one: alexnet, on ImageNet"
         )
     if len(references) == len(config.models):
         raise ConfigError("models: at least one with `role: benchmark` is needed")

@@ -72,12 +72,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Perturbation:
-    """A perturbation with the data sets, severities and conditions it is evaluated on."""
+    """A perturbation with the data sets, severities and conditions it is evaluated on.
+
+    `denominators` says whose errors divide a model's in mCE: `reference` or `alexnet`.
+    """
 
     id: str
     datasets: tuple[str, ...]
     severities: tuple[int, ...]
     conditions: tuple[str, ...]
+    denominators: str
 
 
 @dataclass(frozen=True)

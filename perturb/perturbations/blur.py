@@ -90,7 +90,7 @@ def zoom_blur(images: Tensor, factors: Constants) -> Tensor:
     return to_bytes(blurred, GUARD).contiguous()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=5)
 def _zoom_operator(
     factors: Constants, height: int, width: int, is_published: bool, device: torch.device
 ) -> Tensor:

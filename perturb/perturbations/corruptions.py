@@ -52,23 +52,23 @@ class _Corruption:
     num_values: int = 1 << 18
 
 
-def _nothing(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _nothing(*_: object) -> tuple[Tensor, ...]:
     return ()
 
 
-def _normals(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _normals(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
     return (draws.normals(keys, 3, H, W),)
 
 
-def _normal_plane(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _normal_plane(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
     return (draws.normals(keys, H, W),)
 
 
-def _uniforms(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _uniforms(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
     return (draws.uniforms(keys, 3, H, W),)
 
 
-def _salt(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _salt(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
     return draws.uniforms_and_signs(keys, 3, H, W)
 
 
@@ -76,25 +76,25 @@ def _glass(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, 
     return (glass.draw_offsets(keys, constants, H, W),)
 
 
-def _motion(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _motion(keys: Tensor, *_: object) -> tuple[Tensor, ...]:
     return (draws.angles_deg(keys, -45, 45),)
 
 
-def _snow(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _snow(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
     direction = random.stream_keys(0, "direction", keys)
     return draws.normals(keys, H, W), draws.angles_deg(direction, -135, -45)
 
 
-def _frost(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _frost(keys: Tensor, *_: object) -> tuple[Tensor, ...]:
     place = draws.uniforms(keys, 3)
     return (place[:, 0] * weather.NUM_DRAWN_TEXTURES).long(), place[:, 1:]
 
 
-def _fog(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _fog(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
     return (draws.uniforms(keys, weather.plasma_side(H, W) ** 2 - 1),)
 
 
-def _elastic(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:  # noqa: ARG001
+def _elastic(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
     corners = random.stream_keys(0, "corners", keys)
     return draws.uniforms(corners, 3, 2), draws.uniforms(keys, 2, H, W)
 

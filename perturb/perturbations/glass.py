@@ -16,7 +16,6 @@ from perturb import random
 from perturb.perturbations import filters
 from perturb.perturbations.blur import is_published_size
 from perturb.perturbations.corruption_constants import Constants
-from perturb.perturbations.draws import uniforms
 from perturb.perturbations.filters import GUARD, to_bytes
 
 
@@ -30,11 +29,12 @@ def draw_offsets(keys: Tensor, constants: Constants, height: int, width: int) ->
     num_offsets = int(iterations) * 2 * height * width
     # 16 bits are enough to choose one of at most 2 d values: four draws from one hash.
     words = random.bits(keys, (num_offsets + 3) // 4).view(torch.int16)[:, :num_offsets]
-    wide = (words.to(torch.int32) & 0xFFFF) * (2 * int(max_delta))
-    offsets = (wide >> 16).sub_(int(max_delta)).to(torch.int8).view(-1, *shape)
+    wide = (words.to(torch.int32) & 0xFFFF).mul_(2 * int(max_delta)).view(-1, *shape)
+    offsets = (wide >> 16).sub_(int(max_delta)).to(torch.int8)
     if share < 1:
-        takes_part = uniforms(random.stream_keys(0, "takes part", keys), shape[0], 1, *shape[2:])
-        offsets = offsets * (takes_part < share)
+        # What the choice of dy left of its 16 bits is uniform too, and decides who takes part.
+        takes_part = (wide[:, :, :1] & 0xFFFF) < share * 0x10000
+        offsets = offsets * takes_part
     return offsets
 
 

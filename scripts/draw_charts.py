@@ -1,10 +1,11 @@
-"""Draw a chart in the form of the paper's figure."""
+"""Draw the charts in the form of the paper's figures."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
+from perturb.charts.catalogue import CHARTS
 from perturb.charts.draw import draw
 from perturb.charts.save import save_chart
 from perturb.logs import log_to
@@ -14,5 +15,6 @@ if TYPE_CHECKING:
 
 log_to(snakemake.log[0])
 tables = {name: pq.read_table(path).to_pandas() for name, path in snakemake.input.items()}
-chart = draw(snakemake.wildcards.chart, tables)
-save_chart(chart, **{form: Path(path) for form, path in snakemake.output.items()})
+for chart in CHARTS:
+    paths = {form: Path(snakemake.output[f"{chart}_{form}"]) for form in ("html", "svg", "png")}
+    save_chart(draw(chart, tables), **paths)

@@ -1,0 +1,1 @@
+"""Classifiers: architectures, checkpoints and the training of the embedded models."""

@@ -1,0 +1,140 @@
+"""The study's two families of networks, built from configuration in timm's own classes.
+
+ViTs follow Dosovitskiy et al. [1]_ (learned positions, a class token, pre-norm blocks); ResNets
+follow BiT [2]_ (pre-activation bottlenecks, group norm, standardised convolutions), at sizes that
+train within a minute on one core. Which sizes is configuration, not code.
+
+References
+----------
+.. [1] Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021.
+.. [2] Kolesnikov et al., "Big Transfer (BiT)", ECCV 2020.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perturb.models.timm_modules import GroupNormAct, ResNetV2, StdConv2d, VisionTransformer
+
+# The arguments of each family, with the types that they may have.
+_ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
+    "vit": {
+        "patch_size": (int,),
+        "embed_dim": (int,),
+        "depth": (int,),
+        "num_heads": (int,),
+        "mlp_ratio": (int, float),
+    },
+    "resnet": {
+        "layers": (list, tuple),
+        "channels": (list, tuple),
+        "num_groups": (int,),
+        "stem_channels": (int,),
+    },
+}
+FAMILIES = tuple(_ARGUMENTS)
+
+
+def build_network(
+    family: str, arguments: Mapping[str, Any], num_classes: int, image_side: int
+) -> nn.Module:
+    """Return a new network of random weights, drawn from torch's global generator.
+
+    Parameters
+    ----------
+    family : ``vit`` or ``resnet``.
+    arguments : for ``vit`` patch_size [px], embed_dim, depth, num_heads, mlp_ratio; for ``resnet``
+        layers and channels (a number a stage), num_groups (of every group norm), stem_channels.
+        All are needed.
+    num_classes : width of the logits.
+    image_side : side of the square input [px].
+
+    Raises
+    ------
+    ValueError
+        For an unknown family, an unknown, missing or ill-typed argument, or sizes that do not fit.
+    """
+    _check_arguments(family, arguments)
+    if family == "vit":
+        return _build_vit(dict(arguments), num_classes, image_side)
+    return _build_resnet(dict(arguments), num_classes)
+
+
+def _build_vit(arguments: dict[str, Any], num_classes: int, image_side: int) -> nn.Module:
+    _check_divisible("patch_size", arguments["patch_size"], "image_side", image_side)
+    _check_divisible("num_heads", arguments["num_heads"], "embed_dim", arguments["embed_dim"])
+    network: nn.Module = VisionTransformer(
+        img_size=image_side, num_classes=num_classes, weight_init="jax", **arguments
+    )
+    with torch.no_grad():
+        positions = _sincos_positions(image_side // arguments["patch_size"], arguments["embed_dim"])
+        network.pos_embed[0, 1:].copy_(positions)  # type: ignore[index]
+    return network
+
+
+def _build_resnet(arguments: dict[str, Any], num_classes: int) -> nn.Module:
+    layers, channels = arguments["layers"], arguments["channels"]
+    if len(layers) != len(channels):
+        raise ValueError(f"channels is {channels}; allowed: one number for each of layers={layers}")
+    num_groups = arguments["num_groups"]
+    for width in (arguments["stem_channels"], *channels):
+        _check_divisible("num_groups", num_groups, "channels", width)
+    network: nn.Module = ResNetV2(
+        layers=layers,
+        channels=channels,
+        num_classes=num_classes,
+        stem_chs=arguments["stem_channels"],
+        stem_type="fixed",  # BiT's padding of the 7x7/2 stem and its pool
+        norm_layer=partial(GroupNormAct, num_groups=num_groups),
+        conv_layer=partial(StdConv2d, eps=1e-8),
+    )
+    return network
+
+
+def _sincos_positions(side: int, width: int) -> Tensor:
+    """Return two-dimensional sine-cosine positions, shape (side * side, width).
+
+    Only where training of the position embedding starts: networks that see few images then know
+    from the first step which patches are neighbours. The amplitude is that of a small embedding.
+    """
+    num_frequencies = width // 4
+    exponents = torch.arange(num_frequencies) / max(num_frequencies - 1, 1)
+    frequencies = math.pi / side * (side / 2.0) ** exponents  # half a turn an image to one in 4 px
+    angles = torch.arange(side)[:, None] * frequencies  # (side, F)
+    waves = torch.cat([angles.sin(), angles.cos()], dim=1)  # (side, 2F)
+    rows = waves[:, None].expand(side, side, -1)
+    columns = waves[None].expand(side, side, -1)
+    grid = torch.cat([rows, columns], dim=2).reshape(side * side, -1)
+    return nn.functional.pad(grid, (0, width - grid.shape[1]))
+
+
+def _check_arguments(family: str, arguments: Mapping[str, Any]) -> None:
+    if family not in _ARGUMENTS:
+        raise ValueError(f"family is {family!r}; allowed: {', '.join(_ARGUMENTS)}")
+    known = _ARGUMENTS[family]
+    for name, value in arguments.items():
+        if name not in known:
+            raise ValueError(f"{family} has no argument {name!r}; allowed: {', '.join(known)}")
+        if not _is_positive(value, known[name]):
+            kinds = " or ".join(kind.__name__ for kind in known[name])
+            raise ValueError(f"{family}: {name} is {value!r}; allowed: positive {kinds}")
+    missing = [name for name in known if name not in arguments]
+    if missing:
+        raise ValueError(f"{family} needs the argument {', '.join(missing)}")
+
+
+def _is_positive(value: object, kinds: tuple[type, ...]) -> bool:
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return False
+    if isinstance(value, Sequence):
+        return len(value) > 0 and all(_is_positive(item, (int,)) for item in value)
+    return bool(value > 0)  # type: ignore[operator]
+
+
+def _check_divisible(divisor_name: str, divisor: int, name: str, value: int) -> None:
+    if value % divisor:
+        raise ValueError(f"{divisor_name} is {divisor}; allowed: a divisor of {name} {value}")

@@ -1,0 +1,160 @@
+"""Checkpoints: a folder with ``weights.safetensors`` and a card that says what they are.
+
+The card names the network, its preprocessing and how it came about, and holds the SHA-256 of the
+weights: a classifier is rebuilt from the folder alone, and never from weights that the card does
+not describe.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from perturb import provenance
+from perturb.files import replacing, sha256_of
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
+
+WEIGHTS_NAME = "weights.safetensors"
+CARD_NAME = "card.json"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a checkpoint is.
+
+    model, architecture, family, size, patch_size, arguments : as in the configuration;
+        ``patch_size`` is None for ResNets.
+    num_classes : width of the logits.
+    preprocessing : of the classifier.
+    pretraining : id of the pre-training set, or None.
+    data : number of images by what they were for, e.g. ``{"pretraining": 2000, ...}``.
+    seed, recipe, curve : how the weights were trained; empty for given weights.
+    validation_accuracy : at the end, a fraction in [0, 1], or None.
+    num_parameters, weights_sha256, versions : filled in by ``save_checkpoint``.
+    """
+
+    model: str
+    architecture: str
+    family: str
+    size: str
+    patch_size: int | None
+    arguments: Mapping[str, Any]
+    num_classes: int
+    preprocessing: Preprocessing
+    pretraining: str | None = None
+    data: Mapping[str, int] = field(default_factory=dict)
+    seed: int | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    curve: tuple[Mapping[str, Any], ...] = ()
+    validation_accuracy: float | None = None
+    num_parameters: int = 0
+    weights_sha256: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def save_checkpoint(directory: Path, classifier: Classifier, card: ModelCard) -> ModelCard:
+    """Write a classifier's weights and its card, each whole or not at all; return the full card.
+
+    The card is written last: a folder in which the two do not fit each other is refused by
+    ``load_classifier``.
+    """
+    state = classifier.network.state_dict()
+    with replacing(Path(directory) / WEIGHTS_NAME) as temporary:
+        save_file({name: tensor.contiguous().cpu() for name, tensor in state.items()}, temporary)
+        digest = sha256_of(temporary)
+    card = replace(
+        card,
+        num_parameters=sum(parameter.numel() for parameter in classifier.network.parameters()),
+        weights_sha256=digest,
+        versions=provenance.versions(),
+    )
+    with replacing(Path(directory) / CARD_NAME) as temporary:
+        temporary.write_text(json.dumps(asdict(card), indent=1) + "\n")
+    return card
+
+
+def read_card(directory: Path) -> ModelCard:
+    """Return the card of a checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it does not hold what a card holds.
+    """
+    path = Path(directory) / CARD_NAME
+    if not path.is_file():
+        raise ValueError(f"{path}: not found; a checkpoint is {WEIGHTS_NAME} and {CARD_NAME}")
+    try:
+        content = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    _check_names(content, ModelCard, path)
+    _check_names(content["preprocessing"], Preprocessing, path)
+    side, mean, std = (content["preprocessing"][name] for name in ("side", "mean", "std"))
+    content["preprocessing"] = Preprocessing(side, tuple(mean), tuple(std))
+    return ModelCard(**content | {"curve": tuple(content["curve"])})
+
+
+def load_classifier(directory: Path, device: torch.device | str = "cpu") -> Classifier:
+    """Return the classifier of a checkpoint in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing, the weights are not those of the card, or they do not fit its
+        network: missing or unexpected tensors, other shapes, another number of classes.
+    """
+    card = read_card(directory)
+    path = Path(directory) / WEIGHTS_NAME
+    if not path.is_file():
+        raise ValueError(f"{path}: not found; a checkpoint is {WEIGHTS_NAME} and {CARD_NAME}")
+    digest = sha256_of(path)
+    if digest != card.weights_sha256:
+        raise ValueError(f"{path}: SHA-256 is {digest}, but its card says {card.weights_sha256}")
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a safetensors file ({error})") from error
+    classifier = build_classifier(card)
+    load_weights(classifier, state, path)
+    return classifier.to(device).eval()
+
+
+def build_classifier(card: ModelCard) -> Classifier:
+    """Return the classifier that a card describes, of random weights."""
+    arguments = dict(card.arguments)
+    if card.patch_size is not None:
+        arguments["patch_size"] = card.patch_size
+    side = card.preprocessing.side
+    with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it is
+        network = build_network(card.family, arguments, card.num_classes, side)
+    return Classifier(network, card.preprocessing)
+
+
+def load_weights(classifier: Classifier, state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load tensors by name into the network; ValueError, naming ``path``, if they do not fit."""
+    expected = classifier.network.state_dict()
+    for problem, names in (
+        ("missing", expected.keys() - state.keys()),
+        ("unexpected", state.keys() - expected.keys()),
+    ):
+        if names:
+            raise ValueError(f"{path}: {problem} tensors {', '.join(sorted(names)[:5])}")
+    for name, tensor in state.items():
+        if tensor.shape != expected[name].shape:
+            found, needed = tuple(tensor.shape), tuple(expected[name].shape)
+            raise ValueError(f"{path}: {name} has shape {found}; the card's network has {needed}")
+    classifier.network.load_state_dict(state)
+
+
+def _check_names(content: object, kind: type, path: Path) -> None:
+    names = {entry.name for entry in fields(kind)}
+    if not isinstance(content, dict) or content.keys() != names:
+        found = sorted(content) if isinstance(content, dict) else content
+        raise ValueError(f"{path}: holds {found}; allowed: exactly {', '.join(sorted(names))}")

@@ -1,0 +1,162 @@
+"""timm's own VisionTransformer and ResNetV2, without the two thirds of timm they do not need.
+
+This is the only module that imports timm. A plain ``import timm`` loads a hundred architectures,
+timm's data pipeline and torchvision, takes longer than torch itself, and fails where torchvision
+is missing; every job of a workflow would pay for it. The two architectures of the study need none
+of that, so their modules are imported beneath placeholder packages: the parents' ``__path__`` is
+right, but their ``__init__`` has not run. What they ask of torchvision (a class for ``isinstance``
+and a tracing helper) is answered by stand-ins; the model hub's client, half a second, is kept out.
+
+Afterwards every placeholder and stand-in leaves ``sys.modules`` again. Only timm's genuine modules
+stay, so a later full import finds and reuses them, and a class is the same object on both ways;
+``load_timm_zoo`` gives the hub's client back. The price: in a process that came this way first,
+timm's fx feature extraction stays without torchvision and says so when it is called.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_PACKAGES = ("timm", "timm.models", "timm.data")
+_INTERPOLATIONS = "NEAREST NEAREST_EXACT BILINEAR BICUBIC BOX HAMMING LANCZOS"
+
+
+class _StandIn(ModuleType):
+    """A module of torchvision in which every name is a class that cannot be used."""
+
+    __path__ = []  # noqa: RUF012
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name == "InterpolationMode":  # timm iterates over its members while it is imported
+            return Enum(name, _INTERPOLATIONS)
+
+        def refuse(*_: object, **__: object) -> None:
+            raise ImportError(f"{self.__name__}.{name} was not imported: a stand-in took its place")
+
+        return type(name, (), {"__init__": refuse})
+
+
+class _StandInFinder:
+    """A finder and loader that answers every import of torchvision with a stand-in."""
+
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+        if name.partition(".")[0] != "torchvision":
+            return None
+        return ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _StandIn(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+@contextmanager
+def _without_torchvision() -> Iterator[None]:
+    """Answer imports of torchvision with stand-ins, unless the real one is loaded already."""
+    if "torchvision" in sys.modules:
+        yield
+        return
+    finder = _StandInFinder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name, module in sys.modules.items() if type(module) is _StandIn]:
+            del sys.modules[name]
+
+
+@contextmanager
+def _without_hub() -> Iterator[None]:
+    """Let imports of the model hub's client fail, as they do where it is not installed."""
+    if "huggingface_hub" in sys.modules:
+        yield
+        return
+    sys.modules["huggingface_hub"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["huggingface_hub"]
+
+
+@contextmanager
+def _placeholder_packages() -> Iterator[None]:
+    """Let timm's submodules be imported while the code of its packages does not run."""
+    spec = importlib.util.find_spec("timm")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError("timm is not installed; the networks are timm's own classes")
+    root = Path(spec.submodule_search_locations[0])
+    for name in _PACKAGES:
+        package = ModuleType(name)
+        package.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = package
+    try:
+        # What the two modules read from the packages themselves: a version and the pixel means.
+        version = importlib.import_module("timm.version")
+        constants = importlib.import_module("timm.data.constants")
+        vars(sys.modules["timm"])["__version__"] = version.__version__
+        vars(sys.modules["timm.data"]).update(vars(constants) | {"__name__": "timm.data"})
+        yield
+    finally:
+        for name in _PACKAGES:
+            sys.modules.pop(name, None)
+
+
+def _import_classes() -> tuple[Any, Any, Any, Any]:
+    vision_transformer = importlib.import_module("timm.models.vision_transformer")
+    resnetv2 = importlib.import_module("timm.models.resnetv2")
+    return (
+        vision_transformer.VisionTransformer,
+        resnetv2.ResNetV2,
+        resnetv2.GroupNormAct,
+        resnetv2.StdConv2d,
+    )
+
+
+def _import_classes_alone() -> tuple[Any, Any, Any, Any]:
+    if "timm" in sys.modules:
+        return _import_classes()
+    with _without_torchvision(), _without_hub(), _placeholder_packages():
+        return _import_classes()
+
+
+VisionTransformer, ResNetV2, GroupNormAct, StdConv2d = _import_classes_alone()
+
+
+def load_timm_zoo() -> ModuleType:
+    """Return timm, imported in full, with or without a torchvision that works.
+
+    For real architectures and pretrained weights by tag: ``load_timm_zoo().create_model(tag)``.
+    It takes seconds; the classes above stay the ones that timm builds.
+    """
+    if "timm" in sys.modules:
+        return sys.modules["timm"]
+    loaded_before = [name for name in sys.modules if name.startswith("timm.")]
+    if _torchvision_works():
+        timm = importlib.import_module("timm")
+    else:
+        with _without_torchvision():
+            timm = importlib.import_module("timm")
+    for name in loaded_before:  # they were imported when their packages were not there to hold them
+        parent, _, child = name.rpartition(".")
+        setattr(sys.modules[parent], child, sys.modules[name])
+    importlib.reload(sys.modules["timm.models._hub"])  # now with the hub's client, if there is one
+    return timm
+
+
+def _torchvision_works() -> bool:
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, RuntimeError):  # RuntimeError: built for another torch than the one here
+        return False
+    return True

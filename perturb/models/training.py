@@ -1,0 +1,224 @@
+"""Training of the embedded models: pre-training on one set, fine-tuning on the target set.
+
+Follows the scheme of ViT [1]_ and BiT [2]_ in the small: all weights are trained on the
+pre-training set, the head is replaced by one of zeros, and all weights are tuned on the target
+set, also where both are the same set. Where we differ, it is to have a model within a minute on
+one core: Muon instead of Adam or SGD, and images moved by a pixel or two as the only augmentation.
+
+The initial weights, the order of images and their augmentation come from the study's seed, the
+model's id and the phase alone: two runs with the same number of threads give the same weights, bit
+by bit. Validation images are looked at and never learned from; test images never come here.
+
+References
+----------
+.. [1] Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021.
+.. [2] Kolesnikov et al., "Big Transfer (BiT)", ECCV 2020.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.optimisers import build_optimisers
+from perturb.models.progress import CurvePoint, Progress
+from perturb.models.recipes import Recipe
+from perturb.random import image_key
+
+_WARMUP = 0.1  # share of a phase's steps
+_NUM_POINTS = 4  # of a phase's curve
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images uint8 (N, 3, H, W), in memory or memory-mapped, and targets int64 (N,)."""
+
+    images: NDArray[np.uint8]
+    targets: Tensor
+
+    @property
+    def num_classes(self) -> int:
+        """One more than the highest target."""
+        return int(self.targets.max()) + 1
+
+    def rows(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return images uint8 (B, 3, H, W), copied out of the map, and targets int64 (B,)."""
+        return torch.from_numpy(self.images[indices.numpy()]), self.targets[indices]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What is learned from, and how many images are seen in all (rounded up to whole batches)."""
+
+    data: LabelledImages
+    num_samples: int
+
+
+def pretrain_and_finetune(
+    family: str,
+    arguments: Mapping[str, Any],
+    phases: Mapping[str, Phase],
+    validation: LabelledImages,
+    *,
+    recipe: Recipe,
+    seed: int,
+    model_id: str,
+    device: torch.device,
+) -> tuple[Classifier, list[CurvePoint]]:
+    """Return a trained classifier in evaluation mode, and the curves of its phases.
+
+    Parameters
+    ----------
+    family, arguments : as of ``build_network``.
+    phases : ``{"pretraining": ..., "finetuning": ...}``, or ``{"training": ...}`` from scratch.
+    validation : images of the last phase's task; accuracy on them is part of its curve.
+    seed, model_id : what all random draws depend on.
+
+    Raises
+    ------
+    ValueError
+        If a loss is not finite, and what ``build_network`` raises.
+    """
+    first, *_ = phases.values()
+    *_, last_name = phases
+    side = first.data.images.shape[-1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(image_key(f"weights/{seed}/{model_id}"))
+        network = build_network(family, arguments, first.data.num_classes, side)
+    classifier = Classifier(network, Preprocessing(side=side)).to(device)
+    curve: list[CurvePoint] = []
+    for name, phase in phases.items():
+        replace_head(network, phase.data.num_classes)
+        curve += train(
+            classifier,
+            phase,
+            recipe.for_finetuning() if curve else recipe,
+            seed=seed,
+            name=f"{model_id}/{name}",
+            validation=validation if name == last_name else None,
+        )
+    return classifier.eval(), curve
+
+
+def train(
+    classifier: Classifier,
+    phase: Phase,
+    recipe: Recipe,
+    *,
+    seed: int,
+    name: str,
+    validation: LabelledImages | None = None,
+) -> list[CurvePoint]:
+    """Train a classifier in place, on its own device, and return its curve.
+
+    Parameters
+    ----------
+    seed, name : what the order of images and their augmentation depend on; the name ends in
+        ``/<phase>``.
+    validation : if given, accuracy on it is part of every point of the curve.
+    """
+    generator = torch.Generator().manual_seed(image_key(f"training/{seed}/{name}"))
+    device = classifier.mean.device
+    optimisers = build_optimisers(
+        classifier.network, recipe.matrix_learning_rate, recipe.learning_rate, recipe.weight_decay
+    )
+    num_steps = math.ceil(phase.num_samples / recipe.batch_size)
+    progress = Progress(name, num_steps, recipe.batch_size)
+    batches = _batches(len(phase.data.targets), num_steps, recipe.batch_size, generator)
+    classifier.train()
+    for step, indices in enumerate(batches, start=1):
+        _set_learning_rates(optimisers, _schedule(step, num_steps))
+        images, targets = phase.data.rows(indices)
+        images = shift(images, recipe.shift_px, generator).to(device)
+        logits = classifier(images)
+        loss = nn.functional.cross_entropy(
+            logits, targets.to(device), label_smoothing=recipe.label_smoothing
+        )
+        _descend(optimisers, loss)
+        progress.add(step, loss.item())
+        if step * _NUM_POINTS // num_steps > len(progress.curve):
+            progress.mark(step, None if validation is None else accuracy_on(classifier, validation))
+    return progress.curve
+
+
+def replace_head(network: nn.Module, num_classes: int) -> None:
+    """Give a network of timm's a head of zeros for another task, as BiT does."""
+    with torch.random.fork_rng(devices=[]):  # what timm draws is overwritten
+        network.reset_classifier(num_classes)  # type: ignore[operator]
+    head = network.get_classifier()  # type: ignore[operator]
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    head.to(next(network.parameters()).device)
+
+
+def accuracy_on(classifier: Classifier, data: LabelledImages, batch_size: int = 250) -> float:
+    """Return top-1 accuracy, a fraction in [0, 1]."""
+    was_training, num_correct = classifier.training, 0
+    classifier.eval()
+    with torch.inference_mode():
+        for start in range(0, len(data.targets), batch_size):
+            indices = torch.arange(start, min(start + batch_size, len(data.targets)))
+            images, targets = data.rows(indices)
+            predictions = classifier(images.to(classifier.mean.device)).argmax(dim=1)
+            num_correct += int((predictions.cpu() == targets).sum())
+    classifier.train(was_training)
+    return num_correct / len(data.targets)
+
+
+def shift(images: Tensor, reach_px: int, generator: torch.Generator) -> Tensor:
+    """Return images (B, C, H, W), each moved by whole pixels of its own, borders reflected.
+
+    reach_px : the largest move each way, less than the image's side; 0 moves nothing.
+    """
+    B, C, H, W = images.shape
+    moves = torch.randint(-reach_px, reach_px + 1, (2, B, 1), generator=generator)
+    rows = _reflect(torch.arange(H) + moves[0], H)  # (B, H)
+    columns = _reflect(torch.arange(W) + moves[1], W)  # (B, W)
+    which, channels = torch.arange(B)[:, None, None, None], torch.arange(C)[:, None, None]
+    return images[which, channels, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def _reflect(positions: Tensor, length: int) -> Tensor:
+    positions = positions.abs()
+    return torch.where(positions < length, positions, 2 * (length - 1) - positions)
+
+
+def _descend(optimisers: list[torch.optim.Optimizer], loss: Tensor) -> None:
+    for optimiser in optimisers:
+        optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    for optimiser in optimisers:
+        optimiser.step()
+
+
+def _set_learning_rates(optimisers: list[torch.optim.Optimizer], share: float) -> None:
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = share * group["highest_lr"]
+
+
+def _schedule(step: int, num_steps: int) -> float:
+    """Return the learning rate of a step in 1..num_steps as a share of the highest."""
+    num_warmup = max(1, round(_WARMUP * num_steps))
+    if step <= num_warmup:
+        return step / num_warmup
+    return 0.5 + 0.5 * math.cos(math.pi * (step - num_warmup) / (num_steps - num_warmup + 1))
+
+
+def _batches(
+    num_images: int, num_steps: int, batch_size: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Yield int64 (B,) a step; every image comes once before any comes again."""
+    pending = torch.empty(0, dtype=torch.int64)
+    for _ in range(num_steps):
+        while len(pending) < batch_size:
+            pending = torch.cat([pending, torch.randperm(num_images, generator=generator)])
+        yield pending[:batch_size]
+        pending = pending[batch_size:]

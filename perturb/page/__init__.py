@@ -1,0 +1,1 @@
+"""The report page. Nothing is imported here: see `perturb.page.write`."""

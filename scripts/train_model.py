@@ -1,0 +1,32 @@
+"""Pre-train a model, then fine-tune it on the target task."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from perturb.images.store import open_store
+from perturb.logs import log_to
+from perturb.models.checkpoints import save_checkpoint
+from perturb.models.making import train_model
+from perturb.models.training import LabelledImages, Phase
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+torch.set_num_threads(snakemake.threads)
+files, samples = snakemake.input, snakemake.params.num_samples
+stores = {
+    purpose: open_store(Path(files[f"{purpose}_images"]), Path(files[f"{purpose}_manifest"]))
+    for purpose in (*samples, "validation")
+}
+images = {purpose: LabelledImages(store.pixels, store.targets) for purpose, store in stores.items()}
+classifier, card = train_model(
+    snakemake.params.model,
+    {phase: Phase(images[phase], number) for phase, number in samples.items()},
+    images["validation"],
+    seed=snakemake.params.seed,
+    device=torch.device(snakemake.params.device),
+)
+save_checkpoint(Path(snakemake.output.weights).parent, classifier, card)

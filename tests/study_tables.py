@@ -1,0 +1,52 @@
+"""The tables of a synthetic study, and ways to ask them."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perturb.tables.catalogue import FOLDER, TABLES
+from perturb.tables.run import make_table
+from tests.synthetic_study import Study
+
+
+def table_of(study: Study, name: str, *, threads: int = 1) -> pa.Table:
+    """Return a table of a study; the reference's errors are made on the way."""
+    sources = {source: _source(study, source) for source in TABLES[name].sources}
+    if name == "reference_errors":
+        sources["decisions"] = study.reference
+    values = {"num_resamples": 200, "seed": 0}
+    parameters = {key: values[key] for key in TABLES[name].parameters}
+    return make_table(name, sources, parameters, threads=threads)
+
+
+def tables_of(study: Study, folder: Path) -> dict[str, Path]:
+    """Write every table of a study as Parquet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TABLES:
+        pq.write_table(table_of(study, name), folder / f"{name}.parquet")
+    return {name: folder / f"{name}.parquet" for name in TABLES}
+
+
+def _source(study: Study, source: str) -> Path | list[Path]:
+    if source != "reference_errors":
+        return getattr(study, source)
+    path = study.models.with_name("reference_errors.parquet")
+    if not path.exists():
+        pq.write_table(table_of(study, source), path)
+    return path
+
+
+def sql(expression: str) -> float:
+    """Return the value of an expression over the macros."""
+    with duckdb.connect() as connection:
+        connection.execute((FOLDER / "macros.sql").read_text())
+        found = connection.execute(f"SELECT {expression}").fetchone()
+    assert found is not None
+    return found[0]
+
+
+def rows_where(table: pa.Table, **values: object) -> list[dict]:
+    """Return the rows in which every named column has the given value."""
+    return [row for row in table.to_pylist() if all(row[k] == v for k, v in values.items())]

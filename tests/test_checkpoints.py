@@ -1,0 +1,166 @@
+"""Checkpoints: what is saved is what is loaded, and what does not fit is refused."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from perturb.files import sha256_of
+from perturb.models.checkpoints import (
+    ModelCard,
+    build_classifier,
+    load_classifier,
+    read_card,
+    save_checkpoint,
+)
+from perturb.models.classifier import Classifier, Preprocessing
+
+CARD = ModelCard(
+    model="vit-tiny-small",
+    architecture="vit-tiny",
+    family="vit",
+    size="S",
+    patch_size=16,
+    arguments={"embed_dim": 16, "depth": 1, "num_heads": 1, "mlp_ratio": 1},
+    num_classes=12,
+    preprocessing=Preprocessing(side=32, mean=(0.4, 0.5, 0.6)),
+    pretraining="small",
+    data={"finetuning": 48, "validation": 24},
+    seed=2021,
+    curve=({"phase": "finetuning", "step": 3, "loss": 2.5, "validation_accuracy": None},),
+    validation_accuracy=0.25,
+)
+RESNET = replace(
+    CARD,
+    family="resnet",
+    patch_size=None,
+    arguments={"layers": [1], "channels": [16], "num_groups": 4, "stem_channels": 8},
+)
+
+
+def _saved(directory: Path, card: ModelCard = CARD) -> tuple[Classifier, ModelCard]:
+    torch.manual_seed(0)
+    classifier = build_classifier(card).eval()
+    return classifier, save_checkpoint(directory, classifier, card)
+
+
+@pytest.mark.parametrize("card", [CARD, RESNET], ids=["vit", "resnet"])
+def test_a_loaded_classifier_is_the_saved_one(card: ModelCard, tmp_path: Path) -> None:
+    classifier, saved = _saved(tmp_path / "model", card)
+    loaded = load_classifier(tmp_path / "model")
+    images = torch.rand(2, 3, 40, 40)
+    assert torch.equal(loaded(images), classifier(images))
+    assert not loaded.training
+    assert loaded.preprocessing == card.preprocessing
+    assert read_card(tmp_path / "model") == saved
+
+
+def test_saving_fills_in_what_only_the_weights_tell(tmp_path: Path) -> None:
+    classifier, card = _saved(tmp_path)
+    assert card.num_parameters == sum(p.numel() for p in classifier.parameters())
+    assert card.weights_sha256 == sha256_of(tmp_path / "weights.safetensors")
+    assert {"torch", "timm"} <= card.versions.keys()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "weights.safetensors"]
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (_saved(tmp_path / name)[1] for name in "ab")
+    assert first == second
+
+
+def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
+    _saved(tmp_path)
+    state = torch.get_rng_state()
+    load_classifier(tmp_path)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def _edit_card(**changes: Any) -> Callable[[Path], None]:
+    def edit(directory: Path) -> None:
+        path = directory / "card.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return edit
+
+
+def _edit_weights(change: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path], None]:
+    """Change the tensors, and the hash in the card with them."""
+
+    def edit(directory: Path) -> None:
+        path = directory / "weights.safetensors"
+        state = load_file(path)
+        change(state)
+        save_file(state, path)
+        _edit_card(weights_sha256=sha256_of(path))(directory)
+
+    return edit
+
+
+def _no_safetensors(directory: Path) -> None:
+    path = directory / "weights.safetensors"
+    path.write_bytes(b"weights")
+    _edit_card(weights_sha256=sha256_of(path))(directory)
+
+
+def _flip_a_bit(directory: Path) -> None:
+    path = directory / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "card.json").unlink(), "card.json: not found"),
+        (lambda folder: (folder / "weights.safetensors").unlink(), "safetensors: not found"),
+        (lambda folder: (folder / "card.json").write_text("{"), "card.json: not JSON"),
+        (
+            lambda folder: (folder / "card.json").write_text("[]"),
+            r"card.json: holds \[\]; allowed: exactly",
+        ),
+        (_edit_card(colour="red"), "holds .*colour.*; allowed: exactly"),
+        (_edit_card(family="vgg"), "family is 'vgg'"),
+        (
+            _edit_card(preprocessing={"side": 32}),
+            r"holds \['side'\]; allowed: exactly mean, side, std",
+        ),
+        (_edit_card(num_classes=10), r"head.* has shape \(12.*; the card's network has \(10"),
+        (_edit_weights(lambda state: state.pop("head.weight")), "missing tensors head.weight"),
+        (
+            _edit_weights(lambda state: state.update(tail=torch.zeros(1))),
+            "unexpected tensors tail",
+        ),
+        (_flip_a_bit, "SHA-256 is .* but its card says"),
+        (_no_safetensors, "not a safetensors file"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused(
+    damage: Callable[[Path], None], message: str, tmp_path: Path
+) -> None:
+    _saved(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        load_classifier(tmp_path)
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, card = _saved(tmp_path)
+
+    def fail(_: dict[str, torch.Tensor], path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("perturb.models.checkpoints.save_file", fail)
+    with pytest.raises(OSError, match="no space"):
+        save_checkpoint(tmp_path, classifier, card)
+    monkeypatch.undo()
+    load_classifier(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "weights.safetensors"]

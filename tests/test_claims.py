@@ -1,0 +1,157 @@
+"""Slopes, pairs, correlations and verdicts against independent computations."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.statistics import rank_correlation, spearman
+from tests.study_tables import rows_where, sql, table_of
+from tests.synthetic_study import Study, make_study
+
+PAPER_GRID = [
+    ("resnet", "50x1", None, 23_000_000, 1.5),
+    ("resnet", "152x4", None, 965_000_000, 2.0),
+    ("vit", "B", 32, 88_000_000, 1.3),
+    ("vit", "B", 16, 86_000_000, 1.5),
+    ("vit", "L", 32, 307_000_000, 1.5),
+    ("vit", "L", 16, 305_000_000, 1.8),
+    ("vit", "H", 14, 632_000_000, 2.0),
+]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side", "threshold", "expected"),
+    [
+        (0.6, 0.9, "above", 0.5, "supported"),
+        (0.4, 0.9, "above", 0.5, "undecided"),
+        (0.1, 0.4, "above", 0.5, "contradicted"),
+        (-0.3, -0.1, "below", 0.0, "supported"),
+        (-0.3, 0.1, "below", 0.0, "undecided"),
+        (0.1, 0.3, "below", 0.0, "contradicted"),
+        ("NULL", "NULL", "below", 0.0, "not testable"),
+        # An end on the threshold is not beyond it.
+        (0.5, 0.9, "above", 0.5, "undecided"),
+    ],
+)
+def test_verdict(low: object, high: object, side: str, threshold: float, expected: str) -> None:
+    assert sql(f"verdict({low}, {high}, '{side}', {threshold})") == expected
+
+
+def test_slope_equals_a_line_fit_and_its_interval_a_bootstrap(tmp_path: Path) -> None:
+    study = make_study(tmp_path, num_images=300, architectures=PAPER_GRID, pretraining=["JFT"])
+    table = table_of(study, "scaling")
+    [row] = rows_where(table, test_set="renditions", family_label="ViT")
+    # The points of the paper's Figure 4.
+    names = ["vit-b16-jft", "vit-h14-jft", "vit-l16-jft"]
+    assert row["models"] == ", ".join(names)
+    wrong = np.stack([_wrong(study, name, "renditions") for name in names])
+    size = np.log10([86e6, 632e6, 305e6])
+    slope = np.polyfit(size, np.log10(wrong.mean(1)), 1)[0]
+    assert row["slope"] == pytest.approx(slope, abs=1e-9)
+    random = np.random.default_rng(2)
+    drawn = [wrong[:, random.integers(300, size=300)].mean(1) for _ in range(2000)]
+    deviation = np.polyfit(size, np.log10(drawn).T, 1)[0].std()
+    assert row["slope_high"] - row["slope"] == pytest.approx(1.96 * deviation, rel=0.06)
+    [other] = rows_where(table, test_set="renditions", family_label="ResNet")
+    [difference] = rows_where(table, test_set="renditions", is_difference=True)
+    assert difference["slope"] == pytest.approx(row["slope"] - other["slope"], abs=1e-9)
+    assert difference["num_models"] == 5
+
+
+def _wrong(study: Study, model: str, dataset: str) -> np.ndarray:
+    [path] = [path for path in study.decisions if {model, dataset, "none"} <= set(path.parts)]
+    return ~pq.read_table(path)["is_correct"].to_numpy()
+
+
+def test_fitted_points_lie_on_the_line(study: Study) -> None:
+    points = table_of(study, "scaling_models").to_pandas()
+    assert set(points["pretraining"]) == {"large"}
+    assert set(points.loc[~points["is_fitted"], "architecture_label"]) == {"ViT-S/4"}
+    # Through two points a line passes exactly.
+    fitted = points[points["is_fitted"]]
+    assert np.allclose(fitted["fitted_error"], fitted["error"], atol=1e-12)
+
+
+def test_matched_pairs_are_paired_by_image(study: Study) -> None:
+    table = table_of(study, "matched_pairs")
+    [row] = rows_where(table, vit="vit-b8-large", test_set="renditions")
+    assert row["resnet"] == "resnet-b-large"
+    difference = _wrong(study, row["resnet"], "renditions").astype(float)
+    difference -= _wrong(study, row["vit"], "renditions")
+    half_width = 1.959963984540054 * difference.std(ddof=1) / math.sqrt(len(difference))
+    assert row["difference"] == pytest.approx(difference.mean(), abs=1e-12)
+    assert row["difference_high"] - row["difference"] == pytest.approx(half_width, abs=1e-12)
+
+
+def test_sizes_without_a_common_name_are_matched_by_parameters(tmp_path: Path) -> None:
+    study = make_study(tmp_path, num_images=4, architectures=PAPER_GRID, pretraining=["JFT"])
+    pairs = {(row["vit"], row["resnet"]) for row in table_of(study, "matched_pairs").to_pylist()}
+    # ViT-B's 86 M are further than a factor of three from both ResNets.
+    assert pairs == {("vit-h14-jft", "resnet-152x4-jft")}
+
+
+def test_claims_agree_with_the_tables_that_they_summarise(study: Study) -> None:
+    table = table_of(study, "claims")
+    pairs = rows_where(
+        table_of(study, "matched_pairs"),
+        pretraining_label="Large",
+        test_set="corruptions",
+        is_series=True,
+    )
+    [second] = rows_where(table, claim="C2", test_set="corruptions")
+    assert second["estimate"] == pytest.approx(np.mean([pair["difference"] for pair in pairs]))
+    [fourth] = rows_where(table, claim="C4", test_set="clean")
+    [scaling] = rows_where(table_of(study, "scaling"), test_set="clean", is_difference=True)
+    assert (fourth["estimate"], fourth["estimate_low"]) == (scaling["slope"], scaling["slope_low"])
+    accuracy = table_of(study, "accuracy").to_pandas()
+    wide = accuracy.pivot(index="model", columns="test_set", values="accuracy")
+    [first] = rows_where(table, claim="C1", test_set="renditions")
+    rho = wide["clean"].rank().corr(wide["renditions"].rank())
+    assert first["estimate"] == pytest.approx(rho, abs=1e-12)
+    assert first["num_models"] == 15
+
+
+def test_claims_that_a_study_cannot_test_say_why(tmp_path: Path) -> None:
+    study = make_study(
+        tmp_path,
+        num_images=8,
+        architectures=[("vit", "S", 8, 100_000, 1.0)],
+        pretraining=["Small"],
+    )
+    rows = table_of(study, "claims").to_pylist()
+    assert len(rows) == 16
+    assert {row["verdict"] for row in rows} == {"not testable"}
+    assert {row["claim_verdict"] for row in rows} == {"not testable"}
+    assert all(row["reason"] and row["estimate"] is None for row in rows)
+    assert rows[0]["reason"] == "needs 5 models, this study has 1"
+    assert table_of(study, "scaling").num_rows == 0
+
+
+def test_spearman_averages_ties() -> None:
+    x, y = np.array([1.0, 2.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0, 4.0])
+    expected = pd.Series(x).rank().corr(pd.Series(y).rank())
+    assert spearman(x, y) == pytest.approx(expected)
+    assert np.isnan(spearman(np.ones(3), np.arange(3.0)))
+
+
+def test_rank_correlation_is_deterministic_and_holds_its_estimate() -> None:
+    random = np.random.default_rng(0)
+    ability = np.linspace(0.3, 0.8, 6)
+    clean, other = ((random.random((200, 6)) < ability).astype(float) for _ in range(2))
+    found = [
+        rank_correlation(clean, other, same_images=False, num_resamples=200, seed=3)
+        for _ in range(2)
+    ]
+    assert found[0] == found[1]
+    assert -1 <= found[0].low <= found[0].estimate <= found[0].high <= 1
+    with pytest.raises(ValueError, match="images: 200 clean, 100 perturbed"):
+        rank_correlation(clean, other[:100], same_images=True, num_resamples=2, seed=0)

@@ -1,0 +1,237 @@
+"""The report page in a real browser, with the network cut off."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from perturb.charts.catalogue import CHARTS
+from perturb.page.findings import claims, sentence
+from perturb.page.write import Words, write_page
+from perturb.tables.catalogue import TABLES
+from tests.study_tables import tables_of
+from tests.synthetic_study import make_study
+
+NASTY = "<script>window.hacked = true</script>\"'&"
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c63f8cfc0f01f00050001ff89993d1d0000000049454e44ae426082"
+)
+
+
+@dataclass
+class Opened:
+    """A page, and everything that went wrong while it was open."""
+
+    page: Page
+    messages: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a page whose every typed text tries to be a script."""
+    folder = tmp_path_factory.mktemp("page")
+    study = make_study(folder, num_images=40)
+    for path, column in ((study.models, "pretraining_label"), (study.datasets, "label")):
+        table = pq.read_table(path)
+        typed = pc.binary_join_element_wise(table[column], NASTY, "")
+        pq.write_table(table.set_column(table.column_names.index(column), column, typed), path)
+    sheet = folder / "sheet.png"
+    sheet.write_bytes(PNG)
+    write_page(
+        folder / "report" / "index.html",
+        Words(f"A study {NASTY}", f"title: {NASTY}\n"),
+        tables=tables_of(study, folder / "tables"),
+        datasets=study.datasets,
+        contact_sheets={f"Shapes {NASTY}": sheet},
+    )
+    return folder / "report" / "index.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = next((path for path in map(shutil.which, names) if path), None)
+    executable = os.environ.get("CHROMIUM", found)
+    if executable is None:
+        pytest.fail("no Chromium found; install it with: apt-get install chromium")
+    with sync_playwright() as playwright:
+        # Containers have neither user namespaces nor much shared memory.
+        options = ["--no-sandbox", "--disable-dev-shm-usage"]
+        running = playwright.chromium.launch(executable_path=executable, args=options)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, report: Path) -> Iterator[Opened]:
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    found = Opened(context.new_page())
+    found.page.on("console", lambda message: found.messages.append(message.text))
+    found.page.on("pageerror", lambda error: found.messages.append(str(error)))
+    found.page.on("request", lambda request: found.requests.append(request.url))
+    found.page.goto(report.as_uri())
+    for chart in CHARTS:
+        found.page.wait_for_selector(f"#chart-{chart}[data-drawn] svg")
+    yield found
+    context.close()
+
+
+def test_page_opens_without_errors_and_without_the_network(opened: Opened, report: Path) -> None:
+    assert opened.messages == []
+    outside = [url for url in opened.requests if not url.startswith(("data:", "blob:"))]
+    assert outside == [report.as_uri()]
+
+
+def test_what_users_typed_is_text(opened: Opened) -> None:
+    assert opened.page.evaluate("window.hacked") is None
+    assert opened.page.text_content("h1") == f"A study {NASTY}"
+    assert NASTY in (opened.page.text_content("#run pre") or "")
+    assert NASTY in (opened.page.text_content("#table-accuracy tbody") or "")
+    assert NASTY in (opened.page.text_content("#chart-corruption_heatmap") or "")
+
+
+def test_libraries_are_inside_once(report: Path) -> None:
+    html = report.read_text()
+    assert html.count("window.vegaEmbed = vegaEmbed") + html.count("window.vegaEmbed=") == 1
+
+
+def column_of(page: Page, index: int) -> list[float]:
+    """Return the accuracies of a column of the accuracy table, top to bottom."""
+    cells = page.query_selector_all(f"#table-accuracy tbody tr > :nth-child({index})")
+    return [float(cell.inner_text().split()[0]) for cell in cells]
+
+
+def test_tables_sort_on_click(opened: Opened) -> None:
+    head = opened.page.locator("#table-accuracy thead th").nth(3)
+    before = column_of(opened.page, 4)
+    assert before != sorted(before)
+    head.locator("button").click()
+    assert column_of(opened.page, 4) == sorted(before)
+    assert head.get_attribute("aria-sort") == "ascending"
+    head.locator("button").click()
+    assert column_of(opened.page, 4) == sorted(before, reverse=True)
+    assert head.get_attribute("aria-sort") == "descending"
+    states = [
+        other.get_attribute("aria-sort")
+        for other in opened.page.locator("#table-accuracy thead th").all()
+    ]
+    assert states.count("none") == len(states) - 1
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_tables_sort_by_keyboard(opened: Opened, key: str) -> None:
+    before = column_of(opened.page, 5)
+    buttons = opened.page.locator("#table-accuracy thead button")
+    buttons.nth(3).focus()
+    opened.page.keyboard.press("Tab")
+    opened.page.keyboard.press(key)
+    assert column_of(opened.page, 5) == sorted(before)
+
+
+def test_numbers_sort_by_value_and_gaps_stay_last(opened: Opened) -> None:
+    """As text, 336 k would stand before 62.0 k; the reference has no pre-training images."""
+    page = opened.page
+    button = page.locator("#table-models thead button").filter(has_text="Pre-training images")
+    for expected in (["2,000", "50,000"], ["50,000", "2,000"]):
+        button.click()
+        cells = [cell.inner_text() for cell in page.query_selector_all(_cells("models", 3))]
+        assert [cells[0], cells[-2]] == expected
+        assert cells[-1] == "\N{EN DASH}"
+
+
+def _cells(table: str, column: int) -> str:
+    return f"#table-{table} tbody tr > :nth-child({column})"
+
+
+def test_filter_keeps_rows_with_every_word(opened: Opened) -> None:
+    opened.page.fill("#table-accuracy input", "vit-b large")
+    rows = opened.page.locator("#table-accuracy tbody tr:visible").all()
+    assert len(rows) == 1
+    assert rows[0].inner_text().startswith("ViT-B/8")
+
+
+def test_page_has_landmarks_headings_captions_and_alternatives(opened: Opened) -> None:
+    page = opened.page
+    assert page.get_attribute("html", "lang") == "en"
+    assert page.locator("h1").count() == 1
+    assert page.locator("main").count() == 1
+    for table in page.locator("table").all():
+        assert table.locator("caption").count() == 1
+        assert table.locator("thead th:not([scope=col])").count() == 0
+    assert page.locator("img:not([alt])").count() == 0
+    label = page.locator("#chart-robustness_benchmarks svg").first.get_attribute("aria-label")
+    drawn = page.locator("#chart-robustness_benchmarks [aria-label]").first
+    assert label or drawn.get_attribute("aria-label")
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_page_never_scrolls_sideways(opened: Opened, width: int) -> None:
+    opened.page.set_viewport_size({"width": width, "height": 800})
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_downloads_are_inside_the_page(opened: Opened) -> None:
+    with opened.page.expect_download() as download:
+        opened.page.click("#table-accuracy a.download")
+    assert download.value.suggested_filename == "accuracy.csv"
+    first = Path(download.value.path()).read_text().splitlines()[0]
+    assert first.startswith("test_set,test_set_label,dataset,model")
+
+
+def test_verdicts_on_the_page_are_those_of_the_table(opened: Opened, report: Path) -> None:
+    rows = pq.read_table(report.parents[1] / "tables" / "claims.parquet").to_pylist()
+    for claim in claims(rows):
+        card = opened.page.locator(f"#claim-{claim.id}")
+        words = {"not testable": "Not testable here"}.get(claim.verdict, claim.verdict.capitalize())
+        assert card.locator(".verdict").inner_text() == f"{claim.id} · {words}"
+        assert card.locator("li").count() == len(claim.findings)
+
+
+ROW = {
+    "test_set_label": "Corruptions",
+    "num_models": 4,
+    "num_images": 1000,
+    "verdict": "contradicted",
+    "unit": "points",
+    "estimate": -0.0632,
+    "estimate_low": -0.067,
+    "estimate_high": -0.06,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"kind": "mean_pair"},
+            "Corruptions: ViTs are 6.3 percentage points less accurate than ResNets of matched "
+            "size (95 % interval \N{MINUS SIGN}6.7 to \N{MINUS SIGN}6.0; 1,000 images).",
+        ),
+        (
+            {"kind": "slope_difference", "unit": "number"},
+            "Corruptions: the ViTs' slope of log error over log size is 0.063 steeper than the "
+            "ResNets' (95 % interval \N{MINUS SIGN}0.067 to \N{MINUS SIGN}0.060; 1,000 images).",
+        ),
+        (
+            {"verdict": "not testable", "reason": "needs 5 models, this study has 1"},
+            "Corruptions: not testable; needs 5 models, this study has 1.",
+        ),
+    ],
+)
+def test_sentences_say_what_the_rows_say(changes: dict[str, Any], expected: str) -> None:
+    assert sentence({**ROW, **changes}) == expected
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    tables = {name: tmp_path / name for name in TABLES if name != "claims"}
+    with pytest.raises(ValueError, match=r"tables \['claims'\] are missing"):
+        write_page(tmp_path / "x.html", Words("", ""), tables=tables, datasets=tmp_path)

@@ -1,0 +1,183 @@
+"""Tables as files: the same bytes, loud about wrong shards, readable, escaped."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.tables.catalogue import TABLES, code_of, columns
+from perturb.tables.display import formatted, grid
+from perturb.tables.run import make_table
+from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
+from tests.study_tables import table_of, tables_of
+from tests.synthetic_study import Study, make_study, shard, write_shard
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def shuffled(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return study.shuffled(tmp_path_factory.mktemp("shuffled"))
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_every_column_is_described_and_every_file_exists(study: Study, name: str) -> None:
+    table = table_of(study, name)
+    assert set(table.column_names) <= set(columns())
+    assert table.num_rows > 0
+    assert grid(table, name).rows
+    for file in code_of(name):
+        assert (ROOT / file).is_file(), file
+
+
+def test_models_of_one_label_are_told_apart(study: Study, tmp_path: Path) -> None:
+    models = pq.read_table(study.models).to_pandas()
+    models.loc[models["model"] == "vit-s4-large", ["label", "patch_size"]] = ["ViT-S/8", 8]
+    models.to_parquet(tmp_path / "models.parquet")
+    table = make_table("models", {"models": tmp_path / "models.parquet"})
+    labels = table.filter(pc.equal(table["pretraining"], "large"))["architecture_label"].to_pylist()
+    assert "ViT-S/8 (vit-s4-large)" in labels
+    assert "ViT-S/8 (vit-s8-large)" in labels
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.8314, "percent", "83.1"),
+        (-0.0123, "points", "\N{MINUS SIGN}1.2"),
+        (0.0123, "points", "+1.2"),
+        (-1e-15, "points", "0.0"),
+        (-0.1354, "number", "\N{MINUS SIGN}0.135"),
+        (62_000, "parameters", "62.0 k"),
+        (999_600, "parameters", "1.00 M"),
+        (86_400_000, "parameters", "86.4 M"),
+        (1000, "count", "1,000"),
+        (True, "flag", "yes"),
+        (None, "percent", "\N{EN DASH}"),
+    ],
+)
+def test_formats(value: object, unit: str, text: str) -> None:
+    assert formatted(value, unit) == text
+
+
+def test_typed_labels_are_escaped(study: Study, tmp_path: Path) -> None:
+    models = pq.read_table(study.models).to_pandas()
+    models["pretraining_label"] = "50 % of A_1 & B | <b>"
+    models.to_parquet(tmp_path / "models.parquet")
+    shown = grid(make_table("models", {"models": tmp_path / "models.parquet"}), "models")
+    assert r"50 \% of A\_1 \& B | \textless{}b\textgreater{}" in latex_text(shown, "models")
+    assert r"50 % of A_1 & B \| &lt;b&gt;" in markdown_text(shown, "models")
+
+
+def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
+    from perturb.charts.catalogue import CHARTS
+
+    for file, names in (("table.rst", TABLES), ("chart.rst", CHARTS)):
+        text = (ROOT / "report" / file).read_text()
+        assert all(f'"{name}"' in text for name in names)
+
+
+@pytest.mark.parametrize(
+    ("name", "sources", "parameters", "message"),
+    [
+        ("acuracy", {}, {}, "table is 'acuracy'; allowed: models, accuracy"),
+        ("models", {}, {}, r"models: sources are \[\]; needed: \['models'\]"),
+        ("models", {"models": []}, {}, "models: no files"),
+        ("models", {"models": Path("x")}, {"seed": 1}, r"parameters are \['seed'\]; needed: \[\]"),
+    ],
+)
+def test_wrong_calls_say_what_is_needed(
+    name: str, sources: dict, parameters: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_table(name, sources, parameters)
+
+
+def test_tables_of_a_study_can_all_be_made(tmp_path: Path) -> None:
+    """Also of the smallest: one model, two corruptions, two severities."""
+    study = make_study(
+        tmp_path,
+        num_images=5,
+        architectures=[("vit", "S", 8, 100_000, 1.0)],
+        pretraining=["Small"],
+        corruptions=("fog", "saturate"),
+        severities=(1, 3),
+    )
+    assert set(tables_of(study, tmp_path / "tables")) == set(TABLES)
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "runs"])
+def test_tables_are_the_same_byte_for_byte(
+    study: Study, shuffled: Study, tmp_path: Path, name: str
+) -> None:
+    """Whatever the order of files and rows and the number of threads."""
+    tables = [table_of(study, name, threads=1), table_of(shuffled, name, threads=4)]
+    written = []
+    for place, table in enumerate(tables):
+        paths = {
+            kind: tmp_path / f"{place}.{kind}" for kind in ("parquet", "csv", "markdown", "latex")
+        }
+        write_table(table, name, **paths)
+        written.append([path.read_bytes() for path in paths.values()])
+    assert written[0] == written[1]
+
+
+def test_a_removed_model_leaves_no_trace(study: Study) -> None:
+    fewer = study.without("vit-s4-large")
+    for name in ("accuracy", "corruption_accuracy", "claims", "scaling_models"):
+        assert b"vit-s4-large" not in csv_text(table_of(fewer, name)).encode()
+
+
+def test_a_missing_shard_is_named(study: Study) -> None:
+    sources = study.sources("decisions", "models", "datasets")
+    kept = [
+        path
+        for path in study.decisions
+        if not {"vit-b8-large", "corruptions"} <= set(path.parts) or path.stem != "3"
+    ]
+    with pytest.raises(ValueError, match=r"vit-b8-large on corruptions has 60 images x 60 .* x 75"):
+        make_table("accuracy", {**sources, "decisions": kept})
+    kept = [path for path in study.decisions if not {"vit-b8-large", "hard"} <= set(path.parts)]
+    with pytest.raises(ValueError, match="vit-b8-large on natural_adversarial has 0 images"):
+        make_table("accuracy", {**sources, "decisions": kept})
+
+
+def test_foreign_shards_are_refused(study: Study, tmp_path: Path) -> None:
+    correct = np.ones((1, 60), bool)
+    foreign = shard(
+        "stranger",
+        "shapes",
+        perturbation="none",
+        severity=0,
+        conditions=["none"],
+        is_correct=correct,
+    )
+    path = write_shard(tmp_path, foreign)
+    sources = study.sources("decisions", "models", "datasets")
+    with pytest.raises(ValueError, match="stranger has shards but no entry"):
+        make_table("accuracy", {**sources, "decisions": [*study.decisions, path]})
+
+
+def test_two_datasets_of_one_role_are_refused(study: Study, tmp_path: Path) -> None:
+    datasets = pq.read_table(study.datasets).to_pandas()
+    datasets.loc[datasets["dataset"] == "hard", "role"] = "renditions"
+    datasets.to_parquet(tmp_path / "datasets.parquet")
+    sources = study.sources("decisions", "models")
+    with pytest.raises(ValueError, match="hard and renditions are both the test set renditions"):
+        make_table("accuracy", {**sources, "datasets": tmp_path / "datasets.parquet"})
+
+
+def test_a_dataset_without_a_role_stands_under_its_id(study: Study, tmp_path: Path) -> None:
+    datasets = pq.read_table(study.datasets).to_pandas()
+    datasets.loc[datasets["dataset"] == "hard", "role"] = "other"
+    datasets.to_parquet(tmp_path / "datasets.parquet")
+    sources = study.sources("decisions", "models")
+    table = make_table("accuracy", {**sources, "datasets": tmp_path / "datasets.parquet"})
+    assert table["test_set"].unique().to_pylist()[-1] == "hard"
