@@ -49,7 +49,7 @@ def test_dry_run_needs_nothing_but_snakemake(clone: Workspace) -> None:
 def test_list_describes_every_rule(clone: Workspace) -> None:
     done = _snakemake_alone(clone.folder, "--list")
     assert done.returncode == 0, done.stdout + done.stderr
-    listed = set(re.findall(r"^(\w+)$", done.stdout, re.M))
+    listed = set(re.findall(r"^(\w+) \(", done.stdout, re.M))
     scripts = {script.stem for script in (ROOT / "scripts").glob("*.py")}
     assert listed == scripts | {"all"}
     rules = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))

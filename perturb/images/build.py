@@ -78,4 +78,5 @@ def build_filtered(
 
 @torch.inference_mode()
 def _is_wrong(classifier: Classifier, pixels: Tensor, targets: Tensor) -> Tensor:
-    return classifier(pixels).argmax(dim=1) != targets
+    predictions: Tensor = classifier(pixels).argmax(dim=1)
+    return predictions != targets
