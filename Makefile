@@ -22,7 +22,7 @@ IN_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONDONTWRITEBYTECODE
 
 # The one place that starts the workflow; it ends with the path of the report.
-WORKFLOW = $(IN_ENV) python -m perturb.launch --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+WORKFLOW = $(IN_ENV) python -m perturb.launch --cores $(CORES) --quiet rules host reason $(if $(CONFIG),--configfile $(CONFIG))
 
 .DEFAULT_GOAL := help
 # The checks follow one another, so that pytest's summary stands last.

@@ -14,7 +14,8 @@ import pytest
 from tests.conftest import TINY_STUDY
 from tests.workspace import Workspace, environment, fresh_clone
 
-pytestmark = pytest.mark.slow
+# One group: the finished study is made once, by one worker.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,9 @@ def test_a_new_severity_runs_its_own_cells_only(
 def test_a_new_data_set_runs_its_own_cells_only(
     workspace: Workspace, tiny_study: dict[str, Any]
 ) -> None:
-    tiny_study["perturbations"]["none"]["datasets"].append("second")
+    hard = {"generate": {"set": "hard", "split": "test"}, "images": 12}
+    tiny_study["datasets"]["third"] = hard
+    tiny_study["perturbations"]["none"]["datasets"].append("third")
     workspace.configure(tiny_study)
     planned = workspace.planned()
     assert planned["generate_dataset"] == 1

@@ -167,7 +167,7 @@ def test_steps_agree_with_torchs_muon(shape: tuple[int, int]) -> None:
     settings = {"lr": 0.02, "weight_decay": 0.1}
     optimisers = [
         Muon([ours], **settings),
-        torch.optim.Muon([theirs], **settings, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Muon([theirs], **settings, adjust_lr_fn="match_rms_adamw", ns_steps=4),
     ]
     for _ in range(4):
         ours.grad = torch.randn(shape, generator=generator)

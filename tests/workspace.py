@@ -26,17 +26,17 @@ class Workspace:
         """Write the configuration."""
         (self.folder / CONFIG).write_text(yaml.safe_dump(study, sort_keys=False))
 
-    def command(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str, configuration: str = CONFIG) -> list[str]:
         """Return the command line of a run."""
         return [
             *(sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"),
-            *("--configfile", CONFIG, *arguments),
+            *("--configfile", configuration, *arguments),
         ]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, configuration: str = CONFIG) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; what it told is in `stderr`."""
         return subprocess.run(
-            self.command(*arguments),
+            self.command(*arguments, configuration=configuration),
             cwd=self.folder,
             capture_output=True,
             text=True,

@@ -1,14 +1,15 @@
 """The optimiser of the embedded models: Muon for matrices, AdamW for everything else.
 
 Muon [1]_ takes the momentum of a weight matrix and steps along its nearest orthogonal matrix, so
-every direction of a layer learns at the same pace; networks that see a few hundred batches are
-then a third further than with AdamW alone. ``torch.optim.Muon`` does the same, but one matrix at a
-time and in bfloat16, which a CPU without such instructions emulates: 60-260 ms a step for networks
-whose forward and backward pass takes 30-130 ms. Here matrices of one shape are orthogonalised
-together, in float32, in 4-14 ms.
+every direction of a layer learns at the same pace. On 26,000 samples it brings ViT-S/8 to .84 where
+AdamW, at its best learning rate, stops at .70; ResNets gain little. ``torch.optim.Muon`` does the
+same, but one matrix at a time and in bfloat16, which a CPU without such instructions emulates:
+14-260 ms a step for networks whose forward and backward pass takes 30-130 ms. Here matrices of one
+shape are orthogonalised together, in float32, in 2-12 ms.
 
-Two deviations from [1]_: convolutions count as matrices (out, in * kh * kw), and steps are scaled
-to the root mean square of an AdamW step [2]_, so one learning rate serves both.
+Deviations from [1]_: four iterations in place of five (equal accuracy here), and steps scaled to
+the root mean square of an AdamW step, as in [2]_. As in [1]_, a convolution is the matrix
+(out, in * kh * kw).
 
 References
 ----------
@@ -23,9 +24,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-# Coefficients of the quintic iteration in [1]_, which trade convergence for speed.
+# Coefficients of the quintic iteration in [1]_: singular values soon near 1, and never quite 1.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
-_ITERATIONS = 5
+_ITERATIONS = 4
 _MOMENTUM = 0.95
 # The root mean square of a typical AdamW step, in units of the learning rate, from [2]_.
 _ADAMW_STEP = 0.2

@@ -36,7 +36,8 @@ class Recipe:
 
 
 #: Tuned on the validation split of the target set with the smallest model of each family. Mirrored
-#: images did not help (the shapes have a right and a left), and larger shifts took from ViTs.
+#: images did not help (the shapes have a right and a left); shifts by 3 px cost ViT-S/8 eight
+#: points of accuracy against 1 px, while ResNets do best with 2.
 RECIPES = {
     "vit": Recipe(
         batch_size=64,

@@ -1,0 +1,68 @@
+"""Where the time of a finished run went, rule by rule, and how much of it was start-up.
+
+Run: ``python -m benchmarks.breakdown`` in the folder of a finished run. Snakemake's own records say
+when each job started and ended; the start-up of a job is what `benchmarks.startup` measures for the
+imports of its rule. Seconds are wall time of one job on one core, summed over the jobs of a rule.
+"""
+
+import json
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from benchmarks.startup import run_once
+
+# What the jobs of each rule import, as their scripts do.
+_TORCH = "import perturb.evaluate, perturb.models.making"
+_IMPORTS = {
+    "generate_dataset": "import perturb.images.build",
+    "filter_dataset": "import perturb.images.build, perturb.models.checkpoints",
+    "draw_contact_sheet": "import perturb.images.contact_sheet",
+    "train_model": _TORCH,
+    "evaluate_cell": _TORCH,
+    "describe_study": "import perturb.config, perturb.describe",
+    "check_shards": "import perturb.inventory",
+    "make_table": "import perturb.tables.run, perturb.tables.write",
+    "draw_charts": "import perturb.charts.draw, perturb.charts.save",
+    "write_page": "import perturb.page.write",
+}
+
+
+def read_jobs(metadata: Path) -> dict[str, set[tuple[float, float]]]:
+    """Return the start and end of every job by rule; the outputs of one job share both."""
+    jobs: dict[str, set[tuple[float, float]]] = defaultdict(set)
+    for record in map(json.loads, (file.read_text() for file in metadata.iterdir())):
+        if record["endtime"] is not None:
+            # Outputs of one job are recorded within milliseconds of each other.
+            jobs[record["rule"]].add((round(record["starttime"], 1), round(record["endtime"], 1)))
+    return jobs
+
+
+def startup_seconds(code: str, num_rounds: int = 3) -> float:
+    """Return the median wall seconds of an interpreter with these imports."""
+    run_once(code)
+    return statistics.median(run_once(code)[0] for _ in range(num_rounds))
+
+
+def main() -> None:
+    """Write the table to standard output."""
+    jobs = read_jobs(Path(".snakemake/metadata"))
+    if not jobs:
+        raise SystemExit("no records of a run under .snakemake/metadata; run the workflow first")
+    times = [time for of_rule in jobs.values() for job in of_rule for time in job]
+    total = {rule: sum(end - start for start, end in of_rule) for rule, of_rule in jobs.items()}
+    startups = {rule: startup_seconds(_IMPORTS[rule]) * len(jobs[rule]) for rule in jobs}
+    lines = [f"{'rule':<20}{'jobs':>6}{'seconds':>10}{'share':>8}{'start-up':>10}"]
+    for rule in sorted(total, key=lambda rule: -total[rule]):
+        share = total[rule] / sum(total.values())
+        row = f"{rule:<20}{len(jobs[rule]):>6}{total[rule]:>10.1f}{share:>8.0%}"
+        lines.append(f"{row}{startups[rule]:>10.1f}")
+    seconds, startup = sum(total.values()), sum(startups.values())
+    lines.append(f"{'sum':<20}{'':>6}{seconds:>10.1f}{1:>8.0%}{startup:>10.1f}")
+    lines.append(f"first start to last end: {max(times) - min(times):.0f} s")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
