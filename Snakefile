@@ -30,6 +30,7 @@ rule all:
     default_target: True
     input:
         rules.write_page.output.page,
+        [PATHS.shard(cell) for cell in CELLS],
         [PATHS.table(table) for table in TABLES],
         [PATHS.chart(chart) for chart in CHARTS],
         [PATHS.contact_sheet(dataset) for dataset in STUDY.datasets],

@@ -107,6 +107,19 @@ def test_mce_is_the_mean_of_the_benchmarks_ce(study: Study) -> None:
         assert own[row["model"]] == pytest.approx(row["mce"], abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    "part", [{"corruptions": CORRUPTIONS[:14]}, {"severities": (1, 2, 3, 4)}], ids=str
+)
+def test_a_mean_over_fewer_corruptions_or_severities_is_not_called_mce(
+    part: dict[str, Sequence[str]], tmp_path: Path
+) -> None:
+    for row in table_of(make_study(tmp_path, **part), "corruption_error").to_pylist():
+        assert row["mce"] is None
+        assert row["mce_low"] is None
+        assert row["relative_mce"] is None
+        assert 0 < row["mean_accuracy"] < 1
+
+
 def test_reference_has_mce_one_and_stays_out_of_the_benchmark(study: Study) -> None:
     whole = study.with_reference()
     [row] = rows_where(table_of(whole, "corruption_error"), model="reference")

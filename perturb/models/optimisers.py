@@ -11,10 +11,14 @@ Deviations from [1]_: four iterations in place of five (equal accuracy here), an
 the root mean square of an AdamW step, as in [2]_. As in [1]_, a convolution is the matrix
 (out, in * kh * kw).
 
+Neither class derives from ``torch.optim.Optimizer``: the first call of one of its methods imports
+torch's compiler, two seconds of every training job, which never compiles anything.
+
 References
 ----------
 .. [1] Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024.
 .. [2] Liu et al., "Muon is scalable for LLM training", 2025.
+.. [3] Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019.
 """
 
 import math
@@ -30,6 +34,7 @@ _ITERATIONS = 4
 _MOMENTUM = 0.95
 # The root mean square of a typical AdamW step, in units of the learning rate, from [2]_.
 _ADAMW_STEP = 0.2
+_BETAS = (0.9, 0.98)
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
@@ -49,65 +54,96 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     return result
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Muon for parameters of two or more dimensions, in batches of equal shape."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
-        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float
+    ) -> None:
+        self._learning_rate, self._weight_decay = learning_rate, weight_decay
         shapes = defaultdict(list)
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                rows, columns = parameter.flatten(1).shape
-                shapes[min(rows, columns), max(rows, columns)].append(parameter)
+        for parameter in parameters:
+            rows, columns = parameter.flatten(1).shape
+            shapes[min(rows, columns), max(rows, columns)].append(parameter)
         # One momentum tensor (M, rows, columns) for all matrices of a shape, wider than high.
         self._batches = [
-            (parameters, torch.zeros(len(parameters), *shape, device=parameters[0].device))
-            for shape, parameters in shapes.items()
+            (batch, torch.zeros(len(batch), *shape, device=batch[0].device))
+            for shape, batch in shapes.items()
         ]
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Take one step along the orthogonalised Nesterov momentum."""
-        (group,) = self.param_groups
+    def step(self, share: float = 1.0) -> None:
+        """Step along the orthogonalised Nesterov momentum, at a share of the learning rate."""
+        rate = share * self._learning_rate
         for parameters, momentum in self._batches:
             gradients = torch.stack([_wide(_gradient(parameter)) for parameter in parameters])
             momentum.lerp_(gradients, 1 - _MOMENTUM)
             steps = orthogonalise(gradients.lerp_(momentum, _MOMENTUM))
-            scale = -group["lr"] * _ADAMW_STEP * math.sqrt(max(steps.shape[1:]))
+            scale = -rate * _ADAMW_STEP * math.sqrt(max(steps.shape[1:]))
             for parameter, step in zip(parameters, steps, strict=True):
                 is_high = parameter.shape[0] > parameter[0].numel()
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.mul_(1 - rate * self._weight_decay)
                 parameter.add_((step.mT if is_high else step).reshape(parameter.shape), alpha=scale)
+
+
+class AdamW:
+    """AdamW [3]_ on all its parameters at once, as one flat vector.
+
+    parameters : each with whether it is decayed.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[tuple[nn.Parameter, bool]],
+        learning_rate: float,
+        weight_decay: float,
+    ) -> None:
+        self._parameters, is_decayed = zip(*parameters, strict=True)
+        self._learning_rate = learning_rate
+        self._sizes = [parameter.numel() for parameter in self._parameters]
+        decays = torch.tensor([weight_decay * float(flag) for flag in is_decayed])
+        self._decay = decays.repeat_interleave(torch.tensor(self._sizes))
+        self._decay = self._decay.to(self._parameters[0].device)
+        self._mean, self._square = torch.zeros_like(self._decay), torch.zeros_like(self._decay)
+        self._num_steps = 0
+
+    @torch.no_grad()
+    def step(self, share: float = 1.0) -> None:
+        """Step at a share of the learning rate."""
+        self._num_steps += 1
+        gradient = torch.cat([_gradient(parameter).flatten() for parameter in self._parameters])
+        weight = torch.cat([parameter.flatten() for parameter in self._parameters])
+        self._mean.lerp_(gradient, 1 - _BETAS[0])
+        self._square.lerp_(gradient.square_(), 1 - _BETAS[1])
+        mean = self._mean / (1 - _BETAS[0] ** self._num_steps)
+        square = self._square / (1 - _BETAS[1] ** self._num_steps)
+        step = mean.div_(square.sqrt_().add_(1e-8)).addcmul_(self._decay, weight)
+        weight.sub_(step, alpha=share * self._learning_rate)
+        for parameter, part in zip(self._parameters, torch.split(weight, self._sizes), strict=True):
+            parameter.copy_(part.view_as(parameter))
 
 
 def build_optimisers(
     network: nn.Module, matrix_learning_rate: float, learning_rate: float, weight_decay: float
-) -> list[torch.optim.Optimizer]:
-    """Return [Muon, AdamW]: hidden matrices and convolutions to the first, the rest to the second.
+) -> tuple[Muon, AdamW]:
+    """Return Muon for the hidden matrices and convolutions, and AdamW for the rest.
 
     What reads pixels (patch embedding, stem), what gives logits (head) and the position embedding
     are no hidden matrices. Biases, norms and embeddings are not decayed.
     """
     outer = ("patch_embed.", "stem.", "head.", "cls_token", "pos_embed")
     hidden: list[nn.Parameter] = []
-    decayed: list[nn.Parameter] = []
-    undecayed: list[nn.Parameter] = []
+    rest: list[tuple[nn.Parameter, bool]] = []
     for name, parameter in network.named_parameters():
-        if name.startswith(outer):
-            is_weight = name.endswith(".weight")
-            (decayed if is_weight else undecayed).append(parameter)
+        is_outer = name.startswith(outer)
+        if parameter.ndim >= 2 and not is_outer:
+            hidden.append(parameter)
         else:
-            (hidden if parameter.ndim >= 2 else undecayed).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": undecayed, "weight_decay": 0.0},
-    ]
-    adamw = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), fused=True)
-    optimisers = [Muon(hidden, matrix_learning_rate, weight_decay), adamw]
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["highest_lr"] = group["lr"]
-    return optimisers
+            rest.append((parameter, is_outer and name.endswith(".weight")))
+    return (
+        Muon(hidden, matrix_learning_rate, weight_decay),
+        AdamW(rest, learning_rate, weight_decay),
+    )
 
 
 def _wide(matrix: Tensor) -> Tensor:

@@ -134,14 +134,16 @@ def train(
     batches = _batches(len(phase.data.targets), num_steps, recipe.batch_size, generator)
     classifier.train()
     for step, indices in enumerate(batches, start=1):
-        _set_learning_rates(optimisers, _schedule(step, num_steps))
         images, targets = phase.data.rows(indices)
         images = shift(images, recipe.shift_px, generator).to(device)
         logits = classifier(images)
         loss = nn.functional.cross_entropy(
             logits, targets.to(device), label_smoothing=recipe.label_smoothing
         )
-        _descend(optimisers, loss)
+        classifier.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimiser in optimisers:
+            optimiser.step(_schedule(step, num_steps))
         progress.add(step, loss.item())
         if step * _NUM_POINTS // num_steps > len(progress.curve):
             progress.mark(step, None if validation is None else accuracy_on(classifier, validation))
@@ -181,27 +183,13 @@ def shift(images: Tensor, reach_px: int, generator: torch.Generator) -> Tensor:
     moves = torch.randint(-reach_px, reach_px + 1, (2, B, 1), generator=generator)
     rows = _reflect(torch.arange(H) + moves[0], H)  # (B, H)
     columns = _reflect(torch.arange(W) + moves[1], W)  # (B, W)
-    which, channels = torch.arange(B)[:, None, None, None], torch.arange(C)[:, None, None]
-    return images[which, channels, rows[:, None, :, None], columns[:, None, None, :]]
+    sources = (rows[:, :, None] * W + columns[:, None]).reshape(B, 1, H * W)
+    return images.flatten(2).gather(2, sources.expand(B, C, H * W)).reshape(images.shape)
 
 
 def _reflect(positions: Tensor, length: int) -> Tensor:
     positions = positions.abs()
     return torch.where(positions < length, positions, 2 * (length - 1) - positions)
-
-
-def _descend(optimisers: list[torch.optim.Optimizer], loss: Tensor) -> None:
-    for optimiser in optimisers:
-        optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    for optimiser in optimisers:
-        optimiser.step()
-
-
-def _set_learning_rates(optimisers: list[torch.optim.Optimizer], share: float) -> None:
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["lr"] = share * group["highest_lr"]
 
 
 def _schedule(step: int, num_steps: int) -> float:

@@ -98,7 +98,8 @@ TABLES: Mapping[str, Table] = {
         title="Mean accuracy, mCE and relative mCE",
         caption="Three summaries of the benchmark's corruptions, in percent. mCE divides a "
         "model's errors by the reference network's, corruption by corruption; relative mCE does "
-        "so with the errors added to those on clean images. Lower is better for both. "
+        "so with the errors added to those on clean images. Lower is better for both; neither "
+        "exists unless all 15 corruptions were run at all five severities. "
         "Brackets: 95 % interval, clustered by image, the reference's errors taken as given.",
         sources=(*_DECISIONS, "reference_errors"),
         relations=(*_OUTCOMES, "corruption_outcomes", "reference_sums"),

@@ -39,10 +39,12 @@ summary AS (
         sum(num_correct) AS sum_k,
         sum(num_correct ** 2) AS sum_k2,
         any_value(num_decisions) AS decisions,
-        ordered_mean(ce, image_id) AS mce,
+        -- A mean over fewer corruptions or severities is not what the name stands for.
+        min(num_corruptions) = 15 AND min(num_severities) = 5 AS is_whole,
+        CASE WHEN is_whole THEN ordered_mean(ce, image_id) END AS mce,
         z95() * ordered_stddev(ce, image_id) / sqrt(count(*)) AS mce_half_width,
-        CASE WHEN count(relative_ce) = count(*) THEN ordered_mean(relative_ce, image_id) END
-            AS relative_mce,
+        CASE WHEN is_whole AND count(relative_ce) = count(*)
+            THEN ordered_mean(relative_ce, image_id) END AS relative_mce,
         z95() * ordered_stddev(relative_ce, image_id) / sqrt(count(*)) AS relative_half_width
     FROM images
     GROUP BY model
