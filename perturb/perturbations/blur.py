@@ -108,7 +108,7 @@ def _zoom_operator(
     indices = torch.from_numpy(np.stack([np.concatenate(rows), np.concatenate(columns)]))
     values = torch.from_numpy(np.concatenate(weights) / (len(factors) + 1))
     shape = (num_pixels, num_pixels)
-    operator = torch.sparse_coo_tensor(indices, values, shape, check_invariants=False).coalesce()
+    operator = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True).coalesce()
     with warnings.catch_warnings():
         # torch announces that this layout is in beta, once a process.
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
