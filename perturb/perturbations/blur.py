@@ -108,11 +108,13 @@ def _zoom_operator(
     indices = torch.from_numpy(np.stack([np.concatenate(rows), np.concatenate(columns)]))
     values = torch.from_numpy(np.concatenate(weights) / (len(factors) + 1))
     shape = (num_pixels, num_pixels)
-    operator = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True).coalesce()
     with warnings.catch_warnings():
-        # torch announces that this layout is in beta, once a process.
+        # torch announces, once a process, that this layout is in beta, and, whatever is asked for
+        # here, that others' tensors are not checked.
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-        return operator.to_sparse_csr().to(device)
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly")
+        operator = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True)
+        return operator.coalesce().to_sparse_csr().to(device)
 
 
 def motion_blur(images: Tensor, constants: Constants, angles_deg: Tensor) -> Tensor:
