@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from perturb.files import sha256_of
 from perturb.models.checkpoints import ModelCard, build_classifier, load_weights
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.models.recipes import recipe_for
+from perturb.models.recipes import RECIPES
 from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
 
 
@@ -31,7 +31,7 @@ def train_model(
     facts : model, architecture, family, size, patch_size, arguments, pretraining.
     phases, validation, seed, device : as of `pretrain_and_finetune`.
     """
-    recipe = recipe_for(facts["family"])
+    recipe = RECIPES[facts["family"]]
     classifier, curve = pretrain_and_finetune(
         facts["family"],
         facts["arguments"],

@@ -1,8 +1,7 @@
 """How the embedded models are trained: one recipe a family, found on the validation split."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,3 @@ RECIPES = {
         shift_px=2,
     ),
 }
-
-
-def recipe_for(family: str, changes: Mapping[str, Any] | None = None) -> Recipe:
-    """Return the family's recipe with some fields changed; ValueError for one it does not have."""
-    recipe = RECIPES[family]
-    for name in changes or {}:
-        if name not in vars(recipe):
-            raise ValueError(f"recipe has no {name!r}; allowed: {', '.join(vars(recipe))}")
-    return replace(recipe, **(changes or {}))
