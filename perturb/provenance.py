@@ -1,6 +1,7 @@
 """How a result was made: versions, device, commit. Recorded with every result."""
 
 import platform
+import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 import perturb
 
+_CPU_FACTS = Path("/proc/cpuinfo")
 _RECORDED = ("torch", "timm", "numpy", "pyarrow", "pillow")
 
 
@@ -22,6 +24,10 @@ def device_name(device: torch.device) -> str:
     """Return the name of a device as its maker gives it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if _CPU_FACTS.is_file():
+        found = re.search(r"^model name\s*: (.+)$", _CPU_FACTS.read_text(), re.MULTILINE)
+        if found:
+            return found[1].strip()
     return platform.processor() or platform.machine()
 
 

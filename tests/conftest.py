@@ -72,3 +72,8 @@ TINY_STUDY: dict[str, Any] = {
 def tiny_study() -> dict[str, Any]:
     """Return a fresh copy of the smallest study with both families and a reference."""
     return copy.deepcopy(TINY_STUDY)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the whole runs first: nothing else could fill the cores while the last of them runs."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -7,7 +7,8 @@ import torch
 
 from perturb import random
 from perturb.perturbations.corruption_constants import constants
-from perturb.perturbations.corruptions import CORRUPTIONS, PROTOCOL, corrupt
+from perturb.perturbations.corruptions import CORRUPTIONS, corrupt
+from perturb.perturbations.names import PROTOCOLS
 from tests.corruption_images import make_images, make_keys
 
 DETERMINISTIC = {
@@ -201,10 +202,10 @@ def statistics(corruption: str) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
 def test_golden(corruption: str) -> None:
-    assert PROTOCOL in GOLDEN, "PROTOCOL was bumped: record its numbers"
+    assert PROTOCOLS["corruptions"] in GOLDEN, "the protocol was bumped: record its numbers"
     # Encoders differ between builds of libjpeg by up to half a level.
     tolerance = 0.5 if corruption == "jpeg_compression" else 0.05
-    expected = GOLDEN[PROTOCOL][corruption]
+    expected = GOLDEN[PROTOCOLS["corruptions"]][corruption]
     assert statistics(corruption) == pytest.approx(expected, abs=tolerance), (
-        "numbers changed: bump PROTOCOL"
+        "numbers changed: bump PROTOCOLS"
     )

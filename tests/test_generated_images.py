@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from perturb.images.contact_sheet import contact_sheet
-from perturb.images.generated import PROTOCOL, Batch, generate
+from perturb.images.generated import Batch, generate
 from perturb.images.names import (
     GENERATED_SETS,
     MAX_UPSTREAM_CLASSES,
+    PROTOCOL,
     RENDITIONS,
     SHAPES,
     SPLITS,

@@ -210,7 +210,7 @@ def _run_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         "Device": ", ".join(sorted({row["devices"] for row in runs})),
         "Versions": ", ".join(sorted({row["versions"] for row in runs})),
         "Commit": ", ".join(sorted({row["commits"] for row in runs})),
-        "Evaluation time": f"{formatted(seconds, 'seconds')} CPU seconds, all cells together",
+        "Evaluation time": f"{formatted(seconds, 'seconds')} seconds, one cell after another",
     }
 
 

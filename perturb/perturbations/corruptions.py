@@ -28,13 +28,9 @@ __all__ = [
     "BENCHMARK_CORRUPTIONS",
     "CORRUPTIONS",
     "EXTRA_CORRUPTIONS",
-    "PROTOCOL",
     "corrupt",
     "jpeg_pass",
 ]
-
-# Bumped when the numbers of any corruption change; evaluation rules pass it on to their shards.
-PROTOCOL = 1
 
 MAX_SEVERITY = 5
 _SMALLEST_SIDE = 16
