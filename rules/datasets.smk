@@ -10,6 +10,8 @@ rule generate_dataset:
         PATHS.log("generate_dataset", "{dataset}"),
     wildcard_constraints:
         dataset=ids(GENERATED),
+    # Before the training that waits for it, which is itself before anything else that is ready.
+    priority: 20
     conda:
         "../envs/perturb.yaml"
     params:
