@@ -29,14 +29,14 @@ _IMPORTS = {
 }
 
 
-def read_jobs(metadata: Path) -> dict[str, set[tuple[float, float]]]:
-    """Return the start and end of every job by rule; the outputs of one job share both."""
-    jobs: dict[str, set[tuple[float, float]]] = defaultdict(set)
+def read_jobs(metadata: Path) -> dict[str, list[tuple[float, float]]]:
+    """Return the start and end of every job by rule."""
+    jobs: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
     for record in map(json.loads, (file.read_text() for file in metadata.iterdir())):
         if record["endtime"] is not None:
-            # Outputs of one job are recorded within milliseconds of each other.
-            jobs[record["rule"]].add((round(record["starttime"], 1), round(record["endtime"], 1)))
-    return jobs
+            # One record an output; the outputs of one job share its log.
+            jobs[record["rule"]][record["log"][0]] = (record["starttime"], record["endtime"])
+    return {rule: list(of_rule.values()) for rule, of_rule in jobs.items()}
 
 
 def startup_seconds(code: str, num_rounds: int = 3) -> float:

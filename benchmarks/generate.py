@@ -1,6 +1,6 @@
 """Images a second and core that the generated family is drawn at, by set and batch size.
 
-Run: ``python benchmarks/generate.py``. Prints one line a set and batch size; the best of five
+Run: ``python -m benchmarks.generate``. Prints one line a set and batch size; the best of five
 rounds, because a shared machine only ever adds time.
 """
 

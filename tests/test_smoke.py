@@ -69,7 +69,8 @@ def test_tables_hold_every_cell(finished: tuple[Workspace, str]) -> None:
     assert (accuracy["accuracy_low"] <= accuracy["accuracy"]).all()
     assert (accuracy["accuracy"] <= accuracy["accuracy_high"]).all()
     decisions = accuracy.set_index("test_set")["num_decisions"]
-    assert (decisions["corruptions"] == 120 * 15 * 2).all()
+    severities = config.perturbations["corruptions"].severities
+    assert (decisions["corruptions"] == 120 * 15 * len(severities)).all()
 
 
 def test_snakemake_writes_its_own_report(finished: tuple[Workspace, str]) -> None:
