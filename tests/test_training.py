@@ -164,7 +164,6 @@ def test_orthogonalised_matrices_have_singular_values_near_one(
     assert off.abs().max() < 1e-3
 
 
-@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch before 2.9")
 @pytest.mark.parametrize("shape", [(24, 16), (16, 24), (16, 16)])
 def test_steps_agree_with_torchs_muon(shape: tuple[int, int]) -> None:
     generator = torch.Generator().manual_seed(0)
