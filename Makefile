@@ -13,8 +13,11 @@ CONFIG ?=
 checksum = $(firstword $(shell cat $(1) | cksum))
 RUN_LOCKS := envs/requirements.txt envs/requirements-cuda.txt
 DEV_LOCKS := $(RUN_LOCKS) envs/requirements-dev.txt
+PEER_LOCKS := $(DEV_LOCKS) tests/peers/requirements.txt
 RUN_READY := $(VENV)/ready-run-$(call checksum,$(RUN_LOCKS))
 DEV_READY := $(VENV)/ready-dev-$(call checksum,$(DEV_LOCKS))
+PEERS := .venv-peers
+PEERS_READY := $(PEERS)/ready-$(call checksum,$(PEER_LOCKS))
 
 # As in an activated environment: jobs find its python. With bytecode kept, Python starts twice as
 # fast from the second time on.
@@ -41,7 +44,7 @@ run: $(RUN_READY) ## run the study and print the path of its report
 
 # ---------------------------------------------------------------------------------------- checks
 
-CHECKS := check-format check-lint check-types check-snakefmt check-workflow check-tests
+CHECKS := check-format check-lint check-types check-snakefmt check-workflow test-peers check-tests
 
 .PHONY: test
 test: python-version system-packages $(DEV_READY) ## run every check, all of them even if one fails
@@ -62,6 +65,15 @@ check-workflow: $(DEV_READY)
 check-tests: $(DEV_READY)
 	$(IN_ENV) OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$(CORES) \
 	  pytest -n auto --maxprocesses 8 --dist loadgroup
+
+.PHONY: test-peers
+test-peers: $(PEERS_READY) ## hold the perturbations against implementations by others
+	OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$(CORES) \
+	  $(PEERS)/bin/python -m pytest -W default -n auto --maxprocesses 8 tests/peers
+
+.PHONY: bench-peers
+bench-peers: $(PEERS_READY) ## time the corruptions against implementations by others
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python -W ignore -m benchmarks.corruptions --peers
 
 .PHONY: format
 format: $(DEV_READY) ## format the code and mend what the linter can mend
@@ -96,6 +108,13 @@ $(DEV_READY): | $(RUN_READY)
 	  touch $(RUN_READY); exit $$status
 	@touch $@
 
+# Laid over the environment of the checks: it holds the peers alone, and shares torch.
+$(PEERS_READY): | $(DEV_READY) peer-packages
+	rm -rf $(PEERS)
+	$(BIN)/python -m envs.overlay $(PEERS)
+	$(PEERS)/bin/python -m envs.install tests/peers/requirements.txt
+	@touch $@
+
 .PHONY: python-version
 python-version:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
@@ -105,11 +124,15 @@ python-version:
 system-packages:
 	@$(PYTHON) -m envs.system venv browser
 
+.PHONY: peer-packages
+peer-packages:
+	@$(PYTHON) -m envs.system magick
+
 # --------------------------------------------------------------------------------------- cleaning
 
 .PHONY: clean
-clean: ## remove the environment and the tools' caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the environments and the tools' caches
+	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 .PHONY: clean-results

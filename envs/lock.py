@@ -1,11 +1,12 @@
 """Write the hash locks anew: `python -m envs.lock [OPTION of uv pip compile]...`.
 
 Versions stay as they are unless something asks for a change; `--upgrade` renews them all and
-`--upgrade-package NAME` one. What uv resolves is divided among three files:
+`--upgrade-package NAME` one. What uv resolves is divided among four files:
 
 - `requirements.txt`: what a run needs, without CUDA's libraries;
 - `requirements-cuda.txt`: those libraries, and the torchvision that fits;
-- `requirements-dev.txt`: what the checks need besides.
+- `requirements-dev.txt`: what the checks need besides;
+- `tests/peers/requirements.txt`: what the tests against others' code need besides all of these.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ FOLDER = Path("envs")
 RUN_LOCK, CUDA_LOCK, DEV_LOCK = (
     FOLDER / f"requirements{part}.txt" for part in ("", "-cuda", "-dev")
 )
+PEER_SOURCE = Path("tests/peers/requirements.in")
+PEER_OVERRIDES = Path("tests/peers/overrides.in")
+PEER_LOCK = PEER_SOURCE.with_suffix(".txt")
 CPU_BUILDS = FOLDER / "torch-cpu.sha256"
-LEFT_OUT = ("connection-pool",)
+LEFT_OUT = ("connection-pool", "opencv-python")
 """Declared by Snakemake, imported by nothing, and to be had as source only: installing it would
-run a build with tools that no lock holds."""
+run a build with tools that no lock holds. Of OpenCV the peers get the build without windows."""
 _HEADER = "# Written by `make lock` from {source}; do not edit.\n"
 
 
@@ -44,6 +48,7 @@ def compile_lock(source: Path, known: list[Path], folder: Path, options: list[st
     options
         Further options of `uv pip compile`.
     """
+    folder.mkdir(exist_ok=True)
     output = folder / source.with_suffix(".txt").name
     output.write_text("".join(lock.read_text() for lock in known if lock.exists()))
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]
@@ -87,23 +92,30 @@ def is_cuda(name: str) -> bool:
     return name == "torchvision" or CUDA_LIBRARY.fullmatch(name) is not None
 
 
-def write_locks(run: dict[str, Pin], dev: dict[str, Pin]) -> None:
-    """Write the three locks.
+def write_locks(run: dict[str, Pin], dev: dict[str, Pin], peers: dict[str, Pin]) -> None:
+    """Write the four locks.
 
     Parameters
     ----------
-    run, dev
-        Pins that a run needs, and that the checks need; a pin of both goes to the first.
+    run, dev, peers
+        Pins that a run needs, that the checks need, and that the peers need; a pin of several goes
+        to the first.
     """
     texts = {name: pin.text for name, pin in run.items()}
     texts["torch"] = with_cpu_builds(run["torch"], CPU_BUILDS.read_text())
-    # The same package may be needed on more platforms by the checks than by a run.
-    own = [
-        pin.text for name, pin in dev.items() if name not in run or pin.marker != run[name].marker
-    ]
     _write(RUN_LOCK, "requirements.in", [texts[name] for name in run if not is_cuda(name)])
     _write(CUDA_LOCK, "requirements.in", [texts[name] for name in run if is_cuda(name)])
-    _write(DEV_LOCK, "requirements-dev.in", own)
+    _write(DEV_LOCK, "requirements-dev.in", _own(dev, run))
+    _write(PEER_LOCK, PEER_SOURCE.name, _own(peers, run, dev))
+
+
+def _own(pins: dict[str, Pin], *others: dict[str, Pin]) -> list[str]:
+    """The text of the pins that none of the others holds.
+
+    The same package may be needed on more platforms by the checks than by a run.
+    """
+    held = {(name, pin.marker) for other in others for name, pin in other.items()}
+    return [pin.text for name, pin in pins.items() if (name, pin.marker) not in held]
 
 
 def _write(path: Path, source: str, blocks: list[str]) -> None:
@@ -121,7 +133,10 @@ def main(options: list[str]) -> None:
         constraint = ["--constraints", str(run)]
         dev_source = FOLDER / "requirements-dev.in"
         dev = compile_lock(dev_source, [DEV_LOCK], folder, [*options, *constraint])
-        write_locks(read_pins(run), read_pins(dev))
+        # The peers lie over the environment of the checks, and so have to agree with both.
+        over = [*constraint, "--constraints", str(dev), "--overrides", str(PEER_OVERRIDES)]
+        peers = compile_lock(PEER_SOURCE, [PEER_LOCK], folder / "peers", [*options, *over])
+        write_locks(read_pins(run), read_pins(dev), read_pins(peers))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""System packages that the checks need: `python -m envs.system venv browser`.
+"""System packages that the checks need: `python -m envs.system venv browser magick`.
 
 What is missing is installed where that is allowed (as root, or with a sudo that does not ask),
 and is otherwise named together with the one line that installs it.
@@ -8,6 +8,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import ctypes.util
 import importlib.util
 import os
 import shutil
@@ -37,8 +38,21 @@ def find_venv() -> Path | None:
     return Path(spec.origin) if spec and spec.origin else None
 
 
+def find_magick() -> Path | None:
+    """The name of ImageMagick's library that computes in 16-bit integers, or None.
+
+    ImageMagick 7 computes in floats and gives other pixels than the published ones.
+    """
+    found = ctypes.util.find_library("MagickWand-6.Q16")
+    return Path(found) if found else None
+
+
 # What can be asked for: how it is found, and Debian's package for it.
-NEEDS = {"browser": (find_browser, "chromium"), "venv": (find_venv, "python3-venv")}
+NEEDS = {
+    "browser": (find_browser, "chromium"),
+    "venv": (find_venv, "python3-venv"),
+    "magick": (find_magick, "libmagickwand-6.q16-6"),
+}
 
 
 def apt_get() -> list[str] | None:

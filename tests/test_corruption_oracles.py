@@ -2,6 +2,7 @@
 
 import colorsys
 import io
+import itertools
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from perturb.perturbations import digital, draws, frost_textures, noise, weather
+from perturb.perturbations import digital, draws, frost_textures, noise, spatter, weather
 from perturb.perturbations.corruption_constants import constants
 from perturb.perturbations.corruptions import corrupt, jpeg_pass
 from tests.corruption_images import assert_close, make_images, make_keys, planes
@@ -165,3 +166,25 @@ def test_frost_textures_are_six_and_cover_the_image() -> None:
         white.double().mean()
         > corrupt(make_images(1, 32), "frost", 5, make_keys(1), 0).double().mean()
     )
+
+
+@pytest.mark.parametrize("reach", [20.0, 12.0, 5.5])
+def test_spatter_measures_distances_in_steps_of_a_knight_too(reach: float) -> None:
+    """Against relaxation over OpenCV's 5 x 5 mask until nothing changes."""
+    is_edge = draws.uniforms(make_keys(3), 40, 53) < torch.tensor([0.002, 0.01, 0.1]).view(3, 1, 1)
+    is_edge[0] = False
+    is_edge[0, 3, 50] = True
+    steps = {(0, 1): 1.0, (1, 1): 1.4, (1, 2): 2.1969}
+    expected = np.where(is_edge.numpy(), 0.0, 1e9)
+    while True:
+        padded = np.pad(expected, ((0, 0), (2, 2), (2, 2)), constant_values=1e9)
+        before = expected
+        for y, x in itertools.product(range(-2, 3), repeat=2):
+            step = steps.get((min(abs(y), abs(x)), max(abs(y), abs(x))))
+            if step is not None:
+                shifted = padded[:, 2 + y : 42 + y, 2 + x : 55 + x]
+                expected = np.minimum(expected, shifted + step)
+        if np.array_equal(before, expected):
+            break
+    ours = spatter._distance(is_edge, reach).numpy()
+    np.testing.assert_allclose(ours, np.minimum(expected, reach), atol=1e-5)

@@ -10,15 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from packaging.requirements import Requirement
 
-from envs import check, install, lock, lockfile
+from envs import check, install, lock, lockfile, overlay
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVS = ROOT / "envs"
-LOCKS = [ENVS / "requirements.txt", ENVS / "requirements-cuda.txt", ENVS / "requirements-dev.txt"]
-RUN_LOCK, CUDA_LOCK, DEV_LOCK = LOCKS
+LOCKS = [ROOT / path for path in (lock.RUN_LOCK, lock.CUDA_LOCK, lock.DEV_LOCK, lock.PEER_LOCK)]
+RUN_LOCK, CUDA_LOCK, DEV_LOCK, PEER_LOCK = LOCKS
 CONDA_NAMES = {"torch": "pytorch", "duckdb": "python-duckdb", "snakemake": "snakemake-minimal"}
 # Spelt in two pieces, so that this file names none of them.
 REGISTRIES = [
@@ -43,9 +44,9 @@ CUDA_TORCH = [
 ]
 
 
-def top_level(source: str) -> list[str]:
+def top_level(source: Path) -> list[str]:
     """The names that a file of requirements asks for."""
-    lines = [line.split("#")[0].strip() for line in (ENVS / source).read_text().splitlines()]
+    lines = [line.split("#")[0].strip() for line in source.read_text().splitlines()]
     return [Requirement(line).name for line in lines if line]
 
 
@@ -70,25 +71,29 @@ def test_every_locked_package_is_installed_at_its_version() -> None:
     assert check.problems([RUN_LOCK, DEV_LOCK, *cuda]) == []
 
 
-@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_lock_holds_pins_and_hashes_and_no_address(path: Path) -> None:
     assert lockfile.read_pins(path)
     assert "://" not in path.read_text()
     assert "--index" not in path.read_text()
 
 
-@pytest.mark.parametrize(
-    ("source", "path"), [("requirements.in", RUN_LOCK), ("requirements-dev.in", DEV_LOCK)]
-)
-def test_lock_covers_what_is_asked_for(source: str, path: Path) -> None:
-    assert set(top_level(source)) <= set(lockfile.read_pins(path))
+@pytest.mark.parametrize("path", [RUN_LOCK, DEV_LOCK, PEER_LOCK], ids=lambda path: str(path.parent))
+def test_lock_covers_what_is_asked_for(path: Path) -> None:
+    assert set(top_level(path.with_suffix(".in"))) <= set(lockfile.read_pins(path))
 
 
 def test_locks_agree_on_common_packages() -> None:
-    run, dev = lockfile.read_pins(RUN_LOCK), lockfile.read_pins(DEV_LOCK)
-    assert {name: dev[name].version for name in run.keys() & dev.keys()} == {
-        name: run[name].version for name in run.keys() & dev.keys()
-    }
+    found: dict[str, set[str]] = {}
+    for path in (RUN_LOCK, DEV_LOCK, PEER_LOCK):
+        for name, one in lockfile.read_pins(path).items():
+            found.setdefault(name, set()).add(one.version)
+    assert {name: versions for name, versions in found.items() if len(versions) > 1} == {}
+
+
+def test_the_peers_bring_no_torch_of_their_own() -> None:
+    pins = lockfile.read_pins(PEER_LOCK)
+    assert [name for name in pins if name == "torch" or lock.is_cuda(name)] == []
 
 
 def test_cuda_and_torchvision_are_in_a_lock_of_their_own() -> None:
@@ -136,7 +141,8 @@ def test_a_line_that_is_no_hashed_pin_is_refused(text: str, tmp_path: Path) -> N
 def test_conda_file_carries_the_versions_of_the_lock() -> None:
     pins = lockfile.read_pins(RUN_LOCK)
     wanted = {
-        CONDA_NAMES.get(name, name): pins[name].version for name in top_level("requirements.in")
+        CONDA_NAMES.get(name, name): pins[name].version
+        for name in top_level(ENVS / "requirements.in")
     }
     lines = yaml.safe_load((ENVS / "perturb.yaml").read_text())["dependencies"]
     found = dict(line.split(" ==") for line in lines if not line.startswith("python "))
@@ -222,3 +228,13 @@ def test_pip_takes_over_where_uv_fails(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     install.install(DEV_LOCK)
     assert commands == ["pip", "uv", "pip"]
+
+
+def test_an_overlay_imports_what_lies_below_and_holds_nothing(tmp_path: Path) -> None:
+    overlay.make_overlay(tmp_path)
+    python = tmp_path / "bin" / "python"
+    program = "import pip, sys, torch; print(sys.prefix, torch.__file__, sep='|')"
+    command = [python, "-c", program]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    assert answer == f"{tmp_path}|{torch.__file__}"
+    assert [path.name for path in tmp_path.glob("lib/*/site-packages/*")] == ["below.pth"]

@@ -6,9 +6,10 @@ Dietterich (ICLR 2019), computed in memory; given the same draws, the published 
 224 px, and the same picture in proportion at other sizes (``corruption_constants.py`` says how).
 
 Where we differ: draws are a hash of (seed, corruption, severity, image key), so an image's result
-does not depend on its batch, its order or its worker; frost textures are ours; the JPEG pass of the
-published *files* is not applied (``jpeg_pass`` is there for it). Every corruption is a function of
-(images, constants, draws) in a module of its kind; here are only the draws and the names.
+does not depend on its batch, its order or its worker; frost textures are ours unless others are
+given; the JPEG pass of the published *files* is an option, whose results need a name of their own.
+Every corruption is a function of (images, constants, draws) in a module of its kind; here are only
+the draws and the names.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ __all__ = [
     "CORRUPTIONS",
     "EXTRA_CORRUPTIONS",
     "corrupt",
+    "draw",
     "jpeg_pass",
 ]
 
@@ -127,18 +129,21 @@ def corrupt(
     seed: int,
     *,
     frost_textures: Sequence[Tensor] | None = None,
+    jpeg_quality: int | None = None,
 ) -> Tensor:
-    """Return the images under a corruption.
+    """Return the images under a corruption, and then under JPEG if that is asked for.
 
     Parameters
     ----------
-    images : uint8 (B, 3, H, W), sides of 16 px or more; not changed.
+    images : uint8 (B, 3, H, W), one or more, sides of 16 px or more; not changed.
     corruption : one of ``CORRUPTIONS``.
-    severity : 0 to 5; 0 returns the images as they are.
+    severity : 0 to 5; 0 leaves the images as they are.
     image_keys : int64 (B,), ``perturb.random.image_key`` of each image's id.
     seed : the study's seed.
     frost_textures : in place of ours: five or more, uint8 (3, height, width), larger than the
         images.
+    jpeg_quality : 1 to 95, of the JPEG pass that follows, 85 for the published files of ImageNet-C;
+        None for no such pass. Its results are another benchmark: the study names them apart.
 
     Returns
     -------
@@ -154,26 +159,66 @@ def corrupt(
     Hendrycks, Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
     Perturbations", ICLR 2019.
     """
-    _check(images, corruption, severity, image_keys)
-    if severity == 0 or len(images) == 0:
-        return images.clone()
+    _check_names(corruption, severity)
+    _check_images(images, image_keys)
+    if jpeg_quality is not None:
+        digital.check_quality(jpeg_quality)
+    if severity == 0:
+        changed = images.clone()
+    else:
+        changed = _corrupted(
+            images, corruption, severity, image_keys, seed, frost_textures=frost_textures
+        )
+    return changed if jpeg_quality is None else jpeg_pass(changed, jpeg_quality)
+
+
+def _corrupted(
+    images: Tensor,
+    corruption: str,
+    severity: int,
+    image_keys: Tensor,
+    seed: int,
+    *,
+    frost_textures: Sequence[Tensor] | None,
+) -> Tensor:
     H, W = images.shape[-2:]
     entry, values = _TABLE[corruption], constants(corruption, severity, H, W)
     extra = () if corruption != "frost" else (_checked_textures(frost_textures, H, W),)
-    keys = random.stream_keys(seed, f"{corruption}/{severity}", image_keys.to(images.device))
     num_pieces = 1 if images.is_cuda else -(-images.numel() // entry.num_values)
+    keys = image_keys.to(images.device).chunk(num_pieces)
     pieces = [
-        entry.apply(piece, values, *entry.draw(piece_keys, values, H, W), *extra)
-        for piece, piece_keys in zip(images.chunk(num_pieces), keys.chunk(num_pieces), strict=True)
+        entry.apply(piece, values, *draw(corruption, severity, piece_keys, seed, (H, W)), *extra)
+        for piece, piece_keys in zip(images.chunk(num_pieces), keys, strict=True)
     ]
     return torch.cat(pieces)
 
 
-def _check(images: Tensor, corruption: str, severity: int, image_keys: Tensor) -> None:
+def draw(
+    corruption: str, severity: int, image_keys: Tensor, seed: int, size: tuple[int, int]
+) -> tuple[Tensor, ...]:
+    """Return what each image draws: the arguments of the corruption's function after the constants.
+
+    Parameters
+    ----------
+    corruption : one of ``CORRUPTIONS``.
+    severity : 1 to 5.
+    image_keys : int64 (B,), on the device that the draws are wanted on.
+    seed : the study's seed.
+    size : height and width of the images.
+    """
+    keys = random.stream_keys(seed, f"{corruption}/{severity}", image_keys)
+    values = constants(corruption, severity, *size)
+    return _TABLE[corruption].draw(keys, values, *size)
+
+
+def _check_names(corruption: str, severity: int) -> None:
     if corruption not in _TABLE:
         raise ValueError(f"corruption is {corruption!r}; allowed: {', '.join(CORRUPTIONS)}")
     if isinstance(severity, bool) or severity not in range(MAX_SEVERITY + 1):
         raise ValueError(f"severity is {severity!r}; allowed: 0 to {MAX_SEVERITY}, whole")
+
+
+def _check_images(images: Tensor, image_keys: Tensor) -> None:
     if images.dtype != torch.uint8:
         raise ValueError(f"images are {images.dtype}; allowed: torch.uint8")
     if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < _SMALLEST_SIDE:
@@ -181,6 +226,8 @@ def _check(images: Tensor, corruption: str, severity: int, image_keys: Tensor) -
             f"images have shape {tuple(images.shape)}; allowed: (B, 3, H, W), "
             f"H and W at least {_SMALLEST_SIDE}"
         )
+    if len(images) == 0:
+        raise ValueError("images are an empty batch; allowed: one image or more")
     if image_keys.shape != images.shape[:1] or image_keys.dtype != torch.int64:
         raise ValueError(
             f"image_keys are {image_keys.dtype} {tuple(image_keys.shape)}; "

@@ -124,15 +124,14 @@ def jpeg_pass(images: Tensor, quality: int) -> Tensor:
     """Return uint8 (B, 3, H, W) encoded as JPEG, chroma 4:2:0, and decoded again.
 
     The published ImageNet-C files went through quality 85 after their corruption; in-memory
-    results without this pass are another benchmark. ``corrupt`` does not apply it.
+    results without this pass are another benchmark.
 
     Parameters
     ----------
     images : uint8 (B, 3, H, W).
     quality : 1 to 95, Pillow's scale.
     """
-    if not 1 <= quality <= 95:
-        raise ValueError(f"JPEG quality is {quality}; allowed: 1 to 95")
+    check_quality(quality)
 
     def encode_and_decode(picture: Image.Image) -> Image.Image:
         stream = io.BytesIO()
@@ -140,6 +139,12 @@ def jpeg_pass(images: Tensor, quality: int) -> Tensor:
         return Image.open(stream, formats=("JPEG",))
 
     return _through_pillow(images, encode_and_decode)
+
+
+def check_quality(quality: int) -> None:
+    """Raise a ValueError unless Pillow takes this JPEG quality and recommends it."""
+    if isinstance(quality, bool) or quality not in range(1, 96):
+        raise ValueError(f"JPEG quality is {quality!r}; allowed: 1 to 95, whole")
 
 
 def _through_pillow(images: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tensor:

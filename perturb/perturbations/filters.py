@@ -40,10 +40,11 @@ def gaussian_blur(levels: Tensor, taps: np.ndarray) -> Tensor:
     if radius == 0:
         return levels
     padded = F.pad(levels, (radius, radius, radius, radius), mode="replicate")
-    return _filter_along(_filter_along(padded, taps, -2), taps, -1)
+    return filter_along(filter_along(padded, taps, -2), taps, -1)
 
 
-def _filter_along(levels: Tensor, taps: np.ndarray, dim: int) -> Tensor:
+def filter_along(levels: Tensor, taps: np.ndarray, dim: int) -> Tensor:
+    """Return the levels correlated with the taps along one axis, shorter by all but one of them."""
     length = levels.shape[dim] - len(taps) + 1
     first, *others = taps.tolist()
     total: Tensor = levels.narrow(dim, 0, length) * first

@@ -1,7 +1,7 @@
 """Noise corruptions: Gaussian, shot, impulse and speckle noise, each given its draws.
 
 Semantics of ImageNet-C: x in [0, 1], each value (pixel and channel) on its own, clipped, truncated.
-Arithmetic is float32: with draws that are continuous, no rounding decides anything but ties.
+Gaussian and speckle noise are computed in float64 in the published order, to the last bit.
 """
 
 import math
@@ -22,13 +22,18 @@ _UNDECIDED = 1
 def gaussian_noise(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
     """Return x + sigma z; ``normals`` float32 (B, 3, H, W) from N(0, 1)."""
     (sigma,) = constants
-    return to_bytes((normals * (255.0 * sigma)).add_(images))
+    return _unit_to_bytes((normals.double() * sigma).add_(images.double().div_(255)))
 
 
 def speckle_noise(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
     """Return x + x sigma z; ``normals`` float32 (B, 3, H, W) from N(0, 1)."""
     (sigma,) = constants
-    return to_bytes((normals * sigma).add_(1.0).mul_(images))
+    pixels = images.double().div_(255)
+    return _unit_to_bytes((normals.double() * sigma).mul_(pixels).add_(pixels))
+
+
+def _unit_to_bytes(pixels: Tensor) -> Tensor:
+    return to_bytes(pixels.clamp_(0, 1).mul_(255))
 
 
 def impulse_noise(
