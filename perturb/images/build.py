@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from perturb.images.generated import generate
+from perturb.images.masks import object_masks
 from perturb.images.store import ImageStore, write_store
 from perturb.models.classifier import Classifier
 from perturb.random import image_key
@@ -32,17 +33,38 @@ def build_generated(
         `texture_correlation`, as in the configuration.
     num_images : images 0 to num_images - 1 of the set.
     """
-    chunks = _generated(dict(generate_options), num_images, seed)
+    chunks = _generated(generate_options, num_images, seed)
     write_store(images, manifest, num_images=num_images, chunks=chunks)
 
 
-def _generated(options: dict[str, Any], num_images: int, seed: int) -> Iterator[Chunk]:
-    set_name, split = options.pop("set"), options.pop("split")
-    if "classes" in options:
-        options["num_classes"] = options.pop("classes")
+def generated_masks(
+    store: ImageStore, generate_options: Mapping[str, Any] | None, seed: int
+) -> Tensor | None:
+    """Return what the objects in a generated store cover, uint8 (N, 1, H, W).
+
+    None where the images are not generated: nobody knows their objects.
+    """
+    if generate_options is None:
+        return None
+    set_name, split, arguments = _arguments(generate_options)
+    indices = [int(image_id.rpartition("/")[2]) for image_id in store.image_ids.to_pylist()]
+    return object_masks(set_name, split, seed, torch.tensor(indices), **arguments)
+
+
+def _arguments(options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """Return the set, the split and the other arguments of `generate`."""
+    arguments = dict(options)
+    set_name, split = arguments.pop("set"), arguments.pop("split")
+    if "classes" in arguments:
+        arguments["num_classes"] = arguments.pop("classes")
+    return set_name, split, arguments
+
+
+def _generated(options: Mapping[str, Any], num_images: int, seed: int) -> Iterator[Chunk]:
+    set_name, split, arguments = _arguments(options)
     for start in range(0, num_images, CHUNK):
         indices = torch.arange(start, min(start + CHUNK, num_images))
-        batch = generate(set_name, split, seed, indices, **options)
+        batch = generate(set_name, split, seed, indices, **arguments)
         ids = [f"{set_name}/{split}/{index:06d}" for index in indices.tolist()]
         columns = {
             "image_id": pa.array(ids),

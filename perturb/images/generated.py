@@ -38,7 +38,7 @@ from perturb.images.rendering import SIDE, photograph, pixel_grid
 from perturb.images.renditions import NO_TEXTURE, TEXTURED, draw_rendition
 from perturb.images.scenes import Scene, draw_scene
 
-__all__ = ["RENDITIONS", "SHAPES", "SIDE", "TEXTURES", "Batch", "generate"]
+__all__ = ["RENDITIONS", "SHAPES", "SIDE", "TEXTURES", "Batch", "draw", "generate"]
 
 _CHUNK = 64
 
@@ -85,6 +85,36 @@ def generate(
     ------
     ValueError : an argument is not what is allowed.
     """
+    scene, targets, texture = draw(
+        set_name,
+        split,
+        seed,
+        indices,
+        num_classes=num_classes,
+        texture_correlation=texture_correlation,
+    )
+    attributes = {"texture": texture, "hardness": scene.hardness}
+    if set_name != "renditions":
+        return Batch(_render(scene, partial(photograph, grid=pixel_grid())), targets, attributes)
+    rendition = (indices.to(torch.int64) // num_classes) % len(RENDITIONS)
+    attributes["rendition"] = rendition
+    attributes["texture"] = torch.where(_is_textured()[rendition], texture, NO_TEXTURE)
+    return Batch(_render_kinds(scene, rendition), targets, attributes)
+
+
+def draw(
+    set_name: str,
+    split: str,
+    seed: int,
+    indices: Tensor,
+    *,
+    num_classes: int = NUM_TARGET_CLASSES,
+    texture_correlation: float = 0.95,
+) -> tuple[Scene, Tensor, Tensor]:
+    """Return what is in the images that ``generate`` renders, their targets and their textures.
+
+    Parameters and errors are those of ``generate``; targets and textures are int64 (B,).
+    """
     _check(set_name, split, indices, num_classes, texture_correlation)
     indices = indices.to(torch.int64)
     draws = Draws(seed, f"generated/{set_name}/{split}", indices)
@@ -95,13 +125,7 @@ def generate(
     if set_name == "hard":
         hardness = draws.uniform("hardness", 0.35, 1.0)
     scene = draw_scene(draws, targets, texture, _palette(texture), hardness=hardness, pool=pool)
-    attributes = {"texture": texture, "hardness": scene.hardness}
-    if set_name != "renditions":
-        return Batch(_render(scene, partial(photograph, grid=pixel_grid())), targets, attributes)
-    rendition = (indices // num_classes) % len(RENDITIONS)
-    attributes["rendition"] = rendition
-    attributes["texture"] = torch.where(_is_textured()[rendition], texture, NO_TEXTURE)
-    return Batch(_render_kinds(scene, rendition), targets, attributes)
+    return scene, targets, texture
 
 
 def _texture_slot(

@@ -5,9 +5,10 @@ one machine share its pages, and nothing is decoded or held twice. Beside it a m
 says for each row which image it is. A store is refused if the two do not fit each other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from perturb.files import replacing
+from perturb.images.subset import balanced_subset
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,16 @@ class Images:
     keys: Tensor
     targets: Tensor
 
+    def to(self, device: torch.device) -> "Images":
+        """Return the images on a device."""
+        return Images(self.pixels.to(device), self.keys.to(device), self.targets.to(device))
+
 
 @dataclass(frozen=True)
 class ImageStore:
-    """An open store. `pixels` is a read-only memory map, uint8 (N, 3, H, W)."""
+    """An open store. `pixels` is uint8 (N, 3, H, W), a read-only memory map unless a subset."""
 
-    pixels: np.memmap
+    pixels: np.ndarray[Any, np.dtype[np.uint8]]
     manifest: pa.Table
 
     def __len__(self) -> int:
@@ -61,6 +67,12 @@ class ImageStore:
             targets=_column(rows, "target"),
         )
 
+    def subset(self, rows: Sequence[int]) -> "ImageStore":
+        """Return a store of these rows alone; it stays on the disk if they are all there are."""
+        if len(rows) == len(self):
+            return self
+        return ImageStore(self.pixels[rows], self.manifest.take(rows))
+
     def batches(self, batch_size: int) -> Iterator[Images]:
         """Yield all images in order, at most `batch_size` at a time."""
         for start in range(0, len(self), batch_size):
@@ -85,6 +97,29 @@ def open_store(images: Path, manifest: Path) -> ImageStore:
     if len(pixels) != table.num_rows:
         raise ValueError(f"{images}: {len(pixels)} images, but {manifest} lists {table.num_rows}")
     return ImageStore(pixels, table)
+
+
+def open_subset(images: Path, manifest: Path, num_images: int | None, seed: int) -> ImageStore:
+    """Return the class-balanced subset of a store that costly perturbations are evaluated on.
+
+    Parameters
+    ----------
+    num_images : size of the subset; None for the whole store.
+    seed : the study's seed.
+
+    Raises
+    ------
+    ValueError
+        as `open_store`, and if there are fewer images than are asked for.
+    """
+    store = open_store(images, manifest)
+    try:
+        rows = balanced_subset(
+            store.image_ids.to_pylist(), store.targets.tolist(), num_images, seed
+        )
+    except ValueError as error:
+        raise ValueError(f"{manifest}: {error}") from error
+    return store.subset(rows)
 
 
 def write_store(
