@@ -6,8 +6,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from perturb.tables import catalogue
 from perturb.tables.catalogue import FOLDER, TABLES
 from perturb.tables.run import make_table
+from tests.synthetic_attacks import HEADLINE_EPSILON
 from tests.synthetic_study import Study
 
 
@@ -16,17 +18,18 @@ def table_of(study: Study, name: str, *, threads: int = 1) -> pa.Table:
     sources = {source: _source(study, source) for source in TABLES[name].sources}
     if name == "reference_errors":
         sources["decisions"] = study.reference
-    values = {"num_resamples": 200, "seed": 0}
+    values = {"num_resamples": 200, "seed": 0, "headline_epsilon": HEADLINE_EPSILON}
     parameters = {key: values[key] for key in TABLES[name].parameters}
     return make_table(name, sources, parameters, threads=threads)
 
 
 def tables_of(study: Study, folder: Path) -> dict[str, Path]:
-    """Write every table of a study as Parquet."""
+    """Write every table that a study has as Parquet."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in TABLES:
+    names = catalogue.tables_of(study.available)
+    for name in names:
         pq.write_table(table_of(study, name), folder / f"{name}.parquet")
-    return {name: folder / f"{name}.parquet" for name in TABLES}
+    return {name: folder / f"{name}.parquet" for name in names}
 
 
 def _source(study: Study, source: str) -> Path | list[Path]:

@@ -4,9 +4,10 @@ Models differ in ability and images in difficulty, so that decisions of differen
 image are correlated, as real ones are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,25 +15,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from perturb.perturbations.names import CORRUPTIONS
-
-NAMES = pa.dictionary(pa.int16(), pa.string())
-SHARD = pa.schema(
-    [
-        ("model", NAMES),
-        ("dataset", NAMES),
-        ("perturbation", NAMES),
-        ("severity", pa.float64()),
-        ("condition", NAMES),
-        ("sample", pa.int16()),
-        ("image_id", pa.string()),
-        ("target", pa.int16()),
-        ("prediction", pa.int16()),
-        ("is_correct", pa.bool_()),
-        ("is_top5", pa.bool_()),
-        ("target_probability", pa.float32()),
-        ("loss", pa.float32()),
-    ]
+from tests.synthetic_attacks import (
+    EPSILONS,
+    NUM_SAMPLES,
+    STAGES,
+    Attacked,
+    cue_conflict,
+    patterns,
+    stimuli,
 )
+from tests.synthetic_shards import shard, write_shard
+
 # family, size, patch size, parameters, ability
 ARCHITECTURES = [
     ("resnet", "S", None, 62_000, 2.1),
@@ -47,6 +40,9 @@ DATASETS = [
     ("renditions", "Renditions", "renditions", 2.6),
     ("hard", "Natural adversarial", "natural_adversarial", 3.0),
 ]
+CUE_CONFLICT = "cue-conflict"
+# What a study may have beside clean images and corruptions.
+EXTRAS = ("fgsm", "pgd", "ensemble", "spatial", "transfer", "cue_conflict", "patterns")
 
 
 @dataclass(frozen=True)
@@ -58,6 +54,9 @@ class Study:
     datasets: Path
     inventory: Path
     reference: list[Path]  # the reference network's shards; `decisions` leaves them out
+    stimuli: list[Path]
+    patterns: list[Path]
+    available: frozenset[str]  # what decides which tables and charts the study has
 
     @property
     def claim_rules(self) -> Path:
@@ -77,8 +76,13 @@ class Study:
         models = pq.read_table(self.models)
         path = self.models.with_name(f"models-without-{model}.parquet")
         pq.write_table(models.filter(pc.not_equal(models["model"], model)), path)
-        kept = [shard for shard in self.decisions if model not in shard.parts]
-        return replace(self, models=path, decisions=kept)
+        kept = [
+            shard
+            for shard in self.decisions
+            if model not in shard.parts and shard.stem != model  # its transfer attacks
+        ]
+        patterns = [file for file in self.patterns if file.stem != model]
+        return replace(self, models=path, decisions=kept, patterns=patterns)
 
     def shuffled(self, folder: Path) -> "Study":
         """Return the study with rows and files in another order, under other paths."""
@@ -87,77 +91,7 @@ class Study:
         for path in self.decisions:
             table = pq.read_table(path)
             paths.append(write_shard(folder, table.take(random.permutation(table.num_rows))))
-        return replace(self, decisions=paths[::-1])
-
-
-def shard(
-    model: str,
-    dataset: str,
-    *,
-    perturbation: str,
-    severity: float,
-    conditions: Sequence[str],
-    is_correct: np.ndarray,
-) -> pa.Table:
-    """Return a shard with the given outcomes, (conditions, images)."""
-    num_conditions, num_images = is_correct.shape
-    correct = is_correct.reshape(-1)
-    num_rows = len(correct)
-    image_ids = pa.array([f"{dataset}/test/{number:06d}" for number in range(num_images)])
-    columns = {
-        "model": _repeated(model, num_rows),
-        "dataset": _repeated(dataset, num_rows),
-        "perturbation": _repeated(perturbation, num_rows),
-        "severity": np.full(num_rows, float(severity)),
-        "condition": pa.DictionaryArray.from_arrays(
-            np.repeat(np.arange(num_conditions, dtype=np.int16), num_images), list(conditions)
-        ),
-        "sample": np.zeros(num_rows, np.int16),
-        "image_id": pa.concat_arrays([image_ids] * num_conditions),
-        "target": np.zeros(num_rows, np.int16),
-        "prediction": (~correct).astype(np.int16),
-        "is_correct": correct,
-        "is_top5": np.ones(num_rows, bool),
-        "target_probability": np.full(num_rows, 0.5, np.float32),
-        "loss": np.full(num_rows, 0.7, np.float32),
-    }
-    return pa.table(columns).cast(SHARD)
-
-
-def _repeated(value: str, count: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int16), [value])
-
-
-def write_shard(folder: Path, table: pa.Table) -> Path:
-    """Write a shard at the path of its cell."""
-    cell = [str(table[name][0].as_py()) for name in SHARD.names[:4]]
-    path = folder.joinpath("shards", *cell).with_suffix(".parquet")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
-    return path
-
-
-def _inventory(paths: list[Path]) -> pa.Table:
-    rows = []
-    for path in paths:
-        perturbation, severity = path.parent.name, float(path.stem)
-        num_rows = pq.read_metadata(path).num_rows
-        rows.append(
-            {
-                "path": str(path),
-                "model": path.parts[-4],
-                "dataset": path.parts[-3],
-                "perturbation": perturbation,
-                "severity": severity,
-                "num_images": num_rows if perturbation == "none" else num_rows // len(CORRUPTIONS),
-                "num_rows": num_rows,
-                "seconds": 0.5 + num_rows / 3000,
-                "device": "test device",
-                "commit": "0123456789ab",
-                "torch": "2.13.0",
-            }
-        )
-    return pa.Table.from_pylist(rows)
+        return replace(self, decisions=paths[::-1], patterns=self.patterns[::-1])
 
 
 def make_study(
@@ -168,9 +102,15 @@ def make_study(
     pretraining: Sequence[str] = tuple(PRETRAINING),
     corruptions: Sequence[str] = CORRUPTIONS,
     severities: Sequence[int] = (1, 2, 3, 4, 5),
+    num_corrupted: int | None = None,
+    extras: Collection[str] = EXTRAS,
     seed: int = 0,
 ) -> Study:
-    """Write the shards and facts of a study; larger pre-training sets make abler models."""
+    """Write the shards and facts of a study; larger pre-training sets make abler models.
+
+    Half of the clean images are attacked, all are corrupted unless told otherwise. `extras` are
+    some of `EXTRAS`.
+    """
     random = np.random.default_rng(seed)
     difficulty = {dataset: random.logistic(size=num_images) for dataset, *_ in DATASETS}
     rows = _models(architectures, pretraining)
@@ -184,6 +124,8 @@ def make_study(
                 continue
             level = ability - penalty - difficulty[dataset]
             correct = random.random((1, num_images)) < _sigmoid(level)
+            if role == "clean":
+                row["is_clean"] = correct[0]
             table = shard(
                 row["model"],
                 dataset,
@@ -203,15 +145,21 @@ def make_study(
                 perturbation="corruptions",
                 severity=severity,
                 conditions=corruptions,
-                is_correct=correct,
+                is_correct=correct[:, :num_corrupted],
             )
             paths.append(write_shard(folder, table))
+    tested = [row for row in rows if not row["is_reference"]]
+    num_attacked = max(1, num_images // 2)
+    attacked = _attack_shards(Attacked("shapes", num_attacked, seed), tested, extras)
+    decisions += [write_shard(folder, table) for table in attacked]
+    manifest = stimuli(CUE_CONFLICT, num_images, seed)
+    if "cue_conflict" in extras:
+        conflict = (cue_conflict(row, manifest, CUE_CONFLICT, seed) for row in tested)
+        decisions += [write_shard(folder, table) for table in conflict]
+    for row in rows:
+        row.pop("is_clean")
     pq.write_table(_models_table(rows), folder / "models.parquet")
-    facts = [
-        {"dataset": id, "label": label, "role": role, "num_images": num_images, "num_classes": 12}
-        for id, label, role, _ in DATASETS
-    ]
-    pq.write_table(pa.Table.from_pylist(facts), folder / "datasets.parquet")
+    pq.write_table(_datasets_table(num_images, extras), folder / "datasets.parquet")
     pq.write_table(_inventory(decisions + reference), folder / "inventory.parquet")
     return Study(
         decisions=decisions,
@@ -219,7 +167,77 @@ def make_study(
         datasets=folder / "datasets.parquet",
         inventory=folder / "inventory.parquet",
         reference=reference,
+        stimuli=_written([manifest], folder, "stimuli") if "cue_conflict" in extras else [],
+        patterns=_written(patterns(tested, "shapes", num_attacked, seed), folder, "patterns")
+        if "patterns" in extras
+        else [],
+        available=frozenset(("none", "corruptions", *extras)),
     )
+
+
+def _attack_shards(
+    attacked: Attacked, rows: Sequence[Mapping[str, Any]], extras: Collection[str]
+) -> Iterator[pa.Table]:
+    margins = [attacked.margins(row, row["is_clean"]) for row in rows]
+    for row, own in zip(rows, margins, strict=True):
+        for attack in ("fgsm", "pgd", "ensemble"):
+            if attack in extras:
+                for epsilon in EPSILONS:
+                    yield attacked.gradient_attack(row, own, attack, epsilon)
+        if "spatial" in extras:
+            yield attacked.spatial_attack(row, own)
+        if "transfer" in extras:
+            for source in rows:
+                yield attacked.transfer(source, row, own)
+
+
+def _written(tables: Iterable[pa.Table], folder: Path, name: str) -> list[Path]:
+    """Write each table to a file of its own, under its first row's model if it has one."""
+    paths = []
+    for table in tables:
+        stem = table["model"][0].as_py() if "model" in table.column_names else "manifest"
+        paths.append(folder / name / f"{stem}.parquet")
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, paths[-1])
+    return paths
+
+
+def _datasets_table(num_images: int, extras: Collection[str]) -> pa.Table:
+    sets = [dataset[:3] for dataset in DATASETS]
+    if "cue_conflict" in extras:
+        sets.append((CUE_CONFLICT, "Cue conflict", "cue_conflict"))
+    return pa.Table.from_pylist(
+        [
+            {"dataset": id, "label": label, "role": role, "num_images": num_images}
+            | {"num_classes": 12}
+            for id, label, role in sets
+        ]
+    )
+
+
+def _inventory(paths: list[Path]) -> pa.Table:
+    rows = []
+    for path in paths:
+        cell = path.with_suffix("").parts[path.parts.index("shards") + 1 :]
+        num_rows = pq.read_metadata(path).num_rows
+        num_conditions = {"corruptions": len(CORRUPTIONS), "ensemble": len(STAGES)}
+        num_conditions["spatial"] = NUM_SAMPLES + 1
+        rows.append(
+            {
+                "path": str(path),
+                "model": cell[0],
+                "dataset": cell[1],
+                "perturbation": cell[2],
+                "severity": float(cell[3]),
+                "num_images": num_rows // num_conditions.get(cell[2], 1),
+                "num_rows": num_rows,
+                "seconds": 0.5 + num_rows / 3000,
+                "device": "test device",
+                "commit": "0123456789ab",
+                "torch": "2.13.0",
+            }
+        )
+    return pa.Table.from_pylist(rows)
 
 
 def _models(

@@ -2,13 +2,17 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.page.findings import sentence
 from perturb.statistics import rank_correlation, spearman
+from perturb.tables.run import make_table
+from tests.hand_made import decided, resnet, vit, written
 from tests.study_tables import rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
@@ -120,20 +124,147 @@ def test_claims_agree_with_the_tables_that_they_summarise(study: Study) -> None:
     assert first["num_models"] == 15
 
 
+@pytest.mark.parametrize(
+    ("claim", "table", "column", "where"),
+    [
+        ("C5", "matched_pairs", "difference", {"test_set": "fgsm", "pretraining_label": "Large"}),
+        ("C6", "matched_pairs", "difference", {"test_set": "pgd", "pretraining_label": "Large"}),
+        ("C9", "patch_pairs", "patch_difference", {"test_set": "cue_conflict"}),
+    ],
+)
+def test_claims_on_attacks_are_means_of_pairs(
+    study: Study, claim: str, table: str, column: str, where: dict[str, str]
+) -> None:
+    rows = rows_where(table_of(study, table), **where)
+    pairs = [row[column] for row in rows if row.get("is_series", True)]
+    found = rows_where(table_of(study, "claims"), claim=claim, part="a")[0]
+    assert found["test_set"] == where["test_set"]
+    assert found["estimate"] == pytest.approx(np.mean(pairs), abs=1e-12)
+
+
+def test_claim_on_the_spatial_attack_is_about_patches(study: Study) -> None:
+    first, second = rows_where(table_of(study, "claims"), claim="C7")
+    right = {}
+    for path in study.decisions:
+        if "spatial" in path.parts:
+            shard = pq.read_table(path).to_pandas()
+            shard = shard[shard["condition"].astype(str) == "grid"].sort_values("image_id")
+            right[shard["model"].iloc[0]] = shard["is_correct"].to_numpy(float)
+    sets = ("small", "medium", "large")
+    matched = np.mean([right[f"vit-s4-{name}"] - right[f"resnet-s-{name}"] for name in sets], 0)
+    patches = np.mean([right[f"vit-s8-{name}"] - right[f"vit-s4-{name}"] for name in sets], 0)
+    for row, images in ((first, matched), (second, patches)):
+        half_width = 1.959963984540054 * images.std(ddof=1) / math.sqrt(len(images))
+        assert row["estimate"] == pytest.approx(images.mean(), abs=1e-12)
+        assert row["estimate_high"] - row["estimate"] == pytest.approx(half_width, abs=1e-12)
+        assert row["num_models"] == 6
+
+
 def test_claims_that_a_study_cannot_test_say_why(tmp_path: Path) -> None:
     study = make_study(
         tmp_path,
         num_images=8,
         architectures=[("vit", "S", 8, 100_000, 1.0)],
         pretraining=["Small"],
+        extras=("fgsm", "pgd", "patterns"),
     )
-    rows = table_of(study, "claims").to_pylist()
-    assert len(rows) == 16
+    table = table_of(study, "claims")
+    rows = [row for row in table.to_pylist() if (row["claim"], row["part"]) != ("C8", "b")]
+    assert len(rows) == 24
     assert {row["verdict"] for row in rows} == {"not testable"}
-    assert {row["claim_verdict"] for row in rows} == {"not testable"}
     assert all(row["reason"] and row["estimate"] is None for row in rows)
-    assert rows[0]["reason"] == "needs 5 models, this study has 1"
+    reasons = {(row["claim"], row["part"], row["test_set"]): row["reason"] for row in rows}
+    assert reasons["C1", "a", "corruptions"] == "needs 5 models, this study has 1"
+    assert reasons["C6", "a", "pgd"] == "no such models in this study"
+    assert reasons["C6", "a", "ensemble"] == "not part of this study"
+    assert reasons["C7", "b", "spatial"] == "not part of this study"
+    assert reasons["C8", "a", "patterns"] == "no such models in this study"
+    assert reasons["C9", "a", "cue_conflict"] == "not part of this study"
     assert table_of(study, "scaling").num_rows == 0
+
+
+@pytest.mark.parametrize("epsilon", [None, 0.5])
+def test_attacks_at_another_epsilon_test_no_claim(study: Study, epsilon: float | None) -> None:
+    names = ("decisions", "models", "datasets", "claim_rules", "stimuli", "patterns")
+    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": epsilon}
+    table = make_table("claims", study.sources(*names), parameters)
+    reasons = {row["reason"] for row in table.to_pylist() if row["claim"] in ("C5", "C6")}
+    assert reasons == {"not run at the epsilon that models are compared at"}
+    assert all(row["verdict"] != "not testable" for row in rows_where(table, claim="C7"))
+
+
+def test_models_that_no_image_tells_apart_support_nothing(tmp_path: Path) -> None:
+    """Where nothing withstands the attack, the advantage that is gone proves nothing."""
+    broken = {"perturbation": "pgd", "severity": 4 / 255}
+    models = [vit("a", 8), resnet("b")]
+    decisions = [
+        row
+        for model in ("a", "b")
+        for row in (*decided(model, "1110"), *decided(model, "0000", **broken))
+    ]
+    rules = Path(__file__).parent.parent / "resources" / "claims.csv"
+    sources = written(tmp_path, models, decisions, claim_rules=rules, stimuli=[], patterns=[])
+    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": 4 / 255}
+    [row] = rows_where(make_table("claims", sources, parameters), test_set="pgd")
+    assert (row["estimate"], row["estimate_low"], row["verdict"]) == (0, None, "not testable")
+    assert "no image tells apart" in row["reason"]
+
+
+def test_corrupted_images_may_be_some_of_the_clean_ones(tmp_path: Path) -> None:
+    """Relative CE and rank correlation compare the images that were corrupted."""
+    study = make_study(tmp_path, num_images=80, num_corrupted=60, extras=()).with_reference()
+    rows = table_of(study, "accuracy").to_pandas().groupby("test_set")["num_images"].first()
+    assert (rows["clean"], rows["corruptions"]) == (80, 60)
+    [row] = rows_where(table_of(study, "corruption_error"), model="reference")
+    assert row["num_images"] == 60
+    assert row["mce"] == pytest.approx(1, abs=1e-12)
+    assert row["relative_mce"] == pytest.approx(1, abs=1e-12)
+    [first] = rows_where(table_of(study, "claims"), claim="C1", test_set="corruptions")
+    assert (first["num_images"], first["num_models"]) == (60, 15)
+
+
+SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num_images": 144}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"kind": "mean_pair", "level": "smallest"},
+            "Adversarial spatial: ViTs are 2.0 percentage points more accurate than ResNets of "
+            "matched size at the smallest pre-training set (",
+        ),
+        (
+            {"kind": "small_patch_pair"},
+            "Adversarial spatial: ViTs with small patches are 2.0 percentage points more accurate "
+            "than ResNets of matched size (",
+        ),
+        (
+            {"kind": "mean_patch_pair"},
+            "Adversarial spatial: ViTs with large patches are 2.0 percentage points more accurate "
+            "than ViTs of the same size and pre-training set with small ones (",
+        ),
+        (
+            {"kind": "mean_patch_pair", "test_set": "cue_conflict", "test_set_label": "Shape bias"},
+            "Shape bias: the shape bias of ViTs with large patches is 2.0 percentage points higher "
+            "than that of ViTs of the same size and pre-training set with small ones (",
+        ),
+        (
+            {"kind": "family_mean", "unit": "number", "estimate": 1.35},
+            "Adversarial spatial: perturbations of ViTs change, in energy, 1.35 times as much "
+            "across the borders of the model's own patches as inside them (",
+        ),
+        (
+            {"kind": "family_difference", "unit": "number", "estimate": -0.25},
+            "Adversarial spatial: the ratio of energy on patch borders to that inside patches is "
+            "0.25 smaller for ViTs than for ResNets, measured on the same grids (",
+        ),
+    ],
+)
+def test_sentences_of_claims(changes: dict[str, Any], expected: str) -> None:
+    row = {"verdict": "supported", "level": "all", "unit": "points", "estimate": 0.02}
+    interval = {"estimate_low": 0.01, "estimate_high": 0.03}
+    assert sentence({**SENTENCE, **row, **interval, **changes}).startswith(expected)
 
 
 def test_spearman_averages_ties() -> None:

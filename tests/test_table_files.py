@@ -1,5 +1,6 @@
 """Tables as files: the same bytes, loud about wrong shards, readable, escaped."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.tables import catalogue
 from perturb.tables.catalogue import TABLES, code_of, columns
 from perturb.tables.display import formatted, grid
 from perturb.tables.run import make_table
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
 from tests.study_tables import table_of, tables_of
-from tests.synthetic_study import Study, make_study, shard, write_shard
+from tests.synthetic_shards import shard, write_shard
+from tests.synthetic_study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
 
@@ -91,6 +94,7 @@ def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
         ("models", {}, {}, r"models: sources are \[\]; needed: \['models'\]"),
         ("models", {"models": []}, {}, "models: no files"),
         ("models", {"models": Path("x")}, {"seed": 1}, r"parameters are \['seed'\]; needed: \[\]"),
+        ("perturbation_patterns", {"models": [], "patterns": []}, {}, "models: no files"),
     ],
 )
 def test_wrong_calls_say_what_is_needed(
@@ -133,6 +137,69 @@ def test_a_removed_model_leaves_no_trace(study: Study) -> None:
     fewer = study.without("vit-s4-large")
     for name in ("accuracy", "corruption_accuracy", "claims", "scaling_models"):
         assert b"vit-s4-large" not in csv_text(table_of(fewer, name)).encode()
+
+
+ALWAYS = {"models", "accuracy", "scaling", "scaling_models", "matched_pairs", "patch_pairs"} | {
+    "claims",
+    "runs",
+}
+CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "reference_errors"}
+
+
+@pytest.mark.parametrize(
+    ("available", "added"),
+    [
+        ({"none"}, set()),
+        ({"none", "corruptions"}, CORRUPTED),
+        ({"none", "fgsm"}, set()),
+        ({"none", "pgd"}, {"attacks", "adversarial_accuracy"}),
+        ({"none", "spatial"}, {"spatial_accuracy", "spatial_grid"}),
+        ({"none", "transfer"}, {"transfer", "transfer_means"}),
+        ({"none", "cue_conflict"}, {"shape_bias", "shape_bias_classes"}),
+        ({"none", "patterns"}, {"perturbation_patterns"}),
+    ],
+)
+def test_a_study_has_the_tables_of_its_perturbations(available: set[str], added: set[str]) -> None:
+    assert set(catalogue.tables_of(available)) == ALWAYS | added
+
+
+def test_tables_without_attacks_stimuli_or_patterns_can_be_made(tmp_path: Path) -> None:
+    study = make_study(tmp_path, num_images=5, pretraining=["Small"], extras=())
+    assert set(tables_of(study, tmp_path / "tables")) == ALWAYS | CORRUPTED
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_a_table_depends_on_its_queries_and_their_checks(name: str) -> None:
+    code = code_of(name)
+    assert len(set(code)) == len(code)
+    for relation in TABLES[name].relations:
+        checks = f"perturb/tables/relations/checks/{relation}.sql"
+        assert (checks in code) == (ROOT / checks).is_file()
+    entries = [file for file in code if "entries/" in file]
+    assert len(entries) == 2
+    assert any(f'"{name}": Table(' in (ROOT / file).read_text() for file in entries)
+
+
+def test_corruptions_with_a_jpeg_pass_say_so(tmp_path: Path) -> None:
+    study = make_study(tmp_path, num_images=6, pretraining=["Small"], extras=())
+    renamed = []
+    for path in study.with_reference().decisions:
+        table = pq.read_table(path).to_pandas()
+        names = table["perturbation"].astype(str).replace("corruptions", "corruptions_jpeg85")
+        table["perturbation"] = names
+        renamed.append(tmp_path / f"{len(renamed)}.parquet")
+        table.to_parquet(renamed[-1])
+    jpeg = replace(study, decisions=renamed)
+    accuracy = table_of(jpeg, "accuracy")
+    assert "Corruptions (JPEG 85)" in accuracy["test_set_label"].to_pylist()
+    assert "corruptions" in accuracy["test_set"].to_pylist()
+    for name in ("corruption_means", "corruption_accuracy", "corruption_error"):
+        assert table_of(jpeg, name) == table_of(study.with_reference(), name)
+    both = replace(study, decisions=[*study.decisions, *renamed])
+    message = "corruptions and corruptions_jpeg85 are both in this study; allowed: one kind"
+    for name in ("accuracy", "corruption_accuracy"):
+        with pytest.raises(ValueError, match=message):
+            table_of(both, name)
 
 
 def test_a_missing_shard_is_named(study: Study) -> None:

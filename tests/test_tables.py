@@ -13,7 +13,8 @@ import pytest
 from perturb.perturbations.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.tables.run import make_table
 from tests.study_tables import rows_where, sql, table_of
-from tests.synthetic_study import SHARD, Study, make_study
+from tests.synthetic_shards import SHARD
+from tests.synthetic_study import Study, make_study
 
 ALEXNET = Path(__file__).parent.parent / "resources" / "alexnet_errors.csv"
 

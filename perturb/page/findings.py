@@ -79,7 +79,40 @@ def _rank_correlation(row: Row) -> str:
 
 
 def _mean_pair(row: Row) -> str:
-    return f"ViTs are {_difference(row)} accurate than ResNets of matched size"
+    among = _LEVELS.get(row.get("level"), "")
+    return f"ViTs are {_difference(row)} accurate than ResNets of matched size{among}"
+
+
+def _small_patch_pair(row: Row) -> str:
+    return f"ViTs with small patches are {_difference(row)} accurate than ResNets of matched size"
+
+
+def _mean_patch_pair(row: Row) -> str:
+    others = "ViTs of the same size and pre-training set with small ones"
+    if row["test_set"] == "cue_conflict":
+        size = _points(row)
+        direction = "higher" if row["estimate"] > 0 else "lower"
+        return (
+            f"the shape bias of ViTs with large patches is {size} {direction} than that of {others}"
+        )
+    return f"ViTs with large patches are {_difference(row)} accurate than {others}"
+
+
+def _family_mean(row: Row) -> str:
+    return (
+        "perturbations of ViTs change, in energy, "
+        f"{formatted(row['estimate'], 'ratio')} times as much across the borders of the model's "
+        "own patches as inside them"
+    )
+
+
+def _family_difference(row: Row) -> str:
+    direction = "larger" if row["estimate"] > 0 else "smaller"
+    size = formatted(abs(row["estimate"]), "ratio")
+    return (
+        f"the ratio of energy on patch borders to that inside patches is {size} {direction} for "
+        "ViTs than for ResNets, measured on the same grids"
+    )
 
 
 def _accuracy_slope(row: Row) -> str:
@@ -100,12 +133,25 @@ _SENTENCES: Mapping[str, Callable[[Row], str]] = {
     "mean_pair": _mean_pair,
     "accuracy_slope": _accuracy_slope,
     "slope_difference": _slope_difference,
+    "small_patch_pair": _small_patch_pair,
+    "mean_patch_pair": _mean_patch_pair,
+    "family_mean": _family_mean,
+    "family_difference": _family_difference,
+}
+# Claims about one end of the pre-training sets say which end.
+_LEVELS: Mapping[str | None, str] = {
+    "largest": " at the largest pre-training set",
+    "smallest": " at the smallest pre-training set",
 }
 
 
 def _difference(row: Row) -> str:
+    return f"{_points(row)} {'more' if row['estimate'] > 0 else 'less'}"
+
+
+def _points(row: Row) -> str:
     size = formatted(abs(row["estimate"]), "points").lstrip("+")
-    return f"{size} percentage points {'more' if row['estimate'] > 0 else 'less'}"
+    return f"{size} percentage points"
 
 
 def _text(row: Row, column: str) -> str:

@@ -16,6 +16,10 @@ statistics AS (
     FROM contrasts
     JOIN levels USING (pretraining, pretraining_rank)
     UNION ALL
+    SELECT kind, name, test_set, 'all', estimate, low, high, num_models, num_images
+    FROM contrasts
+    WHERE pretraining IS NULL
+    UNION ALL
     SELECT 'rank_correlation', 'all', test_set, 'all', estimate, low, high, num_models, num_images
     FROM rank_correlations
 ),
@@ -44,6 +48,8 @@ SELECT
     test_set,
     test_set_label,
     kind,
+    name,
+    level,
     statistic,
     unit,
     estimate,
@@ -54,10 +60,16 @@ SELECT
     verdict,
     CASE
         WHEN verdict <> 'not testable' THEN NULL
-        WHEN num_models IS NULL THEN 'not evaluated, or no such models in this study'
+        WHEN test_set NOT IN (SELECT test_set FROM model_values) THEN CASE
+            WHEN test_set IN (SELECT perturbation FROM cells)
+                THEN 'not run at the epsilon that models are compared at'
+            ELSE 'not part of this study'
+        END
+        WHEN num_models IS NULL THEN 'no such models in this study'
         WHEN num_models < minimum_models THEN
             'needs ' || minimum_models || ' models, this study has ' || num_models
-        ELSE 'the statistic does not exist: too few images, or a model without errors'
+        ELSE 'the statistic does not exist: too few images, a model without errors, or models '
+            || 'that no image tells apart'
     END AS reason,
     -- A claim as a whole: what its testable parts agree on.
     CASE

@@ -25,7 +25,7 @@ def rank_correlations(outcomes: pa.Table, *, num_resamples: int, seed: int) -> p
     Parameters
     ----------
     outcomes : test_set, model, image_id, num_correct of the models under test; every model has
-        every image of every test set.
+        every image of every test set; corrupted are the clean images or some of them.
     num_resamples, seed : of the bootstrap over images.
 
     Returns
@@ -34,27 +34,33 @@ def rank_correlations(outcomes: pa.Table, *, num_resamples: int, seed: int) -> p
     estimate for fewer than two models or where all models are equal.
     """
     present = set(outcomes["test_set"].unique().to_pylist())
-    clean = _counts(outcomes, "clean")
     rows = []
     for test_set in _PERTURBED:
         if test_set not in present:
             continue
-        perturbed = _counts(outcomes, test_set)
+        clean, perturbed = _of(outcomes, "clean"), _of(outcomes, test_set)
+        is_corrupted = test_set == "corruptions"
+        if is_corrupted:
+            # They are the clean images, or some of them; both in the order of their ids.
+            clean = clean.filter(pc.is_in(clean["image_id"], perturbed["image_id"]))
+        counts = _counts(perturbed)
         found = rank_correlation(
-            clean,
-            perturbed,
-            # Corrupted images are the clean ones; `_counts` puts both in the order of their ids.
-            same_images=test_set == "corruptions",
+            _counts(clean),
+            counts,
+            same_images=is_corrupted,
             num_resamples=num_resamples,
             seed=seed,
         )
-        rows.append({"test_set": test_set, **_values(found), **_sizes(perturbed)})
+        rows.append({"test_set": test_set, **_values(found), **_sizes(counts)})
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
-def _counts(outcomes: pa.Table, test_set: str) -> Values:
+def _of(outcomes: pa.Table, test_set: str) -> pa.Table:
+    return outcomes.filter(pc.equal(outcomes["test_set"], test_set))
+
+
+def _counts(rows: pa.Table) -> Values:
     """Return whole numbers (I, M): right decisions; images and models in the order of ids."""
-    rows = outcomes.filter(pc.equal(outcomes["test_set"], test_set))
     rows = rows.sort_by([("image_id", "ascending"), ("model", "ascending")])
     num_models = pc.count_distinct(rows["model"]).as_py()
     counts: Values = rows["num_correct"].to_numpy().astype(float).reshape(-1, num_models)

@@ -12,10 +12,9 @@ SELECT
     count(*) FILTER (d.is_correct) / count(*) AS accuracy,
     wilson_low(count(*) FILTER (d.is_correct), count(*)) AS accuracy_low,
     wilson_high(count(*) FILTER (d.is_correct), count(*)) AS accuracy_high
-FROM decisions AS d
+FROM corruption_decisions AS d
 JOIN corruptions ON corruptions.corruption = d.condition
 JOIN benchmark_models AS m ON m.model = d.model
-WHERE d.perturbation = 'corruptions'
 GROUP BY ALL
 ORDER BY
     dataset, min(m.pretraining_rank), min(m.family), min(m.num_parameters), m.model,

@@ -6,6 +6,13 @@
 -- 97.5 % point of the standard normal distribution.
 CREATE MACRO z95() AS 1.959963984540054;
 
+-- An accuracy with and one without a JPEG pass are different things, and named apart.
+CREATE MACRO is_corruption(perturbation) AS
+    perturbation = 'corruptions' OR starts_with(perturbation::VARCHAR, 'corruptions_jpeg');
+
+-- Epsilon in gray levels; rounded, since it was written as a fraction of 255.
+CREATE MACRO epsilon_gray(epsilon) AS round(epsilon * 255, 6);
+
 CREATE MACRO ordered_sum(x, key) AS list_sum(list(x::DOUBLE ORDER BY key));
 CREATE MACRO ordered_mean(x, key) AS ordered_sum(x, key) / count(x);
 CREATE MACRO ordered_stddev(x, key) AS list_aggregate(list(x::DOUBLE ORDER BY key), 'stddev_samp');
@@ -29,14 +36,32 @@ CREATE MACRO clustered_half_width(sum_k, sum_k2, num_images, decisions) AS
     END;
 
 -- One interval for both cases: Wilson's where an image is decided once, else the clustered one.
+-- That one has no width where all decisions are right or all wrong, as if they could not have been
+-- otherwise: there Wilson's takes its place, with each image as one decision.
 CREATE MACRO accuracy_low(sum_k, sum_k2, num_images, decisions) AS
     CASE WHEN decisions = 1 THEN wilson_low(sum_k, num_images)
+    WHEN sum_k = num_images * decisions THEN wilson_low(num_images, num_images)
     ELSE greatest(0.0, sum_k / (num_images * decisions)
         - clustered_half_width(sum_k, sum_k2, num_images, decisions)) END;
 CREATE MACRO accuracy_high(sum_k, sum_k2, num_images, decisions) AS
     CASE WHEN decisions = 1 THEN wilson_high(sum_k, num_images)
+    WHEN sum_k = 0 THEN wilson_high(0, num_images)
     ELSE least(1.0, sum_k / (num_images * decisions)
         + clustered_half_width(sum_k, sum_k2, num_images, decisions)) END;
+
+-- The same for images that are decided differently often, n times with k right, from the sums of
+-- k, n, k * k, k * n and n * n over the images: delta method for the ratio of two sums.
+CREATE MACRO ratio_half_width(k, n, kk, kn, nn, num_images) AS
+    CASE WHEN num_images > 1 THEN
+        z95() * sqrt(greatest(0, kk - 2 * (k / n) * kn + (k / n) * (k / n) * nn)
+            * num_images / (num_images - 1)) / n
+    END;
+CREATE MACRO ratio_low(k, n, kk, kn, nn, num_images) AS
+    CASE WHEN k = n THEN wilson_low(num_images, num_images)
+    ELSE greatest(0.0, k / n - ratio_half_width(k, n, kk, kn, nn, num_images)) END;
+CREATE MACRO ratio_high(k, n, kk, kn, nn, num_images) AS
+    CASE WHEN k = 0 THEN wilson_high(0, num_images)
+    ELSE least(1.0, k / n + ratio_half_width(k, n, kk, kn, nn, num_images)) END;
 
 -- The one rule behind every verdict: the whole interval must lie on one side of the threshold.
 CREATE MACRO verdict(low, high, side, threshold) AS

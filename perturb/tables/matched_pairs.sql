@@ -9,8 +9,8 @@ SELECT
     resnet.architecture_label AS resnet_label,
     matched.parameter_ratio,
     matched.is_series,
-    vit_accuracy.accuracy AS vit_accuracy,
-    resnet_accuracy.accuracy AS resnet_accuracy,
+    vit_accuracy.value AS vit_accuracy,
+    resnet_accuracy.value AS resnet_accuracy,
     contrasts.estimate AS difference,
     contrasts.low AS difference_low,
     contrasts.high AS difference_high,
@@ -20,9 +20,9 @@ JOIN contrasts ON contrasts.kind = 'pair' AND contrasts.name = matched.vit
 JOIN test_sets USING (test_set)
 JOIN benchmark_models AS vit ON vit.model = matched.vit
 JOIN benchmark_models AS resnet ON resnet.model = matched.resnet
-JOIN model_accuracy AS vit_accuracy
+JOIN model_values AS vit_accuracy
     ON vit_accuracy.model = matched.vit AND vit_accuracy.test_set = contrasts.test_set
-JOIN model_accuracy AS resnet_accuracy
+JOIN model_values AS resnet_accuracy
     ON resnet_accuracy.model = matched.resnet AND resnet_accuracy.test_set = contrasts.test_set
 ORDER BY
     test_sets.position, test_sets.test_set, vit.pretraining_rank, vit.num_parameters, matched.vit;

@@ -1,4 +1,9 @@
--- What the reference network gets wrong: the denominators of CE. Severity 0 is the clean set.
+-- What the reference network gets wrong: the denominators of CE. Severity 0 is the clean set, as
+-- far as it was corrupted: relative CE compares errors on the same images.
+WITH corrupted AS (
+    SELECT DISTINCT image_id
+    FROM corruption_decisions
+)
 SELECT
     CASE d.perturbation WHEN 'none' THEN 'none' ELSE d.condition END::VARCHAR AS corruption,
     d.severity::INTEGER AS severity,
@@ -11,6 +16,7 @@ FROM decisions AS d
 JOIN models ON models.model = d.model AND models.is_reference
 JOIN datasets ON datasets.dataset = d.dataset AND datasets.role = 'clean'
 LEFT JOIN corruptions ON corruptions.corruption = d.condition
-WHERE d.perturbation IN ('none', 'corruptions')
+WHERE is_corruption(d.perturbation)
+    OR d.perturbation = 'none' AND d.image_id IN (FROM corrupted)
 GROUP BY d.perturbation, d.condition, d.severity, d.model, corruptions.position
 ORDER BY corruptions.position NULLS FIRST, severity;

@@ -12,11 +12,11 @@ import duckdb
 import pyarrow as pa
 
 from perturb.perturbations.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
-from perturb.tables.catalogue import FOLDER, table_named
+from perturb.tables.catalogue import FOLDER, checks_of, table_named
 from perturb.tables.correlations import rank_correlations
 
 Sources = Mapping[str, Path | Sequence[Path]]
-Parameters = Mapping[str, int]
+Parameters = Mapping[str, float | None]
 
 # ImageNet-C's own groups, by the number of corruptions in each.
 _GROUPS = ["Noise"] * 3 + ["Blur"] * 4 + ["Weather"] * 4 + ["Digital"] * 4 + ["Extra"] * 4
@@ -25,6 +25,22 @@ _GROUPS = ["Noise"] * 3 + ["Blur"] * 4 + ["Weather"] * 4 + ["Digital"] * 4 + ["E
 _CSV_TYPES = {
     "reference_errors": {"severity": "INTEGER", "error": "DOUBLE"},
     "claim_rules": {"threshold": "DOUBLE", "minimum_models": "INTEGER"},
+}
+# Columns of sources that a study may lack, as a whole or in part: what lacks is empty.
+_COLUMNS = {
+    "stimuli": {
+        "image_id": "VARCHAR",
+        "target": "SMALLINT",
+        "texture": "SMALLINT",
+        "target_label": "VARCHAR",
+    },
+    "patterns": {
+        "model": "VARCHAR",
+        "image_id": "VARCHAR",
+        "patch_px": "INTEGER",
+        "border_ratio": "FLOAT",
+        "foreground_ratio": "FLOAT",
+    },
 }
 
 
@@ -38,8 +54,12 @@ def make_table(
     name : one of `perturb.tables.TABLES`, which says what each table needs.
     sources : the files of each needed relation. `decisions`: verified shards, all of the cells
         that the table covers; `models`, `datasets`: Parquet; `reference_errors`, `claim_rules`:
-        Parquet or CSV; `inventory`: what the shards say of how they were made.
-    parameters : `num_resamples` and `seed` for `claims`, none for the others.
+        Parquet or CSV; `stimuli`: manifests of cue-conflict sets (image_id, target, texture;
+        target_label if there is one); `patterns`: measures of perturbations (model, image_id,
+        patch_px, border_ratio, foreground_ratio); `inventory`: what the shards say of how they
+        were made. The table's optional ones may be empty.
+    parameters : `num_resamples` and `seed` of the bootstrap; `headline_epsilon`: the epsilon that
+        models are compared at, in units of [0, 1], None in a study without attacks.
     threads : for DuckDB; the result does not depend on it.
 
     Raises
@@ -55,8 +75,13 @@ def make_table(
     with duckdb.connect(config={"threads": threads}) as connection:
         connection.register("corruptions", _corruptions())
         connection.execute((FOLDER / "macros.sql").read_text())
+        for key, value in parameters.items():
+            connection.execute(f"SET VARIABLE {key} = ?", [value])
         for source, files in sources.items():
-            _register(connection, source, files)
+            paths = [files] if isinstance(files, Path) else sorted(files)
+            if not paths and source not in table.optional:
+                raise ValueError(f"{source}: no files; at least one is needed")
+            connection.execute(f"CREATE TEMP VIEW {source} AS {_reader(source, paths)}")
         for relation in table.relations:
             _build(connection, relation, parameters)
         return _fetch(connection, (FOLDER / f"{name}.sql").read_text())
@@ -65,29 +90,37 @@ def make_table(
 def _build(connection: duckdb.DuckDBPyConnection, relation: str, parameters: Parameters) -> None:
     if relation == "rank_correlations":
         outcomes = _fetch(connection, "FROM image_outcomes JOIN benchmark_models USING (model)")
-        connection.register(relation, rank_correlations(outcomes, **parameters))
+        connection.register(relation, rank_correlations(outcomes, **_bootstrap(parameters)))
         return
     connection.execute((FOLDER / "relations" / f"{relation}.sql").read_text())
-    if relation == "image_outcomes":
-        checks = (FOLDER / "relations" / "checks.sql").read_text()
-        problems = _fetch(connection, checks)["problem"].to_pylist()
+    checks = checks_of(relation)
+    if checks:
+        problems = _fetch(connection, checks.read_text())["problem"].to_pylist()
         if problems:
             raise ValueError("\n".join(problems))
 
 
-def _register(
-    connection: duckdb.DuckDBPyConnection, source: str, files: Path | Sequence[Path]
-) -> None:
-    """Create the view of a source's name over exactly these files."""
-    paths = [files] if isinstance(files, Path) else list(files)
+def _bootstrap(parameters: Parameters) -> dict[str, int]:
+    return {
+        name: int(value)
+        for name, value in parameters.items()
+        if name in ("num_resamples", "seed") and value is not None
+    }
+
+
+def _reader(source: str, paths: Sequence[Path]) -> str:
+    """Return the query that reads a source from exactly these files."""
+    columns = _COLUMNS.get(source, {})
+    nothing = ", ".join(f"NULL::{type} AS {name}" for name, type in columns.items())
+    empty = f"SELECT {nothing} WHERE false"
     if not paths:
-        raise ValueError(f"{source}: no files; at least one is needed")
-    listed = ", ".join(f"'{_quoted(path)}'" for path in sorted(paths))
+        return empty
+    listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
     if paths[0].suffix == ".csv":
         reader = f"read_csv([{listed}], header = true, types = {_CSV_TYPES.get(source, {})})"
     else:
         reader = f"read_parquet([{listed}], hive_partitioning = false)"
-    connection.execute(f"CREATE TEMP VIEW {source} AS FROM {reader}")
+    return f"FROM {reader} UNION ALL BY NAME {empty}" if columns else f"FROM {reader}"
 
 
 def _quoted(path: Path) -> str:

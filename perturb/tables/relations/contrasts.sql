@@ -1,54 +1,91 @@
--- Every comparison between models as a weighted sum of their accuracies on one test set. All
--- models see the same images, so the interval comes from the images' own weighted sums: paired
--- by image, whatever the models have in common cancels.
+-- Every comparison between models as a weighted sum of their values on one test set: accuracies, or
+-- what else `model_values` holds. All models see the same images, so the interval comes from the
+-- images' own weighted sums: paired by image, whatever the models have in common cancels.
 --
+-- Among models of one pre-training set:
 --   pair              one ViT minus its ResNet of matched size
 --   mean_pair         the mean of the pairs whose ViT is in the series
 --   accuracy_slope    slope of accuracy over log10(parameters)
 --   error_slope       slope of log10(error) over log10(parameters); the weights are those of the
 --                     delta method: d log10(error) = - d accuracy / (error * ln 10)
 --   slope_difference  the ViTs' error slope minus the ResNets'
-CREATE TEMP TABLE model_accuracy AS
-SELECT
-    test_set,
-    model,
-    sum(num_correct) / sum(num_decisions) AS accuracy,
-    1 - sum(num_correct) / sum(num_decisions) AS error
-FROM image_outcomes
-GROUP BY test_set, model;
-
+--   patch_pair        the ViT of the largest patches minus that of the smallest, of one size
+-- Over all pre-training sets (pretraining is null):
+--   small_patch_pair  the mean of the pairs whose ViT has the smallest patches of its size, where
+--                     there are larger ones
+--   mean_patch_pair   the mean of the pairs of patch sizes
+--   family_mean       the mean of a family's models
+--   family_difference the ViTs' mean minus the ResNets'
 CREATE TEMP TABLE contrast_weights AS
-WITH pairs AS (
-    SELECT 'pair' AS kind, vit AS name, pretraining, pretraining_rank, vit AS model, 1.0 AS weight
+WITH differences AS (
+    SELECT 'pair' AS kind, vit AS name, pretraining, pretraining_rank, vit AS plus, resnet AS minus
     FROM matched
     UNION ALL
-    SELECT 'pair', vit, pretraining, pretraining_rank, resnet, -1.0
+    SELECT 'mean_pair', 'vit - resnet', pretraining, pretraining_rank, vit, resnet
     FROM matched
+    WHERE is_series
+    UNION ALL
+    SELECT 'small_patch_pair', 'small patch - resnet', NULL, NULL, vit, resnet
+    FROM matched
+    WHERE vit IN (SELECT small FROM patch_pairs)
+    UNION ALL
+    SELECT 'patch_pair', large, pretraining, pretraining_rank, large, small
+    FROM patch_pairs
+    UNION ALL
+    SELECT 'mean_patch_pair', 'large - small patch', NULL, NULL, large, small
+    FROM patch_pairs
 ),
-mean_pairs AS (
+signed AS (
+    SELECT
+        kind,
+        name,
+        pretraining,
+        pretraining_rank,
+        count(*) OVER (PARTITION BY kind, name, pretraining) AS num_pairs,
+        unnest([plus, minus]) AS model,
+        unnest([1, -1]) AS sign
+    FROM differences
+),
+mean_differences AS (
     -- Where two ViTs share a ResNet, its weights add up.
-    SELECT 'mean_pair' AS kind, 'vit - resnet' AS name, pretraining, pretraining_rank, model,
+    SELECT
+        kind,
+        name,
+        pretraining,
+        pretraining_rank,
+        model,
         sum(sign) / any_value(num_pairs) AS weight
+    FROM signed
+    GROUP BY kind, name, pretraining, pretraining_rank, model
+),
+family_means AS (
+    SELECT family, model, 1 / count(*) OVER (PARTITION BY family) AS weight
+    FROM benchmark_models
+),
+families AS (
+    SELECT 'family_mean' AS kind, family AS name, model, weight
+    FROM family_means
+    UNION ALL
+    SELECT
+        'family_difference',
+        'vit - resnet',
+        model,
+        CASE family WHEN 'vit' THEN weight ELSE -weight END
+    FROM family_means
+    -- One family alone has no difference.
+    WHERE (SELECT count(DISTINCT family) FROM family_means) = 2
+),
+on_values AS (
+    SELECT test_set, c.*, value * weight AS term
     FROM (
-        SELECT
-            pretraining,
-            pretraining_rank,
-            count(*) OVER (PARTITION BY pretraining) AS num_pairs,
-            unnest([vit, resnet]) AS model,
-            unnest([1, -1]) AS sign
-        FROM matched
-        WHERE is_series
-    )
-    GROUP BY pretraining, pretraining_rank, model
-),
-accuracy_slopes AS (
-    SELECT 'accuracy_slope' AS kind, family AS name, pretraining, pretraining_rank, model, weight
-    FROM slope_weights
-),
-on_accuracy AS (
-    SELECT test_set, c.*, accuracy * weight AS term
-    FROM (FROM pairs UNION ALL FROM mean_pairs UNION ALL FROM accuracy_slopes) AS c
-    JOIN model_accuracy USING (model)
+        FROM mean_differences
+        UNION ALL
+        SELECT kind, name, NULL, NULL, model, weight FROM families
+        UNION ALL
+        SELECT 'accuracy_slope', family, pretraining, pretraining_rank, model, weight
+        FROM slope_weights
+    ) AS c
+    JOIN model_values USING (model)
 ),
 error_slopes AS (
     -- Without a single error the logarithm does not exist: the nulls make the contrast null.
@@ -59,10 +96,11 @@ error_slopes AS (
         pretraining,
         pretraining_rank,
         model,
-        CASE WHEN error > 0 THEN -weight / (error * ln(10)) END AS weight,
-        CASE WHEN error > 0 THEN weight * log10(error) END AS term
+        CASE WHEN value < 1 THEN -weight / ((1 - value) * ln(10)) END AS weight,
+        CASE WHEN value < 1 THEN weight * log10(1 - value) END AS term
     FROM slope_weights
-    JOIN model_accuracy USING (model)
+    JOIN model_values USING (model)
+    WHERE test_set IN (SELECT test_set FROM image_outcomes)
 ),
 slope_differences AS (
     SELECT
@@ -84,7 +122,7 @@ slope_differences AS (
         HAVING count(DISTINCT name) = 2
     )
 )
-FROM on_accuracy
+FROM on_values
 UNION ALL
 FROM error_slopes
 UNION ALL
@@ -112,9 +150,9 @@ images AS (
         pretraining,
         image_id,
         CASE WHEN count(weight) = count(*)
-            THEN ordered_sum(weight * num_correct / num_decisions, model) END AS influence
+            THEN ordered_sum(weight * value, model) END AS influence
     FROM contrast_weights
-    JOIN image_outcomes USING (test_set, model)
+    JOIN image_values USING (test_set, model)
     GROUP BY ALL
 ),
 intervals AS (
@@ -124,13 +162,20 @@ intervals AS (
         name,
         pretraining,
         count(*) AS num_images,
-        z95() * ordered_stddev(influence, image_id) / sqrt(count(influence)) AS half_width
+        -- No image tells the models apart: that is no evidence that none ever would.
+        nullif(z95() * ordered_stddev(influence, image_id) / sqrt(count(influence)), 0)
+            AS half_width
     FROM images
     GROUP BY ALL
 )
 SELECT
-    *,
+    terms.*,
+    intervals.num_images,
     estimate - half_width AS low,
     estimate + half_width AS high
 FROM terms
-JOIN intervals USING (test_set, kind, name, pretraining);
+JOIN intervals
+    ON intervals.test_set = terms.test_set
+    AND intervals.kind = terms.kind
+    AND intervals.name = terms.name
+    AND intervals.pretraining IS NOT DISTINCT FROM terms.pretraining;

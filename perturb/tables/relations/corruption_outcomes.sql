@@ -9,7 +9,6 @@ SELECT
     decisions.image_id,
     count(*) AS num_severities,
     count(*) FILTER (NOT decisions.is_correct) AS num_wrong
-FROM decisions
+FROM corruption_decisions AS decisions
 JOIN corruptions ON corruptions.corruption = decisions.condition
-WHERE decisions.perturbation = 'corruptions'
 GROUP BY ALL;

@@ -2,9 +2,9 @@
 -- this study ran. Published constants come as means over severities 1 to 5 (severity is null)
 -- and serve only a study that ran those five.
 CREATE TEMP VIEW severities_run AS
-SELECT DISTINCT condition::VARCHAR AS corruption, severity
-FROM decisions
-WHERE perturbation = 'corruptions';
+SELECT DISTINCT condition AS corruption, severity
+FROM cells
+WHERE is_corruption(perturbation);
 
 CREATE TEMP VIEW reference_sums AS
 WITH by_severity AS (

@@ -1,13 +1,26 @@
--- What an accuracy can be measured on, in the order of the paper's Figure 2. A data set without
--- a role of its own stands under its id.
+-- What an accuracy can be measured on, in the order of the paper's Figures 2 and 3, and what else
+-- models are compared on. A data set without a role of its own stands under its id.
 CREATE TEMP VIEW test_sets AS
 SELECT test_set, test_set_label, position
 FROM (VALUES
     ('clean', 'Clean', 1),
-    ('corruptions', 'Corruptions', 2),
     ('renditions', 'Renditions', 3),
-    ('natural_adversarial', 'Natural adversarial', 4)
+    ('natural_adversarial', 'Natural adversarial', 4),
+    ('fgsm', 'FGSM', 6),
+    ('pgd', 'PGD', 7),
+    ('ensemble', 'Attack ensemble', 8),
+    ('spatial', 'Adversarial spatial', 9),
+    ('cue_conflict', 'Shape bias', 10),
+    ('patterns', 'Perturbation patterns', 11)
 ) AS named (test_set, test_set_label, position)
+UNION ALL
+SELECT
+    'corruptions',
+    'Corruptions' || coalesce(
+        ' (JPEG ' || nullif(regexp_extract(max(perturbation), '[0-9]+$'), '') || ')', ''),
+    2
+FROM cells
+WHERE is_corruption(perturbation)
 UNION ALL
 SELECT dataset, label, 5
 FROM datasets

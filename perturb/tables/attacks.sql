@@ -1,0 +1,35 @@
+-- Figure 3: accuracy of every model under every attack at the headline epsilon, and on the same
+-- images before the attack. Where attacks differ in how many images they were tried on, the clean
+-- accuracy is that on all of them.
+WITH outcomes AS (
+    SELECT test_set, model, image_id, num_correct
+    FROM attack_outcomes
+    UNION ALL
+    SELECT test_set, model, image_id, num_correct
+    FROM image_outcomes
+    WHERE test_set = 'clean' AND image_id IN (SELECT image_id FROM attack_outcomes)
+)
+SELECT
+    test_sets.test_set,
+    test_sets.test_set_label,
+    m.model,
+    m.architecture_label,
+    m.family,
+    m.size,
+    m.patch_size,
+    m.num_parameters,
+    m.pretraining,
+    m.pretraining_label,
+    m.pretraining_rank,
+    CASE WHEN test_sets.test_set NOT IN ('clean', 'spatial')
+        THEN getvariable('headline_epsilon') END::DOUBLE AS epsilon,
+    epsilon_gray(epsilon) AS epsilon_gray,
+    count(*) AS num_images,
+    sum(o.num_correct) / count(*) AS accuracy,
+    wilson_low(sum(o.num_correct), count(*)) AS accuracy_low,
+    wilson_high(sum(o.num_correct), count(*)) AS accuracy_high
+FROM outcomes AS o
+JOIN test_sets USING (test_set)
+JOIN benchmark_models AS m USING (model)
+GROUP BY ALL
+ORDER BY min(test_sets.position), m.pretraining_rank, m.family, m.num_parameters, m.model;

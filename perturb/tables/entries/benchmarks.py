@@ -1,0 +1,85 @@
+"""The models, and their accuracy on clean images and on the benchmarks of Figure 2."""
+
+from perturb.tables.entries.table import (
+    CLUSTERED,
+    CORRUPTIONS,
+    DECISIONS,
+    OUTCOMES,
+    WILSON,
+    Pivot,
+    Table,
+)
+
+TABLES = {
+    "models": Table(
+        title="Models",
+        caption="The models, with their number of parameters and what they were pre-trained on.",
+        sources=("models",),
+        relations=("benchmark_models",),
+        shown=(
+            "architecture_label",
+            "pretraining_label",
+            "pretraining_images",
+            "num_parameters",
+            "is_reference",
+        ),
+    ),
+    "accuracy": Table(
+        title="Robustness benchmarks",
+        caption="Accuracy of every model on every test set, in percent (the paper's Figure 2). "
+        f"Corruptions: the mean over the benchmark's corruptions and severities. {CLUSTERED}",
+        sources=DECISIONS,
+        relations=OUTCOMES,
+        shown=("architecture_label", "pretraining_label", "num_parameters"),
+        pivot=Pivot("test_set_label", "accuracy", ("model",)),
+    ),
+    "corruption_accuracy": Table(
+        title="Accuracy under every corruption and severity",
+        caption=f"Accuracy in percent, corruption by corruption, severity 1 to 5. {WILSON}",
+        sources=DECISIONS,
+        relations=("benchmark_models", *CORRUPTIONS),
+        shown=("architecture_label", "pretraining_label", "corruption"),
+        pivot=Pivot("severity", "accuracy", ("model", "dataset")),
+        needs=("corruptions",),
+    ),
+    "corruption_means": Table(
+        title="Every corruption, averaged over severities",
+        caption="Accuracy and corruption error (CE: errors over the reference network's errors) "
+        f"in percent, means over the severities. {CLUSTERED} The reference's errors are taken "
+        "as given.",
+        sources=(*DECISIONS, "reference_errors"),
+        relations=("benchmark_models", *CORRUPTIONS, "corruption_outcomes", "reference_sums"),
+        shown=("architecture_label", "pretraining_label", "corruption", "accuracy", "ce"),
+        needs=("corruptions",),
+    ),
+    "corruption_error": Table(
+        title="Mean accuracy, mCE and relative mCE",
+        caption="Three summaries of the benchmark's corruptions, in percent. mCE divides a "
+        "model's errors by the reference network's, corruption by corruption; relative mCE does "
+        "so with the errors added to those on clean images. Lower is better for both; neither "
+        "exists unless all 15 corruptions were run at all five severities. "
+        "Brackets: 95 % interval, clustered by image, the reference's errors taken as given.",
+        sources=(*DECISIONS, "reference_errors"),
+        relations=(*OUTCOMES, "corruption_outcomes", "reference_sums"),
+        shown=(
+            "architecture_label",
+            "pretraining_label",
+            "clean_error",
+            "mean_accuracy",
+            "mce",
+            "relative_mce",
+            "num_images",
+        ),
+        needs=("corruptions",),
+    ),
+    "reference_errors": Table(
+        title="Errors of the reference network",
+        caption="Error in percent of the reference network, which is no part of the benchmark: "
+        f"the denominators of the corruption errors. Severity 0: clean images. {WILSON}",
+        sources=DECISIONS,
+        relations=CORRUPTIONS,
+        shown=("corruption",),
+        pivot=Pivot("severity", "error"),
+        needs=("corruptions",),
+    ),
+}

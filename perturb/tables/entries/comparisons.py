@@ -1,0 +1,104 @@
+"""Models against one another: size, matched pairs, patches, and the paper's claims."""
+
+from perturb.tables.entries.table import (
+    ATTACKS,
+    CLUSTERED,
+    CONTRASTS,
+    DECISIONS,
+    IMAGES,
+    OUTCOMES,
+    Pivot,
+    Table,
+)
+
+_SHAPES = ("cue_outcomes", "shape_values")
+_PATTERNS = ("image_patterns", "pattern_values")
+
+TABLES = {
+    "scaling": Table(
+        title="How error falls with model size",
+        caption="Slope of log10(error) over log10(parameters), a straight line per family and "
+        "test set at the largest pre-training set (the paper's Figure 4). More negative is "
+        f"steeper. Brackets: 95 % interval, delta method, paired by image. {IMAGES}",
+        sources=DECISIONS,
+        relations=(*OUTCOMES, "image_values", *CONTRASTS),
+        shown=("test_set_label", "family_label", "slope", "num_models", "num_images", "models"),
+    ),
+    "scaling_models": Table(
+        title="The points behind the slopes",
+        caption="Error in percent of the models at the largest pre-training set, and of the "
+        f"fitted line. Models of another patch size than their family's series are not fitted. "
+        f"{CLUSTERED}",
+        sources=DECISIONS,
+        relations=(*OUTCOMES, "image_values", *CONTRASTS),
+        shown=(
+            "test_set_label",
+            "architecture_label",
+            "num_parameters",
+            "error",
+            "is_fitted",
+            "fitted_error",
+        ),
+    ),
+    "matched_pairs": Table(
+        title="ViTs against ResNets of matched size",
+        caption="Accuracy of each ViT less that of its ResNet of matched size, in percentage "
+        "points: the same size name, or else the nearest in parameters within a factor of three. "
+        f"Brackets: 95 % interval, paired by image. {IMAGES}",
+        sources=DECISIONS,
+        relations=(*ATTACKS, "image_values", *CONTRASTS),
+        shown=("pretraining_label", "vit_label", "resnet_label", "parameter_ratio"),
+        pivot=Pivot("test_set_label", "difference", ("vit",)),
+        parameters=("headline_epsilon",),
+    ),
+    "patch_pairs": Table(
+        title="Large patches against small ones",
+        caption="Accuracy of the ViT with the largest patches less that of the one with the "
+        "smallest, of one size and pre-training set, in percentage points; for cue-conflict "
+        f"stimuli shape bias in its place. Brackets: 95 % interval, paired by image. {IMAGES}",
+        sources=(*DECISIONS, "stimuli"),
+        relations=(*ATTACKS, "image_values", *_SHAPES, *CONTRASTS),
+        shown=("pretraining_label", "large_label", "small_label"),
+        pivot=Pivot("test_set_label", "patch_difference", ("large",)),
+        optional=("stimuli",),
+        parameters=("headline_epsilon",),
+    ),
+    "claims": Table(
+        title="The paper's claims",
+        caption="Each claim as a statistic. Supported: the whole 95 % interval lies on the "
+        "claimed side of the threshold; contradicted: on the other side; else undecided. "
+        f"Brackets: 95 % interval. {IMAGES}",
+        sources=(*DECISIONS, "claim_rules", "stimuli", "patterns"),
+        relations=(*ATTACKS, "image_values", *_SHAPES, *_PATTERNS, *CONTRASTS, "rank_correlations"),
+        shown=(
+            "claim",
+            "test_set_label",
+            "statistic",
+            "estimate",
+            "threshold",
+            "verdict",
+            "num_models",
+            "num_images",
+            "paper",
+        ),
+        optional=("stimuli", "patterns"),
+        parameters=("num_resamples", "seed", "headline_epsilon"),
+    ),
+    "runs": Table(
+        title="What was run",
+        caption="Cells (model x data set x severity), decisions and time. Not reproducible byte "
+        "for byte, unlike the other tables.",
+        sources=("inventory",),
+        relations=(),
+        shown=(
+            "perturbation",
+            "dataset",
+            "num_cells",
+            "num_models",
+            "num_images",
+            "num_decisions",
+            "seconds",
+            "images_per_second",
+        ),
+    ),
+}

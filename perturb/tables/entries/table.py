@@ -1,0 +1,47 @@
+"""What an entry is made of, and the words and inputs that several entries share."""
+
+from dataclasses import dataclass
+
+# How the intervals come about; captions repeat it so that each table stands alone.
+WILSON = "Brackets: 95 % interval, Wilson's."
+CLUSTERED = (
+    "Brackets: 95 % interval; Wilson's where an image is decided once, clustered by image where "
+    "the same image is decided under many corruptions and severities."
+)
+IMAGES = "It covers the sampling of test images; the models are taken as they are."
+
+DECISIONS = ("decisions", "models", "datasets")
+CORRUPTIONS = ("cells", "corruption_decisions")
+OUTCOMES = ("benchmark_models", *CORRUPTIONS, "test_sets", "image_outcomes")
+ATTACKS = (*OUTCOMES, "attack_outcomes")
+CONTRASTS = ("series", "matched", "patch_pairs", "contrasts")
+
+
+@dataclass(frozen=True)
+class Pivot:
+    """A long table shown wide: a column of values for each entry of `names`."""
+
+    names: str
+    values: str
+    keys: tuple[str, ...] = ()  # what tells rows apart beside the columns shown
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its words, its inputs, and the columns that readers see.
+
+    optional : those of the sources that a study may not have: an empty list of files will do.
+    parameters : values that the queries read by `getvariable`.
+    needs : what must all be in a study for the table to exist: perturbations, `cue_conflict` (a
+        data set of that role), `patterns`. Empty: every study has it.
+    """
+
+    title: str
+    caption: str
+    sources: tuple[str, ...]
+    relations: tuple[str, ...]
+    shown: tuple[str, ...]
+    pivot: Pivot | None = None
+    optional: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()

@@ -1,0 +1,23 @@
+-- What would make a comparison unfair, in words; no row is good. Every model under test must have
+-- decided on the same images, and equally often, on every test set.
+WITH strangers AS (
+    SELECT DISTINCT
+        'models: ' || model || ' has shards but no entry' AS problem
+    FROM cells
+    WHERE model NOT IN (SELECT model FROM models)
+    UNION
+    SELECT DISTINCT 'datasets: ' || dataset || ' has shards but no entry'
+    FROM cells
+    WHERE dataset NOT IN (SELECT dataset FROM datasets)
+),
+shared_roles AS (
+    SELECT
+        'datasets: ' || string_agg(DISTINCT dataset, ' and ' ORDER BY dataset)
+        || ' are both the test set ' || test_set || '; allowed: one' AS problem
+    FROM image_outcomes
+    GROUP BY test_set
+    HAVING count(DISTINCT dataset) > 1
+)
+SELECT problem
+FROM (FROM strangers UNION ALL FROM shared_roles UNION ALL FROM unequal_models)
+ORDER BY problem;

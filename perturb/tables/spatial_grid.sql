@@ -1,0 +1,87 @@
+-- Accuracy over rotation and translation, from the random points of the grid: the worst ones would
+-- say where models fail, and not how often. Rotations of one direction are put into three bins of
+-- equally many angles of the grid; a translation stands for its longer side, as a fraction of the
+-- longest. How often an image falls into a cell is chance, so accuracy is a ratio there, and its
+-- interval is that of a ratio estimator, clustered by image.
+WITH samples AS (
+    FROM spatial_decisions
+    WHERE NOT is_worst
+),
+magnitudes AS (
+    SELECT abs(rotation_deg) AS magnitude, ntile(3) OVER (ORDER BY magnitude) AS tile
+    FROM samples
+    WHERE rotation_deg <> 0
+    GROUP BY magnitude
+),
+rotations AS (
+    SELECT DISTINCT
+        rotation_deg,
+        coalesce(sign(rotation_deg) * tile, 0) AS bin
+    FROM samples
+    LEFT JOIN magnitudes ON magnitude = abs(rotation_deg)
+),
+bins AS (
+    SELECT bin, min(rotation_deg) AS low, max(rotation_deg) AS high
+    FROM rotations
+    GROUP BY bin
+),
+translations AS (
+    -- The grid's distances are evenly spaced, though whole pixels are not quite.
+    SELECT
+        translation_px,
+        (row_number() OVER (ORDER BY translation_px) - 1)
+        / greatest(count(*) OVER () - 1, 1) AS translation
+    FROM (SELECT DISTINCT translation_px FROM samples)
+),
+images AS (
+    SELECT
+        model,
+        bin,
+        translation,
+        image_id,
+        sum(num_correct) AS num_correct,
+        count(*) AS num_decisions
+    FROM samples
+    JOIN rotations USING (rotation_deg)
+    JOIN translations USING (translation_px)
+    GROUP BY ALL
+),
+summary AS (
+    SELECT
+        model,
+        bin,
+        translation,
+        count(*) AS num_images,
+        sum(num_decisions)::BIGINT AS num_decisions,
+        sum(num_correct) AS k,
+        sum(num_correct * num_correct) AS kk,
+        sum(num_correct * num_decisions) AS kn,
+        sum(num_decisions * num_decisions) AS nn
+    FROM images
+    GROUP BY model, bin, translation
+)
+SELECT
+    m.model,
+    m.architecture_label,
+    m.family,
+    m.size,
+    m.patch_size,
+    m.num_parameters,
+    m.pretraining,
+    m.pretraining_label,
+    m.pretraining_rank,
+    CASE WHEN low = high THEN printf('%g', low) ELSE printf('%g to %g', low, high) END
+        AS rotation_bin,
+    low AS rotation_low_deg,
+    high AS rotation_high_deg,
+    s.translation,
+    s.num_images,
+    s.num_decisions,
+    s.k / s.num_decisions AS accuracy,
+    ratio_low(s.k, s.num_decisions, s.kk, s.kn, s.nn, s.num_images) AS accuracy_low,
+    ratio_high(s.k, s.num_decisions, s.kk, s.kn, s.nn, s.num_images) AS accuracy_high
+FROM summary AS s
+JOIN bins USING (bin)
+JOIN benchmark_models AS m USING (model)
+ORDER BY
+    m.pretraining_rank, m.family, m.num_parameters, m.model, s.translation, s.bin;

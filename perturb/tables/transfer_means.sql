@@ -1,0 +1,47 @@
+-- Does an attack on one model mislead others, and more so within its family? Means over the pairs
+-- of source and target. Every image is decided once a pair, so intervals are clustered by image.
+WITH images AS (
+    SELECT
+        CASE
+            WHEN source = target THEN 'itself'
+            WHEN source_family = target_family THEN 'same family'
+            ELSE 'other family'
+        END AS relation,
+        source_family,
+        target_family,
+        epsilon,
+        epsilon_gray,
+        image_id,
+        count(*) AS num_pairs,
+        sum(num_correct) AS num_correct,
+        sum(clean_correct - num_correct) AS num_lost
+    FROM transfer_decisions
+    GROUP BY ALL
+)
+SELECT
+    relation,
+    source_family,
+    target_family,
+    epsilon,
+    epsilon_gray,
+    printf('%g/255', epsilon_gray) AS epsilon_label,
+    max(num_pairs) AS num_pairs,
+    count(*) AS num_images,
+    sum(num_correct) / sum(num_pairs) AS accuracy,
+    accuracy_low(sum(num_correct), sum(num_correct ** 2), count(*), max(num_pairs))
+        AS accuracy_low,
+    accuracy_high(sum(num_correct), sum(num_correct ** 2), count(*), max(num_pairs))
+        AS accuracy_high,
+    sum(num_lost) / sum(num_pairs) AS accuracy_lost,
+    accuracy_lost
+    - clustered_half_width(sum(num_lost), sum(num_lost ** 2), count(*), max(num_pairs))
+        AS accuracy_lost_low,
+    accuracy_lost
+    + clustered_half_width(sum(num_lost), sum(num_lost ** 2), count(*), max(num_pairs))
+        AS accuracy_lost_high
+FROM images
+GROUP BY relation, source_family, target_family, epsilon, epsilon_gray
+ORDER BY
+    epsilon,
+    list_position(['itself', 'same family', 'other family'], relation),
+    source_family;

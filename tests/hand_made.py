@@ -1,0 +1,78 @@
+"""Studies of a few decisions, each written down by hand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.synthetic_shards import SHARD
+
+Rows = Sequence[dict[str, Any]]
+
+MODEL = {
+    "size": "S",
+    "patch_size": None,
+    "pretraining": "small",
+    "pretraining_label": "Small",
+    "pretraining_rank": 0,
+    "num_parameters": 1000,
+    "is_reference": False,
+}
+MODEL_TYPES = {"patch_size": pa.int32(), "pretraining_rank": pa.int32()}
+
+
+def vit(model: str, patch_size: int, **values: Any) -> dict[str, Any]:
+    """Return the facts of a ViT."""
+    label = f"ViT-S/{patch_size}"
+    facts = {"model": model, "family": "vit", "label": label, "patch_size": patch_size}
+    return {**MODEL, **facts, **values}
+
+
+def resnet(model: str, **values: Any) -> dict[str, Any]:
+    """Return the facts of a ResNet."""
+    return {**MODEL, "model": model, "family": "resnet", "label": "ResNet-S", **values}
+
+
+def decided(model: str, outcomes: str, **values: Any) -> Rows:
+    """Return a row for each letter of `outcomes`: 1 is right, 0 is wrong; images in order."""
+    return [
+        {
+            "model": model,
+            "dataset": "shapes",
+            "perturbation": "none",
+            "severity": 0.0,
+            "condition": values.get("perturbation", "none"),
+            "sample": 0,
+            "image_id": f"image-{place}",
+            "target": 0,
+            "prediction": 1 - int(letter),
+            "is_correct": letter == "1",
+            **values,
+        }
+        for place, letter in enumerate(outcomes)
+    ]
+
+
+def written(folder: Path, models: Rows, decisions: Rows, **sources: Any) -> dict[str, Any]:
+    """Write a study; the sources of its tables, beside those given."""
+    schema = pa.schema(
+        [(name, MODEL_TYPES.get(name, _type(models[0][name]))) for name in models[0]]
+    )
+    pq.write_table(pa.Table.from_pylist(list(models), schema=schema), folder / "models.parquet")
+    pq.write_table(pa.Table.from_pylist(list(decisions), SHARD), folder / "decisions.parquet")
+    roles = {"shapes": "clean", "conflict": "cue_conflict", "art": "renditions"}
+    datasets = [{"dataset": id, "label": id.title(), "role": role} for id, role in roles.items()]
+    pq.write_table(pa.Table.from_pylist(datasets), folder / "datasets.parquet")
+    return {
+        "decisions": [folder / "decisions.parquet"],
+        "models": folder / "models.parquet",
+        "datasets": folder / "datasets.parquet",
+        **sources,
+    }
+
+
+def _type(value: Any) -> pa.DataType:
+    types = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
+    return types.get(type(value), pa.int32())

@@ -1,0 +1,217 @@
+"""Tables of attacks, against values worked out by hand and against pandas."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.tables.run import make_table
+from tests.hand_made import Rows, decided, resnet, vit, written
+from tests.study_tables import rows_where, sql, table_of
+from tests.synthetic_attacks import HEADLINE_EPSILON
+from tests.synthetic_study import Study, make_study
+
+Z95 = 1.959963984540054
+HEADLINE = {"headline_epsilon": 4 / 255}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def decisions(study: Study) -> pd.DataFrame:
+    frame = pa.concat_tables([pq.read_table(path) for path in study.decisions]).to_pandas()
+    names = ("model", "dataset", "perturbation", "condition")
+    return frame.assign(**{name: frame[name].astype(str) for name in names})
+
+
+def attacked(model: str, *, clean: str = "1110") -> Rows:
+    """Return a model's decisions: clean, FGSM at two epsilons, the ensemble's three attacks."""
+    stages = {"apgd_ce": "1100", "apgd_dlr": "1000", "square": "0000"}
+    weak = {"perturbation": "fgsm", "severity": 2 / 255}
+    strong = {"perturbation": "fgsm", "severity": 4 / 255}
+    return [
+        *decided(model, clean),
+        *decided(model, "1110", **weak),
+        # Not attacked where wrong; at the first image the loss has no gradient.
+        *(
+            {**row, "gradient_norm": norm}
+            for row, norm in zip(
+                decided(model, "1010", **strong), [0.0, 0.5, 0.5, None], strict=True
+            )
+        ),
+        *decided(model, "1010", perturbation="pgd", severity=4 / 255),
+        *(
+            row
+            for stage, outcomes in stages.items()
+            for row in decided(
+                model, outcomes, perturbation="ensemble", severity=4 / 255, condition=stage
+            )
+        ),
+        *decided(model, "0100", perturbation="spatial", severity=1.0, condition="grid"),
+    ]
+
+
+def test_attacks_by_hand(tmp_path: Path) -> None:
+    more_clean = decided("a", "11110")[4:]  # an image that nobody attacked
+    sources = written(tmp_path, [vit("a", 8)], [*attacked("a"), *more_clean])
+    rows = make_table("attacks", sources, HEADLINE).to_pylist()
+    found = {row["test_set"]: row for row in rows}
+    assert list(found) == ["clean", "fgsm", "pgd", "ensemble", "spatial"]
+    assert [row["accuracy"] for row in rows] == [0.75, 0.5, 0.5, 0.0, 0.25]
+    assert {row["num_images"] for row in rows} == {4}
+    assert [row["epsilon_gray"] for row in rows] == [None, 4, 4, 4, None]
+    assert found["fgsm"]["epsilon"] == 4 / 255
+    assert found["fgsm"]["accuracy_low"] == pytest.approx(sql("wilson_low(2, 4)"))
+    assert found["ensemble"]["accuracy_high"] == pytest.approx(sql("wilson_high(0, 4)"))
+    assert found["ensemble"]["test_set_label"] == "Attack ensemble"
+
+
+def test_accuracy_over_epsilon_by_hand(tmp_path: Path) -> None:
+    sources = written(tmp_path, [vit("a", 8)], attacked("a"))
+    table = make_table("adversarial_accuracy", sources, HEADLINE)
+    [weak] = rows_where(table, attack="fgsm", is_headline=False)
+    assert (weak["epsilon_gray"], weak["epsilon_label"], weak["accuracy"]) == (2, "2/255", 0.75)
+    [strong] = rows_where(table, attack="fgsm", is_headline=True)
+    assert (strong["clean_accuracy"], strong["accuracy"]) == (0.75, 0.5)
+    assert (strong["num_attacked"], strong["num_zero_gradient"]) == (3, 1)
+    stages = rows_where(table, attack="ensemble")
+    assert [row["condition"] for row in stages] == ["apgd_ce", "apgd_dlr", "square"]
+    assert [row["accuracy"] for row in stages] == [0.5, 0.25, 0.0]
+    assert [row["is_final"] for row in stages] == [False, False, True]
+
+
+def test_a_model_that_ignores_its_input_is_reported(tmp_path: Path) -> None:
+    rows = decided("a", "1100", perturbation="pgd", severity=4 / 255, gradient_norm=0.0)
+    sources = written(tmp_path, [vit("a", 8)], [*decided("a", "1100"), *rows])
+    [row] = make_table("adversarial_accuracy", sources, HEADLINE).to_pylist()
+    assert row["accuracy"] == row["clean_accuracy"] == 0.5
+    assert row["num_zero_gradient"] == 4
+
+
+def test_attacks_equal_pandas(study: Study, decisions: pd.DataFrame) -> None:
+    table = table_of(study, "attacks")
+    ids = set(decisions[decisions["perturbation"] == "pgd"]["image_id"])
+    for row in table.to_pylist():
+        perturbation = {"clean": "none"}.get(row["test_set"], row["test_set"])
+        own = decisions[
+            (decisions["model"] == row["model"])
+            & (decisions["perturbation"] == perturbation)
+            & decisions["image_id"].isin(ids)
+        ]
+        if perturbation in ("fgsm", "pgd", "ensemble"):
+            own = own[own["severity"] == HEADLINE_EPSILON]
+        own = own[own["condition"].isin([perturbation, "square", "grid"])]
+        assert row["num_images"] == len(own) == 30
+        assert row["accuracy"] == own["is_correct"].mean()
+
+
+def test_no_attack_raises_accuracy(study: Study) -> None:
+    table = table_of(study, "adversarial_accuracy").to_pandas()
+    assert (table["accuracy"] <= table["clean_accuracy"]).all()
+    final = table[table["is_final"]].set_index(["model", "attack", "epsilon"])["accuracy"]
+    wide = final.unstack("attack")
+    assert (wide["ensemble"] <= wide["pgd"]).all()
+    falling = wide.groupby("model").diff().dropna()
+    assert (falling <= 0).all(axis=None)
+
+
+def test_transfer_and_its_means_equal_pandas(study: Study, decisions: pd.DataFrame) -> None:
+    rows = decisions[decisions["perturbation"] == "transfer"]
+    clean = decisions[(decisions["perturbation"] == "none") & (decisions["dataset"] == "shapes")]
+    clean = clean.set_index(["model", "image_id"])["is_correct"]
+    rows = rows.join(clean.rename("was_correct"), on=["model", "image_id"])
+    table = table_of(study, "transfer")
+    [row] = rows_where(table, source="resnet-b-large", target="vit-s4-small")
+    own = rows[(rows["condition"] == row["source"]) & (rows["model"] == row["target"])]
+    assert row["accuracy"] == own["is_correct"].mean()
+    assert row["clean_accuracy"] == own["was_correct"].mean()
+    assert row["source_label"] == "ResNet-B · Large"
+    assert (row["epsilon_gray"], row["is_itself"]) == (4, False)
+    rows = rows.assign(
+        lost=rows["was_correct"].astype(float) - rows["is_correct"],
+        source_family=rows["condition"].str.split("-").str[0],
+        target_family=rows["model"].str.split("-").str[0],
+    )
+    for mean in table_of(study, "transfer_means").to_pylist():
+        families = (rows["source_family"] == mean["source_family"]) & (
+            rows["target_family"] == mean["target_family"]
+        )
+        is_itself = rows["condition"] == rows["model"]
+        own = rows[families & (is_itself if mean["relation"] == "itself" else ~is_itself)]
+        assert mean["num_pairs"] == len(own[["condition", "model"]].drop_duplicates())
+        for value, column in (("accuracy", "is_correct"), ("accuracy_lost", "lost")):
+            images = own.groupby("image_id")[column].mean()
+            half_width = Z95 * images.std() / np.sqrt(len(images))
+            assert mean[value] == pytest.approx(images.mean(), abs=1e-12)
+            assert mean[f"{value}_high"] - mean[value] == pytest.approx(half_width, abs=1e-12)
+
+
+def test_attacks_on_fewer_images_keep_their_own_number(tmp_path: Path) -> None:
+    spatial = decided("a", "01", perturbation="spatial", severity=1.0, condition="grid")
+    pgd = decided("a", "100", perturbation="pgd", severity=4 / 255)
+    sources = written(tmp_path, [vit("a", 8)], [*decided("a", "1101"), *pgd, *spatial])
+    rows = make_table("attacks", sources, HEADLINE).to_pylist()
+    assert [(row["test_set"], row["num_images"]) for row in rows] == [
+        ("clean", 3),
+        ("pgd", 3),
+        ("spatial", 2),
+    ]
+
+
+PGD = {"perturbation": "pgd", "severity": 4 / 255}
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (decided("b", "111", **PGD), "b under pgd at 0.0156.* has 3 images; expected 4"),
+        ([], "b under pgd at 0.0156.* has 0 images; expected 4"),
+        (
+            decided("b", "1111", **PGD) + decided("b", "1111", **PGD, dataset="art"),
+            "pgd was run on art, whose role is renditions; allowed: the clean data set",
+        ),
+        (
+            decided("b", "1111", perturbation="ensemble", severity=4 / 255, condition="fab"),
+            "ensemble has the condition fab; allowed: apgd_ce, apgd_dlr, square",
+        ),
+        (decided("b", "11111", **PGD), "pgd at .* of b has images that the model has no clean"),
+        (
+            decided("b", "1", perturbation="spatial", severity=1.0, condition="grid")
+            + decided("b", "1", perturbation="spatial", severity=0.5, condition="grid"),
+            "spatial has 2 scales of its grid; allowed: one",
+        ),
+    ],
+)
+def test_unfair_comparisons_are_refused(tmp_path: Path, extra: Rows, message: str) -> None:
+    fair = [*decided("a", "1111"), *decided("a", "1111", **PGD), *decided("b", "1111")]
+    sources = written(tmp_path, [vit("a", 8), resnet("b")], [*fair, *extra])
+    with pytest.raises(ValueError, match=message):
+        make_table("attacks", sources, HEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"model": "b", "condition": "a"}, "transfer from a to a has 0 images; expected 4"),
+        ({"model": "a", "condition": "x"}, "x is the source of transfer shards but no model"),
+    ],
+)
+def test_transfer_must_be_whole(tmp_path: Path, extra: dict[str, Any], message: str) -> None:
+    transfer = {"perturbation": "transfer", "severity": 4 / 255}
+    both = [
+        *decided("b", "1110", **transfer, condition="b"),
+        *decided("a", "1110", **transfer, condition="b"),
+    ]
+    model = extra.pop("model")
+    rows = [*decided("a", "1111"), *decided("b", "1111"), *both]
+    rows += decided(model, "1110", **transfer, **extra)
+    sources = written(tmp_path, [vit("a", 8), resnet("b")], rows)
+    with pytest.raises(ValueError, match=message):
+        make_table("transfer", sources, HEADLINE)

@@ -1,0 +1,140 @@
+"""Measures of perturbation patterns, and claim C8 on them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.tables.run import make_table
+from tests.hand_made import Rows, decided, resnet, vit, written
+from tests.study_tables import rows_where, table_of
+from tests.synthetic_study import Study, make_study
+
+RULES = Path(__file__).parent.parent / "resources" / "claims.csv"
+Z95 = 1.959963984540054
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return make_study(tmp_path_factory.mktemp("study"), extras=("patterns",), corruptions=["fog"])
+
+
+@pytest.fixture(scope="module")
+def patterns(study: Study) -> pd.DataFrame:
+    return pa.concat_tables([pq.read_table(path) for path in study.patterns]).to_pandas()
+
+
+def measured(model: str, patch_px: int, ratios: Mapping[int, float | None]) -> Rows:
+    """Return measures of some images."""
+    return [
+        {"model": model, "image_id": f"image-{image}", "patch_px": patch_px}
+        | {"border_ratio": ratio, "foreground_ratio": None}
+        for image, ratio in ratios.items()
+    ]
+
+
+def sources_of(folder: Path, models: Rows, rows: Rows) -> dict:
+    """Write the measures, in one file, with the types that they have in a study."""
+    schema = pa.schema(
+        [
+            ("model", pa.string()),
+            ("image_id", pa.string()),
+            ("patch_px", pa.int32()),
+            ("border_ratio", pa.float32()),
+            ("foreground_ratio", pa.float32()),
+        ]
+    )
+    path = folder / "patterns.parquet"
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+    decisions = [row for model in models for row in decided(model["model"], "10")]
+    return written(folder, models, decisions, patterns=[path])
+
+
+def claims_of(sources: dict) -> list[dict]:
+    """Return the rows of C8."""
+    table = make_table(
+        "claims",
+        {**sources, "claim_rules": RULES, "stimuli": []},
+        {"num_resamples": 2, "seed": 0, "headline_epsilon": None},
+    )
+    return rows_where(table, claim="C8")
+
+
+def test_means_and_intervals_equal_pandas(study: Study, patterns: pd.DataFrame) -> None:
+    table = table_of(study, "perturbation_patterns")
+    assert table.num_rows == 15 * 2
+    for row in table.to_pylist():
+        own = patterns[
+            (patterns["model"] == row["model"]) & (patterns["patch_px"] == row["patch_px"])
+        ]
+        for name, count in (
+            ("border_ratio", "num_images"),
+            ("foreground_ratio", "num_foregrounds"),
+        ):
+            values = own[name].dropna().astype(float)
+            half_width = Z95 * values.std() / np.sqrt(len(values))
+            assert row[count] == len(values)
+            assert row[name] == pytest.approx(values.mean(), abs=1e-12)
+            assert row[f"{name}_high"] - row[name] == pytest.approx(half_width, abs=1e-12)
+        assert row["is_own_patch"] == (row["patch_size"] == row["patch_px"])
+
+
+def test_claim_compares_families_on_the_same_grids(study: Study, patterns: pd.DataFrame) -> None:
+    """Two of three ViT architectures have patches of 8 px: so count the ResNets' grids."""
+    wide = patterns.pivot(index="image_id", columns=["model", "patch_px"], values="border_ratio")
+    wide = wide.astype(float)
+    models = sorted({model for model, _ in wide.columns})
+    vits = [model for model in models if model.startswith("vit")]
+    own = {model: 4 if "4" in model else 8 for model in vits}
+    of_vits = sum(wide[model, own[model]] for model in vits) / len(vits)
+    resnets = [model for model in models if model.startswith("resnet")]
+    of_resnets = sum((wide[model, 4] + 2 * wide[model, 8]) / 3 for model in resnets) / len(resnets)
+    first, second = rows_where(table_of(study, "claims"), claim="C8")
+    for row, images in ((first, of_vits - of_resnets), (second, of_vits)):
+        half_width = Z95 * images.std() / np.sqrt(len(images))
+        assert row["estimate"] == pytest.approx(images.mean(), abs=1e-12)
+        assert row["estimate_high"] - row["estimate"] == pytest.approx(half_width, abs=1e-12)
+        assert (row["num_images"], row["verdict"]) == (30, "supported")
+    assert (first["num_models"], second["num_models"]) == (15, 9)
+
+
+def test_images_that_a_model_lacks_by_hand(tmp_path: Path) -> None:
+    """Two images for the ViT, another two for the ResNet, one of them shared."""
+    rows = [*measured("v", 8, {0: 2.0, 1: 4.0, 2: None}), *measured("r", 8, {1: 1.0, 2: 2.0})]
+    first, second = claims_of(sources_of(tmp_path, [vit("v", 8), resnet("r")], rows))
+    assert (first["estimate"], first["num_images"]) == (1.5, 3)
+    assert second["estimate"] == 3
+    # Distances from the means, 3 and 1.5, over 2 images each: clustered by image.
+    terms = np.array([-1 / 2, 1 / 2 + 0.5 / 2, -0.5 / 2])
+    half_width = Z95 * np.sqrt(3 / 2 * (terms**2).sum())
+    assert first["estimate_high"] - 1.5 == pytest.approx(half_width, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (measured("v", 8, {0: 1.0}), "r was not measured on the grid of 8 px patches"),
+        (
+            [*measured("v", 8, {0: 1.0}), *measured("r", 8, {0: 1.0}), *measured("x", 8, {0: 1.0})],
+            "x has measures but no entry",
+        ),
+        (
+            [*measured("v", 8, {0: 1.0}), *measured("r", 8, {0: 1.0}), *measured("r", 8, {0: 1.0})],
+            "r has an image twice",
+        ),
+        (
+            [*measured("v", 8, {0: float("nan")}), *measured("r", 8, {0: 1.0})],
+            "v on image-0 has a ratio that is no number",
+        ),
+    ],
+)
+def test_wrong_measures_are_refused(tmp_path: Path, rows: Rows, message: str) -> None:
+    sources = sources_of(tmp_path, [vit("v", 8), resnet("r")], rows)
+    with pytest.raises(ValueError, match=message):
+        make_table(
+            "perturbation_patterns", {name: sources[name] for name in ("models", "patterns")}
+        )
