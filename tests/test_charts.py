@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import vl_convert
 
-from perturb.charts.catalogue import CHARTS
+from perturb.charts.catalogue import CHARTS, SECTIONS, charts_of
 from perturb.charts.draw import draw
 from perturb.charts.save import save_chart
 from perturb.charts.style import look, nice_log_ticks, ramp
+from perturb.tables.catalogue import TABLES
 from tests.study_tables import table_of, tables_of
 from tests.synthetic_study import ARCHITECTURES, make_study
 
@@ -143,9 +145,207 @@ def test_model_size_leaves_out_what_a_logarithm_cannot_show(frames: Frames) -> N
     assert len(_data(spec)) == len(points) - 1
 
 
-def _data(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    [rows] = spec["datasets"].values()
+def test_attacks_stand_beside_the_same_images_unattacked(frames: Frames) -> None:
+    spec = draw("adversarial", frames).to_dict()
+    panels = ["Clean (same images)", "FGSM", "PGD", "Attack ensemble", "Adversarial spatial"]
+    assert spec["facet"]["column"]["sort"] == panels
+    rows = pd.DataFrame(_data(spec))
+    assert len(rows) == len(frames["attacks"]) == 5 * 15
+    assert set(rows["test_set_label"]) == set(panels)
+    # One form: the same layers with the same scales as in Figure 2.
+    other = draw("robustness_benchmarks", frames).to_dict()
+    for channel in ("xOffset", "color", "shape", "size", "y"):
+        scales = [one["spec"]["layer"][0]["encoding"][channel]["scale"] for one in (spec, other)]
+        assert scales[0] == scales[1], channel
+
+
+def test_curves_start_clean_and_follow_the_last_stage(frames: Frames) -> None:
+    curve = frames["adversarial_accuracy"]
+    rows = pd.DataFrame(_data(draw("robust_accuracy", frames).to_dict()))
+    # 15 models, 3 attacks, 3 epsilons and the start.
+    assert len(rows) == 15 * 3 * 4
+    assert set(rows["condition"]) == {"fgsm", "pgd", "square"}
+    starts = rows[rows["epsilon_gray"] == 0]
+    clean = curve.drop_duplicates("model").set_index("model")
+    for end in ("", "_low", "_high"):
+        expected = clean.loc[starts["model"], f"clean_accuracy{end}"].to_numpy()
+        assert starts[f"accuracy{end}"].to_numpy() == pytest.approx(expected)
+    assert not starts["is_headline"].any()
+
+
+def test_marks_of_a_curve_stand_aside_by_as_many_px_everywhere(frames: Frames) -> None:
+    spec = draw("robust_accuracy", frames).to_dict()
+    rows = pd.DataFrame(_data(spec))
+    scale = spec["spec"]["layer"][0]["encoding"]["x"]["scale"]
+    assert scale["type"] == "symlog"
+
+    def px(value: pd.Series) -> pd.Series:
+        return (
+            spec["spec"]["width"]
+            * np.log1p(value / scale["constant"])
+            / np.log1p(scale["domain"][1] / scale["constant"])
+        )
+
+    aside = (px(rows["place"]) - px(rows["epsilon_gray"])).groupby(rows["architecture_label"])
+    assert aside.std().max() < 1e-6
+    means = aside.mean()[look(frames["models"]).labels].to_numpy()
+    assert np.diff(means) == pytest.approx(2.5)
+    assert means.mean() == pytest.approx(0)
+
+
+def test_transfer_is_ordered_by_family_then_pretraining_then_size(frames: Frames) -> None:
+    [spec] = draw("transfer_heatmap", frames).to_dict()["vconcat"]
+    boxes = spec["layer"][0]["encoding"]
+    sources, targets = boxes["y"]["scale"]["domain"], boxes["x"]["scale"]["domain"]
+    assert sources == targets
+    assert sources[:3] == ["ResNet-S · Small", "ResNet-B · Small", "ResNet-S · Medium"]
+    assert sources[6:9] == ["ViT-S/4 · Small", "ViT-S/8 · Small", "ViT-B/8 · Small"]
+    lines = [layer for layer in spec["layer"] if layer["mark"]["type"] == "rule"]
+    borders = {
+        (channel, line["encoding"][channel]["datum"]): line["mark"]["strokeWidth"]
+        for line in lines
+        for channel in line["encoding"]
+    }
+    thick = [place for place, width in borders.items() if width == max(borders.values())]
+    assert thick == [("x", "ViT-S/4 · Small"), ("y", "ViT-S/4 · Small")]
+    assert len(borders) == 2 * 5
+
+
+def test_transfer_marks_a_model_on_its_own_images(frames: Frames) -> None:
+    chart = draw("transfer_heatmap", frames).to_dict()
+    boxes, *_, framed = chart["vconcat"][0]["layer"]
+    assert framed["transform"] == [{"filter": "datum.source == datum.target"}]
+    assert framed["mark"]["stroke"]
+    rows = pd.DataFrame(_data(chart, boxes))
+    assert len(rows) == 15 * 15
+    assert (rows["source"] == rows["target"]).sum() == 15
+
+
+def test_every_epsilon_of_transfer_has_a_heat_map_on_one_scale(frames: Frames) -> None:
+    once = frames["transfer"]
+    stronger = once.assign(epsilon_gray=2 * once["epsilon_gray"], accuracy=0.5 * once["accuracy"])
+    both = pd.concat([once, stronger], ignore_index=True)
+    parts = draw("transfer_heatmap", {"transfer": both}).to_dict()["vconcat"]
+    assert [part["title"] for part in parts] == [
+        "Epsilon: 4 of 255 gray levels",
+        "Epsilon: 8 of 255 gray levels",
+    ]
+    domains = [part["layer"][0]["encoding"]["color"]["scale"]["domain"] for part in parts]
+    assert domains[0] == domains[1]
+    assert domains[0][0] <= both["accuracy"].min()
+
+
+def test_spatial_heatmap_has_a_panel_a_model(frames: Frames) -> None:
+    spec = draw("spatial_heatmap", frames).to_dict()
+    assert spec["facet"]["column"]["sort"] == look(frames["models"]).labels
+    assert spec["facet"]["row"]["sort"] == ["Small", "Medium", "Large"]
+    encoding = spec["spec"]["layer"][0]["encoding"]
+    assert encoding["x"]["sort"][0] == "-30 to -22"
+    assert encoding["x"]["sort"][-1] == "22 to 30"
+    assert len(_data(spec)) == len(frames["spatial_grid"])
+
+
+def test_shape_bias_stands_beside_the_rates_it_comes_from(frames: Frames) -> None:
+    spec = draw("shape_bias", frames).to_dict()
+    panels = spec["facet"]["column"]["sort"]
+    assert panels == ["Shape bias", "Answers with the shape", "Answers with the texture"]
+    rows = pd.DataFrame(_data(spec))
+    bias = frames["shape_bias"]
+    for panel, column in zip(panels, ("shape_bias", "shape_rate", "texture_rate"), strict=True):
+        drawn = rows[rows["panel"] == panel].set_index("model")
+        for end in ("", "_low", "_high"):
+            expected = bias.set_index("model")[f"{column}{end}"]
+            assert drawn[f"share{end}"].to_dict() == pytest.approx(expected.to_dict())
+
+
+def test_two_cue_conflict_sets_are_told_apart(frames: Frames) -> None:
+    bias = frames["shape_bias"]
+    both = pd.concat([bias, bias.assign(dataset="second")], ignore_index=True)
+    spec = draw("shape_bias", {**frames, "shape_bias": both}).to_dict()
+    assert len(spec["facet"]["sort"]) == 6
+    assert spec["facet"]["sort"][-1] == "Answers with the texture (second)"
+
+
+def test_patterns_show_vits_on_their_own_patches_and_resnets_on_all(frames: Frames) -> None:
+    chart = draw("pattern_alignment", frames).to_dict()
+    borders, objects = (pd.DataFrame(_data(chart, part)) for part in chart["hconcat"])
+    shown = borders.groupby("architecture_label")["patch_px"].agg(lambda column: set(column))
+    assert shown.to_dict() == {
+        "ResNet-S": {4, 8},
+        "ResNet-B": {4, 8},
+        "ViT-S/4": {4},
+        "ViT-S/8": {8},
+        "ViT-B/8": {8},
+    }
+    assert len(objects) == 15
+    table = frames["perturbation_patterns"]
+    assert set(objects["num_images"]) == set(table["num_foregrounds"]) != set(table["num_images"])
+    line = chart["hconcat"][0]["spec"]["layer"][-1]
+    assert line["encoding"]["y"] == {"datum": 1.0}
+
+
+def test_patterns_without_masks_have_no_panel_of_the_object(frames: Frames) -> None:
+    patterns = frames["perturbation_patterns"].copy()
+    patterns[["foreground_ratio", "foreground_ratio_low", "foreground_ratio_high"]] = np.nan
+    chart = draw("pattern_alignment", {**frames, "perturbation_patterns": patterns}).to_dict()
+    assert len(chart["hconcat"]) == 1
+    empty = {**frames, "perturbation_patterns": patterns.iloc[:0]}
+    assert json.dumps(draw("pattern_alignment", empty).to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", list(CHARTS))
+def test_charts_fit_on_the_page(frames: Frames, name: str) -> None:
+    picture = vl_convert.vegalite_to_svg(draw(name, frames).to_dict())
+    assert float(picture.split('width="', 1)[1].split('"', 1)[0]) <= 1150
+
+
+@pytest.mark.parametrize(("num_panels", "columns"), [(1, None), (5, None), (6, 3), (7, 4), (12, 4)])
+def test_panels_are_narrowed_and_then_wrapped(
+    frames: Frames, num_panels: int, columns: int | None
+) -> None:
+    one = frames["accuracy"][frames["accuracy"]["test_set"] == "clean"]
+    several = [one.assign(test_set_label=f"Set {number}") for number in range(num_panels)]
+    tables = {**frames, "accuracy": pd.concat(several, ignore_index=True)}
+    spec = draw("robustness_benchmarks", tables).to_dict()
+    assert spec.get("columns") == columns
+    picture = vl_convert.vegalite_to_svg(spec)
+    assert float(picture.split('width="', 1)[1].split('"', 1)[0]) <= 1150
+
+
+def _data(chart: dict[str, Any], part: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Return the rows that a chart, or one part of it, is drawn from."""
+    if part is not None:
+        return chart["datasets"][part["data"]["name"]]
+    [rows] = chart["datasets"].values()
     return rows
+
+
+@pytest.mark.parametrize("name", list(CHARTS))
+def test_a_chart_needs_what_its_tables_need(name: str) -> None:
+    needs = {need for table in CHARTS[name].tables for need in TABLES[table].needs}
+    assert set(CHARTS[name].needs) == needs
+    assert CHARTS[name].section in SECTIONS
+
+
+@pytest.mark.parametrize(
+    ("available", "more"),
+    [
+        (set(), set()),
+        ({"none", "corruptions"}, {"corruption_heatmap"}),
+        ({"pgd"}, {"adversarial", "robust_accuracy"}),
+        ({"fgsm", "transfer"}, {"transfer_heatmap"}),
+        ({"spatial", "cue_conflict"}, {"spatial_heatmap", "shape_bias"}),
+        ({"patterns"}, {"pattern_alignment"}),
+    ],
+)
+def test_a_study_has_the_charts_that_it_can_draw(available: set[str], more: set[str]) -> None:
+    assert set(charts_of(available)) == {"robustness_benchmarks", "model_size"} | more
+
+
+def test_snakemakes_report_has_the_same_captions() -> None:
+    text = (Path(__file__).parent.parent / "report" / "chart.rst").read_text()
+    for chart in CHARTS.values():
+        assert f"**{chart.title}.** {chart.caption}" in " ".join(text.split())
 
 
 def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:
@@ -161,19 +361,36 @@ def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:
     assert struct.unpack(">I", header[16:20])[0] == pytest.approx(2 * width, abs=2)
 
 
+NO_VIT = ("fgsm", "pgd", "ensemble", "spatial", "transfer", "cue_conflict")
+
+
 @pytest.mark.parametrize(
     "shape",
     [
         {"pretraining": ["Small"]},
-        {"architectures": ARCHITECTURES[:2]},
+        # Patterns are measured on the grids of the study's ViTs.
+        {"architectures": ARCHITECTURES[:2], "extras": NO_VIT},
+        {"architectures": ARCHITECTURES[2:], "pretraining": ["Small"]},
         {"architectures": ARCHITECTURES[2:3], "pretraining": ["Small"]},
-        {"corruptions": ("fog",), "severities": (3,)},
+        {"corruptions": ("fog",), "severities": (3,), "extras": ()},
+        {"architectures": ARCHITECTURES[1:3], "pretraining": ["Small"], "extras": ("pgd",)},
     ],
-    ids=["one pre-training set", "one family", "one model", "one corruption"],
+    ids=["one pre-training set", "no ViT", "no ResNet", "one model", "no attack", "PGD alone"],
 )
 def test_small_studies_have_charts_too(tmp_path: Path, shape: dict[str, Any]) -> None:
     study = make_study(tmp_path, num_images=6, **shape)
-    needed = {table for chart in CHARTS.values() for table in chart.tables}
+    charts = charts_of(study.available)
+    needed = {table for chart in charts.values() for table in chart.tables}
     frames = {name: table_of(study, name).to_pandas() for name in needed}
-    for name in CHARTS:
-        assert json.dumps(draw(name, frames).to_dict(), allow_nan=False)
+    for name in charts:
+        spec = draw(name, frames).to_dict()
+        assert json.dumps(spec, allow_nan=False)
+        assert vl_convert.vegalite_to_svg(spec)
+
+
+def test_curve_of_a_single_epsilon(frames: Frames) -> None:
+    curve = frames["adversarial_accuracy"]
+    one = {**frames, "adversarial_accuracy": curve[curve["is_headline"]]}
+    spec = draw("robust_accuracy", one).to_dict()
+    assert spec["spec"]["layer"][0]["encoding"]["x"]["axis"]["values"] == [0, 4]
+    assert len(_data(spec)) == 15 * 3 * 2

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from perturb.charts.catalogue import CHARTS
+from perturb.charts.catalogue import CHARTS, charts_of
 from perturb.page.findings import claims, sentence
+from perturb.page.notes import warnings_of
 from perturb.page.write import Words, write_page
 from perturb.tables.catalogue import TABLES
+from perturb.tables.catalogue import tables_of as tables_of_catalogue
 from tests.study_tables import tables_of
 from tests.synthetic_study import make_study
 
@@ -52,6 +55,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tables=tables_of(study, folder / "tables"),
         datasets=study.datasets,
         contact_sheets={f"Shapes {NASTY}": sheet},
+        pictures={f"PGD {NASTY}": sheet},
     )
     return folder / "report" / "index.html"
 
@@ -97,6 +101,104 @@ def test_what_users_typed_is_text(opened: Opened) -> None:
     assert NASTY in (opened.page.text_content("#run pre") or "")
     assert NASTY in (opened.page.text_content("#table-accuracy tbody") or "")
     assert NASTY in (opened.page.text_content("#chart-corruption_heatmap") or "")
+
+
+SECTIONS = {
+    "benchmarks": "Benchmarks",
+    "adversarial": "Adversarial attacks",
+    "spatial": "Rotation and translation",
+    "texture": "Texture or shape",
+}
+
+
+def test_charts_stand_in_their_sections_and_the_navigation_leads_there(opened: Opened) -> None:
+    page = opened.page
+    links = page.locator("nav a").all()
+    assert all(page.locator(link.get_attribute("href") or "").count() == 1 for link in links)
+    names = [link.inner_text() for link in links]
+    assert names[2:7] == [*SECTIONS.values(), "The paper\N{RIGHT SINGLE QUOTATION MARK}s claims"]
+    for id, title in SECTIONS.items():
+        section = page.locator(f"main > section#{id}")
+        assert section.locator("h2").inner_text() == title
+        drawn = [chart.get_attribute("id") for chart in section.locator(".vega").all()]
+        assert drawn == [f"chart-{name}" for name in CHARTS if CHARTS[name].section == id]
+
+
+@pytest.mark.parametrize(
+    ("section", "terms"),
+    [
+        ("adversarial", ["Epsilon", "FGSM", "PGD", "Attack ensemble", "Transfer"]),
+        ("spatial", ["Spatial attack", "Worst of 10"]),
+        ("texture", ["Cue conflict", "Shape bias"]),
+    ],
+)
+def test_words_of_the_field_are_explained(opened: Opened, section: str, terms: list[str]) -> None:
+    found = opened.page.locator(f"#{section} dl.terms dt").all_inner_texts()
+    assert set(terms) <= set(found)
+
+
+def test_pictures_of_perturbations_stand_among_the_attacks(opened: Opened) -> None:
+    figure = opened.page.locator("#adversarial figure.picture")
+    assert figure.locator("figcaption").inner_text() == f"PGD {NASTY}"
+    picture = figure.locator("img")
+    assert (picture.get_attribute("src") or "").startswith("data:image/png;base64,")
+    assert picture.evaluate("picture => picture.naturalWidth") == 1
+
+
+def test_models_without_gradient_are_named(opened: Opened, report: Path) -> None:
+    rows = pq.read_table(report.parents[1] / "tables" / "adversarial_accuracy.parquet").to_pylist()
+    named = {row["architecture_label"] for row in rows if row["num_zero_gradient"]}
+    assert named
+    warning = opened.page.locator("#adversarial .warning")
+    assert "says nothing" in warning.inner_text()
+    text = " ".join(warning.locator("li").all_inner_texts())
+    assert all(name in text for name in named)
+
+
+def test_warnings_name_only_models_whose_gradients_vanish(report: Path) -> None:
+    table = pq.read_table(report.parents[1] / "tables" / "adversarial_accuracy.parquet")
+    rows = [
+        {**row, "num_zero_gradient": 3 * (row["model"] == "vit-s4-large"), "num_attacked": 20}
+        for row in table.to_pylist()
+    ]
+    label = next(row["pretraining_label"] for row in rows if row["pretraining"] == "large")
+    found = {"adversarial_accuracy": pa.Table.from_pylist(rows)}
+    assert warnings_of(found) == [f"ViT-S/4 ({label}): no gradient on 3 of 20 attacked images"]
+    assert warnings_of({}) == []
+
+
+@pytest.mark.parametrize(
+    ("available", "sections", "absent"),
+    [
+        (set(), ["benchmarks"], ["Corruptions", "FGSM", "Shape bias"]),
+        ({"pgd", "corruptions"}, ["benchmarks", "adversarial"], ["Transfer", "Borders, object"]),
+        ({"cue_conflict"}, ["benchmarks", "texture"], ["PGD", "Spatial attack"]),
+    ],
+)
+def test_a_page_shows_the_studies_own_perturbations_alone(
+    browser: Browser,
+    report: Path,
+    tmp_path: Path,
+    available: set[str],
+    sections: list[str],
+    absent: list[str],
+) -> None:
+    folder = report.parents[1]
+    names = tables_of_catalogue(available)
+    path = tmp_path / "index.html"
+    write_page(
+        path,
+        Words("Part", ""),
+        tables={name: folder / "tables" / f"{name}.parquet" for name in names},
+        datasets=folder / "datasets.parquet",
+    )
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    inner = [part.get_attribute("id") for part in page.locator("main > section").all()]
+    assert inner == ["asked", "found", *sections, "claims", "sure", "run", "numbers"]
+    assert len(page.locator(".vega").all()) == len(charts_of(available))
+    assert not set(absent) & set(page.locator("dl.terms dt").all_inner_texts())
+    page.close()
 
 
 def test_libraries_are_inside_once(report: Path) -> None:
@@ -231,7 +333,8 @@ def test_sentences_say_what_the_rows_say(changes: dict[str, Any], expected: str)
     assert sentence({**ROW, **changes}) == expected
 
 
-def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    tables = {name: tmp_path / name for name in TABLES if name != "claims"}
-    with pytest.raises(ValueError, match=r"tables \['claims'\] are missing"):
+@pytest.mark.parametrize("missing", ["claims", "accuracy", "scaling_models"])
+def test_a_missing_table_is_named(tmp_path: Path, missing: str) -> None:
+    tables = {name: tmp_path / name for name in TABLES if name != missing}
+    with pytest.raises(ValueError, match=rf"tables \['{missing}'\] are missing"):
         write_page(tmp_path / "x.html", Words("", ""), tables=tables, datasets=tmp_path)

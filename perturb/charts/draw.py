@@ -5,15 +5,26 @@ from collections.abc import Callable, Mapping
 import altair as alt
 import pandas as pd
 
-from perturb.charts.benchmarks import robustness_benchmarks
+from perturb.charts.benchmarks import adversarial, robustness_benchmarks
 from perturb.charts.catalogue import CHARTS
+from perturb.charts.epsilon import robust_accuracy
 from perturb.charts.heatmap import corruption_heatmap
 from perturb.charts.model_size import model_size
+from perturb.charts.patterns import pattern_alignment
+from perturb.charts.spatial import spatial_heatmap
+from perturb.charts.texture import shape_bias
+from perturb.charts.transfer import transfer_heatmap
 
 _FUNCTIONS: Mapping[str, Callable[..., alt.TopLevelMixin]] = {
     "robustness_benchmarks": robustness_benchmarks,
     "model_size": model_size,
     "corruption_heatmap": corruption_heatmap,
+    "adversarial": adversarial,
+    "robust_accuracy": robust_accuracy,
+    "transfer_heatmap": transfer_heatmap,
+    "pattern_alignment": pattern_alignment,
+    "spatial_heatmap": spatial_heatmap,
+    "shape_bias": shape_bias,
 }
 
 

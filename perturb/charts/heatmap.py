@@ -1,23 +1,18 @@
 """Accuracy under every corruption, model by model: the detail behind the mean of Figure 2."""
 
-import math
-
 import altair as alt
 import pandas as pd
 
-from perturb.charts.style import INK, config, look
+from perturb.charts.shading import shaded
+from perturb.charts.style import config, look
+from perturb.charts.tooltips import MODEL, count, interval, text
 
-# Light for low, dark for high: one hue, ordered by lightness, the same for every eye.
-_RANGE = ["#f6efe2", "#dbe4dd", "#aacdd3", "#6fa9c0", "#356f9c", "#173a63"]
-_WHITE_FROM = 0.68
+_STEP = 32
 _TOOLTIP = [
-    alt.Tooltip("architecture_label:N", title="Model"),
-    alt.Tooltip("pretraining_label:N", title="Pre-training"),
-    alt.Tooltip("row:N", title="Images"),
-    alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
-    alt.Tooltip("accuracy_low:Q", title="95 % low", format=".1%"),
-    alt.Tooltip("accuracy_high:Q", title="95 % high", format=".1%"),
-    alt.Tooltip("num_images:Q", title="Number of images", format=","),
+    *MODEL,
+    text("row", "Images"),
+    *interval("accuracy", "Accuracy"),
+    count("num_images", "Number of images"),
 ]
 
 
@@ -36,7 +31,6 @@ def corruption_heatmap(
     means = means[means["dataset"] == clean_set]
     cells = pd.concat([_summary_cells(accuracy), _corruption_cells(means)], ignore_index=True)
     rows = _rows(cells)
-    low, high = _domain(cells)
     panels = list(dict.fromkeys(cells.sort_values("pretraining_rank")["pretraining_label"]))
     looks = look(models)
     base = alt.Chart(cells).encode(
@@ -64,29 +58,9 @@ def corruption_heatmap(
         ),
         tooltip=_TOOLTIP,
     )
-    colour = alt.Color(
-        "accuracy:Q",
-        title="Accuracy (%)",
-        scale=alt.Scale(domain=[low, high], range=_RANGE, interpolate="lab"),
-        legend=alt.Legend(
-            orient="bottom",
-            direction="horizontal",
-            gradientLength=220,
-            labelExpr="format(datum.value * 100, '.0f')",
-        ),
-    )
-    boxes = base.mark_rect(stroke="white", strokeWidth=0.6).encode(color=colour)
-    numbers = base.mark_text(fontSize=11).encode(
-        text=alt.Text("label:N"),
-        color=alt.condition(
-            f"datum.accuracy > {low + _WHITE_FROM * (high - low):.3f}",
-            alt.value("white"),
-            alt.value(INK),
-        ),
-    )
     chart: alt.FacetChart = (
-        alt.layer(boxes, numbers)
-        .properties(width=alt.Step(32), height=alt.Step(19))
+        alt.layer(*shaded(base, cells["accuracy"], step=_STEP))
+        .properties(width=alt.Step(_STEP), height=alt.Step(19))
         .facet(column=alt.Column("pretraining_label:N", title=None, sort=panels), spacing=14)
         .configure(**config())
         .configure_view(stroke=None)
@@ -105,7 +79,6 @@ def _corruption_cells(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(frame: pd.DataFrame) -> pd.DataFrame:
-    label = (100 * frame["accuracy"]).map("{:.0f}".format)
     columns = [
         "architecture_label",
         "pretraining_label",
@@ -117,7 +90,7 @@ def _cells(frame: pd.DataFrame) -> pd.DataFrame:
         "accuracy_high",
         "num_images",
     ]
-    return frame[columns].assign(label=label)
+    return frame[columns]
 
 
 def _rows(cells: pd.DataFrame) -> list[str]:
@@ -126,9 +99,3 @@ def _rows(cells: pd.DataFrame) -> list[str]:
     for group, members in cells.groupby("corruption_group", sort=False):
         rows += [f"{group}:", *dict.fromkeys(members["row"])]
     return rows
-
-
-def _domain(cells: pd.DataFrame) -> tuple[float, float]:
-    """Return the tenths around all accuracies: small differences stay visible."""
-    low, high = cells["accuracy"].min(), cells["accuracy"].max()
-    return math.floor(10 * low) / 10, max(math.ceil(10 * high), math.floor(10 * low) + 1) / 10

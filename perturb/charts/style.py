@@ -19,12 +19,15 @@ RAMPS = {
     "vit": ("#9c1a2b", "#cf3f2b", "#e9752b", "#f2a02f", "#f1cf48"),
 }
 _OTHER_RAMP = ("#555b66", "#9aa1ad")
+# Width that the page has for a chart with its axes, in px.
+CHART_WIDTH = 1100
 # ResNets have no patches; ViTs from the largest patch to the smallest.
 RESNET_SHAPE = "circle"
 VIT_SHAPES = ("square", "diamond", "triangle-up", "cross", "triangle-down")
 _AREAS = (45.0, 210.0)
 
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
+HEADER_SIZE = 13.5
 INK = "#22262d"
 _INK = {"text": INK, "quiet": "#5b6370", "grid": "#e4e6ea", "axis": "#9aa1ad"}
 
@@ -101,7 +104,7 @@ def config() -> dict[str, Any]:
         "legend": {**quiet, "labelFontSize": 12, "titleFontSize": 12, "symbolStrokeWidth": 0},
         "header": {
             "labelColor": _INK["text"],
-            "labelFontSize": 13.5,
+            "labelFontSize": HEADER_SIZE,
             "labelFontWeight": 600,
             "labelPadding": 6,
         },

@@ -5,14 +5,11 @@ What users typed (labels, ids, the configuration) is escaped by the template eng
 page's own policy forbids it any request to the network.
 """
 
-import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import jinja2
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,17 +17,17 @@ import vl_convert
 from markupsafe import Markup
 
 from perturb.charts.catalogue import CHARTS
-from perturb.charts.draw import draw
-from perturb.charts.model_size import FAMILY_NAMES
 from perturb.files import replacing
 from perturb.page.findings import VERDICTS, claims, summary
+from perturb.page.shown import charts_from, shown_pictures, shown_sections, shown_table
 from perturb.tables.catalogue import TABLES
-from perturb.tables.display import Grid, formatted, grid
-from perturb.tables.write import csv_text
+from perturb.tables.display import formatted
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# Where a table stands on the page; the rest follow under "All numbers".
-_IN_THE_TEXT = ("models", "runs")
+# Tables that the page's own text is made from.
+_NEEDED = ("models", "accuracy", "claims", "runs")
+# Tables that stand elsewhere than under "All numbers".
+_UNDER_HOW_IT_WAS_RUN = ("models", "runs")
 
 
 @dataclass(frozen=True)
@@ -42,30 +39,6 @@ class Words:
     command: str = "snakemake --cores"
 
 
-@dataclass(frozen=True)
-class ShownTable:
-    """A table on the page, with its file to download."""
-
-    id: str
-    title: str
-    caption: str
-    grid: Grid
-    csv: str  # data: URI
-
-
-@dataclass(frozen=True)
-class ShownChart:
-    """A chart on the page: its specification, and a picture for readers without scripts."""
-
-    id: str
-    title: str
-    caption: str
-    note: str
-    has_choice: bool  # a legend that singles models out
-    spec: Markup
-    picture: str  # data: URI
-
-
 def write_page(
     path: Path,
     words: Words,
@@ -73,6 +46,7 @@ def write_page(
     tables: Mapping[str, Path],
     datasets: Path,
     contact_sheets: Mapping[str, Path] | None = None,
+    pictures: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the report page.
 
@@ -80,20 +54,25 @@ def write_page(
     ----------
     path : of the page.
     words : title and configuration.
-    tables : the Parquet file of every table of `perturb.tables.catalogue.TABLES`.
+    tables : the Parquet file of each of the study's tables; a perturbation whose tables are not
+        here has no place on the page.
     datasets : facts about the data sets: dataset, label, role, num_images, num_classes.
     contact_sheets : a PNG of sample images for each caption.
+    pictures : a PNG of perturbations made visible for each caption.
 
     Raises
     ------
     ValueError
-        if a table is missing.
+        if a table is missing that every page has, or one of several that a chart is drawn from.
     """
-    missing = [name for name in TABLES if name not in tables]
+    needed = dict.fromkeys([*_NEEDED, *(t for c in charts_from(tables) for t in CHARTS[c].tables)])
+    missing = [name for name in needed if name not in tables]
     if missing:
-        raise ValueError(f"tables {missing} are missing; needed: {list(TABLES)}")
-    found = {name: pq.read_table(tables[name]) for name in TABLES}
-    shown = {name: _shown_table(name, table) for name, table in found.items()}
+        raise ValueError(f"tables {missing} are missing; needed: {list(needed)}")
+    found = {name: pq.read_table(tables[name]) for name in TABLES if name in tables}
+    shown = {name: shown_table(name, table) for name, table in found.items()}
+    sections = shown_sections(found, shown, pictures or {})
+    placed = {*_UNDER_HOW_IT_WAS_RUN, *(table.id for part in sections for table in part.tables)}
     all_claims = claims(found["claims"].to_pylist())
     html = (
         _environment()
@@ -103,9 +82,10 @@ def write_page(
             style=_asset("style.css"),
             script=_asset("page.js"),
             vega=Markup(_closed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))),
-            charts=_shown_charts(found),
+            sections=sections,
+            attacks=_attacks(found),
             shown=shown,
-            others=[table for name, table in shown.items() if name not in _IN_THE_TEXT],
+            others=[table for name, table in shown.items() if name not in placed],
             claims=all_claims,
             summary=summary(all_claims),
             verdicts=VERDICTS,
@@ -113,10 +93,7 @@ def write_page(
             best=_best(found["accuracy"].to_pylist()),
             datasets=pq.read_table(datasets).to_pylist(),
             runs=_run_facts(found["runs"].to_pylist()),
-            contact_sheets={
-                caption: _data_uri("image/png", Path(file).read_bytes())
-                for caption, file in (contact_sheets or {}).items()
-            },
+            contact_sheets=shown_pictures(contact_sheets or {}),
         )
     )
     with replacing(path) as temporary:
@@ -133,50 +110,6 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["formatted"] = formatted
     return environment
-
-
-def _shown_table(name: str, table: pa.Table) -> ShownTable:
-    entry = TABLES[name]
-    uri = _data_uri("text/csv;charset=utf-8", csv_text(table).encode())
-    return ShownTable(name, entry.title, entry.caption, grid(table, name), uri)
-
-
-def _shown_charts(found: Mapping[str, pa.Table]) -> list[ShownChart]:
-    frames = {name: found[name].to_pandas() for chart in CHARTS.values() for name in chart.tables}
-    notes = {"model_size": _families_without_line(found)}
-    return [_shown_chart(name, draw(name, frames), notes.get(name, "")) for name in CHARTS]
-
-
-def _families_without_line(found: Mapping[str, pa.Table]) -> str:
-    """Return a sentence about the families that have too few sizes for a slope, or nothing."""
-    points = found["scaling_models"].to_pylist()
-    fitted = {row["family"] for row in points if row["is_fitted"]}
-    families = {row["family"] for row in points}
-    lacking = [FAMILY_NAMES[family] for family in sorted(families - fitted)]
-    if not lacking:
-        return ""
-    return f"No line for {' and '.join(lacking)}: fewer than two sizes at this pre-training set."
-
-
-def _shown_chart(name: str, chart: alt.TopLevelMixin, note: str) -> ShownChart:
-    words = CHARTS[name]
-    spec = {
-        **chart.to_dict(),
-        "description": f"{words.title}. {words.caption}",
-        "background": "transparent",  # the page's own
-    }
-    # Inside a script element, `<` could end it: JSON has another spelling for it.
-    text = json.dumps(spec, allow_nan=False).replace("<", "\\u003c")
-    picture = vl_convert.vegalite_to_svg({**spec, "background": "white"})
-    return ShownChart(
-        id=name,
-        title=words.title,
-        caption=words.caption,
-        note=note,
-        has_choice="params" in spec,
-        spec=Markup(text),
-        picture=_data_uri("image/svg+xml", picture.encode()),
-    )
 
 
 def _key_numbers(found: Mapping[str, pa.Table]) -> list[tuple[str, str]]:
@@ -203,6 +136,11 @@ def _best(accuracy: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(best.values())
 
 
+def _attacks(found: Mapping[str, pa.Table]) -> set[str]:
+    """Return the attacks of the study, and `clean` where there is any."""
+    return set(found["attacks"]["test_set"].to_pylist()) if "attacks" in found else set()
+
+
 def _run_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return what all evaluations share: device, versions, commit, time."""
     seconds = sum(row["seconds"] for row in runs)
@@ -220,7 +158,3 @@ def _asset(name: str) -> Markup:
 
 def _closed(script: str) -> str:
     return script.replace("</script", "<\\/script")
-
-
-def _data_uri(media_type: str, content: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

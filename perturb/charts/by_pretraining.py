@@ -1,0 +1,160 @@
+"""The form of the paper's Figures 2, 3 and 6: values by pre-training set, ResNets left, ViTs right.
+
+Every mark stands at its model's own place beside the tick, with its interval in ink. Models are
+told apart by colour, shape and area (`perturb.charts.style`), and by the legend on a click.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.channels import choice, identity, percent_axis
+from perturb.charts.style import CHART_WIDTH, INK, Look, look
+
+_HEIGHT = 300
+SPACING = 18
+Y_AXIS = 60  # what the y axis takes of the width, with its labels and title
+# Mean width of a character, in px.
+_LABEL, _HEADER = 6.6, 7.6
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is drawn: a column with its `_low` and `_high`.
+
+    panel : the column that tells the panels apart.
+    reference : a value that a line is drawn at. A ratio's axis includes it.
+    """
+
+    column: str
+    title: str
+    panel: str
+    is_fraction: bool = True
+    reference: float | None = None
+
+
+def by_pretraining(
+    frame: pd.DataFrame,
+    models: pd.DataFrame,
+    value: Value,
+    *,
+    tooltip: Sequence[alt.Tooltip],
+    width: float = CHART_WIDTH,
+) -> alt.FacetChart:
+    """Return a panel for each entry of `value.panel`, in their order.
+
+    The chart has neither its configuration nor its parameter `choice()` yet: of several charts
+    beside each other, one has it for all.
+
+    Parameters
+    ----------
+    frame : model columns, the value's columns, and those of the tooltip.
+    models : the table `models`.
+    width : of the whole chart, in px; panels that do not fit beside each other are wrapped.
+    """
+    looks = look(models)
+    slots = _slots(looks)
+    pretraining = list(dict.fromkeys(frame.sort_values("pretraining_rank")["pretraining_label"]))
+    names = list(dict.fromkeys(frame[value.panel]))
+    natural = max(_HEADER * _longest(names), len(pretraining) * max(78, 8 * len(slots)))
+    columns, panel_width = _layout(len(names), min(natural, width - Y_AXIS), width)
+    base = alt.Chart(frame).encode(
+        x=_x(pretraining, panel_width / max(1, len(pretraining))),
+        xOffset=alt.XOffset("architecture_label:N", scale=alt.Scale(domain=slots)),
+        tooltip=list(tooltip),
+    )
+    panels = alt.layer(*_layers(base, frame, value, looks))
+    panels = panels.properties(width=panel_width, height=_HEIGHT)
+    header = alt.Header(labelLimit=panel_width + SPACING)
+    if columns == len(names):
+        column = alt.Column(f"{value.panel}:N", title=None, sort=names, header=header)
+        return panels.facet(column=column, spacing=SPACING)
+    facet = alt.Facet(f"{value.panel}:N", title=None, sort=names, header=header)
+    return panels.facet(facet=facet, columns=columns, spacing=SPACING)
+
+
+def _layers(
+    base: alt.Chart, frame: pd.DataFrame, value: Value, looks: Look
+) -> list[alt.Chart | alt.LayerChart]:
+    chosen = choice()
+    # In ink: on its own colour a short interval would not be seen.
+    bars = base.mark_rule(strokeWidth=1.2, color=INK).encode(
+        y=alt.Y(f"{value.column}_low:Q").title(value.title),
+        y2=f"{value.column}_high:Q",
+        opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.05)),
+    )
+    points = base.mark_point(filled=True, strokeWidth=0).encode(
+        y=_y(frame, value),
+        opacity=alt.condition(chosen, alt.value(0.8), alt.value(0.06)),
+        **identity(looks),
+    )
+    layers = [points, bars]
+    if value.reference is None:
+        return layers
+    # One row a panel is left, and so one line.
+    line = alt.Chart(frame).transform_aggregate(rows="count()")
+    line = line.mark_rule(color=INK, strokeDash=[5, 3], opacity=0.6)
+    return [*layers, line.encode(y=alt.YDatum(value.reference))]
+
+
+def _x(pretraining: list[str], step: float) -> alt.X:
+    # Side by side, long names of pre-training sets would run into each other.
+    angled = {"labelAngle": -30, "labelAlign": "right", "labelLimit": 140}
+    straight = {"labelAngle": 0, "labelPadding": 8}
+    return alt.X(
+        "pretraining_label:O",
+        title=None,
+        sort=pretraining,
+        scale=alt.Scale(paddingInner=0.4, paddingOuter=0.25),
+        axis=alt.Axis(
+            grid=True,
+            ticks=False,
+            **(angled if _LABEL * _longest(pretraining) > step else straight),
+        ),
+    )
+
+
+def _y(frame: pd.DataFrame, value: Value) -> alt.Y:
+    if value.is_fraction:
+        return percent_axis(value.column, value.title)
+    columns = [value.column, f"{value.column}_low", f"{value.column}_high"]
+    ends = [*frame[columns].min(), *frame[columns].max(), value.reference]
+    known = [end for end in ends if end is not None and not math.isnan(end)]
+    domain = [min(known), max(known)] if known else [0.0, 1.0]
+    return alt.Y(
+        f"{value.column}:Q",
+        title=value.title,
+        scale=alt.Scale(domain=domain, zero=False, nice=True),
+    )
+
+
+def _layout(num_panels: int, natural: float, width: float) -> tuple[int, float]:
+    """Return panels a row and the width of each, in px: narrowed first, then wrapped."""
+    room = width - Y_AXIS + SPACING
+    fitting = max(1, int(room // (0.7 * natural + SPACING)))
+    rows = -(-num_panels // fitting) or 1
+    columns = -(-num_panels // rows) or 1
+    return columns, min(natural, int(room / columns - SPACING))
+
+
+def _longest(names: Sequence[str]) -> int:
+    return max(map(len, names), default=0)
+
+
+def _slots(looks: Look) -> list[str]:
+    """Return the places beside a tick: ResNets left of it, a gap, ViTs right.
+
+    Each side gets as many places as the longer one needs, so that the tick stays between them.
+    """
+    pairs = list(zip(looks.labels, looks.families, strict=True))
+    left = [label for label, family in pairs if family == "resnet"]
+    right = [label for label in looks.labels if label not in left]
+    if not left or not right:
+        return looks.labels
+    longest = max(len(left), len(right))
+    before = [f"before {place}" for place in range(longest - len(left))]
+    after = [f"after {place}" for place in range(longest - len(right))]
+    return [*before, *left, "between", *right, *after]

@@ -1,0 +1,83 @@
+"""Figure 5 as numbers: do perturbations follow the borders of patches, do they stay on the object?
+
+On each grid of patches the models stand that see in such patches, and the ResNets, which see in
+none: what they show on that grid is what the images alone would give.
+"""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.by_pretraining import SPACING, Y_AXIS, Value, by_pretraining
+from perturb.charts.channels import choice
+from perturb.charts.style import CHART_WIDTH, config
+from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, interval, text
+
+_BETWEEN = 24  # from the panels of one measure to those of the other, in px
+_TOOLTIP = [
+    *MODEL,
+    text("panel", "Measured on"),
+    *interval("ratio", "Ratio", ".2f"),
+    IMAGES,
+    PARAMETERS,
+]
+
+
+def pattern_alignment(patterns: pd.DataFrame, models: pd.DataFrame) -> alt.HConcatChart:
+    """Return the ratios at patch borders, a panel a patch size, and beside them on the object.
+
+    Parameters
+    ----------
+    patterns : the table `perturbation_patterns`.
+    models : the table `models`.
+    """
+    is_own = patterns["is_own_patch"].fillna(False).astype(bool)
+    shown = patterns[is_own | patterns["patch_size"].isna()].sort_values("patch_px", kind="stable")
+    borders = _panel(shown, "border_ratio").assign(
+        panel=shown["patch_px"].map("Borders of {:.0f} px patches".format)
+    )
+    objects = _panel(shown.drop_duplicates("model"), "foreground_ratio").assign(
+        panel="On the object"
+    )
+    # Images without a mask of the object are not among these.
+    objects = objects.assign(num_images=objects["num_foregrounds"]).dropna(subset="ratio")
+    shares = [
+        (borders, "Change at borders over inside"),
+        (objects, "Strength there over elsewhere"),
+    ]
+    shares = [(rows, title) for rows, title in shares if len(rows)] or shares[:1]
+    parts = [
+        by_pretraining(
+            rows,
+            models,
+            Value("ratio", title, panel="panel", is_fraction=False, reference=1.0),
+            tooltip=_TOOLTIP,
+            width=width,
+        )
+        for (rows, title), width in zip(shares, _widths([rows for rows, _ in shares]), strict=True)
+    ]
+    parts[0] = parts[0].add_params(choice())
+    chart: alt.HConcatChart = (
+        alt.hconcat(*parts, spacing=_BETWEEN)
+        # Places beside a tick depend on the panel's width.
+        .resolve_scale(xOffset="independent")
+        .configure(**config())
+    )
+    return chart
+
+
+def _widths(parts: Sequence[pd.DataFrame]) -> list[float]:
+    """Return the width of each part, in px, so that all their panels are equally wide."""
+    counts = [rows["panel"].nunique() for rows in parts]
+    axes = len(parts) * (Y_AXIS - SPACING) + (len(parts) - 1) * _BETWEEN
+    panel = (CHART_WIDTH - axes) / max(1, sum(counts)) - SPACING
+    return [count * (panel + SPACING) - SPACING + Y_AXIS for count in counts]
+
+
+def _panel(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows with one of the measures as the column `ratio`."""
+    ends = ("", "_low", "_high")
+    ratios = {f"ratio{end}": rows[f"{column}{end}"] for end in ends}
+    others = [f"{other}{end}" for other in ("border_ratio", "foreground_ratio") for end in ends]
+    return rows.drop(columns=others).assign(**ratios)

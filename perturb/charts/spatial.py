@@ -1,0 +1,87 @@
+"""Accuracy over rotation and translation, model by model: what the worst case is the worst of."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.shading import shaded
+from perturb.charts.style import CHART_WIDTH, HEADER_SIZE, config, look
+from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
+
+_LABELS = 70  # what axis labels and titles take of the width, in px
+_CHARACTER = 7.6  # mean width of a character of a row's name, in px
+_SPACING = 10
+_TOOLTIP = [
+    *MODEL,
+    text("rotation_bin", "Rotation (degrees)"),
+    number("translation", "Translation (of the largest)", ".0%"),
+    *interval("accuracy", "Accuracy"),
+    IMAGES,
+    count("num_decisions", "Decisions"),
+]
+
+
+def spatial_heatmap(grid: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
+    """Return rotation x translation, a panel a model: architectures across, pre-training down.
+
+    Parameters
+    ----------
+    grid : the table `spatial_grid`.
+    models : the table `models`.
+    """
+    present = set(grid["architecture_label"])
+    architectures = [label for label in look(models).labels if label in present]
+    pretraining = list(dict.fromkeys(grid.sort_values("pretraining_rank")["pretraining_label"]))
+    rotations = list(dict.fromkeys(grid.sort_values("rotation_low_deg")["rotation_bin"]))
+    names = _LABELS + _CHARACTER * max(map(len, pretraining), default=0)
+    room = (CHART_WIDTH - names) / max(1, len(architectures)) - _SPACING
+    step = max(8, min(34, int(room / max(1, len(rotations)))))
+    base = alt.Chart(grid).encode(
+        x=alt.X(
+            "rotation_bin:O",
+            title="Rotation (degrees)" if step * len(rotations) > 120 else "Rotation",
+            sort=rotations,
+            axis=alt.Axis(
+                labelAngle=-90,
+                ticks=False,
+                domain=False,
+                labelExpr="replace(datum.label, /-/g, '\N{MINUS SIGN}')",
+            ),
+        ),
+        y=alt.Y(
+            "translation:O",
+            title="Shift",
+            sort="descending",
+            axis=alt.Axis(ticks=False, domain=False, format=".0%"),
+        ),
+        tooltip=_TOOLTIP,
+    )
+    chart: alt.FacetChart = (
+        alt.layer(*shaded(base, grid["accuracy"], step=step))
+        .properties(width=alt.Step(step), height=alt.Step(24))
+        .facet(
+            column=alt.Column(
+                "architecture_label:N",
+                title=None,
+                sort=architectures,
+                header=alt.Header(labelFontSize=_header_size(architectures, step * len(rotations))),
+            ),
+            row=alt.Row(
+                "pretraining_label:N",
+                title=None,
+                sort=pretraining,
+                header=alt.Header(labelAngle=0, labelAlign="left"),
+            ),
+            spacing=_SPACING,
+        )
+        .configure(**config())
+        .configure_view(stroke=None)
+    )
+    return chart
+
+
+def _header_size(names: Sequence[str], width: float) -> float:
+    """Return the font size in which every name fits over its panel, within reason."""
+    needed = _CHARACTER * max(map(len, names), default=0)
+    return HEADER_SIZE * max(0.7, min(1.0, width / max(1.0, needed)))

@@ -1,0 +1,80 @@
+"""Sentences beside the charts that depend on the study: what is missing, and what to mistrust."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from perturb.charts.model_size import FAMILY_NAMES
+from perturb.tables.display import formatted
+
+Tables = Mapping[str, pa.Table]
+Row = Mapping[str, Any]
+
+
+def note_beside(chart: str, found: Tables) -> str:
+    """Return what a chart's caption cannot know, or nothing."""
+    note = _NOTES.get(chart)
+    return note(found) if note else ""
+
+
+def warnings_of(found: Tables) -> list[str]:
+    """Return a sentence for each model without any gradient on some of the attacked images.
+
+    Such a model stands every attack that follows the gradient there, however fragile it is.
+    """
+    if "adversarial_accuracy" not in found:
+        return []
+    worst: dict[str, Row] = {}
+    for row in found["adversarial_accuracy"].to_pylist():
+        kept = worst.setdefault(row["model"], row)
+        if row["num_zero_gradient"] > kept["num_zero_gradient"]:
+            worst[row["model"]] = row
+    return [
+        f"{row['architecture_label']} ({row['pretraining_label']}): no gradient on "
+        f"{formatted(row['num_zero_gradient'], 'count')} of "
+        f"{formatted(row['num_attacked'], 'count')} attacked images"
+        for row in worst.values()
+        if row["num_zero_gradient"] > 0
+    ]
+
+
+def _families_without_line(found: Tables) -> str:
+    """Return a sentence about the families that have too few sizes for a slope, or nothing."""
+    points = found["scaling_models"].to_pylist()
+    fitted = {row["family"] for row in points if row["is_fitted"]}
+    families = {row["family"] for row in points}
+    lacking = [FAMILY_NAMES[family] for family in sorted(families - fitted)]
+    if not lacking:
+        return ""
+    return f"No line for {' and '.join(lacking)}: fewer than two sizes at this pre-training set."
+
+
+def _epsilon_and_images(table: str) -> Callable[[Tables], str]:
+    def note(found: Tables) -> str:
+        rows = found[table].to_pylist()
+        epsilons = sorted({row["epsilon_gray"] for row in rows if row["epsilon_gray"] is not None})
+        epsilon = " and ".join(f"{epsilon:.3g}" for epsilon in epsilons)
+        images = formatted(max(row["num_images"] for row in rows), "count")
+        of_what = f"Epsilon: {epsilon} of 255 gray levels. " if epsilons else ""
+        return f"{of_what}{images} images."
+
+    return note
+
+
+def _images(table: str) -> Callable[[Tables], str]:
+    def note(found: Tables) -> str:
+        most = max(row["num_images"] for row in found[table].to_pylist())
+        return f"{formatted(most, 'count')} images."
+
+    return note
+
+
+_NOTES: Mapping[str, Callable[[Tables], str]] = {
+    "model_size": _families_without_line,
+    "adversarial": _epsilon_and_images("attacks"),
+    "robust_accuracy": _images("adversarial_accuracy"),
+    "transfer_heatmap": _epsilon_and_images("transfer"),
+    "pattern_alignment": _images("perturbation_patterns"),
+    "shape_bias": _images("shape_bias"),
+}
