@@ -21,6 +21,7 @@ include: "rules/common.smk"
 include: "rules/datasets.smk"
 include: "rules/models.smk"
 include: "rules/evaluate.smk"
+include: "rules/analyse.smk"
 include: "rules/tables.smk"
 include: "rules/report.smk"
 

@@ -6,6 +6,7 @@ imports of its rule. Seconds are wall time of one job on one core, summed over t
 """
 
 import json
+import re
 import statistics
 import sys
 from collections import defaultdict
@@ -18,9 +19,11 @@ _TORCH = "import perturb.evaluate, perturb.models.making"
 _IMPORTS = {
     "generate_dataset": "import perturb.images.build",
     "filter_dataset": "import perturb.images.build, perturb.models.checkpoints",
-    "draw_contact_sheet": "import perturb.images.contact_sheet",
+    "draw_contact_sheets": "import perturb.images.contact_sheet",
     "train_model": _TORCH,
-    "evaluate_cell": _TORCH,
+    "evaluate_cells": _TORCH,
+    "transfer_attacks": _TORCH,
+    "measure_patterns": _TORCH,
     "describe_study": "import perturb.config, perturb.describe",
     "check_shards": "import perturb.inventory",
     "make_table": "import perturb.tables.run, perturb.tables.write",
@@ -35,7 +38,9 @@ def read_jobs(metadata: Path) -> dict[str, list[tuple[float, float]]]:
     for record in map(json.loads, (file.read_text() for file in metadata.iterdir())):
         if record["endtime"] is not None:
             # One record an output; the outputs of one job share its log.
-            jobs[record["rule"]][record["log"][0]] = (record["starttime"], record["endtime"])
+            # The rules of one script are told apart by a number.
+            rule = re.sub(r"_\d+$", "", record["rule"])
+            jobs[rule][record["log"][0]] = (record["starttime"], record["endtime"])
     return {rule: list(of_rule.values()) for rule, of_rule in jobs.items()}
 
 

@@ -6,28 +6,50 @@ knows the layout of the results folder; rules and tests ask here. Nothing is fou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no cell needs
-    from collections.abc import Iterator
 
     from perturb.config import Config
+    from perturb.config.records import Model, Perturbation
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One job of the grid. `severity` is the id-safe form that stands in paths."""
+    """One shard of the grid. `severity` is the id-safe form that stands in paths.
+
+    `source` is the model that adversarial images were made against, where that is another matter
+    than the model that decides on them: in transfer attacks alone.
+    """
 
     model: str
     dataset: str
     perturbation: str
     severity: str
+    source: str | None = None
 
     @property
     def severity_value(self) -> float:
         """The natural value of the severity, as it stands in the shard."""
-        return float(self.severity)
+        return float(Fraction(self.severity.replace("_", "/")))
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """The cells that one job evaluates, for any one of some models.
+
+    In `cells` the model is the wildcard `{model}`: models with the same cells share the job's rule.
+    """
+
+    models: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets that the job reads."""
+        return tuple(dict.fromkeys(cell.dataset for cell in self.cells))
 
 
 @dataclass(frozen=True)
@@ -54,10 +76,8 @@ class Layout:
 
     def shard(self, cell: Cell) -> str:
         """Return the per-image decisions of a cell."""
-        return (
-            f"{self.root}/shards/{cell.model}/{cell.dataset}/{cell.perturbation}/"
-            f"{cell.severity}.parquet"
-        )
+        name = f"{cell.severity}/{cell.source}" if cell.source else cell.severity
+        return f"{self.root}/shards/{cell.model}/{cell.dataset}/{cell.perturbation}/{name}.parquet"
 
     @property
     def models(self) -> str:
@@ -73,6 +93,16 @@ class Layout:
     def inventory(self) -> str:
         """The list of all shards, each checked."""
         return f"{self.root}/inventory.parquet"
+
+    @property
+    def patterns(self) -> str:
+        """What adversarial perturbations look like, in numbers."""
+        return f"{self.root}/analyses/patterns.parquet"
+
+    @property
+    def pattern_sheet(self) -> str:
+        """What adversarial perturbations look like, side by side."""
+        return f"{self.root}/analyses/patterns.png"
 
     def table(self, table: str, suffix: str = "parquet") -> str:
         """Return a table in one of its formats: parquet, csv, md, tex."""
@@ -93,14 +123,54 @@ class Layout:
 
 def cells(config: Config) -> list[Cell]:
     """Return every cell of the study, in the order of the configuration."""
-    return [cell for model in config.models for cell in _cells_of(config, model)]
+    own = [cell for model in config.models.values() for cell in own_cells(config, model)]
+    return own + [
+        cell for source in config.benchmark_models for cell in transfer_cells(config, source)
+    ]
 
 
-def _cells_of(config: Config, model: str) -> Iterator[Cell]:
-    for perturbation in config.perturbations.values():
-        for dataset in perturbation.datasets:
-            for severity in perturbation.severities:
-                yield Cell(model, dataset, perturbation.id, str(severity))
+def own_cells(config: Config, model: Model) -> list[Cell]:
+    """Return the cells for which a model needs no other model."""
+    return [
+        Cell(model.id, dataset, perturbation.id, severity)
+        for perturbation in config.perturbations.values()
+        if perturbation.id != "transfer"
+        for dataset in perturbation.datasets
+        if _is_asked_of(model, perturbation, dataset, config)
+        for severity in perturbation.severities
+    ]
+
+
+def transfer_cells(config: Config, source: str) -> list[Cell]:
+    """Return the cells in which images made against `source` are shown to every model."""
+    transfer = config.perturbations.get("transfer")
+    if transfer is None:
+        return []
+    return [
+        Cell(target, dataset, transfer.id, severity, source)
+        for dataset in transfer.datasets
+        for severity in transfer.severities
+        for target in config.benchmark_models
+    ]
+
+
+def _is_asked_of(model: Model, perturbation: Perturbation, dataset: str, config: Config) -> bool:
+    """The reference is no part of the benchmark: its errors are needed for mCE, and no more."""
+    if not model.is_reference:
+        return True
+    is_denominator = perturbation.id == "none" or perturbation is config.corruptions
+    return is_denominator and dataset == config.clean_dataset.id
+
+
+def evaluation_jobs(config: Config) -> list[EvaluationJob]:
+    """Return how the cells are divided among jobs, `cells_per_job` cells of a model each."""
+    models_of: dict[tuple[Cell, ...], list[str]] = {}
+    for model in config.models.values():
+        own = [replace(cell, model="{model}") for cell in own_cells(config, model)]
+        for start in range(0, len(own), config.cells_per_job):
+            chunk = tuple(own[start : start + config.cells_per_job])
+            models_of.setdefault(chunk, []).append(model.id)
+    return [EvaluationJob(tuple(models), chunk) for chunk, models in models_of.items()]
 
 
 def evaluated_datasets(config: Config) -> list[str]:

@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.cells import Cell, Layout, cells
+from perturb.cells import Cell, Layout, cells, evaluated_datasets
 from perturb.config import Config
+from perturb.images.subset import balanced_subset
 from perturb.perturbations.names import PROTOCOLS
 from perturb.shards import Expected, verify_shard
 
@@ -53,24 +54,40 @@ def check_shards(config: Config, weights_sha256: Mapping[str, str]) -> pa.Table:
     ValueError
         naming the first shard that is not.
     """
-    layout = Layout(config.results)
-    image_ids = {
-        dataset: pq.read_table(layout.manifest(dataset), columns=["image_id"])["image_id"]
-        for dataset in {cell.dataset for cell in cells(config)}
-    }
+    manifests = {dataset: _read_manifest(config, dataset) for dataset in evaluated_datasets(config)}
     rows = []
     for cell in cells(config):
-        expected = Expected(
-            cell=cell,
-            conditions=config.perturbations[cell.perturbation].conditions,
-            image_ids=image_ids[cell.dataset].combine_chunks(),
-            protocol=PROTOCOLS[cell.perturbation],
-            seed=config.seed,
-            weights_sha256=weights_sha256[cell.model],
-        )
-        path = layout.shard(cell)
+        path = Layout(config.results).shard(cell)
+        expected = _expected(config, cell, manifests[cell.dataset], weights_sha256)
         rows.append(_row(path, cell, verify_shard(Path(path), expected)))
     return pa.Table.from_pylist(rows, schema=INVENTORY)
+
+
+def _read_manifest(config: Config, dataset: str) -> pa.Table:
+    path = Layout(config.results).manifest(dataset)
+    return pq.read_table(path, columns=["image_id", "target"])
+
+
+def _expected(
+    config: Config, cell: Cell, manifest: pa.Table, weights_sha256: Mapping[str, str]
+) -> Expected:
+    perturbation = config.perturbations[cell.perturbation]
+    image_ids = manifest["image_id"].combine_chunks()
+    rows = balanced_subset(
+        image_ids.to_pylist(),
+        manifest["target"].to_pylist(),
+        perturbation.num_images,
+        config.seed,
+    )
+    return Expected(
+        cell=cell,
+        samples={cell.source: (0,)} if cell.source else perturbation.samples,
+        image_ids=image_ids.take(rows),
+        protocol=PROTOCOLS[cell.perturbation],
+        seed=config.seed,
+        weights_sha256=weights_sha256[cell.model],
+        source_sha256=weights_sha256[cell.source] if cell.source else None,
+    )
 
 
 def _row(path: str, cell: Cell, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,5 +96,5 @@ def _row(path: str, cell: Cell, metadata: Mapping[str, Any]) -> dict[str, Any]:
         **{name: metadata["versions"][name] for name in ("python", "torch", "timm")},
         "path": path,
         "severity": cell.severity_value,
-        "num_rows": metadata["num_images"] * len(metadata["conditions"]),
+        "num_rows": metadata["num_images"] * sum(map(len, metadata["samples"].values())),
     }

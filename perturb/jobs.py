@@ -4,13 +4,15 @@ Snakemake repeats a job when its params change. So each function returns everyth
 the job's numbers, and nothing that does not: a new label or another model's entry repeats nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from perturb.cells import evaluated_datasets
+from perturb.cells import Cell, evaluated_datasets, transfer_cells
 from perturb.config import Config
+from perturb.config.records import Model
 from perturb.images.names import PROTOCOL as IMAGES_PROTOCOL
-from perturb.perturbations.names import PROTOCOLS
+from perturb.perturbations.names import PATTERNS_PROTOCOL, PROTOCOLS
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
@@ -51,15 +53,76 @@ def training_samples(config: Config, model: str) -> dict[str, int]:
     }
 
 
-def evaluated(config: Config, perturbation: str) -> dict[str, Any]:
-    """Return what the shards of a perturbation depend on, beside images and weights."""
+def evaluated(config: Config, cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Return what the shards of some cells depend on, beside images and weights."""
+    return [
+        {
+            "dataset": cell.dataset,
+            "perturbation": cell.perturbation,
+            "severity": cell.severity,
+            "class_map": config.datasets[cell.dataset].class_map,
+            **_perturbed(config, cell.perturbation),
+        }
+        for cell in cells
+    ]
+
+
+def _perturbed(config: Config, perturbation: str) -> dict[str, Any]:
+    entry = config.perturbations[perturbation]
     return {
-        "conditions": list(config.perturbations[perturbation].conditions),
+        "conditions": list(entry.conditions),
+        "options": dict(entry.options),
+        "num_images": entry.num_images,
         "seed": config.seed,
         "batch_size": config.batch_size,
         "device": config.device,
         "protocol": PROTOCOLS[perturbation],
     }
+
+
+def transferred(config: Config) -> dict[str, Any]:
+    """Return what the shards of transfer attacks depend on, beside images and weights."""
+    return _perturbed(config, "transfer")
+
+
+def transfer_targets(config: Config) -> list[dict[str, str]]:
+    """Return the cells of a source in the order of its job's outputs, but for the source."""
+    return [
+        {
+            "model": cell.model,
+            "dataset": cell.dataset,
+            "perturbation": cell.perturbation,
+            "severity": cell.severity,
+        }
+        for cell in transfer_cells(config, "any")
+    ]
+
+
+def measured_patterns(config: Config) -> dict[str, Any]:
+    """Return what the patterns of perturbations depend on, beside images and weights."""
+    patterns = config.patterns
+    if patterns is None:
+        return {}
+    generate = config.datasets[patterns.dataset].generate
+    sizes = {model.architecture.patch_size for model in config.models.values()}
+    return {
+        "models": config.benchmark_models,
+        "num_images": patterns.num_images,
+        "num_shown": patterns.num_shown,
+        "shown": {model: _title(config.models[model]) for model in patterns.shown_models},
+        "patch_sizes": sorted(size for size in sizes if size),
+        "generate": dict(generate) if generate else None,
+        "options": dict(patterns.options),
+        "seed": config.seed,
+        "batch_size": config.batch_size,
+        "device": config.device,
+        "protocol": PATTERNS_PROTOCOL,
+    }
+
+
+def _title(model: Model) -> str:
+    pretraining = f", {model.pretraining.label}" if model.pretraining else ""
+    return f"{model.architecture.label}{pretraining}"
 
 
 def training_datasets(config: Config, model: str) -> dict[str, str]:

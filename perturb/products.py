@@ -1,12 +1,38 @@
 """What the tables and charts of a study are made from; the rules ask here for their inputs."""
 
+from collections.abc import Mapping
+from fractions import Fraction
+
 from perturb.cells import Layout, cells
-from perturb.charts.catalogue import CHARTS
+from perturb.charts.catalogue import Chart, charts_of
 from perturb.config import Config
-from perturb.tables.catalogue import TABLES
+from perturb.tables.catalogue import TABLES, tables_of
 
 # Bootstrap samples of the images behind the interval of a rank correlation.
 NUM_RESAMPLES = 2000
+
+
+def studies(config: Config) -> set[str]:
+    """Return what a study has that tables and charts may need."""
+    found = {
+        "corruptions" if item is config.corruptions else id
+        for id, item in config.perturbations.items()
+    }
+    if config.has_cue_conflict:
+        found.add("cue_conflict")
+    if config.patterns is not None:
+        found.add("patterns")
+    return found
+
+
+def tables(config: Config) -> tuple[str, ...]:
+    """Return the tables of a study."""
+    return tuple(tables_of(studies(config)))
+
+
+def charts(config: Config) -> Mapping[str, Chart]:
+    """Return the charts of a study."""
+    return charts_of(studies(config))
 
 
 def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
@@ -19,25 +45,52 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "inventory": layout.inventory,
         "claim_rules": "resources/claims.csv",
         "reference_errors": reference_errors(config),
+        "stimuli": [layout.manifest(dataset) for dataset in cue_conflict_sets(config)],
+        "patterns": [layout.patterns] if config.patterns else [],
     }
     return {source: files[source] for source in TABLES[table].sources}
 
 
+def cue_conflict_sets(config: Config) -> list[str]:
+    """Return the evaluated sets whose shape and texture disagree."""
+    evaluated = config.perturbations["none"].datasets
+    return [id for id in evaluated if config.datasets[id].role == "cue_conflict"]
+
+
 def reference_errors(config: Config) -> str:
     """Return the errors that are the denominators of mCE: the study's own, or AlexNet's."""
-    corruptions = config.perturbations.get("corruptions")
-    if corruptions is not None and corruptions.denominators == "alexnet":
+    if config.corruptions is not None and config.corruptions.denominators == "alexnet":
         return "resources/alexnet_errors.csv"
     return Layout(config.results).table("reference_errors")
 
 
-def table_parameters(config: Config, table: str) -> dict[str, int]:
+def table_parameters(config: Config, table: str) -> dict[str, float]:
     """Return the parameters of a table's query."""
-    values = {"num_resamples": NUM_RESAMPLES, "seed": config.seed}
+    values = {
+        "num_resamples": NUM_RESAMPLES,
+        "seed": config.seed,
+        "headline_epsilon": float(Fraction(config.epsilon.replace("_", "/"))),
+    }
     return {name: values[name] for name in TABLES[table].parameters}
 
 
 def chart_tables(config: Config) -> dict[str, str]:
     """Return the tables that charts show."""
     layout = Layout(config.results)
-    return {table: layout.table(table) for chart in CHARTS.values() for table in chart.tables}
+    return {
+        table: layout.table(table) for chart in charts(config).values() for table in chart.tables
+    }
+
+
+def pictures(config: Config) -> dict[str, str]:
+    """Return the pictures of the page by what they show."""
+    if config.patterns is None:
+        return {}
+    patterns = config.patterns
+    epsilon, steps = round(255 * patterns.options["epsilon"], 2), patterns.options["steps"]
+    caption = (
+        f"What PGD changes in the same images to mislead different models, in {steps} steps and by "
+        f"at most {epsilon:g} gray levels a pixel; gray is no change, and the largest "
+        "change is black or white in each colour (the form of Figure 5 of the paper)"
+    )
+    return {caption: Layout(config.results).pattern_sheet}

@@ -3,7 +3,7 @@
 A shard is the only thing an evaluation leaves behind, and every number is a query over shards. So
 its writer leaves either a whole file or none, and its reader believes nothing: a shard that is cut
 short, belongs to another cell, was made with other weights or another protocol, or does not hold
-each image exactly once a condition, is refused with its path in the message.
+each image exactly once a condition and sample, is refused with its path in the message.
 """
 
 import json
@@ -35,11 +35,18 @@ SCHEMA = pa.schema(
         ("is_top5", pa.bool_()),
         ("target_probability", pa.float32()),
         ("loss", pa.float32()),
+        # What some perturbations add, null elsewhere.
+        ("distance", pa.float32()),  # L-infinity distance to the clean image, units of [0, 1]
+        ("gradient_norm", pa.float32()),  # of the loss at the clean image, L-infinity
+        ("rotation_deg", pa.float32()),
+        ("translation_x_px", pa.int16()),
+        ("translation_y_px", pa.int16()),
+        ("removed", NAMES),  # which parts of the model
     ]
 )
 METADATA_KEY = b"perturb"
 
-_DICTIONARY = ["model", "dataset", "perturbation", "condition"]
+_DICTIONARY = ["model", "dataset", "perturbation", "condition", "removed"]
 _ENCODINGS = {
     "image_id": "DELTA_BYTE_ARRAY",
     "target_probability": "BYTE_STREAM_SPLIT",
@@ -49,14 +56,21 @@ _ENCODINGS = {
 
 @dataclass(frozen=True)
 class Expected:
-    """What a shard must be: its cell, and what it must have been made from."""
+    """What a shard must be: its cell, and what it must have been made from.
+
+    samples : the sample numbers of each condition.
+    image_ids : of the images that the cell is evaluated on.
+    weights_sha256 : of the model that decided.
+    source_sha256 : of the model that adversarial images were made against, if another.
+    """
 
     cell: Cell
-    conditions: tuple[str, ...]
+    samples: Mapping[str, tuple[int, ...]]
     image_ids: pa.StringArray
     protocol: int
     seed: int
     weights_sha256: str
+    source_sha256: str | None = None
 
 
 def write_shard(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
@@ -110,6 +124,7 @@ def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
         "protocol": expected.protocol,
         "seed": expected.seed,
         "weights_sha256": expected.weights_sha256,
+        "source_sha256": expected.source_sha256,
     }
     for key, value in claims.items():
         if metadata.get(key) != value:
@@ -135,11 +150,12 @@ def _verify_rows(path: Path, table: pa.Table, expected: Expected) -> None:
         found = table[name].unique().to_pylist()
         if found != [value]:
             raise ValueError(f"{path}: rows of {name} {found}, expected {[value]}")
-    num_rows = len(expected.image_ids) * len(expected.conditions)
+    num_samples = sum(map(len, expected.samples.values()))
+    num_rows = len(expected.image_ids) * num_samples
     if table.num_rows != num_rows:
         raise ValueError(
-            f"{path}: {table.num_rows} rows, expected {num_rows} "
-            f"({len(expected.image_ids)} images x {len(expected.conditions)} conditions)"
+            f"{path}: {table.num_rows} rows, expected {num_rows} ({len(expected.image_ids)} "
+            f"images x {num_samples} samples of {len(expected.samples)} conditions)"
         )
     _verify_conditions(path, table, expected)
     if not pc.all(pc.equal(table["is_correct"], _is_hit(table))).as_py():
@@ -147,16 +163,20 @@ def _verify_rows(path: Path, table: pa.Table, expected: Expected) -> None:
 
 
 def _verify_conditions(path: Path, table: pa.Table, expected: Expected) -> None:
-    images = pc.sort_indices(expected.image_ids)
-    wanted = expected.image_ids.take(images)
-    conditions = table["condition"].cast(pa.string())
-    for condition in expected.conditions:
-        found = table.filter(pc.equal(conditions, condition))["image_id"].combine_chunks()
-        if not found.take(pc.sort_indices(found)).equals(wanted):
-            raise ValueError(
-                f"{path}: condition {condition!r} does not hold each image of "
-                f"{expected.cell.dataset!r} exactly once"
-            )
+    wanted = expected.image_ids.take(pc.sort_indices(expected.image_ids))
+    groups = table.select(["condition", "sample", "image_id"]).set_column(
+        0, "condition", table["condition"].cast(pa.string())
+    )
+    for condition, samples in expected.samples.items():
+        of_condition = groups.filter(pc.equal(groups["condition"], condition))
+        for sample in samples:
+            rows = of_condition.filter(pc.equal(of_condition["sample"], sample))
+            found = rows["image_id"].combine_chunks()
+            if not found.take(pc.sort_indices(found)).equals(wanted):
+                raise ValueError(
+                    f"{path}: sample {sample} of condition {condition!r} does not hold each image "
+                    f"of {expected.cell.dataset!r} that is asked for exactly once"
+                )
 
 
 def _is_hit(table: pa.Table) -> pa.ChunkedArray:

@@ -5,11 +5,16 @@ import re
 from snakemake.exceptions import WorkflowError
 
 from perturb import jobs, products
-from perturb.cells import Cell, Layout, cells, evaluated_datasets
-from perturb.charts.catalogue import CHARTS
+from perturb.cells import (
+    Layout,
+    cells,
+    evaluated_datasets,
+    evaluation_jobs,
+    transfer_cells,
+)
 from perturb.config import ConfigError, load_config
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
-from perturb.tables.catalogue import TABLES, code_of
+from perturb.tables.catalogue import code_of
 
 try:
     STUDY = load_config(config)
@@ -19,6 +24,9 @@ except ConfigError as error:
 PATHS = Layout(STUDY.results)
 CELLS = cells(STUDY)
 EVALUATED = evaluated_datasets(STUDY)
+TABLES = products.tables(STUDY)
+CHARTS = products.charts(STUDY)
+PICTURES = products.pictures(STUDY)
 GENERATED = [dataset.id for dataset in STUDY.datasets.values() if dataset.generate]
 FILTERED = [dataset.id for dataset in STUDY.datasets.values() if dataset.filter]
 TRAINED = [model.id for model in STUDY.models.values() if model.training]
@@ -41,6 +49,13 @@ def checkpoint(model):
     return {"weights": PATHS.weights(model), "card": PATHS.card(model)}
 
 
+def class_maps(datasets):
+    """The files that map coarser classes to the models' own, of the data sets that have one."""
+    return [
+        STUDY.datasets[id].class_map for id in datasets if STUDY.datasets[id].class_map
+    ]
+
+
 def training_stores(model):
     """The stores that a model is trained on: `training_images`, `training_manifest`, ..."""
     return {
@@ -53,6 +68,4 @@ def training_stores(model):
 wildcard_constraints:
     model=ids(STUDY.models),
     dataset=ids(STUDY.datasets),
-    perturbation=ids(STUDY.perturbations),
-    severity=r"[0-9.e-]+",
     table=ids(TABLES),

@@ -48,21 +48,26 @@ rule filter_dataset:
         "../scripts/filter_dataset.py"
 
 
-rule draw_contact_sheet:
-    """Draw some images of a data set side by side."""
+rule draw_contact_sheets:
+    """Draw some images of every data set side by side."""
     input:
         "perturb/images/contact_sheet.py",
-        unpack(lambda wildcards: store(wildcards.dataset)),
+        images=[PATHS.images(dataset) for dataset in STUDY.datasets],
+        manifests=[PATHS.manifest(dataset) for dataset in STUDY.datasets],
     output:
-        report(
-            PATHS.contact_sheet("{dataset}"),
-            caption="../report/contact_sheet.rst",
-            category="Images",
-            labels={"data set": "{dataset}"},
-        ),
+        # One job for all: starting one takes longer than any sheet.
+        [
+            report(
+                PATHS.contact_sheet(dataset),
+                caption="../report/contact_sheet.rst",
+                category="Images",
+                labels={"data set": dataset},
+            )
+            for dataset in STUDY.datasets
+        ],
     log:
-        PATHS.log("draw_contact_sheet", "{dataset}"),
+        PATHS.log("draw_contact_sheets"),
     conda:
         "../envs/perturb.yaml"
     script:
-        "../scripts/draw_contact_sheet.py"
+        "../scripts/draw_contact_sheets.py"

@@ -29,6 +29,8 @@ rule draw_charts:
         PATHS.log("draw_charts"),
     conda:
         "../envs/perturb.yaml"
+    params:
+        charts=list(CHARTS),
     script:
         "../scripts/draw_charts.py"
 
@@ -39,6 +41,7 @@ rule write_page:
         **{table: PATHS.table(table) for table in TABLES},
         study_datasets=PATHS.datasets,
         contact_sheets=[PATHS.contact_sheet(dataset) for dataset in EVALUATED],
+        pictures=list(PICTURES.values()),
     output:
         page=report(
             f"{PATHS.root}/report/index.html",
@@ -52,5 +55,7 @@ rule write_page:
         "../envs/perturb.yaml"
     params:
         title=STUDY.title,
+        tables=list(TABLES),
+        pictures=list(PICTURES),
     script:
         "../scripts/write_page.py"

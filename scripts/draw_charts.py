@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from perturb.charts.catalogue import CHARTS
 from perturb.charts.draw import draw
 from perturb.charts.save import save_chart
 from perturb.logs import log_to
@@ -15,6 +14,6 @@ if TYPE_CHECKING:
 
 log_to(snakemake.log[0])
 tables = {name: pq.read_table(path).to_pandas() for name, path in snakemake.input.items()}
-for chart in CHARTS:
+for chart in snakemake.params.charts:
     paths = {form: Path(snakemake.output[f"{chart}_{form}"]) for form in ("html", "svg", "png")}
     save_chart(draw(chart, tables), **paths)

@@ -9,7 +9,6 @@ from perturb.cells import evaluated_datasets
 from perturb.config import load_config
 from perturb.logs import log_to
 from perturb.page.write import Words, write_page
-from perturb.tables.catalogue import TABLES
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,7 +19,8 @@ labels = [study.datasets[dataset].label for dataset in evaluated_datasets(study)
 write_page(
     Path(snakemake.output.page),
     Words(study.title, yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True)),
-    tables={table: Path(snakemake.input[table]) for table in TABLES},
+    tables={table: Path(snakemake.input[table]) for table in snakemake.params.tables},
     datasets=Path(snakemake.input.study_datasets),
     contact_sheets=dict(zip(labels, map(Path, snakemake.input.contact_sheets), strict=True)),
+    pictures=dict(zip(snakemake.params.pictures, map(Path, snakemake.input.pictures), strict=True)),
 )

@@ -3,16 +3,18 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
 import pytest
 
-from perturb.cells import cells
+from perturb.cells import Cell, cells, evaluation_jobs
 from perturb.config import ConfigError, load_config
+from perturb.config.perturbations import severity_id
 from perturb.config.schema import schema
 from perturb.images.names import GENERATED_SETS, SPLITS
-from perturb.perturbations.names import CORRUPTIONS
+from perturb.perturbations.names import CONDITIONS, CORRUPTIONS
 
 
 def test_default_configuration_is_the_study_of_the_paper_in_miniature(
@@ -23,7 +25,7 @@ def test_default_configuration_is_the_study_of_the_paper_in_miniature(
     assert len(benchmark) == 15
     assert {model.architecture.family for model in benchmark} == {"vit", "resnet"}
     assert config.perturbations["corruptions"].conditions == CORRUPTIONS
-    assert config.perturbations["corruptions"].severities == (1, 2, 3, 4, 5)
+    assert config.perturbations["corruptions"].severities == ("1", "2", "3", "4", "5")
     assert config.pretraining["small"].dataset == benchmark[0].training.dataset  # type: ignore[union-attr]
     assert [p.rank for p in config.pretraining.values()] == [0, 1, 2]
 
@@ -31,6 +33,7 @@ def test_default_configuration_is_the_study_of_the_paper_in_miniature(
 def test_schema_is_valid_and_describes_and_closes_every_object() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
     open_objects = {"arguments", "datasets", "pretraining", "architectures", "models"}
+    assert set(schema()["$defs"]["perturbations"]["properties"]) == set(CONDITIONS)
 
     def visit(node: Any, name: str) -> None:
         if not isinstance(node, dict):
@@ -84,6 +87,61 @@ MISTAKES = {
     "unknown severity": (
         _set("perturbations", "corruptions", "severities", value=[1, 6]),
         ["perturbations.corruptions.severities.1: 6", "1, 2, 3, 4, 5"],
+    ),
+    "negative epsilon": (
+        _set("perturbations", "pgd", value={"datasets": ["test"], "epsilons": [-0.1]}),
+        ["perturbations.pgd.epsilons.0: -0.1 is not allowed", "such as 4/255"],
+    ),
+    "epsilon in gray levels": (
+        _set("perturbations", "pgd", value={"datasets": ["test"], "epsilons": ["4"]}),
+        ["perturbations.pgd.epsilons.0: '4' is not allowed"],
+    ),
+    "an epsilon twice": (
+        _set("perturbations", "pgd", value={"datasets": ["test"], "epsilons": ["1/255", "2/510"]}),
+        ["perturbations.pgd.epsilons: 1/255 and 2/510 are the same"],
+    ),
+    "attacks cannot be compared": (
+        _set("perturbations", "fgsm", value={"datasets": ["test"], "epsilons": ["4/255"]}),
+        ["epsilon: 1/255 is not among perturbations.fgsm.epsilons (4/255)"],
+    ),
+    "attack on another set": (
+        _set("perturbations", "fgsm", value={"datasets": ["second"], "epsilons": ["1/255"]}),
+        ["perturbations.fgsm.datasets: second; allowed: test"],
+    ),
+    "restarts that all start alike": (
+        _set(
+            "perturbations",
+            "pgd",
+            value={"datasets": ["test"], "epsilons": ["1/255"], "restarts": 2},
+        ),
+        ["perturbations.pgd.restarts", "random_start"],
+    ),
+    "an even number of rotations": (
+        _set("perturbations", "spatial", value={"datasets": ["test"], "rotations": 30}),
+        ["perturbations.spatial.rotations: 30 is even"],
+    ),
+    "empty subset": (
+        _set("perturbations", "corruptions", "images", value=0),
+        ["perturbations.corruptions.images: 0 is less than"],
+    ),
+    "subset larger than its set": (
+        _set("perturbations", "corruptions", "images", value=25),
+        ["perturbations.corruptions.images: 25 is more than the 24 of 'test'"],
+    ),
+    "patterns of an unknown model": (
+        _set("analyses", value={"patterns": {"dataset": "test", "images": 4, "models": ["aa"]}}),
+        ["analyses.patterns.models.0: there is no entry 'aa'"],
+    ),
+    "patterns of the reference": (
+        _set(
+            "analyses",
+            value={"patterns": {"dataset": "test", "images": 4, "models": ["reference"]}},
+        ),
+        ["analyses.patterns.models: 'reference' is the reference"],
+    ),
+    "class map on the clean set": (
+        _set("datasets", "test", "class_map", value="map.json"),
+        ["datasets.test.class_map: not allowed on the clean set"],
     ),
     "unknown corruption": (
         _set("perturbations", "corruptions", "corruptions", value=["brightnes"]),
@@ -187,6 +245,35 @@ def test_cells_are_the_whole_grid_once(tiny_study: dict[str, Any]) -> None:
     found = cells(load_config(tiny_study))
     assert len(found) == len(set(found)) == 3 * (1 + 2)
     assert [cell.severity_value for cell in found[:3]] == [0.0, 1.0, 2.0]
+
+
+def test_jobs_hold_every_cell_once(default_config: dict[str, Any]) -> None:
+    config = load_config(default_config)
+    for cells_per_job in (1, 5, 12):
+        divided = replace(config, cells_per_job=cells_per_job)
+        jobs = evaluation_jobs(divided)
+        assert max(len(job.cells) for job in jobs) <= cells_per_job
+        joined = [
+            replace(cell, model=model) for job in jobs for model in job.models for cell in job.cells
+        ]
+        transferred = [cell for cell in cells(config) if cell.source]
+        assert sorted(map(str, joined + transferred)) == sorted(map(str, cells(config)))
+    assert len(transferred) == len(config.benchmark_models) ** 2
+
+
+def test_severities_come_back_from_their_paths() -> None:
+    assert Cell("a", "test", "pgd", severity_id("4/255")).severity_value == 4 / 255
+    assert Cell("a", "test", "spatial", severity_id(0.5)).severity_value == 0.5
+
+
+def test_corruptions_with_a_jpeg_pass_have_another_name(tiny_study: dict[str, Any]) -> None:
+    without = load_config(tiny_study).corruptions
+    tiny_study["perturbations"]["corruptions"]["jpeg"] = True
+    with_pass = load_config(tiny_study).corruptions
+    assert without is not None
+    assert with_pass is not None
+    assert (without.id, with_pass.id) == ("corruptions", "corruptions_jpeg85")
+    assert with_pass.options == {"jpeg_quality": 85}
 
 
 def test_configuration_needs_no_heavy_import() -> None:

@@ -1,6 +1,7 @@
 """The evaluation loop: one row an image and condition, whatever the batches."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from perturb.cells import Cell
-from perturb.evaluate import evaluate_cell
+from perturb.evaluate import Subject, evaluate_cell
 from perturb.images.build import build_filtered, build_generated
 from perturb.images.store import ImageStore, open_store
 from perturb.models.checkpoints import ModelCard
+from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.names import CORRUPTIONS
+from perturb.perturbations.names import CORRUPTIONS, PROTOCOLS
+from perturb.perturbations.outcome import Setting
 from perturb.shards import Expected, verify_shard, write_shard
 
 CLEAN = Cell("a", "test", "none", "0")
@@ -30,7 +33,21 @@ CARD = ModelCard(
     preprocessing=Preprocessing(side=32),
     weights_sha256="0",
 )
-SETTINGS = {"card": CARD, "seed": 2021, "batch_size": 10, "device": torch.device("cpu")}
+
+
+def _evaluate(
+    classifier: Classifier,
+    store: ImageStore,
+    cell: Cell,
+    conditions: tuple[str, ...],
+    *,
+    seed: int = 2021,
+    batch_size: int = 10,
+    class_map: ClassMap | None = None,
+) -> tuple[pa.Table, dict[str, Any]]:
+    subject = Subject(classifier, CARD, torch.device("cpu"), class_map)
+    setting = Setting(conditions, cell.severity_value, seed)
+    return evaluate_cell(subject, store, cell, setting, batch_size=batch_size)
 
 
 class ByColour(nn.Module):
@@ -60,7 +77,7 @@ def _store(folder: Path, num_images: int = 24) -> ImageStore:
 
 def test_rows_are_what_the_logits_say(tmp_path: Path) -> None:
     store, classifier = _store(tmp_path), _classifier(ByColour())
-    table, metadata = evaluate_cell(classifier, store, CLEAN, ("none",), **SETTINGS)
+    table, metadata = _evaluate(classifier, store, CLEAN, ("none",))
     logits = classifier(store.read(0, 24).pixels)
     probabilities = logits.softmax(dim=1)[torch.arange(24), store.targets]
     assert table["prediction"].to_pylist() == logits.argmax(dim=1).tolist()
@@ -78,21 +95,26 @@ def test_rows_are_what_the_logits_say(tmp_path: Path) -> None:
 def test_shard_of_an_evaluation_is_accepted(tmp_path: Path) -> None:
     store = _store(tmp_path)
     conditions = ("fog", "contrast")
-    table, metadata = evaluate_cell(
-        _classifier(ByColour()), store, CORRUPTED, conditions, **SETTINGS
-    )
+    table, metadata = _evaluate(_classifier(ByColour()), store, CORRUPTED, conditions)
     path = tmp_path / "shard.parquet"
     write_shard(path, table, metadata)
-    verify_shard(path, Expected(CORRUPTED, conditions, store.image_ids, 1, 2021, "0"))
+    verify_shard(
+        path,
+        Expected(
+            CORRUPTED,
+            {"fog": (0,), "contrast": (0,)},
+            store.image_ids,
+            PROTOCOLS["corruptions"],
+            2021,
+            "0",
+        ),
+    )
 
 
 def test_batches_change_no_decision(tmp_path: Path) -> None:
     store, classifier = _store(tmp_path), _classifier(ByColour())
     tables = [
-        evaluate_cell(classifier, store, CORRUPTED, CORRUPTIONS, **SETTINGS | {"batch_size": size})[
-            0
-        ]
-        for size in (7, 24)
+        _evaluate(classifier, store, CORRUPTED, CORRUPTIONS, batch_size=size)[0] for size in (7, 24)
     ]
     for table in tables[1:]:
         assert table["prediction"].equals(tables[0]["prediction"])
@@ -102,17 +124,15 @@ def test_an_image_is_corrupted_alike_in_any_set(tmp_path: Path) -> None:
     few, many = tmp_path / "few", tmp_path / "many"
     arguments = (CORRUPTED, ("gaussian_noise",))
     classifier = _classifier(ByColour())
-    small, _ = evaluate_cell(classifier, _store(few, 8), *arguments, **SETTINGS)
-    large, _ = evaluate_cell(classifier, _store(many, 24), *arguments, **SETTINGS)
+    small, _ = _evaluate(classifier, _store(few, 8), *arguments)
+    large, _ = _evaluate(classifier, _store(many, 24), *arguments)
     assert small["loss"].equals(large["loss"].slice(0, 8))
 
 
 def test_other_seed_gives_other_noise(tmp_path: Path) -> None:
     store, classifier = _store(tmp_path), _classifier(ByColour())
-    one, _ = evaluate_cell(classifier, store, CORRUPTED, ("gaussian_noise",), **SETTINGS)
-    two, _ = evaluate_cell(
-        classifier, store, CORRUPTED, ("gaussian_noise",), **SETTINGS | {"seed": 2022}
-    )
+    one, _ = _evaluate(classifier, store, CORRUPTED, ("gaussian_noise",))
+    two, _ = _evaluate(classifier, store, CORRUPTED, ("gaussian_noise",), seed=2022)
     assert not one["loss"].equals(two["loss"])
 
 
@@ -120,14 +140,14 @@ def test_other_seed_gives_other_noise(tmp_path: Path) -> None:
 def test_logits_that_are_not_finite_are_refused(factor: float, tmp_path: Path) -> None:
     classifier = _classifier(ByColour(factor))
     with pytest.raises(ValueError, match=r"model='a'.*logits of 10 images are not finite"):
-        evaluate_cell(classifier, _store(tmp_path), CLEAN, ("none",), **SETTINGS)
+        _evaluate(classifier, _store(tmp_path), CLEAN, ("none",))
 
 
 def test_targets_beyond_the_classes_are_refused(tmp_path: Path) -> None:
     network = ByColour()
     network.num_classes = 10
     with pytest.raises(ValueError, match="targets up to 11, but a has 10 classes"):
-        evaluate_cell(_classifier(network), _store(tmp_path), CLEAN, ("none",), **SETTINGS)
+        _evaluate(_classifier(network), _store(tmp_path), CLEAN, ("none",))
 
 
 def test_filter_keeps_exactly_what_the_model_gets_wrong(tmp_path: Path) -> None:
@@ -135,9 +155,9 @@ def test_filter_keeps_exactly_what_the_model_gets_wrong(tmp_path: Path) -> None:
     paths = tmp_path / "kept.npy", tmp_path / "kept.parquet"
     build_filtered(*paths, pool, classifier, batch_size=7)
     kept = open_store(*paths)
-    table, _ = evaluate_cell(classifier, kept, CLEAN, ("none",), **SETTINGS)
+    table, _ = _evaluate(classifier, kept, CLEAN, ("none",))
     assert not pc.any(table["is_correct"]).as_py()
-    all_rows, _ = evaluate_cell(classifier, pool, CLEAN, ("none",), **SETTINGS)
+    all_rows, _ = _evaluate(classifier, pool, CLEAN, ("none",))
     wrong = all_rows.filter(pc.invert(all_rows["is_correct"]))["image_id"]
     assert pa.chunked_array(wrong).to_pylist() == kept.image_ids.to_pylist()
 
@@ -159,3 +179,35 @@ def test_filter_that_keeps_nothing_is_an_error(tmp_path: Path) -> None:
     classifier = _classifier(Oracle(pool.targets))
     with pytest.raises(ValueError, match="gets no image of the pool wrong"):
         build_filtered(tmp_path / "k.npy", tmp_path / "k.parquet", pool, classifier, batch_size=24)
+
+
+def test_decisions_among_coarser_classes_take_the_mean_probability(tmp_path: Path) -> None:
+    store, classifier = _store(tmp_path), _classifier(ByColour())
+    # Twelve targets need twelve coarser classes: here each has one member but the last, two.
+    members = (*((index,) for index in range(11)), (11, 0))
+    class_map = ClassMap(tuple(map(str, range(12))), (*members[:11], (11,)))
+    same, _ = _evaluate(classifier, store, CLEAN, ("none",), class_map=class_map)
+    own, _ = _evaluate(classifier, store, CLEAN, ("none",))
+    assert same["prediction"].equals(own["prediction"])
+    mixed = ClassMap(tuple(map(str, range(12))), members)
+    table, _ = _evaluate(classifier, store, CLEAN, ("none",), class_map=mixed)
+    probability = classifier(store.read(0, 24).pixels).softmax(dim=1)
+    coarse = probability.clone()
+    coarse[:, 11] = (probability[:, 11] + probability[:, 0]) / 2
+    assert table["prediction"].to_pylist() == coarse.argmax(dim=1).tolist()
+
+
+def test_members_beyond_the_classes_are_refused(tmp_path: Path) -> None:
+    class_map = ClassMap(("cat",), ((12,),))
+    with pytest.raises(ValueError, match="class 12 is a member, but the model has 12 classes"):
+        _evaluate(_classifier(ByColour()), _store(tmp_path), CLEAN, ("none",), class_map=class_map)
+
+
+def test_attacked_images_bring_their_own_columns(tmp_path: Path) -> None:
+    cell = Cell("a", "test", "fgsm", "4_255")
+    table, _ = _evaluate(_classifier(ByColour()), _store(tmp_path), cell, ("fgsm",))
+    clean, _ = _evaluate(_classifier(ByColour()), _store(tmp_path), CLEAN, ("none",))
+    attacked = pc.is_valid(table["gradient_norm"]).to_pylist()
+    assert attacked == clean["is_correct"].to_pylist()
+    assert pc.max(table["distance"]).as_py() <= 4 / 255
+    assert pc.all(pc.is_null(table["rotation_deg"])).as_py()

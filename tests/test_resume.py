@@ -53,7 +53,7 @@ def test_a_new_model_runs_its_own_cells_only(
     workspace.configure(tiny_study)
     planned = workspace.planned()
     assert planned["train_model"] == 1
-    assert planned["evaluate_cell"] == 3
+    assert planned["evaluate_cells"] == 3
     assert "generate_dataset" not in planned
 
 
@@ -63,7 +63,7 @@ def test_a_new_severity_runs_its_own_cells_only(
     tiny_study["perturbations"]["corruptions"]["severities"].append(3)
     workspace.configure(tiny_study)
     planned = workspace.planned()
-    assert planned["evaluate_cell"] == 3
+    assert planned["evaluate_cells"] == 3
     assert {"train_model", "generate_dataset"}.isdisjoint(planned)
 
 
@@ -76,7 +76,7 @@ def test_a_new_data_set_runs_its_own_cells_only(
     workspace.configure(tiny_study)
     planned = workspace.planned()
     assert planned["generate_dataset"] == 1
-    assert planned["evaluate_cell"] == 3
+    assert planned["evaluate_cells"] == 2
     assert "train_model" not in planned
 
 
@@ -86,7 +86,7 @@ def test_a_new_label_repeats_no_evaluation(
     tiny_study["datasets"]["test"]["label"] = "Pictures"
     workspace.configure(tiny_study)
     planned = workspace.planned()
-    assert {"train_model", "generate_dataset", "evaluate_cell"}.isdisjoint(planned)
+    assert {"train_model", "generate_dataset", "evaluate_cells"}.isdisjoint(planned)
     assert planned["describe_study"] == 1
 
 
@@ -95,7 +95,7 @@ def test_a_removed_model_leaves_no_trace_in_the_tables(
 ) -> None:
     del tiny_study["models"]["b"]
     workspace.configure(tiny_study)
-    assert {"train_model", "evaluate_cell"}.isdisjoint(workspace.planned())
+    assert {"train_model", "evaluate_cells"}.isdisjoint(workspace.planned())
     done = workspace.run()
     assert done.returncode == 0, done.stdout + done.stderr
     for file in (workspace.folder / "results" / "tables").glob("*.parquet"):
@@ -116,7 +116,7 @@ def test_a_faulty_shard_is_named_and_refused(workspace: Workspace, fault: str) -
     assert "results/shards/a/test/corruptions/2.parquet: " in told
     # The way out that the message leaves: without the shard, its cell is run again.
     shard.unlink()
-    assert workspace.planned()["evaluate_cell"] == 1
+    assert workspace.planned()["evaluate_cells"] == 1
 
 
 def test_a_killed_run_ends_in_the_same_tables(finished: Workspace, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ IMAGE_IDS = [f"target/test/{index:06d}" for index in range(20)]
 CONDITIONS = ("brightness", "contrast")
 EXPECTED = Expected(
     cell=Cell("a", "test", "corruptions", "3"),
-    conditions=CONDITIONS,
+    samples=dict.fromkeys(CONDITIONS, (0,)),
     image_ids=pa.array(IMAGE_IDS),
     protocol=1,
     seed=2021,
@@ -33,6 +33,7 @@ METADATA: dict[str, Any] = {
     "protocol": 1,
     "seed": 2021,
     "weights_sha256": "f" * 64,
+    "source_sha256": None,
 }
 
 
@@ -56,7 +57,8 @@ def _table() -> pa.Table:
         "target_probability": random.random(num_rows),
         "loss": random.random(num_rows),
     }
-    return pa.table(columns).cast(SCHEMA)
+    absent = {name: pa.nulls(num_rows) for name in SCHEMA.names if name not in columns}
+    return pa.table({**columns, **absent}).cast(SCHEMA)
 
 
 def _replaced(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
@@ -132,6 +134,11 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         _rewritten(lambda table: _replaced(table, "condition", ["contrast"] * 20 + ["fog"] * 20)),
         "condition 'brightness'",
     ),
+    "a sample that was not asked for": (
+        _rewritten(lambda table: _replaced(table, "sample", [0] * 20 + [1] * 20)),
+        "sample 0 of condition 'contrast'",
+    ),
+    "other source": (_with_metadata(source_sha256="0"), "source_sha256 is '0', expected None"),
     "edited decisions": (_rewritten(_flip), "`is_correct` does not follow"),
 }
 

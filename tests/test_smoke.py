@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from perturb import products
 from perturb.cells import cells, evaluated_datasets
 from perturb.charts.catalogue import CHARTS
 from perturb.config import load_config
@@ -46,13 +47,16 @@ def test_the_run_ends_with_the_path_of_the_report(finished: tuple[Workspace, str
 def test_every_product_is_there(finished: tuple[Workspace, str]) -> None:
     workspace, _ = finished
     results = workspace.folder / "results" / "smoke"
+    config = load_config(yaml.safe_load((workspace.folder / CONFIGURATION).read_text()))
+    # The smoke configuration has every study, so it makes every table and chart there is.
+    assert set(products.tables(config)) == set(TABLES)
+    assert set(products.charts(config)) == set(CHARTS)
     for table in TABLES:
         for suffix in ("parquet", "csv", "md", "tex"):
             assert (results / "tables" / f"{table}.{suffix}").stat().st_size > 0
     for chart in CHARTS:
         for suffix in ("html", "svg", "png"):
             assert (results / "charts" / f"{chart}.{suffix}").stat().st_size > 0
-    config = load_config(yaml.safe_load((workspace.folder / CONFIGURATION).read_text()))
     for dataset in config.datasets:
         assert (results / "contact_sheets" / f"{dataset}.png").stat().st_size > 0
 
@@ -64,13 +68,14 @@ def test_tables_hold_every_cell(finished: tuple[Workspace, str]) -> None:
     assert pq.read_table(results / "inventory.parquet").num_rows == len(cells(config))
     accuracy = pq.read_table(results / "tables" / "accuracy.parquet").to_pandas()
     benchmark = [model for model in config.models.values() if not model.is_reference]
-    # On each data set as it is, and on the corrupted clean one.
-    assert len(accuracy) == len(benchmark) * (len(evaluated_datasets(config)) + 1)
+    # On each data set as it is but the cue conflicts, and on the corrupted clean one.
+    assert len(accuracy) == len(benchmark) * len(evaluated_datasets(config))
     assert (accuracy["accuracy_low"] <= accuracy["accuracy"]).all()
     assert (accuracy["accuracy"] <= accuracy["accuracy_high"]).all()
     decisions = accuracy.set_index("test_set")["num_decisions"]
-    severities = config.perturbations["corruptions"].severities
-    assert (decisions["corruptions"] == 120 * 15 * len(severities)).all()
+    corruptions = config.perturbations["corruptions"]
+    expected = corruptions.num_images * 15 * len(corruptions.severities)
+    assert (decisions["corruptions"] == expected).all()
 
 
 def test_snakemake_writes_its_own_report(finished: tuple[Workspace, str]) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb.cells import cells
+from perturb.cells import evaluation_jobs
 from perturb.config import load_config
-from tests.workspace import ROOT, Workspace, environment, fresh_clone
+from tests.workspace import ROOT, Workspace, environment, fresh_clone, planned_jobs
 
 HEAVY = ("torch", "timm", "pyarrow", "duckdb", "altair", "safetensors", "PIL", "vl_convert")
 
@@ -42,18 +42,21 @@ def test_dry_run_needs_nothing_but_snakemake(clone: Workspace) -> None:
     done = _snakemake_alone(clone.folder, "--dry-run", "--quiet", "rules")
     assert done.returncode == 0, done.stdout + done.stderr
     config = load_config(yaml.safe_load((clone.folder / "config.yaml").read_text()))
-    assert re.search(rf"^evaluate_cell +{len(cells(config))}$", done.stdout + done.stderr, re.M)
-    assert re.search(rf"^train_model +{len(config.models)}$", done.stdout + done.stderr, re.M)
+    planned = planned_jobs(done.stdout + done.stderr)
+    jobs = evaluation_jobs(config)
+    assert planned["evaluate_cells"] == sum(len(job.models) for job in jobs)
+    assert planned["transfer_attacks"] == len(config.benchmark_models)
+    assert planned["train_model"] == len(config.models)
 
 
 def test_list_describes_every_rule(clone: Workspace) -> None:
     done = _snakemake_alone(clone.folder, "--list")
     assert done.returncode == 0, done.stdout + done.stderr
-    listed = set(re.findall(r"^(\w+) \(", done.stdout, re.M))
+    listed = set(re.findall(r"^(\w+?)(?:_\d+)? \(", done.stdout, re.M))
     scripts = {script.stem for script in (ROOT / "scripts").glob("*.py")}
     assert listed == scripts | {"all"}
     rules = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
-    assert len(re.findall(r'^rule \w+:\n    """', rules, re.M)) == len(scripts)
+    assert len(re.findall(r'^ *rule(?: \w+)?:\n +"""', rules, re.M)) == len(scripts)
 
 
 def test_lint_finds_nothing(clone: Workspace) -> None:
@@ -76,7 +79,7 @@ def test_given_configuration_replaces_the_default_one(
     clone.configure(tiny_study)
     planned = clone.planned()
     assert planned["train_model"] == 3
-    assert planned["evaluate_cell"] == 9
+    assert planned["evaluate_cells"] == 9
 
 
 def test_mistake_stops_the_run_before_any_job(clone: Workspace, tiny_study: dict[str, Any]) -> None:

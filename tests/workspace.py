@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,7 @@ class Workspace:
         """Return how many jobs of each rule a run would start now."""
         done = self.run("--dry-run")
         assert done.returncode == 0, done.stdout + done.stderr
-        stats = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)
-        return {rule: int(count) for rule, count in stats if rule not in ("total", "all")}
+        return planned_jobs(done.stdout + done.stderr)
 
     def tables(self) -> dict[str, bytes]:
         """Return the content of every table in every format, but for the record of run times."""
@@ -64,6 +64,15 @@ class Workspace:
         """Return a copy with the same times, so that it is as finished as this one."""
         shutil.copytree(self.folder, folder)
         return Workspace(folder)
+
+
+def planned_jobs(told: str) -> dict[str, int]:
+    """Return the jobs that a dry run lists by rule; rules that share a script are one."""
+    planned: dict[str, int] = defaultdict(int)
+    for rule, count in re.findall(r"^(\w+?)(?:_\d+)? +(\d+)$", told, re.MULTILINE):
+        if rule not in ("total", "all"):
+            planned[rule] += int(count)
+    return dict(planned)
 
 
 def environment() -> dict[str, str]:

@@ -11,20 +11,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from perturb.config.checks import check_references, check_study
+from perturb.config.perturbations import patterns, perturbation, severity_id
 from perturb.config.records import (
     Architecture,
     Config,
     Dataset,
     Model,
-    Perturbation,
     Pretraining,
     Training,
     WeightsFile,
 )
 from perturb.config.schema import ConfigError, check_schema, default
-from perturb.perturbations.names import CORRUPTIONS
 
 __all__ = ["Config", "ConfigError", "load_config"]
+
+_SCALARS = ("title", "seed", "results", "device", "batch_size", "cells_per_job")
 
 
 def load_config(raw: Mapping[str, Any]) -> Config:
@@ -37,15 +38,18 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     """
     check_schema(raw)
     check_references(raw)
-    scalars = {key: raw.get(key, default(key)) for key in ("title", "seed", "results", "device")}
+    scalars = {key: raw.get(key, default(key)) for key in _SCALARS}
     pretraining = {
         id: _pretraining(id, entry, rank, raw["datasets"])
         for rank, (id, entry) in enumerate(raw["pretraining"].items())
     }
     architectures = {id: _architecture(id, entry) for id, entry in raw["architectures"].items()}
+    records = [
+        perturbation(id, entry, raw["datasets"]) for id, entry in raw["perturbations"].items()
+    ]
     config = Config(
         **scalars,
-        batch_size=raw.get("batch_size", default("batch_size")),
+        epsilon=severity_id(raw.get("epsilon", default("epsilon"))),
         datasets={id: _dataset(id, entry) for id, entry in raw["datasets"].items()},
         pretraining=pretraining,
         architectures=architectures,
@@ -53,7 +57,8 @@ def load_config(raw: Mapping[str, Any]) -> Config:
             id: _model(id, entry, raw.get("training"), architectures, pretraining)
             for id, entry in raw["models"].items()
         },
-        perturbations={id: _perturbation(id, entry) for id, entry in raw["perturbations"].items()},
+        perturbations={record.id: record for record in records},
+        patterns=patterns(raw.get("analyses", {}).get("patterns"), raw["models"], pretraining),
     )
     check_study(config)
     return config
@@ -67,6 +72,7 @@ def _dataset(id: str, entry: Mapping[str, Any]) -> Dataset:
         num_images=entry.get("images"),
         generate=entry.get("generate"),
         filter=entry.get("filter"),
+        class_map=entry.get("class_map"),
     )
 
 
@@ -118,16 +124,4 @@ def _model(
             else None
         ),
         weights=None if weights == "trained" else WeightsFile(weights["file"], weights["sha256"]),
-    )
-
-
-def _perturbation(id: str, entry: Mapping[str, Any]) -> Perturbation:
-    asked = entry.get("corruptions", CORRUPTIONS)
-    return Perturbation(
-        id=id,
-        datasets=tuple(entry["datasets"]),
-        severities=tuple(sorted(entry.get("severities", (0,)))),
-        # In the benchmark's order, so that the order in the file changes no shard.
-        conditions=("none",) if id == "none" else tuple(c for c in CORRUPTIONS if c in asked),
-        denominators=entry.get("denominators", "reference"),
     )

@@ -64,6 +64,11 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for id, perturbation in raw["perturbations"].items():
         for position, dataset in enumerate(perturbation["datasets"]):
             yield f"perturbations.{id}.datasets.{position}", dataset, "datasets"
+    patterns = raw.get("analyses", {}).get("patterns")
+    if patterns is not None:
+        yield "analyses.patterns.dataset", patterns["dataset"], "datasets"
+        for position, model in enumerate(patterns.get("models", ())):
+            yield f"analyses.patterns.models.{position}", model, "models"
 
 
 def check_study(config: Config) -> None:
@@ -88,7 +93,7 @@ def check_study(config: Config) -> None:
         raise ConfigError(
             f"models: only one may have `role: reference`; found: {listed(references)}"
         )
-    corruptions = config.perturbations.get("corruptions")
+    corruptions = config.corruptions
     if corruptions and corruptions.denominators == "reference" and not references:
         raise ConfigError(
             "perturbations.corruptions.denominators: 'reference' needs a model with "
@@ -96,7 +101,9 @@ def check_study(config: Config) -> None:
         )
     if len(references) == len(config.models):
         raise ConfigError("models: at least one with `role: benchmark` is needed")
+    _check_attacks(config)
     _check_evaluated(config)
+    _check_subsets(config)
 
 
 def _check_architecture(architecture: Architecture) -> None:
@@ -156,3 +163,66 @@ def _check_evaluated(config: Config) -> None:
         raise ConfigError(
             f"perturbations.none.datasets: {config.clean_dataset.id!r}, the clean set, is missing"
         )
+
+
+def _check_attacks(config: Config) -> None:
+    """What compares models under attack needs one epsilon, and the models' own classes."""
+    if config.clean_dataset.class_map is not None:
+        raise ConfigError(
+            f"datasets.{config.clean_dataset.id}.class_map: not allowed on the clean set, whose "
+            "classes are the models' own"
+        )
+    for id in ("fgsm", "pgd", "ensemble"):
+        attack = config.perturbations.get(id)
+        if attack is not None and config.epsilon not in attack.severities:
+            epsilons = listed(severity.replace("_", "/") for severity in attack.severities)
+            raise ConfigError(
+                f"epsilon: {config.epsilon.replace('_', '/')} is not among "
+                f"perturbations.{id}.epsilons ({epsilons}); attacks are compared at it"
+            )
+    for id in ("fgsm", "pgd", "ensemble", "spatial", "transfer"):
+        perturbation = config.perturbations.get(id)
+        if perturbation is not None and perturbation.datasets != (config.clean_dataset.id,):
+            raise ConfigError(
+                f"perturbations.{id}.datasets: {listed(perturbation.datasets)}; "
+                f"allowed: {config.clean_dataset.id}, the clean set, alone"
+            )
+        options = perturbation.options if perturbation else {}
+        for name in ("rotations", "translations"):
+            if options.get(name, 1) % 2 == 0:
+                raise ConfigError(
+                    f"perturbations.{id}.{name}: {options[name]} is even; "
+                    "allowed: odd numbers, so that the unchanged image is in the grid"
+                )
+        if options.get("restarts", 1) > 1 and not options.get("random_start", True):
+            raise ConfigError(
+                f"perturbations.{id}.restarts: more than one needs `random_start: true`"
+            )
+
+
+def _check_subsets(config: Config) -> None:
+    """A subset must lie within its data set, where the size of that is known beforehand."""
+    asked = [
+        (f"perturbations.{item.id}.images", dataset, item.num_images)
+        for item in config.perturbations.values()
+        for dataset in item.datasets
+        if item.num_images is not None
+    ]
+    if config.patterns is not None:
+        patterns = config.patterns
+        asked.append(("analyses.patterns.images", patterns.dataset, patterns.num_images))
+        if patterns.num_shown > patterns.num_images:
+            raise ConfigError(
+                f"analyses.patterns.shown: {patterns.num_shown} is more than the "
+                f"{patterns.num_images} images that are measured"
+            )
+        for model in patterns.shown_models:
+            if config.models[model].is_reference:
+                raise ConfigError(
+                    f"analyses.patterns.models: {model!r} is the reference, "
+                    "which is no part of the benchmark"
+                )
+    for key, dataset, num_images in asked:
+        available = config.datasets[dataset].num_images
+        if available is not None and num_images > available:
+            raise ConfigError(f"{key}: {num_images} is more than the {available} of {dataset!r}")

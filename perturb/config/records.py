@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: `generate` and `num_images`, or `filter`, says where its images come from."""
+    """A data set: `generate` and `num_images`, or `filter`, says where its images come from.
+
+    `class_map` is a file that maps coarser classes to those of the models.
+    """
 
     id: str
     label: str
@@ -15,6 +18,7 @@ class Dataset:
     num_images: int | None
     generate: Mapping[str, Any] | None
     filter: Mapping[str, str] | None
+    class_map: str | None
 
 
 @dataclass(frozen=True)
@@ -74,14 +78,47 @@ class Model:
 class Perturbation:
     """A perturbation with the data sets, severities and conditions it is evaluated on.
 
-    `denominators` says whose errors divide a model's in mCE: `reference` or `alexnet`.
+    id : its name in paths and shards; corruptions with a JPEG pass have another than without.
+    severities : in their id-safe form, the weakest first.
+    conditions : the variants inside each cell; the source models of transfer attacks are not
+        listed here.
+    num_samples : how often a condition is repeated, where it is more than once.
+    num_images : size of the class-balanced subset it is evaluated on; None for all images.
+    options : what the perturbation itself is told.
+    denominators : whose errors divide a model's in mCE: `reference` or `alexnet`.
     """
 
     id: str
     datasets: tuple[str, ...]
-    severities: tuple[int, ...]
+    severities: tuple[str, ...]
     conditions: tuple[str, ...]
+    num_samples: Mapping[str, int]
+    num_images: int | None
+    options: Mapping[str, Any]
     denominators: str
+
+    @property
+    def samples(self) -> dict[str, tuple[int, ...]]:
+        """The sample numbers of every condition: 0 alone where nothing is repeated."""
+        return {
+            condition: (
+                tuple(range(1, self.num_samples[condition] + 1))
+                if condition in self.num_samples
+                else (0,)
+            )
+            for condition in self.conditions
+        }
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """What the patterns of adversarial perturbations are measured and shown on."""
+
+    dataset: str
+    num_images: int
+    num_shown: int
+    shown_models: tuple[str, ...]
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -93,11 +130,14 @@ class Config:
     results: str
     device: str
     batch_size: int
+    cells_per_job: int
+    epsilon: str
     datasets: Mapping[str, Dataset]
     pretraining: Mapping[str, Pretraining]
     architectures: Mapping[str, Architecture]
     models: Mapping[str, Model]
     perturbations: Mapping[str, Perturbation]
+    patterns: Patterns | None
 
     @property
     def reference(self) -> Model | None:
@@ -108,3 +148,20 @@ class Config:
     def clean_dataset(self) -> Dataset:
         """The test set that everything is compared with."""
         return next(dataset for dataset in self.datasets.values() if dataset.role == "clean")
+
+    @property
+    def corruptions(self) -> Perturbation | None:
+        """The corruptions, whatever their id."""
+        found = (item for id, item in self.perturbations.items() if id.startswith("corruptions"))
+        return next(found, None)
+
+    @property
+    def benchmark_models(self) -> list[str]:
+        """The models that are compared."""
+        return [model.id for model in self.models.values() if not model.is_reference]
+
+    @property
+    def has_cue_conflict(self) -> bool:
+        """Whether shape and texture are told apart on some evaluated set."""
+        evaluated = self.perturbations["none"].datasets
+        return any(self.datasets[dataset].role == "cue_conflict" for dataset in evaluated)

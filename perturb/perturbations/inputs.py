@@ -1,34 +1,40 @@
-"""The one table of input perturbations: what each does to a batch of images."""
+"""Evaluation under perturbations that need no classifier: none, and the corruptions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from torch import Tensor
+import torch
 
 from perturb.images.store import Images
+from perturb.models.classifier import Classifier
 from perturb.perturbations.corruptions import corrupt
+from perturb.perturbations.outcome import Outcome, Setting
 
 
-@dataclass(frozen=True)
-class Strength:
-    """One setting of a perturbation: the condition, its severity, and the study's seed."""
-
-    condition: str
-    severity: float
-    seed: int
-
-
-def _unchanged(images: Images, _: Strength) -> Tensor:
-    return images.pixels
+@torch.inference_mode()
+def unchanged_outcomes(
+    classifier: Classifier, images: Images, setting: Setting
+) -> Iterator[Outcome]:
+    """Yield what is decided on the images as they are."""
+    for condition in setting.conditions:
+        yield Outcome(condition, 0, classifier(images.pixels))
 
 
-def _corrupted(images: Images, strength: Strength) -> Tensor:
-    return corrupt(
-        images.pixels, strength.condition, int(strength.severity), images.keys, strength.seed
-    )
+@torch.inference_mode()
+def corrupted_outcomes(
+    classifier: Classifier, images: Images, setting: Setting
+) -> Iterator[Outcome]:
+    """Yield what is decided under each corruption.
 
-
-INPUT_PERTURBATIONS: dict[str, Callable[[Images, Strength], Tensor]] = {
-    "none": _unchanged,
-    "corruptions": _corrupted,
-}
+    Options: `jpeg_quality`, of a JPEG pass after the corruption; none where absent.
+    """
+    quality = setting.options.get("jpeg_quality")
+    for condition in setting.conditions:
+        pixels = corrupt(
+            images.pixels,
+            condition,
+            int(setting.severity),
+            images.keys,
+            setting.seed,
+            jpeg_quality=quality,
+        )
+        yield Outcome(condition, 0, classifier(pixels))

@@ -24,6 +24,33 @@ BENCHMARK_CORRUPTIONS = (
 EXTRA_CORRUPTIONS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 CORRUPTIONS = BENCHMARK_CORRUPTIONS + EXTRA_CORRUPTIONS
 
+# Corruptions whose result has passed through JPEG, as the published files of ImageNet-C have, are
+# named apart from those that have not: their accuracies differ by many points.
+JPEG_QUALITY = 85
+JPEG_SUFFIX = "_jpeg85"
+
+# The conditions of each cell. Those of `transfer` are the models that the images were made against.
+CONDITIONS = {
+    "none": ("none",),
+    "corruptions": CORRUPTIONS,
+    "fgsm": ("fgsm",),
+    "pgd": ("pgd",),
+    "ensemble": ("apgd_ce", "apgd_dlr", "square"),
+    "spatial": ("grid", "random"),
+    "transfer": (),
+}
+
 # Bumped when the numbers of a perturbation change, so that shards made before are made again and
 # never mixed with new ones; a golden test fails when the numbers change without a bump.
-PROTOCOLS = {"none": 1, "corruptions": 1}
+PROTOCOLS = {
+    "none": 1,
+    "corruptions": 2,
+    f"corruptions{JPEG_SUFFIX}": 1,
+    "fgsm": 1,
+    "pgd": 1,
+    "ensemble": 1,
+    "spatial": 1,
+    "transfer": 1,
+}
+# The same for the analyses of what perturbations look like.
+PATTERNS_PROTOCOL = 1

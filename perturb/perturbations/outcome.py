@@ -33,13 +33,13 @@ class Outcome:
 
     sample : number of the repeat, 0 where there are no repeats.
     logits : (B, K), or log-probabilities.
-    added : further columns of the shard, each of shape (B,).
+    added : further columns of the shard: each of shape (B,), or one text for all images.
     """
 
     condition: str
     sample: int
     logits: Tensor
-    added: Mapping[str, Tensor] = field(default_factory=dict)
+    added: Mapping[str, Tensor | str] = field(default_factory=dict)
 
 
 Evaluator = Callable[[Classifier, Images, Setting], Iterator[Outcome]]

@@ -1,0 +1,79 @@
+"""Decisions among coarser classes than the classifier's own, as for cue-conflict stimuli.
+
+A photograph of a tabby is a cat, whichever of ImageNet's cats the classifier takes it for. The
+protocol of Geirhos et al. [1]_: softmax over all of the classifier's classes, the mean of the
+probabilities of a coarser class's members, the highest mean wins. The mean, not the sum: a coarser
+class with many members would otherwise win too often.
+
+References
+----------
+.. [1] Geirhos et al., "ImageNet-trained CNNs are biased towards texture; increasing shape bias
+   improves accuracy and robustness", ICLR 2019.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """Coarser classes: their names, and the classifier's classes that are members of each."""
+
+    names: tuple[str, ...]
+    members: tuple[tuple[int, ...], ...]
+
+    def check(self, num_classes: int) -> None:
+        """Raise a ValueError if a member is not among the classifier's classes."""
+        highest = max(max(members) for members in self.members)
+        if highest >= num_classes:
+            raise ValueError(
+                f"class map: class {highest} is a member, but the model has {num_classes} classes"
+            )
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """Return the logarithm of the members' mean probability, (B, coarser classes).
+
+        Parameters
+        ----------
+        logits : (B, K).
+        """
+        log_probability = logits.log_softmax(dim=1)
+        means = [
+            log_probability[:, list(members)].logsumexp(dim=1) - math.log(len(members))
+            for members in self.members
+        ]
+        return torch.stack(means, dim=1)
+
+
+def read_class_map(path: Path) -> ClassMap:
+    """Return the class map in a JSON file: an object of names and lists of members.
+
+    Raises
+    ------
+    ValueError
+        if the file cannot be read or holds something else: no members, a member of two classes,
+        a negative or fractional one.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"class map {path}: cannot be read ({error})") from error
+    if not isinstance(content, dict) or not content:
+        raise ValueError(f"class map {path}: expected an object of names and lists of classes")
+    seen: dict[int, str] = {}
+    for name, members in content.items():
+        if not isinstance(members, list) or not members:
+            raise ValueError(f"class map {path}: {name!r} is {members!r}; expected a list")
+        for member in members:
+            if type(member) is not int or member < 0:
+                raise ValueError(f"class map {path}: {name!r} has the member {member!r}")
+            if seen.setdefault(member, name) != name:
+                raise ValueError(
+                    f"class map {path}: {member} is a member of {seen[member]!r} and {name!r}"
+                )
+    return ClassMap(tuple(content), tuple(tuple(members) for members in content.values()))

@@ -1,0 +1,16 @@
+"""Draw some images of every data set side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perturb.images.contact_sheet import sheet_of_store
+from perturb.images.store import open_store
+from perturb.logs import log_to
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+stores = zip(snakemake.input.images, snakemake.input.manifests, strict=True)
+for (images, manifest), sheet in zip(stores, snakemake.output, strict=True):
+    sheet_of_store(open_store(Path(images), Path(manifest))).save(sheet)
