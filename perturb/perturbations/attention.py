@@ -1,0 +1,177 @@
+"""A classifier whose attention is restricted for as long as a `with` statement lasts.
+
+The masks act where attention is computed: a hook hands each attention module its mask as the
+argument ``attn_mask``, which timm adds to the logits of the softmax, in its own loop as well as in
+the fused kernel of ``scaled_dot_product_attention``. No weight, no method and no flag of the
+network is touched, so leaving the `with` statement, also by an exception, leaves it as it was.
+
+Legend: B images, N tokens (prefix and patches), D width, L blocks.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perturb.models.anatomy import anatomy
+from perturb.models.classifier import Classifier
+
+Masks = Tensor | Sequence[Tensor | None]
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """What the tokens of a ViT are.
+
+    grid : rows and columns of patches.
+    num_prefix : tokens before the patches: class token, registers, distillation token.
+    has_class_token : whether the first token is one.
+    """
+
+    grid: tuple[int, int]
+    num_prefix: int
+    has_class_token: bool
+
+    @property
+    def num_patches(self) -> int:
+        """Number of patches."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens, prefix and patches: N."""
+        return self.num_prefix + self.num_patches
+
+
+def token_layout(classifier: Classifier) -> TokenLayout:
+    """Return the layout of a classifier's tokens.
+
+    Raises
+    ------
+    ValueError
+        If the network is not a ViT whose tokens all stand side by side.
+    """
+    network: Any = classifier.network
+    if anatomy(network).family != "vit":
+        raise ValueError(f"network is {type(network).__name__}; allowed: ViTs, which have tokens")
+    side = classifier.preprocessing.side
+    return TokenLayout(
+        grid=tuple(network.patch_embed.dynamic_feat_size((side, side))),
+        num_prefix=network.num_prefix_tokens,
+        has_class_token=network.has_class_token,
+    )
+
+
+@contextmanager
+def with_attention(classifier: Classifier, masks: Masks) -> Iterator[Classifier]:
+    """Restrict who attends to whom while the `with` statement lasts; yields the classifier.
+
+    Where a mask cuts off no pair it is not applied at all: all-ones masks give the unmasked logits
+    bit for bit. Inside another such `with` statement a pair needs both masks' permission. A block
+    or an attention that was removed before stays removed; its mask has nothing to act on.
+
+    Parameters
+    ----------
+    classifier : with a ViT of timm's. It is changed in place, and restored at the end.
+    masks : bool, true where the token of the row may attend to that of the column: (N, N) for all
+        blocks, or one for each of the L blocks, (L, N, N) or a sequence with None for a block that
+        is left unrestricted.
+
+    Raises
+    ------
+    ValueError
+        If the network's attention cannot be restricted, a mask has another type or shape, their
+        number is not that of the blocks, or a token may attend to nothing; inside the statement, if
+        the network runs on another number of tokens than the masks are for.
+    """
+    layers = _attention_layers(classifier.network)
+    chosen = _one_each(masks, len(layers))
+    num_tokens = token_layout(classifier).num_tokens
+    biases: dict[int, Tensor | None] = {}  # one a mask, however many blocks share it
+    for mask in chosen:
+        if mask is not None and id(mask) not in biases:
+            biases[id(mask)] = _bias(mask, num_tokens, classifier.mean.device)
+    with ExitStack() as stack:
+        for modules, mask in zip(layers, chosen, strict=True):
+            bias = None if mask is None else biases[id(mask)]
+            if bias is None:
+                continue
+            for module in modules:
+                hook = partial(_restrict, bias)
+                handle = module.register_forward_pre_hook(hook, with_kwargs=True)
+                stack.callback(handle.remove)
+        yield classifier
+
+
+def _restrict(
+    bias: Tensor, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    tokens: Tensor = args[0]  # (B, N, D)
+    if tokens.shape[1] != len(bias):
+        raise ValueError(
+            f"masks are for {len(bias)} tokens, but {type(module).__name__} got {tokens.shape[1]}"
+        )
+    added = bias.to(tokens.dtype)
+    given = kwargs.get("attn_mask")
+    return args, {**kwargs, "attn_mask": added if given is None else given + added}
+
+
+def _bias(mask: Tensor, num_tokens: int, device: torch.device) -> Tensor | None:
+    """Return what is added to the softmax's logits, 0 or -inf; None where nothing is masked."""
+    if mask.dtype != torch.bool or mask.shape != (num_tokens, num_tokens):
+        raise ValueError(
+            f"mask is {mask.dtype} {tuple(mask.shape)}; allowed: torch.bool "
+            f"{(num_tokens, num_tokens)}, the network's tokens"
+        )
+    if mask.all():
+        return None
+    if not mask.any(dim=1).all():
+        token = int(mask.any(dim=1).int().argmin())
+        raise ValueError(
+            f"mask leaves token {token} nothing to attend to; allowed: at least itself"
+        )
+    zeros = torch.zeros(mask.shape, device=device)
+    return zeros.masked_fill_(~mask.to(device), -torch.inf)
+
+
+def _one_each(masks: Masks, num_blocks: int) -> list[Tensor | None]:
+    if isinstance(masks, Tensor) and masks.ndim == 2:
+        return [masks] * num_blocks
+    chosen = list(masks)
+    if len(chosen) != num_blocks:
+        raise ValueError(f"number of masks is {len(chosen)}; allowed: {num_blocks}, one a block")
+    return chosen
+
+
+def _attention_layers(network: nn.Module) -> list[list[nn.Module]]:
+    """Return the modules of each block that take a mask.
+
+    They are the innermost ones: a block of parallel attentions has several, one that computes
+    attention and MLP from one projection is itself such a module.
+    """
+    body = anatomy(network)
+    name = type(network).__name__
+    if body.family != "vit":
+        raise ValueError(f"network is {name}; allowed: ViTs, as it has no attention to restrict")
+    layers = []
+    for index, block in enumerate(body.blocks):
+        # The classes' methods: an instance's own may be replaced, to remove what it does.
+        takers = [module for module in block.modules() if _takes_mask(type(module).forward)]
+        inner = [module for module in takers if sum(m in takers for m in module.modules()) == 1]
+        if not inner:
+            raise ValueError(
+                f"block {index} of {name} is {type(block).__name__}, whose attention takes no "
+                "mask; allowed: blocks of timm's that take attn_mask"
+            )
+        layers.append(inner)
+    return layers
+
+
+@cache
+def _takes_mask(forward: Callable[..., Any]) -> bool:
+    return "attn_mask" in inspect.signature(forward).parameters

@@ -1,0 +1,179 @@
+"""The stages of a network: run one after another they are the classifier, bit for bit."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perturb.models.anatomy import anatomy
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.timm_modules import GroupNormAct, ResNetV2, VisionTransformer
+
+TIMM_VITS = sys.modules[VisionTransformer.__module__]
+NUM_CLASSES = 7
+SIDE = 16
+
+
+def vit(**arguments: Any) -> nn.Module:
+    """Return a ViT of 4 patches, width 24, 3 blocks, and what else timm can give it."""
+    defaults = {"img_size": SIDE, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_heads": 3}
+    defaults |= {"mlp_ratio": 2, "num_classes": NUM_CLASSES}
+    network: nn.Module = VisionTransformer(**(defaults | arguments))
+    return network
+
+
+def resnet(channels: tuple[int, ...] = (16, 32), **arguments: Any) -> nn.Module:
+    """Return a ResNet of two stages, built as those of the study or by timm's own arguments."""
+    sizes: dict[str, Any] = {"layers": [2, 3], "channels": list(channels)}
+    if not arguments:
+        sizes |= {"num_groups": 4, "stem_channels": 16}
+        return build_network("resnet", sizes, NUM_CLASSES, 32)
+    sizes |= {"num_classes": NUM_CLASSES, "norm_layer": partial(GroupNormAct, num_groups=4)}
+    network: nn.Module = ResNetV2(stem_chs=32, **sizes, **arguments)
+    return network
+
+
+class Distilled(VisionTransformer):  # type: ignore[misc]
+    """As DeiT: a second token after the class token, and a second head that reads it."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(reg_tokens=1, **arguments)
+        self.head_dist = nn.Linear(self.embed_dim, self.num_classes)
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: ARG002
+        logits: Tensor = (self.head(x[:, 0]) + self.head_dist(x[:, 1])) / 2
+        return logits
+
+
+def distilled() -> nn.Module:
+    """Return a ViT with a distillation token."""
+    return Distilled(
+        img_size=SIDE, patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=NUM_CLASSES
+    )
+
+
+VITS: dict[str, Callable[[], nn.Module]] = {
+    "plain": vit,
+    "study": lambda: build_network(
+        "vit",
+        {"patch_size": 4, "embed_dim": 32, "depth": 4, "num_heads": 2, "mlp_ratio": 2},
+        NUM_CLASSES,
+        SIDE,
+    ),
+    "registers": lambda: vit(reg_tokens=4, no_embed_class=True, init_values=0.1),
+    "no class token": lambda: vit(class_token=False, global_pool="avg", drop_path_rate=0.3),
+    "clip": lambda: vit(pre_norm=True, qk_norm=True, drop_rate=0.2, patch_drop_rate=0.2),
+    "any size": lambda: vit(dynamic_img_size=True, global_pool="map"),
+    "distilled": distilled,
+}
+RESNETS: dict[str, Callable[[], nn.Module]] = {
+    "projection first": resnet,
+    "wider first": lambda: resnet((24, 48)),
+    "basic": lambda: resnet((32, 64), basic=True, bottle_ratio=1.0),
+    "avg down": lambda: resnet((64, 64), avg_down=True, output_stride=4),
+    "post-activation": lambda: resnet((32, 64), preact=False),
+}
+NETWORKS = VITS | RESNETS
+
+
+def classifier_of(network: nn.Module) -> Classifier:
+    """Return a classifier whose every parameter is random, so that every layer has an effect."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if parameter.ndim > 1:
+            parameter.data = noise / parameter[0].numel() ** 0.5
+        else:
+            parameter.data += 0.2 * noise
+    side = SIDE if isinstance(network, VisionTransformer) else 32
+    return Classifier(network, Preprocessing(side)).eval()
+
+
+def some_images(count: int = 5, side: int = 20) -> Tensor:
+    """Return uint8 noise of another size than the networks take."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_stages_in_order_are_the_classifier_bit_for_bit(name: str, dtype: torch.dtype) -> None:
+    classifier = classifier_of(NETWORKS[name]()).to(dtype)
+    body = anatomy(classifier.network)
+    with torch.inference_mode():
+        logits = classifier(some_images())
+        activations = body.embed(classifier, some_images())
+        assert torch.equal(body.head(body.run(activations)), logits)
+        for block in body.blocks:
+            activations = block(activations)
+        assert torch.equal(body.head(activations), logits)
+    assert logits.std(dim=0).min() > 1e-3  # or equality would mean little
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_running_may_start_and_stop_at_any_block(name: str) -> None:
+    classifier = classifier_of(NETWORKS[name]())
+    body = anatomy(classifier.network)
+    with torch.inference_mode():
+        embedded = body.embed(classifier, some_images())
+        whole = body.run(embedded)
+        for cut in range(body.num_blocks + 1):
+            assert torch.equal(body.run(body.run(embedded, 0, cut), cut), whole)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_removable_blocks_are_those_that_keep_the_shape(name: str) -> None:
+    classifier = classifier_of(NETWORKS[name]())
+    body = anatomy(classifier.network)
+    kept = []
+    with torch.inference_mode():
+        activations = body.embed(classifier, some_images())
+        for index, block in enumerate(body.blocks):
+            before, activations = activations, block(activations)
+            kept += [index] if activations.shape == before.shape else []
+    assert body.removable == tuple(kept)
+
+
+def test_family_and_number_of_heads() -> None:
+    found = {name: anatomy(build()) for name, build in NETWORKS.items()}
+    assert {found[name].family for name in VITS} == {"vit"}
+    assert {found[name].family for name in RESNETS} == {"resnet"}
+    assert {found[name].num_heads for name in VITS} == {2, 3}
+    assert {found[name].num_heads for name in RESNETS} == {0}
+    assert found["wider first"].removable == (1, 3, 4)
+    assert found["projection first"].removable == (0, 1, 3, 4)
+
+
+def test_gradients_pass_through_the_stages() -> None:
+    classifier = classifier_of(vit())
+    body = anatomy(classifier.network)
+    pixels = (some_images().float() / 255).requires_grad_()
+    (staged,) = torch.autograd.grad(
+        body.head(body.run(body.embed(classifier, pixels))).sum(), pixels
+    )
+    (direct,) = torch.autograd.grad(classifier(pixels).sum(), pixels)
+    assert torch.equal(staged, direct)
+
+
+class _Reversed(VisionTransformer):  # type: ignore[misc]
+    def forward_features(self, x: Tensor, **_: Any) -> Tensor:
+        for block in reversed(self.blocks):
+            x = block(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: nn.Linear(2, 2), "network is Linear; allowed: timm's VisionTransformer and Res"),
+        (lambda: _Reversed(depth=1, embed_dim=12), "_Reversed has a forward_features of its own"),
+    ],
+)
+def test_other_networks_are_refused(build: Callable[[], nn.Module], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        anatomy(build())

@@ -1,0 +1,143 @@
+"""Evaluation under restricted attention: which masks, in which order, shared and alike."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from perturb.images.store import Images
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.perturbations.attention import token_layout, with_attention
+from perturb.perturbations.attention_masks import patch_cls_mask, permuted_masks, window_mask
+from perturb.perturbations.attention_outcomes import distance_outcomes, patch_cls_outcomes
+from perturb.perturbations.outcome import Evaluator, Setting
+from tests.plain_vit import DEPTH, VARIANTS, small_vit, some_images
+
+
+def _images(count: int = 4) -> Images:
+    return Images(some_images(count), torch.arange(count) + 100, torch.zeros(count).long())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_outcomes_of_distance_are_the_masked_logits(variant: str) -> None:
+    classifier, images = small_vit(variant).float(), _images()
+    layout = token_layout(classifier)
+    setting = Setting(("window", "permuted"), 1.0, 9, {"seeds": 2})
+    outcomes = list(distance_outcomes(classifier, images, setting))
+    names = [(outcome.condition, outcome.sample) for outcome in outcomes]
+    assert names == [("window", 0), ("permuted", 1), ("permuted", 2)]
+    window = window_mask(layout.grid, 1, layout.num_prefix)
+    for outcome in outcomes:
+        masks: Any = window
+        if outcome.sample:
+            sample = outcome.sample
+            masks = permuted_masks(window, layout.num_prefix, DEPTH, seed=9, sample=sample)
+        with with_attention(classifier, masks):
+            assert torch.equal(outcome.logits, classifier(images.pixels))
+    differences = torch.pdist(torch.stack([o.logits.flatten() for o in outcomes]))
+    assert (differences > 1e-2).all()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("variant", ["class_token", "registers", "average", "distilled"])
+def test_outcomes_of_patch_cls_are_the_masked_logits(variant: str) -> None:
+    classifier, images = small_vit(variant).float(), _images()
+    layout = token_layout(classifier)
+    alone = patch_cls_mask(layout.num_patches, layout.num_prefix)
+    first, last = patch_cls_outcomes(classifier, images, Setting(("first", "last"), 2.0, 9))
+    assert (first.condition, last.condition) == ("first", "last")
+    assert first.sample == last.sample == 0
+    for outcome, masks in ((first, [alone, alone, None]), (last, [None, alone, alone])):
+        with with_attention(classifier, masks):
+            assert torch.equal(outcome.logits, classifier(images.pixels))
+    assert not torch.allclose(first.logits, last.logits, atol=1e-2)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("evaluator", "conditions", "severity"),
+    [
+        (distance_outcomes, ("window", "permuted"), 3),
+        (distance_outcomes, ("window", "permuted"), 24),
+        (patch_cls_outcomes, ("first", "last"), 0),
+    ],
+)
+@pytest.mark.parametrize("is_fused", [True, False])
+def test_where_nothing_is_cut_off_no_bit_changes(
+    evaluator: Evaluator, conditions: tuple[str, ...], severity: float, is_fused: bool
+) -> None:
+    classifier, images = small_vit(is_fused=is_fused).float(), _images()
+    outcomes = list(evaluator(classifier, images, Setting(conditions, severity, 9)))
+    assert len(outcomes) == (6 if evaluator is distance_outcomes else 2)
+    assert all(torch.equal(o.logits, classifier(images.pixels)) for o in outcomes)
+
+
+@torch.inference_mode()
+def test_images_are_embedded_once_and_nothing_is_masked_between_outcomes() -> None:
+    classifier, images = small_vit().float(), _images()
+    unmasked, calls = classifier(images.pixels), []
+    handle = classifier.network.patch_embed.register_forward_hook(lambda *_: calls.append(1))
+    for outcome in distance_outcomes(classifier, images, Setting(("window", "permuted"), 1, 9)):
+        assert outcome.logits.dtype == torch.float32
+        assert not any(module._forward_pre_hooks for module in classifier.modules())
+    assert len(calls) == 1
+    handle.remove()
+    next(patch_cls_outcomes(classifier, images, Setting(("first", "last"), 1, 9)))
+    assert torch.equal(classifier(images.pixels), unmasked)
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "conditions", "severity"),
+    [
+        (distance_outcomes, ("window", "permuted"), 1),
+        (patch_cls_outcomes, ("first", "last"), 2),
+    ],
+)
+def test_an_image_is_decided_alike_in_any_batch(
+    evaluator: Evaluator, conditions: tuple[str, ...], severity: float
+) -> None:
+    classifier, images = small_vit(), _images(6)
+    setting = Setting(conditions, severity, 9)
+    order = torch.tensor([4, 1, 3])
+    some = Images(images.pixels[order], images.keys[order], images.targets[order])
+    for whole, part in zip(
+        evaluator(classifier, images, setting), evaluator(classifier, some, setting), strict=True
+    ):
+        torch.testing.assert_close(whole.logits[order], part.logits)
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "changes", "message"),
+    [
+        (distance_outcomes, {"severity": 1.5}, "distance is 1.5; allowed: a whole number, 0 or"),
+        (distance_outcomes, {"severity": -1}, "distance is -1; allowed: a whole number, 0 or"),
+        (distance_outcomes, {"conditions": ("first",)}, "is 'first'; allowed: window, permuted"),
+        (distance_outcomes, {"options": {"seed": 1}}, "is 'seed'; allowed: seeds"),
+        (distance_outcomes, {"options": {"seeds": 0}}, "seeds of .* is 0; allowed: 1 or more"),
+        (patch_cls_outcomes, {"severity": 4}, "is 4; allowed: a whole number, 0 to 3"),
+        (patch_cls_outcomes, {"conditions": ("window",)}, "is 'window'; allowed: first, last"),
+        (patch_cls_outcomes, {"options": {"seeds": 1}}, "is 'seeds'; allowed: none"),
+    ],
+)
+def test_wrong_settings_are_named(
+    evaluator: Evaluator, changes: dict[str, Any], message: str
+) -> None:
+    setting = Setting(**{"conditions": (), "severity": 1, "seed": 0, **changes})
+    with pytest.raises(ValueError, match=message):
+        list(evaluator(small_vit(), _images(), setting))
+
+
+def test_patches_that_could_exchange_nothing_are_refused() -> None:
+    setting = Setting(("first",), 1, 0)
+    with pytest.raises(ValueError, match="VisionTransformer has no prefix tokens"):
+        list(patch_cls_outcomes(small_vit("no_class_token"), _images(), setting))
+
+
+@pytest.mark.parametrize("evaluator", [distance_outcomes, patch_cls_outcomes])
+def test_a_network_without_attention_is_refused(evaluator: Evaluator) -> None:
+    arguments = {"layers": [1], "channels": [16], "num_groups": 4, "stem_channels": 8}
+    classifier = Classifier(build_network("resnet", arguments, 7, 16), Preprocessing(side=16))
+    with pytest.raises(ValueError, match="network is ResNetV2; allowed: ViTs"):
+        list(evaluator(classifier, _images(), Setting((), 1, 0)))
