@@ -64,7 +64,7 @@ check-workflow: $(DEV_READY)
 	$(IN_ENV) snakemake --lint
 check-tests: $(DEV_READY)
 	$(IN_ENV) OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$(CORES) \
-	  pytest -n auto --maxprocesses 8 --dist loadgroup
+	  pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-peers
 test-peers: $(PEERS_READY) ## hold the perturbations against implementations by others

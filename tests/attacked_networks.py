@@ -1,4 +1,4 @@
-"""Networks for the tests of attacks: small real ones, and ones that hide or break their gradient."""
+"""Networks for the tests of attacks: small real ones, and ones that hide or break a gradient."""
 
 from collections.abc import Callable
 

@@ -285,6 +285,24 @@ def test_the_verdict_is_that_of_the_final_images() -> None:
     assert torch.equal(outcome.added["distance"], (found - clean).abs().amax(dim=(1, 2, 3)))
 
 
+@pytest.mark.parametrize("name", EVALUATORS)
+def test_a_wrong_image_stays_wrong_even_if_the_classifier_is_fickle(name: str) -> None:
+    classifier = make_classifier("blind")
+    images = make_images(classifier, num_wrong=5)
+    right = torch.nn.functional.one_hot(images.targets, classifier.num_classes).float()
+    num_calls = 0
+
+    def clean_once(_: object, inputs: tuple[Tensor], logits: Tensor) -> Tensor:
+        nonlocal num_calls
+        num_calls += 1
+        return right if num_calls > 1 and len(inputs[0]) == 12 else logits
+
+    classifier.register_forward_hook(clean_once)
+    for outcome in _outcomes(name, classifier, images, 0.1):
+        assert (outcome.logits.argmax(dim=1) != images.targets)[:5].all()
+    assert num_calls > 1
+
+
 @pytest.mark.parametrize(("name", "passes"), [("fgsm", 1), ("pgd", 4)])
 def test_gradients_are_taken_of_standing_images_only_and_once_a_step(
     name: str, passes: int

@@ -14,8 +14,7 @@ import pytest
 from tests.conftest import TINY_STUDY
 from tests.workspace import Workspace, environment, fresh_clone
 
-# One group: the finished study is made once, by one worker.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

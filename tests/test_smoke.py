@@ -16,7 +16,7 @@ from perturb.config import load_config
 from perturb.tables.catalogue import TABLES
 from tests.workspace import Workspace, environment, fresh_clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]
+pytestmark = pytest.mark.slow
 
 CONFIGURATION = "config/smoke.yaml"
 
