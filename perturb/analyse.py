@@ -1,4 +1,4 @@
-"""What takes more than one model at a time: transfer attacks, and patterns side by side.
+"""What looks at many models in one job: transfer attacks, patterns, the similarity of layers.
 
 Models are loaded one after another: a study may hold more of them than fit into memory together.
 """
@@ -21,6 +21,7 @@ from perturb.models.checkpoints import load_classifier, read_card
 from perturb.patterns import perturbations_of, tabulated
 from perturb.perturbations.attacks import predict
 from perturb.perturbations.outcome import Outcome, Setting
+from perturb.representations import correlate_layers
 from perturb.transfer import examples_against
 
 logger = logging.getLogger(__name__)
@@ -137,6 +138,21 @@ def measure_patterns(
         logger.info("patterns of %s", model)
     ordered = {title: shown[title] for title in study.shown.values()}
     return pa.concat_tables(tables), ordered
+
+
+def correlations_of(
+    load: Load, models: Sequence[str], store: ImageStore, *, batch_size: int
+) -> pa.Table:
+    """Return the similarity of the layers of every model, as `correlate_layers` measures it."""
+    tables, image_ids = [], store.image_ids.to_pylist()
+    for model in models:
+        subject = load(model)
+        batches = (images.to(subject.device).pixels for images in store.batches(batch_size))
+        tables.append(
+            correlate_layers(subject.classifier, batches, model=model, image_ids=image_ids)
+        )
+        logger.info("layers of %s", model)
+    return pa.concat_tables(tables)
 
 
 def captions_of(store: ImageStore, count: int) -> list[str]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no cell needs
+from perturb.perturbations.plans import is_possible
 
+if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no cell needs
     from perturb.config import Config
     from perturb.config.records import Model, Perturbation
 
@@ -33,23 +34,29 @@ class Cell:
     @property
     def severity_value(self) -> float:
         """The natural value of the severity, as it stands in the shard."""
-        return float(Fraction(self.severity.replace("_", "/")))
+        return _value(self.severity)
 
 
 @dataclass(frozen=True)
 class EvaluationJob:
     """The cells that one job evaluates, for any one of some models.
 
-    In `cells` the model is the wildcard `{model}`: models with the same cells share the job's rule.
+    In `cells` the model is the wildcard `{model}`: models of one family with the same cells share
+    the job's rule.
     """
 
     models: tuple[str, ...]
+    family: str
     cells: tuple[Cell, ...]
 
     @property
     def datasets(self) -> tuple[str, ...]:
         """The data sets that the job reads."""
         return tuple(dict.fromkeys(cell.dataset for cell in self.cells))
+
+
+def _value(severity: str) -> float:
+    return float(Fraction(severity.replace("_", "/")))
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,11 @@ class Layout:
         """What adversarial perturbations look like, side by side."""
         return f"{self.root}/analyses/patterns.png"
 
+    @property
+    def correlations(self) -> str:
+        """How alike the layers of every model are."""
+        return f"{self.root}/analyses/correlations.parquet"
+
     def table(self, table: str, suffix: str = "parquet") -> str:
         """Return a table in one of its formats: parquet, csv, md, tex."""
         return f"{self.root}/tables/{table}.{suffix}"
@@ -138,6 +150,7 @@ def own_cells(config: Config, model: Model) -> list[Cell]:
         for dataset in perturbation.datasets
         if _is_asked_of(model, perturbation, dataset, config)
         for severity in perturbation.severities
+        if is_possible(perturbation, _value(severity), model.architecture)
     ]
 
 
@@ -164,13 +177,13 @@ def _is_asked_of(model: Model, perturbation: Perturbation, dataset: str, config:
 
 def evaluation_jobs(config: Config) -> list[EvaluationJob]:
     """Return how the cells are divided among jobs, `cells_per_job` cells of a model each."""
-    models_of: dict[tuple[Cell, ...], list[str]] = {}
+    models_of: dict[tuple[str, tuple[Cell, ...]], list[str]] = {}
     for model in config.models.values():
         own = [replace(cell, model="{model}") for cell in own_cells(config, model)]
         for start in range(0, len(own), config.cells_per_job):
             chunk = tuple(own[start : start + config.cells_per_job])
-            models_of.setdefault(chunk, []).append(model.id)
-    return [EvaluationJob(tuple(models), chunk) for chunk, models in models_of.items()]
+            models_of.setdefault((model.architecture.family, chunk), []).append(model.id)
+    return [EvaluationJob(tuple(models), *key) for key, models in models_of.items()]
 
 
 def evaluated_datasets(config: Config) -> list[str]:

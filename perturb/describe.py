@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +19,8 @@ MODELS = pa.schema(
         ("family", pa.string()),
         ("size", pa.string()),
         ("patch_size", pa.int32()),
+        ("num_blocks", pa.int32()),  # residual blocks of a ResNet, over all stages
+        ("grid_side", pa.int32()),  # patches along a side of the network's input
         ("pretraining", pa.string()),
         ("pretraining_label", pa.string()),
         ("pretraining_rank", pa.int32()),
@@ -52,6 +55,8 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
                 "family": model.architecture.family,
                 "size": model.architecture.size,
                 "patch_size": model.architecture.patch_size,
+                "num_blocks": _num_blocks(card),
+                "grid_side": _grid_side(card, model.architecture.patch_size),
                 "pretraining": pretraining.id if pretraining else None,
                 "pretraining_label": pretraining.label if pretraining else None,
                 "pretraining_rank": pretraining.rank if pretraining else None,
@@ -62,6 +67,19 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
             }
         )
     return pa.Table.from_pylist(rows, schema=MODELS)
+
+
+def _num_blocks(card: Mapping[str, Any]) -> int:
+    arguments = card["arguments"]
+    blocks: int = arguments["depth"] if card["family"] == "vit" else sum(arguments["layers"])
+    return blocks
+
+
+def _grid_side(card: Mapping[str, Any], patch_size: int | None) -> int | None:
+    if patch_size is None:
+        return None
+    side: int = card["preprocessing"]["side"]
+    return side // patch_size
 
 
 def describe_datasets(datasets: Sequence[Dataset], manifests: Mapping[str, Path]) -> pa.Table:

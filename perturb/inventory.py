@@ -16,6 +16,7 @@ from perturb.cells import Cell, Layout, cells, evaluated_datasets
 from perturb.config import Config
 from perturb.images.subset import balanced_subset
 from perturb.perturbations.names import PROTOCOLS
+from perturb.perturbations.plans import samples_of
 from perturb.shards import Expected, verify_shard
 
 INVENTORY = pa.schema(
@@ -81,7 +82,16 @@ def _expected(
     )
     return Expected(
         cell=cell,
-        samples={cell.source: (0,)} if cell.source else perturbation.samples,
+        samples=(
+            {cell.source: (0,)}
+            if cell.source
+            else samples_of(
+                perturbation,
+                cell.severity_value,
+                config.models[cell.model].architecture,
+                config.seed,
+            )
+        ),
         image_ids=image_ids.take(rows),
         protocol=PROTOCOLS[cell.perturbation],
         seed=config.seed,

@@ -4,15 +4,15 @@ Snakemake repeats a job when its params change. So each function returns everyth
 the job's numbers, and nothing that does not: a new label or another model's entry repeats nothing.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from perturb.cells import Cell, evaluated_datasets, transfer_cells
+from perturb.cells import EvaluationJob, evaluated_datasets, transfer_cells
 from perturb.config import Config
 from perturb.config.records import Model
 from perturb.images.names import PROTOCOL as IMAGES_PROTOCOL
-from perturb.perturbations.names import PATTERNS_PROTOCOL, PROTOCOLS
+from perturb.perturbations.names import CORRELATIONS_PROTOCOL, PATTERNS_PROTOCOL, PROTOCOLS
+from perturb.perturbations.plans import conditions_of
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
@@ -53,24 +53,24 @@ def training_samples(config: Config, model: str) -> dict[str, int]:
     }
 
 
-def evaluated(config: Config, cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Return what the shards of some cells depend on, beside images and weights."""
+def evaluated(config: Config, job: EvaluationJob) -> list[dict[str, Any]]:
+    """Return what the shards of a job's cells depend on, beside images and weights."""
     return [
         {
             "dataset": cell.dataset,
             "perturbation": cell.perturbation,
             "severity": cell.severity,
             "class_map": config.datasets[cell.dataset].class_map,
-            **_perturbed(config, cell.perturbation),
+            **_perturbed(config, cell.perturbation, job.family),
         }
-        for cell in cells
+        for cell in job.cells
     ]
 
 
-def _perturbed(config: Config, perturbation: str) -> dict[str, Any]:
+def _perturbed(config: Config, perturbation: str, family: str) -> dict[str, Any]:
     entry = config.perturbations[perturbation]
     return {
-        "conditions": list(entry.conditions),
+        "conditions": list(conditions_of(entry, family)),
         "options": dict(entry.options),
         "num_images": entry.num_images,
         "seed": config.seed,
@@ -82,7 +82,7 @@ def _perturbed(config: Config, perturbation: str) -> dict[str, Any]:
 
 def transferred(config: Config) -> dict[str, Any]:
     """Return what the shards of transfer attacks depend on, beside images and weights."""
-    return _perturbed(config, "transfer")
+    return _perturbed(config, "transfer", family="")
 
 
 def transfer_targets(config: Config) -> list[dict[str, str]]:
@@ -117,6 +117,20 @@ def measured_patterns(config: Config) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "device": config.device,
         "protocol": PATTERNS_PROTOCOL,
+    }
+
+
+def measured_correlations(config: Config) -> dict[str, Any]:
+    """Return what the similarity of layers depends on, beside images and weights."""
+    if config.correlations is None:
+        return {}
+    return {
+        "models": config.benchmark_models,
+        "num_images": config.correlations.num_images,
+        "seed": config.seed,
+        "batch_size": config.batch_size,
+        "device": config.device,
+        "protocol": CORRELATIONS_PROTOCOL,
     }
 
 

@@ -22,6 +22,8 @@ def studies(config: Config) -> set[str]:
         found.add("cue_conflict")
     if config.patterns is not None:
         found.add("patterns")
+    if config.correlations is not None:
+        found.add("correlations")
     return found
 
 
@@ -47,6 +49,7 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "reference_errors": reference_errors(config),
         "stimuli": [layout.manifest(dataset) for dataset in cue_conflict_sets(config)],
         "patterns": [layout.patterns] if config.patterns else [],
+        "representations": [layout.correlations] if config.correlations else [],
     }
     return {source: files[source] for source in TABLES[table].sources}
 

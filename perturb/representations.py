@@ -13,7 +13,11 @@ norm), in two measures over the same images:
   batches before the ratio is taken [3]_. Of one batch that is the unbiased CKA of the whole
   sample; the biased form would come close to 1 by itself where features outnumber images.
 
-Nothing is kept of a batch but sums over L x L pairs: memory does not grow with the images' number.
+Whether layers grow more alike towards the end is a number of each image: the mean correlation of
+the pairs within the last third of the blocks less that within the first. Pairs are correlated
+within an image, so an interval of it needs the images' own numbers.
+
+Nothing is kept of a batch but sums over L x L pairs and that number of each image.
 
 Legend: B images of a batch, L layers (blocks), N tokens, D width, F features of a layer, flattened.
 
@@ -45,22 +49,32 @@ SCHEMA = pa.schema(
         ("value", pa.float64()),
         ("spread", pa.float64()),
         ("num_images", pa.int32()),
+        ("image_id", pa.string()),  # null: over all images
     ]
 )
 # The unbiased HSIC divides by n - 3.
 _FEWEST_IMAGES = 4
+# Two thirds of at least two blocks each.
+_FEWEST_BLOCKS = 4
 # What is left of equal float32 features after their mean was taken away, relative to them.
 _ROUNDING = 1e-6
 
 
 @torch.inference_mode()
-def correlate_layers(classifier: Classifier, batches: Iterable[Tensor], *, model: str) -> pa.Table:
+def correlate_layers(
+    classifier: Classifier,
+    batches: Iterable[Tensor],
+    *,
+    model: str,
+    image_ids: Sequence[str] | None = None,
+) -> pa.Table:
     """Return the similarity of every pair of layers, as a table of `SCHEMA`.
 
     Rows are in the order of measure (pearson_all, pearson_cls, cka_all, cka_cls), layer_a, layer_b,
     both triangles and the diagonal. ``value`` is the mean over images (CKA: over the whole sample),
     ``spread`` the sample standard deviation over images (null for CKA). Networks without a class
-    token have no rows of it, layers of unequal shapes none of Pearson's.
+    token have no rows of it, layers of unequal shapes none of Pearson's. For ViTs of four or more
+    blocks follow pearson_all_rise and pearson_cls_rise: a row an image, without layers.
 
     Parameters
     ----------
@@ -69,11 +83,12 @@ def correlate_layers(classifier: Classifier, batches: Iterable[Tensor], *, model
         What CKA estimates does not depend on how they are cut, its error does: few large batches
         are better. A batch of fewer than 4 images is joined to its neighbour.
     model : the id to put into the table.
+    image_ids : of all images, in the batches' order; None leaves out the rows of single images.
 
     Raises
     ------
     ValueError
-        If there are fewer than 4 images, a feature is not finite, or a layer's features are all the
+        If there are other than ``image_ids`` says, or fewer than 4 images, a feature is not finite, or a layer's features are all the
         same within an image (no correlation) or over all images (no CKA).
     """
     body = anatomy(classifier.network)
@@ -88,9 +103,13 @@ def correlate_layers(classifier: Classifier, batches: Iterable[Tensor], *, model
             features = layers if kind == "all" else [tokens[:, :1] for tokens in layers]
             pearson[kind].add(features)
             cka[kind].add(features)
+    if image_ids is not None and num_images != len(image_ids):
+        raise ValueError(f"number of images is {num_images}, but there are {len(image_ids)} ids")
     parts = [_rows(f"pearson_{kind}", *moments.result()) for kind, moments in pearson.items()]
     parts += [_rows(f"cka_{kind}", sums.result(), None) for kind, sums in cka.items()]
-    table = pa.concat_tables(parts)
+    if image_ids is not None and body.family == "vit" and body.num_blocks >= _FEWEST_BLOCKS:
+        parts += [_rise_rows(kind, moments, image_ids) for kind, moments in pearson.items()]
+    table = pa.concat_tables(parts, promote_options="default")
     table = table.append_column("model", pa.array([model] * len(table)))
     table = table.append_column("num_images", pa.array([num_images] * len(table)))
     return table.select(SCHEMA.names).cast(SCHEMA)
@@ -103,10 +122,13 @@ class _Pearson:
         self.count = 0
         self.mean: Tensor | float = 0.0  # (L, L)
         self.squares: Tensor | float = 0.0  # (L, L), sum of squared deviations from the mean
+        self.rises: list[Tensor] = []  # (B,) each
 
     def add(self, layers: Sequence[Tensor]) -> None:
         """Take in the images of a batch, whose layers are (B, ...) each."""
         correlations = pearson_correlations(layers)  # (B, L, L)
+        if correlations.shape[1] >= _FEWEST_BLOCKS:
+            self.rises.append(rises(correlations))
         total = self.count + len(correlations)
         mean = correlations.mean(dim=0)
         shift = mean - self.mean
@@ -173,6 +195,22 @@ def pearson_correlations(layers: Sequence[Tensor]) -> Tensor:
             products = (units @ units.T).clamp(-1, 1).cpu()
             correlations[image, places[:, None], places] = products
     return correlations
+
+
+def rises(correlations: Tensor) -> Tensor:
+    """Return how much more alike the last third of the layers is than the first, (B,).
+
+    The mean over pairs of different layers within each; a third is rounded down, but at least two.
+
+    Parameters
+    ----------
+    correlations : (B, L, L), of L >= 4 layers; fewer share layers between the thirds.
+    """
+    size = max(2, correlations.shape[1] // 3)
+    pairs = torch.triu_indices(size, size, offset=1)
+    first = correlations[:, :size, :size]
+    last = correlations[:, -size:, -size:]
+    return last[:, pairs[0], pairs[1]].mean(dim=1) - first[:, pairs[0], pairs[1]].mean(dim=1)
 
 
 def unbiased_hsic(layers: Sequence[Tensor]) -> Tensor:
@@ -243,5 +281,17 @@ def _rows(measure: str, values: Tensor, spreads: Tensor | None) -> pa.Table:
             "layer_b": layer_b.numpy(),
             "value": values.numpy(),
             "spread": spread,
+            "image_id": pa.nulls(len(values), pa.string()),
+        }
+    )
+
+
+def _rise_rows(kind: str, moments: _Pearson, image_ids: Sequence[str]) -> pa.Table:
+    values = torch.cat(moments.rises).numpy()
+    return pa.table(
+        {
+            "measure": [f"pearson_{kind}_rise"] * len(values),
+            "value": values,
+            "image_id": pa.array(image_ids, pa.string()),
         }
     )

@@ -42,6 +42,7 @@ SCHEMA = pa.schema(
         ("translation_x_px", pa.int16()),
         ("translation_y_px", pa.int16()),
         ("removed", NAMES),  # which parts of the model
+        ("flops_kept", pa.float32()),  # share of the unchanged model's forward pass
     ]
 )
 METADATA_KEY = b"perturb"

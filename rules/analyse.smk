@@ -1,5 +1,5 @@
 # REQUIRED INPUTS  {results}/stores/{dataset}/, {results}/checkpoints/{model}/
-# OUTPUTS          {results}/analyses/patterns.parquet, patterns.png
+# OUTPUTS          {results}/analyses/patterns.parquet, patterns.png, correlations.parquet
 if STUDY.patterns:
 
     rule measure_patterns:
@@ -30,3 +30,29 @@ if STUDY.patterns:
             patterns=jobs.measured_patterns(STUDY),
         script:
             "../scripts/measure_patterns.py"
+
+
+if STUDY.correlations:
+
+    rule correlate_layers:
+        """Measure how alike the outputs of a network's blocks are, model after model."""
+        input:
+            images=PATHS.images(STUDY.correlations.dataset),
+            manifest=PATHS.manifest(STUDY.correlations.dataset),
+            weights=[PATHS.weights(model) for model in STUDY.benchmark_models],
+            cards=[PATHS.card(model) for model in STUDY.benchmark_models],
+        output:
+            PATHS.correlations,
+        log:
+            PATHS.log("correlate_layers"),
+        conda:
+            "../envs/perturb.yaml"
+        threads: 1
+        resources:
+            gpu=GPUS,
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
+            runtime=lambda wildcards, attempt: 30 * attempt,
+        params:
+            correlations=jobs.measured_correlations(STUDY),
+        script:
+            "../scripts/correlate_layers.py"

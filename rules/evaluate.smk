@@ -28,7 +28,7 @@ for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
             runtime=lambda wildcards, attempt: 30 * attempt,
         params:
             datasets=list(JOB.datasets),
-            cells=jobs.evaluated(STUDY, JOB.cells),
+            cells=jobs.evaluated(STUDY, JOB),
         script:
             "../scripts/evaluate_cells.py"
 

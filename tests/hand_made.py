@@ -14,19 +14,23 @@ Rows = Sequence[dict[str, Any]]
 MODEL = {
     "size": "S",
     "patch_size": None,
+    "num_blocks": 3,
+    "grid_side": None,
     "pretraining": "small",
     "pretraining_label": "Small",
     "pretraining_rank": 0,
     "num_parameters": 1000,
     "is_reference": False,
 }
-MODEL_TYPES = {"patch_size": pa.int32(), "pretraining_rank": pa.int32()}
+_INTEGERS = ("patch_size", "num_blocks", "grid_side", "pretraining_rank")
+MODEL_TYPES = {name: pa.int32() for name in _INTEGERS}
 
 
 def vit(model: str, patch_size: int, **values: Any) -> dict[str, Any]:
     """Return the facts of a ViT."""
     label = f"ViT-S/{patch_size}"
     facts = {"model": model, "family": "vit", "label": label, "patch_size": patch_size}
+    facts["grid_side"] = 32 // patch_size
     return {**MODEL, **facts, **values}
 
 

@@ -29,6 +29,7 @@ SHARD = pa.schema(
         ("translation_x_px", pa.int16()),
         ("translation_y_px", pa.int16()),
         ("removed", NAMES),
+        ("flops_kept", pa.float32()),
     ]
 )
 

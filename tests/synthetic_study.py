@@ -17,12 +17,17 @@ import pyarrow.parquet as pq
 from perturb.perturbations.names import CORRUPTIONS
 from tests.synthetic_attacks import (
     EPSILONS,
-    NUM_SAMPLES,
-    STAGES,
     Attacked,
     cue_conflict,
     patterns,
     stimuli,
+)
+from tests.synthetic_facts import datasets_table, inventory_table, model_rows, models_table
+from tests.synthetic_model_perturbations import (
+    CORRELATIONS,
+    MODEL_PERTURBATIONS,
+    Changed,
+    representations,
 )
 from tests.synthetic_shards import shard, write_shard
 
@@ -42,7 +47,8 @@ DATASETS = [
 ]
 CUE_CONFLICT = "cue-conflict"
 # What a study may have beside clean images and corruptions.
-EXTRAS = ("fgsm", "pgd", "ensemble", "spatial", "transfer", "cue_conflict", "patterns")
+ATTACKS = ("fgsm", "pgd", "ensemble", "spatial", "transfer")
+EXTRAS = (*ATTACKS, "cue_conflict", "patterns", *MODEL_PERTURBATIONS, CORRELATIONS)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Study:
     reference: list[Path]  # the reference network's shards; `decisions` leaves them out
     stimuli: list[Path]
     patterns: list[Path]
+    representations: list[Path]
     available: frozenset[str]  # what decides which tables and charts the study has
 
     @property
@@ -81,8 +88,11 @@ class Study:
             for shard in self.decisions
             if model not in shard.parts and shard.stem != model  # its transfer attacks
         ]
-        patterns = [file for file in self.patterns if file.stem != model]
-        return replace(self, models=path, decisions=kept, patterns=patterns)
+        analyses = {
+            name: [file for file in getattr(self, name) if file.stem != model]
+            for name in ("patterns", "representations")
+        }
+        return replace(self, models=path, decisions=kept, **analyses)
 
     def shuffled(self, folder: Path) -> "Study":
         """Return the study with rows and files in another order, under other paths."""
@@ -91,7 +101,12 @@ class Study:
         for path in self.decisions:
             table = pq.read_table(path)
             paths.append(write_shard(folder, table.take(random.permutation(table.num_rows))))
-        return replace(self, decisions=paths[::-1], patterns=self.patterns[::-1])
+        return replace(
+            self,
+            decisions=paths[::-1],
+            patterns=self.patterns[::-1],
+            representations=self.representations[::-1],
+        )
 
 
 def make_study(
@@ -108,12 +123,12 @@ def make_study(
 ) -> Study:
     """Write the shards and facts of a study; larger pre-training sets make abler models.
 
-    Half of the clean images are attacked, all are corrupted unless told otherwise. `extras` are
-    some of `EXTRAS`.
+    Half of the clean images are attacked, and decided on by changed models; all are corrupted
+    unless told otherwise. `extras` are some of `EXTRAS`.
     """
     random = np.random.default_rng(seed)
     difficulty = {dataset: random.logistic(size=num_images) for dataset, *_ in DATASETS}
-    rows = _models(architectures, pretraining)
+    rows = model_rows(architectures, pretraining)
     decisions: list[Path] = []
     reference: list[Path] = []
     for row in rows:
@@ -152,15 +167,26 @@ def make_study(
     num_attacked = max(1, num_images // 2)
     attacked = _attack_shards(Attacked("shapes", num_attacked, seed), tested, extras)
     decisions += [write_shard(folder, table) for table in attacked]
+    changed = Changed("shapes", num_attacked, seed)
+    decisions += [
+        write_shard(folder, table)
+        for row in tested
+        for perturbation in MODEL_PERTURBATIONS
+        if perturbation in extras
+        for table in changed.shards(row, perturbation)
+    ]
     manifest = stimuli(CUE_CONFLICT, num_images, seed)
     if "cue_conflict" in extras:
         conflict = (cue_conflict(row, manifest, CUE_CONFLICT, seed) for row in tested)
         decisions += [write_shard(folder, table) for table in conflict]
     for row in rows:
         row.pop("is_clean")
-    pq.write_table(_models_table(rows), folder / "models.parquet")
-    pq.write_table(_datasets_table(num_images, extras), folder / "datasets.parquet")
-    pq.write_table(_inventory(decisions + reference), folder / "inventory.parquet")
+    pq.write_table(models_table(rows), folder / "models.parquet")
+    sets = [dataset[:3] for dataset in DATASETS]
+    if "cue_conflict" in extras:
+        sets.append((CUE_CONFLICT, "Cue conflict", "cue_conflict"))
+    pq.write_table(datasets_table(sets, num_images), folder / "datasets.parquet")
+    pq.write_table(inventory_table(decisions + reference), folder / "inventory.parquet")
     return Study(
         decisions=decisions,
         models=folder / "models.parquet",
@@ -170,6 +196,11 @@ def make_study(
         stimuli=_written([manifest], folder, "stimuli") if "cue_conflict" in extras else [],
         patterns=_written(patterns(tested, "shapes", num_attacked, seed), folder, "patterns")
         if "patterns" in extras
+        else [],
+        representations=_written(
+            representations(tested, "shapes", num_attacked, seed), folder, "representations"
+        )
+        if CORRELATIONS in extras
         else [],
         available=frozenset(("none", "corruptions", *extras)),
     )
@@ -200,87 +231,6 @@ def _written(tables: Iterable[pa.Table], folder: Path, name: str) -> list[Path]:
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, paths[-1])
     return paths
-
-
-def _datasets_table(num_images: int, extras: Collection[str]) -> pa.Table:
-    sets = [dataset[:3] for dataset in DATASETS]
-    if "cue_conflict" in extras:
-        sets.append((CUE_CONFLICT, "Cue conflict", "cue_conflict"))
-    return pa.Table.from_pylist(
-        [
-            {"dataset": id, "label": label, "role": role, "num_images": num_images}
-            | {"num_classes": 12}
-            for id, label, role in sets
-        ]
-    )
-
-
-def _inventory(paths: list[Path]) -> pa.Table:
-    rows = []
-    for path in paths:
-        cell = path.with_suffix("").parts[path.parts.index("shards") + 1 :]
-        num_rows = pq.read_metadata(path).num_rows
-        num_conditions = {"corruptions": len(CORRUPTIONS), "ensemble": len(STAGES)}
-        num_conditions["spatial"] = NUM_SAMPLES + 1
-        rows.append(
-            {
-                "path": str(path),
-                "model": cell[0],
-                "dataset": cell[1],
-                "perturbation": cell[2],
-                "severity": float(cell[3]),
-                "num_images": num_rows // num_conditions.get(cell[2], 1),
-                "num_rows": num_rows,
-                "seconds": 0.5 + num_rows / 3000,
-                "device": "test device",
-                "commit": "0123456789ab",
-                "torch": "2.13.0",
-            }
-        )
-    return pa.Table.from_pylist(rows)
-
-
-def _models(
-    architectures: Sequence[tuple[str, str, int | None, int, float]], pretraining: Sequence[str]
-) -> list[dict]:
-    rows = []
-    for family, size, patch_size, num_parameters, ability in architectures:
-        suffix = f"/{patch_size}" if patch_size else ""
-        name = {"vit": "ViT", "resnet": "ResNet"}[family]
-        architecture = f"{family}-{size}{patch_size or ''}".lower()
-        for rank, label in enumerate(pretraining):
-            rows.append(
-                {
-                    "model": f"{architecture}-{label.lower()}",
-                    "label": f"{name}-{size}{suffix}",
-                    "architecture": architecture,
-                    "family": family,
-                    "size": size,
-                    "patch_size": patch_size,
-                    "pretraining": label.lower(),
-                    "pretraining_label": label,
-                    "pretraining_rank": rank,
-                    "pretraining_images": 2000 * 5**rank,
-                    "num_parameters": num_parameters,
-                    "is_reference": False,
-                    "ability": ability + 0.3 * rank,
-                }
-            )
-    reference = dict(rows[0], model="reference", architecture="reference", is_reference=True)
-    empty = dict.fromkeys([name for name in reference if name.startswith("pretraining")])
-    return [*rows, {**reference, **empty, "ability": 1.7}]
-
-
-def _models_table(rows: list[dict]) -> pa.Table:
-    types = {
-        "patch_size": pa.int32(),
-        "pretraining_rank": pa.int32(),
-        "pretraining_images": pa.int64(),
-        "num_parameters": pa.int64(),
-        "is_reference": pa.bool_(),
-    }
-    schema = pa.schema([(name, types.get(name, pa.string())) for name in rows[0]])
-    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def _harm(corruption: str) -> float:

@@ -50,6 +50,13 @@ class Distilled(VisionTransformer):  # type: ignore[misc]
         return logits
 
 
+class Averaged(VisionTransformer):  # type: ignore[misc]
+    """A ViT that reads all tokens, whatever pooling it was asked for."""
+
+    def pool(self, x: Tensor, pool_type: str | None = None) -> Tensor:  # noqa: ARG002
+        return x.mean(dim=1)
+
+
 def distilled() -> nn.Module:
     """Return a ViT with a distillation token."""
     return Distilled(
@@ -70,6 +77,9 @@ VITS: dict[str, Callable[[], nn.Module]] = {
     "clip": lambda: vit(pre_norm=True, qk_norm=True, drop_rate=0.2, patch_drop_rate=0.2),
     "any size": lambda: vit(dynamic_img_size=True, global_pool="map"),
     "distilled": distilled,
+    "averaged": lambda: Averaged(
+        img_size=SIDE, patch_size=8, embed_dim=24, depth=2, num_heads=2, num_classes=NUM_CLASSES
+    ),
 }
 RESNETS: dict[str, Callable[[], nn.Module]] = {
     "projection first": resnet,

@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.page.findings import sentence
 from perturb.statistics import rank_correlation, spearman
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
@@ -170,7 +169,7 @@ def test_claims_that_a_study_cannot_test_say_why(tmp_path: Path) -> None:
     )
     table = table_of(study, "claims")
     rows = [row for row in table.to_pylist() if (row["claim"], row["part"]) != ("C8", "b")]
-    assert len(rows) == 24
+    assert len(rows) == 35
     assert {row["verdict"] for row in rows} == {"not testable"}
     assert all(row["reason"] and row["estimate"] is None for row in rows)
     reasons = {(row["claim"], row["part"], row["test_set"]): row["reason"] for row in rows}
@@ -180,12 +179,15 @@ def test_claims_that_a_study_cannot_test_say_why(tmp_path: Path) -> None:
     assert reasons["C7", "b", "spatial"] == "not part of this study"
     assert reasons["C8", "a", "patterns"] == "no such models in this study"
     assert reasons["C9", "a", "cue_conflict"] == "not part of this study"
+    assert reasons["C10", "a", "pearson_all"] == "not part of this study"
+    assert reasons["C12", "b", "lesions"] == "not part of this study"
     assert table_of(study, "scaling").num_rows == 0
 
 
 @pytest.mark.parametrize("epsilon", [None, 0.5])
 def test_attacks_at_another_epsilon_test_no_claim(study: Study, epsilon: float | None) -> None:
     names = ("decisions", "models", "datasets", "claim_rules", "stimuli", "patterns")
+    names += ("representations",)
     parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": epsilon}
     table = make_table("claims", study.sources(*names), parameters)
     reasons = {row["reason"] for row in table.to_pylist() if row["claim"] in ("C5", "C6")}
@@ -203,7 +205,8 @@ def test_models_that_no_image_tells_apart_support_nothing(tmp_path: Path) -> Non
         for row in (*decided(model, "1110"), *decided(model, "0000", **broken))
     ]
     rules = Path(__file__).parent.parent / "resources" / "claims.csv"
-    sources = written(tmp_path, models, decisions, claim_rules=rules, stimuli=[], patterns=[])
+    nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
+    sources = written(tmp_path, models, decisions, claim_rules=rules, **nothing)
     parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": 4 / 255}
     [row] = rows_where(make_table("claims", sources, parameters), test_set="pgd")
     assert (row["estimate"], row["estimate_low"], row["verdict"]) == (0, None, "not testable")
@@ -221,50 +224,6 @@ def test_corrupted_images_may_be_some_of_the_clean_ones(tmp_path: Path) -> None:
     assert row["relative_mce"] == pytest.approx(1, abs=1e-12)
     [first] = rows_where(table_of(study, "claims"), claim="C1", test_set="corruptions")
     assert (first["num_images"], first["num_models"]) == (60, 15)
-
-
-SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num_images": 144}
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        (
-            {"kind": "mean_pair", "level": "smallest"},
-            "Adversarial spatial: ViTs are 2.0 percentage points more accurate than ResNets of "
-            "matched size at the smallest pre-training set (",
-        ),
-        (
-            {"kind": "small_patch_pair"},
-            "Adversarial spatial: ViTs with small patches are 2.0 percentage points more accurate "
-            "than ResNets of matched size (",
-        ),
-        (
-            {"kind": "mean_patch_pair"},
-            "Adversarial spatial: ViTs with large patches are 2.0 percentage points more accurate "
-            "than ViTs of the same size and pre-training set with small ones (",
-        ),
-        (
-            {"kind": "mean_patch_pair", "test_set": "cue_conflict", "test_set_label": "Shape bias"},
-            "Shape bias: the shape bias of ViTs with large patches is 2.0 percentage points higher "
-            "than that of ViTs of the same size and pre-training set with small ones (",
-        ),
-        (
-            {"kind": "family_mean", "unit": "number", "estimate": 1.35},
-            "Adversarial spatial: perturbations of ViTs change, in energy, 1.35 times as much "
-            "across the borders of the model's own patches as inside them (",
-        ),
-        (
-            {"kind": "family_difference", "unit": "number", "estimate": -0.25},
-            "Adversarial spatial: the ratio of energy on patch borders to that inside patches is "
-            "0.25 smaller for ViTs than for ResNets, measured on the same grids (",
-        ),
-    ],
-)
-def test_sentences_of_claims(changes: dict[str, Any], expected: str) -> None:
-    row = {"verdict": "supported", "level": "all", "unit": "points", "estimate": 0.02}
-    interval = {"estimate_low": 0.01, "estimate_high": 0.03}
-    assert sentence({**SENTENCE, **row, **interval, **changes}).startswith(expected)
 
 
 def test_spearman_averages_ties() -> None:

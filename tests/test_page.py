@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from perturb.charts.catalogue import CHARTS, charts_of
 from perturb.page.findings import claims, sentence
 from perturb.page.notes import warnings_of
+from perturb.page.shown import shown_sections
 from perturb.page.write import Words, write_page
 from perturb.tables.catalogue import TABLES
 from perturb.tables.catalogue import tables_of as tables_of_catalogue
@@ -108,6 +109,7 @@ SECTIONS = {
     "adversarial": "Adversarial attacks",
     "spatial": "Rotation and translation",
     "texture": "Texture or shape",
+    "model": "Perturbations of the model",
 }
 
 
@@ -116,7 +118,7 @@ def test_charts_stand_in_their_sections_and_the_navigation_leads_there(opened: O
     links = page.locator("nav a").all()
     assert all(page.locator(link.get_attribute("href") or "").count() == 1 for link in links)
     names = [link.inner_text() for link in links]
-    assert names[2:7] == [*SECTIONS.values(), "The paper\N{RIGHT SINGLE QUOTATION MARK}s claims"]
+    assert names[2:8] == [*SECTIONS.values(), "The paper\N{RIGHT SINGLE QUOTATION MARK}s claims"]
     for id, title in SECTIONS.items():
         section = page.locator(f"main > section#{id}")
         assert section.locator("h2").inner_text() == title
@@ -130,6 +132,7 @@ def test_charts_stand_in_their_sections_and_the_navigation_leads_there(opened: O
         ("adversarial", ["Epsilon", "FGSM", "PGD", "Attack ensemble", "Transfer"]),
         ("spatial", ["Spatial attack", "Worst of 10"]),
         ("texture", ["Cue conflict", "Shape bias"]),
+        ("model", ["Lesion", "Skip connection", "Head", "Token", "Attention window", "CKA"]),
     ],
 )
 def test_words_of_the_field_are_explained(opened: Opened, section: str, terms: list[str]) -> None:
@@ -173,6 +176,8 @@ def test_warnings_name_only_models_whose_gradients_vanish(report: Path) -> None:
         (set(), ["benchmarks"], ["Corruptions", "FGSM", "Shape bias"]),
         ({"pgd", "corruptions"}, ["benchmarks", "adversarial"], ["Transfer", "Borders, object"]),
         ({"cue_conflict"}, ["benchmarks", "texture"], ["PGD", "Spatial attack"]),
+        ({"lesions"}, ["benchmarks", "model"], ["Head", "Token", "Attention window", "CKA"]),
+        ({"patch_cls"}, ["benchmarks", "model"], ["Lesion", "Attention window", "FLOPs kept"]),
     ],
 )
 def test_a_page_shows_the_studies_own_perturbations_alone(
@@ -199,6 +204,17 @@ def test_a_page_shows_the_studies_own_perturbations_alone(
     assert len(page.locator(".vega").all()) == len(charts_of(available))
     assert not set(absent) & set(page.locator("dl.terms dt").all_inner_texts())
     page.close()
+
+
+def test_a_chart_without_any_row_is_left_out(report: Path) -> None:
+    """Of a study of ResNets no head can be silenced, whatever its configuration asks for."""
+    names = tables_of_catalogue({"heads"})
+    folder = report.parents[1] / "tables"
+    found = {name: pq.read_table(folder / f"{name}.parquet") for name in names}
+    for heads, sections in ((found["heads"], ["benchmarks", "model"]), (None, ["benchmarks"])):
+        table = found["heads"].slice(0, 0) if heads is None else heads
+        shown = shown_sections({**found, "heads": table}, {}, {})
+        assert [section.id for section in shown] == sections
 
 
 def test_libraries_are_inside_once(report: Path) -> None:

@@ -279,3 +279,37 @@ def test_outputs_that_are_not_finite_are_refused() -> None:
     nn.init.constant_(classifier.network.blocks[1].mlp.fc2.bias, torch.inf)  # type: ignore[index]
     with pytest.raises(ValueError, match="output of block 1 is not finite"):
         correlate_layers(classifier, [some_images(4)], model="m")
+
+
+@pytest.mark.parametrize("depth", [4, 7])
+def test_rises_of_single_images_are_numpys_on_recorded_layers(depth: int) -> None:
+    torch.manual_seed(0)
+    arguments = {"patch_size": 8, "embed_dim": 12, "depth": depth, "num_heads": 2, "mlp_ratio": 2}
+    classifier = Classifier(
+        build_network("vit", arguments, 7, SIDE), Preprocessing(side=SIDE)
+    ).eval()
+    images, ids = some_images(9), [f"image {index}" for index in range(9)]
+    table = correlate_layers(
+        classifier.double(), _split(images, 4, 5), model="m", image_ids=ids
+    ).to_pylist()
+    layers = _recorded(classifier, images)
+    size = 2  # a third of seven, rounded down, and the fewest
+    for name, kept in {"all": layers, "cls": [layer[:, 0] for layer in layers]}.items():
+        rows = [row for row in table if row["measure"] == f"pearson_{name}_rise"]
+        assert [row["image_id"] for row in rows] == ids
+        expected = _pearson(kept)
+        rise = expected[:, depth - size, depth - 1] - expected[:, 0, 1]
+        np.testing.assert_allclose([row["value"] for row in rows], rise)
+        assert {row["layer_a"] for row in rows} == {row["spread"] for row in rows} == {None}
+    pairs = [row for row in table if not row["measure"].endswith("_rise")]
+    assert {row["image_id"] for row in pairs} == {None}
+
+
+def test_as_many_ids_as_images_are_needed() -> None:
+    with pytest.raises(ValueError, match="number of images is 6, but there are 5 ids"):
+        correlate_layers(small_vit(), [some_images(6)], model="m", image_ids=list("abcde"))
+
+
+def test_few_blocks_and_resnets_have_no_rises() -> None:
+    table = correlate_layers(_resnet(), [some_images(4)], model="r", image_ids=list("abcd"))
+    assert table["image_id"].null_count == len(table)

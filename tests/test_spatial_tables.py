@@ -75,9 +75,10 @@ def test_grid_cells_by_hand(tmp_path: Path) -> None:
     rows += turned("100", 8, 2, 3) + turned("000", 9, 2, 0, -3)
     rows += turned("001", 10, -4, -7, 3)
     table = make_table("spatial_grid", written(tmp_path, [vit("a", 8)], rows), HEADLINE)
-    assert table["rotation_bin"].unique().to_pylist() == [str(angle) for angle in angles]
+    bins = ["-6", "-4 to -2", "0", "2 to 4", "6"]
+    assert table["rotation_bin"].unique().to_pylist() == bins
     assert table["translation"].unique().to_pylist() == [0, 0.5, 1]
-    [cell] = rows_where(table, rotation_bin="2", translation=0.5)
+    [cell] = rows_where(table, rotation_bin="2 to 4", translation=0.5)
     assert (cell["num_images"], cell["num_decisions"]) == (3, 6)
     assert cell["accuracy"] == pytest.approx(1 / 6)
     [cell] = rows_where(table, rotation_low_deg=-4, translation=1)
@@ -88,7 +89,7 @@ def test_grid_cells_by_hand(tmp_path: Path) -> None:
 
 def test_bins_of_the_published_grid(study: Study) -> None:
     table = table_of(study, "spatial_grid")
-    bins = ["-30 to -22", "-20 to -12", "-10 to -2", "0", "2 to 10", "12 to 20", "22 to 30"]
+    bins = ["-30 to -20", "-18 to -8", "-6 to 6", "8 to 18", "20 to 30"]
     [*found] = dict.fromkeys(row["rotation_bin"] for row in rows_where(table, translation=1))
     assert found == bins
     assert set(table["translation"].to_pylist()) == {0, 0.5, 1}

@@ -95,6 +95,7 @@ def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
         ("models", {"models": []}, {}, "models: no files"),
         ("models", {"models": Path("x")}, {"seed": 1}, r"parameters are \['seed'\]; needed: \[\]"),
         ("perturbation_patterns", {"models": [], "patterns": []}, {}, "models: no files"),
+        ("layer_correlations", {"models": [], "representations": []}, {}, "models: no files"),
     ],
 )
 def test_wrong_calls_say_what_is_needed(
@@ -157,6 +158,12 @@ CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "ref
         ({"none", "transfer"}, {"transfer", "transfer_means"}),
         ({"none", "cue_conflict"}, {"shape_bias", "shape_bias_classes"}),
         ({"none", "patterns"}, {"perturbation_patterns"}),
+        ({"none", "lesions"}, {"lesions_single", "lesions"}),
+        ({"none", "heads"}, {"heads"}),
+        ({"none", "attention_distance"}, {"restricted_attention"}),
+        ({"none", "patch_cls"}, {"patch_cls"}),
+        ({"none", "tokens"}, {"tokens"}),
+        ({"none", "correlations"}, {"layer_correlations", "correlation_profile"}),
     ],
 )
 def test_a_study_has_the_tables_of_its_perturbations(available: set[str], added: set[str]) -> None:

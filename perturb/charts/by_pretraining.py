@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from perturb.charts.channels import choice, identity, percent_axis
+from perturb.charts.channels import choice, identity, percent_axis, pretraining_order
 from perturb.charts.style import CHART_WIDTH, INK, Look, look
 
 _HEIGHT = 300
@@ -57,7 +57,7 @@ def by_pretraining(
     """
     looks = look(models)
     slots = _slots(looks)
-    pretraining = list(dict.fromkeys(frame.sort_values("pretraining_rank")["pretraining_label"]))
+    pretraining = pretraining_order(frame)
     names = list(dict.fromkeys(frame[value.panel]))
     natural = max(_HEADER * _longest(names), len(pretraining) * max(78, 8 * len(slots)))
     columns, panel_width = _layout(len(names), min(natural, width - Y_AXIS), width)

@@ -9,12 +9,14 @@ SECTIONS: Mapping[str, str] = {
     "adversarial": "Adversarial attacks",
     "spatial": "Rotation and translation",
     "texture": "Texture or shape",
+    "model": "Perturbations of the model",
 }
 
 _MARKS = (
     "ResNets left of the tick, ViTs right. Colour: family and size; shape: patch size; area: "
     "parameters. Bars: 95 % intervals."
 )
+_WHOLE = "Dashed, level: the unchanged model."
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Chart:
 
     section : one of `SECTIONS`.
     needs : what must all be in a study for the chart to exist: perturbations, `cue_conflict` (a
-        data set of that role), `patterns`. Empty: every study has it.
+        data set of that role), `patterns`, `correlations`. Empty: every study has it.
     """
 
     title: str
@@ -117,6 +119,82 @@ CHARTS: Mapping[str, Chart] = {
         section="texture",
         needs=("cue_conflict",),
     ),
+    "lesions_single": Chart(
+        title="One block less",
+        caption="Accuracy after one block is removed, or its MLP or its attention alone, by the "
+        f"place of the block (0 is the first). {_WHOLE} Of ResNets, only blocks that keep the "
+        "shape of their input can be removed. Bars: 95 % intervals. The form is that of Figure 8 "
+        "of the paper, top.",
+        tables=("lesions_single", "models"),
+        section="model",
+        needs=("lesions",),
+    ),
+    "lesions": Chart(
+        title="Several blocks less",
+        caption="Accuracy after random blocks are removed, or as many MLPs or attentions; the "
+        "first block always stays. Lines: mean over random sets of blocks; bars: its standard "
+        f"error; shaded: from the worst set to the best. {_WHOLE} The form is that of Figure 8 of "
+        "the paper, bottom.",
+        tables=("lesions", "models"),
+        section="model",
+        needs=("lesions",),
+    ),
+    "heads": Chart(
+        title="One attention head less",
+        caption="Accuracy that is lost, in percentage points, when a single attention head is "
+        "silenced, by its block and its number within the block. Brown: the model gains without "
+        "the head.",
+        tables=("heads", "models"),
+        section="model",
+        needs=("heads",),
+    ),
+    "restricted_attention": Chart(
+        title="Looking only nearby",
+        caption="Accuracy when patches attend only to patches within a distance, and when as many "
+        "pairs of patches are masked at random. The further right, the less is left. Shaded: from "
+        f"the worst to the best of the random draws; bars: 95 % intervals. {_WHOLE} The form is "
+        "that of Figure 9 of the paper, left.",
+        tables=("restricted_attention", "models"),
+        section="model",
+        needs=("attention_distance",),
+    ),
+    "patch_cls": Chart(
+        title="No talk between patches",
+        caption="Accuracy when, in the first or in the last blocks, a patch attends to no other "
+        f"patch, only to itself and to CLS. Bars: 95 % intervals. {_WHOLE} The form is that of "
+        "Figure 9 of the paper, right.",
+        tables=("patch_cls", "models"),
+        section="model",
+        needs=("patch_cls",),
+    ),
+    "tokens": Chart(
+        title="Fewer patches, less work",
+        caption="Accuracy over the computations that are left when a share of the patches is "
+        "dropped on the way, at random or those first that CLS attends to least. The further "
+        f"right, the less is left. Bars: 95 % intervals. {_WHOLE}",
+        tables=("tokens", "models"),
+        section="model",
+        needs=("tokens",),
+    ),
+    "layer_correlations": Chart(
+        title="How alike the layers are",
+        caption="Similarity of the outputs of every two blocks, mean over the images: over all "
+        "tokens (all), and over the CLS token alone (CLS). A block is always like itself: the "
+        "diagonal is 1. A large dark square: blocks that change little. Empty: ResNet blocks of "
+        "different shapes, which have no correlation. The form is that of Figure 7 of the paper, "
+        "which has no CKA.",
+        tables=("layer_correlations", "models"),
+        section="model",
+        needs=("correlations",),
+    ),
+    "correlation_profile": Chart(
+        title="How like the others each layer is",
+        caption="The mean similarity of a block to all the others, over its depth in the network: "
+        "the rows of the squares above as lines. Dashed: smaller patches than others of the size.",
+        tables=("correlation_profile", "models"),
+        section="model",
+        needs=("correlations",),
+    ),
 }
 
 
@@ -125,6 +203,7 @@ def charts_of(available: Collection[str]) -> dict[str, Chart]:
 
     Parameters
     ----------
-    available : what is in the study: perturbations, `cue_conflict`, `patterns`.
+    available : what is in the study: perturbations, `cue_conflict`, `patterns`,
+        `correlations`.
     """
     return {name: chart for name, chart in CHARTS.items() if set(chart.needs) <= set(available)}

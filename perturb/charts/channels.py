@@ -1,10 +1,19 @@
-"""What charts of single models share: how a model looks, its choice in the legend, percent axes."""
+"""What charts of single models share: order, looks, the choice in the legend, percent axes."""
 
 from typing import Any
 
 import altair as alt
+import pandas as pd
 
-from perturb.charts.style import Look
+from perturb.charts.style import RESNET_SHAPE, VIT_SHAPES, Look
+
+# From the largest patches to the smallest; the first is a solid line.
+_DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
+
+
+def pretraining_order(frame: pd.DataFrame) -> list[str]:
+    """Return the labels of the pre-training sets that are in a table, from the smallest on."""
+    return list(dict.fromkeys(frame.sort_values("pretraining_rank")["pretraining_label"]))
 
 
 def choice() -> alt.Parameter:
@@ -38,6 +47,20 @@ def identity(looks: Look) -> dict[str, Any]:
     }
 
 
+def dashes(looks: Look) -> alt.StrokeDash:
+    """Return a dash for each patch size: the patch sizes of one size share its colour."""
+    shapes = sorted(set(looks.shapes), key=(RESNET_SHAPE, *VIT_SHAPES).index)
+    patches = [shape for shape in shapes if shape != RESNET_SHAPE]
+    dash_of = {RESNET_SHAPE: _DASHES[0]}
+    dash_of |= {shape: _DASHES[at % len(_DASHES)] for at, shape in enumerate(patches)}
+    return alt.StrokeDash(
+        "architecture_label:N",
+        scale=alt.Scale(domain=looks.labels, range=[dash_of[shape] for shape in looks.shapes]),
+        title=None,
+        legend=legend_of(looks),
+    )
+
+
 def legend_of(looks: Look) -> alt.Legend:
     """Return the legend of the architectures, below the chart."""
     count = len(looks.labels)
@@ -52,6 +75,8 @@ def percent_axis(column: str, title: str) -> alt.Y:
         title=title,
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(
-            labelExpr="format(datum.value * 100, '.0f')", values=[0, 0.2, 0.4, 0.6, 0.8, 1]
+            labelExpr="format(datum.value * 100, '.0f')",
+            values=[0, 0.2, 0.4, 0.6, 0.8, 1],
+            tickCount=6,  # of low panels, Vega would leave some out
         ),
     )

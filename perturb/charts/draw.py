@@ -5,10 +5,14 @@ from collections.abc import Callable, Mapping
 import altair as alt
 import pandas as pd
 
+from perturb.charts.attention import patch_cls, restricted_attention, tokens
 from perturb.charts.benchmarks import adversarial, robustness_benchmarks
 from perturb.charts.catalogue import CHARTS
+from perturb.charts.correlations import correlation_profile, layer_correlations
 from perturb.charts.epsilon import robust_accuracy
+from perturb.charts.heads import heads
 from perturb.charts.heatmap import corruption_heatmap
+from perturb.charts.lesions import lesions, lesions_single
 from perturb.charts.model_size import model_size
 from perturb.charts.patterns import pattern_alignment
 from perturb.charts.spatial import spatial_heatmap
@@ -25,6 +29,14 @@ _FUNCTIONS: Mapping[str, Callable[..., alt.TopLevelMixin]] = {
     "pattern_alignment": pattern_alignment,
     "spatial_heatmap": spatial_heatmap,
     "shape_bias": shape_bias,
+    "lesions_single": lesions_single,
+    "lesions": lesions,
+    "heads": heads,
+    "restricted_attention": restricted_attention,
+    "patch_cls": patch_cls,
+    "tokens": tokens,
+    "layer_correlations": layer_correlations,
+    "correlation_profile": correlation_profile,
 }
 
 
@@ -47,4 +59,6 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
     missing = [table for table in needed if table not in tables]
     if missing:
         raise ValueError(f"{name}: tables {missing} are missing; needed: {list(needed)}")
+    # Altair's limit guards against large files; ours hold all data on purpose.
+    alt.data_transformers.disable_max_rows()
     return _FUNCTIONS[name](*(tables[table] for table in needed))

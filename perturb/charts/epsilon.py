@@ -6,16 +6,8 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from perturb.charts.channels import choice, identity, legend_of, percent_axis
-from perturb.charts.style import (
-    CHART_WIDTH,
-    INK,
-    RESNET_SHAPE,
-    VIT_SHAPES,
-    Look,
-    config,
-    look,
-)
+from perturb.charts.channels import choice, dashes, identity, percent_axis, pretraining_order
+from perturb.charts.style import CHART_WIDTH, INK, Look, config, look
 from perturb.charts.tooltips import EPSILON, IMAGES, MODEL, PARAMETERS, count, interval, text
 
 _SPACING = 18
@@ -23,8 +15,6 @@ _SIDES = 100  # what names and axes take of the width, in px
 _WIDEST = 420
 _DODGE = 2.5  # from one model's marks to the next one's, in px
 _AREA = 34
-# From the largest patches to the smallest; the first is a solid line.
-_DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 _TOOLTIP = [
     *MODEL,
     text("attack_label", "Attack"),
@@ -49,7 +39,7 @@ def robust_accuracy(curve: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart
     final = curve[curve["is_final"].astype(bool)]
     looks = look(models)
     attacks = list(dict.fromkeys(final["attack_label"]))
-    pretraining = list(dict.fromkeys(final.sort_values("pretraining_rank")["pretraining_label"]))
+    pretraining = pretraining_order(final)
     width = min(_WIDEST, (CHART_WIDTH - _SIDES) // max(1, len(attacks)) - _SPACING)
     epsilons = sorted({epsilon for epsilon in final["epsilon_gray"] if epsilon > 0})
     rows = _placed(_with_clean(final), looks, epsilons, width)
@@ -74,7 +64,7 @@ def _layers(rows: pd.DataFrame, looks: Look, epsilons: Sequence[float]) -> list[
     )
     lines = base.mark_line(strokeWidth=1.5).encode(
         detail="model:N",
-        strokeDash=_dashes(looks),
+        strokeDash=dashes(looks),
         opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.06)),
     )
     bars = base.mark_rule(strokeWidth=1).encode(
@@ -95,20 +85,6 @@ def _layers(rows: pd.DataFrame, looks: Look, epsilons: Sequence[float]) -> list[
         .encode(x="epsilon_gray:Q")
     )
     return [lines, bars, points, headline]
-
-
-def _dashes(looks: Look) -> alt.StrokeDash:
-    """Return a dash for each patch size: the patch sizes of one size share its colour."""
-    shapes = sorted(set(looks.shapes), key=(RESNET_SHAPE, *VIT_SHAPES).index)
-    patches = [shape for shape in shapes if shape != RESNET_SHAPE]
-    dash_of = {RESNET_SHAPE: _DASHES[0]}
-    dash_of |= {shape: _DASHES[at % len(_DASHES)] for at, shape in enumerate(patches)}
-    return alt.StrokeDash(
-        "architecture_label:N",
-        scale=alt.Scale(domain=looks.labels, range=[dash_of[shape] for shape in looks.shapes]),
-        title=None,
-        legend=legend_of(looks),
-    )
 
 
 def _x(epsilons: Sequence[float]) -> alt.X:

@@ -3,6 +3,7 @@
 import altair as alt
 import pandas as pd
 
+from perturb.charts.channels import pretraining_order
 from perturb.charts.shading import shaded
 from perturb.charts.style import config, look
 from perturb.charts.tooltips import MODEL, count, interval, text
@@ -31,7 +32,7 @@ def corruption_heatmap(
     means = means[means["dataset"] == clean_set]
     cells = pd.concat([_summary_cells(accuracy), _corruption_cells(means)], ignore_index=True)
     rows = _rows(cells)
-    panels = list(dict.fromkeys(cells.sort_values("pretraining_rank")["pretraining_label"]))
+    panels = pretraining_order(cells)
     looks = look(models)
     base = alt.Chart(cells).encode(
         x=alt.X(

@@ -2,17 +2,91 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import altair as alt
 import pandas as pd
 
-from perturb.charts.style import INK
+from perturb.charts.style import INK, between
 
 # Light for low, dark for high: one hue, ordered by lightness, the same for every eye.
 _RANGE = ["#f6efe2", "#dbe4dd", "#aacdd3", "#6fa9c0", "#356f9c", "#173a63"]
+# What is as far below zero is about as dark, in another hue.
+_BELOW = [_RANGE[0], "#8a3f12"]
 _WHITE_FROM = 0.68
+FINE = 8.0  # cells that are smaller stand without gaps, in px
 # Two digits do not fit into less, in px.
-_LEAST_FOR_NUMBERS = 19
+_LEAST_WIDTH, _LEAST_HEIGHT = 19, 11
+
+
+@dataclass(frozen=True)
+class Shades:
+    """The colours of a column's values.
+
+    domain, range : the colours' stops.
+    dark : a condition for the cells on which ink could not be read.
+    is_percent : whether the legend multiplies by 100.
+    """
+
+    column: str
+    title: str
+    domain: list[float]
+    range: list[str]
+    dark: str
+    is_percent: bool = True
+
+    def boxes(self, base: alt.Chart, *, is_fine: bool = False) -> alt.Chart:
+        """Return the coloured cells, with the legend below the chart.
+
+        Fine cells have neither gaps nor words for screen readers: there are thousands.
+        """
+        words = "format(datum.value * 100, '.0f')" if self.is_percent else "datum.label"
+        legend = alt.Legend(
+            orient="bottom",
+            direction="horizontal",
+            gradientLength=220,
+            titleLimit=400,
+            labelExpr=words,
+        )
+        scale = alt.Scale(domain=self.domain, range=self.range, interpolate="lab")
+        colour = alt.Color(f"{self.column}:Q", title=self.title, scale=scale, legend=legend)
+        form = {"aria": False} if is_fine else {"stroke": "white", "strokeWidth": 0.6}
+        cells: alt.Chart = base.mark_rect(**form).encode(color=colour)
+        return cells
+
+    def numbers(self, base: alt.Chart, width: float, height: float = math.inf) -> list[alt.Chart]:
+        """Return percent in the cells, of this size in px, if it fits."""
+        if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
+            return []
+        # A number that is rounded to zero has no sign.
+        percent = f"replace(format(100 * datum.{self.column}, '.0f'), /^[^0-9]0$/, '0')"
+        text = base.transform_calculate(percent=percent)
+        return [
+            text.mark_text(fontSize=11 if min(width, 1.8 * height) > 24 else 9.5).encode(
+                text=alt.Text("percent:N"),
+                color=alt.condition(self.dark, alt.value("white"), alt.value(INK)),
+            )
+        ]
+
+
+def sequential(
+    column: str, domain: tuple[float, float], title: str, *, is_percent: bool = True
+) -> Shades:
+    """Return shades from light to dark over the domain."""
+    low, high = domain
+    dark = f"datum.{column} > {low + _WHITE_FROM * (high - low):.3f}"
+    return Shades(column, title, [low, high], _RANGE, dark, is_percent)
+
+
+def signed(column: str, values: pd.Series, title: str) -> Shades:
+    """Return shades that grow darker away from zero, in one hue above it and another below."""
+    known = values.dropna()
+    low, high = min(0.0, *known, 0.0), max(0.01, *known, 0.01)
+    most = max(-low, high)
+    steps = [most * place / (len(_RANGE) - 1) for place in range(len(_RANGE))]
+    below = ([low], [between(_BELOW, -low / most)]) if low < 0 else ([], [])
+    dark = f"abs(datum.{column}) > {_WHITE_FROM * most:.3f}"
+    return Shades(column, title, below[0] + steps, below[1] + _RANGE, dark)
 
 
 def shaded(
@@ -26,30 +100,8 @@ def shaded(
     accuracy : all values that the colours must span.
     step : width of a cell, in px.
     """
-    low, high = tenths_around(accuracy)
-    colour = alt.Color(
-        "accuracy:Q",
-        title=title,
-        scale=alt.Scale(domain=[low, high], range=_RANGE, interpolate="lab"),
-        legend=alt.Legend(
-            orient="bottom",
-            direction="horizontal",
-            gradientLength=220,
-            labelExpr="format(datum.value * 100, '.0f')",
-        ),
-    )
-    boxes = base.mark_rect(stroke="white", strokeWidth=0.6).encode(color=colour)
-    if step < _LEAST_FOR_NUMBERS:
-        return [boxes]
-    numbers = base.transform_calculate(percent="format(100 * datum.accuracy, '.0f')")
-    is_dark = f"datum.accuracy > {low + _WHITE_FROM * (high - low):.3f}"
-    return [
-        boxes,
-        numbers.mark_text(fontSize=11 if step > 24 else 9.5).encode(
-            text=alt.Text("percent:N"),
-            color=alt.condition(is_dark, alt.value("white"), alt.value(INK)),
-        ),
-    ]
+    shades = sequential("accuracy", tenths_around(accuracy), title)
+    return [shades.boxes(base), *shades.numbers(base, step)]
 
 
 def tenths_around(accuracy: pd.Series | Sequence[float]) -> tuple[float, float]:

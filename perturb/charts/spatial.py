@@ -1,12 +1,12 @@
 """Accuracy over rotation and translation, model by model: what the worst case is the worst of."""
 
-from collections.abc import Sequence
-
 import altair as alt
 import pandas as pd
 
+from perturb.charts.channels import pretraining_order
+from perturb.charts.panels import header_size
 from perturb.charts.shading import shaded
-from perturb.charts.style import CHART_WIDTH, HEADER_SIZE, config, look
+from perturb.charts.style import CHART_WIDTH, config, look
 from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
 
 _LABELS = 70  # what axis labels and titles take of the width, in px
@@ -32,7 +32,7 @@ def spatial_heatmap(grid: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     """
     present = set(grid["architecture_label"])
     architectures = [label for label in look(models).labels if label in present]
-    pretraining = list(dict.fromkeys(grid.sort_values("pretraining_rank")["pretraining_label"]))
+    pretraining = pretraining_order(grid)
     rotations = list(dict.fromkeys(grid.sort_values("rotation_low_deg")["rotation_bin"]))
     names = _LABELS + _CHARACTER * max(map(len, pretraining), default=0)
     room = (CHART_WIDTH - names) / max(1, len(architectures)) - _SPACING
@@ -65,7 +65,7 @@ def spatial_heatmap(grid: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
                 "architecture_label:N",
                 title=None,
                 sort=architectures,
-                header=alt.Header(labelFontSize=_header_size(architectures, step * len(rotations))),
+                header=alt.Header(labelFontSize=header_size(architectures, step * len(rotations))),
             ),
             row=alt.Row(
                 "pretraining_label:N",
@@ -79,9 +79,3 @@ def spatial_heatmap(grid: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
         .configure_view(stroke=None)
     )
     return chart
-
-
-def _header_size(names: Sequence[str], width: float) -> float:
-    """Return the font size in which every name fits over its panel, within reason."""
-    needed = _CHARACTER * max(map(len, names), default=0)
-    return HEADER_SIZE * max(0.7, min(1.0, width / max(1.0, needed)))

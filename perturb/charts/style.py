@@ -19,6 +19,9 @@ RAMPS = {
     "vit": ("#9c1a2b", "#cf3f2b", "#e9752b", "#f2a02f", "#f1cf48"),
 }
 _OTHER_RAMP = ("#555b66", "#9aa1ad")
+# What is told apart within one model; a control is grey.
+SERIES = ("#37415a", "#d9771f", "#149487")
+CONTROL = "#8a919c"
 # Width that the page has for a chart with its axes, in px.
 CHART_WIDTH = 1100
 # ResNets have no patches; ViTs from the largest patch to the smallest.
@@ -72,7 +75,7 @@ def ramp(family: str, count: int) -> list[str]:
     stops = RAMPS.get(family, _OTHER_RAMP)
     if count == 1:
         return [stops[1]]
-    return [_between(stops, place / (count - 1)) for place in range(count)]
+    return [between(stops, place / (count - 1)) for place in range(count)]
 
 
 def nice_log_ticks(low: float, high: float) -> list[float]:
@@ -140,7 +143,7 @@ def _at(values: Sequence[str], place: int) -> str:
     return values[min(place, len(values) - 1)]
 
 
-def _between(stops: Sequence[str], place: float) -> str:
+def between(stops: Sequence[str], place: float) -> str:
     """Return the colour at `place` in [0, 1] of a ramp through `stops`."""
     position = place * (len(stops) - 1)
     left = min(int(position), len(stops) - 2)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perturb.config.checks import check_references, check_study
-from perturb.config.perturbations import patterns, perturbation, severity_id
+from perturb.config.perturbations import correlations, patterns, perturbation, severity_id
 from perturb.config.records import (
     Architecture,
     Config,
@@ -47,6 +47,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     records = [
         perturbation(id, entry, raw["datasets"]) for id, entry in raw["perturbations"].items()
     ]
+    analyses = raw.get("analyses", {})
     config = Config(
         **scalars,
         epsilon=severity_id(raw.get("epsilon", default("epsilon"))),
@@ -58,7 +59,8 @@ def load_config(raw: Mapping[str, Any]) -> Config:
             for id, entry in raw["models"].items()
         },
         perturbations={record.id: record for record in records},
-        patterns=patterns(raw.get("analyses", {}).get("patterns"), raw["models"], pretraining),
+        patterns=patterns(analyses.get("patterns"), raw["models"], pretraining),
+        correlations=correlations(analyses.get("correlations")),
     )
     check_study(config)
     return config

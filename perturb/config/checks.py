@@ -8,6 +8,11 @@ import jsonschema
 from perturb.config.records import Architecture, Config, Dataset, Model
 from perturb.config.schema import ConfigError, did_you_mean, listed, schema
 
+# Perturbations whose cost or question ties them to the test set that all is compared with.
+ON_THE_CLEAN_SET = (
+    *("fgsm", "pgd", "ensemble", "spatial", "transfer"),
+    *("lesions", "heads", "attention_distance", "patch_cls", "tokens"),
+)
 # Ids that would read as something else in a path or a table.
 RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})
 
@@ -69,6 +74,9 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "analyses.patterns.dataset", patterns["dataset"], "datasets"
         for position, model in enumerate(patterns.get("models", ())):
             yield f"analyses.patterns.models.{position}", model, "models"
+    correlations = raw.get("analyses", {}).get("correlations")
+    if correlations is not None:
+        yield "analyses.correlations.dataset", correlations["dataset"], "datasets"
 
 
 def check_study(config: Config) -> None:
@@ -180,7 +188,7 @@ def _check_attacks(config: Config) -> None:
                 f"epsilon: {config.epsilon.replace('_', '/')} is not among "
                 f"perturbations.{id}.epsilons ({epsilons}); attacks are compared at it"
             )
-    for id in ("fgsm", "pgd", "ensemble", "spatial", "transfer"):
+    for id in ON_THE_CLEAN_SET:
         perturbation = config.perturbations.get(id)
         if perturbation is not None and perturbation.datasets != (config.clean_dataset.id,):
             raise ConfigError(
@@ -222,6 +230,9 @@ def _check_subsets(config: Config) -> None:
                     f"analyses.patterns.models: {model!r} is the reference, "
                     "which is no part of the benchmark"
                 )
+    if config.correlations is not None:
+        correlations = config.correlations
+        asked.append(("analyses.correlations.images", *vars(correlations).values()))
     for key, dataset, num_images in asked:
         available = config.datasets[dataset].num_images
         if available is not None and num_images > available:

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from perturb.config.records import Patterns, Perturbation
+from perturb.config.records import Correlations, Patterns, Perturbation
 from perturb.config.schema import ConfigError, schema
 from perturb.perturbations.names import CONDITIONS, CORRUPTIONS, JPEG_QUALITY, JPEG_SUFFIX
 
 # Keys that are no option of the perturbation itself: records have fields of their own for them.
-_COMMON = frozenset(
-    {"datasets", "images", "severities", "epsilons", "scales", "corruptions", "jpeg"}
-    | {"denominators"}
-)
+_SEVERITIES = ("severities", "epsilons", "scales", "removed", "distances", "blocks", "shares")
+_COMMON = frozenset({"datasets", "images", "corruptions", "jpeg", "denominators", *_SEVERITIES})
+# The severity of perturbations that have one strength alone.
+_ONLY_SEVERITY = {"none": 0, "heads": 1}
 
 
 def severity_id(value: float | str) -> str:
@@ -40,7 +40,6 @@ def perturbation(id: str, entry: Mapping[str, Any], datasets: Mapping[str, Any])
         datasets=tuple(entry["datasets"]),
         severities=_severities(id, filled),
         conditions=CONDITIONS[id],
-        num_samples={"random": options["samples"]} if id == "spatial" else {},
         num_images=entry.get("images"),
         options=options,
         denominators=filled.get("denominators", "reference"),
@@ -68,8 +67,8 @@ def _corruptions(
 
 
 def _severities(id: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    key = next((key for key in ("severities", "epsilons", "scales") if key in entry), None)
-    given = entry[key] if key else [0]
+    key = next((key for key in _SEVERITIES if key in entry), None)
+    given = entry[key] if key else [_ONLY_SEVERITY[id]]
     by_value: dict[Fraction, Any] = {}
     for value in given:
         first = by_value.setdefault(Fraction(str(value)), value)
@@ -99,3 +98,8 @@ def patterns(
             "steps": filled["steps"],
         },
     )
+
+
+def correlations(entry: Mapping[str, Any] | None) -> Correlations | None:
+    """Return what the similarity of layers is measured on."""
+    return None if entry is None else Correlations(entry["dataset"], entry["images"])

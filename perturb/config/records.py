@@ -80,9 +80,8 @@ class Perturbation:
 
     id : its name in paths and shards; corruptions with a JPEG pass have another than without.
     severities : in their id-safe form, the weakest first.
-    conditions : the variants inside each cell; the source models of transfer attacks are not
-        listed here.
-    num_samples : how often a condition is repeated, where it is more than once.
+    conditions : the variants inside each cell, the parts of all families among them; the source
+        models of transfer attacks are not listed here.
     num_images : size of the class-balanced subset it is evaluated on; None for all images.
     options : what the perturbation itself is told.
     denominators : whose errors divide a model's in mCE: `reference` or `alexnet`.
@@ -92,22 +91,9 @@ class Perturbation:
     datasets: tuple[str, ...]
     severities: tuple[str, ...]
     conditions: tuple[str, ...]
-    num_samples: Mapping[str, int]
     num_images: int | None
     options: Mapping[str, Any]
     denominators: str
-
-    @property
-    def samples(self) -> dict[str, tuple[int, ...]]:
-        """The sample numbers of every condition: 0 alone where nothing is repeated."""
-        return {
-            condition: (
-                tuple(range(1, self.num_samples[condition] + 1))
-                if condition in self.num_samples
-                else (0,)
-            )
-            for condition in self.conditions
-        }
 
 
 @dataclass(frozen=True)
@@ -119,6 +105,14 @@ class Patterns:
     num_shown: int
     shown_models: tuple[str, ...]
     options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """What the similarity of layers is measured on."""
+
+    dataset: str
+    num_images: int
 
 
 @dataclass(frozen=True)
@@ -138,6 +132,7 @@ class Config:
     models: Mapping[str, Model]
     perturbations: Mapping[str, Perturbation]
     patterns: Patterns | None
+    correlations: Correlations | None
 
     @property
     def reference(self) -> Model | None:

@@ -51,9 +51,7 @@ class Anatomy:
         classifier : whose network this is; its preprocessing comes first.
         images : as the classifier takes them.
         """
-        # A classifier without a network: the preprocessing alone, and no second copy of it here.
-        preprocess = Classifier(nn.Identity(), classifier.preprocessing).to(classifier.mean)
-        pixels: Tensor = preprocess(images)
+        pixels = classifier.prepare(images)
         network = self.network
         if self.family == "resnet":
             embedded: Tensor = network.stem(pixels)

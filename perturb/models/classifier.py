@@ -49,6 +49,14 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K).
 
+        Parameters and errors are those of ``prepare``.
+        """
+        logits: Tensor = self.network(self.prepare(images))
+        return logits
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Return what the network is given, (B, 3, side, side).
+
         Parameters
         ----------
         images : (B, 3, H, W), uint8 or floating point in [0, 1]. Another size than the network's
@@ -72,5 +80,4 @@ class Classifier(nn.Module):
             )
         images = (images - self.mean) / self.std
         # Channels last: a fifth faster for group norms and small convolutions on a CPU.
-        logits: Tensor = self.network(images.contiguous(memory_format=torch.channels_last))
-        return logits
+        return images.contiguous(memory_format=torch.channels_last)

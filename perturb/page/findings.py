@@ -128,6 +128,50 @@ def _slope_difference(row: Row) -> str:
     return f"the ViTs' slope of log error over log size is {size} {steeper} than the ResNets'"
 
 
+def _layer_rise(row: Row) -> str:
+    direction = "larger" if row["estimate"] > 0 else "smaller"
+    size = formatted(abs(row["estimate"]), "number")
+    return (
+        f"the correlation of two layers of a ViT is {size} {direction} on average among the last "
+        "third of its layers than among the first third"
+    )
+
+
+def _worst_lesion(row: Row) -> str:
+    return (
+        f"of the blocks of {row['num_models']} ViTs, the first apart, none costs more than "
+        f"{_points(row)} of accuracy when it alone is removed"
+    )
+
+
+def _lesion_pair(row: Row) -> str:
+    loses = f"{_points(row)} {'more' if row['estimate'] > 0 else 'less'}"
+    return _PAIRS[row["name"]].format(loses=loses)
+
+
+def _condition_difference(row: Row) -> str:
+    return _CONDITIONS[row["name"]].format(difference=_difference(row))
+
+
+_PAIRS: Mapping[str, str] = {
+    "small - large, equal share": "the smallest ViT loses {loses} than the largest when the same "
+    "share of the blocks is removed",
+    "small - large, equal number": "the smallest ViT loses {loses} than the largest when as many "
+    "blocks are removed",
+    "large - small data": "a ViT of the largest pre-training set loses {loses} than the same ViT "
+    "of the smallest when as many blocks are removed",
+}
+_CONDITIONS: Mapping[str, str] = {
+    "mlp - attention": "ViTs are {difference} accurate without some MLPs than without as many "
+    "attention layers",
+    "mlp - block": "ViTs are {difference} accurate without some MLPs than without as many blocks",
+    "attention - block": "ViTs are {difference} accurate without some attention layers than "
+    "without as many blocks",
+    "window - permuted": "ViTs are {difference} accurate when patches attend within a window than "
+    "when as many pairs of patches at random are masked",
+    "last - first": "ViTs are {difference} accurate when patches do not attend to each other in "
+    "the last blocks than in as many first ones",
+}
 _SENTENCES: Mapping[str, Callable[[Row], str]] = {
     "rank_correlation": _rank_correlation,
     "mean_pair": _mean_pair,
@@ -137,6 +181,10 @@ _SENTENCES: Mapping[str, Callable[[Row], str]] = {
     "mean_patch_pair": _mean_patch_pair,
     "family_mean": _family_mean,
     "family_difference": _family_difference,
+    "layer_rise": _layer_rise,
+    "worst_lesion": _worst_lesion,
+    "lesion_pair": _lesion_pair,
+    "condition_difference": _condition_difference,
 }
 # Claims about one end of the pre-training sets say which end.
 _LEVELS: Mapping[str | None, str] = {

@@ -64,7 +64,7 @@ def _epsilon_and_images(table: str) -> Callable[[Tables], str]:
 
 def _images(table: str) -> Callable[[Tables], str]:
     def note(found: Tables) -> str:
-        most = max(row["num_images"] for row in found[table].to_pylist())
+        most = max((row["num_images"] for row in found[table].to_pylist()), default=0)
         return f"{formatted(most, 'count')} images."
 
     return note
@@ -77,4 +77,12 @@ _NOTES: Mapping[str, Callable[[Tables], str]] = {
     "transfer_heatmap": _epsilon_and_images("transfer"),
     "pattern_alignment": _images("perturbation_patterns"),
     "shape_bias": _images("shape_bias"),
+    "lesions_single": _images("lesions_single"),
+    "lesions": _images("lesions"),
+    "heads": _images("heads"),
+    "restricted_attention": _images("restricted_attention"),
+    "patch_cls": _images("patch_cls"),
+    "tokens": _images("tokens"),
+    "layer_correlations": _images("layer_correlations"),
+    "correlation_profile": _images("correlation_profile"),
 }

@@ -79,6 +79,8 @@ def shown_sections(
 ) -> list[ShownSection]:
     """Return the sections that have something to show, in their order.
 
+    A chart without any row is left out: there are no ViTs whose heads could be silenced, say.
+
     Parameters
     ----------
     found : the tables of the study.
@@ -89,6 +91,7 @@ def shown_sections(
     charts = {
         name: _shown_chart(name, draw(name, frames), note_beside(name, found))
         for name in charts_from(found)
+        if found[CHARTS[name].tables[0]].num_rows
     }
     sections = [
         ShownSection(
@@ -138,7 +141,7 @@ def _shown_chart(name: str, chart: alt.TopLevelMixin, note: str) -> ShownChart:
         title=words.title,
         caption=words.caption,
         note=note,
-        has_choice="params" in spec,
+        has_choice=any(parameter.get("bind") == "legend" for parameter in spec.get("params", [])),
         least_width_px=round(_LEAST_SCALE * width),
         spec=Markup(text),
         picture=data_uri("image/svg+xml", picture.encode()),

@@ -38,6 +38,11 @@ CONDITIONS = {
     "ensemble": ("apgd_ce", "apgd_dlr", "square"),
     "spatial": ("grid", "random"),
     "transfer": (),
+    "lesions": ("block", "mlp", "attention"),
+    "heads": ("head",),
+    "attention_distance": ("window", "permuted"),
+    "patch_cls": ("first", "last"),
+    "tokens": ("random", "low_attention"),
 }
 
 # Bumped when the numbers of a perturbation change, so that shards made before are made again and
@@ -51,6 +56,12 @@ PROTOCOLS = {
     "ensemble": 1,
     "spatial": 1,
     "transfer": 1,
+    "lesions": 1,
+    "heads": 1,
+    "attention_distance": 1,
+    "patch_cls": 1,
+    "tokens": 1,
 }
-# The same for the analyses of what perturbations look like.
+# The same for the analyses: what perturbations look like, and how alike layers are.
 PATTERNS_PROTOCOL = 1
+CORRELATIONS_PROTOCOL = 1

@@ -1,10 +1,13 @@
 """The one table of perturbations: what evaluates each of them."""
 
 from perturb.perturbations.adversarial import ensemble_outcomes, fgsm_outcomes, pgd_outcomes
+from perturb.perturbations.attention_outcomes import distance_outcomes, patch_cls_outcomes
 from perturb.perturbations.inputs import corrupted_outcomes, unchanged_outcomes
+from perturb.perturbations.lesion_outcomes import head_outcomes, lesion_outcomes
 from perturb.perturbations.names import JPEG_SUFFIX
 from perturb.perturbations.outcome import Evaluator
 from perturb.perturbations.spatial import spatial_outcomes
+from perturb.perturbations.tokens import token_outcomes
 
 EVALUATORS: dict[str, Evaluator] = {
     "none": unchanged_outcomes,
@@ -14,4 +17,9 @@ EVALUATORS: dict[str, Evaluator] = {
     "pgd": pgd_outcomes,
     "ensemble": ensemble_outcomes,
     "spatial": spatial_outcomes,
+    "lesions": lesion_outcomes,
+    "heads": head_outcomes,
+    "attention_distance": distance_outcomes,
+    "patch_cls": patch_cls_outcomes,
+    "tokens": token_outcomes,
 }

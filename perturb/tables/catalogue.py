@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from perturb.tables.entries import adversarial, benchmarks, comparisons, spatial, texture
+from perturb.tables.entries import (
+    adversarial,
+    benchmarks,
+    comparisons,
+    lesions,
+    representations,
+    restrictions,
+    spatial,
+    texture,
+)
 from perturb.tables.entries.table import Pivot, Table
 
 __all__ = ["FOLDER", "TABLES", "Column", "Pivot", "Table"]
@@ -22,6 +31,9 @@ _ENTRIES = {
     "adversarial": adversarial.TABLES,
     "spatial": spatial.TABLES,
     "texture": texture.TABLES,
+    "lesions": lesions.TABLES,
+    "restrictions": restrictions.TABLES,
+    "representations": representations.TABLES,
     "comparisons": comparisons.TABLES,
 }
 TABLES: Mapping[str, Table] = {
@@ -56,7 +68,7 @@ def tables_of(available: Collection[str]) -> tuple[str, ...]:
     Parameters
     ----------
     available : what is in the study: perturbations (corruptions under this one name, with or
-        without a JPEG pass), `cue_conflict`, `patterns`.
+        without a JPEG pass), `cue_conflict`, `patterns`, `correlations`.
     """
     return tuple(name for name, table in TABLES.items() if set(table.needs) <= set(available))
 

@@ -20,8 +20,16 @@ statistics AS (
     FROM contrasts
     WHERE pretraining IS NULL
     UNION ALL
+    SELECT kind, name, test_set, 'all', estimate, low, high, num_models, num_images
+    FROM model_contrasts
+    UNION ALL
     SELECT 'rank_correlation', 'all', test_set, 'all', estimate, low, high, num_models, num_images
     FROM rank_correlations
+),
+tested AS (
+    SELECT test_set FROM model_values
+    UNION
+    SELECT test_set FROM change_sets
 ),
 judged AS (
     SELECT
@@ -60,11 +68,14 @@ SELECT
     verdict,
     CASE
         WHEN verdict <> 'not testable' THEN NULL
-        WHEN test_set NOT IN (SELECT test_set FROM model_values) THEN CASE
-            WHEN test_set IN (SELECT perturbation FROM cells)
+        WHEN test_set NOT IN (SELECT test_set FROM tested) THEN CASE
+            WHEN test_set IN (SELECT attack FROM attack_stages)
+                AND test_set IN (SELECT perturbation FROM cells)
                 THEN 'not run at the epsilon that models are compared at'
             ELSE 'not part of this study'
         END
+        WHEN num_models IS NULL AND test_set IN (SELECT test_set FROM change_sets)
+            THEN 'nothing in this study that could be compared'
         WHEN num_models IS NULL THEN 'no such models in this study'
         WHEN num_models < minimum_models THEN
             'needs ' || minimum_models || ' models, this study has ' || num_models
@@ -86,4 +97,4 @@ SELECT
     paper
 FROM judged
 WINDOW whole AS (PARTITION BY claim)
-ORDER BY claim, part, position;
+ORDER BY claim[2:]::INTEGER, part, position;

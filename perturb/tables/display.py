@@ -80,7 +80,8 @@ def _header(column: Column) -> Header:
 
 
 def _wide_header(column: Column, pivot: Pivot, name: Any, rows: list[dict[str, Any]]) -> Header:
-    label = str(name) if columns()[pivot.names].unit == "text" else f"{pivot.names} {name}"
+    is_text = columns()[pivot.names].unit == "text"
+    label = str(name) if is_text else f"{columns()[pivot.names].label} {name}"
     sizes = {row["num_images"] for row in rows if row[pivot.names] == name}
     count = f" n = {formatted(max(sizes), 'count')} images" if sizes else ""
     return Header(label, f"{column.description}, {label}.{count}", True)
@@ -101,7 +102,9 @@ def _widened(
 
 
 def _distinct(rows: list[dict[str, Any]], column: str) -> list[Any]:
-    return list(dict.fromkeys(row[column] for row in rows))
+    names = list(dict.fromkeys(row[column] for row in rows))
+    # Models may have different numbers of the same thing, such as of blocks.
+    return names if columns()[column].unit == "text" else sorted(names)
 
 
 def _cell(row: Row, column: str) -> Cell:

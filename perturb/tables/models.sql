@@ -5,6 +5,8 @@ SELECT
     family,
     size,
     patch_size,
+    num_blocks,
+    grid_side,
     num_parameters,
     pretraining,
     pretraining_label,

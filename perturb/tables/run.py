@@ -41,6 +41,16 @@ _COLUMNS = {
         "border_ratio": "FLOAT",
         "foreground_ratio": "FLOAT",
     },
+    "representations": {
+        "model": "VARCHAR",
+        "measure": "VARCHAR",
+        "layer_a": "SMALLINT",
+        "layer_b": "SMALLINT",
+        "value": "DOUBLE",
+        "spread": "DOUBLE",
+        "num_images": "INTEGER",
+        "image_id": "VARCHAR",
+    },
 }
 
 
@@ -56,7 +66,10 @@ def make_table(
         that the table covers; `models`, `datasets`: Parquet; `reference_errors`, `claim_rules`:
         Parquet or CSV; `stimuli`: manifests of cue-conflict sets (image_id, target, texture;
         target_label if there is one); `patterns`: measures of perturbations (model, image_id,
-        patch_px, border_ratio, foreground_ratio); `inventory`: what the shards say of how they
+        patch_px, border_ratio, foreground_ratio); `representations`: how alike layers are (model,
+        measure, layer_a, layer_b, value, spread, num_images; with image_id and without layers:
+        `pearson_all_rise` and `pearson_cls_rise`, by how much the correlation of the last third's
+        layers exceeds that of the first third's); `inventory`: what the shards say of how they
         were made. The table's optional ones may be empty.
     parameters : `num_resamples` and `seed` of the bootstrap; `headline_epsilon`: the epsilon that
         models are compared at, in units of [0, 1], None in a study without attacks.

@@ -1,6 +1,6 @@
 -- Accuracy over rotation and translation, from the random points of the grid: the worst ones would
--- say where models fail, and not how often. Rotations of one direction are put into three bins of
--- equally many angles of the grid; a translation stands for its longer side, as a fraction of the
+-- say where models fail, and not how often. Rotations are put into five bins of about equally many
+-- angles of the grid, no rotation being the centre of the middle one; a translation stands for its longer side, as a fraction of the
 -- longest. How often an image falls into a cell is chance, so accuracy is a ratio there, and its
 -- interval is that of a ratio estimator, clustered by image.
 WITH samples AS (
@@ -8,17 +8,17 @@ WITH samples AS (
     WHERE NOT is_worst
 ),
 magnitudes AS (
-    SELECT abs(rotation_deg) AS magnitude, ntile(3) OVER (ORDER BY magnitude) AS tile
+    SELECT abs(rotation_deg) AS magnitude, dense_rank() OVER (ORDER BY magnitude) - 1 AS rank
     FROM samples
-    WHERE rotation_deg <> 0
     GROUP BY magnitude
 ),
 rotations AS (
     SELECT DISTINCT
         rotation_deg,
-        coalesce(sign(rotation_deg) * tile, 0) AS bin
+        sign(rotation_deg)
+        * floor((5 * rank / ((SELECT max(rank) FROM magnitudes) + 0.5) + 1) / 2) AS bin
     FROM samples
-    LEFT JOIN magnitudes ON magnitude = abs(rotation_deg)
+    JOIN magnitudes ON magnitude = abs(rotation_deg)
 ),
 bins AS (
     SELECT bin, min(rotation_deg) AS low, max(rotation_deg) AS high
@@ -70,7 +70,7 @@ SELECT
     m.pretraining,
     m.pretraining_label,
     m.pretraining_rank,
-    CASE WHEN low = high THEN printf('%g', low) ELSE printf('%g to %g', low, high) END
+    CASE WHEN low = high THEN printf('%.3g', low) ELSE printf('%.3g to %.3g', low, high) END
         AS rotation_bin,
     low AS rotation_low_deg,
     high AS rotation_high_deg,

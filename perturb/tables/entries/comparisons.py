@@ -13,6 +13,7 @@ from perturb.tables.entries.table import (
 
 _SHAPES = ("cue_outcomes", "shape_values")
 _PATTERNS = ("image_patterns", "pattern_values")
+_CHANGES = ("model_outcomes", "layer_pairs", "model_contrasts")
 
 TABLES = {
     "scaling": Table(
@@ -68,8 +69,16 @@ TABLES = {
         caption="Each claim as a statistic. Supported: the whole 95 % interval lies on the "
         "claimed side of the threshold; contradicted: on the other side; else undecided. "
         f"Brackets: 95 % interval. {IMAGES}",
-        sources=(*DECISIONS, "claim_rules", "stimuli", "patterns"),
-        relations=(*ATTACKS, "image_values", *_SHAPES, *_PATTERNS, *CONTRASTS, "rank_correlations"),
+        sources=(*DECISIONS, "claim_rules", "stimuli", "patterns", "representations"),
+        relations=(
+            *ATTACKS,
+            "image_values",
+            *_SHAPES,
+            *_PATTERNS,
+            *CONTRASTS,
+            *_CHANGES,
+            "rank_correlations",
+        ),
         shown=(
             "claim",
             "test_set_label",
@@ -81,7 +90,7 @@ TABLES = {
             "num_images",
             "paper",
         ),
-        optional=("stimuli", "patterns"),
+        optional=("stimuli", "patterns", "representations"),
         parameters=("num_resamples", "seed", "headline_epsilon"),
     ),
     "runs": Table(

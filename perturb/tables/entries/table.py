@@ -8,12 +8,18 @@ CLUSTERED = (
     "Brackets: 95 % interval; Wilson's where an image is decided once, clustered by image where "
     "the same image is decided under many corruptions and severities."
 )
+SAMPLES = (
+    "Brackets: 95 % interval over images, Wilson's where an image is decided once, clustered by "
+    "image where it is decided once a sample."
+)
+PAIRED = "Brackets: 95 % interval, paired by image."
 IMAGES = "It covers the sampling of test images; the models are taken as they are."
 
 DECISIONS = ("decisions", "models", "datasets")
 CORRUPTIONS = ("cells", "corruption_decisions")
 OUTCOMES = ("benchmark_models", *CORRUPTIONS, "test_sets", "image_outcomes")
 ATTACKS = (*OUTCOMES, "attack_outcomes")
+CHANGES = (*OUTCOMES, "model_outcomes")
 CONTRASTS = ("series", "matched", "patch_pairs", "contrasts")
 
 
@@ -33,7 +39,7 @@ class Table:
     optional : those of the sources that a study may not have: an empty list of files will do.
     parameters : values that the queries read by `getvariable`.
     needs : what must all be in a study for the table to exist: perturbations, `cue_conflict` (a
-        data set of that role), `patterns`. Empty: every study has it.
+        data set of that role), `patterns`, `correlations`. Empty: every study has it.
     """
 
     title: str

@@ -11,7 +11,12 @@ FROM (VALUES
     ('ensemble', 'Attack ensemble', 8),
     ('spatial', 'Adversarial spatial', 9),
     ('cue_conflict', 'Shape bias', 10),
-    ('patterns', 'Perturbation patterns', 11)
+    ('patterns', 'Perturbation patterns', 11),
+    ('pearson_all', 'Layer correlations, all tokens', 12),
+    ('pearson_cls', 'Layer correlations, class token', 13),
+    ('lesions', 'Removed layers', 14),
+    ('attention_distance', 'Restricted attention', 15),
+    ('patch_cls', 'Patches apart', 16)
 ) AS named (test_set, test_set_label, position)
 UNION ALL
 SELECT

@@ -1,0 +1,154 @@
+"""The form of the charts of changed models: a panel a model, pre-training sets down.
+
+Across stand the architectures, and the panels of one have an x axis of their own: depths, heads
+and grids differ between architectures. What does not fit beside each other is wrapped.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.channels import pretraining_order
+from perturb.charts.style import CHART_WIDTH, HEADER_SIZE, config
+
+_SPACING = 14
+_SIDES = 80  # what the names of the rows and the first y axis take of the width, in px
+_CHARACTER = 7.6  # mean width of a character of a header, in px
+_LEAST_HEADER = 10.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large panels may be, in px.
+
+    height : of each panel; None for squares.
+    axis : what the y axis of each column but the first takes.
+    """
+
+    widest: float
+    least: float
+    height: float | None
+    axis: float = 0.0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel of a column: its size in px, and whether its column is the first of its row."""
+
+    width: float
+    height: float
+    is_first: bool
+
+    def quieted(self, y: alt.Y) -> alt.Y:
+        """Return a y axis that all columns share: its words stand left of the first alone."""
+        if self.is_first:
+            return y
+        axis = y["axis"].copy()
+        axis["labels"] = axis["ticks"] = axis["domain"] = False
+        quiet: alt.Y = y.axis(axis).title(None)
+        return quiet
+
+
+Layers = Callable[[pd.DataFrame, Panel], Sequence[alt.Chart]]
+
+
+def panels(
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    layers: Layers,
+    *,
+    size: Size,
+    chosen: alt.Parameter | None = None,
+) -> alt.ConcatChart:
+    """Return a column of panels for each architecture: a whole chart. See `columns`."""
+    if frame.empty:
+        return nothing()
+    parts = columns(frame, names, layers, size=size, chosen=chosen)
+    chart: alt.ConcatChart = parts.configure(**config())
+    return chart
+
+
+def columns(
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    layers: Layers,
+    *,
+    size: Size,
+    column: str = "architecture_label",
+    chosen: alt.Parameter | None = None,
+) -> alt.ConcatChart:
+    """Return a column of panels for each name that the frame has rows of, not yet configured.
+
+    Parameters
+    ----------
+    frame : `pretraining_label` and `pretraining_rank`, the column, and what the layers draw.
+    names : entries of the column, in their order.
+    layers : the layers of a column of panels, from its rows.
+    chosen : a parameter that the layers refer to.
+    """
+    present = [name for name in names if name in set(frame[column])]
+    pretraining = pretraining_order(frame)
+    count, width = _layout(len(present), size)
+    height = size.height or width
+    fitting = header_size(present, width)
+
+    def part(name: str, is_first: bool) -> alt.FacetChart:
+        rows = _padded(frame[frame[column] == name], column, pretraining)
+        layered = alt.layer(*layers(rows, Panel(width, height, is_first)), data=rows)
+        return layered.properties(width=width, height=height).facet(
+            column=alt.Column(f"{column}:N", title=None, header=alt.Header(labelFontSize=fitting)),
+            row=alt.Row(
+                "pretraining_label:N",
+                title=None,
+                sort=pretraining,
+                header=alt.Header(labels=is_first, labelLimit=height + _SPACING),
+            ),
+            spacing=_SPACING,
+            # Marks on the edge of a panel must not push the next one away.
+            bounds="flush",
+        )
+
+    parts = [part(name, at % count == 0) for at, name in enumerate(present)]
+    if chosen is not None:
+        parts[0] = parts[0].add_params(chosen)
+    # Altair copies all parts once more for each nesting: rows of rows would take twice as long.
+    return alt.concat(*parts, columns=count, spacing={"row": 24, "column": _SPACING})
+
+
+def nothing() -> alt.ConcatChart:
+    """Return a chart that says that no model of the study has anything to show in it."""
+    words = pd.DataFrame({"words": ["No model of this study has anything to show here."]})
+    text = alt.Chart(words).mark_text(fontSize=13).encode(text="words:N")
+    chart: alt.ConcatChart = (
+        alt.concat(text.properties(width=420, height=40))
+        .configure(**config())
+        .configure_view(stroke=None)
+    )
+    return chart
+
+
+def header_size(names: Sequence[str], width: float) -> float:
+    """Return the font size in which every name fits over its panel, within reason."""
+    needed = _CHARACTER * max(map(len, names), default=0)
+    return max(_LEAST_HEADER, HEADER_SIZE * min(1.0, width / max(1.0, needed)))
+
+
+def _layout(num_columns: int, size: Size) -> tuple[int, float]:
+    """Return how many columns stand beside each other, in equal rows, and a panel's width."""
+    room = CHART_WIDTH - _SIDES + _SPACING + size.axis
+    fitting = max(1, int(room // (size.least + size.axis + _SPACING)))
+    rows = -(-num_columns // fitting)
+    count = -(-num_columns // rows)
+    return count, min(size.widest, int(room / count - size.axis - _SPACING))
+
+
+def _padded(rows: pd.DataFrame, column: str, pretraining: Sequence[str]) -> pd.DataFrame:
+    """Return rows with an empty one for each missing panel, so that rows of panels stay aligned."""
+    missing = [label for label in pretraining if label not in set(rows["pretraining_label"])]
+    name = rows[column].iloc[0]
+    empty = [{column: name, "pretraining_label": label} for label in missing]
+    # Tables of nothing but missing values cannot be appended without a warning.
+    values = rows.to_dict("records") + empty
+    return pd.DataFrame(values, columns=rows.columns) if empty else rows

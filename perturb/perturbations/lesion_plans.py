@@ -1,0 +1,96 @@
+"""Which parts of a network a lesion study removes, for code that must not import torch.
+
+After Bhojanapalli et al. [1]_: every single layer in turn, the first included; then n > 1 random
+layers, always keeping the first, 25 samples an n. Where the paper is silent: samples of one n
+differ from each other, and each condition draws its own. Beyond it: residual blocks of ResNets,
+as Veit et al. [2]_ removed them, and single attention heads.
+
+References
+----------
+.. [1] Bhojanapalli et al., "Understanding Robustness of Transformers for Image Classification",
+   ICCV 2021.
+.. [2] Veit, Wilber, Belongie, "Residual Networks Behave Like Ensembles of Relatively Shallow
+   Networks", NeurIPS 2016.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+DEFAULT_SAMPLES = 25
+
+# What can be removed of a block of each family; the conditions of the study.
+PARTS = {"vit": ("block", "mlp", "attention"), "resnet": ("block",)}
+
+
+def removable_blocks(family: str, arguments: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return which blocks give an output of their input's shape, counted from 0 over all stages.
+
+    Parameters
+    ----------
+    family, arguments : as `perturb.models.architectures.build_network` takes them.
+
+    Raises
+    ------
+    ValueError
+        For an unknown family.
+    """
+    if family == "vit":
+        return tuple(range(arguments["depth"]))
+    if family != "resnet":
+        raise ValueError(f"family is {family!r}; allowed: {', '.join(PARTS)}")
+    layers, channels = arguments["layers"], arguments["channels"]
+    starts = [sum(layers[:stage]) for stage in range(len(layers))]
+    # The first block of a stage halves the resolution; that of the very first only widens.
+    changing = set(starts if channels[0] != arguments["stem_channels"] else starts[1:])
+    return tuple(index for index in range(sum(layers)) if index not in changing)
+
+
+def lesion_sets(
+    removable: Sequence[int], n: int, num_samples: int, seed: int, condition: str
+) -> dict[int, tuple[int, ...]]:
+    """Return which blocks each sample removes, in ascending order.
+
+    For n = 0 sample 0 removes nothing. For n = 1 every removable block is removed once, and is the
+    number of its sample. For n > 1 samples count from 1 to ``num_samples`` or to the number of sets
+    there are, whichever is smaller; they are drawn at random, never hold block 0, and all differ.
+
+    Raises
+    ------
+    ValueError
+        If n blocks cannot be removed, or there are fewer than one sample.
+    """
+    others = [index for index in removable if index != 0]
+    most = max(len(others), min(len(removable), 1))
+    if not 0 <= n <= most:
+        raise ValueError(
+            f"number of removed blocks is {n}; allowed: 0 to {most}, keeping the first"
+        )
+    if num_samples < 1:
+        raise ValueError(f"samples is {num_samples}; allowed: 1 or more")
+    if n == 0:
+        return {0: ()}
+    if n == 1:
+        return {index: (index,) for index in removable}
+    count = min(num_samples, math.comb(len(others), n))
+    drawn: dict[tuple[int, ...], None] = {}  # a set that remembers the order
+    attempt = 0
+    while len(drawn) < count:
+        attempt += 1
+        drawn.setdefault(_draw(others, n, f"{seed}/lesions/{condition}/{n}/{attempt}"))
+    return dict(enumerate(drawn, start=1))
+
+
+def head_sets(depth: int, num_heads: int) -> dict[int, tuple[int, int]]:
+    """Return the block and the head that each sample removes; samples count through all heads."""
+    return {sample: divmod(sample, num_heads) for sample in range(depth * num_heads)}
+
+
+def _draw(blocks: Sequence[int], n: int, stream: str) -> tuple[int, ...]:
+    """Return n of the blocks: those whose hashes in this stream come first."""
+
+    def rank(block: int) -> bytes:
+        return hashlib.blake2b(f"{stream}/{block}".encode(), digest_size=16).digest()
+
+    return tuple(sorted(sorted(blocks, key=rank)[:n]))

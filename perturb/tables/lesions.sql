@@ -1,0 +1,32 @@
+-- Figure 8, right: accuracy without several blocks, MLPs or attention layers, the first always kept.
+SELECT
+    m.model,
+    m.architecture_label,
+    m.family,
+    m.size,
+    m.patch_size,
+    m.num_parameters,
+    m.pretraining,
+    m.pretraining_label,
+    m.pretraining_rank,
+    a.condition AS part,
+    part_labels.part_label,
+    a.severity::INTEGER AS num_removed,
+    a.severity / m.num_blocks AS removed_share,
+    a.num_samples,
+    a.num_images,
+    a.baseline_accuracy,
+    a.baseline_accuracy_low,
+    a.baseline_accuracy_high,
+    a.accuracy,
+    a.accuracy_low,
+    a.accuracy_high,
+    a.accuracy_se,
+    a.accuracy_min,
+    a.accuracy_max
+FROM model_accuracies AS a
+JOIN part_labels ON part_labels.part = a.condition
+JOIN benchmark_models AS m USING (model)
+WHERE a.perturbation = 'lesions'
+ORDER BY
+    m.pretraining_rank, m.family, m.num_parameters, m.model, part_labels.position, a.severity;

@@ -1,0 +1,87 @@
+-- Changed models are compared with the unchanged one and with each other: every change must have
+-- been decided on the same images, these be among the clean ones, and no ViT lack a perturbation
+-- that others have. ResNets have no attention, and some no block that can be removed.
+WITH changed AS (
+    SELECT DISTINCT perturbation, condition, dataset
+    FROM cells
+    WHERE perturbation IN ('lesions', 'heads', 'attention_distance', 'patch_cls', 'tokens')
+),
+elsewhere AS (
+    SELECT DISTINCT
+        'datasets: ' || perturbation || ' was run on ' || dataset || ', whose role is ' || role
+        || '; allowed: the clean data set' AS problem
+    FROM changed
+    JOIN datasets USING (dataset)
+    WHERE role <> 'clean'
+),
+allowed AS (
+    FROM (VALUES
+        ('lesions', ['block', 'mlp', 'attention']),
+        ('heads', ['head']),
+        ('attention_distance', ['window', 'permuted']),
+        ('patch_cls', ['first', 'last']),
+        ('tokens', ['random', 'low_attention'])
+    ) AS conditions (perturbation, names)
+),
+unknown AS (
+    SELECT DISTINCT
+        'shards: ' || perturbation || ' has the condition ' || condition || '; allowed: '
+        || array_to_string(names, ', ')
+    FROM changed
+    JOIN allowed USING (perturbation)
+    WHERE NOT list_contains(names, condition)
+),
+without_clean AS (
+    SELECT DISTINCT
+        'shards: ' || perturbation || ' of ' || model || ' has images that the model has no clean '
+        || 'decision on'
+    FROM model_samples
+    WHERE num_clean < num_images
+),
+whole AS (
+    SELECT perturbation, count(*) AS expected, sum(hash(image_id)) AS images_hash
+    FROM (SELECT DISTINCT perturbation, image_id FROM model_decisions)
+    GROUP BY perturbation
+),
+other_images AS (
+    SELECT
+        'shards: ' || perturbation || ' of ' || model || ' at ' || severity || ', ' || condition
+        || ' ' || sample || ', has ' || num_images || ' images'
+        || CASE WHEN num_images = expected THEN ', some twice'
+            ELSE '; expected ' || expected END
+    FROM model_samples AS s
+    JOIN whole USING (perturbation)
+    -- Counting different images one by one would take long.
+    WHERE num_images <> expected OR s.images_hash <> whole.images_hash
+),
+other_flops AS (
+    SELECT DISTINCT
+        'shards: tokens of ' || model || ' at ' || severity || ', ' || condition
+        || ', has several values of flops_kept; allowed: one, the same for every image'
+    FROM model_samples
+    WHERE perturbation = 'tokens'
+    GROUP BY model, severity, condition
+    HAVING min(flops_kept) <> max(highest_flops_kept)
+),
+missing AS (
+    SELECT 'shards: ' || m.model || ' has no ' || perturbation || ', other ViTs have'
+    FROM (
+        SELECT DISTINCT perturbation
+        FROM model_samples
+        JOIN benchmark_models USING (model)
+        WHERE family = 'vit'
+    )
+    CROSS JOIN benchmark_models AS m
+    ANTI JOIN model_samples USING (perturbation, model)
+    WHERE m.family = 'vit'
+)
+SELECT problem
+FROM (
+    FROM elsewhere
+    UNION ALL FROM unknown
+    UNION ALL FROM without_clean
+    UNION ALL FROM other_images
+    UNION ALL FROM other_flops
+    UNION ALL FROM missing
+)
+ORDER BY problem;

@@ -1,0 +1,125 @@
+"""Tables of how alike layers are, against values worked out by hand and against pandas."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.tables.run import make_table
+from tests.hand_made import Rows, decided, resnet, vit, written
+from tests.study_tables import rows_where, sql, table_of
+from tests.synthetic_model_perturbations import REPRESENTATIONS
+from tests.synthetic_study import Study, make_study
+
+Z95 = 1.959963984540054
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+def test_correlations_equal_pandas(study: Study) -> None:
+    given = pd.concat([pd.read_parquet(path) for path in study.representations])
+    pairs = given[given["image_id"].isna()].set_index(["model", "measure", "layer_a", "layer_b"])
+    rows = table_of(study, "layer_correlations").to_pylist()
+    assert len(rows) == len(pairs)
+    for row in rows:
+        own = pairs.loc[row["model"], row["measure"], row["layer_a"], row["layer_b"]]
+        assert row["value"] == own["value"]
+        if row["measure"].startswith("pearson"):
+            half_width = Z95 * own["spread"] / math.sqrt(30)
+            assert row["value_high"] - row["value"] == pytest.approx(half_width, abs=1e-12)
+    others = pairs[pairs.index.get_level_values(2) != pairs.index.get_level_values(3)]
+    means = others.groupby(level=[0, 1, 2])["value"].mean()
+    profile = table_of(study, "correlation_profile").to_pylist()
+    assert len(profile) == len(means)
+    for row in profile:
+        assert row["value"] == pytest.approx(
+            means[row["model"], row["measure"], row["layer"]], abs=1e-12
+        )
+    [last] = rows_where(
+        table_of(study, "correlation_profile"),
+        model="vit-b8-large",
+        measure="cka_cls",
+        layer=5,
+    )
+    assert (last["depth"], last["measure_label"]) == (1, "CKA, class token")
+
+
+def alike(model: str, values: Sequence[Sequence[float]], **changes: Any) -> Rows:
+    """Return how alike the layers of a model are, in one measure."""
+    return [
+        {
+            "model": model,
+            "measure": "pearson_all",
+            "layer_a": a,
+            "layer_b": b,
+            "value": value,
+            "spread": 0.1,
+            "num_images": 2,
+            **changes,
+        }
+        for a, row in enumerate(values)
+        for b, value in enumerate(row)
+    ]
+
+
+def rising(model: str, *rises: float) -> Rows:
+    """Return how much more alike the last layers are than the first, image by image."""
+    return [
+        {"model": model, "measure": "pearson_all_rise", "value": rise, "image_id": f"i{place}"}
+        for place, rise in enumerate(rises)
+    ]
+
+
+# The first two layers have 0.2 in common, the last two 0.7.
+FOUR = [[1, 0.2, 0.1, 0.1], [0.2, 1, 0.1, 0.1], [0.1, 0.1, 1, 0.7], [0.1, 0.1, 0.7, 1]]
+
+
+def represented(folder: Path, rows: Rows) -> dict[str, Path]:
+    """Write the sources of tables of correlations for a ViT of four blocks."""
+    schema = REPRESENTATIONS.insert(0, pa.field("model", pa.string()))
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), folder / "correlations.parquet")
+    models = written(folder, [vit("a", 8, num_blocks=4), resnet("r")], decided("a", "1"))["models"]
+    return {"models": models, "representations": folder / "correlations.parquet"}
+
+
+def test_profile_by_hand(tmp_path: Path) -> None:
+    sources = represented(tmp_path, [*alike("a", FOUR), *rising("a", 0.4, 0.6)])
+    rows = make_table("correlation_profile", sources).to_pylist()
+    assert [row["depth"] for row in rows] == [0, 1 / 3, 2 / 3, 1]
+    assert [row["value"] for row in rows] == pytest.approx([0.4 / 3, 0.4 / 3, 0.3, 0.3])
+    assert make_table("layer_correlations", sources).num_rows == 16
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (alike("a", FOUR) + rising("a", 0.4, 0.5), "pearson_all_rise is 0.45, the correlations of"),
+        (alike("a", FOUR) + rising("a", 0.5), "a has 1 images with a pearson_all_rise; expected 2"),
+        (alike("a", FOUR), "a has 0 images with a pearson_all_rise; expected 2"),
+        (alike("a", FOUR) + alike("a", FOUR[:1]), "a pair of layers twice in pearson_all"),
+        (alike("a", [[1, 0.5], [0.4, 1]]), "layers 0 and 1 in one order only, or with unequal"),
+        (alike("a", [[1, 1.5], [1.5, 1]]), "a has a pearson_all that is no correlation: 1.5"),
+        (alike("a", [[1] * 5] * 5), "a has a layer 4; allowed: 0 to 3"),
+        (alike("a", FOUR, measure="spearman"), "a has the measure spearman; allowed: pearson_all"),
+        (alike("x", FOUR), "x has measures but no entry in models"),
+        (alike("a", FOUR, measure="cka_all"), "a has no pearson_all, other ViTs have"),
+    ],
+)
+def test_wrong_representations_are_refused(tmp_path: Path, rows: Rows, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_table("layer_correlations", represented(tmp_path, rows))
+
+
+@pytest.mark.parametrize("count", [1, 2, 11, 276, 10_000])
+def test_normal_quantile(count: int) -> None:
+    expected = -NormalDist().inv_cdf(0.025 / count)
+    assert sql(f"normal_quantile(0.025 / {count})") == pytest.approx(expected, abs=1e-6)

@@ -1,0 +1,50 @@
+"""Facts about models, from the configuration and from the cards of their checkpoints."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perturb.config.records import Architecture, Model
+from perturb.describe import describe_models
+
+
+def described(folder: Path, architecture: Architecture, side: int) -> dict[str, Any]:
+    """Return the facts of a model of this architecture whose network takes images of this side."""
+    card = {
+        "family": architecture.family,
+        "arguments": dict(architecture.arguments),
+        "preprocessing": {"side": side},
+        "num_parameters": 7,
+        "weights_sha256": "ab",
+    }
+    path = folder / "card.json"
+    path.write_text(json.dumps(card))
+    model = Model("m", architecture, None, is_reference=False, training=None, weights=None)
+    [row] = describe_models([model], {"m": path}).to_pylist()
+    return row
+
+
+@pytest.mark.parametrize(
+    ("family", "patch_size", "arguments", "side", "num_blocks", "grid_side"),
+    [
+        ("vit", 16, {"depth": 12}, 384, 12, 24),
+        # Patches that do not fill the image leave a margin.
+        ("vit", 14, {"depth": 32}, 384, 32, 27),
+        ("resnet", None, {"layers": [3, 4, 6, 3]}, 224, 16, None),
+    ],
+)
+def test_blocks_and_patches_are_those_of_the_card(
+    tmp_path: Path,
+    family: str,
+    patch_size: int | None,
+    arguments: dict[str, Any],
+    side: int,
+    num_blocks: int,
+    grid_side: int | None,
+) -> None:
+    architecture = Architecture("a", family, "S", patch_size, "A", arguments)
+    row = described(tmp_path, architecture, side)
+    assert (row["num_blocks"], row["grid_side"]) == (num_blocks, grid_side)
+    assert (row["num_parameters"], row["pretraining"]) == (7, None)

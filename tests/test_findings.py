@@ -1,0 +1,86 @@
+"""What the page says of the claims, in sentences."""
+
+from typing import Any
+
+import pytest
+
+from perturb.page.findings import sentence
+from tests.study_tables import rows_where, table_of
+from tests.synthetic_study import Study, make_study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num_images": 144}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"kind": "mean_pair", "level": "smallest"},
+            "Adversarial spatial: ViTs are 2.0 percentage points more accurate than ResNets of "
+            "matched size at the smallest pre-training set (",
+        ),
+        (
+            {"kind": "small_patch_pair"},
+            "Adversarial spatial: ViTs with small patches are 2.0 percentage points more accurate "
+            "than ResNets of matched size (",
+        ),
+        (
+            {"kind": "mean_patch_pair"},
+            "Adversarial spatial: ViTs with large patches are 2.0 percentage points more accurate "
+            "than ViTs of the same size and pre-training set with small ones (",
+        ),
+        (
+            {"kind": "mean_patch_pair", "test_set": "cue_conflict", "test_set_label": "Shape bias"},
+            "Shape bias: the shape bias of ViTs with large patches is 2.0 percentage points higher "
+            "than that of ViTs of the same size and pre-training set with small ones (",
+        ),
+        (
+            {"kind": "family_mean", "unit": "number", "estimate": 1.35},
+            "Adversarial spatial: perturbations of ViTs change, in energy, 1.35 times as much "
+            "across the borders of the model's own patches as inside them (",
+        ),
+        (
+            {"kind": "layer_rise", "unit": "number", "estimate": -0.25},
+            "Adversarial spatial: the correlation of two layers of a ViT is 0.250 smaller on "
+            "average among the last third of its layers than among the first third (",
+        ),
+        (
+            {"kind": "worst_lesion", "num_models": 9},
+            "Adversarial spatial: of the blocks of 9 ViTs, the first apart, none costs more than "
+            "2.0 percentage points of accuracy when it alone is removed (",
+        ),
+        (
+            {"kind": "lesion_pair", "name": "small - large, equal share"},
+            "Adversarial spatial: the smallest ViT loses 2.0 percentage points more than the "
+            "largest when the same share of the blocks is removed (",
+        ),
+        (
+            {"kind": "condition_difference", "name": "mlp - attention", "estimate": -0.02},
+            "Adversarial spatial: ViTs are 2.0 percentage points less accurate without some MLPs "
+            "than without as many attention layers (",
+        ),
+        (
+            {"kind": "family_difference", "unit": "number", "estimate": -0.25},
+            "Adversarial spatial: the ratio of energy on patch borders to that inside patches is "
+            "0.25 smaller for ViTs than for ResNets, measured on the same grids (",
+        ),
+    ],
+)
+def test_sentences_of_claims(changes: dict[str, Any], expected: str) -> None:
+    row = {"verdict": "supported", "level": "all", "unit": "points", "estimate": 0.02}
+    interval = {"estimate_low": 0.01, "estimate_high": 0.03}
+    assert sentence({**SENTENCE, **row, **interval, **changes}).startswith(expected)
+
+
+@pytest.mark.parametrize("kind", ["lesion_pair", "condition_difference"])
+def test_every_claim_of_changed_models_has_a_sentence(study: Study, kind: str) -> None:
+    rows = rows_where(table_of(study, "claims"), kind=kind)
+    sentences = {sentence(row).split(" (95 %")[0] for row in rows}
+    assert len(sentences) == len(rows) > 1
+    assert all("{" not in text for text in sentences)

@@ -1,0 +1,285 @@
+"""The claims on changed models against numpy, and what a study must have to test them."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.tables.run import make_table
+from tests.hand_made import Rows, decided, vit, written
+from tests.study_tables import rows_where, table_of
+from tests.synthetic_study import Study, make_study
+
+Z95 = 1.959963984540054
+SETS = ("small", "medium", "large")
+VITS = tuple(f"vit-{name}-{data}" for name in ("s8", "s4", "b8") for data in SETS)
+DEPTHS = {"s8": 4, "s4": 4, "b8": 6}
+GRIDS = {"s8": 4, "s4": 8, "b8": 4}
+Images = np.ndarray
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def claims(study: Study) -> pa.Table:
+    return table_of(study, "claims")
+
+
+@pytest.fixture(scope="module")
+def accuracies(study: Study) -> dict[tuple[str, str, float], Images]:
+    """Return accuracy by model, condition and severity, image by image; severity 0: unchanged."""
+    frames = []
+    for path in study.decisions:
+        perturbation = path.parts[-2]
+        if perturbation in ("lesions", "attention_distance", "patch_cls"):
+            frame = pq.read_table(path).to_pandas()
+            if perturbation == "lesions":
+                frame = frame[(frame["severity"] > 1) | (frame["sample"] > 0)]
+            frames.append(frame)
+    changed = pd.concat(
+        frame.astype({"model": str, "condition": str, "is_correct": float}) for frame in frames
+    )
+    keys = ["model", "condition", "severity"]
+    means = changed.groupby([*keys, "image_id"])["is_correct"].mean()
+    found = {key: images.to_numpy() for key, images in means.groupby(level=keys)}
+    for model in VITS:
+        [path] = [path for path in study.decisions if {model, "shapes", "none"} <= set(path.parts)]
+        whole = pq.read_table(path).to_pandas().sort_values("image_id")["is_correct"]
+        found[model, "none", 0.0] = whole.to_numpy(float)[:30]
+    return found
+
+
+def loss(accuracies: Mapping, model: str, n: float) -> Images:
+    """Return what a model loses without n blocks, image by image."""
+    return accuracies[model, "none", 0.0] - accuracies[model, "block", n]
+
+
+def loss_at_share(accuracies: Mapping, model: str, share: float) -> Images:
+    depth = DEPTHS[model.split("-")[1]]
+    losses = [np.zeros(30), *(loss(accuracies, model, n) for n in range(1, depth))]
+    shares = np.arange(depth) / depth
+    return np.array([np.interp(share, shares, image) for image in np.stack(losses, axis=1)])
+
+
+def mean(images: Iterable[Images]) -> Images:
+    return np.mean(list(images), axis=0)
+
+
+def between(
+    accuracies: Mapping, plus: str, minus: str, severities: Mapping[str, Iterable[float]]
+) -> Images:
+    """Return the mean over ViTs of the mean over severities of a difference of conditions."""
+    return mean(
+        mean(accuracies[model, plus, n] - accuracies[model, minus, n] for n in each)
+        for model in VITS
+        if (each := severities[model.split("-")[1]])
+    )
+
+
+def expected(accuracies: Mapping, claim: str, part: str) -> Images:
+    """Return the images' values of a claim's statistic, worked out without SQL."""
+    numbers = {name: range(1, depth) for name, depth in DEPTHS.items()}
+    masking = {name: [d for d in (1, 2, 4) if d < side - 1] for name, side in GRIDS.items()}
+    conditions = {
+        ("C14", "a"): ("mlp", "attention", numbers),
+        ("C15", "a"): ("mlp", "block", numbers),
+        ("C15", "b"): ("attention", "block", numbers),
+        ("C16", "a"): ("window", "permuted", masking),
+        ("C17", "a"): ("last", "first", dict.fromkeys(DEPTHS, range(1, 4))),
+    }
+    if (claim, part) in conditions:
+        return between(accuracies, *conditions[claim, part])
+    if (claim, part) == ("C12", "b"):
+        return mean(
+            mean(
+                loss(accuracies, f"vit-{name}-large", n) - loss(accuracies, f"vit-{name}-small", n)
+                for n in range(1, depth)
+            )
+            for name, depth in DEPTHS.items()
+        )
+    # ViT-S/8 and ViT-B/8, of 4 and 6 blocks, are a series.
+    return mean(
+        loss(accuracies, f"vit-s8-{data}", n)
+        - (
+            loss(accuracies, f"vit-b8-{data}", n)
+            if claim == "C13"
+            else loss_at_share(accuracies, f"vit-b8-{data}", n / 4)
+        )
+        for data in SETS
+        for n in (1, 2, 3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "part", "num_models"),
+    [
+        ("C12", "a", 6),
+        ("C12", "b", 6),
+        ("C13", "a", 6),
+        ("C14", "a", 9),
+        ("C15", "a", 9),
+        ("C15", "b", 9),
+        ("C16", "a", 9),
+        ("C17", "a", 9),
+    ],
+)
+def test_claims_on_changed_models_are_paired_means(
+    claims: pa.Table, accuracies: Mapping, claim: str, part: str, num_models: int
+) -> None:
+    images = expected(accuracies, claim, part)
+    half_width = Z95 * images.std(ddof=1) / math.sqrt(len(images))
+    [row] = rows_where(claims, claim=claim, part=part)
+    assert row["estimate"] == pytest.approx(images.mean(), abs=1e-12)
+    assert row["estimate_low"] == pytest.approx(images.mean() - half_width, abs=1e-12)
+    assert row["estimate_high"] == pytest.approx(images.mean() + half_width, abs=1e-12)
+    assert (row["num_models"], row["num_images"]) == (num_models, 30)
+
+
+def test_the_worst_block_has_the_interval_of_a_maximum(study: Study, claims: pa.Table) -> None:
+    rows = rows_where(table_of(study, "lesions_single"), family="vit", part="block")
+    later = [row for row in rows if row["block"] > 0]
+    assert len(later) == 3 * (3 + 3 + 5)
+    drops = np.array([row["drop"] for row in later])
+    ends = np.array(
+        [row["drop"] if row["drop_high"] is None else row["drop_high"] for row in later]
+    )
+    widening = -NormalDist().inv_cdf(0.025 / len(later)) / Z95
+    [row] = rows_where(claims, claim="C11")
+    assert row["estimate"] == drops.max()
+    assert row["estimate_high"] == pytest.approx(ends.max(), abs=1e-12)
+    assert row["estimate_low"] == pytest.approx((drops - widening * (ends - drops)).max(), abs=1e-6)
+    assert (row["num_models"], row["num_images"]) == (9, 30)
+
+
+@pytest.mark.parametrize(("part", "measure"), [("a", "pearson_all"), ("b", "pearson_cls")])
+def test_layers_grow_alike(study: Study, claims: pa.Table, part: str, measure: str) -> None:
+    given = pd.concat([pd.read_parquet(path) for path in study.representations])
+    pairs = given[(given["measure"] == measure) & (given["layer_a"] < given["layer_b"])]
+    rises = []
+    for model in VITS:
+        own = pairs[pairs["model"] == model]
+        # A third of 6 blocks is 2, and of 4 blocks two are taken.
+        last = DEPTHS[model.split("-")[1]] - 2
+        values = own.set_index(["layer_a", "layer_b"])["value"]
+        rises.append(values[last, last + 1] - values[0, 1])
+    images = given[given["measure"] == f"{measure}_rise"].groupby("image_id")["value"].mean()
+    [row] = rows_where(claims, claim="C10", part=part)
+    assert row["estimate"] == pytest.approx(np.mean(rises), abs=1e-12)
+    half_width = Z95 * images.std() / math.sqrt(30)
+    assert row["estimate_high"] - row["estimate"] == pytest.approx(half_width, abs=1e-12)
+    assert (row["num_models"], row["verdict"]) == (9, "supported")
+
+
+def test_claims_are_in_the_order_of_their_numbers(claims: pa.Table) -> None:
+    numbers = [int(claim[1:]) for claim in claims["claim"].to_pylist()]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, 18))
+
+
+def test_older_claims_do_not_see_changed_models(study: Study, claims: pa.Table) -> None:
+    without = ("lesions", "heads", "attention_distance", "patch_cls", "tokens")
+    older = [path for path in study.decisions if not set(path.parts) & set(without)]
+    fewer = table_of(replace(study, decisions=older, representations=[]), "claims").to_pylist()
+    for row, other in zip(claims.to_pylist(), fewer, strict=True):
+        if int(row["claim"][1:]) < 10:
+            assert row == other
+        else:
+            assert (other["verdict"], other["reason"]) == ("not testable", "not part of this study")
+
+
+LESION = {"perturbation": "lesions", "condition": "block", "severity": 1.0}
+
+
+def judged(folder: Path, decisions: Rows, **facts: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the claims on a study of one ViT, by number and part."""
+    rules = Path(__file__).parent.parent / "resources" / "claims.csv"
+    nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
+    models = [vit("a", 8, **facts)]
+    sources = written(folder, models, decisions, claim_rules=rules, **nothing)
+    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": None}
+    rows = make_table("claims", sources, parameters).to_pylist()
+    return {(row["claim"], row["part"]): row for row in rows}
+
+
+def test_one_model_tests_what_needs_one(tmp_path: Path) -> None:
+    first = decided("a", "0000", **LESION, sample=0)
+    rows = [*decided("a", "1110"), *first, *decided("a", "1100", **LESION, sample=1)]
+    mask = {"perturbation": "attention_distance", "severity": 3.0}  # of 4 patches a side
+    rows += decided("a", "1100", **mask, condition="window")
+    rows += decided("a", "1000", **mask, condition="permuted", sample=1)
+    # Of three blocks, the first three are the last three.
+    apart = {"perturbation": "patch_cls", "severity": 3.0}
+    rows += decided("a", "1100", **apart, condition="first")
+    rows += decided("a", "1000", **apart, condition="last")
+    found = judged(tmp_path, rows)
+    # The first block, whose loss is larger, is left out.
+    assert (found["C11", "a"]["estimate"], found["C11", "a"]["verdict"]) == (0.25, "undecided")
+    for claim, part in (("C12", "a"), ("C13", "a"), ("C14", "a"), ("C16", "a"), ("C17", "a")):
+        row = found[claim, part]
+        assert row["reason"] == "nothing in this study that could be compared"
+    assert found["C10", "a"]["reason"] == "not part of this study"
+
+
+@pytest.mark.parametrize("num_blocks", [2, 3])
+def test_fewer_than_four_layers_have_no_thirds(study: Study, num_blocks: int) -> None:
+    """Nor do their rises count, whoever measured them."""
+    models = pq.read_table(study.models).to_pandas()
+    models.loc[models["size"] == "S", "num_blocks"] = num_blocks
+    models.to_parquet(study.models.with_name("shallow.parquet"))
+    kept = []
+    for path in study.representations:
+        table = pq.read_table(path).to_pandas()
+        is_inside = table[["layer_a", "layer_b"]].max(axis=1).fillna(0) < num_blocks
+        kept.append(study.models.with_name(f"{num_blocks}-{path.name}"))
+        table[is_inside | ~table["model"].str.contains("-s")].to_parquet(kept[-1])
+    shallow = replace(study, models=study.models.with_name("shallow.parquet"), representations=kept)
+    [row] = rows_where(table_of(shallow, "claims"), claim="C10", part="a")
+    assert row["num_models"] == 3
+    fewer = shallow
+    for name in ("b8-small", "b8-medium", "b8-large"):
+        fewer = replace(
+            fewer.without(f"vit-{name}"),
+            representations=[path for path in fewer.representations if name not in path.name],
+        )
+    [row] = rows_where(table_of(fewer, "claims"), claim="C10", part="a")
+    assert row["reason"] == "nothing in this study that could be compared"
+
+
+def test_lesions_that_change_no_decision_prove_nothing(tmp_path: Path) -> None:
+    rows = [*decided("a", "1110"), *decided("a", "1110", **LESION, sample=1)]
+    row = judged(tmp_path, rows)["C11", "a"]
+    assert (row["estimate"], row["verdict"]) == (0, "not testable")
+    assert "no image tells apart" in row["reason"]
+
+
+@pytest.mark.parametrize(("num_changed", "verdict"), [(1, "supported"), (60, "contradicted")])
+def test_a_worst_block_is_judged_by_ten_points(
+    tmp_path: Path, num_changed: int, verdict: str
+) -> None:
+    outcomes = "0" * num_changed + "1" * (100 - num_changed)
+    rows = [*decided("a", "1" * 100), *decided("a", outcomes, **LESION, sample=1)]
+    rows += decided("a", "1" * 100, **LESION, sample=2)
+    assert judged(tmp_path, rows)["C11", "a"]["verdict"] == verdict
+
+
+def test_the_lower_end_of_a_maximum_is_bonferronis(tmp_path: Path) -> None:
+    rows = [*decided("a", "1" * 100)]
+    for block, num_lost in ((1, 20), (2, 30)):
+        rows += decided("a", "0" * num_lost + "1" * (100 - num_lost), **LESION, sample=block)
+    row = judged(tmp_path, rows)["C11", "a"]
+    error = np.repeat([0, 1], [70, 30]).std(ddof=1) / 10
+    assert row["estimate"] == 0.3
+    assert row["estimate_high"] == pytest.approx(0.3 + Z95 * error, abs=1e-12)
+    # Of two blocks each has half of the 2.5 %.
+    assert row["estimate_low"] == pytest.approx(0.3 - 2.241402728 * error, abs=1e-6)

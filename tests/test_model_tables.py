@@ -1,0 +1,284 @@
+"""Tables of changed models, against values worked out by hand and against pandas."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.tables.catalogue import TABLES
+from perturb.tables.display import grid
+from perturb.tables.run import make_table
+from tests.hand_made import Rows, decided, resnet, vit, written
+from tests.study_tables import rows_where, sql, table_of
+from tests.synthetic_model_perturbations import MODEL_PERTURBATIONS
+from tests.synthetic_study import Study, make_study
+
+Z95 = 1.959963984540054
+NEW = {
+    *("lesions_single", "lesions", "heads", "restricted_attention", "patch_cls", "tokens"),
+    *("layer_correlations", "correlation_profile"),
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def decisions(study: Study) -> pd.DataFrame:
+    """Return the decisions of changed models with those of the whole model beside them."""
+    frame = pa.concat_tables([pq.read_table(path) for path in study.decisions]).to_pandas()
+    names = ("model", "dataset", "perturbation", "condition")
+    frame = frame.assign(**{name: frame[name].astype(str) for name in names})
+    clean = frame[(frame["perturbation"] == "none") & (frame["dataset"] == "shapes")]
+    clean = clean.set_index(["model", "image_id"])["is_correct"].rename("was_correct")
+    changed = frame[frame["perturbation"].isin(MODEL_PERTURBATIONS)]
+    return changed.join(clean, on=["model", "image_id"])
+
+
+def lesioned(model: str, *, part: str = "block") -> Rows:
+    """Return a model's decisions: whole, without each of three blocks, and without the last two."""
+    lesion = {"perturbation": "lesions", "condition": part}
+    return [
+        *decided(model, "1110"),
+        *decided(model, "0000", **lesion, severity=1.0, sample=0, removed="0"),
+        *decided(model, "1100", **lesion, severity=1.0, sample=1, removed="1"),
+        *decided(model, "1110", **lesion, severity=1.0, sample=2, removed="2"),
+        *decided(model, "1000", **lesion, severity=2.0, sample=1, removed="1,2"),
+    ]
+
+
+def test_single_lesions_by_hand(tmp_path: Path) -> None:
+    more_clean = decided("a", "11110")[4:]  # an image that no changed model decided on
+    sources = written(tmp_path, [vit("a", 8)], [*lesioned("a"), *more_clean])
+    rows = make_table("lesions_single", sources).to_pylist()
+    assert [row["block"] for row in rows] == [0, 1, 2]
+    assert {row["num_images"] for row in rows} == {4}
+    assert {row["baseline_accuracy"] for row in rows} == {0.75}
+    assert [row["accuracy"] for row in rows] == [0, 0.5, 0.75]
+    assert [row["drop"] for row in rows] == [0.75, 0.25, 0]
+    assert rows[1]["drop_high"] - 0.25 == pytest.approx(Z95 * np.std([0, 0, 1, 0], ddof=1) / 2)
+    # Not one decision differs: that is no proof that none ever would.
+    assert (rows[2]["drop_low"], rows[2]["drop_high"]) == (None, None)
+    assert (rows[0]["part"], rows[0]["part_label"]) == ("block", "Block")
+
+
+def test_series_of_lesions_by_hand(tmp_path: Path) -> None:
+    sources = written(tmp_path, [vit("a", 8)], lesioned("a", part="mlp"))
+    whole, one, two = make_table("lesions", sources).to_pylist()
+    assert [row["num_removed"] for row in (whole, one, two)] == [0, 1, 2]
+    assert [row["removed_share"] for row in (whole, one, two)] == [0, 1 / 3, 2 / 3]
+    # The first block is in no mean.
+    assert [row["num_samples"] for row in (whole, one, two)] == [1, 2, 1]
+    assert [row["accuracy"] for row in (whole, one, two)] == [0.75, 0.625, 0.25]
+    assert one["accuracy_se"] == pytest.approx(0.125)
+    assert (one["accuracy_min"], one["accuracy_max"]) == (0.5, 0.75)
+    half_width = Z95 * np.std([1, 1, 0.5, 0], ddof=1) / 2
+    assert one["accuracy_low"] == pytest.approx(0.625 - half_width)
+    assert (two["accuracy_se"], two["accuracy_min"], two["accuracy_max"]) == (None, 0.25, 0.25)
+    assert two["accuracy_high"] == pytest.approx(sql("wilson_high(1, 4)"))
+    assert (whole["accuracy_min"], whole["baseline_accuracy"]) == (0.75, 0.75)
+
+
+def test_heads_by_hand(tmp_path: Path) -> None:
+    head = {"perturbation": "heads", "condition": "head", "severity": 1.0}
+    rows = [
+        *decided("a", "1100"),
+        *decided("a", "1101", **head, sample=3, removed="1.0"),
+        *decided("a", "0000", **head, sample=10, removed="3.1"),
+    ]
+    first, second = make_table("heads", written(tmp_path, [vit("a", 8)], rows)).to_pylist()
+    assert (first["block"], first["head"], first["drop"]) == (1, 0, -0.25)
+    assert (second["block"], second["head"], second["drop"]) == (3, 1, 0.5)
+
+
+def test_restricted_attention_by_hand(tmp_path: Path) -> None:
+    mask = {"perturbation": "attention_distance", "severity": 2.0}
+    rows = [
+        *decided("a", "1111"),
+        *decided("a", "1110", **mask, condition="window"),
+        *decided("a", "1000", **mask, condition="permuted", sample=1),
+        *decided("a", "1100", **mask, condition="permuted", sample=2),
+        *decided("a", "1111", **mask | {"severity": 9.0}, condition="window"),
+    ]
+    table = make_table("restricted_attention", written(tmp_path, [vit("a", 8)], rows))
+    near, far, permuted = table.to_pylist()
+    # Four patches a side: three apart at most.
+    assert [row["distance"] for row in (near, far, permuted)] == [2, 9, 2]
+    assert [row["distance_share"] for row in (near, far, permuted)] == [2 / 3, 1, 2 / 3]
+    assert [row["num_seeds"] for row in (near, far, permuted)] == [1, 1, 2]
+    assert (near["accuracy"], permuted["accuracy"]) == (0.75, 0.375)
+    assert permuted["accuracy_se"] == pytest.approx(0.125)
+    assert (permuted["accuracy_min"], permuted["accuracy_max"]) == (0.25, 0.5)
+
+
+def test_patches_apart_and_tokens_by_hand(tmp_path: Path) -> None:
+    tokens = {"perturbation": "tokens", "severity": 0.25, "flops_kept": 0.875}
+    rows = [
+        *decided("a", "1110"),
+        *decided("a", "0110", perturbation="patch_cls", severity=2.0, condition="first"),
+        *decided("a", "1110", perturbation="patch_cls", severity=2.0, condition="last"),
+        *decided("a", "1010", **tokens, condition="low_attention"),
+        *decided("a", "1000", **tokens, condition="random", sample=1),
+    ]
+    sources = written(tmp_path, [vit("a", 8)], rows)
+    found = make_table("patch_cls", sources).to_pylist()
+    assert [(row["place"], row["num_blocks_restricted"], row["accuracy"]) for row in found] == [
+        ("first", 0, 0.75),
+        ("first", 2, 0.5),
+        ("last", 0, 0.75),
+        ("last", 2, 0.75),
+    ]
+    found = make_table("tokens", sources).to_pylist()
+    names = ("method", "dropped_label", "flops_kept", "accuracy")
+    assert [tuple(row[name] for name in names) for row in found] == [
+        ("random", "0 %", 1, 0.75),
+        ("random", "25 %", 0.875, 0.25),
+        ("low_attention", "0 %", 1, 0.75),
+        ("low_attention", "25 %", 0.875, 0.5),
+    ]
+
+
+def test_a_change_of_severity_0_is_the_whole_model(tmp_path: Path) -> None:
+    nothing = decided("a", "1110", perturbation="lesions", severity=0.0, condition="block")
+    both = []
+    for extra in ([], nothing):
+        sources = written(tmp_path, [vit("a", 8)], [*lesioned("a"), *extra])
+        both.append(make_table("lesions", sources).to_pylist())
+    assert both[0] == both[1]
+
+
+SERIES = {
+    "lesions": ("lesions", "part", "num_removed", "num_samples"),
+    "restricted_attention": ("attention_distance", "control", "distance", "num_seeds"),
+    "patch_cls": ("patch_cls", "place", "num_blocks_restricted", None),
+    "tokens": ("tokens", "method", "dropped_share", "num_seeds"),
+}
+
+
+@pytest.mark.parametrize("name", list(SERIES))
+def test_series_equal_pandas(study: Study, decisions: pd.DataFrame, name: str) -> None:
+    perturbation, condition, severity, samples = SERIES[name]
+    own = decisions[decisions["perturbation"] == perturbation]
+    is_first = (own["perturbation"] == "lesions") & (own["severity"] == 1) & (own["sample"] == 0)
+    cells = own[~is_first].groupby(["model", "condition", "severity"])
+    rows = table_of(study, name).to_pylist()
+    changed = [row for row in rows if row[severity] > 0]
+    assert len(changed) == cells.ngroups > 0
+    for row in changed:
+        cell = cells.get_group((row["model"], row[condition], row[severity]))
+        each = cell.groupby("sample")["is_correct"].mean()
+        images = cell.groupby("image_id")["is_correct"].mean()
+        assert row["num_images"] == len(images) == 30
+        assert row["accuracy"] == pytest.approx(images.mean(), abs=1e-12)
+        assert row["baseline_accuracy"] == pytest.approx(cell["was_correct"].mean(), abs=1e-12)
+        if samples is not None:
+            assert row[samples] == len(each)
+        if len(each) > 1 and 0 < row["accuracy"] < 1:
+            half_width = Z95 * images.std() / math.sqrt(30)
+            expected = min(1, images.mean() + half_width)
+            assert row["accuracy_high"] == pytest.approx(expected, abs=1e-12)
+        if "accuracy_se" in row and len(each) > 1:
+            error = each.std() / math.sqrt(len(each))
+            assert row["accuracy_se"] == pytest.approx(error, abs=1e-12)
+            assert (row["accuracy_min"], row["accuracy_max"]) == (each.min(), each.max())
+
+
+@pytest.mark.parametrize(("name", "perturbation"), [("lesions_single", "lesions"), ("heads",) * 2])
+def test_single_parts_equal_pandas(
+    study: Study, decisions: pd.DataFrame, name: str, perturbation: str
+) -> None:
+    own = decisions[(decisions["perturbation"] == perturbation) & (decisions["severity"] == 1)]
+    cells = own.assign(removed=own["removed"].astype(str)).groupby(
+        ["model", "condition", "removed"]
+    )
+    rows = table_of(study, name).to_pylist()
+    assert len(rows) == cells.ngroups > 0
+    for row in rows:
+        place = f"{row['block']}.{row['head']}" if name == "heads" else str(row["block"])
+        cell = cells.get_group((row["model"], row.get("part", "head"), place))
+        drop = cell["was_correct"].astype(float) - cell["is_correct"]
+        assert row["drop"] == pytest.approx(drop.mean(), abs=1e-12)
+        if drop.any():
+            half_width = Z95 * drop.std() / math.sqrt(len(drop))
+            assert row["drop_high"] - row["drop"] == pytest.approx(half_width, abs=1e-12)
+        else:
+            assert row["drop_high"] is None
+
+
+def test_resnets_lose_blocks_and_nothing_else(study: Study) -> None:
+    parts = {row["part"] for row in rows_where(table_of(study, "lesions"), family="resnet")}
+    assert parts == {"block"}
+    for name in ("heads", "restricted_attention", "patch_cls", "tokens"):
+        assert not rows_where(table_of(study, name), family="resnet")
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLES) - NEW - {"claims", "runs"}))
+def test_other_tables_do_not_see_changed_models(study: Study, name: str) -> None:
+    older = [path for path in study.decisions if not set(path.parts) & set(MODEL_PERTURBATIONS)]
+    assert len(older) < len(study.decisions)
+    assert table_of(study, name) == table_of(replace(study, decisions=older), name)
+
+
+def test_columns_of_a_shown_table_are_in_order(study: Study) -> None:
+    shown = grid(table_of(study, "lesions"), "lesions")
+    labels = [header.label for header in shown.headers[3:]]
+    assert labels == [f"Without {number}" for number in range(6)]
+
+
+LESION = {"perturbation": "lesions", "condition": "block", "severity": 1.0}
+HEAD = {"perturbation": "heads", "condition": "head", "severity": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (
+            decided("a", "1111", **LESION | {"condition": "norm"}),
+            "lesions has the condition norm; allowed: block, mlp, attention",
+        ),
+        (
+            decided("a", "11", **LESION, sample=2),
+            "lesions of a at 1.0, block 2, has 2 images; expected 3",
+        ),
+        (
+            decided("a", "111", **LESION, sample=1),
+            "lesions of a at 1.0, block 1, has 6 images; expected 3",
+        ),
+        (
+            decided("a", "11", **LESION, sample=2) + decided("a", "1", **LESION, sample=2),
+            "lesions of a at 1.0, block 2, has 3 images, some twice",
+        ),
+        (
+            decided("a", "111", **LESION, sample=2, dataset="art"),
+            "lesions was run on art, whose role is renditions; allowed: the clean data set",
+        ),
+        (decided("c", "111", **LESION), "c has shards but no entry"),
+        (decided("a", "1111", **HEAD), "heads of a has images that the model has no clean"),
+        (decided("a", "111", **HEAD, removed="0.0"), "v has no heads, other ViTs have"),
+        (
+            [
+                {**row, "flops_kept": place / 4}
+                for place, row in enumerate(
+                    decided("a", "11", perturbation="tokens", severity=0.5, condition="random")
+                )
+            ],
+            "tokens of a at 0.5, random, has several values of flops_kept",
+        ),
+    ],
+)
+def test_unfair_comparisons_are_refused(tmp_path: Path, extra: Rows, message: str) -> None:
+    models = [vit("a", 8), vit("v", 4), resnet("r")]
+    fair = [
+        row
+        for model in ("a", "v", "r")
+        for row in (*decided(model, "111"), *decided(model, "111", **LESION, sample=1))
+    ]
+    with pytest.raises(ValueError, match=message):
+        make_table("lesions", written(tmp_path, models, [*fair, *extra]))

@@ -1,0 +1,85 @@
+"""What a cell is said to hold is what its evaluator yields, for every perturbation and family."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from perturb.cells import cells, evaluation_jobs, own_cells
+from perturb.config import load_config
+from perturb.config.records import Config
+from perturb.images.generated import generate
+from perturb.images.store import Images
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.perturbations.outcome import Setting
+from perturb.perturbations.plans import conditions_of, samples_of
+from perturb.perturbations.table import EVALUATORS
+from perturb.random import image_key
+
+PERTURBATIONS = {
+    "none": {"datasets": ["test"]},
+    "corruptions": {"datasets": ["test"], "severities": [5], "corruptions": ["fog"], "jpeg": True},
+    "fgsm": {"datasets": ["test"], "epsilons": ["1/255"]},
+    "pgd": {"datasets": ["test"], "epsilons": ["1/255"], "steps": 2},
+    "ensemble": {"datasets": ["test"], "epsilons": ["1/255"], "steps": 2, "queries": 2},
+    "spatial": {"datasets": ["test"], "rotations": 3, "translations": 3, "samples": 4},
+    "transfer": {"datasets": ["test"], "epsilons": ["1/255"]},
+    "lesions": {"datasets": ["test"], "removed": [1, 2], "samples": 3},
+    "heads": {"datasets": ["test"]},
+    "attention_distance": {"datasets": ["test"], "distances": [1], "seeds": 2},
+    "patch_cls": {"datasets": ["test"], "blocks": [1, 4]},
+    "tokens": {"datasets": ["test"], "shares": [0.5], "seeds": 2},
+}
+
+
+@pytest.fixture
+def config(tiny_study: dict[str, Any]) -> Config:
+    """Return a study of every perturbation, on networks of three blocks that can be removed."""
+    tiny_study["perturbations"] = PERTURBATIONS
+    tiny_study["architectures"]["vit"]["arguments"] |= {"depth": 3, "num_heads": 2}
+    tiny_study["architectures"]["resnet"]["arguments"]["layers"] = [2, 3]
+    return load_config(tiny_study)
+
+
+def test_every_perturbation_is_here(config: Config) -> None:
+    from_configuration = {item.id for item in config.perturbations.values()}
+    assert from_configuration | {"corruptions"} == set(EVALUATORS) | {"transfer"}
+
+
+@pytest.mark.parametrize("model", ["a", "b"])
+def test_evaluators_yield_what_is_planned(model: str, config: Config) -> None:
+    architecture = config.models[model].architecture
+    network = build_network(architecture.family, architecture.arguments, 12, 32)
+    classifier = Classifier(network, Preprocessing(32)).eval()
+    batch = generate("target", "test", 1, torch.arange(2))
+    keys = torch.tensor([image_key(str(index)) for index in range(2)])
+    images = Images(batch.images, keys, batch.targets)
+    for cell in own_cells(config, config.models[model]):
+        perturbation = config.perturbations[cell.perturbation]
+        conditions = conditions_of(perturbation, architecture.family)
+        setting = Setting(conditions, cell.severity_value, 7, perturbation.options)
+        found: dict[str, tuple[int, ...]] = {}
+        for outcome in EVALUATORS[cell.perturbation](classifier, images, setting):
+            found[outcome.condition] = (*found.get(outcome.condition, ()), outcome.sample)
+            assert outcome.logits.shape == (2, 12)
+        assert found == samples_of(perturbation, cell.severity_value, architecture, 7), cell
+
+
+def test_networks_are_spared_what_they_do_not_have(config: Config) -> None:
+    asked = {(cell.model, cell.perturbation, cell.severity) for cell in cells(config)}
+    assert ("a", "heads", "1") in asked
+    assert not {perturbation for model, perturbation, _ in asked if model == "b"} & {
+        "heads",
+        "attention_distance",
+        "patch_cls",
+        "tokens",
+    }
+    # Three blocks: none has no attention in four of them.
+    assert ("a", "patch_cls", "1") in asked
+    assert ("a", "patch_cls", "4") not in asked
+
+
+def test_families_do_not_share_a_rule(config: Config) -> None:
+    for job in evaluation_jobs(config):
+        assert {config.models[id].architecture.family for id in job.models} == {job.family}
