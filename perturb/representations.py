@@ -88,8 +88,8 @@ def correlate_layers(
     Raises
     ------
     ValueError
-        If there are other than ``image_ids`` says, or fewer than 4 images, a feature is not finite, or a layer's features are all the
-        same within an image (no correlation) or over all images (no CKA).
+        If there are fewer than 4 images or not as many as ids, a feature is not finite, or a
+        layer's features are all the same within an image (no correlation) or over all (no CKA).
     """
     body = anatomy(classifier.network)
     has_cls = body.family == "vit" and body.network.has_class_token
