@@ -24,6 +24,7 @@ _IMPORTS = {
     "evaluate_cells": _TORCH,
     "transfer_attacks": _TORCH,
     "measure_patterns": _TORCH,
+    "correlate_layers": _TORCH,
     "describe_study": "import perturb.config, perturb.describe",
     "check_shards": "import perturb.inventory",
     "make_table": "import perturb.tables.run, perturb.tables.write",

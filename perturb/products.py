@@ -1,6 +1,6 @@
 """What the tables and charts of a study are made from; the rules ask here for their inputs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 
 from perturb.cells import Layout, cells
@@ -14,10 +14,7 @@ NUM_RESAMPLES = 2000
 
 def studies(config: Config) -> set[str]:
     """Return what a study has that tables and charts may need."""
-    found = {
-        "corruptions" if item is config.corruptions else id
-        for id, item in config.perturbations.items()
-    }
+    found = {_kind(config, perturbation) for perturbation in config.perturbations}
     if config.has_cue_conflict:
         found.add("cue_conflict")
     if config.patterns is not None:
@@ -25,6 +22,12 @@ def studies(config: Config) -> set[str]:
     if config.correlations is not None:
         found.add("correlations")
     return found
+
+
+def _kind(config: Config, perturbation: str) -> str:
+    """Return what tables call a perturbation: corruptions whether or not they passed JPEG."""
+    is_corruptions = config.perturbations[perturbation] is config.corruptions
+    return "corruptions" if is_corruptions else perturbation
 
 
 def tables(config: Config) -> tuple[str, ...]:
@@ -41,7 +44,7 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
     """Return the files of each relation that a table is a query over."""
     layout = Layout(config.results)
     files: dict[str, str | list[str]] = {
-        "decisions": [layout.shard(cell) for cell in cells(config)],
+        "decisions": _decisions(config, TABLES[table].reads),
         "models": layout.models,
         "datasets": layout.datasets,
         "inventory": layout.inventory,
@@ -52,6 +55,15 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "representations": [layout.correlations] if config.correlations else [],
     }
     return {source: files[source] for source in TABLES[table].sources}
+
+
+def _decisions(config: Config, reads: Collection[str]) -> list[str]:
+    layout = Layout(config.results)
+    return [
+        layout.shard(cell)
+        for cell in cells(config)
+        if not reads or _kind(config, cell.perturbation) in reads
+    ]
 
 
 def cue_conflict_sets(config: Config) -> list[str]:

@@ -241,7 +241,7 @@ def test_spatial_heatmap_has_a_panel_a_model(frames: Frames) -> None:
     assert spec["facet"]["row"]["sort"] == ["Small", "Medium", "Large"]
     encoding = spec["spec"]["layer"][0]["encoding"]
     assert encoding["x"]["sort"][0] == "-30 to -20"
-    assert encoding["x"]["sort"][-1] == "22 to 30"
+    assert encoding["x"]["sort"][-1] == "20 to 30"
     assert len(_data(spec)) == len(frames["spatial_grid"])
 
 

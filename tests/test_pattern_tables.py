@@ -58,7 +58,7 @@ def claims_of(sources: dict) -> list[dict]:
     """Return the rows of C8."""
     table = make_table(
         "claims",
-        {**sources, "claim_rules": RULES, "stimuli": []},
+        {**sources, "claim_rules": RULES, "stimuli": [], "representations": []},
         {"num_resamples": 2, "seed": 0, "headline_epsilon": None},
     )
     return rows_where(table, claim="C8")

@@ -255,3 +255,19 @@ def test_a_dataset_without_a_role_stands_under_its_id(study: Study, tmp_path: Pa
     sources = study.sources("decisions", "models")
     table = make_table("accuracy", {**sources, "datasets": tmp_path / "datasets.parquet"})
     assert table["test_set"].unique().to_pylist()[-1] == "hard"
+
+
+@pytest.mark.parametrize("name", [name for name, table in TABLES.items() if table.reads])
+def test_decisions_that_a_table_does_not_read_change_nothing(name: str, study: Study) -> None:
+    """The workflow hands a table the shards of these perturbations only."""
+
+    def is_read(path: Path) -> bool:
+        return bool(set(TABLES[name].reads) & set(path.parts))
+
+    few = replace(
+        study,
+        decisions=[*filter(is_read, study.decisions)],
+        reference=[*filter(is_read, study.reference)],
+    )
+    assert len(few.decisions) < len(study.decisions)
+    assert table_of(few, name).equals(table_of(study, name))

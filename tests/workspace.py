@@ -68,10 +68,12 @@ class Workspace:
 
 def planned_jobs(told: str) -> dict[str, int]:
     """Return the jobs that a dry run lists by rule; rules that share a script are one."""
+    # The list stands there twice, before and after the jobs.
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", told, re.MULTILINE))
     planned: dict[str, int] = defaultdict(int)
-    for rule, count in re.findall(r"^(\w+?)(?:_\d+)? +(\d+)$", told, re.MULTILINE):
+    for rule, count in counts.items():
         if rule not in ("total", "all"):
-            planned[rule] += int(count)
+            planned[re.sub(r"_\d+$", "", rule)] += int(count)
     return dict(planned)
 
 

@@ -19,6 +19,7 @@ TABLES = {
         pivot=Pivot("test_set_label", "accuracy", ("model",)),
         parameters=("headline_epsilon",),
         needs=("pgd",),
+        reads=("none", "fgsm", "pgd", "ensemble", "spatial"),
     ),
     "adversarial_accuracy": Table(
         title="Accuracy over epsilon",
@@ -31,6 +32,7 @@ TABLES = {
         pivot=Pivot("epsilon_label", "accuracy", ("model",)),
         parameters=("headline_epsilon",),
         needs=("pgd",),
+        reads=("none", "fgsm", "pgd", "ensemble"),
     ),
     "transfer": Table(
         title="Attacks on another model",
@@ -43,6 +45,7 @@ TABLES = {
         pivot=Pivot("source_label", "accuracy", ("target",)),
         parameters=("headline_epsilon",),
         needs=("transfer",),
+        reads=("none", "transfer"),
     ),
     "transfer_means": Table(
         title="Do attacks transfer within a family?",
@@ -63,6 +66,7 @@ TABLES = {
         ),
         parameters=("headline_epsilon",),
         needs=("transfer",),
+        reads=("none", "transfer"),
     ),
     "perturbation_patterns": Table(
         title="What the perturbations look like",

@@ -32,6 +32,7 @@ TABLES = {
         relations=OUTCOMES,
         shown=("architecture_label", "pretraining_label", "num_parameters"),
         pivot=Pivot("test_set_label", "accuracy", ("model",)),
+        reads=("none", "corruptions"),
     ),
     "corruption_accuracy": Table(
         title="Accuracy under every corruption and severity",
@@ -41,6 +42,7 @@ TABLES = {
         shown=("architecture_label", "pretraining_label", "corruption"),
         pivot=Pivot("severity", "accuracy", ("model", "dataset")),
         needs=("corruptions",),
+        reads=("none", "corruptions"),
     ),
     "corruption_means": Table(
         title="Every corruption, averaged over severities",
@@ -51,6 +53,7 @@ TABLES = {
         relations=("benchmark_models", *CORRUPTIONS, "corruption_outcomes", "reference_sums"),
         shown=("architecture_label", "pretraining_label", "corruption", "accuracy", "ce"),
         needs=("corruptions",),
+        reads=("none", "corruptions"),
     ),
     "corruption_error": Table(
         title="Mean accuracy, mCE and relative mCE",
@@ -71,6 +74,7 @@ TABLES = {
             "num_images",
         ),
         needs=("corruptions",),
+        reads=("none", "corruptions"),
     ),
     "reference_errors": Table(
         title="Errors of the reference network",
@@ -81,5 +85,6 @@ TABLES = {
         shown=("corruption",),
         pivot=Pivot("severity", "error"),
         needs=("corruptions",),
+        reads=("none", "corruptions"),
     ),
 }

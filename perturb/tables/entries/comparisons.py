@@ -24,6 +24,7 @@ TABLES = {
         sources=DECISIONS,
         relations=(*OUTCOMES, "image_values", *CONTRASTS),
         shown=("test_set_label", "family_label", "slope", "num_models", "num_images", "models"),
+        reads=("none", "corruptions"),
     ),
     "scaling_models": Table(
         title="The points behind the slopes",
@@ -40,6 +41,7 @@ TABLES = {
             "is_fitted",
             "fitted_error",
         ),
+        reads=("none", "corruptions"),
     ),
     "matched_pairs": Table(
         title="ViTs against ResNets of matched size",

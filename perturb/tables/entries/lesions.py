@@ -26,6 +26,7 @@ TABLES = {
         shown=(*_LABELS, "part_label", "baseline_accuracy"),
         pivot=Pivot("block", "drop", ("model",)),
         needs=("lesions",),
+        reads=("none", "lesions"),
     ),
     "lesions": Table(
         title="Without several layers",
@@ -38,6 +39,7 @@ TABLES = {
         shown=(*_LABELS, "part_label"),
         pivot=Pivot("num_removed", "accuracy", ("model",)),
         needs=("lesions",),
+        reads=("none", "lesions"),
     ),
     "heads": Table(
         title="Without one attention head",
@@ -49,5 +51,6 @@ TABLES = {
         shown=(*_LABELS, "baseline_accuracy", "block"),
         pivot=Pivot("head", "drop", ("model",)),
         needs=("heads",),
+        reads=("none", "heads"),
     ),
 }

@@ -16,6 +16,7 @@ TABLES = {
         shown=(*_LABELS, "control_label", "baseline_accuracy"),
         pivot=Pivot("distance", "accuracy", ("model",)),
         needs=("attention_distance",),
+        reads=("none", "attention_distance"),
     ),
     "patch_cls": Table(
         title="Patches apart",
@@ -27,6 +28,7 @@ TABLES = {
         shown=(*_LABELS, "place_label"),
         pivot=Pivot("num_blocks_restricted", "accuracy", ("model",)),
         needs=("patch_cls",),
+        reads=("none", "patch_cls"),
     ),
     "tokens": Table(
         title="Fewer tokens",
@@ -37,5 +39,6 @@ TABLES = {
         relations=CHANGES,
         shown=(*_LABELS, "method_label", "dropped_label", "flops_kept", "accuracy", "num_images"),
         needs=("tokens",),
+        reads=("none", "tokens"),
     ),
 }

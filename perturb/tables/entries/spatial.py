@@ -23,6 +23,7 @@ TABLES = {
         ),
         parameters=("headline_epsilon",),
         needs=("spatial",),
+        reads=("none", "spatial"),
     ),
     "spatial_grid": Table(
         title="Every rotation and translation",
@@ -35,5 +36,6 @@ TABLES = {
         pivot=Pivot("rotation_bin", "accuracy", ("model",)),
         parameters=("headline_epsilon",),
         needs=("spatial",),
+        reads=("none", "spatial"),
     ),
 }

@@ -25,6 +25,7 @@ TABLES = {
             "num_images",
         ),
         needs=("cue_conflict",),
+        reads=("none",),
     ),
     "shape_bias_classes": Table(
         title="Shape or texture, class by class",
@@ -34,5 +35,6 @@ TABLES = {
         shown=("architecture_label", "pretraining_label"),
         pivot=Pivot("shape_class_label", "shape_bias", ("model",)),
         needs=("cue_conflict",),
+        reads=("none",),
     ),
 }
