@@ -232,8 +232,18 @@ def test_lesions_act_on_gradients_too() -> None:
         ("plain", [], "MLP", "part is 'MLP'; allowed: block, mlp, attention"),
         ("plain", [3], "block", "block is 3; allowed: 0 to 2"),
         ("plain", [0, -1], "mlp", "block is -1; allowed: 0 to 2"),
-        ("wider first", [0], "block", "block 0 changes the shape of its input; allowed: 1, 3, 4"),
-        ("wider first", [1, 2], "block", "block 2 changes the shape of its input; allowed: 1, 3"),
+        (
+            "wider first",
+            [0],
+            "block",
+            "block 0 has no skip of its input as it is; allowed: 1, 3, 4",
+        ),
+        (
+            "wider first",
+            [1, 2],
+            "block",
+            "block 2 has no skip of its input as it is; allowed: 1, 3",
+        ),
         ("wider first", [5], "block", "block is 5; allowed: 0 to 4"),
         (
             "wider first",

@@ -27,8 +27,9 @@ class Anatomy:
 
     family : ``vit`` or ``resnet``.
     blocks : transformer blocks, or the residual blocks of all stages, in the order they run.
-    removable : which blocks give an output of their input's shape, so that the others can do
-        without them: every one of a ViT; of a ResNet those of stride one and constant width.
+    removable : which blocks add to an unchanged input, so that the others can do without them:
+        every one of a ViT; of a ResNet all but the first of each stage, whose skip connection is a
+        learned projection even where the shape stays.
     num_heads : attention heads of each block; 0 where there is no attention.
     """
 
@@ -116,14 +117,6 @@ def _of_resnet(network: Any) -> Anatomy:
         family="resnet",
         network=network,
         blocks=blocks,
-        removable=tuple(i for i, block in enumerate(blocks) if _keeps_shape(block)),
+        removable=tuple(i for i, block in enumerate(blocks) if block.downsample is None),
         num_heads=0,
     )
-
-
-def _keeps_shape(block: nn.Module) -> bool:
-    convolutions: Sequence[nn.Conv2d] = [
-        child for child in block.children() if isinstance(child, nn.Conv2d)
-    ]
-    is_strided = any(convolution.stride != (1, 1) for convolution in convolutions)
-    return not is_strided and convolutions[0].in_channels == convolutions[-1].out_channels

@@ -25,7 +25,7 @@ PARTS = {"vit": ("block", "mlp", "attention"), "resnet": ("block",)}
 
 
 def removable_blocks(family: str, arguments: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return which blocks give an output of their input's shape, counted from 0 over all stages.
+    """Return which blocks add to an unchanged input, counted from 0 over all stages.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ def removable_blocks(family: str, arguments: Mapping[str, Any]) -> tuple[int, ..
         return tuple(range(arguments["depth"]))
     if family != "resnet":
         raise ValueError(f"family is {family!r}; allowed: {', '.join(PARTS)}")
-    layers, channels = arguments["layers"], arguments["channels"]
-    starts = [sum(layers[:stage]) for stage in range(len(layers))]
-    # The first block of a stage halves the resolution; that of the very first only widens.
-    changing = set(starts if channels[0] != arguments["stem_channels"] else starts[1:])
-    return tuple(index for index in range(sum(layers)) if index not in changing)
+    layers = arguments["layers"]
+    # The first block of a stage has a projection on its skip connection: without it the lesion
+    # would take more than the block.
+    starts = {sum(layers[:stage]) for stage in range(len(layers))}
+    return tuple(index for index in range(sum(layers)) if index not in starts)
 
 
 def lesion_sets(

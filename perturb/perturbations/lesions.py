@@ -6,8 +6,8 @@ computed of a removed layer: its method ``forward`` gives way to one that does n
 blanks heads. No weight is touched, and both go when the `with` statement is left, also by an
 exception.
 
-Removing a residual block puts the identity in its place. Where a block that keeps its shape has a
-learned projection on its skip connection, as the first one of a BiT, the projection goes with it.
+Removing a residual block puts the identity in its place. The first block of each stage is never
+removed: its skip connection is a learned projection, which would go with it.
 
 Legend: B images, N tokens, D width.
 """
@@ -94,7 +94,7 @@ def check_lesions(body: Anatomy, blocks: Iterable[int], part: str) -> None:
         _check_index("block", index, body.num_blocks)
         if index not in body.removable:
             allowed = ", ".join(map(str, body.removable))
-            raise ValueError(f"block {index} changes the shape of its input; allowed: {allowed}")
+            raise ValueError(f"block {index} has no skip of its input as it is; allowed: {allowed}")
         if part != "block" and not _branches(body.blocks[index], part):
             kind = type(body.blocks[index]).__name__
             raise ValueError(
