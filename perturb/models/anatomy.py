@@ -11,7 +11,6 @@ of stages (DeiT's distillation token and second head are such). What a block con
 Legend: B images, C channels, H W pixels, N tokens, D width, K classes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
