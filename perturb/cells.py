@@ -7,10 +7,10 @@ knows the layout of the results folder; rules and tests ask here. Nothing is fou
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from perturb.perturbations.plans import is_possible
+from perturb.severities import severity_value
 
 if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no cell needs
     from perturb.config import Config
@@ -34,7 +34,7 @@ class Cell:
     @property
     def severity_value(self) -> float:
         """The natural value of the severity, as it stands in the shard."""
-        return _value(self.severity)
+        return severity_value(self.severity)
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,6 @@ class EvaluationJob:
     def datasets(self) -> tuple[str, ...]:
         """The data sets that the job reads."""
         return tuple(dict.fromkeys(cell.dataset for cell in self.cells))
-
-
-def _value(severity: str) -> float:
-    return float(Fraction(severity.replace("_", "/")))
 
 
 @dataclass(frozen=True)
@@ -150,7 +146,7 @@ def own_cells(config: Config, model: Model) -> list[Cell]:
         for dataset in perturbation.datasets
         if _is_asked_of(model, perturbation, dataset, config)
         for severity in perturbation.severities
-        if is_possible(perturbation, _value(severity), model.architecture)
+        if is_possible(perturbation, severity_value(severity), model.architecture)
     ]
 
 

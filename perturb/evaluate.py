@@ -139,10 +139,12 @@ def _decisions(
     if not torch.isfinite(logits).all():
         broken = (~torch.isfinite(logits).all(dim=1)).sum().item()
         raise ValueError(f"{cell}, {outcome.condition}: logits of {broken} images are not finite")
+    log_probabilities = logits.log_softmax(dim=1)
     if subject.class_map is not None:
-        logits = subject.class_map.log_probabilities(logits)
+        # Means over members do not add up to one, and are not made to.
+        logits = log_probabilities = subject.class_map.log_probabilities(logits)
     top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices
-    loss = F.cross_entropy(logits, images.targets, reduction="none")
+    loss = F.nll_loss(log_probabilities, images.targets, reduction="none")
     decided = {
         "prediction": logits.argmax(dim=1),
         "is_top5": (top5 == images.targets[:, None]).any(dim=1),

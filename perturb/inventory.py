@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.cells import Cell, Layout, cells, evaluated_datasets
+from perturb.cells import Cell, Layout, cells
 from perturb.config import Config
 from perturb.images.subset import balanced_subset
 from perturb.perturbations.names import PROTOCOLS
@@ -55,31 +55,31 @@ def check_shards(config: Config, weights_sha256: Mapping[str, str]) -> pa.Table:
     ValueError
         naming the first shard that is not.
     """
-    manifests = {dataset: _read_manifest(config, dataset) for dataset in evaluated_datasets(config)}
+    subsets: dict[tuple[str, int | None], pa.StringArray] = {}
     rows = []
     for cell in cells(config):
         path = Layout(config.results).shard(cell)
-        expected = _expected(config, cell, manifests[cell.dataset], weights_sha256)
+        key = cell.dataset, config.perturbations[cell.perturbation].num_images
+        if key not in subsets:
+            subsets[key] = _image_ids(config, *key)
+        expected = _expected(config, cell, subsets[key], weights_sha256)
         rows.append(_row(path, cell, verify_shard(Path(path), expected)))
     return pa.Table.from_pylist(rows, schema=INVENTORY)
 
 
-def _read_manifest(config: Config, dataset: str) -> pa.Table:
+def _image_ids(config: Config, dataset: str, num_images: int | None) -> pa.StringArray:
+    """Return which images of a data set cells of this many images are evaluated on."""
     path = Layout(config.results).manifest(dataset)
-    return pq.read_table(path, columns=["image_id", "target"])
+    manifest = pq.read_table(path, columns=["image_id", "target"])
+    image_ids = manifest["image_id"].combine_chunks()
+    targets = manifest["target"].to_pylist()
+    return image_ids.take(balanced_subset(image_ids.to_pylist(), targets, num_images, config.seed))
 
 
 def _expected(
-    config: Config, cell: Cell, manifest: pa.Table, weights_sha256: Mapping[str, str]
+    config: Config, cell: Cell, image_ids: pa.StringArray, weights_sha256: Mapping[str, str]
 ) -> Expected:
     perturbation = config.perturbations[cell.perturbation]
-    image_ids = manifest["image_id"].combine_chunks()
-    rows = balanced_subset(
-        image_ids.to_pylist(),
-        manifest["target"].to_pylist(),
-        perturbation.num_images,
-        config.seed,
-    )
     return Expected(
         cell=cell,
         samples=(
@@ -92,10 +92,11 @@ def _expected(
                 config.seed,
             )
         ),
-        image_ids=image_ids.take(rows),
+        image_ids=image_ids,
         protocol=PROTOCOLS[cell.perturbation],
         seed=config.seed,
         weights_sha256=weights_sha256[cell.model],
+        options=perturbation.options,
         source_sha256=weights_sha256[cell.source] if cell.source else None,
     )
 

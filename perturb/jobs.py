@@ -4,6 +4,7 @@ Snakemake repeats a job when its params change. So each function returns everyth
 the job's numbers, and nothing that does not: a new label or another model's entry repeats nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -109,7 +110,7 @@ def measured_patterns(config: Config) -> dict[str, Any]:
         "models": config.benchmark_models,
         "num_images": patterns.num_images,
         "num_shown": patterns.num_shown,
-        "shown": {model: _title(config.models[model]) for model in patterns.shown_models},
+        "shown": _titles([config.models[model] for model in patterns.shown_models]),
         "patch_sizes": sorted(size for size in sizes if size),
         "generate": dict(generate) if generate else None,
         "options": dict(patterns.options),
@@ -134,9 +135,18 @@ def measured_correlations(config: Config) -> dict[str, Any]:
     }
 
 
-def _title(model: Model) -> str:
-    pretraining = f", {model.pretraining.label}" if model.pretraining else ""
-    return f"{model.architecture.label}{pretraining}"
+def _titles(models: Sequence[Model]) -> dict[str, str]:
+    """Return what stands over each model's column; ids keep equal ones apart."""
+    titles = {
+        model.id: f"{model.architecture.label}, {model.pretraining.label}"
+        if model.pretraining
+        else model.architecture.label
+        for model in models
+    }
+    seen = list(titles.values())
+    return {
+        id: title if seen.count(title) == 1 else f"{title} ({id})" for id, title in titles.items()
+    }
 
 
 def training_datasets(config: Config, model: str) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """What the tables and charts of a study are made from; the rules ask here for their inputs."""
 
 from collections.abc import Collection, Mapping
-from fractions import Fraction
 
 from perturb.cells import Layout, cells
 from perturb.charts.catalogue import Chart, charts_of
 from perturb.config import Config
+from perturb.severities import severity_value
 from perturb.tables.catalogue import TABLES, tables_of
 
 # Bootstrap samples of the images behind the interval of a rank correlation.
@@ -84,7 +84,7 @@ def table_parameters(config: Config, table: str) -> dict[str, float]:
     values = {
         "num_resamples": NUM_RESAMPLES,
         "seed": config.seed,
-        "headline_epsilon": float(Fraction(config.epsilon.replace("_", "/"))),
+        "headline_epsilon": severity_value(config.epsilon),
     }
     return {name: values[name] for name in TABLES[table].parameters}
 

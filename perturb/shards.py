@@ -8,7 +8,7 @@ each image exactly once a condition and sample, is refused with its path in the 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ class Expected:
     samples : the sample numbers of each condition.
     image_ids : of the images that the cell is evaluated on.
     weights_sha256 : of the model that decided.
+    options : what the perturbation was told.
     source_sha256 : of the model that adversarial images were made against, if another.
     """
 
@@ -71,6 +72,7 @@ class Expected:
     protocol: int
     seed: int
     weights_sha256: str
+    options: Mapping[str, Any] = field(default_factory=dict)
     source_sha256: str | None = None
 
 
@@ -125,6 +127,7 @@ def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
         "protocol": expected.protocol,
         "seed": expected.seed,
         "weights_sha256": expected.weights_sha256,
+        "options": dict(expected.options),
         "source_sha256": expected.source_sha256,
     }
     for key, value in claims.items():

@@ -29,6 +29,7 @@ for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
         params:
             datasets=list(JOB.datasets),
             cells=jobs.evaluated(STUDY, JOB),
+            device=STUDY.device,
         script:
             "../scripts/evaluate_cells.py"
 

@@ -147,7 +147,7 @@ def test_model_size_leaves_out_what_a_logarithm_cannot_show(frames: Frames) -> N
 
 def test_attacks_stand_beside_the_same_images_unattacked(frames: Frames) -> None:
     spec = draw("adversarial", frames).to_dict()
-    panels = ["Clean (same images)", "FGSM", "PGD", "Attack ensemble", "Adversarial spatial"]
+    panels = ["Clean", "FGSM", "PGD", "Attack ensemble", "Adversarial spatial"]
     assert spec["facet"]["column"]["sort"] == panels
     rows = pd.DataFrame(_data(spec))
     assert len(rows) == len(frames["attacks"]) == 5 * 15

@@ -11,10 +11,10 @@ import pytest
 
 from perturb.cells import Cell, cells, evaluation_jobs
 from perturb.config import ConfigError, load_config
-from perturb.config.perturbations import severity_id
 from perturb.config.schema import schema
 from perturb.images.names import GENERATED_SETS, SPLITS
 from perturb.perturbations.names import CONDITIONS, CORRUPTIONS
+from perturb.severities import severity_id
 
 
 def test_default_configuration_is_the_study_of_the_paper_in_miniature(
@@ -105,8 +105,56 @@ MISTAKES = {
         ["epsilon: 1/255 is not among perturbations.fgsm.epsilons (4/255)"],
     ),
     "attack on another set": (
-        _set("perturbations", "fgsm", value={"datasets": ["second"], "epsilons": ["1/255"]}),
-        ["perturbations.fgsm.datasets: second; allowed: test"],
+        _set("perturbations", "pgd", value={"datasets": ["second"], "epsilons": ["1/255"]}),
+        ["perturbations.pgd.datasets: second; allowed: test"],
+    ),
+    "attack without the one it is compared with": (
+        _set("perturbations", "fgsm", value={"datasets": ["test"], "epsilons": ["1/255"]}),
+        ["perturbations.fgsm: needs perturbations.pgd"],
+    ),
+    "epsilon beyond the pixels": (
+        _set(
+            "perturbations", "pgd", value={"datasets": ["test"], "epsilons": ["1/255", "300/255"]}
+        ),
+        ["perturbations.pgd.epsilons: 300/255"],
+    ),
+    "more blocks than any model has": (
+        _set("perturbations", "patch_cls", value={"datasets": ["test"], "blocks": [1, 9]}),
+        ["perturbations.patch_cls: no model of this study", "as 9"],
+    ),
+    "heads without ViTs": (
+        lambda config: (
+            config["models"].pop("a"),
+            config["perturbations"].update(heads={"datasets": ["test"], "images": 4}),
+        ),
+        ["perturbations.heads: no model of this study"],
+    ),
+    "patterns without patches": (
+        lambda config: (
+            config["models"].pop("a"),
+            config.update(analyses={"patterns": {"dataset": "test", "images": 4}}),
+        ),
+        ["analyses.patterns: needs a model with patches"],
+    ),
+    "patterns of another set": (
+        _set("analyses", value={"patterns": {"dataset": "fit", "images": 4}}),
+        ["analyses.patterns.dataset: 'fit'; allowed: test"],
+    ),
+    "patterns of no change": (
+        _set("analyses", value={"patterns": {"dataset": "test", "images": 4, "epsilon": 0}}),
+        ["analyses.patterns.epsilon: 0 changes nothing"],
+    ),
+    "correlations over too few images": (
+        _set("analyses", value={"correlations": {"dataset": "test", "images": 3}}),
+        ["analyses.correlations.images: 3; allowed: 4 or more"],
+    ),
+    "architecture without its depth": (
+        _drop("architectures", "vit", "arguments", "depth"),
+        ["architectures.vit.arguments.depth: None is not allowed; int is needed"],
+    ),
+    "misspelt argument": (
+        _set("architectures", "vit", "arguments", "dept", value=1),
+        ["architectures.vit.arguments: unknown argument `dept`", "Did you mean `depth`"],
     ),
     "restarts that all start alike": (
         _set(

@@ -33,6 +33,7 @@ METADATA: dict[str, Any] = {
     "protocol": 1,
     "seed": 2021,
     "weights_sha256": "f" * 64,
+    "options": {},
     "source_sha256": None,
 }
 
@@ -138,6 +139,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
         _rewritten(lambda table: _replaced(table, "sample", [0] * 20 + [1] * 20)),
         "sample 0 of condition 'contrast'",
     ),
+    "other options": (_with_metadata(options={"steps": 4}), "options is {'steps': 4}, expected {}"),
     "other source": (_with_metadata(source_sha256="0"), "source_sha256 is '0', expected None"),
     "edited decisions": (_rewritten(_flip), "`is_correct` does not follow"),
 }

@@ -38,9 +38,7 @@ def adversarial(attacks: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     attacks, models : the tables of these names.
     """
     is_clean = attacks["test_set"] == "clean"
-    frame = attacks.assign(
-        test_set_label=attacks["test_set_label"].mask(is_clean, "Clean (same images)")
-    )
+    frame = attacks.assign(test_set_label=attacks["test_set_label"].mask(is_clean, "Clean"))
     tooltip = [
         *MODEL,
         text("test_set_label", "Attack"),

@@ -55,14 +55,15 @@ CHARTS: Mapping[str, Chart] = {
     "corruption_heatmap": Chart(
         title="Every corruption",
         caption="Accuracy in percent of every model under every corruption, averaged over the "
-        "severities. The extra corruptions are in no mean.",
+        "severities. The extra corruptions are in no mean. Corrupted images may be a part of the "
+        "clean ones.",
         tables=("corruption_means", "accuracy", "models"),
         section="benchmarks",
         needs=("corruptions",),
     ),
     "adversarial": Chart(
         title="Accuracy under attack",
-        caption="Accuracy on the same images before and after each attack, by what a model was "
+        caption="Accuracy before and after each attack, by what a model was "
         f"pre-trained on; {_MARKS} Every attack is computed against the very model that it is "
         "shown to. The form is that of Figure 3 of the paper, which has no attack ensemble.",
         tables=("attacks", "models"),
@@ -103,8 +104,8 @@ CHARTS: Mapping[str, Chart] = {
     "spatial_heatmap": Chart(
         title="Every turn and shift",
         caption="Accuracy in percent under rotations (across) and translations (upwards, as a "
-        "share of the largest), a panel a model, over transforms drawn at random from the grid "
-        "that the worst case is searched on.",
+        "share of the largest; none counts with the smallest), a panel a model, over transforms "
+        "drawn at random from the grid that the worst case is searched on.",
         tables=("spatial_grid", "models"),
         section="spatial",
         needs=("spatial",),
@@ -190,7 +191,8 @@ CHARTS: Mapping[str, Chart] = {
     "correlation_profile": Chart(
         title="How like the others each layer is",
         caption="The mean similarity of a block to all the others, over its depth in the network: "
-        "the rows of the squares above as lines. Dashed: smaller patches than others of the size.",
+        "the rows of the squares above as lines. Pearson lines of ResNets take in blocks of one "
+        "shape only and lie higher for it. Dashed: smaller patches than others of the size.",
         tables=("correlation_profile", "models"),
         section="model",
         needs=("correlations",),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perturb.config.checks import check_references, check_study
-from perturb.config.perturbations import correlations, patterns, perturbation, severity_id
+from perturb.config.perturbations import correlations, patterns, perturbation
 from perturb.config.records import (
     Architecture,
     Config,
@@ -22,6 +22,7 @@ from perturb.config.records import (
     WeightsFile,
 )
 from perturb.config.schema import ConfigError, check_schema, default
+from perturb.severities import severity_id
 
 __all__ = ["Config", "ConfigError", "load_config"]
 

@@ -7,7 +7,12 @@ import jsonschema
 
 from perturb.config.records import Architecture, Config, Dataset, Model
 from perturb.config.schema import ConfigError, did_you_mean, listed, schema
+from perturb.models.names import ARGUMENTS
+from perturb.perturbations.plans import is_possible
+from perturb.severities import severity_value
 
+# The unbiased estimate of CKA divides by n - 3.
+FEWEST_CORRELATED = 4
 # Perturbations whose cost or question ties them to the test set that all is compared with.
 ON_THE_CLEAN_SET = (
     *("fgsm", "pgd", "ensemble", "spatial", "transfer"),
@@ -110,6 +115,8 @@ def check_study(config: Config) -> None:
     if len(references) == len(config.models):
         raise ConfigError("models: at least one with `role: benchmark` is needed")
     _check_attacks(config)
+    _check_applied(config)
+    _check_analyses(config)
     _check_evaluated(config)
     _check_subsets(config)
 
@@ -120,6 +127,19 @@ def _check_architecture(architecture: Architecture) -> None:
         raise ConfigError(f"{key}: missing; a ViT needs the side of its patches in pixels")
     if architecture.family == "resnet" and architecture.patch_size is not None:
         raise ConfigError(f"{key}: {architecture.patch_size} is not allowed; a ResNet has none")
+    key = f"architectures.{architecture.id}.arguments"
+    known = ARGUMENTS[architecture.family]
+    for name in architecture.arguments:
+        if name not in known:
+            raise ConfigError(
+                f"{key}: unknown argument `{name}`; allowed: {listed(known)}."
+                f"{did_you_mean(name, known)}"
+            )
+    for name, types in known.items():
+        value = architecture.arguments.get(name)
+        if not isinstance(value, types) or isinstance(value, bool):
+            kinds = " or ".join(kind.__name__ for kind in types)
+            raise ConfigError(f"{key}.{name}: {value!r} is not allowed; {kinds} is needed")
 
 
 def _check_dataset(dataset: Dataset, config: Config) -> None:
@@ -182,11 +202,18 @@ def _check_attacks(config: Config) -> None:
         )
     for id in ("fgsm", "pgd", "ensemble"):
         attack = config.perturbations.get(id)
-        if attack is not None and config.epsilon not in attack.severities:
-            epsilons = listed(severity.replace("_", "/") for severity in attack.severities)
+        if attack is not None and severity_value(config.epsilon) not in {
+            severity_value(severity) for severity in attack.severities
+        }:
+            known = listed(severity.replace("_", "/") for severity in attack.severities)
             raise ConfigError(
                 f"epsilon: {config.epsilon.replace('_', '/')} is not among "
-                f"perturbations.{id}.epsilons ({epsilons}); attacks are compared at it"
+                f"perturbations.{id}.epsilons ({known}); attacks are compared at it"
+            )
+    for id in ("fgsm", "ensemble", "transfer"):
+        if id in config.perturbations and "pgd" not in config.perturbations:
+            raise ConfigError(
+                f"perturbations.{id}: needs perturbations.pgd, which it is compared with"
             )
     for id in ON_THE_CLEAN_SET:
         perturbation = config.perturbations.get(id)
@@ -206,6 +233,59 @@ def _check_attacks(config: Config) -> None:
             raise ConfigError(
                 f"perturbations.{id}.restarts: more than one needs `random_start: true`"
             )
+
+
+def _check_applied(config: Config) -> None:
+    """Every perturbation must have something to change, at every severity, in some model."""
+    benchmark = [config.models[model].architecture for model in config.benchmark_models]
+    for id, perturbation in config.perturbations.items():
+        for severity in perturbation.severities:
+            value = severity_value(severity)
+            if not any(is_possible(perturbation, value, model) for model in benchmark):
+                shown = severity.replace("_", "/")
+                raise ConfigError(
+                    f"perturbations.{id}: no model of this study has what it changes, or as many "
+                    f"of it as {shown}"
+                )
+            if id in ("fgsm", "pgd", "ensemble", "transfer") and value > 1:
+                raise ConfigError(f"perturbations.{id}.epsilons: {severity.replace('_', '/')} > 1")
+    corruptions = config.corruptions
+    if corruptions is not None and config.clean_dataset.id not in corruptions.datasets:
+        raise ConfigError(
+            f"perturbations.corruptions.datasets: {config.clean_dataset.id!r}, the clean set, is "
+            "missing"
+        )
+    conflicts = [
+        id
+        for id in config.perturbations["none"].datasets
+        if config.datasets[id].role == "cue_conflict"
+    ]
+    if len(conflicts) > 1:
+        raise ConfigError(
+            f"perturbations.none.datasets: {listed(conflicts)} all have `role: cue_conflict`; "
+            "allowed: one"
+        )
+
+
+def _check_analyses(config: Config) -> None:
+    patterns, correlations = config.patterns, config.correlations
+    for name, analysis in (("patterns", patterns), ("correlations", correlations)):
+        if analysis is not None and analysis.dataset != config.clean_dataset.id:
+            raise ConfigError(
+                f"analyses.{name}.dataset: {analysis.dataset!r}; "
+                f"allowed: {config.clean_dataset.id}, the clean set"
+            )
+    if correlations is not None and correlations.num_images < FEWEST_CORRELATED:
+        raise ConfigError(
+            f"analyses.correlations.images: {correlations.num_images}; "
+            f"allowed: {FEWEST_CORRELATED} or more"
+        )
+    if patterns is None:
+        return
+    if patterns.options["epsilon"] == 0:
+        raise ConfigError("analyses.patterns.epsilon: 0 changes nothing; allowed: more")
+    if not any(config.models[model].architecture.patch_size for model in config.benchmark_models):
+        raise ConfigError("analyses.patterns: needs a model with patches: it measures borders")
 
 
 def _check_subsets(config: Config) -> None:

@@ -7,17 +7,13 @@ from typing import Any
 from perturb.config.records import Correlations, Patterns, Perturbation
 from perturb.config.schema import ConfigError, schema
 from perturb.perturbations.names import CONDITIONS, CORRUPTIONS, JPEG_QUALITY, JPEG_SUFFIX
+from perturb.severities import severity_id
 
 # Keys that are no option of the perturbation itself: records have fields of their own for them.
 _SEVERITIES = ("severities", "epsilons", "scales", "removed", "distances", "blocks", "shares")
 _COMMON = frozenset({"datasets", "images", "corruptions", "jpeg", "denominators", *_SEVERITIES})
 # The severity of perturbations that have one strength alone.
 _ONLY_SEVERITY = {"none": 0, "heads": 1}
-
-
-def severity_id(value: float | str) -> str:
-    """Return the form of a severity that stands in paths: 4/255 becomes 4_255."""
-    return str(value).replace("/", "_")
 
 
 def perturbation(id: str, entry: Mapping[str, Any], datasets: Mapping[str, Any]) -> Perturbation:
@@ -86,8 +82,10 @@ def patterns(
     properties = schema()["properties"]["analyses"]["properties"]["patterns"]["properties"]
     filled = {key: value["default"] for key, value in properties.items() if "default" in value}
     filled |= entry
-    largest = list(pretraining)[-1]
-    of_largest = [id for id, model in models.items() if model.get("pretraining") == largest]
+    compared = {id: model for id, model in models.items() if model.get("role") != "reference"}
+    used = {model.get("pretraining") for model in compared.values()}
+    largest = next((id for id in reversed(list(pretraining)) if id in used), None)
+    of_largest = [id for id, model in compared.items() if model.get("pretraining") == largest]
     return Patterns(
         dataset=filled["dataset"],
         num_images=filled["images"],

@@ -18,25 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from perturb.models.names import ARGUMENTS
 from perturb.models.timm_modules import GroupNormAct, ResNetV2, StdConv2d, VisionTransformer
 
-# The arguments of each family, with the types that they may have.
-_ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
-    "vit": {
-        "patch_size": (int,),
-        "embed_dim": (int,),
-        "depth": (int,),
-        "num_heads": (int,),
-        "mlp_ratio": (int, float),
-    },
-    "resnet": {
-        "layers": (list, tuple),
-        "channels": (list, tuple),
-        "num_groups": (int,),
-        "stem_channels": (int,),
-    },
-}
-FAMILIES = tuple(_ARGUMENTS)
+FAMILIES = tuple(ARGUMENTS)
 
 
 def build_network(
@@ -113,9 +98,9 @@ def _sincos_positions(side: int, width: int) -> Tensor:
 
 
 def _check_arguments(family: str, arguments: Mapping[str, Any]) -> None:
-    if family not in _ARGUMENTS:
-        raise ValueError(f"family is {family!r}; allowed: {', '.join(_ARGUMENTS)}")
-    known = _ARGUMENTS[family]
+    if family not in ARGUMENTS:
+        raise ValueError(f"family is {family!r}; allowed: {', '.join(ARGUMENTS)}")
+    known = ARGUMENTS[family]
     for name, value in arguments.items():
         if name not in known:
             raise ValueError(f"{family} has no argument {name!r}; allowed: {', '.join(known)}")

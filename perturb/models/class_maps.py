@@ -72,8 +72,9 @@ def read_class_map(path: Path) -> ClassMap:
         for member in members:
             if type(member) is not int or member < 0:
                 raise ValueError(f"class map {path}: {name!r} has the member {member!r}")
-            if seen.setdefault(member, name) != name:
+            if member in seen:
                 raise ValueError(
                     f"class map {path}: {member} is a member of {seen[member]!r} and {name!r}"
                 )
+            seen[member] = name
     return ClassMap(tuple(content), tuple(tuple(members) for members in content.values()))

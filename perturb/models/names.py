@@ -3,3 +3,20 @@
 # Bumped when trained weights change for the same configuration, so that models trained before are
 # trained again.
 PROTOCOL = 1
+
+# The arguments of each family, with the types that they may have.
+ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
+    "vit": {
+        "patch_size": (int,),
+        "embed_dim": (int,),
+        "depth": (int,),
+        "num_heads": (int,),
+        "mlp_ratio": (int, float),
+    },
+    "resnet": {
+        "layers": (list, tuple),
+        "channels": (list, tuple),
+        "num_groups": (int,),
+        "stem_channels": (int,),
+    },
+}

@@ -68,7 +68,7 @@ def summary(found: Sequence[Claim]) -> str:
     """Return how many claims met which verdict, in one sentence."""
     counts = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in VERDICTS}
     parts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
-    return f"Of {len(found)} claims of the paper that are tested here: {', '.join(parts)}."
+    return f"Of {len(found)} claims of the paper: {', '.join(parts)}."
 
 
 def _rank_correlation(row: Row) -> str:

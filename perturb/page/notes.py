@@ -55,9 +55,8 @@ def _epsilon_and_images(table: str) -> Callable[[Tables], str]:
         rows = found[table].to_pylist()
         epsilons = sorted({row["epsilon_gray"] for row in rows if row["epsilon_gray"] is not None})
         epsilon = " and ".join(f"{epsilon:.3g}" for epsilon in epsilons)
-        images = formatted(max(row["num_images"] for row in rows), "count")
         of_what = f"Epsilon: {epsilon} of 255 gray levels. " if epsilons else ""
-        return f"{of_what}{images} images."
+        return of_what + _images(table)(found)
 
     return note
 
@@ -65,12 +64,25 @@ def _epsilon_and_images(table: str) -> Callable[[Tables], str]:
 def _images(table: str) -> Callable[[Tables], str]:
     def note(found: Tables) -> str:
         most = max((row["num_images"] for row in found[table].to_pylist()), default=0)
-        return f"{formatted(most, 'count')} images."
+        return _by_test_set(found[table]) or f"{formatted(most, 'count')} images."
 
     return note
 
 
+def _by_test_set(table: pa.Table) -> str:
+    """Return how many images each test set has where they differ, else nothing."""
+    if "test_set_label" not in table.column_names:
+        return ""
+    sizes = {row["test_set_label"]: row["num_images"] for row in table.to_pylist()}
+    if len(set(sizes.values())) < 2:
+        return ""
+    listed = ", ".join(f"{label} {formatted(size, 'count')}" for label, size in sizes.items())
+    return f"Images: {listed}; the smaller sets of clean images lie within the larger."
+
+
 _NOTES: Mapping[str, Callable[[Tables], str]] = {
+    "robustness_benchmarks": _images("accuracy"),
+    "corruption_heatmap": _images("accuracy"),
     "model_size": _families_without_line,
     "adversarial": _epsilon_and_images("attacks"),
     "robust_accuracy": _images("adversarial_accuracy"),

@@ -4,8 +4,14 @@ For code that must not import torch: the configuration divides cells among jobs 
 shard check holds every shard against it.
 """
 
-from perturb.config.records import Architecture, Perturbation
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from perturb.perturbations.lesion_plans import PARTS, head_sets, lesion_sets, removable_blocks
+
+if TYPE_CHECKING:  # the configuration's checks import this module
+    from perturb.config.records import Architecture, Perturbation
 
 # Perturbations of what only transformers have.
 _VIT_ONLY = frozenset({"heads", "attention_distance", "patch_cls", "tokens"})
@@ -31,6 +37,9 @@ def is_possible(perturbation: Perturbation, severity: float, architecture: Archi
         return severity <= (len(blocks) if severity == 1 else len(others))
     if perturbation.id == "patch_cls":
         return severity <= int(architecture.arguments["depth"])
+    if perturbation.id == "tokens":
+        after_block = perturbation.options["after_block"]
+        return after_block is None or after_block <= int(architecture.arguments["depth"])
     return True
 
 

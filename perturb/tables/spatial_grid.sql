@@ -26,10 +26,11 @@ bins AS (
     GROUP BY bin
 ),
 translations AS (
-    -- The grid's distances are evenly spaced, though whole pixels are not quite.
+    -- The grid's distances are evenly spaced, though whole pixels are not quite. One point in 25 is
+    -- not shifted, too few for a row of their own: they count with the smallest shift.
     SELECT
         translation_px,
-        (row_number() OVER (ORDER BY translation_px) - 1)
+        greatest(row_number() OVER (ORDER BY translation_px) - 1, least(count(*) OVER () - 1, 1))
         / greatest(count(*) OVER () - 1, 1) AS translation
     FROM (SELECT DISTINCT translation_px FROM samples)
 ),

@@ -1,5 +1,5 @@
--- Every model on the adversarial images of every model. Images that the source gets wrong anyway
--- were not attacked: the target sees them as they are.
+-- Every model on the adversarial images of every model. All images were attacked, also
+-- those that the source gets wrong.
 SELECT
     t.source,
     s.architecture_label || ' · ' || s.pretraining_label AS source_label,

@@ -37,8 +37,8 @@ TABLES = {
     "transfer": Table(
         title="Attacks on another model",
         caption="Accuracy in percent of each target (row) on the images that PGD computed "
-        "against each source (column). Images that the source gets wrong anyway are shown as "
-        f"they are. {WILSON}",
+        "against each source (column). All images are attacked, also those that the source gets "
+        f"wrong. {WILSON}",
         sources=DECISIONS,
         relations=(*ATTACKS, "transfer_decisions"),
         shown=("target_label", "epsilon_label", "clean_accuracy"),

@@ -27,7 +27,8 @@ TABLES = {
     "accuracy": Table(
         title="Robustness benchmarks",
         caption="Accuracy of every model on every test set, in percent (the paper's Figure 2). "
-        f"Corruptions: the mean over the benchmark's corruptions and severities. {CLUSTERED}",
+        "Corruptions: the mean over the benchmark's corruptions and severities; their images may "
+        f"be a part of the clean ones. {CLUSTERED}",
         sources=DECISIONS,
         relations=OUTCOMES,
         shown=("architecture_label", "pretraining_label", "num_parameters"),
@@ -60,7 +61,8 @@ TABLES = {
         caption="Three summaries of the benchmark's corruptions, in percent. mCE divides a "
         "model's errors by the reference network's, corruption by corruption; relative mCE does "
         "so with the errors added to those on clean images. Lower is better for both; neither "
-        "exists unless all 15 corruptions were run at all five severities. "
+        "exists unless all 15 corruptions were run at all five severities, nor relative mCE where "
+        "the reference loses nothing to one of them. "
         "Brackets: 95 % interval, clustered by image, the reference's errors taken as given.",
         sources=(*DECISIONS, "reference_errors"),
         relations=(*OUTCOMES, "corruption_outcomes", "reference_sums"),

@@ -13,7 +13,8 @@ TABLES = {
     "layer_correlations": Table(
         title="How alike layers are",
         caption="How alike what leaves any two blocks is (the paper's Figure 7), over all tokens "
-        f"and for the class token alone. {_WHAT} Brackets: 95 % interval of the mean over images.",
+        f"and for the class token alone. {_WHAT} Brackets: 95 % interval of the mean over images; "
+        "CKA has none.",
         sources=_SOURCES,
         relations=_RELATIONS,
         shown=("architecture_label", "pretraining_label", "measure_label", "layer_a"),
@@ -22,7 +23,8 @@ TABLES = {
     ),
     "correlation_profile": Table(
         title="How alike a layer is to the others",
-        caption=f"Means over all other blocks' outputs, by block (columns). {_WHAT}",
+        caption="Means over all other blocks' outputs, by block (columns); of ResNets, over those "
+        f"of the same shape. {_WHAT}",
         sources=_SOURCES,
         relations=_RELATIONS,
         shown=("architecture_label", "pretraining_label", "measure_label"),

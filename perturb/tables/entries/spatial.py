@@ -28,7 +28,8 @@ TABLES = {
     "spatial_grid": Table(
         title="Every rotation and translation",
         caption="Accuracy in percent by angle (columns, degrees) and by translation, its longer "
-        "side as a fraction of the longest, over random points of the grid. "
+        "side as a fraction of the longest, over random points of the grid. No translation counts "
+        "with the smallest. "
         "Brackets: 95 % interval, clustered by image.",
         sources=DECISIONS,
         relations=(*ATTACKS, "spatial_decisions"),
