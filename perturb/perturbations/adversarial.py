@@ -56,8 +56,7 @@ def ensemble_outcomes(
     Options: steps (20) and restarts (1) of both APGD forms, targets (3) of the DLR form, queries
     (100) of Square.
     """
-    table = {"apgd_ce": _apgd_ce, "apgd_dlr": _apgd_dlr, "square": _square}
-    return _outcomes(classifier, images, setting, table)
+    return _outcomes(classifier, images, setting, _ENSEMBLE)
 
 
 @dataclass(frozen=True)
@@ -163,40 +162,32 @@ def _pgd(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
     )
 
 
-def _apgd_ce(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
-    return ensemble.apgd_ce(
-        classifier,
-        victims.images,
-        victims.targets,
-        setting.severity,
-        keys=victims.keys,
-        seed=setting.seed,
-        steps=setting.options.get("steps", 20),
-        restarts=setting.options.get("restarts", 1),
-    )
+def _stage(attack: Callable[..., Tensor], **options: tuple[str, int]) -> _Attack:
+    """Return an attack of the ensemble as the driver calls it.
+
+    options : for each argument of the attack, the option that it is and its default.
+    """
+
+    def run(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
+        return attack(
+            classifier,
+            victims.images,
+            victims.targets,
+            setting.severity,
+            keys=victims.keys,
+            seed=setting.seed,
+            **{
+                argument: setting.options.get(option, default)
+                for argument, (option, default) in options.items()
+            },
+        )
+
+    return run
 
 
-def _apgd_dlr(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
-    return ensemble.apgd_dlr(
-        classifier,
-        victims.images,
-        victims.targets,
-        setting.severity,
-        keys=victims.keys,
-        seed=setting.seed,
-        steps=setting.options.get("steps", 20),
-        restarts=setting.options.get("restarts", 1),
-        num_targets=setting.options.get("targets", 3),
-    )
-
-
-def _square(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
-    return ensemble.square(
-        classifier,
-        victims.images,
-        victims.targets,
-        setting.severity,
-        keys=victims.keys,
-        seed=setting.seed,
-        queries=setting.options.get("queries", 100),
-    )
+_GRADIENT = {"steps": ("steps", 20), "restarts": ("restarts", 1)}
+_ENSEMBLE: Mapping[str, _Attack] = {
+    "apgd_ce": _stage(ensemble.apgd_ce, **_GRADIENT),
+    "apgd_dlr": _stage(ensemble.apgd_dlr, **_GRADIENT, num_targets=("targets", 3)),
+    "square": _stage(ensemble.square, queries=("queries", 100)),
+}
