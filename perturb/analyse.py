@@ -19,10 +19,9 @@ from perturb.images.names import SHAPES
 from perturb.images.store import Images, ImageStore
 from perturb.models.checkpoints import load_classifier, read_card
 from perturb.patterns import perturbations_of, tabulated
-from perturb.perturbations.attacks import predict
 from perturb.perturbations.outcome import Outcome, Setting
 from perturb.representations import correlate_layers
-from perturb.transfer import examples_against
+from perturb.transfer import examples_against, outcome_on
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +79,9 @@ def _shown_to(
     target: Subject, source_id: str, batches: Sequence[tuple[Images, Tensor]]
 ) -> Iterator[tuple[Images, Iterator[Outcome]]]:
     for images, examples in batches:
-        pixels = examples.to(target.device)
-        distance = (examples - images.pixels / 255).abs().amax(dim=(1, 2, 3))
-        logits = predict(target.classifier, pixels)
-        outcome = Outcome(source_id, 0, logits, {"distance": distance})
-        yield images.to(target.device), iter([outcome])
+        on_device = images.to(target.device)
+        outcome = outcome_on(target.classifier, source_id, on_device, examples.to(target.device))
+        yield on_device, iter([outcome])
 
 
 @dataclass(frozen=True)

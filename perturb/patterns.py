@@ -128,40 +128,6 @@ def _foreground_ratio(delta: Tensor, masks: Tensor | None) -> Tensor:
     return ((on * energy).sum(1) / on.sum(1)) / ((off * energy).sum(1) / off.sum(1))
 
 
-def patterns_of(
-    classifier: Classifier,
-    images: Images,
-    masks: Tensor | None,
-    *,
-    model: str,
-    image_ids: Sequence[str],
-    patch_sizes: Sequence[int],
-    epsilon: float,
-    steps: int = 8,
-) -> pa.Table:
-    """Return both ratios of each image's PGD perturbation, on the grid of each patch size.
-
-    Parameters
-    ----------
-    classifier, images, epsilon, steps : as of `perturbations_of`.
-    masks : as of `pattern_statistics`, None where nobody knows the object.
-    model, image_ids : ids for the rows.
-    patch_sizes : in pixels of the images.
-
-    Returns
-    -------
-    table of ``SCHEMA``, a row an image and patch size. A ratio that is NaN or infinite is null: a
-    mean over images must stay a number.
-
-    Raises
-    ------
-    ValueError
-        as `perturbations_of` and `pattern_statistics`.
-    """
-    delta = perturbations_of(classifier, images, epsilon, steps=steps)
-    return tabulated(delta, masks, model=model, image_ids=image_ids, patch_sizes=patch_sizes)
-
-
 def tabulated(
     delta: Tensor,
     masks: Tensor | None,
@@ -170,7 +136,19 @@ def tabulated(
     image_ids: Sequence[str],
     patch_sizes: Sequence[int],
 ) -> pa.Table:
-    """Return `patterns_of` for perturbations that are known already."""
+    """Return both ratios of each image's perturbation, on the grid of each patch size.
+
+    Parameters
+    ----------
+    delta, masks : as of `pattern_statistics`.
+    model, image_ids : ids for the rows.
+    patch_sizes : in pixels of the images; at least one.
+
+    Returns
+    -------
+    table of ``SCHEMA``, a row an image and patch size. A ratio that is NaN or infinite is null: a
+    mean over images must stay a number.
+    """
     tables = []
     for patch_px in patch_sizes:
         ratios = pattern_statistics(delta, patch_px, masks)

@@ -42,11 +42,15 @@ def transfer_outcomes(
     if len(setting.conditions) != 1:
         raise ValueError(f"conditions are {setting.conditions}; allowed: the id of the source")
     (source_id,) = setting.conditions
-    clean = as_floats(images.pixels)
-    adversarial = examples_against(source, images, setting)
-    distance = (adversarial - clean).abs().amax(dim=(1, 2, 3))
+    examples = examples_against(source, images, setting)
     for target_id, target in targets.items():
-        yield target_id, Outcome(source_id, 0, predict(target, adversarial), {"distance": distance})
+        yield target_id, outcome_on(target, source_id, images, examples)
+
+
+def outcome_on(target: Classifier, source_id: str, images: Images, examples: Tensor) -> Outcome:
+    """Return what a target decides on a source's examples of these images."""
+    distance = (examples - as_floats(images.pixels)).abs().amax(dim=(1, 2, 3))
+    return Outcome(source_id, 0, predict(target, examples), {"distance": distance})
 
 
 def examples_against(source: Classifier, images: Images, setting: Setting) -> Tensor:
