@@ -34,7 +34,12 @@ rule all:
         [PATHS.shard(cell) for cell in CELLS],
         [PATHS.table(table) for table in TABLES],
         [PATHS.chart(chart) for chart in CHARTS],
-        [PATHS.contact_sheet(dataset) for dataset in STUDY.datasets],
+        [PATHS.contact_sheet(dataset) for dataset in SHEETS],
+
+
+onstart:
+    # Before the first job, all of it at once: a missing folder is no missing number.
+    refuse_missing_files()
 
 
 onsuccess:

@@ -6,6 +6,7 @@ Models are loaded one after another: a study may hold more of them than fit into
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from torch import Tensor
 
 from perturb.cells import Cell
 from perturb.evaluate import Subject, record
+from perturb.feeding import batches_on, part_of
 from perturb.images.names import SHAPES
 from perturb.images.store import Images, ImageStore
+from perturb.memory import BatchSize
 from perturb.models.checkpoints import load_classifier, read_card
+from perturb.models.compiled import CompiledClassifier
 from perturb.patterns import perturbations_of, tabulated
 from perturb.perturbations.outcome import Outcome, Setting
+from perturb.precision import computing_in, resolved
 from perturb.representations import correlate_layers
 from perturb.transfer import examples_against, outcome_on
 
@@ -28,16 +33,33 @@ logger = logging.getLogger(__name__)
 Load = Callable[[str], Subject]
 
 
-def loader(weights: Iterable[Path], device: torch.device) -> Load:
-    """Return what loads a model by its id, from checkpoints in folders of these ids."""
+def loader(weights: Iterable[Path], device: torch.device | str, *, compiled: bool = False) -> Load:
+    """Return what loads a model by its id, from checkpoints in folders of these ids.
+
+    Parameters
+    ----------
+    compiled : whether whole forward passes are compiled, which costs a minute a model.
+    """
     folders = {path.parent.name: path.parent for path in weights}
-    return lambda model: Subject(
-        load_classifier(folders[model], device), read_card(folders[model]), device
-    )
+    place = torch.device(device)
+
+    def load(model: str) -> Subject:
+        classifier = load_classifier(folders[model], place)
+        if compiled:
+            classifier = CompiledClassifier(classifier)
+        return Subject(classifier, read_card(folders[model]), place)
+
+    return load
 
 
 def transfer_shards(
-    load: Load, store: ImageStore, cells: Sequence[Cell], setting: Setting, *, batch_size: int
+    load: Load,
+    store: ImageStore,
+    cells: Sequence[Cell],
+    setting: Setting,
+    *,
+    batch_size: int,
+    precision: str = "float32",
 ) -> Iterator[tuple[Cell, pa.Table, dict[str, Any]]]:
     """Yield the rows of each cell's shard and how they were made: one source, many targets.
 
@@ -45,6 +67,7 @@ def transfer_shards(
     ----------
     load : returns a model by its id.
     cells : of one source and one severity, that of `setting`.
+    batch_size, precision : as of `evaluate_cell`.
 
     Raises
     ------
@@ -55,33 +78,52 @@ def transfer_shards(
     if source_id is None:
         raise ValueError("cells have no source: they are no transfer attack")
     source = load(source_id)
-    batches = []
-    for images in store.batches(batch_size):
-        on_device = images.to(source.device)
-        examples = examples_against(source.classifier, on_device, setting)
-        batches.append((images, examples.cpu()))
-        logger.info("against %s: %d images", source_id, len(examples))
+    run = partial(examples_against, source.classifier, setting=setting)
+    size = BatchSize(batch_size, f"images against {source_id}")
+    examples = _on_all(source, store, run, size, precision)  # (N, 3, H, W), on the host
+    logger.info("against %s: %d images", source_id, len(examples))
     for cell in cells:
         target = load(cell.model)
         table, metadata = record(
             target,
-            store,
+            [(store, partial(_shown, target, source_id, examples))],
             cell,
-            _shown_to(target, source_id, batches),
-            setting=setting,
+            setting,
             batch_size=batch_size,
+            precision=precision,
             source_sha256=source.card.weights_sha256,
         )
         yield cell, table, metadata
 
 
-def _shown_to(
-    target: Subject, source_id: str, batches: Sequence[tuple[Images, Tensor]]
-) -> Iterator[tuple[Images, Iterator[Outcome]]]:
-    for images, examples in batches:
-        on_device = images.to(target.device)
-        outcome = outcome_on(target.classifier, source_id, on_device, examples.to(target.device))
-        yield on_device, iter([outcome])
+def _shown(
+    target: Subject, source_id: str, examples: Tensor, images: Images, first: int
+) -> Iterator[Outcome]:
+    """Yield what a target decides on the examples of some images, the first of which is `first`."""
+    shown = examples[first : first + len(images.keys)].to(target.device)
+    yield outcome_on(target.classifier, source_id, images, shown)
+
+
+def _on_all(
+    subject: Subject,
+    store: ImageStore,
+    run: Callable[[Images], Tensor],
+    size: BatchSize,
+    precision: str,
+) -> Tensor:
+    """Return what is computed of all images of a store, (N, ...), on the host."""
+
+    def on_part(batch: Images, start: int, stop: int) -> Tensor:
+        with computing_in(resolved(precision, subject.device), subject.device):
+            return run(part_of(batch, start, stop)).cpu()
+
+    return torch.cat(
+        [
+            part
+            for batch in batches_on(subject.device, store, size.limit)
+            for part in size.over(len(batch.keys), partial(on_part, batch))
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -103,24 +145,26 @@ class PatternStudy:
 
 
 def measure_patterns(
-    load: Load, models: Sequence[str], study: PatternStudy, *, batch_size: int
+    load: Load,
+    models: Sequence[str],
+    study: PatternStudy,
+    *,
+    batch_size: int,
+    precision: str = "float32",
 ) -> tuple[pa.Table, dict[str, Tensor]]:
-    """Return the ratios of every model and image, and the shown models' perturbations by title."""
+    """Return the ratios of every model and image, and the shown models' perturbations by title.
+
+    `batch_size` and `precision` are as of `evaluate_cell`.
+    """
     tables, shown = [], {}
     image_ids = study.store.image_ids.to_pylist()
     for model in models:
         subject = load(model)
-        delta = torch.cat(
-            [
-                perturbations_of(
-                    subject.classifier,
-                    images.to(subject.device),
-                    study.epsilon,
-                    steps=study.steps,
-                ).cpu()
-                for images in study.store.batches(batch_size)
-            ]
+        run = partial(
+            perturbations_of, subject.classifier, epsilon=study.epsilon, steps=study.steps
         )
+        size = BatchSize(batch_size, f"patterns of {model}")
+        delta = _on_all(subject, study.store, run, size, precision)
         tables.append(
             tabulated(
                 delta,
@@ -138,18 +182,43 @@ def measure_patterns(
 
 
 def correlations_of(
-    load: Load, models: Sequence[str], store: ImageStore, *, batch_size: int
+    load: Load,
+    stores: Mapping[str, ImageStore],
+    *,
+    batch_size: int,
+    precision: str = "float32",
 ) -> pa.Table:
-    """Return the similarity of the layers of every model, as `correlate_layers` measures it."""
-    tables, image_ids = [], store.image_ids.to_pylist()
-    for model in models:
+    """Return the similarity of the layers of every model, as `correlate_layers` measures it.
+
+    Where a batch does not fit into the memory the network is run on less of it at a time and the
+    features are kept on the host: what is compared, and over which batches, stays the same.
+
+    Parameters
+    ----------
+    stores : of each model, the images that it sees.
+    batch_size, precision : as of `evaluate_cell`.
+    """
+    tables = []
+    for model, store in stores.items():
         subject = load(model)
-        batches = (images.to(subject.device).pixels for images in store.batches(batch_size))
-        tables.append(
-            correlate_layers(subject.classifier, batches, model=model, image_ids=image_ids)
-        )
+        size = BatchSize(batch_size, f"layers of {model}")
+        run = partial(_correlated, subject, store, model, precision=precision)
+        tables.append(size.until_fitting(run))
         logger.info("layers of %s", model)
     return pa.concat_tables(tables)
+
+
+def _correlated(
+    subject: Subject, store: ImageStore, model: str, size: BatchSize, *, precision: str
+) -> pa.Table:
+    with computing_in(resolved(precision, subject.device), subject.device):
+        return correlate_layers(
+            subject.classifier,
+            (images.pixels for images in batches_on(subject.device, store, size.limit)),
+            model=model,
+            image_ids=store.image_ids.to_pylist(),
+            at_once=size.now,
+        )
 
 
 def captions_of(store: ImageStore, count: int) -> list[str]:

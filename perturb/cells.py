@@ -61,13 +61,13 @@ class Layout:
 
     root: str
 
-    def images(self, dataset: str) -> str:
-        """Return the decoded pixels of a data set."""
-        return f"{self.root}/stores/{dataset}/images.npy"
+    def images(self, store: str) -> str:
+        """Return the decoded pixels of an image store, as `perturb.stores` names it."""
+        return f"{self.root}/stores/{store}/images.npy"
 
-    def manifest(self, dataset: str) -> str:
-        """Return the ids, keys and targets of a data set."""
-        return f"{self.root}/stores/{dataset}/manifest.parquet"
+    def manifest(self, store: str) -> str:
+        """Return the ids, keys and targets of an image store."""
+        return f"{self.root}/stores/{store}/manifest.parquet"
 
     def weights(self, model: str) -> str:
         """Return the weights of a model."""
@@ -167,8 +167,9 @@ def _is_asked_of(model: Model, perturbation: Perturbation, dataset: str, config:
     """The reference is no part of the benchmark: its errors are needed for mCE, and no more."""
     if not model.is_reference:
         return True
-    is_denominator = perturbation.id == "none" or perturbation is config.corruptions
-    return is_denominator and dataset == config.clean_dataset.id
+    if perturbation is config.corruptions:
+        return config.datasets[dataset].role in ("clean", "corrupted")
+    return perturbation.id == "none" and dataset == config.clean_dataset.id
 
 
 def evaluation_jobs(config: Config) -> list[EvaluationJob]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +28,8 @@ MODELS = pa.schema(
         ("pretraining_images", pa.int64()),
         ("num_parameters", pa.int64()),
         ("is_reference", pa.bool_()),
+        ("paper_pretraining", pa.string()),  # name of the pre-training set in the paper
+        ("timm_tag", pa.string()),  # of weights that come from timm
         ("weights_sha256", pa.string()),
     ]
 )
@@ -37,6 +40,8 @@ DATASETS = pa.schema(
         ("role", pa.string()),
         ("num_images", pa.int64()),
         ("num_classes", pa.int32()),
+        ("num_subset_classes", pa.int32()),  # that are decided among in `class_subset`
+        ("published", pa.string()),  # name of the set among timm's published results
     ]
 )
 
@@ -63,15 +68,17 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
                 "pretraining_images": pretraining.num_images if pretraining else None,
                 "num_parameters": card["num_parameters"],
                 "is_reference": model.is_reference,
+                "paper_pretraining": pretraining.paper if pretraining else None,
+                "timm_tag": model.timm_tag,
                 "weights_sha256": card["weights_sha256"],
             }
         )
     return pa.Table.from_pylist(rows, schema=MODELS)
 
 
-def _num_blocks(card: Mapping[str, Any]) -> int:
+def _num_blocks(card: Mapping[str, Any]) -> int | None:
     arguments = card["arguments"]
-    blocks: int = arguments["depth"] if card["family"] == "vit" else sum(arguments["layers"])
+    blocks: int | None = arguments.get("depth") or sum(arguments.get("layers", ())) or None
     return blocks
 
 
@@ -82,8 +89,17 @@ def _grid_side(card: Mapping[str, Any], patch_size: int | None) -> int | None:
     return side // patch_size
 
 
-def describe_datasets(datasets: Sequence[Dataset], manifests: Mapping[str, Path]) -> pa.Table:
-    """Return one row a data set."""
+def describe_datasets(
+    datasets: Sequence[Dataset],
+    manifests: Mapping[str, Path],
+    subsets: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> pa.Table:
+    """Return one row a data set.
+
+    Parameters
+    ----------
+    subsets : of data sets whose classes alone are decided among, these classes.
+    """
     rows = []
     for dataset in datasets:
         targets = pq.read_table(manifests[dataset.id], columns=["target"])["target"]
@@ -94,6 +110,8 @@ def describe_datasets(datasets: Sequence[Dataset], manifests: Mapping[str, Path]
                 "role": dataset.role,
                 "num_images": len(targets),
                 "num_classes": pc.count_distinct(targets).as_py(),
+                "num_subset_classes": len(subsets[dataset.id]) if dataset.id in subsets else None,
+                "published": dataset.published,
             }
         )
     return pa.Table.from_pylist(rows, schema=DATASETS)

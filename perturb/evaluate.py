@@ -1,33 +1,43 @@
 """What a classifier decides on every image of a cell, under one perturbation and severity.
 
 The loop knows neither corruptions nor attacks: it hands a batch from the store to the perturbation
-and records one decision an image, condition and sample.
+and records one decision an image, condition and sample. A batch that does not fit into the memory
+is done again in halves (`perturb.memory`), in the precision that is asked for
+(`perturb.precision`).
 """
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from perturb import provenance
 from perturb.cells import Cell
+from perturb.decisions import Decisions, accepted_classes, decisions, rows
+from perturb.feeding import batches_on, part_of
 from perturb.images.store import Images, ImageStore
+from perturb.memory import BatchSize
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier
-from perturb.perturbations.names import PROTOCOLS
+from perturb.models.compiled import CompiledClassifier
+from perturb.perturbations.names import PROTOCOLS, STORED_CORRUPTIONS
 from perturb.perturbations.outcome import Outcome, Setting
 from perturb.perturbations.table import EVALUATORS
-from perturb.shards import SCHEMA
+from perturb.precision import computing_in, resolved
 
 logger = logging.getLogger(__name__)
+
+# Images on the device, and the place of the first of them in the store -> what is decided.
+Decide = Callable[[Images, int], Iterable[Outcome]]
+# One batch's decisions under each condition and sample.
+_Answers = Mapping[tuple[str, int], Decisions]
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,13 @@ class Subject:
 
 
 def evaluate_cell(
-    subject: Subject, store: ImageStore, cell: Cell, setting: Setting, *, batch_size: int
+    subject: Subject,
+    store: ImageStore,
+    cell: Cell,
+    setting: Setting,
+    *,
+    batch_size: int,
+    precision: str = "float32",
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the rows of a cell's shard, and how they were made.
 
@@ -53,60 +69,102 @@ def evaluate_cell(
     ----------
     store : the images that the cell is evaluated on.
     setting : of the perturbation; its severity is the cell's.
+    batch_size : an upper bound, halved where memory runs out.
+    precision : of the networks: float32, bfloat16, or auto (see `perturb.precision`).
 
     Raises
     ------
     ValueError
         if a target is not among the classes that are decided among, or a logit is not finite.
+    torch.OutOfMemoryError
+        if a single image does not fit into the memory.
     """
-    outcomes = _outcomes(subject, store, cell, setting, batch_size)
-    return record(subject, store, cell, outcomes, setting=setting, batch_size=batch_size)
+    if cell.perturbation == STORED_CORRUPTIONS:
+        raise ValueError(f"{cell}: each of its conditions has a store; use evaluate_parts")
+    decide = partial(_evaluated, subject.classifier, setting, EVALUATORS[cell.perturbation])
+    return record(
+        subject, [(store, decide)], cell, setting, batch_size=batch_size, precision=precision
+    )
 
 
-def _outcomes(
-    subject: Subject, store: ImageStore, cell: Cell, setting: Setting, batch_size: int
-) -> Iterator[tuple[Images, Iterator[Outcome]]]:
-    evaluator = EVALUATORS[cell.perturbation]
-    for images in store.batches(batch_size):
-        on_device = images.to(subject.device)
-        yield on_device, evaluator(subject.classifier, on_device, setting)
+def evaluate_parts(
+    subject: Subject,
+    stores: Mapping[str, ImageStore],
+    cell: Cell,
+    setting: Setting,
+    *,
+    batch_size: int,
+    precision: str = "float32",
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the rows of the shard of a cell whose conditions each have a store of their own.
+
+    Parameters
+    ----------
+    stores : of each condition of the setting: the same images in the same order, each in its own
+        way perturbed beforehand.
+    setting, batch_size, precision : as of `evaluate_cell`.
+
+    Raises
+    ------
+    ValueError
+        as `evaluate_cell`, and if the conditions are others than those of the setting, or a store
+        holds other images or targets than the first.
+    """
+    _check_parts(stores, cell, setting)
+    parts = []
+    for condition in setting.conditions:
+        of_part = replace(setting, conditions=(condition,))
+        decide = partial(_evaluated, subject.classifier, of_part, EVALUATORS[cell.perturbation])
+        parts.append((stores[condition], decide))
+    return record(subject, parts, cell, setting, batch_size=batch_size, precision=precision)
+
+
+def _evaluated(
+    classifier: Classifier,
+    setting: Setting,
+    evaluator: Callable[[Classifier, Images, Setting], Iterable[Outcome]],
+    images: Images,
+    _: int,
+) -> Iterable[Outcome]:
+    return evaluator(classifier, images, setting)
 
 
 def record(
     subject: Subject,
-    store: ImageStore,
+    parts: Sequence[tuple[ImageStore, Decide]],
     cell: Cell,
-    outcomes: Iterator[tuple[Images, Iterator[Outcome]]],
-    *,
     setting: Setting,
+    *,
     batch_size: int,
+    precision: str = "float32",
     source_sha256: str | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the rows of a shard whose outcomes come batch by batch, and how they were made."""
-    _check_targets(subject, store, cell)
+    """Return the rows of a shard, and how they were made.
+
+    Parameters
+    ----------
+    parts : stores, and what decides on their images; mostly one. No two may decide under the same
+        condition.
+    setting, batch_size, precision : as of `evaluate_cell`; errors too.
+    source_sha256 : weights of the model that the images were made against, if another.
+    """
+    precision = resolved(precision, subject.device)
     started = time.perf_counter()
-    columns: dict[tuple[str, int], list[Mapping[str, Tensor]]] = {}
-    texts: dict[tuple[str, int], dict[str, str]] = {}
-    num_done = 0
-    for images, of_batch in outcomes:
-        for outcome in of_batch:
-            key = outcome.condition, outcome.sample
-            columns.setdefault(key, []).append(_decisions(subject, outcome, images, cell))
-            texts[key] = {
-                name: value for name, value in outcome.added.items() if isinstance(value, str)
-            }
-        num_done += len(images.targets)
-        logger.info("%s: %d of %d images", cell, num_done, len(store))
-    table = pa.concat_tables(
-        _rows(cell, *key, store, parts, texts[key]) for key, parts in columns.items()
-    )
+    size = BatchSize(batch_size, cell)
+    tables, samples = [], dict[str, list[int]]()
+    for store, decide in parts:
+        loop = _Loop(subject, store, cell, decide, precision)
+        for (condition, sample), decided in loop.run(size).items():
+            tables.append(rows(cell, condition, sample, store, decided))
+            samples.setdefault(condition, []).append(sample)
+    table = pa.concat_tables(tables)
     seconds = time.perf_counter() - started
     return table, {
         "model": cell.model,
         "dataset": cell.dataset,
         "perturbation": cell.perturbation,
         "severity": cell.severity_value,
-        "samples": _samples(columns),
+        "samples": samples,
         "options": dict(setting.options),
         "protocol": PROTOCOLS[cell.perturbation],
         "seed": setting.seed,
@@ -114,88 +172,94 @@ def record(
         "source_sha256": source_sha256,
         "preprocessing": asdict(subject.card.preprocessing),
         "batch_size": batch_size,
+        "smallest_batch_size": size.now,
         "device": provenance.device_name(subject.device),
-        "dtype": "float32",
+        "dtype": precision,
+        "is_compiled": isinstance(subject.classifier, CompiledClassifier),
         "versions": provenance.versions(),
         "commit": provenance.commit(),
-        "num_images": len(store),
+        "num_images": len(parts[0][0]),
         "seconds": seconds,
         "images_per_second": table.num_rows / seconds,
     }
 
 
-def _samples(keys: Mapping[tuple[str, int], object]) -> dict[str, list[int]]:
-    samples: dict[str, list[int]] = {}
-    for condition, sample in keys:
-        samples.setdefault(condition, []).append(sample)
-    return samples
+class _Loop:
+    """All images of a store, batch by batch."""
+
+    def __init__(
+        self, subject: Subject, store: ImageStore, cell: Cell, decide: Decide, precision: str
+    ) -> None:
+        self.subject, self.store, self.cell = subject, store, cell
+        self.decide, self.precision = decide, precision
+        self.accepted = accepted_classes(store)
+        _check_targets(subject, store, cell, self.accepted)
+
+    def run(self, size: BatchSize) -> dict[tuple[str, int], list[Decisions]]:
+        """Return the decisions of each condition and sample, in the order of the images."""
+        decided: dict[tuple[str, int], list[Decisions]] = {}
+        num_done = 0
+        for images in batches_on(self.subject.device, self.store, size.limit):
+            num_images = len(images.keys)
+            for answers in size.over(num_images, partial(self._answers, images, num_done)):
+                for key, answer in answers.items():
+                    decided.setdefault(key, []).append(answer)
+            num_done += num_images
+            logger.info("%s: %d of %d images", self.cell, num_done, len(self.store))
+        return decided
+
+    def _answers(self, batch: Images, offset: int, start: int, stop: int) -> _Answers:
+        """Return the decisions on some images of a batch, whose first is at `offset`."""
+        images, first = part_of(batch, start, stop), offset + start
+        accepted: Tensor | None = None
+        if self.accepted is not None:
+            accepted = self.accepted[first : offset + stop].to(self.subject.device)
+        class_map = self.subject.class_map
+        with computing_in(self.precision, self.subject.device):
+            try:
+                return {
+                    (outcome.condition, outcome.sample): decisions(
+                        outcome, images.targets, accepted, class_map
+                    )
+                    for outcome in self.decide(images, first)
+                }
+            except ValueError as error:
+                raise ValueError(f"{self.cell}: {error}") from error
 
 
-@torch.inference_mode()
-def _decisions(
-    subject: Subject, outcome: Outcome, images: Images, cell: Cell
-) -> Mapping[str, Tensor]:
-    logits = outcome.logits.float()  # (B, K)
-    if not torch.isfinite(logits).all():
-        broken = (~torch.isfinite(logits).all(dim=1)).sum().item()
-        raise ValueError(f"{cell}, {outcome.condition}: logits of {broken} images are not finite")
-    log_probabilities = logits.log_softmax(dim=1)
-    if subject.class_map is not None:
-        # Means over members do not add up to one, and are not made to.
-        logits = log_probabilities = subject.class_map.log_probabilities(logits)
-    top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices
-    loss = F.nll_loss(log_probabilities, images.targets, reduction="none")
-    decided = {
-        "prediction": logits.argmax(dim=1),
-        "is_top5": (top5 == images.targets[:, None]).any(dim=1),
-        "target_probability": loss.neg().exp(),
-        "loss": loss,
-    }
-    added = {name: value for name, value in outcome.added.items() if isinstance(value, Tensor)}
-    return {name: column.cpu() for name, column in {**decided, **added}.items()}
-
-
-def _rows(
-    cell: Cell,
-    condition: str,
-    sample: int,
-    store: ImageStore,
-    parts: list[Mapping[str, Tensor]],
-    texts: Mapping[str, str],
-) -> pa.Table:
-    num_images = len(store)
-    targets = store.targets.numpy()
-    joined = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
-    columns = {
-        "model": _repeated(cell.model, num_images),
-        "dataset": _repeated(cell.dataset, num_images),
-        "perturbation": _repeated(cell.perturbation, num_images),
-        "severity": np.full(num_images, cell.severity_value),
-        "condition": _repeated(condition, num_images),
-        "sample": np.full(num_images, sample, np.int16),
-        "image_id": store.image_ids,
-        "target": targets.astype(np.int16),
-        "is_correct": joined["prediction"] == targets,
-        **{name: _repeated(text, num_images) for name, text in texts.items()},
-        # Not a number: not measured for this image.
-        **{name: pa.array(column, from_pandas=True) for name, column in joined.items()},
-    }
-    num_rows = len(targets)
-    absent = {name: pa.nulls(num_rows) for name in SCHEMA.names if name not in columns}
-    return pa.table({**columns, **absent}).select(SCHEMA.names).cast(SCHEMA)
-
-
-def _repeated(value: str, count: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int16), [value])
-
-
-def _check_targets(subject: Subject, store: ImageStore, cell: Cell) -> None:
+def _check_targets(
+    subject: Subject, store: ImageStore, cell: Cell, accepted: Tensor | None
+) -> None:
     num_classes = subject.classifier.num_classes
     if subject.class_map is not None:
+        if accepted is not None:
+            raise ValueError(f"{cell.dataset} accepts several classes; allowed without class map")
         subject.class_map.check(num_classes)
         num_classes = len(subject.class_map.names)
-    if store.num_classes > num_classes:
+    highest = store.num_classes - 1 if accepted is None else int(accepted.max())
+    if highest >= num_classes:
         raise ValueError(
-            f"{cell.dataset} has targets up to {store.num_classes - 1}, "
+            f"{cell.dataset} has targets up to {highest}, "
             f"but {cell.model} has {num_classes} classes"
         )
+
+
+def _check_parts(stores: Mapping[str, ImageStore], cell: Cell, setting: Setting) -> None:
+    if set(stores) != set(setting.conditions):
+        allowed = ", ".join(setting.conditions)
+        raise ValueError(f"{cell}: stores of {', '.join(stores)}; allowed: one each of {allowed}")
+    first, *others = setting.conditions
+    for condition in others:
+        one, other = stores[first], stores[condition]
+        if len(one) != len(other):
+            raise ValueError(
+                f"{cell}: {condition!r} has {len(other)} images, but {first!r} has {len(one)}"
+            )
+        same = zip(one.image_ids.to_pylist(), other.image_ids.to_pylist(), strict=True)
+        for row, (wanted, found) in enumerate(same):
+            if wanted != found:
+                raise ValueError(
+                    f"{cell}: image {row} of {condition!r} is {found!r}, of {first!r} {wanted!r}"
+                )
+        if not torch.equal(one.targets, other.targets):
+            raise ValueError(f"{cell}: {condition!r} has other targets than {first!r}")

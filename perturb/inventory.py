@@ -18,6 +18,7 @@ from perturb.images.subset import balanced_subset
 from perturb.perturbations.names import PROTOCOLS
 from perturb.perturbations.plans import samples_of
 from perturb.shards import Expected, verify_shard
+from perturb.stores import any_store
 
 INVENTORY = pa.schema(
     [
@@ -69,7 +70,7 @@ def check_shards(config: Config, weights_sha256: Mapping[str, str]) -> pa.Table:
 
 def _image_ids(config: Config, dataset: str, num_images: int | None) -> pa.StringArray:
     """Return which images of a data set cells of this many images are evaluated on."""
-    path = Layout(config.results).manifest(dataset)
+    path = Layout(config.results).manifest(any_store(config, dataset))
     manifest = pq.read_table(path, columns=["image_id", "target"])
     image_ids = manifest["image_id"].combine_chunks()
     targets = manifest["target"].to_pylist()

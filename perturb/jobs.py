@@ -4,16 +4,25 @@ Snakemake repeats a job when its params change. So each function returns everyth
 the job's numbers, and nothing that does not: a new label or another model's entry repeats nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from perturb.cells import EvaluationJob, evaluated_datasets, transfer_cells
 from perturb.config import Config
-from perturb.config.records import Model
+from perturb.config.records import Dataset, Model
+from perturb.config.source_checks import num_label_classes, registered
+from perturb.images.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
+from perturb.images.names import DECODING_PROTOCOL
 from perturb.images.names import PROTOCOL as IMAGES_PROTOCOL
+from perturb.models.timm_table import model_of
 from perturb.perturbations.names import CORRELATIONS_PROTOCOL, PATTERNS_PROTOCOL, PROTOCOLS
 from perturb.perturbations.plans import conditions_of
+from perturb.stores import part_of, stores_of_cell, view_of
+
+# Keys of a source that name files below `data`.
+_SOURCE_FILES = ("path", "labels", "synsets", "accepted_labels")
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
@@ -25,6 +34,76 @@ def generated(config: Config, dataset: str) -> dict[str, Any]:
         "seed": config.seed,
         "protocol": IMAGES_PROTOCOL,
     }
+
+
+def bundled(config: Config, dataset: str) -> dict[str, Any]:
+    """Return what a bundled data set depends on."""
+    entry = config.datasets[dataset]
+    return {
+        "bundled": dict(entry.bundled or {}),
+        "seed": config.seed,
+        "protocol": BUNDLED_PROTOCOL,
+    }
+
+
+def decoded(config: Config, store: str) -> dict[str, Any]:
+    """Return what a store of real images depends on."""
+    entry = config.datasets[store.partition("/")[0]]
+    view = view_of(config, store)
+    return {
+        "source": resolved_source(config, entry),
+        "view": asdict(view) if view is not None else None,
+        "part": part_of(config, store),
+        "num_images": entry.num_images,
+        "num_classes": entry.num_classes,
+        "decoding": config.decoding,
+        "protocol": DECODING_PROTOCOL,
+    }
+
+
+def given_sha256(config: Config, download: str) -> Any:
+    """Return the SHA-256 that the configuration gives for a downloaded set, if it does."""
+    sources = (dataset.source or {} for dataset in config.datasets.values())
+    given = (source.get("sha256") for source in sources if source.get("download") == download)
+    return next(given, None)
+
+
+def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
+    """Return a source whose files are named from the working directory, not from `data`."""
+    source = dict(dataset.source or {})
+    root = Path(config.data)
+    if "download" in source:
+        entry = registered(f"datasets.{dataset.id}.source", source)
+        source["path"] = str(Path(entry.name) / source.get("path", entry.path))
+        source = {key: source[key] for key in source.keys() - {"download", "sha256"}}
+    for name in _SOURCE_FILES:
+        if name in source:
+            source[name] = str(root / source[name])
+    return source
+
+
+def missing_files(config: Config) -> list[str]:
+    """Return what the study reads and is not there: one line a key and path.
+
+    Patterns, and files that the workflow fetches itself, are left to the jobs that read them.
+    """
+    asked: dict[str, str] = {}
+    for id, dataset in config.datasets.items():
+        source = resolved_source(config, dataset)
+        is_fetched = "download" in (dataset.source or {})
+        names = ("labels", "synsets", "accepted_labels") if is_fetched else _SOURCE_FILES
+        asked |= {f"datasets.{id}.source.{name}": source[name] for name in names if name in source}
+        index = source.get("class_index", "numbers")
+        asked |= {f"datasets.{id}.source.class_index": index} if index != "numbers" else {}
+        asked |= {f"datasets.{id}.class_map": dataset.class_map} if dataset.class_map else {}
+    for id, model in config.models.items():
+        if model.weights_file is not None:
+            asked[f"models.{id}.weights.file"] = model.weights_file.path
+    return [
+        f"{key}: {path} does not exist"
+        for key, path in asked.items()
+        if not set("*{?[") & set(path) and not Path(path).exists()
+    ]
 
 
 def model_facts(config: Config, model: str) -> dict[str, Any]:
@@ -41,6 +120,27 @@ def model_facts(config: Config, model: str) -> dict[str, Any]:
     }
 
 
+def given_facts(config: Config, model: str) -> dict[str, Any]:
+    """Return what a model with given weights depends on: its network, its weights, its input."""
+    entry = config.models[model]
+    file, view = entry.weights_file, entry.own_view
+    return model_facts(config, model) | {
+        "timm": entry.architecture.timm,
+        "weights": {"file": file.path, "sha256": file.sha256} if file else {"timm": entry.timm_tag},
+        "preprocessing": None
+        if view is None
+        else {**asdict(view.view), "mean": list(view.mean), "std": list(view.std)},
+        "num_classes": _num_classes(config, entry),
+    }
+
+
+def _num_classes(config: Config, model: Model) -> int | None:
+    """Return the width of a model's logits; None where the clean images' store tells it."""
+    if model.timm_tag is not None:
+        return model_of(model.timm_tag).num_classes
+    return None if model.own_view is None else num_label_classes(config.clean_dataset)
+
+
 def training_samples(config: Config, model: str) -> dict[str, int]:
     """Return how many images each phase of a model's training sees, in order."""
     entry = config.models[model]
@@ -54,11 +154,18 @@ def training_samples(config: Config, model: str) -> dict[str, int]:
     }
 
 
-def evaluated(config: Config, job: EvaluationJob) -> list[dict[str, Any]]:
+def job_stores(config: Config, job: EvaluationJob, model: str) -> list[str]:
+    """Return the image stores that a job reads for a model."""
+    stores = (stores_of_cell(config, cell, model) for cell in job.cells)
+    return list(dict.fromkeys(store for of_cell in stores for store in of_cell))
+
+
+def evaluated(config: Config, job: EvaluationJob, model: str) -> list[dict[str, Any]]:
     """Return what the shards of a job's cells depend on, beside images and weights."""
     return [
         {
             "dataset": cell.dataset,
+            "stores": list(stores_of_cell(config, cell, model)),
             "perturbation": cell.perturbation,
             "severity": cell.severity,
             "class_map": config.datasets[cell.dataset].class_map,
@@ -75,9 +182,18 @@ def _perturbed(config: Config, perturbation: str, family: str) -> dict[str, Any]
         "options": dict(entry.options),
         "num_images": entry.num_images,
         "seed": config.seed,
+        **_forward(config),
+        "protocol": PROTOCOLS[perturbation],
+    }
+
+
+def _forward(config: Config) -> dict[str, Any]:
+    """Return how forward passes are run: their numbers differ in the last places."""
+    return {
         "batch_size": config.batch_size,
         "device": config.device,
-        "protocol": PROTOCOLS[perturbation],
+        "precision": config.precision,
+        "compile": config.compile,
     }
 
 
@@ -110,13 +226,12 @@ def measured_patterns(config: Config) -> dict[str, Any]:
         "models": config.benchmark_models,
         "num_images": patterns.num_images,
         "num_shown": patterns.num_shown,
-        "shown": _titles([config.models[model] for model in patterns.shown_models]),
+        "shown": titles([config.models[model] for model in patterns.shown_models]),
         "patch_sizes": sorted(size for size in sizes if size),
         "generate": dict(generate) if generate else None,
         "options": dict(patterns.options),
         "seed": config.seed,
-        "batch_size": config.batch_size,
-        "device": config.device,
+        **_forward(config),
         "protocol": PATTERNS_PROTOCOL,
     }
 
@@ -129,23 +244,22 @@ def measured_correlations(config: Config) -> dict[str, Any]:
         "models": config.benchmark_models,
         "num_images": config.correlations.num_images,
         "seed": config.seed,
-        "batch_size": config.batch_size,
-        "device": config.device,
+        **_forward(config),
         "protocol": CORRELATIONS_PROTOCOL,
     }
 
 
-def _titles(models: Sequence[Model]) -> dict[str, str]:
-    """Return what stands over each model's column; ids keep equal ones apart."""
-    titles = {
+def titles(models: Iterable[Model]) -> dict[str, str]:
+    """Return what readers are told each model is; ids keep equal ones apart."""
+    named = {
         model.id: f"{model.architecture.label}, {model.pretraining.label}"
         if model.pretraining
         else model.architecture.label
         for model in models
     }
-    seen = list(titles.values())
+    seen = list(named.values())
     return {
-        id: title if seen.count(title) == 1 else f"{title} ({id})" for id, title in titles.items()
+        id: title if seen.count(title) == 1 else f"{title} ({id})" for id, title in named.items()
     }
 
 
@@ -165,12 +279,18 @@ def training_datasets(config: Config, model: str) -> dict[str, str]:
 
 def described_models(config: Config) -> list[str]:
     """Return what the table of models says beside the models' cards."""
-    return [repr(replace(model, training=None, weights=None)) for model in config.models.values()]
+    return [repr(replace(model, training=None)) for model in config.models.values()]
+
+
+def class_subsets(config: Config) -> dict[str, list[int]]:
+    """Return the classes of each data set whose classes alone are decided among."""
+    subset = config.perturbations.get("class_subset")
+    return dict(subset.options["classes"]) if subset else {}
 
 
 def described_datasets(config: Config) -> list[str]:
     """Return what the table of data sets says beside the manifests."""
     return [
-        f"{dataset}: {config.datasets[dataset].label}, {config.datasets[dataset].role}"
+        repr(replace(config.datasets[dataset], source=None, view=None))
         for dataset in evaluated_datasets(config)
     ]

@@ -1,64 +1,155 @@
 """Start the workflow, also after a run that was killed: ``python -m perturb.launch --cores 4``.
 
-A Snakemake that is killed leaves its lock behind, and may leave jobs that go on without it. The
-next run would be refused because of the first and repeat the second. So this waits for jobs that
-still run in this folder, refuses to start beside a Snakemake that does, removes a stale lock, and
-hands over; all arguments are Snakemake's own.
+A Snakemake that is killed leaves its lock behind, and may leave jobs that go on without it, on
+this machine or on a cluster. The next run would be refused because of the first and repeat the
+second. So this refuses to start beside a Snakemake that lives, waits for jobs that still run (or
+cancels them), removes a stale lock, and hands over; all arguments are Snakemake's own. While
+Snakemake runs, the progress is shown and kept in a file: see `perturb.runs.progress`.
 """
 
 import logging
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from perturb.runs.child import run_watched, snakemake
+from perturb.runs.lock import BusyError, FolderLock, Run, folder_lock
+from perturb.runs.orphans import (
+    LocalJob,
+    SlurmError,
+    SlurmJob,
+    cancel,
+    has_slurm,
+    local_jobs,
+    slurm_jobs,
+    snakemakes,
+    uses_slurm,
+)
 
 logger = logging.getLogger(__name__)
+
+NUM_NAMED = 20
+_TELL_EVERY_S = 60
+# Between two questions to SLURM's controller.
+_SLURM_S = 10
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to go about what a killed run left behind.
+
+    cancels : its jobs, instead of waiting for them.
+    host_is_down : the host of the last run is known to be down, so that its Snakemake is dead.
+    """
+
+    cancels: bool = False
+    host_is_down: bool = False
 
 
 def main(arguments: list[str]) -> int:
     """Run Snakemake with these arguments; return its exit status."""
+    return launch(arguments, Manner())
+
+
+def launch(arguments: Sequence[str] | None, manner: Manner) -> int:
+    """Run Snakemake with these arguments, those of the last run for None; return its status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     folder = Path.cwd()
-    running = _working_in(folder, "snakemake")
-    if running:
-        process = running[0]
-        logger.error("A workflow is running in %s already (process %d).", folder, process.pid)
+    try:
+        with folder_lock(folder) as lock:
+            chosen = _chosen(arguments, lock.last)
+            _refuse_beside_another(folder, lock.last, manner)
+            _clear_orphans(folder, [*chosen, *(lock.last.arguments if lock.last else ())], manner)
+            return _run(chosen, lock)
+    except (BusyError, SlurmError, ValueError) as error:
+        logger.error("%s", error)
         return 1
-    orphans = _working_in(folder, ".snakemake/scripts/")
-    if orphans:
-        logger.info("Waiting for %d jobs that a killed run left behind ...", len(orphans))
-        while _working_in(folder, ".snakemake/scripts/"):
-            time.sleep(1)
-    snakemake = [sys.executable, "-m", "snakemake"]
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _chosen(arguments: Sequence[str] | None, last: Run | None) -> list[str]:
+    if arguments is not None:
+        return list(arguments)
+    if last is None:
+        raise ValueError("Nothing is known of a run here: give Snakemake's arguments, --cores 4")
+    logger.info("Going on with: %s", " ".join(last.arguments))
+    return list(last.arguments)
+
+
+def _run(arguments: list[str], lock: FolderLock) -> int:
     if any(Path(".snakemake/locks").glob("*")):
         logger.info("Removing the lock of a run that was killed.")
-        subprocess.run([*snakemake, "--unlock", *arguments], check=True, capture_output=True)
-    return subprocess.run([*snakemake, *arguments], check=False).returncode
+        unlocked = subprocess.run(
+            snakemake([*arguments, "--unlock"]), check=False, capture_output=True, text=True
+        )
+        if unlocked.returncode != 0:
+            logger.error("%s", unlocked.stderr.strip())
+            return unlocked.returncode
+    lock.record(arguments)
+    status = run_watched(arguments)
+    lock.record_end()
+    return status
 
 
-def _working_in(folder: Path, program: str) -> list[psutil.Process]:
-    """Return the other processes of Python that run a program or script in a folder."""
-    ours = {psutil.Process().pid, *(parent.pid for parent in psutil.Process().parents())}
-    found = []
-    for process in psutil.process_iter():
-        try:
-            is_here = process.pid not in ours and Path(process.cwd()) == folder
-            if is_here and _runs(process.cmdline(), program):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
-            continue  # ended meanwhile, or another user's
-    return found
+def _refuse_beside_another(folder: Path, last: Run | None, manner: Manner) -> None:
+    """Raise a BusyError if a Snakemake lives here, or may do so on another host."""
+    running = snakemakes(folder)
+    if running:
+        raise BusyError(
+            f"A workflow is running in {folder} already (process {running[0].pid}"
+            f" on {socket.gethostname()})."
+        )
+    is_elsewhere = last is not None and not last.is_over and last.host != socket.gethostname()
+    if last is not None and is_elsewhere and not manner.host_is_down:
+        raise BusyError(
+            f"The last run was started on {last.host} (process {last.pid}), has not come to an "
+            f"end, and cannot be seen from here. Go on there; or, if {last.host} is down: "
+            "python -m perturb resume --host-is-down"
+        )
 
 
-def _runs(command: list[str], program: str) -> bool:
-    """Tell whether a command line is Python running this program, not one that only names it."""
-    if not command or "python" not in Path(command[0]).name:
-        return False
-    if "/" in program:
-        return any(program in argument for argument in command[1:2])
-    return any(Path(argument).name == program for argument in command[1:3])
+def _clear_orphans(folder: Path, arguments: Sequence[str], manner: Manner) -> None:
+    """Wait until no job of an earlier run goes on, or see to it that none does."""
+    is_on_slurm = uses_slurm(folder, arguments)
+    if is_on_slurm and not has_slurm():
+        logger.warning("squeue is not installed here: jobs of earlier runs cannot be seen.")
+        is_on_slurm = False
+    orphans = _orphans(folder, is_on_slurm)
+    if not orphans:
+        return
+    logger.info("A killed run left jobs behind that go on:")
+    for orphan in orphans[:NUM_NAMED]:
+        logger.info("  %s", orphan)
+    if manner.cancels:
+        logger.info("Cancelling %s ...", _counted(orphans))
+        cancel(orphans)
+    else:
+        logger.info("Waiting for %s ...", _counted(orphans))
+        logger.info("To cancel them instead: Ctrl-C, then python -m perturb resume --cancel")
+    told = time.monotonic()
+    while orphans := _orphans(folder, is_on_slurm):
+        if time.monotonic() - told > _TELL_EVERY_S:
+            told = time.monotonic()
+            logger.info("%s waiting for %s", time.strftime("%H:%M:%S"), _counted(orphans))
+            if manner.cancels:
+                cancel(orphans)
+        time.sleep(_SLURM_S if is_on_slurm else 1)
+
+
+def _counted(orphans: Sequence[SlurmJob | LocalJob]) -> str:
+    num_slurm = sum(isinstance(orphan, SlurmJob) for orphan in orphans)
+    kinds = {"SLURM jobs": num_slurm, "processes of this machine": len(orphans) - num_slurm}
+    return " and ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
+
+
+def _orphans(folder: Path, is_on_slurm: bool) -> list[SlurmJob | LocalJob]:
+    return [*(slurm_jobs(folder) if is_on_slurm else ()), *local_jobs(folder)]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,85 @@
-"""The log of a job: what it reports and, if it fails, why."""
+"""The log of a job: what it is, what it reports and, if it fails, why."""
 
 import logging
+import os
+import platform
 import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import psutil
+
+# Names of a job's facts that stand first, in this order.
+_FACTS = ("model", "source", "dataset", "store", "table")
+_CELL = ("dataset", "perturbation", "severity")
 
 
-def log_to(path: str) -> None:
-    """Send the process's log messages, warnings and tracebacks to a file, line by line."""
+def log_to(path: str, job: Any = None) -> None:
+    """Send the process's log messages, warnings and tracebacks to a file, line by line.
+
+    Parameters
+    ----------
+    job : the script's `snakemake`, if the log is to begin with what the job is.
+    """
     sys.stderr = Path(path).open("w", buffering=1)  # noqa: SIM115 - open until the process ends
+    if job is not None:
+        sys.stderr.write(log_header(job) + "\n")
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
     )
+
+
+def log_header(job: Any) -> str:
+    """Return what a job is, a fact a line: rule, model, cells, device, host, attempt.
+
+    Parameters
+    ----------
+    job : what Snakemake tells a script: its `rule`, `wildcards` and `params` are used.
+    """
+    facts: list[tuple[str, str]] = [("rule", str(job.rule))]
+    wildcards, params = dict(job.wildcards.items()), dict(job.params.items())
+    facts += [(name, str(wildcards[name])) for name in _FACTS if name in wildcards]
+    cells = list(_cells(params))
+    labels = ["cells" if len(cells) > 1 else "cell"] + [""] * (len(cells) - 1)
+    facts += zip(labels, cells, strict=False)
+    facts += [("device", _device(params)), ("host", f"{platform.node()}, process {os.getpid()}")]
+    facts += _of_cluster()
+    facts.append(("begun", datetime.now().astimezone().isoformat(timespec="seconds")))
+    return "\n".join(f"{label:<10}{value}" for label, value in facts) + "\n"
+
+
+def _cells(params: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the cells of an evaluation, as data set / perturbation / severity."""
+    for cell in params.get("cells", ()):
+        parts = [cell["model"]] if "model" in cell else []
+        yield " / ".join([*parts, *(str(cell[part]) for part in _CELL)])
+
+
+def _device(params: Mapping[str, Any]) -> str:
+    """Return the device that was asked for, and which one of these the job sees."""
+    tasks = [params, *(value for value in params.values() if isinstance(value, Mapping))]
+    tasks += [cell for cell in params.get("cells", ()) if isinstance(cell, Mapping)]
+    asked = next((str(task["device"]) for task in tasks if "device" in task), "cpu")
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return asked if seen is None else f"{asked} (CUDA_VISIBLE_DEVICES={seen})"
+
+
+def _of_cluster() -> list[tuple[str, str]]:
+    """Return the number of the SLURM job that this process belongs to, and which attempt it is.
+
+    Snakemake takes SLURM's variables from the environment of scripts and tells them no attempt;
+    both stand in what the processes above were started with.
+    """
+    facts: dict[str, str] = {}
+    for process in [psutil.Process(), *psutil.Process().parents()]:
+        try:
+            environment, command = process.environ(), process.cmdline()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            break
+        if "SLURM_JOB_ID" in environment:
+            facts.setdefault("SLURM job", environment["SLURM_JOB_ID"])
+        if "--attempt" in command[:-1]:
+            facts.setdefault("attempt", command[command.index("--attempt") + 1])
+    return list(facts.items())

@@ -6,6 +6,7 @@ from perturb.cells import Layout, cells
 from perturb.charts.catalogue import Chart, charts_of
 from perturb.config import Config
 from perturb.severities import severity_value
+from perturb.stores import any_store
 from perturb.tables.catalogue import TABLES, tables_of
 
 # Bootstrap samples of the images behind the interval of a rank correlation.
@@ -21,6 +22,10 @@ def studies(config: Config) -> set[str]:
         found.add("patterns")
     if config.correlations is not None:
         found.add("correlations")
+    if any(item.paper for item in config.pretraining.values()):
+        found.add("paper")
+    if any(item.published for item in config.datasets.values()):
+        found.add("published")
     return found
 
 
@@ -50,7 +55,11 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "inventory": layout.inventory,
         "claim_rules": "resources/claims.csv",
         "reference_errors": reference_errors(config),
-        "stimuli": [layout.manifest(dataset) for dataset in cue_conflict_sets(config)],
+        "paper_figures": "resources/paper_figures.csv",
+        "published_top1": "resources/timm_top1.csv",
+        "stimuli": [
+            layout.manifest(any_store(config, dataset)) for dataset in cue_conflict_sets(config)
+        ],
         "patterns": [layout.patterns] if config.patterns else [],
         "representations": [layout.correlations] if config.correlations else [],
     }

@@ -37,7 +37,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from perturb.models.anatomy import Anatomy, anatomy
+from perturb.features import block_outputs
+from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier
 
 SCHEMA = pa.schema(
@@ -67,6 +68,7 @@ def correlate_layers(
     *,
     model: str,
     image_ids: Sequence[str] | None = None,
+    at_once: int | None = None,
 ) -> pa.Table:
     """Return the similarity of every pair of layers, as a table of `SCHEMA`.
 
@@ -84,6 +86,8 @@ def correlate_layers(
         are better. A batch of fewer than 4 images is joined to its neighbour.
     model : the id to put into the table.
     image_ids : of all images, in the batches' order; None leaves out the rows of single images.
+    at_once : how many images the network is run on at a time, with the features of a larger batch
+        kept and compared on the host; None for whole batches, whose features stay where they are.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def correlate_layers(
     num_images = 0
     for images in _large_enough(batches):
         num_images += len(images)
-        layers = _block_outputs(classifier, body, images)
+        layers = block_outputs(classifier, body, images, at_once)
         for kind in pearson:
             features = layers if kind == "all" else [tokens[:, :1] for tokens in layers]
             pearson[kind].add(features)
@@ -237,17 +241,6 @@ def unbiased_hsic(layers: Sequence[Tensor]) -> Tensor:
         grams.append(gram.fill_diagonal_(0).flatten())
     stacked = torch.stack(grams)  # (L, B * B)
     return (stacked @ stacked.T).cpu() / (n * (n - 3))
-
-
-def _block_outputs(classifier: Classifier, body: Anatomy, images: Tensor) -> list[Tensor]:
-    activations = body.embed(classifier, images.to(classifier.mean.device))
-    layers: list[Tensor] = []
-    for block in body.blocks:
-        activations = block(activations)
-        if not torch.isfinite(activations).all():
-            raise ValueError(f"output of block {len(layers)} is not finite")
-        layers.append(activations)
-    return layers
 
 
 def _large_enough(batches: Iterable[Tensor]) -> Iterator[Tensor]:

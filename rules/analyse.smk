@@ -23,9 +23,7 @@ if STUDY.patterns:
             "../envs/perturb.yaml"
         threads: 1
         resources:
-            gpu=GPUS,
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=lambda wildcards, attempt: 30 * attempt,
+            **needs("measure_patterns"),
         params:
             patterns=jobs.measured_patterns(STUDY),
         script:
@@ -33,12 +31,17 @@ if STUDY.patterns:
 
 
 if STUDY.correlations:
+    # The store of each model, model after model: each sees the images in its own view.
+    CORRELATED = [
+        store_of(STUDY, STUDY.correlations.dataset, model)
+        for model in STUDY.benchmark_models
+    ]
 
     rule correlate_layers:
         """Measure how alike the outputs of a network's blocks are, model after model."""
         input:
-            images=PATHS.images(STUDY.correlations.dataset),
-            manifest=PATHS.manifest(STUDY.correlations.dataset),
+            images=[PATHS.images(store) for store in CORRELATED],
+            manifests=[PATHS.manifest(store) for store in CORRELATED],
             weights=[PATHS.weights(model) for model in STUDY.benchmark_models],
             cards=[PATHS.card(model) for model in STUDY.benchmark_models],
         output:
@@ -49,9 +52,7 @@ if STUDY.correlations:
             "../envs/perturb.yaml"
         threads: 1
         resources:
-            gpu=GPUS,
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=lambda wildcards, attempt: 30 * attempt,
+            **needs("correlate_layers"),
         params:
             correlations=jobs.measured_correlations(STUDY),
         script:

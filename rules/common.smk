@@ -13,7 +13,11 @@ from perturb.cells import (
     transfer_cells,
 )
 from perturb.config import ConfigError, load_config
+from perturb.config.source_checks import REGISTER
+from perturb.images.register import read_register
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
+from perturb.resources import RESOURCES
+from perturb.stores import any_store, store_of, stores_of_dataset
 from perturb.tables.catalogue import code_of
 
 try:
@@ -29,6 +33,18 @@ CHARTS = products.charts(STUDY)
 PICTURES = products.pictures(STUDY)
 GENERATED = [dataset.id for dataset in STUDY.datasets.values() if dataset.generate]
 FILTERED = [dataset.id for dataset in STUDY.datasets.values() if dataset.filter]
+BUNDLED = [dataset.id for dataset in STUDY.datasets.values() if dataset.bundled]
+DECODED = [
+    store
+    for dataset in STUDY.datasets.values()
+    if dataset.source
+    for store in stores_of_dataset(STUDY, dataset.id)
+]
+SHEETS = {
+    dataset: any_store(STUDY, dataset)
+    for dataset in STUDY.datasets
+    if stores_of_dataset(STUDY, dataset)
+}
 TRAINED = [model.id for model in STUDY.models.values() if model.training]
 GIVEN = [model.id for model in STUDY.models.values() if model.weights]
 GPUS = 1 if STUDY.device == "cuda" else 0
@@ -39,14 +55,51 @@ def ids(entries):
     return "|".join(map(re.escape, entries)) or "(?!)"
 
 
+def refuse_missing_files():
+    """Stop if something that the study reads is not there, and say all that is not."""
+    missing = jobs.missing_files(STUDY)
+    if missing:
+        raise WorkflowError(
+            "The study reads files that are not there.\n" + "\n".join(missing)
+        )
+
+
+def needs(rule):
+    """What a rule's jobs ask of a machine, more at each attempt."""
+    asked = RESOURCES[rule]
+    return {
+        "gpu": GPUS if asked.is_on_device else 0,
+        "mem_mb": lambda wildcards, attempt: asked.mem_mb_at(attempt),
+        "runtime": lambda wildcards, attempt: asked.runtime_min_at(attempt),
+    }
+
+
 def store(dataset):
     """The two files of a data set's image store."""
     return {"images": PATHS.images(dataset), "manifest": PATHS.manifest(dataset)}
 
 
+def manifests(datasets):
+    """A manifest of each data set: all its stores list the same images."""
+    return [PATHS.manifest(any_store(STUDY, dataset)) for dataset in datasets]
+
+
 def checkpoint(model):
     """The two files of a model's checkpoint."""
     return {"weights": PATHS.weights(model), "card": PATHS.card(model)}
+
+
+def downloads(store):
+    """The folder that a store's images are downloaded into, if the workflow does that."""
+    source = STUDY.datasets[store.partition("/")[0]].source
+    return [f"{STUDY.data}/{source['download']}"] if "download" in source else []
+
+
+def given_weights(model):
+    """The file of given weights; the clean images tell networks of ours their input."""
+    entry = STUDY.models[model]
+    file = {"file": entry.weights_file.path} if entry.weights_file else {}
+    return file | (store(STUDY.clean_dataset.id) if entry.own_view is None else {})
 
 
 def class_maps(datasets):
@@ -68,4 +121,6 @@ def training_stores(model):
 wildcard_constraints:
     model=ids(STUDY.models),
     dataset=ids(STUDY.datasets),
+    store=ids(DECODED),
+    download=ids(read_register(REGISTER)),
     table=ids(TABLES),

@@ -1,5 +1,7 @@
-# REQUIRED INPUTS  none; `filter_dataset` needs the store of its pool and a checkpoint
+# REQUIRED INPUTS  none in {results}; real images lie below the configuration's `data`;
+#                  `filter_dataset` needs the store of its pool and a checkpoint
 # OUTPUTS          {results}/stores/{dataset}/images.npy, manifest.parquet
+#                  {results}/stores/{dataset}/{view or part}/images.npy, manifest.parquet
 #                  {results}/contact_sheets/{dataset}.png
 rule generate_dataset:
     """Render a set of the embedded image family into an image store."""
@@ -14,10 +16,75 @@ rule generate_dataset:
     priority: 20
     conda:
         "../envs/perturb.yaml"
+    resources:
+        **needs("generate_dataset"),
     params:
         dataset=lambda wildcards: jobs.generated(STUDY, wildcards.dataset),
     script:
         "../scripts/generate_dataset.py"
+
+
+rule bundle_dataset:
+    """Put a set that comes with a library into an image store."""
+    output:
+        images=PATHS.images("{dataset}"),
+        manifest=PATHS.manifest("{dataset}"),
+    log:
+        PATHS.log("bundle_dataset", "{dataset}"),
+    wildcard_constraints:
+        dataset=ids(BUNDLED),
+    priority: 20
+    conda:
+        "../envs/perturb.yaml"
+    resources:
+        **needs("bundle_dataset"),
+    params:
+        dataset=lambda wildcards: jobs.bundled(STUDY, wildcards.dataset),
+    script:
+        "../scripts/bundle_dataset.py"
+
+
+rule download_dataset:
+    """Download a public data set of the register, verify it and unpack it."""
+    input:
+        register="resources/downloads.yaml",
+    output:
+        directory(f"{STUDY.data}/{{download}}"),
+    log:
+        PATHS.log("download_dataset", "{download}"),
+    conda:
+        "../envs/perturb.yaml"
+    resources:
+        **needs("download_dataset"),
+    params:
+        name="{download}",
+        sha256=lambda wildcards: jobs.given_sha256(STUDY, wildcards.download),
+    script:
+        "../scripts/download_dataset.py"
+
+
+rule decode_dataset:
+    """Decode real images, once for each way in which models see them, into an image store."""
+    input:
+        lambda wildcards: downloads(wildcards.store),
+    output:
+        images=PATHS.images("{store}"),
+        manifest=PATHS.manifest("{store}"),
+    log:
+        PATHS.log("decode_dataset", "{store}"),
+    wildcard_constraints:
+        store=ids(DECODED),
+    # What is wrong with the images is found before anything is evaluated on some of them.
+    priority: 20
+    conda:
+        "../envs/perturb.yaml"
+    threads: 16
+    resources:
+        **needs("decode_dataset"),
+    params:
+        dataset=lambda wildcards: jobs.decoded(STUDY, wildcards.store),
+    script:
+        "../scripts/decode_dataset.py"
 
 
 rule filter_dataset:
@@ -42,6 +109,8 @@ rule filter_dataset:
         dataset=ids(FILTERED),
     conda:
         "../envs/perturb.yaml"
+    resources:
+        **needs("filter_dataset"),
     params:
         batch_size=STUDY.batch_size,
     script:
@@ -52,8 +121,8 @@ rule draw_contact_sheets:
     """Draw some images of every data set side by side."""
     input:
         "perturb/images/contact_sheet.py",
-        images=[PATHS.images(dataset) for dataset in STUDY.datasets],
-        manifests=[PATHS.manifest(dataset) for dataset in STUDY.datasets],
+        images=[PATHS.images(store) for store in SHEETS.values()],
+        manifests=[PATHS.manifest(store) for store in SHEETS.values()],
     output:
         # One job for all: starting one takes longer than any sheet.
         [
@@ -63,11 +132,13 @@ rule draw_contact_sheets:
                 category="Images",
                 labels={"data set": dataset},
             )
-            for dataset in STUDY.datasets
+            for dataset in SHEETS
         ],
     log:
         PATHS.log("draw_contact_sheets"),
     conda:
         "../envs/perturb.yaml"
+    resources:
+        **needs("draw_contact_sheets"),
     script:
         "../scripts/draw_contact_sheets.py"

@@ -10,8 +10,15 @@ for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
             f"evaluate_cells_{NUMBER}"
         input:
             unpack(lambda wildcards: checkpoint(wildcards.model)),
-            images=[PATHS.images(dataset) for dataset in JOB.datasets],
-            manifests=[PATHS.manifest(dataset) for dataset in JOB.datasets],
+            # The loop's variables belong to the last round once it is over: the job is a default.
+            images=lambda wildcards, job=JOB: [
+                PATHS.images(store)
+                for store in jobs.job_stores(STUDY, job, wildcards.model)
+            ],
+            manifests=lambda wildcards, job=JOB: [
+                PATHS.manifest(store)
+                for store in jobs.job_stores(STUDY, job, wildcards.model)
+            ],
             class_maps=class_maps(JOB.datasets),
         output:
             [PATHS.shard(cell) for cell in JOB.cells],
@@ -23,13 +30,12 @@ for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
             "../envs/perturb.yaml"
         threads: 1
         resources:
-            gpu=GPUS,
-            mem_mb=lambda wildcards, attempt: 2000 * attempt,
-            runtime=lambda wildcards, attempt: 30 * attempt,
+            **needs("evaluate_cells"),
         params:
-            datasets=list(JOB.datasets),
-            cells=jobs.evaluated(STUDY, JOB),
-            device=STUDY.device,
+            stores=lambda wildcards, job=JOB: jobs.job_stores(
+                STUDY, job, wildcards.model
+            ),
+            cells=lambda wildcards, job=JOB: jobs.evaluated(STUDY, job, wildcards.model),
         script:
             "../scripts/evaluate_cells.py"
 
@@ -39,8 +45,7 @@ if "transfer" in STUDY.perturbations:
     rule transfer_attacks:
         """Make adversarial images against one model, and record what every model decides on them."""
         input:
-            images=PATHS.images(STUDY.clean_dataset.id),
-            manifest=PATHS.manifest(STUDY.clean_dataset.id),
+            **store(STUDY.perturbations["transfer"].datasets[0]),
             weights=[PATHS.weights(model) for model in STUDY.benchmark_models],
             cards=[PATHS.card(model) for model in STUDY.benchmark_models],
         output:
@@ -53,9 +58,7 @@ if "transfer" in STUDY.perturbations:
             "../envs/perturb.yaml"
         threads: 1
         resources:
-            gpu=GPUS,
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=lambda wildcards, attempt: 30 * attempt,
+            **needs("transfer_attacks"),
         params:
             cells=jobs.transfer_targets(STUDY),
             transfer=jobs.transferred(STUDY),

@@ -17,9 +17,7 @@ rule train_model:
         "../envs/perturb.yaml"
     threads: 1
     resources:
-        gpu=GPUS,
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        **needs("train_model"),
     params:
         model=lambda wildcards: jobs.model_facts(STUDY, wildcards.model),
         num_samples=lambda wildcards: jobs.training_samples(STUDY, wildcards.model),
@@ -31,11 +29,9 @@ rule train_model:
 
 
 rule import_checkpoint:
-    """Check a file of weights against its SHA-256 and its architecture."""
+    """Check given weights against their SHA-256 and their architecture; fetch those of timm."""
     input:
-        file=lambda wildcards: STUDY.models[wildcards.model].weights.path,
-        manifest=PATHS.manifest(STUDY.clean_dataset.id),
-        images=PATHS.images(STUDY.clean_dataset.id),
+        unpack(lambda wildcards: given_weights(wildcards.model)),
     output:
         weights=PATHS.weights("{model}"),
         card=PATHS.card("{model}"),
@@ -45,8 +41,9 @@ rule import_checkpoint:
         model=ids(GIVEN),
     conda:
         "../envs/perturb.yaml"
+    resources:
+        **needs("import_checkpoint"),
     params:
-        model=lambda wildcards: jobs.model_facts(STUDY, wildcards.model),
-        sha256=lambda wildcards: STUDY.models[wildcards.model].weights.sha256,
+        model=lambda wildcards: jobs.given_facts(STUDY, wildcards.model),
     script:
         "../scripts/import_checkpoint.py"

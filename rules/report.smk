@@ -29,6 +29,8 @@ rule draw_charts:
         PATHS.log("draw_charts"),
     conda:
         "../envs/perturb.yaml"
+    resources:
+        **needs("draw_charts"),
     params:
         charts=list(CHARTS),
     script:
@@ -53,6 +55,8 @@ rule write_page:
         PATHS.log("write_page"),
     conda:
         "../envs/perturb.yaml"
+    resources:
+        **needs("write_page"),
     params:
         title=STUDY.title,
         tables=list(TABLES),

@@ -5,7 +5,7 @@ rule describe_study:
     """Collect the facts about models and data sets that decisions are joined with."""
     input:
         cards=[PATHS.card(model) for model in STUDY.models],
-        manifests=[PATHS.manifest(dataset) for dataset in EVALUATED],
+        manifests=manifests(EVALUATED),
         module="perturb/describe.py",
     output:
         models=PATHS.models,
@@ -14,6 +14,8 @@ rule describe_study:
         PATHS.log("describe_study"),
     conda:
         "../envs/perturb.yaml"
+    resources:
+        **needs("describe_study"),
     params:
         models=jobs.described_models(STUDY),
         datasets=jobs.described_datasets(STUDY),
@@ -25,7 +27,7 @@ rule check_shards:
     """Check every shard of the study against its cell, its images and its weights."""
     input:
         shards=[PATHS.shard(cell) for cell in CELLS],
-        manifests=[PATHS.manifest(dataset) for dataset in EVALUATED],
+        manifests=manifests(EVALUATED),
         models=rules.describe_study.output.models,
         module="perturb/inventory.py",
     output:
@@ -34,6 +36,8 @@ rule check_shards:
         PATHS.log("check_shards"),
     conda:
         "../envs/perturb.yaml"
+    resources:
+        **needs("check_shards"),
     script:
         "../scripts/check_shards.py"
 
@@ -58,6 +62,8 @@ rule make_table:
         PATHS.log("make_table", "{table}"),
     conda:
         "../envs/perturb.yaml"
+    resources:
+        **needs("make_table"),
     params:
         parameters=lambda wildcards: products.table_parameters(STUDY, wildcards.table),
     script:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 log_to(snakemake.log[0])
 torch.set_num_threads(snakemake.threads)
 job, files = snakemake.params.correlations, snakemake.input
-store = open_subset(Path(files.images), Path(files.manifest), job["num_images"], job["seed"])
-load = loader(map(Path, files.weights), torch.device(job["device"]))
-table = correlations_of(load, job["models"], store, batch_size=job["batch_size"])
+stores = {
+    model: open_subset(Path(images), Path(manifest), job["num_images"], job["seed"])
+    for model, images, manifest in zip(job["models"], files.images, files.manifests, strict=True)
+}
+load = loader(map(Path, files.weights), job["device"])
+table = correlations_of(load, stores, batch_size=job["batch_size"], precision=job["precision"])
 pq.write_table(table, snakemake.output[0])

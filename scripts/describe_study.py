@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 from perturb.cells import Layout, evaluated_datasets
 from perturb.config import load_config
 from perturb.describe import describe_datasets, describe_models
+from perturb.jobs import class_subsets
 from perturb.logs import log_to
+from perturb.stores import any_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -19,5 +21,7 @@ paths = Layout(study.results)
 cards = {model: Path(paths.card(model)) for model in study.models}
 pq.write_table(describe_models(list(study.models.values()), cards), snakemake.output.models)
 datasets = [study.datasets[id] for id in evaluated_datasets(study)]
-manifests = {dataset.id: Path(paths.manifest(dataset.id)) for dataset in datasets}
-pq.write_table(describe_datasets(datasets, manifests), snakemake.output.datasets)
+stores = {dataset.id: any_store(study, dataset.id) for dataset in datasets}
+manifests = {dataset: Path(paths.manifest(store)) for dataset, store in stores.items()}
+subsets = class_subsets(study)
+pq.write_table(describe_datasets(datasets, manifests, subsets), snakemake.output.datasets)

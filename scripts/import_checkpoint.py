@@ -1,4 +1,4 @@
-"""Check a file of weights against its SHA-256 and its architecture."""
+"""Check given weights against their SHA-256 and their architecture; fetch those of timm."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,9 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0])
-store = open_store(Path(snakemake.input.images), Path(snakemake.input.manifest))
-classifier, card = import_weights(
-    Path(snakemake.input.file),
-    snakemake.params.sha256,
-    snakemake.params.model,
-    num_classes=store.num_classes,
-    side=store.pixels.shape[-1],
-)
+task = {}
+if "images" in snakemake.input.keys():  # noqa: SIM118, the keys of a list of files
+    store = open_store(Path(snakemake.input.images), Path(snakemake.input.manifest))
+    task = {"num_classes": store.num_classes, "side": store.pixels.shape[-1]}
+classifier, card = import_weights(snakemake.params.model, **task)
 save_checkpoint(Path(snakemake.output.weights).parent, classifier, card)

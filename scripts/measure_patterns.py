@@ -29,8 +29,9 @@ study = PatternStudy(
     shown=job["shown"],
     **job["options"],
 )
-load = loader(map(Path, files.weights), torch.device(job["device"]))
-table, shown = measure_patterns(load, job["models"], study, batch_size=job["batch_size"])
+load = loader(map(Path, files.weights), job["device"])
+how = {"batch_size": job["batch_size"], "precision": job["precision"]}
+table, shown = measure_patterns(load, job["models"], study, **how)
 pq.write_table(table, snakemake.output.table)
 sheet = pattern_sheet(store.read(0, num_shown).pixels, shown, captions_of(store, num_shown))
 with replacing(Path(snakemake.output.sheet)) as temporary:

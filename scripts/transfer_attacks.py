@@ -23,11 +23,10 @@ outputs = dict(zip(cells, map(Path, snakemake.output), strict=True))
 store = open_subset(
     Path(snakemake.input.images), Path(snakemake.input.manifest), job["num_images"], job["seed"]
 )
-load = loader(map(Path, snakemake.input.weights), torch.device(job["device"]))
+load = loader(map(Path, snakemake.input.weights), job["device"], compiled=job["compile"])
+how = {"batch_size": job["batch_size"], "precision": job["precision"]}
 for severity in {cell.severity: cell.severity_value for cell in cells}.items():
     of_severity = [cell for cell in cells if cell.severity == severity[0]]
     setting = Setting((source,), severity[1], job["seed"], job["options"])
-    for cell, table, metadata in transfer_shards(
-        load, store, of_severity, setting, batch_size=job["batch_size"]
-    ):
+    for cell, table, metadata in transfer_shards(load, store, of_severity, setting, **how):
         write_shard(outputs[cell], table, metadata)

@@ -7,6 +7,7 @@ import yaml
 
 from perturb.cells import evaluated_datasets
 from perturb.config import load_config
+from perturb.jobs import titles
 from perturb.logs import log_to
 from perturb.page.write import Words, write_page
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 log_to(snakemake.log[0])
 study = load_config(snakemake.config)
 labels = [study.datasets[dataset].label for dataset in evaluated_datasets(study)]
+configuration = yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True)
 write_page(
     Path(snakemake.output.page),
-    Words(study.title, yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True)),
+    Words(study.title, configuration, absent=tuple(titles(study.absent.values()).values())),
     tables={table: Path(snakemake.input[table]) for table in snakemake.params.tables},
     datasets=Path(snakemake.input.study_datasets),
     contact_sheets=dict(zip(labels, map(Path, snakemake.input.contact_sheets), strict=True)),

@@ -23,7 +23,8 @@ MODEL = {
     "is_reference": False,
 }
 _INTEGERS = ("patch_size", "num_blocks", "grid_side", "pretraining_rank")
-MODEL_TYPES = {name: pa.int32() for name in _INTEGERS}
+_TEXTS = ("paper_pretraining", "timm_tag")
+MODEL_TYPES = {name: pa.int32() for name in _INTEGERS} | {name: pa.string() for name in _TEXTS}
 
 
 def vit(model: str, patch_size: int, **values: Any) -> dict[str, Any]:

@@ -9,16 +9,31 @@ import pyarrow.parquet as pq
 from perturb.perturbations.names import CORRUPTIONS
 from tests.synthetic_attacks import NUM_SAMPLES, STAGES
 from tests.synthetic_model_perturbations import depth_of, grid_side
+from tests.synthetic_published import NUM_CLASSES, SUBSETS, subset_facts
+
+DATASETS = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("label", pa.string()),
+        ("role", pa.string()),
+        ("num_images", pa.int64()),
+        ("num_classes", pa.int32()),
+        ("published", pa.string()),
+        ("num_subset_classes", pa.int32()),
+    ]
+)
 
 
 def datasets_table(sets: Sequence[tuple[str, str, str]], num_images: int) -> pa.Table:
-    """Return id, label and role of each data set."""
+    """Return what is known of each data set beside its id, label and role."""
     return pa.Table.from_pylist(
         [
             {"dataset": id, "label": label, "role": role, "num_images": num_images}
-            | {"num_classes": 12}
+            | {"num_classes": NUM_CLASSES}
+            | subset_facts(id, num_images)
             for id, label, role in sets
-        ]
+        ],
+        schema=DATASETS,
     )
 
 
@@ -30,6 +45,7 @@ def inventory_table(paths: Sequence[Path]) -> pa.Table:
         num_rows = pq.read_metadata(path).num_rows
         num_conditions = {"corruptions": len(CORRUPTIONS), "ensemble": len(STAGES)}
         num_conditions["spatial"] = NUM_SAMPLES + 1
+        num_conditions["class_subset"] = len(SUBSETS)
         rows.append(
             {
                 "path": str(path),
@@ -74,11 +90,15 @@ def model_rows(
                     "pretraining_images": 2000 * 5**rank,
                     "num_parameters": num_parameters,
                     "is_reference": False,
+                    "paper_pretraining": label,
+                    "timm_tag": f"{architecture}.{label.lower()}",
                     "ability": ability + 0.3 * rank,
                 }
             )
     reference = dict(rows[0], model="reference", architecture="reference", is_reference=True)
-    empty = dict.fromkeys([name for name in reference if name.startswith("pretraining")])
+    unknown = ("paper_pretraining", "timm_tag")
+    named = [name for name in reference if name.startswith("pretraining") or name in unknown]
+    empty = dict.fromkeys(named)
     return [*rows, {**reference, **empty, "ability": 1.7}]
 
 

@@ -29,6 +29,7 @@ from tests.synthetic_model_perturbations import (
     Changed,
     representations,
 )
+from tests.synthetic_published import PUBLISHED, class_subset, write_published
 from tests.synthetic_shards import shard, write_shard
 
 # family, size, patch size, parameters, ability
@@ -48,7 +49,7 @@ DATASETS = [
 CUE_CONFLICT = "cue-conflict"
 # What a study may have beside clean images and corruptions.
 ATTACKS = ("fgsm", "pgd", "ensemble", "spatial", "transfer")
-EXTRAS = (*ATTACKS, "cue_conflict", "patterns", *MODEL_PERTURBATIONS, CORRELATIONS)
+EXTRAS = (*ATTACKS, "cue_conflict", "patterns", *MODEL_PERTURBATIONS, CORRELATIONS, *PUBLISHED)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Study:
     stimuli: list[Path]
     patterns: list[Path]
     representations: list[Path]
+    paper_figures: Path
+    published_top1: Path
     available: frozenset[str]  # what decides which tables and charts the study has
 
     @property
@@ -179,6 +182,9 @@ def make_study(
     if "cue_conflict" in extras:
         conflict = (cue_conflict(row, manifest, CUE_CONFLICT, seed) for row in tested)
         decisions += [write_shard(folder, table) for table in conflict]
+    if "class_subset" in extras:
+        subsets = (table for row in tested for table in class_subset(row, num_images, seed))
+        decisions += [write_shard(folder, table) for table in subsets]
     for row in rows:
         row.pop("is_clean")
     pq.write_table(models_table(rows), folder / "models.parquet")
@@ -202,6 +208,7 @@ def make_study(
         )
         if CORRELATIONS in extras
         else [],
+        **write_published(folder, rows),
         available=frozenset(("none", "corruptions", *extras)),
     )
 

@@ -266,6 +266,40 @@ def test_two_cue_conflict_sets_are_told_apart(frames: Frames) -> None:
     assert spec["facet"]["sort"][-1] == "Answers with the texture (second)"
 
 
+def test_the_papers_numbers_lie_across_ours(frames: Frames) -> None:
+    spec = draw("paper_comparison", frames).to_dict()
+    comparison = frames["paper_comparison"]
+    rows = pd.DataFrame(_data(spec))
+    assert len(rows) == len(comparison)
+    assert spec["facet"]["sort"] == list(dict.fromkeys(comparison["quantity_label"]))
+    filled, hollow, across, upwards, diagonal = spec["spec"]["layer"]
+    assert filled["transform"] == [{"filter": "datum.is_within"}]
+    assert hollow["transform"] == [{"filter": "!datum.is_within"}]
+    assert hollow["mark"]["filled"] is False
+    assert (across["encoding"]["x"]["field"], across["encoding"]["x2"]["field"]) == (
+        "paper_low",
+        "paper_high",
+    )
+    assert upwards["encoding"]["y2"]["field"] == "ours_high"
+    assert [diagonal["encoding"][end] for end in ("x", "y", "x2", "y2")] == [
+        {"datum": 0},
+        {"datum": 0},
+        {"datum": 1},
+        {"datum": 1},
+    ]
+    bounds = rows[rows["is_upper_bound"]]
+    assert len(bounds)
+    assert (bounds["paper_low"] == 0).all()
+    others = rows[~rows["is_upper_bound"]]
+    assert (others["paper_high"] - others["paper_low"]).to_numpy() == pytest.approx(0.01)
+
+
+def test_nothing_of_the_papers_is_said_in_words(frames: Frames) -> None:
+    empty = {**frames, "paper_comparison": frames["paper_comparison"].iloc[:0]}
+    text = json.dumps(draw("paper_comparison", empty).to_dict(), allow_nan=False)
+    assert "No model of this study" in text
+
+
 def test_patterns_show_vits_on_their_own_patches_and_resnets_on_all(frames: Frames) -> None:
     chart = draw("pattern_alignment", frames).to_dict()
     borders, objects = (pd.DataFrame(_data(chart, part)) for part in chart["hconcat"])
@@ -336,6 +370,7 @@ def test_a_chart_needs_what_its_tables_need(name: str) -> None:
         ({"fgsm", "transfer"}, {"transfer_heatmap"}),
         ({"spatial", "cue_conflict"}, {"spatial_heatmap", "shape_bias"}),
         ({"patterns"}, {"pattern_alignment"}),
+        ({"paper"}, {"paper_comparison"}),
     ],
 )
 def test_a_study_has_the_charts_that_it_can_draw(available: set[str], more: set[str]) -> None:

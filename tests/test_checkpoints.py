@@ -35,6 +35,18 @@ CARD = ModelCard(
     curve=({"phase": "finetuning", "step": 3, "loss": 2.5, "validation_accuracy": None},),
     validation_accuracy=0.25,
 )
+TIMM = replace(  # timm's smallest ViT, for another input and task than its own
+    CARD,
+    patch_size=16,
+    arguments={"patch_size": 16, "embed_dim": 64, "depth": 6, "num_heads": 2},
+    preprocessing=Preprocessing(
+        side=48, std=(0.2, 0.25, 0.3), interpolation="bicubic", mode="squash", crop=1.0
+    ),
+    timm="test_vit.r160_in1k",
+    source={"tag": "test_vit.r160_in1k", "sha256": "0" * 64},
+)
+# Some of its tensors are in no state dict, so it cannot be built without weights of its own.
+OTHER = replace(TIMM, family="resnet", patch_size=None, arguments={}, timm="test_vit3")
 RESNET = replace(
     CARD,
     family="resnet",
@@ -49,7 +61,9 @@ def _saved(directory: Path, card: ModelCard = CARD) -> tuple[Classifier, ModelCa
     return classifier, save_checkpoint(directory, classifier, card)
 
 
-@pytest.mark.parametrize("card", [CARD, RESNET], ids=["vit", "resnet"])
+@pytest.mark.parametrize(
+    "card", [CARD, RESNET, TIMM, OTHER], ids=["vit", "resnet", "timm", "other of timm"]
+)
 def test_a_loaded_classifier_is_the_saved_one(card: ModelCard, tmp_path: Path) -> None:
     classifier, saved = _saved(tmp_path / "model", card)
     loaded = load_classifier(tmp_path / "model")
@@ -128,9 +142,9 @@ def _flip_a_bit(directory: Path) -> None:
         (_edit_card(family="vgg"), "family is 'vgg'"),
         (
             _edit_card(preprocessing={"side": 32}),
-            r"holds \['side'\]; allowed: exactly mean, side, std",
+            r"holds \['side'\]; allowed: exactly crop, interpolation, mean, mode, side, std",
         ),
-        (_edit_card(num_classes=10), r"head.* has shape \(12.*; the card's network has \(10"),
+        (_edit_card(num_classes=10), r"head.* has shape \(12.*; the network has \(10.*12 classes"),
         (_edit_weights(lambda state: state.pop("head.weight")), "missing tensors head.weight"),
         (
             _edit_weights(lambda state: state.update(tail=torch.zeros(1))),

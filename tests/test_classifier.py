@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from perturb.models.architectures import build_network
@@ -11,7 +13,7 @@ from perturb.models.classifier import Classifier, Preprocessing
 
 VIT = {"patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 2, "mlp_ratio": 2}
 RESNET = {"layers": [2, 2, 2], "channels": [32, 64, 128], "num_groups": 4, "stem_channels": 32}
-ARGUMENTS = {"vit": VIT, "resnet": RESNET}
+ARGUMENTS: dict[str, dict[str, Any]] = {"vit": VIT, "resnet": RESNET}
 
 
 def _classifier(family: str = "resnet", side: int = 32) -> Classifier:
@@ -43,7 +45,7 @@ def test_resnets_follow_bit() -> None:
 
 def test_positions_of_neighbours_are_alike_from_the_start() -> None:
     network = build_network("vit", VIT | {"patch_size": 4}, 12, 32)
-    positions = network.pos_embed.detach()[0, 1:].reshape(8, 8, -1)  # type: ignore[operator, union-attr]
+    positions = network.pos_embed.detach()[0, 1:].reshape(8, 8, -1)  # type: ignore[operator]
     right = torch.cosine_similarity(positions[:, :1], positions, dim=2).mean(dim=0)
     down = torch.cosine_similarity(positions[:1], positions, dim=2).mean(dim=1)
     for similarity in (right, down):
@@ -106,6 +108,37 @@ def test_other_sizes_are_resized_with_antialiasing() -> None:
     middles = (..., slice(3, None, 8), slice(3, None, 8))
     torch.testing.assert_close(preprocess(coarse)[middles], preprocess(expected)[middles])
     assert _classifier()(_images(48)[:, :, :20]).shape == (3, 12)
+
+
+def test_images_are_resized_by_the_filter_that_pillow_has_under_that_name() -> None:
+    images = _images(96)
+    for name, pillow in (
+        ("bilinear", Image.Resampling.BILINEAR),
+        ("bicubic", Image.Resampling.BICUBIC),
+    ):
+        preprocessing = Preprocessing(side=32, mean=(0, 0, 0), std=(1, 1, 1), interpolation=name)
+        found = Classifier(nn.Identity(), preprocessing)(images)
+        assert 0 <= found.min() <= found.max() <= 1
+        for image, resized in zip(images, found, strict=True):
+            expected = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((32, 32), pillow)
+            levels = torch.from_numpy(np.asarray(expected).copy()).permute(2, 0, 1)
+            assert (resized * 255 - levels).abs().max() < 1.01  # Pillow rounds after each direction
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"side": 0}, "side is 0; allowed: 1 px or more"),
+        ({"side": 32, "interpolation": "nearest"}, "interpolation is 'nearest'; allowed: bilinear"),
+        ({"side": 32, "std": [0.2, 0.0, 0.2]}, "std above 0"),
+        ({"side": 32, "mean": [0.5]}, "a number a channel"),
+        ({"mean": [0.5, 0.5, 0.5]}, "preprocessing has mean; allowed: side, and of"),
+        ({"side": 32, "resize": 36}, "preprocessing has resize, side; allowed"),
+    ],
+)
+def test_wrong_preprocessing_is_named(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Preprocessing.of(values)
 
 
 def test_gradients_reach_the_pixels() -> None:

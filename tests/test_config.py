@@ -13,7 +13,7 @@ from perturb.cells import Cell, cells, evaluation_jobs
 from perturb.config import ConfigError, load_config
 from perturb.config.schema import schema
 from perturb.images.names import GENERATED_SETS, SPLITS
-from perturb.perturbations.names import CONDITIONS, CORRUPTIONS
+from perturb.perturbations.names import CONDITIONS, CORRUPTIONS, STORED_CORRUPTIONS
 from perturb.severities import severity_id
 
 
@@ -33,7 +33,9 @@ def test_default_configuration_is_the_study_of_the_paper_in_miniature(
 def test_schema_is_valid_and_describes_and_closes_every_object() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
     open_objects = {"arguments", "datasets", "pretraining", "architectures", "models"}
-    assert set(schema()["$defs"]["perturbations"]["properties"]) == set(CONDITIONS)
+    own_names = {"stored_corruptions": STORED_CORRUPTIONS}
+    asked = set(schema()["$defs"]["perturbations"]["properties"])
+    assert {own_names.get(id, id) for id in asked} == set(CONDITIONS)
 
     def visit(node: Any, name: str) -> None:
         if not isinstance(node, dict):
@@ -51,8 +53,7 @@ def test_schema_is_valid_and_describes_and_closes_every_object() -> None:
 
 def test_schema_lists_the_names_that_the_code_knows() -> None:
     definitions = schema()["$defs"]
-    corruptions = definitions["perturbations"]["properties"]["corruptions"]["properties"]
-    assert tuple(corruptions["corruptions"]["items"]["enum"]) == CORRUPTIONS
+    assert tuple(definitions["corruption_names"]["items"]["enum"]) == CORRUPTIONS
     generate = definitions["dataset"]["properties"]["generate"]["properties"]
     assert tuple(generate["set"]["enum"]) == tuple(GENERATED_SETS)
     assert tuple(generate["split"]["enum"]) == tuple(SPLITS)
@@ -198,7 +199,7 @@ MISTAKES = {
     "model without weights": (_drop("models", "a", "weights"), ["models.a: missing `weights`"]),
     "weights from nowhere": (
         _set("models", "a", "weights", value="downloaded"),
-        ["models.a.weights: 'downloaded'", "safetensors file"],
+        ["models.a.weights: 'downloaded'", "a file with its SHA-256"],
     ),
     "weights with a bad hash": (
         _set("models", "a", "weights", value={"file": "w.safetensors", "sha256": "abc"}),
@@ -231,9 +232,12 @@ MISTAKES = {
     "no clean set": (_set("datasets", "test", "role", value="other"), ["exactly one", "clean"]),
     "two sources": (
         _set("datasets", "test", "filter", value={"dataset": "fit", "wrong_by": "a"}),
-        ["datasets.test: exactly one of `generate` and `filter`"],
+        ["datasets.test: exactly one of generate, filter"],
     ),
-    "no number of images": (_drop("datasets", "test", "images"), ["datasets.test.images: needed"]),
+    "no number of images": (
+        _drop("datasets", "test", "images"),
+        ["datasets.test.images: missing; needed with `generate`"],
+    ),
     "upstream without classes": (
         _set("datasets", "fit", "generate", value={"set": "upstream", "split": "train"}),
         ["datasets.fit.generate.classes: needed"],

@@ -94,6 +94,6 @@ def test_launch_waits_for_jobs_that_a_killed_run_left_behind(folder: Path) -> No
     orphan = _start(folder, ".snakemake/scripts/orphan.py")
     status, told = _launch(folder)
     assert status == 0, told
-    assert "Waiting for 1 jobs" in told
+    assert "Waiting for 1 processes" in told
     assert (folder / "done.txt").stat().st_mtime > (folder / "orphan").stat().st_mtime
     orphan.communicate()

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from perturb.files import sha256_of
 from perturb.images.generated import generate
+from perturb.models import making
 from perturb.models.architectures import build_network
-from perturb.models.checkpoints import load_classifier, read_card, save_checkpoint
+from perturb.models.checkpoints import ModelCard, load_classifier, read_card, save_checkpoint
+from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.making import import_weights, train_model
 from perturb.models.training import LabelledImages, Phase
+from perturb.models.zoo import Pretrained, build_timm_network
 
 FACTS: dict[str, Any] = {
     "model": "mine",
@@ -55,6 +58,22 @@ def test_card_of_a_trained_model_says_how_it_came_about(tmp_path: Path) -> None:
     assert torch.equal(loaded(pixels), classifier(pixels))
 
 
+GIVEN: dict[str, Any] = FACTS | {"timm": None, "preprocessing": None, "num_classes": None}
+TIMM: dict[str, Any] = GIVEN | {
+    "arguments": {"patch_size": 16, "embed_dim": 64, "depth": 6, "num_heads": 2},
+    "timm": "test_vit",
+    "preprocessing": {
+        "side": 48,
+        "mode": "squash",
+        "crop": 1.0,
+        "interpolation": "bicubic",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+    },
+    "num_classes": 12,
+}
+
+
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     """Return a file of weights as a user brings it."""
@@ -63,17 +82,80 @@ def weights(tmp_path: Path) -> Path:
     return tmp_path / "mine.safetensors"
 
 
-def _import(path: Path, sha256: str | None = None) -> None:
-    import_weights(path, sha256 or sha256_of(path), FACTS, num_classes=12, side=32)
+def _import(
+    path: Path, sha256: str | None = None, facts: dict[str, Any] = GIVEN, **known: Any
+) -> tuple[Classifier, ModelCard]:
+    given = {"weights": {"file": str(path), "sha256": sha256 or sha256_of(path)}}
+    return import_weights(facts | given, **({"num_classes": 12, "side": 32} | known))
 
 
 def test_given_weights_become_a_checkpoint(weights: Path, tmp_path: Path) -> None:
-    digest = sha256_of(weights)
-    classifier, card = import_weights(weights, digest, FACTS, num_classes=12, side=32)
+    classifier, card = _import(weights, sha256_of(weights).upper())
+    assert not classifier.training
     save_checkpoint(tmp_path / "mine", classifier, card)
     state = load_classifier(tmp_path / "mine").network.state_dict()
     for name, tensor in load_file(weights).items():
         assert torch.equal(state[name], tensor)
+    card = read_card(tmp_path / "mine")
+    assert card.source == {"file": "mine.safetensors", "sha256": sha256_of(weights)}
+    assert (card.preprocessing, card.num_classes) == (Preprocessing(side=32), 12)
+
+
+def test_a_network_of_timms_takes_a_file(tmp_path: Path) -> None:
+    network = build_timm_network("test_vit", 12, 48)
+    torch.save({"model": network.state_dict()}, tmp_path / "mine.pth")
+    classifier, card = _import(tmp_path / "mine.pth", facts=TIMM, num_classes=None, side=None)
+    save_checkpoint(tmp_path / "mine", classifier, card)
+    loaded = load_classifier(tmp_path / "mine")
+    images = _images("validation", 24).images[:3]
+    expected = network.eval()(loaded.prepare(torch.from_numpy(images)))
+    torch.testing.assert_close(loaded(torch.from_numpy(images)), expected)
+    card = read_card(tmp_path / "mine")
+    assert (card.timm, card.num_classes) == ("test_vit", 12)
+    assert card.preprocessing == Preprocessing(
+        48, (0.5,) * 3, (0.5,) * 3, interpolation="bicubic", mode="squash", crop=1.0
+    )
+
+
+def test_weights_of_a_tag_are_preprocessed_as_timm_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = "test_vit.r160_in1k"
+    network = build_timm_network(tag, 1000, 160)
+    monkeypatch.setattr(
+        making, "load_pretrained", lambda *_: Pretrained(network, {"tag": tag, "sha256": "0"})
+    )
+    facts = TIMM | {"weights": {"timm": tag}, "preprocessing": None, "num_classes": 1000}
+    classifier, card = import_weights(facts)
+    assert card.preprocessing == Preprocessing(
+        160, (0.5,) * 3, (0.5,) * 3, interpolation="bicubic", mode="crop", crop=0.95
+    )
+    assert (card.timm, card.source["tag"]) == (tag, tag)
+    save_checkpoint(tmp_path, classifier, card)
+    images = torch.rand(2, 3, 160, 160)
+    assert torch.equal(load_classifier(tmp_path)(images), classifier(images))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arguments": {"depth": 7}}, "mine: depth is 7, but 6 in timm's test_vit"),
+        ({"arguments": {"layers": [3, 3]}}, r"layers is \[3, 3\], but None in timm's test_vit"),
+        ({"patch_size": 14}, "patch_size is 14, but 16 in timm's test_vit"),
+        ({"num_classes": 10}, "it belongs to 12 classes"),
+        ({"preprocessing": {"side": 64}}, "it belongs to a side of 48 px"),
+        ({"preprocessing": {"size": 48}}, "preprocessing has size; allowed: side"),
+        ({"preprocessing": None}, "mine: side is not known"),
+        ({"num_classes": None}, "mine: num_classes is not known"),
+    ],
+)
+def test_what_the_configuration_says_of_a_network_must_hold(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    network = build_timm_network("test_vit", 12, 48)
+    torch.save(network.state_dict(), tmp_path / "mine.pt")
+    with pytest.raises(ValueError, match=message):
+        _import(tmp_path / "mine.pt", facts=TIMM | changes, num_classes=None, side=None)
 
 
 def _without_head(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -110,7 +192,6 @@ def test_another_hash_is_refused(weights: Path) -> None:
         _import(weights, "0" * 64)
 
 
-def test_a_file_of_another_kind_is_refused(weights: Path) -> None:
-    weights.write_bytes(b"not safetensors")
-    with pytest.raises(ValueError, match="not a safetensors file"):
-        _import(weights)
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.pt: not found"):
+        _import(tmp_path / "none.pt", "0" * 64)

@@ -52,7 +52,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sheet.write_bytes(PNG)
     write_page(
         folder / "report" / "index.html",
-        Words(f"A study {NASTY}", f"title: {NASTY}\n"),
+        Words(f"A study {NASTY}", f"title: {NASTY}\n", absent=(f"ViT {NASTY}", "ViT-H/14")),
         tables=tables_of(study, folder / "tables"),
         datasets=study.datasets,
         contact_sheets={f"Shapes {NASTY}": sheet},
@@ -100,6 +100,7 @@ def test_what_users_typed_is_text(opened: Opened) -> None:
     assert opened.page.evaluate("window.hacked") is None
     assert opened.page.text_content("h1") == f"A study {NASTY}"
     assert NASTY in (opened.page.text_content("#run pre") or "")
+    assert NASTY in (opened.page.text_content("#absent") or "")
     assert NASTY in (opened.page.text_content("#table-accuracy tbody") or "")
     assert NASTY in (opened.page.text_content("#chart-corruption_heatmap") or "")
 

@@ -12,6 +12,7 @@ from perturb.images.generated import generate
 from perturb.images.store import Images
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.perturbations.names import STORED_CORRUPTIONS
 from perturb.perturbations.outcome import Setting
 from perturb.perturbations.plans import conditions_of, samples_of
 from perturb.perturbations.table import EVALUATORS
@@ -44,7 +45,8 @@ def config(tiny_study: dict[str, Any]) -> Config:
 
 def test_every_perturbation_is_here(config: Config) -> None:
     from_configuration = {item.id for item in config.perturbations.values()}
-    assert from_configuration | {"corruptions"} == set(EVALUATORS) | {"transfer"}
+    of_real_images = {"corruptions", "class_subset", STORED_CORRUPTIONS}
+    assert from_configuration | of_real_images == set(EVALUATORS) | {"transfer"}
 
 
 @pytest.mark.parametrize("model", ["a", "b"])

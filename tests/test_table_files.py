@@ -164,6 +164,9 @@ CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "ref
         ({"none", "patch_cls"}, {"patch_cls"}),
         ({"none", "tokens"}, {"tokens"}),
         ({"none", "correlations"}, {"layer_correlations", "correlation_profile"}),
+        ({"none", "class_subset"}, {"class_subsets"}),
+        ({"none", "paper"}, {"paper_comparison"}),
+        ({"none", "published"}, {"published_comparison"}),
     ],
 )
 def test_a_study_has_the_tables_of_its_perturbations(available: set[str], added: set[str]) -> None:

@@ -25,7 +25,7 @@ class Chart:
 
     section : one of `SECTIONS`.
     needs : what must all be in a study for the chart to exist: perturbations, `cue_conflict` (a
-        data set of that role), `patterns`, `correlations`. Empty: every study has it.
+        data set of that role), `patterns`, `correlations`, `paper`. Empty: every study has it.
     """
 
     title: str
@@ -60,6 +60,17 @@ CHARTS: Mapping[str, Chart] = {
         tables=("corruption_means", "accuracy", "models"),
         section="benchmarks",
         needs=("corruptions",),
+    ),
+    "paper_comparison": Chart(
+        title="Beside the paper",
+        caption="Our numbers over those read off the paper's figures, for models whose "
+        "architecture and pre-training set are the paper's. Dashed: both are the same. Bars: "
+        "across, how exactly the figure can be read, from 0 where it gives an upper bound; "
+        "upwards, 95 % intervals of ours. Hollow: the two differ by more than the reading and the "
+        "sampling explain.",
+        tables=("paper_comparison", "models"),
+        section="benchmarks",
+        needs=("paper",),
     ),
     "adversarial": Chart(
         title="Accuracy under attack",
@@ -206,6 +217,6 @@ def charts_of(available: Collection[str]) -> dict[str, Chart]:
     Parameters
     ----------
     available : what is in the study: perturbations, `cue_conflict`, `patterns`,
-        `correlations`.
+        `correlations`, `paper`.
     """
     return {name: chart for name, chart in CHARTS.items() if set(chart.needs) <= set(available)}

@@ -14,6 +14,7 @@ from perturb.charts.heads import heads
 from perturb.charts.heatmap import corruption_heatmap
 from perturb.charts.lesions import lesions, lesions_single
 from perturb.charts.model_size import model_size
+from perturb.charts.paper_comparison import paper_comparison
 from perturb.charts.patterns import pattern_alignment
 from perturb.charts.spatial import spatial_heatmap
 from perturb.charts.texture import shape_bias
@@ -23,6 +24,7 @@ _FUNCTIONS: Mapping[str, Callable[..., alt.TopLevelMixin]] = {
     "robustness_benchmarks": robustness_benchmarks,
     "model_size": model_size,
     "corruption_heatmap": corruption_heatmap,
+    "paper_comparison": paper_comparison,
     "adversarial": adversarial,
     "robust_accuracy": robust_accuracy,
     "transfer_heatmap": transfer_heatmap,

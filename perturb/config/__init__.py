@@ -11,22 +11,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from perturb.config.checks import check_references, check_study
+from perturb.config.models import architecture, model
 from perturb.config.perturbations import correlations, patterns, perturbation
-from perturb.config.records import (
-    Architecture,
-    Config,
-    Dataset,
-    Model,
-    Pretraining,
-    Training,
-    WeightsFile,
-)
+from perturb.config.records import Config, Dataset, Pretraining
 from perturb.config.schema import ConfigError, check_schema, default
+from perturb.images.bundled_sets import BUNDLED_IMAGES
+from perturb.images.views import AS_IS, View
 from perturb.severities import severity_id
 
 __all__ = ["Config", "ConfigError", "load_config"]
 
-_SCALARS = ("title", "seed", "results", "device", "batch_size", "cells_per_job")
+_SCALARS = (
+    *("title", "seed", "results", "device", "data", "decoding", "compile"),
+    *("batch_size", "cells_per_job"),
+)
 
 
 def load_config(raw: Mapping[str, Any]) -> Config:
@@ -44,39 +42,68 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         id: _pretraining(id, entry, rank, raw["datasets"])
         for rank, (id, entry) in enumerate(raw["pretraining"].items())
     }
-    architectures = {id: _architecture(id, entry) for id, entry in raw["architectures"].items()}
+    architectures = {id: architecture(id, entry) for id, entry in raw["architectures"].items()}
+    models = {
+        id: model(id, entry, raw.get("training"), architectures, pretraining)
+        for id, entry in raw["models"].items()
+    }
+    absent = [id for id, entry in raw["models"].items() if entry["weights"] == "absent"]
     records = [
         perturbation(id, entry, raw["datasets"]) for id, entry in raw["perturbations"].items()
     ]
     analyses = raw.get("analyses", {})
     config = Config(
         **scalars,
+        precision=_precision(raw.get("precision", default("precision")), scalars["device"]),
         epsilon=severity_id(raw.get("epsilon", default("epsilon"))),
         datasets={id: _dataset(id, entry) for id, entry in raw["datasets"].items()},
         pretraining=pretraining,
         architectures=architectures,
-        models={
-            id: _model(id, entry, raw.get("training"), architectures, pretraining)
-            for id, entry in raw["models"].items()
-        },
+        models={id: record for id, record in models.items() if id not in absent},
+        absent={id: models[id] for id in absent},
         perturbations={record.id: record for record in records},
-        patterns=patterns(analyses.get("patterns"), raw["models"], pretraining),
+        patterns=patterns(
+            analyses.get("patterns"),
+            {id: entry for id, entry in raw["models"].items() if id not in absent},
+            pretraining,
+        ),
         correlations=correlations(analyses.get("correlations")),
     )
     check_study(config)
     return config
 
 
+def _precision(asked: str, device: str) -> str:
+    if asked != "auto":
+        return asked
+    return "bfloat16" if device == "cuda" else "float32"
+
+
 def _dataset(id: str, entry: Mapping[str, Any]) -> Dataset:
+    preprocessing = entry.get("preprocessing")
     return Dataset(
         id=id,
         label=entry.get("label", id),
         role=entry.get("role", "other"),
-        num_images=entry.get("images"),
+        num_images=_num_images(entry),
+        num_classes=entry.get("classes"),
         generate=entry.get("generate"),
         filter=entry.get("filter"),
+        bundled=entry.get("bundled"),
+        source=entry.get("source"),
+        view=_view(preprocessing) if preprocessing is not None else None,
         class_map=entry.get("class_map"),
+        published=entry.get("published"),
     )
+
+
+def _view(preprocessing: str | Mapping[str, Any]) -> View:
+    if isinstance(preprocessing, str):
+        return AS_IS
+    mode = preprocessing.get("mode", View.mode)
+    crop = preprocessing.get("crop", View.crop if mode == "crop" else 1.0)
+    interpolation = preprocessing.get("interpolation", View.interpolation)
+    return View(preprocessing["side"], mode, crop, interpolation)
 
 
 def _pretraining(
@@ -87,44 +114,15 @@ def _pretraining(
         id=id,
         label=entry.get("label", id),
         rank=rank,
-        num_images=datasets[dataset].get("images") if dataset else entry.get("images"),
+        num_images=_num_images(datasets[dataset]) if dataset else entry.get("images"),
         dataset=dataset,
         num_samples=entry.get("samples"),
+        paper=entry.get("paper"),
     )
 
 
-def _architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
-    patch_size = entry.get("patch_size")
-    name = {"vit": "ViT", "resnet": "ResNet"}[entry["family"]]
-    suffix = f"/{patch_size}" if patch_size else ""
-    return Architecture(
-        id=id,
-        family=entry["family"],
-        size=entry["size"],
-        patch_size=patch_size,
-        label=entry.get("label", f"{name}-{entry['size']}{suffix}"),
-        arguments=entry["arguments"] | ({"patch_size": patch_size} if patch_size else {}),
-    )
-
-
-def _model(
-    id: str,
-    entry: Mapping[str, Any],
-    default_training: Mapping[str, Any] | None,
-    architectures: Mapping[str, Architecture],
-    pretraining: Mapping[str, Pretraining],
-) -> Model:
-    weights = entry["weights"]
-    training = entry.get("training", default_training)
-    return Model(
-        id=id,
-        architecture=architectures[entry["architecture"]],
-        pretraining=pretraining[entry["pretraining"]] if "pretraining" in entry else None,
-        is_reference=entry.get("role") == "reference",
-        training=(
-            Training(training["dataset"], training["validation"], training["samples"])
-            if weights == "trained" and training is not None
-            else None
-        ),
-        weights=None if weights == "trained" else WeightsFile(weights["file"], weights["sha256"]),
-    )
+def _num_images(dataset: Mapping[str, Any]) -> int | None:
+    """Return the size of a data set, where the configuration tells it."""
+    if "bundled" in dataset:
+        return BUNDLED_IMAGES[dataset["bundled"]["set"]][dataset["bundled"]["split"]]
+    return dataset.get("images")

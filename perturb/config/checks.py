@@ -8,6 +8,7 @@ import jsonschema
 from perturb.config.perturbation_checks import check_perturbations
 from perturb.config.records import Architecture, Config, Dataset, Model
 from perturb.config.schema import ConfigError, did_you_mean, listed, schema
+from perturb.config.source_checks import check_source, check_views
 from perturb.models.names import ARGUMENTS
 
 # Ids that would read as something else in a path or a table.
@@ -87,7 +88,7 @@ def check_study(config: Config) -> None:
                 f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of {first!r}"
             )
     for architecture in config.architectures.values():
-        _check_architecture(architecture)
+        _check_architecture(architecture, config)
     for model in config.models.values():
         _check_model(model)
     clean = [dataset.id for dataset in config.datasets.values() if dataset.role == "clean"]
@@ -101,21 +102,29 @@ def check_study(config: Config) -> None:
     corruptions = config.corruptions
     if corruptions and corruptions.denominators == "reference" and not references:
         raise ConfigError(
-            "perturbations.corruptions.denominators: 'reference' needs a model with "
+            f"perturbations.{corruptions.key}.denominators: 'reference' needs a model with "
             "`role: reference`; allowed without one: alexnet, on ImageNet"
         )
     if len(references) == len(config.models):
         raise ConfigError("models: at least one with `role: benchmark` is needed")
+    check_views(config)
     check_perturbations(config)
 
 
-def _check_architecture(architecture: Architecture) -> None:
+def _check_architecture(architecture: Architecture, config: Config) -> None:
     key = f"architectures.{architecture.id}.patch_size"
     if architecture.family == "vit" and architecture.patch_size is None:
         raise ConfigError(f"{key}: missing; a ViT needs the side of its patches in pixels")
     if architecture.family == "resnet" and architecture.patch_size is not None:
         raise ConfigError(f"{key}: {architecture.patch_size} is not allowed; a ResNet has none")
     key = f"architectures.{architecture.id}.arguments"
+    of_it = [model for model in config.models.values() if model.architecture.id == architecture.id]
+    is_given = architecture.timm is None and architecture.arguments.keys() - {"patch_size"}
+    is_from_timm = all(model.timm_tag for model in of_it)
+    if architecture.timm is not None or (is_from_timm and not is_given):
+        return
+    if of_it and is_from_timm:
+        raise ConfigError(f"{key}: not allowed; all its models have their weights from timm")
     known = ARGUMENTS[architecture.family]
     for name in architecture.arguments:
         if name not in known:
@@ -132,15 +141,31 @@ def _check_architecture(architecture: Architecture) -> None:
 
 def _check_dataset(dataset: Dataset, config: Config) -> None:
     key = f"datasets.{dataset.id}"
-    if (dataset.generate is None) == (dataset.filter is None):
-        raise ConfigError(f"{key}: exactly one of `generate` and `filter` is needed")
-    if (dataset.generate is None) != (dataset.num_images is None):
-        raise ConfigError(f"{key}.images: needed with `generate`, and only there")
+    origins = ("generate", "filter", "bundled", "source")
+    given = [name for name in origins if getattr(dataset, name) is not None]
+    if len(given) != 1:
+        raise ConfigError(
+            f"{key}: exactly one of {listed(origins)} is needed; found: {listed(given)}"
+        )
+    if dataset.generate is not None and dataset.num_images is None:
+        raise ConfigError(f"{key}.images: missing; needed with `generate`")
+    if dataset.filter is not None and dataset.num_images is not None:
+        raise ConfigError(f"{key}.images: not allowed with `filter`, which leaves what it leaves")
+    for name, value in (("preprocessing", dataset.view), ("classes", dataset.num_classes)):
+        if dataset.source is None and value is not None:
+            raise ConfigError(f"{key}.{name}: needs `source`")
     if dataset.filter is not None:
         pool = config.datasets[dataset.filter["dataset"]]
         if pool.filter is not None:
             raise ConfigError(f"{key}.filter.dataset: {pool.id!r} is itself made by a filter")
+        if not pool.is_seen_alike:
+            raise ConfigError(
+                f"{key}.filter.dataset: {pool.id!r} needs `preprocessing`, so that all models see "
+                "the same pixels"
+            )
     generate = dataset.generate or {}
+    if dataset.source is not None:
+        check_source(dataset)
     upstream = generate.get("set") == "upstream"
     if upstream != ("classes" in generate):
         raise ConfigError(f"{key}.generate.classes: needed for `set: upstream`, and only there")
@@ -150,6 +175,8 @@ def _check_model(model: Model) -> None:
     key, pretraining = f"models.{model.id}", model.pretraining
     if model.weights is None and model.training is None:
         raise ConfigError(f"{key}.weights: `trained` needs a `training` section")
+    if model.weights is None and model.architecture.timm is not None:
+        raise ConfigError(f"{key}.weights: `trained` needs an architecture given by `arguments`")
     if pretraining is None:
         if not model.is_reference:
             raise ConfigError(f"{key}: missing `pretraining`, the id of a pre-training set")

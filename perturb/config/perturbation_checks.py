@@ -7,9 +7,10 @@ from perturb.severities import severity_value
 
 # The unbiased estimate of CKA divides by n - 3.
 FEWEST_CORRELATED = 4
+NUM_SEVERITIES = 5
 # Perturbations whose cost or question ties them to the test set that all is compared with.
 ON_THE_CLEAN_SET = (
-    *("fgsm", "pgd", "ensemble", "spatial", "transfer"),
+    *("fgsm", "pgd", "ensemble", "spatial"),
     *("lesions", "heads", "attention_distance", "patch_cls", "tokens"),
 )
 
@@ -17,6 +18,7 @@ ON_THE_CLEAN_SET = (
 def check_perturbations(config: Config) -> None:
     """Raise a ConfigError for the first perturbation or analysis that cannot be run as asked."""
     _check_attacks(config)
+    _check_side_by_side(config)
     _check_applied(config)
     _check_analyses(config)
     _check_evaluated(config)
@@ -65,6 +67,23 @@ def _check_attacks(config: Config) -> None:
             )
 
 
+def _check_side_by_side(config: Config) -> None:
+    """What shows models the same pixels: the clean set, or one that is seen alike by all."""
+    asked = {}
+    if "transfer" in config.perturbations:
+        asked["perturbations.transfer.datasets"] = config.perturbations["transfer"].datasets
+    if config.patterns is not None:
+        asked["analyses.patterns.dataset"] = (config.patterns.dataset,)
+    for key, ids in asked.items():
+        if len(ids) > 1:
+            raise ConfigError(f"{key}: {listed(ids)}; allowed: one")
+        if config.datasets[ids[0]].role not in ("clean", "other"):
+            raise ConfigError(
+                f"{key}: {ids[0]!r}; allowed: {config.clean_dataset.id}, the clean set, or one "
+                "with `role: other`"
+            )
+
+
 def _check_applied(config: Config) -> None:
     """Every perturbation must have something to change, at every severity, in some model."""
     benchmark = [config.models[model].architecture for model in config.benchmark_models]
@@ -79,12 +98,7 @@ def _check_applied(config: Config) -> None:
                 )
             if id in ("fgsm", "pgd", "ensemble", "transfer") and value > 1:
                 raise ConfigError(f"perturbations.{id}.epsilons: {severity.replace('_', '/')} > 1")
-    corruptions = config.corruptions
-    if corruptions is not None and config.clean_dataset.id not in corruptions.datasets:
-        raise ConfigError(
-            f"perturbations.corruptions.datasets: {config.clean_dataset.id!r}, the clean set, is "
-            "missing"
-        )
+    _check_corruptions(config)
     conflicts = [
         id
         for id in config.perturbations["none"].datasets
@@ -97,14 +111,44 @@ def _check_applied(config: Config) -> None:
         )
 
 
+def _check_corruptions(config: Config) -> None:
+    """Corruptions are of the clean set: made from it, or a data set that others made from it."""
+    found = [item for item in config.perturbations.values() if item.key.endswith("corruptions")]
+    if len(found) > 1:
+        raise ConfigError(
+            "perturbations: `corruptions` and `stored_corruptions` exclude each other; their "
+            "numbers differ by many points. Two configurations with two `results` folders hold both"
+        )
+    for perturbation in found:
+        key = f"perturbations.{perturbation.key}.datasets"
+        if perturbation.denominators == "alexnet" and len(perturbation.severities) < NUM_SEVERITIES:
+            raise ConfigError(
+                f"perturbations.{perturbation.key}.severities: {listed(perturbation.severities)}; "
+                "`denominators: alexnet` needs all five: its errors are published as their means"
+            )
+        if (
+            perturbation.key == "corruptions"
+            and config.clean_dataset.id not in perturbation.datasets
+        ):
+            raise ConfigError(f"{key}: {config.clean_dataset.id!r}, the clean set, is missing")
+        for id in perturbation.datasets:
+            is_stored = perturbation.key == "stored_corruptions"
+            if is_stored != (config.datasets[id].role == "corrupted"):
+                raise ConfigError(
+                    f"{key}: {id!r} has the role {config.datasets[id].role}; `stored_corruptions` "
+                    "needs `role: corrupted`, and nothing else may have it"
+                )
+        if perturbation.key == "stored_corruptions" and len(perturbation.datasets) > 1:
+            raise ConfigError(f"{key}: {listed(perturbation.datasets)}; allowed: one")
+
+
 def _check_analyses(config: Config) -> None:
     patterns, correlations = config.patterns, config.correlations
-    for name, analysis in (("patterns", patterns), ("correlations", correlations)):
-        if analysis is not None and analysis.dataset != config.clean_dataset.id:
-            raise ConfigError(
-                f"analyses.{name}.dataset: {analysis.dataset!r}; "
-                f"allowed: {config.clean_dataset.id}, the clean set"
-            )
+    if correlations is not None and correlations.dataset != config.clean_dataset.id:
+        raise ConfigError(
+            f"analyses.correlations.dataset: {correlations.dataset!r}; "
+            f"allowed: {config.clean_dataset.id}, the clean set"
+        )
     if correlations is not None and correlations.num_images < FEWEST_CORRELATED:
         raise ConfigError(
             f"analyses.correlations.images: {correlations.num_images}; "
@@ -122,11 +166,17 @@ def _check_evaluated(config: Config) -> None:
     for perturbation in config.perturbations.values():
         for id in perturbation.datasets:
             dataset = config.datasets[id]
-            key = f"perturbations.{perturbation.id}.datasets"
+            key = f"perturbations.{perturbation.key}.datasets"
             if dataset.role == "train":
                 raise ConfigError(
                     f"{key}: {id!r} has `role: train`; models are not evaluated on it"
                 )
+            if dataset.role == "corrupted":
+                if perturbation.key != "stored_corruptions":
+                    raise ConfigError(
+                        f"{key}: {id!r} has `role: corrupted`; allowed only in stored_corruptions"
+                    )
+                continue
             if perturbation.id != "none" and id not in config.perturbations["none"].datasets:
                 raise ConfigError(f"{key}: {id!r} must also be under perturbations.none.datasets")
     if config.clean_dataset.id not in config.perturbations["none"].datasets:

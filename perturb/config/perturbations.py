@@ -1,19 +1,28 @@
 """The `perturbations` and `analyses` sections: their severities, conditions and options."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from perturb.config.records import Correlations, Patterns, Perturbation
 from perturb.config.schema import ConfigError, schema
-from perturb.perturbations.names import CONDITIONS, CORRUPTIONS, JPEG_QUALITY, JPEG_SUFFIX
+from perturb.config.source_checks import class_index
+from perturb.perturbations.names import (
+    BENCHMARK_CORRUPTIONS,
+    CONDITIONS,
+    CORRUPTIONS,
+    JPEG_QUALITY,
+    JPEG_SUFFIX,
+    STORED_CORRUPTIONS,
+)
 from perturb.severities import severity_id
 
 # Keys that are no option of the perturbation itself: records have fields of their own for them.
 _SEVERITIES = ("severities", "epsilons", "scales", "removed", "distances", "blocks", "shares")
 _COMMON = frozenset({"datasets", "images", "corruptions", "jpeg", "denominators", *_SEVERITIES})
 # The severity of perturbations that have one strength alone.
-_ONLY_SEVERITY = {"none": 0, "heads": 1}
+_ONLY_SEVERITY = {"none": 0, "class_subset": 0, "heads": 1}
 
 
 def perturbation(id: str, entry: Mapping[str, Any], datasets: Mapping[str, Any]) -> Perturbation:
@@ -35,31 +44,58 @@ def perturbation(id: str, entry: Mapping[str, Any], datasets: Mapping[str, Any])
         id=id,
         datasets=tuple(entry["datasets"]),
         severities=_severities(id, filled),
-        conditions=CONDITIONS[id],
+        conditions=CONDITIONS.get(id, ()),
         num_images=entry.get("images"),
         options=options,
         denominators=filled.get("denominators", "reference"),
     )
-    return _corruptions(record, entry, datasets) if id == "corruptions" else record
+    match id:
+        case "corruptions":
+            return _corruptions(record, entry, datasets)
+        case "stored_corruptions":
+            asked = entry.get("corruptions", BENCHMARK_CORRUPTIONS)
+            conditions = tuple(name for name in CORRUPTIONS if name in asked)
+            return replace(record, id=STORED_CORRUPTIONS, conditions=conditions)
+        case "class_subset":
+            return _class_subset(record, datasets)
+    return record
 
 
 def _corruptions(
     record: Perturbation, entry: Mapping[str, Any], datasets: Mapping[str, Any]
 ) -> Perturbation:
     asked = entry.get("corruptions", CORRUPTIONS)
-    is_generated = all(
-        {"generate", "filter"} & datasets[dataset].keys() for dataset in record.datasets
-    )
+    is_generated = all("source" not in datasets[dataset] for dataset in record.datasets)
     with_jpeg = entry.get("jpeg", not is_generated)
-    return Perturbation(
-        **vars(record)
-        | {
-            "id": f"corruptions{JPEG_SUFFIX}" if with_jpeg else "corruptions",
-            # In the benchmark's order, so that the order in the file changes no shard.
-            "conditions": tuple(name for name in CORRUPTIONS if name in asked),
-            "options": {"jpeg_quality": JPEG_QUALITY} if with_jpeg else {},
-        }
+    return replace(
+        record,
+        id=f"corruptions{JPEG_SUFFIX}" if with_jpeg else "corruptions",
+        # In the benchmark's order, so that the order in the file changes no shard.
+        conditions=tuple(name for name in CORRUPTIONS if name in asked),
+        options={"jpeg_quality": JPEG_QUALITY} if with_jpeg else {},
     )
+
+
+def _class_subset(record: Perturbation, datasets: Mapping[str, Any]) -> Perturbation:
+    """Return the decisions among the classes of some sets, on these sets and on the clean one."""
+    clean = [id for id, dataset in datasets.items() if dataset.get("role") == "clean"]
+    return replace(
+        record,
+        datasets=tuple(dict.fromkeys([*clean, *record.datasets])),
+        conditions=record.datasets,
+        options={"classes": {id: _classes_of(id, datasets[id]) for id in record.datasets}},
+    )
+
+
+def _classes_of(id: str, dataset: Mapping[str, Any]) -> list[int]:
+    """Return the classes of a data set, as its class index lists them."""
+    key = f"datasets.{id}.source.class_index"
+    path = dataset.get("source", {}).get("class_index")
+    if path is None or path == "numbers":
+        raise ConfigError(
+            f"{key}: {path!r}; perturbations.class_subset needs a JSON file that lists the classes"
+        )
+    return sorted(set(class_index(key, path).values()))
 
 
 def _severities(id: str, entry: Mapping[str, Any]) -> tuple[str, ...]:

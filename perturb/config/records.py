@@ -4,26 +4,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from perturb.images.views import View
+from perturb.perturbations.names import STORED_CORRUPTIONS
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: `generate` and `num_images`, or `filter`, says where its images come from.
+    """A data set: one of `generate`, `filter`, `bundled` and `source` says where it comes from.
 
-    `class_map` is a file that maps coarser classes to those of the models.
+    num_images, num_classes : of a source, what must be there; None where nobody said.
+    view : what every model sees of an image; None where each has a view of its own.
+    class_map : a file that maps coarser classes to those of the models.
+    published : its name among the published results of timm's models.
     """
 
     id: str
     label: str
     role: str
     num_images: int | None
+    num_classes: int | None
     generate: Mapping[str, Any] | None
     filter: Mapping[str, str] | None
+    bundled: Mapping[str, str] | None
+    source: Mapping[str, Any] | None
+    view: View | None
     class_map: str | None
+    published: str | None
+
+    @property
+    def is_seen_alike(self) -> bool:
+        """Whether all models see the same pixels: those of one image store."""
+        return self.source is None or self.view is not None
 
 
 @dataclass(frozen=True)
 class Pretraining:
-    """A pre-training set; `dataset` is None where only given weights refer to it."""
+    """A pre-training set; `dataset` is None where only given weights refer to it.
+
+    `paper` is its name in the paper.
+    """
 
     id: str
     label: str
@@ -31,6 +50,7 @@ class Pretraining:
     num_images: int | None
     dataset: str | None
     num_samples: int | None
+    paper: str | None
 
 
 @dataclass(frozen=True)
@@ -44,7 +64,12 @@ class Training:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network architecture in timm's own arguments; `patch_size` is None for ResNets."""
+    """A network architecture; `patch_size` is None for ResNets.
+
+    arguments : of the timm class. Of an architecture that timm knows by name, its geometry: depth,
+        num_heads, layers and so on, as far as it has them.
+    timm : that name, or None.
+    """
 
     id: str
     family: str
@@ -52,26 +77,57 @@ class Architecture:
     patch_size: int | None
     label: str
     arguments: Mapping[str, Any]
+    timm: str | None
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A safetensors file and the SHA-256 that it must have."""
+    """A file of weights and the SHA-256 that it must have."""
 
     path: str
     sha256: str
 
 
 @dataclass(frozen=True)
+class TimmWeights:
+    """Pretrained weights in timm, by their full tag."""
+
+    tag: str
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """What a model sees of an image of any size, and its normalisation in units of [0, 1]."""
+
+    view: View
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Model:
-    """A model of the study; `weights` is None where the study trains it."""
+    """A model of the study; `weights` is None where the study trains it.
+
+    own_view : None for networks that are made for one data set's images alone.
+    """
 
     id: str
     architecture: Architecture
     pretraining: Pretraining | None
     is_reference: bool
     training: Training | None
-    weights: WeightsFile | None
+    weights: WeightsFile | TimmWeights | None
+    own_view: ModelView | None
+
+    @property
+    def timm_tag(self) -> str | None:
+        """The full tag of weights that come from timm."""
+        return self.weights.tag if isinstance(self.weights, TimmWeights) else None
+
+    @property
+    def weights_file(self) -> WeightsFile | None:
+        """The file that weights come from, if it is one."""
+        return self.weights if isinstance(self.weights, WeightsFile) else None
 
 
 @dataclass(frozen=True)
@@ -95,6 +151,13 @@ class Perturbation:
     options: Mapping[str, Any]
     denominators: str
 
+    @property
+    def key(self) -> str:
+        """What the configuration calls it; ids of corruptions tell how these were made."""
+        if self.id == STORED_CORRUPTIONS:
+            return "stored_corruptions"
+        return "corruptions" if self.id.startswith("corruptions") else self.id
+
 
 @dataclass(frozen=True)
 class Patterns:
@@ -117,12 +180,19 @@ class Correlations:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole study."""
+    """A whole study.
+
+    absent : models that belong to it, but whose weights nobody has published.
+    """
 
     title: str
     seed: int
     results: str
     device: str
+    data: str
+    decoding: str
+    precision: str
+    compile: bool
     batch_size: int
     cells_per_job: int
     epsilon: str
@@ -130,6 +200,7 @@ class Config:
     pretraining: Mapping[str, Pretraining]
     architectures: Mapping[str, Architecture]
     models: Mapping[str, Model]
+    absent: Mapping[str, Model]
     perturbations: Mapping[str, Perturbation]
     patterns: Patterns | None
     correlations: Correlations | None

@@ -47,3 +47,5 @@ RENDITIONS = (
 
 #: Bumped when the pictures change for the same arguments; a golden test sees to it.
 PROTOCOL = 1
+#: Bumped when decoded real images change for the same files and view.
+DECODING_PROTOCOL = 1

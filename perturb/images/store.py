@@ -151,11 +151,21 @@ def write_store(
         if array is None or position != num_images:
             raise ValueError(f"{images}: {position} images were made, expected {num_images}")
         array.flush()
-        table = pa.concat_tables(tables)
-        if len(table["image_id"].unique()) != num_images:
-            raise ValueError(f"{manifest}: an image id occurs twice")
-        with replacing(manifest) as temporary_manifest:
-            pq.write_table(table, temporary_manifest, compression="zstd")
+        write_manifest(manifest, pa.concat_tables(tables))
+
+
+def write_manifest(manifest: Path, table: pa.Table) -> None:
+    """Write the manifest of a store.
+
+    Raises
+    ------
+    ValueError
+        if an image id occurs twice.
+    """
+    if len(table["image_id"].unique()) != table.num_rows:
+        raise ValueError(f"{manifest}: an image id occurs twice")
+    with replacing(manifest) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
 
 
 def _column(table: pa.Table, name: str) -> Tensor:

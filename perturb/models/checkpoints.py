@@ -14,11 +14,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from perturb import provenance
 from perturb.files import replacing, sha256_of
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.weights_files import load_state
+from perturb.models.zoo import build_timm_network, kind_of
 
 WEIGHTS_NAME = "weights.safetensors"
 CARD_NAME = "card.json"
@@ -30,12 +33,16 @@ class ModelCard:
 
     model, architecture, family, size, patch_size, arguments : as in the configuration;
         ``patch_size`` is None for ResNets.
+    timm : name by which timm builds the network, with its tag where the weights are timm's; None
+        where ``arguments`` say all. They then only tell how the network is divided.
     num_classes : width of the logits.
     preprocessing : of the classifier.
     pretraining : id of the pre-training set, or None.
     data : number of images by what they were for, e.g. ``{"pretraining": 2000, ...}``.
     seed, recipe, curve : how the weights were trained; empty for given weights.
     validation_accuracy : at the end, a fraction in [0, 1], or None.
+    source : where given weights come from: file and sha256, or tag, hub, revision, file, sha256,
+        timm (its version); empty for weights trained here.
     num_parameters, weights_sha256, versions : filled in by ``save_checkpoint``.
     """
 
@@ -47,12 +54,14 @@ class ModelCard:
     arguments: Mapping[str, Any]
     num_classes: int
     preprocessing: Preprocessing
+    timm: str | None = None
     pretraining: str | None = None
     data: Mapping[str, int] = field(default_factory=dict)
     seed: int | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     curve: tuple[Mapping[str, Any], ...] = ()
     validation_accuracy: float | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
     num_parameters: int = 0
     weights_sha256: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -96,8 +105,7 @@ def read_card(directory: Path) -> ModelCard:
         raise ValueError(f"{path}: not JSON ({error})") from error
     _check_names(content, ModelCard, path)
     _check_names(content["preprocessing"], Preprocessing, path)
-    side, mean, std = (content["preprocessing"][name] for name in ("side", "mean", "std"))
-    content["preprocessing"] = Preprocessing(side, tuple(mean), tuple(std))
+    content["preprocessing"] = Preprocessing.of(content["preprocessing"])
     return ModelCard(**content | {"curve": tuple(content["curve"])})
 
 
@@ -121,36 +129,40 @@ def load_classifier(directory: Path, device: torch.device | str = "cpu") -> Clas
         state = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file ({error})") from error
-    classifier = build_classifier(card)
-    load_weights(classifier, state, path)
-    return classifier.to(device).eval()
+    network = _build_to_be_filled(card)
+    load_state(network, state, str(path))
+    return Classifier(network, card.preprocessing).to(device).eval()
 
 
 def build_classifier(card: ModelCard) -> Classifier:
     """Return the classifier that a card describes, of random weights."""
+    with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it is
+        return Classifier(_build(card), card.preprocessing)
+
+
+def _build(card: ModelCard) -> nn.Module:
+    side = card.preprocessing.side
+    if card.timm is not None:
+        return build_timm_network(card.timm, card.num_classes, side)
     arguments = dict(card.arguments)
     if card.patch_size is not None:
         arguments["patch_size"] = card.patch_size
-    side = card.preprocessing.side
-    with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it is
-        network = build_network(card.family, arguments, card.num_classes, side)
-    return Classifier(network, card.preprocessing)
+    return build_network(card.family, arguments, card.num_classes, side)
 
 
-def load_weights(classifier: Classifier, state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Load tensors by name into the network; ValueError, naming ``path``, if they do not fit."""
-    expected = classifier.network.state_dict()
-    for problem, names in (
-        ("missing", expected.keys() - state.keys()),
-        ("unexpected", state.keys() - expected.keys()),
+def _build_to_be_filled(card: ModelCard) -> nn.Module:
+    """Return a network whose weights are all loaded next: without any where that is possible.
+
+    Drawing random weights for a ViT-L takes ten seconds, and every job would pay for it.
+    """
+    with torch.device("meta"):
+        network = _build(card)
+    # Other networks of timm's may hold tensors that are in no state dict.
+    if kind_of(network) != "other" and {name for name, _ in network.named_buffers()} <= set(
+        network.state_dict()
     ):
-        if names:
-            raise ValueError(f"{path}: {problem} tensors {', '.join(sorted(names)[:5])}")
-    for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
-            found, needed = tuple(tensor.shape), tuple(expected[name].shape)
-            raise ValueError(f"{path}: {name} has shape {found}; the card's network has {needed}")
-    classifier.network.load_state_dict(state)
+        return network
+    return build_classifier(card).network
 
 
 def _check_names(content: object, kind: type, path: Path) -> None:

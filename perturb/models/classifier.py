@@ -5,23 +5,63 @@ Resizing and normalisation are part of the model, so every perturbation acts on 
 the preprocessing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from perturb.images.views import INTERPOLATIONS
+
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What happens to pixels in [0, 1] before the network.
+    """What happens to an image before the network.
 
     side : side of the network's square input [px].
     mean, std : of each colour channel, in units of [0, 1].
+    interpolation : ``bilinear`` or ``bicubic``, where pixels come in another size than the input.
+    mode, crop : how a square was made of the whole image, as of `perturb.images.views.View`; None
+        where images are squares already. Only recorded here: it was done when they were stored.
     """
 
     side: int
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    interpolation: str = "bilinear"
+    mode: str | None = None
+    crop: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.side < 1:
+            raise ValueError(f"side is {self.side}; allowed: 1 px or more")
+        if self.interpolation not in INTERPOLATIONS:
+            allowed = ", ".join(INTERPOLATIONS)
+            raise ValueError(f"interpolation is {self.interpolation!r}; allowed: {allowed}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(
+                f"mean is {self.mean}, std is {self.std}; allowed: a number a channel, std above 0"
+            )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """Return the preprocessing of values by name, as JSON and configurations hold them.
+
+        Raises
+        ------
+        ValueError
+            If the side is missing, a name is unknown, or a value is not allowed.
+        """
+        names = [entry.name for entry in fields(cls)]
+        if "side" not in values or not set(values) <= set(names):
+            found = ", ".join(sorted(values))
+            raise ValueError(f"preprocessing has {found}; allowed: side, and of {', '.join(names)}")
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**known)
 
 
 class Classifier(nn.Module):
@@ -60,7 +100,7 @@ class Classifier(nn.Module):
         Parameters
         ----------
         images : (B, 3, H, W), uint8 or floating point in [0, 1]. Another size than the network's
-            input is resized with an antialiased bilinear filter.
+            input is resized with the preprocessing's filter, antialiased.
 
         Raises
         ------
@@ -75,9 +115,10 @@ class Classifier(nn.Module):
             raise ValueError(f"images are {images.dtype}; allowed: uint8, or floats in [0, 1]")
         side = self.preprocessing.side
         if images.shape[2:] != (side, side):
-            images = nn.functional.interpolate(
-                images, size=(side, side), mode="bilinear", antialias=True
-            )
+            mode = self.preprocessing.interpolation
+            images = nn.functional.interpolate(images, size=(side, side), mode=mode, antialias=True)
+            if mode == "bicubic":  # it overshoots at edges, and no image file could hold that
+                images = images.clamp(0, 1)
         images = (images - self.mean) / self.std
         # Channels last: a fifth faster for group norms and small convolutions on a CPU.
         return images.contiguous(memory_format=torch.channels_last)

@@ -1,19 +1,25 @@
-"""A model's classifier and card: trained here, or taken from a given file of weights."""
+"""A model's classifier and card: trained here, or of weights that are given."""
 
+import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from perturb.files import sha256_of
-from perturb.models.checkpoints import ModelCard, build_classifier, load_weights
+from perturb.models.checkpoints import ModelCard, build_classifier
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.recipes import RECIPES
+from perturb.models.timm_table import model_of
 from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
+from perturb.models.weights_files import load_weights_file
+from perturb.models.zoo import describe_network, load_pretrained
+
+logger = logging.getLogger(__name__)
+
+_IDENTITY = ("model", "architecture", "family", "size", "patch_size", "arguments", "pretraining")
 
 
 def train_model(
@@ -44,7 +50,7 @@ def train_model(
     )
     sizes = {name: len(phase.data.targets) for name, phase in phases.items()}
     card = ModelCard(
-        **facts,
+        **{name: facts[name] for name in _IDENTITY},
         num_classes=classifier.num_classes,
         preprocessing=classifier.preprocessing,
         data=sizes | {"validation": len(validation.targets)},
@@ -57,30 +63,94 @@ def train_model(
 
 
 def import_weights(
-    path: Path, sha256: str, facts: Mapping[str, Any], *, num_classes: int, side: int
+    facts: Mapping[str, Any], *, num_classes: int | None = None, side: int | None = None
 ) -> tuple[Classifier, ModelCard]:
-    """Return the classifier of a safetensors file with the state dict of its timm network.
+    """Return the classifier of given weights and its card, in evaluation mode.
 
     Parameters
     ----------
-    path, sha256 : the file, and the hash that it must have.
-    facts : as of `train_model`.
-    num_classes : of the task that the model is to be evaluated on.
-    side : of its square images [px].
+    facts : as of `train_model`, and
+        timm: name of timm's architecture, None where ``arguments`` say all;
+        weights: ``{"file": ..., "sha256": ...}``, a file that `load_weights_file` takes, or
+        ``{"timm": tag}``, from the model hub or its cache on disk;
+        preprocessing: values of `Preprocessing` by name, or None for the tag's own or, of a file,
+        the defaults at ``side``;
+        num_classes: of the task, or None.
+    num_classes, side : of the task and of its square images [px], for facts that do not say.
 
     Raises
     ------
     ValueError
-        If the hash differs, or the tensors do not fit the network.
+        If the file's hash differs, weights do not fit the network, its parts are not those that
+        ``arguments`` count, or the number of classes or the side is not known.
     """
+    weights = facts["weights"]
+    tag = weights.get("timm")
+    num_classes = _known("num_classes", facts["num_classes"], num_classes, facts)
+    preprocessing = _preprocessing(facts, side)
+    card = ModelCard(
+        **{name: facts[name] for name in _IDENTITY},
+        timm=tag or facts["timm"],
+        num_classes=num_classes,
+        preprocessing=preprocessing,
+    )
+    if tag is not None:
+        pretrained = load_pretrained(tag, num_classes, preprocessing.side)
+        classifier, source = Classifier(pretrained.network, preprocessing), pretrained.source
+    else:
+        path = Path(weights["file"])
+        source = {"file": path.name, "sha256": checked_digest(path, weights["sha256"])}
+        classifier = build_classifier(card)
+        load_weights_file(classifier.network, path)
+    _check_division(classifier, card)
+    logger.info("%s: %s", card.model, source)
+    return classifier.eval(), replace(card, source=source)
+
+
+def checked_digest(path: Path, sha256: str) -> str:
+    """Return the SHA-256 of a file; ValueError if it is not the given one, or there is no file."""
+    if not path.is_file():
+        raise ValueError(f"{path}: not found; it should hold a model's weights")
     digest = sha256_of(path)
-    if digest != sha256:
+    if digest != sha256.lower():
         raise ValueError(f"{path}: SHA-256 is {digest}, but the configuration says {sha256}")
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a safetensors file ({error})") from error
-    card = ModelCard(**facts, num_classes=num_classes, preprocessing=Preprocessing(side=side))
-    classifier = build_classifier(card)
-    load_weights(classifier, state, path)
-    return classifier.eval(), card
+    return digest
+
+
+def _preprocessing(facts: Mapping[str, Any], side: int | None) -> Preprocessing:
+    """Return the preprocessing that the facts, the tag's row of the table or the side tells."""
+    values, tag = facts["preprocessing"], facts["weights"].get("timm")
+    if values is None and tag is not None:
+        row = model_of(tag)
+        values = {field.name: getattr(row, field.name) for field in fields(Preprocessing)}
+    if values is None:
+        return Preprocessing(_known("side", None, side, facts))
+    return Preprocessing.of(values)
+
+
+def _known(name: str, of_facts: int | None, given: int | None, facts: Mapping[str, Any]) -> int:
+    value = given if of_facts is None else of_facts
+    if value is None:
+        raise ValueError(f"{facts['model']}: {name} is not known; allowed: a positive number")
+    return value
+
+
+def _check_division(classifier: Classifier, card: ModelCard) -> None:
+    """Raise a ValueError unless a network of timm's is divided as the card's arguments count.
+
+    Which blocks and heads a study removes is planned by those numbers alone.
+    """
+    if card.timm is None:
+        return
+    found = describe_network(classifier.network)
+    if card.patch_size != found.get("patch_size"):
+        raise ValueError(
+            f"{card.model}: patch_size is {card.patch_size}, but {found.get('patch_size')} in "
+            f"timm's {card.timm}"
+        )
+    for name, value in card.arguments.items():
+        counted = tuple(value) if isinstance(value, list) else value
+        if name not in found or found[name] != counted:
+            raise ValueError(
+                f"{card.model}: {name} is {value}, but {found.get(name)} in timm's {card.timm}"
+            )

@@ -16,7 +16,7 @@ timm's fx feature extraction stays without torchvision and says so when it is ca
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from importlib.machinery import ModuleSpec
@@ -131,6 +131,29 @@ def _import_classes_alone() -> tuple[Any, Any, Any, Any]:
 
 
 VisionTransformer, ResNetV2, GroupNormAct, StdConv2d = _import_classes_alone()
+
+
+def find_maker(architecture: str) -> Callable[..., Any] | None:
+    """Return timm's function that builds an architecture, None where timm has no such name.
+
+    All of timm is imported for other architectures than the two above alone.
+    """
+    registry = sys.modules["timm.models._registry"]
+    if not registry.is_model(architecture):
+        load_timm_zoo()
+    if not registry.is_model(architecture):
+        return None
+    maker: Callable[..., Any] = registry.model_entrypoint(architecture)
+    return maker
+
+
+def find_config(name: str) -> Any:
+    """Return timm's configuration of a tag, or of the first tag of an architecture.
+
+    Call it after `find_maker`. None where timm has none; timm's RuntimeError for an unknown tag of
+    a known architecture.
+    """
+    return sys.modules["timm.models._registry"].get_pretrained_cfg(name)
 
 
 def load_timm_zoo() -> ModuleType:

@@ -61,6 +61,13 @@ def _epsilon_and_images(table: str) -> Callable[[Tables], str]:
     return note
 
 
+def _share_within(found: Tables) -> str:
+    """Return a sentence about how many of the paper's numbers were met."""
+    met = found["paper_comparison"]["is_within"].to_pylist()
+    within, all_of_them = formatted(sum(met), "count"), formatted(len(met), "count")
+    return f"{within} of {all_of_them} numbers differ by no more."
+
+
 def _images(table: str) -> Callable[[Tables], str]:
     def note(found: Tables) -> str:
         most = max((row["num_images"] for row in found[table].to_pylist()), default=0)
@@ -84,6 +91,7 @@ _NOTES: Mapping[str, Callable[[Tables], str]] = {
     "robustness_benchmarks": _images("accuracy"),
     "corruption_heatmap": _images("accuracy"),
     "model_size": _families_without_line,
+    "paper_comparison": _share_within,
     "adversarial": _epsilon_and_images("attacks"),
     "robust_accuracy": _images("adversarial_accuracy"),
     "transfer_heatmap": _epsilon_and_images("transfer"),

@@ -22,6 +22,7 @@ Tables = Mapping[str, pa.Table]
 
 # Tables that answer what no chart of their section does.
 _TABLES_IN: Mapping[str, tuple[str, ...]] = {
+    "benchmarks": ("class_subsets", "published_comparison"),
     "adversarial": ("transfer_means",),
     "spatial": ("spatial_accuracy",),
 }

@@ -37,6 +37,7 @@ class Words:
     title: str
     configuration: str  # the configuration file, as text
     command: str = "snakemake --cores"
+    absent: tuple[str, ...] = ()  # models whose weights nobody published
 
 
 def write_page(

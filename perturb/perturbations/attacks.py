@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perturb import random
+from perturb.precision import exactly
 
 # logits (B, K) -> what is to be increased, (B,)
 Loss = Callable[[Tensor], Tensor]
@@ -169,7 +170,8 @@ def climb(classifier: nn.Module, images: Tensor, loss: Loss) -> tuple[Tensor, Te
         losses = loss(logits)
     if not losses.requires_grad:
         return logits, losses, torch.zeros_like(images)
-    (gradient,) = torch.autograd.grad(losses.sum(), pixels, allow_unused=True)
+    with exactly(images.device):  # what goes back runs in the precision of what came
+        (gradient,) = torch.autograd.grad(losses.sum(), pixels, allow_unused=True)
     gradient = torch.zeros_like(images) if gradient is None else gradient
     return logits.detach(), losses.detach(), gradient
 

@@ -40,7 +40,7 @@ def removable_blocks(family: str, arguments: Mapping[str, Any]) -> tuple[int, ..
         return tuple(range(arguments["depth"]))
     if family != "resnet":
         raise ValueError(f"family is {family!r}; allowed: {', '.join(PARTS)}")
-    layers = arguments["layers"]
+    layers = arguments.get("layers", ())  # none are known of other networks than BiT's
     # The first block of a stage has a projection on its skip connection: without it the lesion
     # would take more than the block.
     starts = {sum(layers[:stage]) for stage in range(len(layers))}

@@ -28,11 +28,16 @@ CORRUPTIONS = BENCHMARK_CORRUPTIONS + EXTRA_CORRUPTIONS
 # named apart from those that have not: their accuracies differ by many points.
 JPEG_QUALITY = 85
 JPEG_SUFFIX = "_jpeg85"
+# The published files themselves: corrupted beforehand, by others.
+STORED_CORRUPTIONS = "corruptions_stored"
 
-# The conditions of each cell. Those of `transfer` are the models that the images were made against.
+# The conditions of each cell. Those of `transfer` are the models that the images were made against,
+# those of `class_subset` the data sets whose classes are decided among.
 CONDITIONS = {
     "none": ("none",),
+    "class_subset": (),
     "corruptions": CORRUPTIONS,
+    STORED_CORRUPTIONS: CORRUPTIONS,
     "fgsm": ("fgsm",),
     "pgd": ("pgd",),
     "ensemble": ("apgd_ce", "apgd_dlr", "square"),
@@ -49,8 +54,10 @@ CONDITIONS = {
 # never mixed with new ones; a golden test fails when the numbers change without a bump.
 PROTOCOLS = {
     "none": 1,
+    "class_subset": 1,
     "corruptions": 2,
     f"corruptions{JPEG_SUFFIX}": 1,
+    STORED_CORRUPTIONS: 1,
     "fgsm": 1,
     "pgd": 1,
     "ensemble": 1,

@@ -2,17 +2,24 @@
 
 from perturb.perturbations.adversarial import ensemble_outcomes, fgsm_outcomes, pgd_outcomes
 from perturb.perturbations.attention_outcomes import distance_outcomes, patch_cls_outcomes
-from perturb.perturbations.inputs import corrupted_outcomes, unchanged_outcomes
+from perturb.perturbations.inputs import (
+    corrupted_outcomes,
+    subset_outcomes,
+    unchanged_outcomes,
+)
 from perturb.perturbations.lesion_outcomes import head_outcomes, lesion_outcomes
-from perturb.perturbations.names import JPEG_SUFFIX
+from perturb.perturbations.names import JPEG_SUFFIX, STORED_CORRUPTIONS
 from perturb.perturbations.outcome import Evaluator
 from perturb.perturbations.spatial import spatial_outcomes
 from perturb.perturbations.tokens import token_outcomes
 
 EVALUATORS: dict[str, Evaluator] = {
     "none": unchanged_outcomes,
+    "class_subset": subset_outcomes,
     "corruptions": corrupted_outcomes,
     f"corruptions{JPEG_SUFFIX}": corrupted_outcomes,
+    # Each condition has a store of its own: `evaluate_parts` hands over one at a time.
+    STORED_CORRUPTIONS: unchanged_outcomes,
     "fgsm": fgsm_outcomes,
     "pgd": pgd_outcomes,
     "ensemble": ensemble_outcomes,

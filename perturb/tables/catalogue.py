@@ -15,6 +15,7 @@ from perturb.tables.entries import (
     benchmarks,
     comparisons,
     lesions,
+    published,
     representations,
     restrictions,
     spatial,
@@ -34,6 +35,7 @@ _ENTRIES = {
     "lesions": lesions.TABLES,
     "restrictions": restrictions.TABLES,
     "representations": representations.TABLES,
+    "published": published.TABLES,
     "comparisons": comparisons.TABLES,
 }
 TABLES: Mapping[str, Table] = {
@@ -68,7 +70,8 @@ def tables_of(available: Collection[str]) -> tuple[str, ...]:
     Parameters
     ----------
     available : what is in the study: perturbations (corruptions under this one name, with or
-        without a JPEG pass), `cue_conflict`, `patterns`, `correlations`.
+        without a JPEG pass, made or stored), `cue_conflict`, `patterns`, `correlations`, `paper`
+        (models that the paper has) and `published` (data sets that timm has results of).
     """
     return tuple(name for name, table in TABLES.items() if set(table.needs) <= set(available))
 

@@ -5,7 +5,7 @@
 -- Once the denominators are given, all three are means of one number an image: so are the
 -- intervals. A relative CE whose denominator is not positive does not exist, nor does the mean.
 WITH clean AS (
-    SELECT dataset, model, image_id, num_decisions - num_correct AS clean_wrong
+    SELECT model, image_id, num_decisions - num_correct AS clean_wrong
     FROM image_outcomes
     WHERE test_set = 'clean'
 ),
@@ -23,10 +23,10 @@ images AS (
             (num_wrong - num_severities * clean_wrong) / relative_error_sum, position)
         END AS relative_ce
     FROM corruption_outcomes
-    JOIN clean USING (dataset, model, image_id)
+    JOIN clean USING (model, image_id)
     JOIN datasets USING (dataset)
     JOIN reference_sums USING (corruption)
-    WHERE is_benchmark AND datasets.role = 'clean'
+    WHERE is_benchmark AND datasets.role IN ('clean', 'corrupted')
     GROUP BY model, image_id
 ),
 summary AS (
@@ -41,7 +41,6 @@ summary AS (
         any_value(num_decisions) AS decisions,
         -- A mean over fewer corruptions or severities is not what the name stands for.
         min(num_corruptions) = 15 AND min(num_severities) = 5 AS is_whole,
-        CASE WHEN is_whole THEN ordered_mean(ce, image_id) END AS mce,
         z95() * ordered_stddev(ce, image_id) / sqrt(count(*)) AS mce_half_width,
         CASE WHEN is_whole AND count(relative_ce) = count(*)
             THEN ordered_mean(relative_ce, image_id) END AS relative_mce,
@@ -62,12 +61,13 @@ SELECT
     s.sum_k / (s.num_images * s.decisions) AS mean_accuracy,
     accuracy_low(s.sum_k, s.sum_k2, s.num_images, s.decisions) AS mean_accuracy_low,
     accuracy_high(s.sum_k, s.sum_k2, s.num_images, s.decisions) AS mean_accuracy_high,
-    s.mce,
-    s.mce - s.mce_half_width AS mce_low,
-    s.mce + s.mce_half_width AS mce_high,
+    e.mce,
+    e.mce - s.mce_half_width AS mce_low,
+    e.mce + s.mce_half_width AS mce_high,
     s.relative_mce,
     s.relative_mce - s.relative_half_width AS relative_mce_low,
     s.relative_mce + s.relative_half_width AS relative_mce_high
 FROM summary AS s
 JOIN labelled_models AS m USING (model)
+LEFT JOIN mean_corruption_errors AS e USING (model)
 ORDER BY m.is_reference, m.pretraining_rank, m.family, m.num_parameters, m.model;

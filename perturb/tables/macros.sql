@@ -6,9 +6,11 @@
 -- 97.5 % point of the standard normal distribution.
 CREATE MACRO z95() AS 1.959963984540054;
 
--- An accuracy with and one without a JPEG pass are different things, and named apart.
+-- Accuracies with and without a JPEG pass, and on files that others corrupted, are different
+-- things, and named apart.
 CREATE MACRO is_corruption(perturbation) AS
-    perturbation = 'corruptions' OR starts_with(perturbation::VARCHAR, 'corruptions_jpeg');
+    perturbation IN ('corruptions', 'corruptions_stored')
+    OR starts_with(perturbation::VARCHAR, 'corruptions_jpeg');
 
 -- Epsilon in gray levels; rounded, since it was written as a fraction of 255.
 CREATE MACRO epsilon_gray(epsilon) AS round(epsilon * 255, 6);
@@ -62,6 +64,13 @@ CREATE MACRO ratio_low(k, n, kk, kn, nn, num_images) AS
 CREATE MACRO ratio_high(k, n, kk, kn, nn, num_images) AS
     CASE WHEN k = 0 THEN wilson_high(0, num_images)
     ELSE least(1.0, k / n + ratio_half_width(k, n, kk, kn, nn, num_images)) END;
+
+-- How far a difference reaches to one side of its estimate, from how far its two values do, each on
+-- `num` images drawn from a test set of `whole` (Newcombe, Statistics in Medicine 17, 1998, method
+-- 10, with the correction for finite populations): what both have seen in full leaves no error.
+CREATE MACRO unseen_share(num, whole) AS greatest(0, 1 - num / whole);
+CREATE MACRO difference_reach(a_reach, num_a, b_reach, num_b, whole) AS
+    sqrt(a_reach ** 2 * unseen_share(num_a, whole) + b_reach ** 2 * unseen_share(num_b, whole));
 
 -- The one rule behind every verdict: the whole interval must lie on one side of the threshold.
 CREATE MACRO verdict(low, high, side, threshold) AS

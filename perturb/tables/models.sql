@@ -12,6 +12,7 @@ SELECT
     pretraining_label,
     pretraining_rank,
     pretraining_images,
-    is_reference
+    is_reference,
+    timm_tag
 FROM labelled_models
 ORDER BY is_reference, pretraining_rank, family, num_parameters, model;

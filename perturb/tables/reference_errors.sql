@@ -14,9 +14,9 @@ SELECT
     d.model::VARCHAR AS source
 FROM decisions AS d
 JOIN models ON models.model = d.model AND models.is_reference
-JOIN datasets ON datasets.dataset = d.dataset AND datasets.role = 'clean'
+JOIN datasets ON datasets.dataset = d.dataset AND datasets.role IN ('clean', 'corrupted')
 LEFT JOIN corruptions ON corruptions.corruption = d.condition
 WHERE is_corruption(d.perturbation)
-    OR d.perturbation = 'none' AND d.image_id IN (FROM corrupted)
+    OR d.perturbation = 'none' AND datasets.role = 'clean' AND d.image_id IN (FROM corrupted)
 GROUP BY d.perturbation, d.condition, d.severity, d.model, corruptions.position
 ORDER BY corruptions.position NULLS FIRST, severity;

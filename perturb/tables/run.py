@@ -25,9 +25,24 @@ _GROUPS = ["Noise"] * 3 + ["Blur"] * 4 + ["Weather"] * 4 + ["Digital"] * 4 + ["E
 _CSV_TYPES = {
     "reference_errors": {"severity": "INTEGER", "error": "DOUBLE"},
     "claim_rules": {"threshold": "DOUBLE", "minimum_models": "INTEGER"},
+    "paper_figures": {
+        "condition": "VARCHAR",
+        "level": "INTEGER",
+        "grid_side": "INTEGER",
+        "value": "DOUBLE",
+        "tolerance": "DOUBLE",
+        "num_samples": "INTEGER",
+    },
+    "published_top1": {"crop": "DOUBLE", "value": "DOUBLE", "tolerance": "DOUBLE"},
 }
 # Columns of sources that a study may lack, as a whole or in part: what lacks is empty.
 _COLUMNS = {
+    "models": {"paper_pretraining": "VARCHAR", "timm_tag": "VARCHAR"},
+    "datasets": {
+        "published": "VARCHAR",
+        "num_classes": "INTEGER",
+        "num_subset_classes": "INTEGER",
+    },
     "stimuli": {
         "image_id": "VARCHAR",
         "target": "SMALLINT",
@@ -70,7 +85,8 @@ def make_table(
         measure, layer_a, layer_b, value, spread, num_images; with image_id and without layers:
         `pearson_all_rise` and `pearson_cls_rise`, by how much the correlation of the last third's
         layers exceeds that of the first third's); `inventory`: what the shards say of how they
-        were made. The table's optional ones may be empty.
+        were made; `paper_figures`, `published_top1`: what others published, as the files of these
+        names in `resources/` hold it. The table's optional ones may be empty.
     parameters : `num_resamples` and `seed` of the bootstrap; `headline_epsilon`: the epsilon that
         models are compared at, in units of [0, 1], None in a study without attacks.
     threads : for DuckDB; the result does not depend on it.

@@ -51,7 +51,14 @@ TABLES = {
         f"in percent, means over the severities. {CLUSTERED} The reference's errors are taken "
         "as given.",
         sources=(*DECISIONS, "reference_errors"),
-        relations=("benchmark_models", *CORRUPTIONS, "corruption_outcomes", "reference_sums"),
+        relations=(
+            "benchmark_models",
+            *CORRUPTIONS,
+            "corruption_outcomes",
+            "reference_sums",
+            "corruption_sums",
+            "corruption_errors",
+        ),
         shown=("architecture_label", "pretraining_label", "corruption", "accuracy", "ce"),
         needs=("corruptions",),
         reads=("none", "corruptions"),
@@ -65,7 +72,13 @@ TABLES = {
         "the reference loses nothing to one of them. "
         "Brackets: 95 % interval, clustered by image, the reference's errors taken as given.",
         sources=(*DECISIONS, "reference_errors"),
-        relations=(*OUTCOMES, "corruption_outcomes", "reference_sums"),
+        relations=(
+            *OUTCOMES,
+            "corruption_outcomes",
+            "reference_sums",
+            "corruption_sums",
+            "corruption_errors",
+        ),
         shown=(
             "architecture_label",
             "pretraining_label",

@@ -41,7 +41,8 @@ class Table:
         others change; empty: all of them.
     parameters : values that the queries read by `getvariable`.
     needs : what must all be in a study for the table to exist: perturbations, `cue_conflict` (a
-        data set of that role), `patterns`, `correlations`. Empty: every study has it.
+        data set of that role), `patterns`, `correlations`, `paper`, `published`. Empty: every
+        study has it.
     """
 
     title: str

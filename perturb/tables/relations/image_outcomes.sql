@@ -3,11 +3,8 @@
 -- shape and texture disagree have no right answer: they are not among the test sets.
 CREATE TEMP TABLE image_outcomes AS
 SELECT
-    CASE
-        WHEN is_corruption(decisions.perturbation) THEN 'corruptions'
-        WHEN datasets.role = 'other' THEN decisions.dataset
-        ELSE datasets.role
-    END::VARCHAR AS test_set,
+    CASE WHEN datasets.role = 'other' THEN decisions.dataset ELSE datasets.role END::VARCHAR
+        AS test_set,
     decisions.dataset::VARCHAR AS dataset,
     decisions.model::VARCHAR AS model,
     decisions.image_id,
@@ -15,11 +12,20 @@ SELECT
     count(*) FILTER (decisions.is_correct) AS num_correct
 FROM decisions
 JOIN datasets ON datasets.dataset = decisions.dataset
-LEFT JOIN corruptions ON corruptions.corruption = decisions.condition
 WHERE decisions.perturbation = 'none' AND datasets.role <> 'cue_conflict'
-    OR (is_corruption(decisions.perturbation)
-        AND datasets.role = 'clean'
-        AND corruptions.is_benchmark)
+GROUP BY ALL
+UNION ALL
+SELECT
+    'corruptions',
+    decisions.dataset::VARCHAR,
+    decisions.model::VARCHAR,
+    decisions.image_id,
+    count(*),
+    count(*) FILTER (decisions.is_correct)
+FROM corruption_decisions AS decisions
+JOIN datasets ON datasets.dataset = decisions.dataset
+JOIN corruptions ON corruptions.corruption = decisions.condition
+WHERE datasets.role IN ('clean', 'corrupted') AND corruptions.is_benchmark
 GROUP BY ALL;
 
 -- The models under test that lack decisions which another one has.

@@ -21,8 +21,11 @@ FROM (VALUES
 UNION ALL
 SELECT
     'corruptions',
-    'Corruptions' || coalesce(
-        ' (JPEG ' || nullif(regexp_extract(max(perturbation), '[0-9]+$'), '') || ')', ''),
+    CASE max(perturbation)
+        WHEN 'corruptions_stored' THEN 'Corruptions (stored)'
+        ELSE 'Corruptions' || coalesce(
+            ' (JPEG ' || nullif(regexp_extract(max(perturbation), '[0-9]+$'), '') || ')', '')
+    END,
     2
 FROM cells
 WHERE is_corruption(perturbation)

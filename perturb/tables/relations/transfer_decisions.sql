@@ -14,7 +14,8 @@ FROM decisions
 JOIN benchmark_models AS source ON source.model = decisions.condition
 JOIN benchmark_models AS target ON target.model = decisions.model
 JOIN image_outcomes AS clean
-    ON clean.test_set = 'clean'
+    ON clean.dataset = decisions.dataset
+    AND clean.test_set IN ('clean', clean.dataset)
     AND clean.model = decisions.model
     AND clean.image_id = decisions.image_id
 WHERE decisions.perturbation = 'transfer';

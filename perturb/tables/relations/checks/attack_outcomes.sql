@@ -11,7 +11,9 @@ elsewhere AS (
         || '; allowed: the clean data set' AS problem
     FROM attacks
     JOIN datasets USING (dataset)
-    WHERE role <> 'clean'
+    -- Examples are shown to all models: where these see the clean set in views of their own, on a
+    -- set that all see alike.
+    WHERE role <> 'clean' AND NOT (attack = 'transfer' AND role = 'other')
 ),
 unknown AS (
     SELECT DISTINCT

@@ -1,7 +1,34 @@
--- Accuracy with and without the JPEG pass differs by many points: never one mean over both.
-SELECT
-    'perturbations: ' || string_agg(DISTINCT perturbation, ' and ' ORDER BY perturbation)
-    || ' are both in this study; allowed: one kind of corruptions' AS problem
-FROM cells
-WHERE is_corruption(perturbation)
-HAVING count(DISTINCT perturbation) > 1;
+-- Accuracies with and without the JPEG pass, and on stored files, differ by many points: never one
+-- mean over them. What is stored must be copies of clean images, or it says nothing of their loss.
+WITH several AS (
+    SELECT
+        'perturbations: ' || string_agg(DISTINCT perturbation, ' and ' ORDER BY perturbation)
+        || ' are both in this study; allowed: one kind of corruptions' AS problem
+    FROM cells
+    WHERE is_corruption(perturbation)
+    HAVING count(DISTINCT perturbation) > 1
+),
+strangers AS (
+    SELECT
+        'shards: corruptions_stored has ' || count(*) || ' images that are no clean ones, such as '
+        || min(stored_id) || '; expected: the ids, or file names, of the clean images'
+    FROM stored_images
+    WHERE image_id IS NULL
+    HAVING count(*) > 0
+),
+twice AS (
+    SELECT
+        'shards: corruptions_stored has several images that are copies of ' || min(image_id)
+        || '; expected: one'
+    FROM (
+        SELECT image_id
+        FROM stored_images
+        WHERE image_id IS NOT NULL
+        GROUP BY image_id
+        HAVING count(*) > 1
+    )
+    HAVING count(*) > 0
+)
+SELECT problem
+FROM (FROM several UNION ALL FROM strangers UNION ALL FROM twice)
+ORDER BY problem;

@@ -1,0 +1,184 @@
+"""Folders and archives laid out as ImageNet and the sets around it are published; made-up images.
+
+What is in the pictures means nothing; their layout, names, formats and sizes are those that users
+have. For the tests of real data sets, and to run networks of full size through the whole workflow.
+"""
+
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+CLASSES = Path("resources/imagenet_classes.json")
+SIXTEEN = Path("resources/sixteen_classes.json")
+CATEGORIES = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "weather": ("snow", "frost", "fog", "brightness"),
+    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+}
+
+
+def synsets(root: Path, count: int) -> list[str]:
+    """Return some of ImageNet's WordNet ids, spread over its classes."""
+    names = sorted(json.loads((root / CLASSES).read_text()))
+    return names[:: len(names) // count][:count]
+
+
+def picture(seed: int, width: int, height: int) -> Image.Image:
+    """Return coloured blotches, so that JPEG has something to keep."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (8, 10, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
+    """Return an image as a file holds it."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def class_folders(names: Sequence[str], per_class: int, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Yield names and bytes of JPEG files of several sizes, a folder a class."""
+    sizes = ((500, 375), (375, 500), (640, 427), (300, 300))
+    for place, name in enumerate(names):
+        for number in range(per_class):
+            seed = place * per_class + number
+            image = picture(seed, *sizes[seed % len(sizes)])
+            yield f"{name}/{prefix}_{seed:08d}.JPEG", encoded(image, quality=90)
+
+
+def corrupted(
+    names: Sequence[str], per_class: int, corruptions: Sequence[str], severities: Sequence[int]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of an ImageNet-C, 224 px; what is corrupted is the JPEG quality alone."""
+    for category, members in CATEGORIES.items():
+        for corruption in (name for name in members if name in corruptions):
+            for severity in severities:
+                for name, data in class_folders(names, per_class, "ILSVRC2012_val"):
+                    image = Image.open(io.BytesIO(data)).resize((224, 224))
+                    worse = encoded(image, quality=60 - 10 * severity)
+                    yield f"{category}/{corruption}/{severity}/{name}", worse
+
+
+def cue_conflicts(per_pair: int) -> Iterator[tuple[str, bytes]]:
+    """Yield stimuli named as Geirhos et al. named theirs, among them some without a conflict."""
+    shapes = ("airplane", "bear", "bicycle", "bird")
+    for place, shape in enumerate(shapes):
+        for other, texture in enumerate(shapes):
+            for number in range(1, per_pair + 1):
+                image = picture(100 * place + 10 * other + number, 224, 224)
+                yield f"{shape}/{shape}{number}-{texture}{number}.png", encoded(image, "PNG")
+
+
+def write_folder(root: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    """Write files below a folder."""
+    for name, data in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def write_tar(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    """Write a tar archive, compressed where its name says so, as data sets are published."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as archive:
+        for name, data in files:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+def write_zip(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
+    """Write a zip archive."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+
+
+def write_data(data: Path, root: Path, *, classes: int, per_class: int) -> None:
+    """Write a validation set, an -R, an -A, an ImageNet-C and cue conflicts below a folder.
+
+    Parameters
+    ----------
+    data : the configuration's `data`.
+    root : of the repository, which lists the classes.
+    """
+    names = synsets(root, classes)
+    indices = {
+        name: set(json.loads((root / f"resources/imagenet_{name}_classes.json").read_text()))
+        for name in "ra"
+    }
+    write_folder(data / "imagenet/val", class_folders(names, per_class, "ILSVRC2012_val"))
+    for name, write, file in (
+        ("r", write_tar, "imagenet-r.tar.gz"),
+        ("a", write_zip, "imagenet-a.zip"),
+    ):
+        of_set = sorted(indices[name])[:: 200 // classes][:classes]
+        write(data / file, class_folders(of_set, per_class, name))
+    write_tar(
+        data / "imagenet-c.tar", corrupted(names, per_class, ("fog", "contrast"), (1, 2, 3, 4, 5))
+    )
+    write_folder(data / "cue-conflict", cue_conflicts(1))
+
+
+def data_sets() -> Mapping[str, Any]:
+    """Return the `datasets` section for what `write_data` writes."""
+    index = str(CLASSES)
+    folders = {"layout": "class_folders"}
+    return {
+        "imagenet": {
+            "label": "ImageNet",
+            "role": "clean",
+            "published": "imagenet",
+            "source": {**folders, "path": "imagenet/val", "class_index": index},
+        },
+        "imagenet-c": {
+            "label": "ImageNet-C",
+            "role": "corrupted",
+            "preprocessing": "as_is",
+            "source": {"layout": "corruptions", "path": "imagenet-c.tar", "class_index": index},
+        },
+        "imagenet-r": {
+            "label": "ImageNet-R",
+            "role": "renditions",
+            "source": {
+                **folders,
+                "path": "imagenet-r.tar.gz",
+                "class_index": "resources/imagenet_r_classes.json",
+            },
+        },
+        "imagenet-a": {
+            "label": "ImageNet-A",
+            "role": "natural_adversarial",
+            "source": {
+                **folders,
+                "path": "imagenet-a.zip",
+                "class_index": "resources/imagenet_a_classes.json",
+            },
+        },
+        "cue-conflict": {
+            "label": "Cue conflict",
+            "role": "cue_conflict",
+            "preprocessing": "as_is",
+            "class_map": str(SIXTEEN),
+            "source": {
+                "layout": "cue_conflict",
+                "path": "cue-conflict",
+                "class_index": str(SIXTEEN),
+            },
+        },
+        "imagenet-64": {
+            "label": "ImageNet 64 px",
+            "preprocessing": {"side": 64},
+            "source": {**folders, "path": "imagenet/val", "class_index": index},
+        },
+    }

@@ -1,0 +1,37 @@
+"""Commands beside the workflow: ``python -m perturb cost --configfile config/imagenet.yaml``."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+#: The module of each command, which has `add_arguments` and `run`, and what it is for.
+COMMANDS = {
+    "cost": ("perturb.cost.command", "what a study takes, before it is run"),
+    "resume": ("perturb.runs.resume", "go on after a crash: clear up what it left, then run"),
+    "status": ("perturb.runs.status", "what a study has and lacks, and what it took"),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m perturb", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    # Only the chosen command is imported: none should wait for what another needs.
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    for name, (module, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        if name == chosen:
+            loaded = importlib.import_module(module)
+            loaded.add_arguments(command)
+            command.set_defaults(run=loaded.run)
+    parsed, more = parser.parse_known_args(arguments)
+    if more and not getattr(parsed, "hands_on", False):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    parsed.more = more
+    status: int = parsed.run(parsed)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

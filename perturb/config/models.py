@@ -1,0 +1,150 @@
+"""The `architectures` and `models` sections, with what timm's own table says of its models."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from perturb.config.records import (
+    Architecture,
+    Model,
+    ModelView,
+    Pretraining,
+    TimmWeights,
+    Training,
+    WeightsFile,
+)
+from perturb.config.schema import ConfigError, did_you_mean
+from perturb.images.views import View
+from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
+
+_NAMES = {"vit": "ViT", "resnet": "ResNet"}
+# What a ViT of timm's must be, so that heads, attention and tokens can be reached; of convolutional
+# networks those of another kind than BiT's lack lesions alone.
+_KINDS = {"vit": ("vit",), "resnet": ("resnetv2", "other")}
+_GEOMETRY = {
+    "vit": ("patch_size", "embed_dim", "depth", "num_heads"),
+    "resnetv2": ("layers", "channels"),
+    "other": (),
+}
+
+
+def architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
+    """Return an architecture; of one that timm knows by name, with its geometry."""
+    key = f"architectures.{id}"
+    if "arguments" in entry and "timm" in entry:
+        raise ConfigError(f"{key}: `arguments` and `timm` exclude each other")
+    patch_size = entry.get("patch_size")
+    suffix = f"/{patch_size}" if patch_size else ""
+    record = Architecture(
+        id=id,
+        family=entry["family"],
+        size=entry["size"],
+        patch_size=patch_size,
+        label=entry.get("label", f"{_NAMES[entry['family']]}-{entry['size']}{suffix}"),
+        arguments=entry.get("arguments", {}) | ({"patch_size": patch_size} if patch_size else {}),
+        timm=None,
+    )
+    if "timm" not in entry:
+        return record
+    name = entry["timm"]
+    try:
+        known = geometry(name)
+    except ValueError as error:
+        raise ConfigError(f"{key}.timm: {error}") from None
+    return _with_geometry(record, known, key)
+
+
+def _with_geometry(record: Architecture, known: TimmModel, key: str) -> Architecture:
+    """Return an architecture with timm's geometry, which must be what the entry says it is."""
+    if known.kind not in _KINDS[record.family]:
+        raise ConfigError(
+            f"{key}: {known.architecture!r} is no network of the family {record.family!r} "
+            f"whose parts can be reached (timm has it as {known.kind!r})"
+        )
+    if record.family == "vit" and record.patch_size != known.patch_size:
+        raise ConfigError(
+            f"{key}: patch_size is {record.patch_size}, but {known.architecture!r} has "
+            f"{known.patch_size}"
+        )
+    values = {name: getattr(known, name) for name in _GEOMETRY[known.kind]}
+    arguments = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+    }
+    return replace(record, arguments=arguments, timm=known.architecture)
+
+
+def model(
+    id: str,
+    entry: Mapping[str, Any],
+    default_training: Mapping[str, Any] | None,
+    architectures: Mapping[str, Architecture],
+    pretraining: Mapping[str, Pretraining],
+) -> Model:
+    """Return a model; one whose weights come from timm has the architecture of its tag."""
+    weights = _weights(entry["weights"])
+    training = entry.get("training", default_training)
+    architecture = architectures[entry["architecture"]]
+    tagged = _tagged(f"models.{id}.weights.timm", weights)
+    if tagged is not None:
+        architecture = _with_geometry(architecture, tagged, f"models.{id}")
+    return Model(
+        id=id,
+        architecture=architecture,
+        pretraining=pretraining[entry["pretraining"]] if "pretraining" in entry else None,
+        is_reference=entry.get("role") == "reference",
+        training=(
+            Training(training["dataset"], training["validation"], training["samples"])
+            if entry["weights"] == "trained" and training is not None
+            else None
+        ),
+        weights=weights,
+        own_view=_own_view(f"models.{id}.preprocessing", entry, architecture, tagged),
+    )
+
+
+def _weights(entry: str | Mapping[str, str]) -> WeightsFile | TimmWeights | None:
+    if isinstance(entry, str):
+        return None
+    if "timm" in entry:
+        return TimmWeights(entry["timm"])
+    return WeightsFile(entry["file"], entry["sha256"])
+
+
+def _tagged(key: str, weights: WeightsFile | TimmWeights | None) -> TimmModel | None:
+    if not isinstance(weights, TimmWeights):
+        return None
+    try:
+        return model_of(weights.tag)
+    except ValueError as error:
+        hint = did_you_mean(weights.tag, timm_models())
+        raise ConfigError(f"{key}: {error}.{hint}") from None
+
+
+def _own_view(
+    key: str, entry: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
+) -> ModelView | None:
+    given = entry.get("preprocessing")
+    if entry["weights"] == "trained" and given is not None:
+        raise ConfigError(f"{key}: not allowed with `weights: trained`; it sees what it trains on")
+    is_made_for_one_set = tagged is None and architecture.timm is None and given is None
+    if is_made_for_one_set or entry["weights"] in ("absent", "trained"):
+        return None
+    given = given or {}
+    if tagged is None and "side" not in given:
+        raise ConfigError(f"{key}.side: missing; the side of the square that the model sees [px]")
+    if tagged is None:
+        known = {"mode": "squash", "crop": 1.0, "interpolation": "bilinear"}
+        known |= {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    else:
+        known = {name: getattr(tagged, name) for name in ("side", "mode", "crop", "interpolation")}
+        known |= {"mean": tagged.mean, "std": tagged.std}
+    if given.get("mode", known["mode"]) == "squash" and "crop" in given:
+        raise ConfigError(f"{key}.crop: not allowed with `mode: squash`, which crops nothing")
+    chosen = known | given
+    if chosen["mode"] == "squash":
+        chosen["crop"] = 1.0
+    return ModelView(
+        View(chosen["side"], chosen["mode"], chosen["crop"], chosen["interpolation"]),
+        tuple(chosen["mean"]),
+        tuple(chosen["std"]),
+    )

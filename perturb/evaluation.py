@@ -1,0 +1,54 @@
+"""What one job evaluates: some cells of one model, one after another, each into its shard."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from perturb.cells import Cell
+from perturb.evaluate import Subject, evaluate_cell, evaluate_parts
+from perturb.images.store import ImageStore, open_subset
+from perturb.models.class_maps import read_class_map
+from perturb.perturbations.names import STORED_CORRUPTIONS
+from perturb.perturbations.outcome import Setting
+from perturb.severities import severity_value
+
+Files = Mapping[str, tuple[str, str]]
+
+
+def evaluate_cells(
+    subject: Subject, model: str, asked: Sequence[Mapping[str, Any]], files: Files
+) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
+    """Yield the rows of each cell's shard and how they were made, in the order asked.
+
+    Parameters
+    ----------
+    model : its id.
+    asked : what each cell's shard depends on, as `perturb.jobs.evaluated` returns it.
+    files : images and manifest of each image store, by its name.
+    """
+    for job in asked:
+        cell = Cell(model, job["dataset"], job["perturbation"], job["severity"])
+        stores = [_subset(files[store], job) for store in job["stores"]]
+        class_map = read_class_map(Path(job["class_map"])) if job["class_map"] else None
+        setting = Setting(
+            tuple(job["conditions"]),
+            severity_value(job["severity"]),
+            job["seed"],
+            job["options"],
+        )
+        decides = replace(subject, class_map=class_map)
+        how = {"batch_size": job["batch_size"], "precision": job["precision"]}
+        if cell.perturbation == STORED_CORRUPTIONS:
+            parts = dict(zip(job["conditions"], stores, strict=True))
+            yield evaluate_parts(decides, parts, cell, setting, **how)
+        else:
+            [store] = stores
+            yield evaluate_cell(decides, store, cell, setting, **how)
+
+
+def _subset(files: tuple[str, str], job: Mapping[str, Any]) -> ImageStore:
+    images, manifest = map(Path, files)
+    return open_subset(images, manifest, job["num_images"], job["seed"])

@@ -1,0 +1,130 @@
+"""An array of pixels that is being made: a file beside the store, and a journal of what is in it.
+
+A build that was killed goes on from there. The journal's first line says what is being made; each
+further line is the digest of a chunk, its images, where they came from and when they were last
+changed, that lies on the disk. What does not agree is made again.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+_COMMIT_S = 5.0
+
+
+class PartialArray:
+    """An unfinished uint8 array (N, 3, S, S) in NumPy's file format, beside its final place.
+
+    Attributes
+    ----------
+    path : of the unfinished file.
+    offset : bytes of its header.
+    """
+
+    def __init__(self, final: Path, shape: tuple[int, int, int, int], facts: Mapping[str, Any]):
+        """Open what a killed build left if its facts are these, else begin anew.
+
+        Parameters
+        ----------
+        facts : what the pixels depend on beside the images: the view, the way of decoding.
+
+        Raises
+        ------
+        ValueError
+            if the disk has too little room.
+        """
+        self.final = final
+        self.path = final.with_name(f".{final.name}.partial")
+        self._journal = final.with_name(f".{final.name}.journal")
+        self._shape = shape
+        self._header = json.dumps({"shape": shape, **facts}, sort_keys=True)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        self._done = self._left_over()
+        self._waiting: list[str] = []
+        self._committed_at = time.monotonic()
+        self._check_room()
+        if not self._done:
+            self._begin()
+        self.offset = int(np.load(self.path, mmap_mode="r").offset)
+
+    def holds(self, digest: str) -> bool:
+        """Return whether a chunk is there already."""
+        return digest in self._done
+
+    def note(self, digest: str) -> None:
+        """Remember that a chunk was written; every few seconds all of them reach the disk."""
+        self._waiting.append(digest)
+        if time.monotonic() - self._committed_at > _COMMIT_S:
+            self.commit()
+
+    def commit(self) -> None:
+        """Bring what was written to the disk, and only then say so in the journal."""
+        _sync(self.path)
+        with self._journal.open("a", encoding="utf-8") as file:
+            file.writelines(f"{digest}\n" for digest in self._waiting)
+            file.flush()
+            os.fsync(file.fileno())
+        self._waiting.clear()
+        self._committed_at = time.monotonic()
+
+    def finish(self) -> None:
+        """Give the file its final name."""
+        self.path.replace(self.final)
+        self._journal.unlink(missing_ok=True)
+
+    def _left_over(self) -> set[str]:
+        """Return the digests of the chunks that a killed build left, none if it was another's."""
+        if not (self.path.exists() and self._journal.exists()):
+            return set()
+        lines = self._journal.read_text(encoding="utf-8").split("\n")
+        # What follows the last line break was being written when the process was killed.
+        header, done = lines[0], set(lines[1:-1])
+        if header != self._header or self.path.stat().st_size < int(np.prod(self._shape)):
+            logger.info("%s: another build left %s; beginning anew", self.final, self.path.name)
+            return set()
+        return done
+
+    def _begin(self) -> None:
+        self._journal.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+        np.lib.format.open_memmap(self.path, mode="w+", dtype=np.uint8, shape=self._shape)
+        self._journal.write_text(self._header + "\n", encoding="utf-8")
+
+    def _check_room(self) -> None:
+        needed = int(np.prod(self._shape))
+        there = self.path.stat().st_blocks * 512 if self._done else 0
+        free = shutil.disk_usage(self.final.parent).free
+        if needed - there > free:
+            raise ValueError(
+                f"{self.final}: needs {(needed - there) / 1e9:.3f} GB more, but only "
+                f"{free / 1e9:.3f} GB are free in {self.final.parent}"
+            )
+
+
+def digest_of(facts: Iterable[tuple[Any, ...]]) -> str:
+    """Return the digest of a chunk from facts about its images."""
+    return hashlib.blake2b(repr(list(facts)).encode(), digest_size=16).hexdigest()
+
+
+def file_state(path: str) -> tuple[int, int]:
+    """Return a file's size and when it was last changed; zeros if it is gone."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - once for every image: faster than through a Path
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

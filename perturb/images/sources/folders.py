@@ -1,0 +1,124 @@
+"""Layouts in which the folder says the class: class folders, cue conflict and ImageNet-C."""
+
+import logging
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from perturb.images.archives import Entry, is_archive, is_image_name, list_entries
+from perturb.images.locators import FileAt
+from perturb.images.sources.class_index import class_index
+from perturb.images.sources.rows import Listing, Source, some, split_strays
+
+logger = logging.getLogger(__name__)
+
+_STIMULUS = re.compile(r"([a-z]+)\d+-([a-z]+)\d+\.[a-z]+")
+
+
+def list_class_folders(source: Source) -> Listing:
+    """Return the images of `<class>/<image>`."""
+    return _from_class_folders(source, list_entries(source.path, depth=1))
+
+
+def list_corruptions(source: Source) -> Listing:
+    """Return the images of one corruption and severity of a stored ImageNet-C.
+
+    Its tree is `[<category>/]<corruption>/<severity>/<class>/<image>`, in folders or in tar
+    archives as they are published, one a category. Ids leave out corruption and severity, so that
+    an image has one id in all parts.
+
+    Raises
+    ------
+    ValueError
+        if the part is not named, or is nowhere in the source.
+    """
+    corruption, _, severity = (source.part or "").rpartition("-")
+    if not corruption or not severity.isdecimal():
+        raise ValueError(
+            f"part is {source.part!r}; allowed: <corruption>-<severity>, for layout corruptions"
+        )
+    below = f"{corruption}/{severity}"
+    for folder in [source.path / below, *sorted(source.path.glob(f"*/{below}"))]:
+        if folder.is_dir():
+            return _from_class_folders(source, list_entries(folder, depth=1))
+    for archive in _archives(source.path):
+        entries = list_entries(archive, depth=1, below=below)
+        if entries:
+            return _from_class_folders(source, entries)
+    raise ValueError(
+        f"source.path {source.path}: {below} is neither in it, nor in a folder in it, nor in an "
+        "archive in it"
+    )
+
+
+def list_cue_conflict(source: Source) -> Listing:
+    """Return the stimuli of `<shape>/<shape>N-<texture>M.png`, with the column `texture`.
+
+    Stimuli whose texture is that of their own shape hold no conflict: the protocol excludes them.
+
+    References
+    ----------
+    Geirhos et al., "ImageNet-trained CNNs are biased towards texture; increasing shape bias
+    improves accuracy and robustness", ICLR 2019.
+    """
+    entries = list_entries(source.path, depth=1)
+    names = [entry.name for entry in entries if entry.folder and is_image_name(entry.name)]
+    textures = {name: _texture(name) for name in names}
+    listing = _from_class_folders(source, entries, also=set(textures.values()))
+    numbers = [listing.classes[textures[image_id]] for image_id in listing.image_ids]
+    kept = [row for row, number in enumerate(numbers) if number != listing.targets[row]]
+    logger.info(
+        "%s: left out %d of %d stimuli whose texture is that of their shape",
+        source.path,
+        len(listing) - len(kept),
+        len(listing),
+    )
+    return replace(listing, columns={"texture": numbers}).only(kept)
+
+
+def _texture(image_id: str) -> str:
+    """Return the texture that the name of a stimulus tells."""
+    shape, _, name = image_id.partition("/")
+    match = _STIMULUS.fullmatch(name)
+    if match is None or match[1] != shape:
+        raise ValueError(f"{image_id}: allowed names of stimuli: <shape>/<shape>N-<texture>M.png")
+    return match[2]
+
+
+def _archives(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(item for item in path.iterdir() if item.is_file() and is_archive(item))
+
+
+def _from_class_folders(
+    source: Source, entries: Sequence[Entry], also: Collection[str] = ()
+) -> Listing:
+    """Return the images of `<class>/<image>`; `also` are further names that must have a class."""
+    images, strays = split_strays(entries)
+    loose = [entry.name for entry in images if not entry.folder]
+    deep = [entry.name for entry in images if "/" in entry.folder]
+    if deep:
+        raise ValueError(
+            f"source.path {source.path}: {some(deep, 3)}: images must lie in <class>/<image>"
+        )
+    strays += [(name, "lies in no class folder") for name in loose]
+    images = [entry for entry in images if entry.folder]
+    names = {entry.folder for entry in images} | _folders_beside(images) | set(also)
+    classes = class_index(source, names, are_labels=False)
+    return Listing(
+        image_ids=[entry.name for entry in images],
+        targets=[classes[entry.folder] for entry in images],
+        locators=[entry.locator for entry in images],
+        classes=classes,
+        strays=strays,
+    )
+
+
+def _folders_beside(images: Sequence[Entry]) -> set[str]:
+    """Return all class folders, also those without an image: they count where names are sorted."""
+    if not images or not isinstance(images[0].locator, FileAt):
+        return set()
+    parent = Path(images[0].locator.path).parent.parent
+    return {item.name for item in parent.iterdir() if item.is_dir() and item.name[0] != "."}

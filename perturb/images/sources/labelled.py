@@ -1,0 +1,32 @@
+"""A flat folder or archive of images, with a file that says which label each has."""
+
+from perturb.images.archives import list_entries
+from perturb.images.sources.class_index import class_index
+from perturb.images.sources.label_files import read_labels
+from perturb.images.sources.rows import Listing, Source, split_strays
+
+
+def list_labelled_files(source: Source) -> Listing:
+    """Return the images of a flat folder or archive, labelled by `source.labels`.
+
+    Without a class index, WordNet ids are classes in their order, as everywhere in the field.
+
+    Raises
+    ------
+    ValueError
+        if there is no file of labels, or images and labels do not fit each other.
+    """
+    labels_path = source.file("labels")
+    if labels_path is None:
+        raise ValueError("source.labels is missing; layout labelled_files needs it")
+    images, strays = split_strays(list_entries(source.path, depth=0))
+    names = [entry.name for entry in images]
+    labels = read_labels(labels_path, names, source.file("synsets"))
+    classes = class_index(source, set(labels), are_labels=True)
+    return Listing(
+        image_ids=names,
+        targets=[classes[label] for label in labels],
+        locators=[entry.locator for entry in images],
+        classes=classes,
+        strays=strays,
+    )

@@ -1,0 +1,149 @@
+"""What a layout is asked for, a `Source`, and what it answers, a `Listing`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from perturb.images.archives import Entry, is_image_name
+from perturb.images.locators import Locator
+
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a data set, in the order of its store.
+
+    image_ids : relative to the source, so that they are the same wherever it lies.
+    targets : the class of each image.
+    locators : where the bytes of each image lie.
+    classes : the class of each name that the class index knows.
+    columns : further facts by name, a value an image: `texture`, a class; `accepted`, classes.
+    strays : (name, what is wrong) of files that are no images of the set and should not be there.
+    """
+
+    image_ids: Sequence[str]
+    targets: Sequence[int]
+    locators: Sequence[Locator]
+    classes: Mapping[str, int]
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    strays: Sequence[tuple[str, str]] = ()
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def only(self, rows: Sequence[int]) -> "Listing":
+        """Return the listing of these rows alone."""
+        return Listing(
+            image_ids=[self.image_ids[row] for row in rows],
+            targets=[self.targets[row] for row in rows],
+            locators=[self.locators[row] for row in rows],
+            classes=self.classes,
+            columns={n: [values[row] for row in rows] for n, values in self.columns.items()},
+            strays=self.strays,
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """The `source` of a data set in the configuration.
+
+    root : folder that its paths are relative to.
+    part : which of several sets in one source, e.g. `gaussian_noise-3`; None for all of it.
+    num_classes : the number of classes it should have, if known.
+    """
+
+    options: Mapping[str, Any]
+    root: Path
+    part: str | None = None
+    num_classes: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """The folder or archive; the root itself where a download is taken whole."""
+        path = self.root / str(self.options.get("path", "."))
+        if not path.exists():
+            raise ValueError(f"source.path is {self.options.get('path')!r}; {path} does not exist")
+        return path
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of a path with `*` or `{000000..000063}` in it, sorted.
+
+        Raises
+        ------
+        ValueError
+            if there is none, or one of a range is missing.
+        """
+        pattern = str(self.options.get("path", "."))
+        names = _expanded(pattern)
+        paths = [found for name in names for found in self._matches(name)]
+        if not paths:
+            raise ValueError(f"source.path is {pattern!r}; no such file in {self.root}")
+        return paths
+
+    def _matches(self, name: str) -> list[Path]:
+        if "*" not in name and "?" not in name:
+            if not (self.root / name).exists():
+                raise ValueError(f"source.path: {self.root / name} does not exist")
+            return [self.root / name]
+        anchor = Path(name).anchor
+        return sorted((Path(anchor) if anchor else self.root).glob(name.removeprefix(anchor)))
+
+    def file(self, key: str) -> Path | None:
+        """Return the file that a key of the source names, None where the key is absent.
+
+        It is looked for in the root and then in the working directory, where the class indices of
+        this repository lie.
+
+        Raises
+        ------
+        ValueError
+            if it is in neither.
+        """
+        if key not in self.options:
+            return None
+        name = str(self.options[key])
+        for path in (self.root / name, Path(name)):
+            if path.exists():
+                return path
+        raise ValueError(f"source.{key} is {name!r}; neither {self.root / name} nor {name} exists")
+
+
+def split_strays(entries: Sequence[Entry]) -> tuple[list[Entry], list[tuple[str, str]]]:
+    """Return the images among the entries, and what is wrong with the others."""
+    images = [entry for entry in entries if is_image_name(entry.name)]
+    strays = [
+        (entry.name, "is not named like an image")
+        for entry in entries
+        if not is_image_name(entry.name)
+    ]
+    return images, strays
+
+
+def unique_ids(names: Sequence[str], prefixes: Sequence[str]) -> list[str]:
+    """Return the names if each occurs once, else each behind the name of its file."""
+    if len(set(names)) == len(names):
+        return list(names)
+    return [f"{prefix}/{name}" for prefix, name in zip(prefixes, names, strict=True)]
+
+
+def some(names: Sequence[object], most: int = 10) -> str:
+    """Return the first of some names, and how many more there are."""
+    shown = ", ".join(str(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _expanded(pattern: str) -> list[str]:
+    match = _RANGE.search(pattern)
+    if match is None:
+        return [pattern]
+    first, last = match.groups()
+    numbers = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
+    return [
+        name
+        for number in numbers
+        for name in _expanded(pattern[: match.start()] + number + pattern[match.end() :])
+    ]

@@ -1,0 +1,168 @@
+"""What timm says of its pretrained ImageNet classifiers, read from a table in the repository.
+
+Which square of an image a network wants, how its pixels are scaled and how its blocks are counted
+is needed while the workflow is planned: before any weights are there, and where neither torch nor
+timm may be imported. The table holds a row for each tag with weights for 1000 classes;
+`perturb.models.timm_survey` makes it from the installed timm, and a test holds the two together.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+TABLE = Path(__file__).parents[2] / "resources" / "timm_models.csv"
+KINDS = ("vit", "resnetv2", "other")
+
+
+@dataclass(frozen=True)
+class TimmModel:
+    """A row of the table.
+
+    tag : architecture and weights, ``vit_base_patch16_384.orig_in21k_ft_in1k``.
+    architecture : the part before the dot.
+    kind : ``vit`` and ``resnetv2`` where timm's own VisionTransformer or ResNetV2 runs its blocks
+        one after another, so that they can be changed and read; else ``other``.
+    side, crop : input [px] and kept share of the short side in timm's model, as it is created. A
+        crop above 1 (some of VOLO's) pads the image; no view of ours does that.
+    test_side, test_crop : those under which timm publishes the accuracy; often the same.
+    mean, std : of each channel, in units of [0, 1].
+    mode : ``crop`` or ``squash``, as of ``perturb.images.views.View``.
+    interpolation : ``bilinear`` or ``bicubic``.
+    num_classes : width of the logits.
+    patch_size : side of a patch [px], None where there is none; so are all that follow.
+    embed_dim, depth, num_heads : of a ViT; num_heads None where blocks have no one number.
+    num_prefix_tokens : class and register tokens of a ViT.
+    layers, channels : blocks and channels of each stage of a ResNetV2.
+    num_parameters : of the whole network.
+    gmacs : multiply-adds of an image at ``side`` / 10^9 (convolutions, matrices, attention).
+    """
+
+    tag: str
+    architecture: str
+    kind: str
+    side: int
+    crop: float
+    test_side: int
+    test_crop: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    mode: str
+    interpolation: str
+    num_classes: int
+    patch_size: int | None
+    embed_dim: int | None
+    depth: int | None
+    num_heads: int | None
+    num_prefix_tokens: int | None
+    layers: tuple[int, ...] | None
+    channels: tuple[int, ...] | None
+    num_parameters: int | None
+    gmacs: float | None
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def _real(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _wholes(text: str) -> tuple[int, ...] | None:
+    return tuple(int(part) for part in text.split()) or None
+
+
+def _reals(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split())
+
+
+_TEXTS = ("tag", "architecture", "kind", "mode", "interpolation")
+_PARSERS = {
+    "crop": _real,
+    "test_crop": _real,
+    "mean": _reals,
+    "std": _reals,
+    "layers": _wholes,
+    "channels": _wholes,
+    "gmacs": _real,
+}
+COLUMNS = tuple(TimmModel.__dataclass_fields__)
+
+
+def read_table(path: Path) -> Mapping[str, TimmModel]:
+    """Return the models of a table by tag, in the table's order.
+
+    Raises
+    ------
+    ValueError
+        If the table is not there or its columns are not those of `TimmModel`.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: not found; python -m perturb.models.timm_survey makes it")
+    with path.open(newline="") as file:
+        rows = csv.reader(file)
+        header = tuple(next(rows, ()))
+        if header != COLUMNS:
+            raise ValueError(f"{path}: columns are {', '.join(header)}; allowed: {COLUMNS}")
+        parsers = [str if name in _TEXTS else _PARSERS.get(name, _whole) for name in header]
+        models = (
+            TimmModel(*(parse(text) for parse, text in zip(parsers, row, strict=True)))  # type: ignore[arg-type]
+            for row in rows
+        )
+        return MappingProxyType({model.tag: model for model in models})
+
+
+@cache
+def timm_models() -> Mapping[str, TimmModel]:
+    """Return the models of the repository's table by tag."""
+    return read_table(TABLE)
+
+
+@cache
+def _by_architecture() -> Mapping[str, TimmModel]:
+    return {model.architecture: model for model in reversed(list(timm_models().values()))}
+
+
+def tags_of(architecture: str) -> tuple[str, ...]:
+    """Return the tags with weights of an architecture, empty where timm has none."""
+    return tuple(tag for tag, model in timm_models().items() if model.architecture == architecture)
+
+
+def model_of(tag: str) -> TimmModel:
+    """Return the row of a tag.
+
+    Raises
+    ------
+    ValueError
+        If it is a name without tag, since weights of quite different training share it, or no tag
+        with weights for 1000 classes; the message lists the tags of that architecture.
+    """
+    models = timm_models()
+    if tag in models:
+        return models[tag]
+    architecture, dot, _ = tag.partition(".")
+    allowed = ", ".join(tags_of(architecture)) or f"a tag in resources/{TABLE.name}"
+    reason = "is no tag with 1000 classes" if dot else "says no weights: a full tag is needed"
+    raise ValueError(f"timm: {tag!r} {reason}; allowed: {allowed}")
+
+
+def geometry(architecture: str) -> TimmModel:
+    """Return the row of the first tag of an architecture: its network, not its weights.
+
+    What depends on the weights (side, crop, mean, std, mode, interpolation) is that tag's.
+
+    Raises
+    ------
+    ValueError
+        If the table has no such architecture.
+    """
+    models = _by_architecture()
+    if architecture not in models:
+        raise ValueError(
+            f"timm: {architecture!r} is no architecture in resources/{TABLE.name}; allowed: a name "
+            "before the dot of its tags"
+        )
+    return models[architecture]

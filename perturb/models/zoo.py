@@ -1,0 +1,242 @@
+"""timm's networks by name: built with random weights, or with those that a full tag names.
+
+A name without tag says which network, never which weights. What the repository's table says of a
+tag (the workflow is planned by it) is held against the installed timm before its weights are
+used: a table made with another version would have given the network other images.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import nn
+
+from perturb.files import sha256_of
+from perturb.models.timm_modules import (
+    ResNetV2,
+    VisionTransformer,
+    find_config,
+    find_maker,
+    load_timm_zoo,
+)
+from perturb.models.timm_table import TimmModel, model_of
+
+logger = logging.getLogger(__name__)
+
+# A border is what timm draws around an image smaller than the crop. Resizing to side / crop, with a
+# crop of at most 1, leaves none so small: `center` and `border` see the same pixels.
+_MODES = {"center": "crop", "border": "crop", "squash": "squash"}
+_FILTERS = ("bilinear", "bicubic")
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # timm's own order
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A network with its weights, and which they are: tag, hub, revision, file, sha256, timm."""
+
+    network: nn.Module
+    source: Mapping[str, Any]
+
+
+def build_timm_network(name: str, num_classes: int, side: int) -> nn.Module:
+    """Return a network of timm's with random weights, drawn from torch's global generator.
+
+    Parameters
+    ----------
+    name : of an architecture, with or without a tag.
+    num_classes : width of the logits.
+    side : of the square input [px]; where the network is made for one size, it is made for this.
+
+    Raises
+    ------
+    ValueError
+        If timm has no such name, or cannot build it for that side.
+    """
+    maker, config = _known(name)
+    architecture, _, tag = name.partition(".")
+    try:
+        network: nn.Module = maker(
+            num_classes=num_classes,
+            pretrained_cfg=tag or None,
+            **size_arguments(config, side),
+        )
+    except (AssertionError, TypeError) as error:  # timm's own checks, and makers that take no size
+        raise ValueError(
+            f"timm: {architecture!r} cannot be built for {side} px ({error})"
+        ) from error
+    return network
+
+
+def load_pretrained(tag: str, num_classes: int, side: int) -> Pretrained:
+    """Return the network of a tag with its weights, from the model hub or its cache on disk.
+
+    Parameters
+    ----------
+    tag : in full, ``vit_base_patch16_384.orig_in21k_ft_in1k``.
+    num_classes : of the task; it must be that of the weights.
+    side : as of `build_timm_network`; to another size than the tag's timm resamples positions.
+
+    Raises
+    ------
+    ValueError
+        If the tag is unknown or no full one, the table differs from the installed timm, the
+        weights are for another number of classes, or cannot be had or read.
+    """
+    known = check_table(tag)
+    if num_classes != known.num_classes:
+        raise ValueError(f"timm: {tag} has {known.num_classes} classes; the task has {num_classes}")
+    zoo, config = load_timm_zoo(), find_config(tag)
+    if side != known.side:
+        logger.info("%s is made for %d px and used at %d px", tag, known.side, side)
+    try:
+        network = zoo.create_model(tag, pretrained=True, **size_arguments(config, side))
+    except OSError as error:  # no network and not in the cache; the hub's errors are OSErrors too
+        raise ValueError(_how_to_fill_the_cache(tag, config, error)) from error
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(f"timm: the weights of {tag} cannot be read ({error})") from error
+    return Pretrained(network, {"tag": tag, "timm": zoo.__version__} | _origin(config))
+
+
+def check_table(tag: str) -> TimmModel:
+    """Return the table's row of a tag, which must be what the installed timm says.
+
+    Raises
+    ------
+    ValueError
+        If it is not; or there is no such row, or no such tag.
+    """
+    row = model_of(tag)
+    _, config = _known(tag)
+    for name, value in describe_config(tag, config).items():
+        if getattr(row, name) != value:
+            raise ValueError(
+                f"resources/timm_models.csv: {name} of {tag} is {getattr(row, name)}, but {value} "
+                "in the installed timm; install the version of the lock file, or make the table "
+                "anew with python -m perturb.models.timm_survey"
+            )
+    return row
+
+
+def describe_config(tag: str, config: Any) -> dict[str, Any]:
+    """Return the table's columns that timm's configuration of a tag answers.
+
+    Raises
+    ------
+    ValueError
+        If timm wants a crop, filter or input that the table cannot say.
+    """
+    channels, side, width = config.input_size
+    if (
+        (channels, width) != (3, side)
+        or config.crop_mode not in _MODES
+        or config.interpolation not in _FILTERS
+    ):
+        raise ValueError(
+            f"{tag}: input {config.input_size}, crop mode {config.crop_mode!r}, interpolation "
+            f"{config.interpolation!r}; allowed: squares of 3 channels, {', '.join(_MODES)}, "
+            f"{', '.join(_FILTERS)}"
+        )
+    return {
+        "tag": tag,
+        "architecture": tag.partition(".")[0],
+        "side": side,
+        "crop": config.crop_pct,
+        "test_side": (config.test_input_size or config.input_size)[1],
+        "test_crop": config.test_crop_pct or config.crop_pct,
+        "mean": tuple(config.mean),
+        "std": tuple(config.std),
+        "mode": _MODES[config.crop_mode],
+        "interpolation": config.interpolation,
+        "num_classes": config.num_classes,
+    }
+
+
+def kind_of(network: nn.Module) -> str:
+    """Return ``vit`` or ``resnetv2`` where `perturb.models.anatomy` can cut it, else ``other``."""
+    for name, kind in (("vit", VisionTransformer), ("resnetv2", ResNetV2)):
+        if isinstance(network, kind) and all(
+            getattr(type(network), method) is getattr(kind, method)
+            for method in ("forward", "forward_features")
+        ):
+            return name
+    return "other"
+
+
+def describe_network(network: Any) -> dict[str, Any]:
+    """Return the table's columns that a network answers itself: its kind and how it is divided."""
+    kind = kind_of(network)
+    if kind == "vit":
+        heads = {
+            getattr(getattr(block, "attn", None), "num_heads", None) for block in network.blocks
+        }
+        return {
+            "kind": kind,
+            "patch_size": network.patch_embed.img_size[0] // network.patch_embed.grid_size[0],
+            "embed_dim": network.embed_dim,
+            "depth": len(network.blocks),
+            "num_heads": heads.pop() if len(heads) == 1 else None,
+            "num_prefix_tokens": network.num_prefix_tokens,
+        }
+    if kind == "resnetv2":
+        stages = [info for info in network.feature_info if info["module"].startswith("stages")]
+        return {
+            "kind": kind,
+            "layers": tuple(len(stage.blocks) for stage in network.stages),
+            "channels": tuple(info["num_chs"] for info in stages),
+        }
+    return {"kind": kind}
+
+
+def size_arguments(config: Any, side: int) -> dict[str, int]:
+    """Return what timm must be told to build a network for another input than its own."""
+    if config is None or not config.fixed_input_size or config.input_size[1] == side:
+        return {}
+    return {"img_size": side}
+
+
+def _known(name: str) -> tuple[Any, Any]:
+    maker = find_maker(name.partition(".")[0])
+    if maker is None:
+        raise ValueError(f"timm: {name!r} is no architecture of the installed timm")
+    try:
+        return maker, find_config(name)
+    except RuntimeError as error:
+        raise ValueError(f"timm: {name!r} is no tag of the installed timm ({error})") from error
+
+
+def _origin(config: Any) -> dict[str, Any]:
+    """Return hub, revision, file and SHA-256 of the weights that timm has just read."""
+    if not config.hf_hub_id:
+        path = Path(load_timm_zoo().models._hub.get_cache_dir()) / Path(config.url).name
+        return {"hub": None, "revision": None, "file": path.name, "sha256": sha256_of(path)}
+    from huggingface_hub import try_to_load_from_cache  # half a second, and needed here alone
+
+    hub, _, revision = config.hf_hub_id.partition("@")
+    for name in _HUB_FILES:
+        found = try_to_load_from_cache(hub, name, revision=revision or None)
+        if isinstance(found, str):
+            path = Path(found)
+            return {
+                "hub": hub,
+                "revision": path.parent.name,
+                "file": name,
+                "sha256": sha256_of(path),
+            }
+    raise ValueError(f"timm: the weights of {hub} left the hub's cache while it was read")
+
+
+def _how_to_fill_the_cache(tag: str, config: Any, error: OSError) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if not config.hf_hub_id:
+        folder = load_timm_zoo().models._hub.get_cache_dir()
+        return f"timm: no weights of {tag}; put {config.url} into {folder} ({reason})"
+    hub = config.hf_hub_id.partition("@")[0]
+    return (
+        f"timm: no weights of {tag}: they are not in the hub's cache and could not be downloaded "
+        f"({reason}). Where there is a network, run `hf download {hub} {_HUB_FILES[0]}`, "
+        "with HF_HOME at a folder that this machine sees; HF_HUB_OFFLINE=1 then keeps jobs from "
+        "asking the network"
+    )

@@ -1,0 +1,18 @@
+"""Put a set that comes with a library into an image store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perturb.images.bundled import build_bundled
+from perturb.logs import log_to
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+build_bundled(
+    Path(snakemake.output.images),
+    Path(snakemake.output.manifest),
+    snakemake.params.dataset["bundled"],
+    seed=snakemake.params.dataset["seed"],
+)

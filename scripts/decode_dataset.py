@@ -1,0 +1,26 @@
+"""Decode real images, once for each way in which models see them, into an image store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perturb.images.ingest import build_from_source
+from perturb.images.views import View
+from perturb.logs import log_to
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+dataset = snakemake.params.dataset
+build_from_source(
+    Path(snakemake.output.images),
+    Path(snakemake.output.manifest),
+    dataset["source"],
+    View(**dataset["view"]),
+    root=Path(),
+    part=dataset["part"],
+    num_images=dataset["num_images"],
+    num_classes=dataset["num_classes"],
+    decoding=dataset["decoding"],
+    workers=snakemake.threads,
+)

@@ -1,0 +1,17 @@
+"""Download a public data set, compare it with the register, unpack it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perturb.images.downloads import download
+from perturb.images.register import register_entry
+from perturb.logs import log_to
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0])
+entry = register_entry(
+    Path(snakemake.input.register), snakemake.params.name, snakemake.params.sha256
+)
+download(entry, Path(snakemake.output[0]))

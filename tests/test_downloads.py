@@ -1,0 +1,470 @@
+"""Downloads, from a server on this machine: whole and verified, or a clear error and no folder."""
+
+import hashlib
+import http.client
+import io
+import logging
+import re
+import shutil
+import tarfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perturb.images.downloads import download, fetch
+from perturb.images.register import Entry, RemoteFile, read_register, register_entry
+from perturb.images.transfers import Patience, _Redirects, transfer
+from perturb.images.unpacking import Bound
+
+REGISTER = Path(__file__).parents[1] / "resources" / "downloads.yaml"
+QUICK = Patience(attempts=3, wait_s=0.001, longest_wait_s=0.01, timeout_s=1.0, report_s=0.0)
+CONTENT = bytes(range(256)) * 40
+
+
+@dataclass
+class Served:
+    """What the server does with one address.
+
+    cuts : of each connection in turn, the bytes after which it is cut; whole ones follow.
+    answers : status codes that come first, in turn.
+    shift : how many bytes too early ranges begin.
+    """
+
+    content: bytes = CONTENT
+    ranges: bool = True
+    cuts: list[int] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    has_length: bool = True
+    shift: int = 0
+    asked: list[str | None] = field(default_factory=list)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    served: dict[str, Served]
+
+    def do_GET(self) -> None:
+        served = self.served.get(self.path)
+        if served is None:
+            self.send_error(404)
+            return
+        asked = self.headers.get("Range")
+        served.asked.append(asked)
+        if served.answers:
+            self.send_response(served.answers.pop(0))
+            self._end(served, 0)
+            return
+        start = 0
+        if asked and served.ranges:
+            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])  # type: ignore[index]
+            start -= served.shift
+            if start >= len(served.content):
+                self.send_error(416)
+                return
+            self.send_response(206)
+            end = f"{len(served.content) - 1}/{len(served.content)}"
+            self.send_header("Content-Range", f"bytes {start}-{end}")
+        else:
+            self.send_response(200)
+        self._end(served, len(served.content) - start)
+        body = served.content[start:]
+        self.wfile.write(body[: served.cuts.pop(0)] if served.cuts else body)
+
+    def _end(self, served: Served, length: int) -> None:
+        for name, value in served.headers.items():
+            self.send_header(name, value)
+        if served.has_length:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@dataclass
+class Server:
+    """A server of `files` by path, at `url`."""
+
+    url: str
+    files: dict[str, Served]
+
+    def file(self, name: str, served: Served, **changes: Any) -> RemoteFile:
+        """Serve a file and return what a register would say of it."""
+        self.files[f"/{name}"] = served
+        sha256 = hashlib.sha256(served.content).hexdigest()
+        file = RemoteFile(
+            name, f"{self.url}/{name}", len(served.content), sha256, md5=None, unpacked=None
+        )
+        return replace(file, **changes)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    files: dict[str, Served] = {}
+    handler = type("Handler", (_Handler,), {"served": files})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http_server:
+        thread = threading.Thread(target=http_server.serve_forever, args=(0.01,))
+        thread.start()
+        yield Server(f"http://127.0.0.1:{http_server.server_port}", files)
+        http_server.shutdown()
+        thread.join()
+
+
+def _archive(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _entry(*files: RemoteFile) -> Entry:
+    return Entry("toy", "https://example.org", "CC0", "Nobody, 2021", 4, ".", None, files)
+
+
+BOUND = Bound(num_files=10, num_bytes=100_000)
+NOISE = {"noise/1/n01/a.JPEG": b"a" * 900, "noise/1/n02/b.JPEG": b"b"}
+BLUR = {"blur/1/n01/a.JPEG": b"c", "README": b"d"}
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_archives_and_files_are_joined_into_one_folder(server: Server, tmp_path: Path) -> None:
+    entry = _entry(
+        server.file("noise.tar", Served(_archive(NOISE)), unpacked=BOUND),
+        server.file("blur.tar.gz", Served(_archive(BLUR, "w")), unpacked=BOUND),
+        server.file("labels.json", Served(b"[]")),
+    )
+    download(entry, tmp_path / "data" / "toy", patience=QUICK)
+    assert _contents(tmp_path / "data" / "toy") == {**NOISE, **BLUR, "labels.json": b"[]"}
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["toy"]
+
+
+def test_an_empty_folder_may_be_there_and_a_full_one_not(server: Server, tmp_path: Path) -> None:
+    entry = _entry(server.file("labels.json", Served(b"[]")))
+    (tmp_path / "toy").mkdir()
+    download(entry, tmp_path / "toy", patience=QUICK)
+    with pytest.raises(ValueError, match="exists already"):
+        download(entry, tmp_path / "toy", patience=QUICK)
+
+
+CUTS: dict[str, tuple[Served, list[str | None]]] = {
+    "whole": (Served(), [None]),
+    "cut twice": (Served(cuts=[1000, 500]), [None, "bytes=1000-", "bytes=1500-"]),
+    "cut, no ranges": (Served(cuts=[1000], ranges=False), [None, "bytes=1000-"]),
+    "cut at once": (Served(cuts=[0]), [None, None]),
+    "no length": (Served(has_length=False), [None]),
+    "cut, no length": (Served(has_length=False, cuts=[1000]), [None, "bytes=1000-"]),
+    "cut, wrong range": (Served(cuts=[1000], shift=1), [None, "bytes=1000-", None]),
+    "busy": (Served(answers=[503, 429]), [None, None, None]),
+    "busy, asks to wait": (Served(answers=[503], headers={"Retry-After": "9"}), [None, None]),
+}
+
+
+@pytest.mark.parametrize("case", CUTS)
+def test_a_file_arrives_in_spite_of(case: str, server: Server, tmp_path: Path) -> None:
+    served, asked = CUTS[case]
+    served = replace(served, cuts=[*served.cuts], answers=[*served.answers], asked=[])
+    begun_s = time.monotonic()
+    path = fetch(server.file("a.bin", served), tmp_path, patience=QUICK)
+    assert time.monotonic() - begun_s < 5
+    assert path.read_bytes() == CONTENT
+    assert served.asked == asked
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize(
+    ("part", "asked"),
+    [
+        (CONTENT[:3000], ["bytes=3000-"]),
+        (CONTENT, []),
+        (CONTENT + b"more", [None]),
+        (b"?" * 3000, ["bytes=3000-", None]),
+        (b"?" * len(CONTENT), [None]),
+    ],
+    ids=["a part", "all", "too much", "a part of another file", "another file"],
+)
+def test_what_a_killed_job_left_is_used(
+    part: bytes, asked: list[str | None], server: Server, tmp_path: Path
+) -> None:
+    served = Served()
+    (tmp_path / "a.bin.part").write_bytes(part)
+    path = fetch(server.file("a.bin", served), tmp_path, patience=QUICK)
+    assert path.read_bytes() == CONTENT
+    assert served.asked == asked
+
+
+def test_a_file_of_unknown_size_replaces_a_longer_part(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "a.bin.part").write_bytes(CONTENT * 2)
+    file = server.file("a.bin", Served(ranges=False), size=None)
+    assert fetch(file, tmp_path, patience=QUICK).read_bytes() == CONTENT
+
+
+def test_a_verified_file_is_not_fetched_again_and_a_changed_one_is(
+    server: Server, tmp_path: Path
+) -> None:
+    served = Served()
+    file = server.file("a.bin", served)
+    fetch(file, tmp_path, patience=QUICK)
+    fetch(file, tmp_path, patience=QUICK)
+    assert len(served.asked) == 1
+    (tmp_path / "a.bin").write_bytes(CONTENT[::-1])
+    assert fetch(file, tmp_path, patience=QUICK).read_bytes() == CONTENT
+    assert len(served.asked) == 2
+
+
+WRONG: dict[str, tuple[Served, dict[str, Any], type[Exception], str]] = {
+    "sha256": (Served(), {"sha256": "0" * 64}, ValueError, "sha256 .*, expected 0000"),
+    "md5": (Served(), {"md5": "0" * 32}, ValueError, "md5 .*, expected 0000"),
+    "size, announced": (Served(), {"size": 9}, ValueError, "has a file of 10240 bytes, expected 9"),
+    "size, too long": (Served(has_length=False), {"size": 9}, ValueError, "more than the 9 bytes"),
+    "size, too short": (
+        Served(has_length=False, ranges=False),
+        {"size": 20_000},
+        ConnectionError,
+        "ended after 10240 of 20000",
+    ),
+    "endless": (
+        Served(has_length=False),
+        {"size": None, "unpacked": Bound(1, 10_000)},
+        ValueError,
+        "more than the 10000 bytes",
+    ),
+    "gone": (Served(answers=[410] * 9), {}, ConnectionError, "the server says 410"),
+    "forbidden": (Served(answers=[403] * 9), {}, ConnectionError, "the server says 403"),
+    "always busy": (Served(answers=[503] * 9), {}, ConnectionError, "after 3 attempts: .* 503"),
+    "always cut": (
+        Served(cuts=[100] * 9, ranges=False),
+        {},
+        ConnectionError,
+        "after 3 attempts: .*ended after 100 of 10240",
+    ),
+    "another scheme": (Served(), {"url": "file:///etc/passwd"}, ValueError, "allowed: http, https"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_gets_no_name(case: str, server: Server, tmp_path: Path) -> None:
+    served, changes, error, message = WRONG[case]
+    served = replace(served, cuts=[*served.cuts], answers=[*served.answers])
+    file = replace(server.file("a.bin", served), **changes)
+    with pytest.raises(error, match=message):
+        download(_entry(file), tmp_path / "toy", patience=QUICK)
+    assert not (tmp_path / "toy").exists()
+    assert not (tmp_path / ".toy.download" / "a.bin").exists()
+
+
+def test_a_missing_file_is_not_asked_for_twice(server: Server, tmp_path: Path) -> None:
+    file = replace(server.file("a.bin", Served()), url=f"{server.url}/missing")
+    with pytest.raises(ConnectionError, match="/missing: the server says 404"):
+        fetch(file, tmp_path, patience=QUICK)
+
+
+def test_no_server(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError, match="given up after 3 attempts: no connection"):
+        transfer("http://127.0.0.1:9/a", tmp_path / "a.part", size=1, limit=1, patience=QUICK)
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/a", "data:,a"])
+def test_a_redirection_to_another_scheme_is_refused(
+    target: str, server: Server, tmp_path: Path
+) -> None:
+    served = Served(answers=[302], headers={"Location": target})
+    with pytest.raises((ValueError, ConnectionError), match=r"redirect|302"):
+        fetch(server.file("a.bin", served), tmp_path, patience=QUICK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_redirection_does_not_give_up_encryption() -> None:
+    request = urllib.request.Request("https://example.org/a")
+    headers = http.client.HTTPMessage()
+    arguments = (request, io.BytesIO(), 302, "Found", headers)
+    with pytest.raises(ValueError, match="redirected to 'http:"):
+        _Redirects().redirect_request(*arguments, "http://example.org/a")
+    followed = _Redirects().redirect_request(*arguments, "https://example.org/b")
+    assert followed is not None
+    assert followed.full_url == "https://example.org/b"
+
+
+def test_a_redirection_is_followed_with_the_range(server: Server, tmp_path: Path) -> None:
+    file = server.file("real.bin", Served())
+    server.file("a.bin", Served(answers=[302] * 2, headers={"Location": f"{server.url}/real.bin"}))
+    (tmp_path / "a.bin.part").write_bytes(CONTENT[:10])
+    fetch(replace(file, name="a.bin", url=f"{server.url}/a.bin"), tmp_path, patience=QUICK)
+    assert server.files["/real.bin"].asked == ["bytes=10-"]
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_malicious_archive_leaves_no_folder(mode: str, server: Server, tmp_path: Path) -> None:
+    archive = _archive({"fine": b"a", "../../evil": b"b"}, mode)
+    file = server.file("a.tar", Served(archive), unpacked=BOUND)
+    with pytest.raises(ValueError, match="leads out"):
+        download(_entry(file), tmp_path / "data" / "toy", patience=QUICK)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.tar"]
+
+
+def test_two_archives_with_one_folder_are_refused(server: Server, tmp_path: Path) -> None:
+    entry = _entry(
+        server.file("a.tar", Served(_archive(NOISE)), unpacked=BOUND),
+        server.file("b.tar", Served(_archive(NOISE)), unpacked=BOUND),
+    )
+    with pytest.raises(ValueError, match="'noise' is in more than one"):
+        download(entry, tmp_path / "toy", patience=QUICK)
+    assert not (tmp_path / "toy").exists()
+
+
+STEPS = [(Path, "rename"), (Path, "replace"), (Path, "unlink"), (Path, "rmdir"), (shutil, "rmtree")]
+
+
+def _run_until_killed(
+    entry: Entry, folder: Path, *, at: int, is_after: bool, monkeypatch: pytest.MonkeyPatch
+) -> bool:
+    """Download; from step `at` on nothing happens on the disk any more. Return if it did."""
+    done = 0
+
+    def dying(step: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            nonlocal done
+            done += 1
+            result = step(*args, **kwargs) if done <= at + is_after else None
+            if done > at:
+                raise KeyboardInterrupt
+            return result
+
+        return wrapped
+
+    with monkeypatch.context() as patch:
+        for owner, name in STEPS:
+            patch.setattr(owner, name, dying(getattr(owner, name)))
+        try:
+            download(entry, folder, patience=QUICK)
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+def test_killed_anywhere_a_download_goes_on(
+    is_after: bool, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every step: the folder is absent or whole, and whole after the next run."""
+    entry = _entry(
+        server.file("noise.tar", Served(_archive(NOISE)), unpacked=BOUND),
+        server.file("blur.tar", Served(_archive(BLUR)), unpacked=BOUND),
+        server.file("labels.json", Served(b"[]")),
+    )
+    expected = {**NOISE, **BLUR, "labels.json": b"[]"}
+    for at in range(100):
+        folder = tmp_path / str(at)
+        if not _run_until_killed(entry, folder, at=at, is_after=is_after, monkeypatch=monkeypatch):
+            break
+        if folder.exists():
+            assert _contents(folder) == expected
+            # A workflow that saw its job killed removes the output and starts the job again.
+            shutil.rmtree(folder)
+        download(entry, folder, patience=QUICK)
+        assert _contents(folder) == expected
+        assert not folder.with_name(f".{at}.download").exists()
+    assert 10 < at < 50
+
+
+def test_a_disk_that_is_too_small(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = server.file("a.tar", Served(_archive(NOISE)), size=10**9, unpacked=BOUND)
+    usage = type("Usage", (), {"free": 10**9})
+    monkeypatch.setattr("perturb.images.downloads.shutil.disk_usage", lambda _: usage)
+    with pytest.raises(ValueError, match=r"needs about 2\.0 GB more, 1\.0 GB are free"):
+        download(_entry(file), tmp_path / "toy", patience=QUICK)
+    assert server.files["/a.tar"].asked == []
+
+
+def test_progress_is_logged(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        fetch(server.file("a.bin", Served(CONTENT * 300)), tmp_path, patience=QUICK)
+    assert re.search(r"a\.bin: [\d.]+ of 3\.1 MB, [\d.]+ MB/s, \d+ s left", caplog.text)
+    assert "a.bin: verified" in caplog.text
+
+
+def test_register_of_the_repository() -> None:
+    register = read_register(REGISTER)
+    assert {"imagenet-c", "imagenet-r", "imagenet-a", "imagenet-v2", "imagenet-sketch"} < {
+        *register
+    }
+    for entry in register.values():
+        assert (entry.login is None) == all(file.url for file in entry.files), entry.name
+        assert all(not file.url or file.url.startswith("https://") for file in entry.files)
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256", "message"),
+    [
+        ("imagenet-q", None, "'imagenet-q' is not in .*allowed: imagenet-2012"),
+        ("imagenet-2012", None, "without a login. Ask for access"),
+        ("imagenet-c", None, "nobody publishes the SHA-256 of noise.tar, blur.tar"),
+        ("imagenet-c", {"noise.tar": "0" * 64}, "SHA-256 of blur.tar, weather.tar"),
+        ("imagenet-c", {"nose.tar": "0" * 64}, "'nose.tar' is none of its files"),
+        ("imagenet-r", "123", "'123' is not 64 hexadecimal digits"),
+        ("imagenet-r", "0" * 64, "contradicts the register's 18c6bf49"),
+    ],
+)
+def test_what_cannot_be_downloaded_is_refused(name: str, sha256: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        register_entry(REGISTER, name, sha256)
+
+
+def test_the_configuration_gives_what_nobody_publishes() -> None:
+    names = [file.name for file in read_register(REGISTER)["imagenet-c"].files]
+    entry = register_entry(REGISTER, "imagenet-c", dict.fromkeys(names, "AB" * 32))
+    assert {file.sha256 for file in entry.files} == {"ab" * 32}
+    assert register_entry(REGISTER, "cue-conflict", "0" * 64).files[0].sha256 == "0" * 64
+    assert register_entry(REGISTER, "imagenet-r").files[0].sha256
+
+
+FILE = "{name: a.tar, url: 'https://example.org/a', sha256: " + "0" * 64 + "}"
+REST = "homepage: h, licence: l, citation: c, images: 1, path: ."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"toy: {{{REST}, files: [{FILE}]}}", None),
+        ("[]", "expected data sets by name"),
+        (f"toy: {{{REST}}}", "toy: files is missing"),
+        (f"toy: {{{REST}, colour: red, files: [{FILE}]}}", "unknown key 'colour'"),
+        (f"toy: {{{REST}, files: []}}", "one or more"),
+        (f"toy: {{{REST}, files: [{FILE}, {FILE}]}}", "a name of its own"),
+        (f"toy: {{{REST}, files: [{{name: a}}]}}", "a has no url"),
+        (f"toy: {{{REST}, files: [{FILE.replace('a.tar', '../a')}]}}", "name is '../a'"),
+        (f"toy: {{{REST}, files: [{FILE.replace('https', 'ftp')}]}}", "allowed: http, https"),
+        (f"toy: {{{REST}, files: [{FILE.replace('0' * 64, 'x0')}]}}", "expected 64 hex digits"),
+        (f"toy: {{{REST}, files: [{FILE[:-1]}, size: big}}]}}", "size is 'big'"),
+        (f"toy: {{{REST}, files: [{FILE[:-1]}, unpacked: {{num_files: 1}}}}]}}", "num_bytes is m"),
+    ],
+)
+def test_register_names_entry_and_key(text: str, message: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "downloads.yaml"
+    path.write_text(text)
+    if message is None:
+        assert read_register(path)["toy"].files[0].name == "a.tar"
+        return
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        read_register(path)
+    assert str(path) in str(caught.value)

@@ -1,0 +1,142 @@
+"""Images beside a file of labels: every file that the field uses, and labels that do not fit."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from perturb.images.listing import Listing, list_images
+from tests.image_files import (
+    WNIDS,
+    class_folder_files,
+    write_as,
+    write_tar,
+)
+
+FOLDERS = class_folder_files()
+
+
+def _json(path: Path, value: object) -> str:
+    path.write_text(json.dumps(value))
+    return path.name
+
+
+def _by_id(listing: Listing) -> dict[str, int]:
+    return dict(zip(listing.image_ids, listing.targets, strict=True))
+
+
+def _source(path: Path, layout: str = "class_folders", **more: Any) -> dict[str, Any]:
+    return {"path": path.name, "layout": layout, **more}
+
+
+def _kit(folder: Path) -> None:
+    kit = folder / "kit" / "data"
+    kit.mkdir(parents=True)
+    # As in the kit: the numbers are not in the order of the WordNet ids, and inner nodes follow.
+    rows = [(1, WNIDS[2], 0), (2, WNIDS[0], 0), (3, WNIDS[1], 0), (4, "n00001740", 2)]
+    kind = [("ILSVRC2012_ID", object), ("WNID", object), ("num_children", object)]
+    savemat(kit / "meta.mat", {"synsets": np.array(rows, dtype=kind)[:, None]})
+    numbers = {WNIDS[2]: 1, WNIDS[0]: 2, WNIDS[1]: 3}
+    lines = "".join(f"{numbers[WNIDS[serial % 3]]}\n" for serial in range(9))
+    (kit / "ILSVRC2012_validation_ground_truth.txt").write_text(lines)
+
+
+def _flat(folder: Path, kind: str = "tar") -> Path:
+    return write_as(kind, folder, {name.partition("/")[2]: FOLDERS[name] for name in FOLDERS})
+
+
+def _label_lines(line: Callable[[str, str], str], head: str = "") -> Callable[[Path], str]:
+    def write(folder: Path) -> str:
+        pairs = [name.split("/") for name in sorted(FOLDERS, reverse=True)]
+        (folder / "labels").write_text(head + "".join(line(*pair) + "\n" for pair in pairs))
+        return "labels"
+
+    return write
+
+
+def _ordered_ids(folder: Path) -> str:
+    (folder / "labels").write_text("".join(WNIDS[serial % 3] + "\n" for serial in range(9)))
+    return "labels"
+
+
+def _kit_folder(folder: Path) -> str:
+    del folder
+    return "kit"
+
+
+def _kit_archive(folder: Path) -> str:
+    files = {f"kit/data/{file.name}": file.read_bytes() for file in (folder / "kit/data").iterdir()}
+    return write_tar(folder / "kit.tar.gz", files, "w:gz").name
+
+
+LABELS: Mapping[str, Callable[[Path], str]] = {
+    "name wnid": _label_lines(lambda wnid, name: f"{name} {wnid}"),
+    "name index": _label_lines(lambda wnid, name: f"val/{name} {WNIDS.index(wnid)}"),
+    "name,index": _label_lines(lambda wnid, name: f"{name},{WNIDS.index(wnid)}"),
+    "Kaggle": _label_lines(
+        lambda wnid, name: f"{name.removesuffix('.JPEG')},{wnid} 1 2 30 40 {wnid} 5 6 7 8 ",
+        "ImageId,PredictionString\n",
+    ),
+    "ids in order": _ordered_ids,
+    "kit": _kit_folder,
+    "archive of the kit": _kit_archive,
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("with_index", [True, False])
+def test_labelled_files(name: str, with_index: bool, tmp_path: Path) -> None:
+    _kit(tmp_path)
+    path = _flat(tmp_path, "folder" if name == "name wnid" else "tar")
+    source = _source(path, "labelled_files", labels=LABELS[name](tmp_path))
+    index = {wnid: position for position, wnid in enumerate(WNIDS)}
+    if with_index:
+        source["class_index"] = _json(tmp_path / "index.json", index)
+    listing = list_images(source, tmp_path, num_images=9, num_classes=3)
+    expected = {name.partition("/")[2]: index[name.partition("/")[0]] for name in FOLDERS}
+    assert _by_id(listing) == expected
+
+
+def test_ground_truth_with_its_synsets(tmp_path: Path) -> None:
+    _kit(tmp_path)
+    truth = "kit/data/ILSVRC2012_validation_ground_truth.txt"
+    source = _source(_flat(tmp_path), "labelled_files", labels=truth)
+    with pytest.raises(ValueError, match=r"give the file that explains them, meta.mat"):
+        list_images(source, tmp_path)
+    listing = list_images(source | {"synsets": "kit/data/meta.mat"}, tmp_path)
+    assert listing.targets == [serial % 3 for serial in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        (
+            "ILSVRC2012_val_00000001.JPEG 1\n",
+            "8 images have no label, first ILSVRC2012_val_0000000",
+        ),
+        ("1\n" * 8, "8 lines for images numbered 1 to 8; there are 9 images, 1 to 9"),
+    ],
+)
+def test_labels_that_do_not_fit(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "labels").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        list_images(_source(_flat(tmp_path), "labelled_files", labels="labels"), tmp_path)
+
+
+def test_label_without_image_and_labels_from_one(tmp_path: Path) -> None:
+    path = _flat(tmp_path)
+    source = _source(path, "labelled_files", labels="labels")
+    _label_lines(lambda wnid, name: f"{name} {WNIDS.index(wnid)}", "extra.JPEG 1\n")(tmp_path)
+    with pytest.raises(ValueError, match="1 of its images are missing, first extra"):
+        list_images(source, tmp_path)
+    _label_lines(lambda wnid, name: f"{name} {WNIDS.index(wnid) + 1}")(tmp_path)
+    with pytest.raises(ValueError, match="numbered 1 to 3, not from 0"):
+        list_images(source, tmp_path, num_classes=3)
+    index = _json(tmp_path / "index.json", {wnid: place for place, wnid in enumerate(WNIDS)})
+    with pytest.raises(ValueError, match="label 3 is beyond the 3 classes"):
+        list_images(source | {"class_index": index}, tmp_path)

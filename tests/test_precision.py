@@ -1,0 +1,233 @@
+"""bfloat16 where networks compute, float32 for pixels, updates and what follows the logits."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perturb.images.store import Images
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.perturbations.attacks import climb, frozen, pgd
+from perturb.perturbations.attention import with_attention
+from perturb.perturbations.lesions import without
+from perturb.perturbations.names import CONDITIONS
+from perturb.perturbations.outcome import Setting
+from perturb.perturbations.table import EVALUATORS
+from perturb.precision import computing_in, exactly, resolved
+from perturb.random import stream_keys, uniform
+
+CPU = torch.device("cpu")
+ARGUMENTS = {
+    "vit": {"patch_size": 8, "embed_dim": 32, "depth": 3, "num_heads": 2, "mlp_ratio": 2},
+    "resnet": {"layers": [2, 2], "channels": [16, 32], "num_groups": 4, "stem_channels": 8},
+}
+
+
+def _classifier(family: str) -> Classifier:
+    torch.manual_seed(1)
+    network = build_network(family, ARGUMENTS[family], 12, 32)
+    with torch.no_grad():  # a fresh head is all zeros
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return Classifier(network, Preprocessing(side=32)).eval()
+
+
+def _images(classifier: Classifier, count: int = 6) -> Images:
+    keys = torch.arange(count)
+    pixels = uniform(stream_keys(1, "pixels", keys), 3 * 32 * 32).reshape(count, 3, 32, 32)
+    pixels = (pixels * 256).to(torch.uint8)
+    return Images(pixels, keys, classifier(pixels).argmax(dim=1))
+
+
+SETTINGS = {
+    "none": (0, {}),
+    "class_subset": (0, {"classes": {"some": list(range(12))}}),
+    "corruptions": (3, {}),
+    "fgsm": (4 / 255, {}),
+    "pgd": (4 / 255, {"steps": 2}),
+    "ensemble": (4 / 255, {"steps": 2, "queries": 3}),
+    "spatial": (1, {"rotations": 3, "translations": 3, "samples": 2}),
+    "lesions": (1, {"samples": 2}),
+    "heads": (1, {}),
+    "attention_distance": (1, {"seeds": 2}),
+    "patch_cls": (1, {}),
+    "tokens": (0.5, {"seeds": 2}),
+}
+CASES = [("vit", name) for name in SETTINGS] + [
+    ("resnet", name) for name in ("none", "pgd", "spatial", "lesions")
+]
+
+
+@pytest.mark.parametrize(("family", "name"), CASES)
+def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
+    """Logits are near those of float32, not the same, and the attacks' columns are float32."""
+    classifier = _classifier(family)
+    images = _images(classifier)
+    severity, options = SETTINGS[name]
+    conditions = CONDITIONS[name] or tuple(options["classes"])
+    if family == "resnet" and name == "lesions":
+        conditions = ("block",)
+    conditions = ("fog", "gaussian_noise") if name == "corruptions" else conditions
+    setting = Setting(conditions, severity, 2021, options)
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        with computing_in(precision, CPU):
+            found[precision] = list(EVALUATORS[name](classifier, images, setting))
+    for exact, rough in zip(found["float32"], found["bfloat16"], strict=True):
+        assert (exact.condition, exact.sample) == (rough.condition, rough.sample)
+        scale = exact.logits.std()
+        difference = (exact.logits - rough.logits.float()).abs().mean() / scale
+        # Steps along signs and searches may end elsewhere; the others only see rounding.
+        is_search = name in ("fgsm", "pgd", "ensemble", "spatial")
+        assert 0 < difference < (1.5 if is_search else 0.1), difference
+        for value in rough.added.values():
+            assert isinstance(value, str) or value.dtype != torch.bfloat16
+
+
+@pytest.mark.parametrize("corruption", CONDITIONS["corruptions"])
+def test_corrupted_pixels_do_not_depend_on_the_precision(corruption: str) -> None:
+    seen: list[Tensor] = []
+
+    class Watching(Classifier):
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append(images)
+            return super().forward(images)
+
+    plain = _classifier("vit")
+    images = _images(plain)
+    classifier = Watching(plain.network, plain.preprocessing).eval()
+    for precision in ("float32", "bfloat16"):
+        with computing_in(precision, CPU):
+            list(EVALUATORS["corruptions"](classifier, images, Setting((corruption,), 3, 1, {})))
+    assert torch.equal(seen[0], seen[1])
+
+
+def test_attack_in_bfloat16_keeps_its_ball_and_its_pixels() -> None:
+    classifier = _classifier("vit")
+    images = _images(classifier)
+    clean = images.pixels.float() / 255
+    with computing_in("bfloat16", CPU):
+        adversarial = pgd(classifier, clean, images.targets, 1 / 255, steps=8)
+        with frozen(classifier):
+            logits, losses, gradient = climb(
+                classifier, clean, lambda logits: logits.logsumexp(dim=1)
+            )
+    assert adversarial.dtype == logits.dtype == losses.dtype == gradient.dtype == torch.float32
+    distance = (adversarial.double() - clean.double()).abs().max().item()
+    assert 0 < distance <= 1 / 255
+    # Steps of an eighth of a gray level would vanish in bfloat16 near white.
+    steps = ((adversarial - clean) * 255 * 8).round().unique()
+    assert len(steps) > 3
+    assert all(weight.grad is None for weight in classifier.parameters())
+    with frozen(classifier):
+        exact = climb(classifier, clean, lambda logits: logits.logsumexp(dim=1))[2]
+    likeness = nn.functional.cosine_similarity(gradient.flatten(1), exact.flatten(1))
+    assert likeness.min() > 0.9
+    assert not torch.equal(gradient, exact)
+
+
+def test_weights_stay_as_they_are() -> None:
+    classifier = _classifier("resnet")
+    before = {name: value.clone() for name, value in classifier.state_dict().items()}
+    with computing_in("bfloat16", CPU):
+        classifier(_images(classifier).pixels)
+    for name, value in classifier.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, before[name])
+
+
+def test_masks_and_lesions_act_in_bfloat16() -> None:
+    """The fused kernel takes the mask; none may be ignored in silence."""
+    classifier = _classifier("vit")
+    images = _images(classifier)
+    mask = torch.eye(17, dtype=torch.bool)
+    mask[0] = True
+    with torch.inference_mode(), computing_in("bfloat16", CPU):
+        whole = classifier(images.pixels).float()
+        with with_attention(classifier, mask):
+            restricted = classifier(images.pixels).float()
+        with without(classifier, [1], "attention"):
+            damaged = classifier(images.pixels).float()
+    with torch.inference_mode(), with_attention(classifier, mask):
+        exact = classifier(images.pixels)
+    assert (restricted - whole).abs().mean() > 5 * (restricted - exact).abs().mean()
+    assert (damaged - whole).abs().mean() > 5 * (restricted - exact).abs().mean()
+
+
+def test_nothing_is_left_behind() -> None:
+    product = torch.ones(2, 2)
+    with computing_in("bfloat16", CPU):
+        assert (product @ product).dtype == torch.bfloat16
+        with exactly(CPU):
+            assert (product @ product).dtype == torch.float32
+    assert (product @ product).dtype == torch.float32
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_no_tf32_on_cuda(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """float32 is float32: the flags are global, so they must also be put back after an error."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: torch.no_grad())
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32
+
+    def fail() -> None:
+        with computing_in(precision, torch.device("cuda")):
+            assert (cudnn.allow_tf32, matmul.allow_tf32) == (False, False)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert (cudnn.allow_tf32, matmul.allow_tf32) == before
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "is_native", "expected"),
+    [
+        ("auto", "cpu", True, "float32"),
+        ("auto", "cuda", True, "bfloat16"),
+        ("auto", "cuda", False, "float32"),
+        ("bfloat16", "cpu", False, "bfloat16"),
+        ("float32", "cuda", True, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_it_is_native(
+    precision: str,
+    device: str,
+    is_native: bool,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: is_native)
+    assert resolved(precision, torch.device(device)) == expected
+
+
+def test_unknown_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match="precision is 'float16'; allowed: auto, float32, bfloat"):
+        resolved("float16", CPU)
+    with (
+        pytest.raises(ValueError, match="precision is 'auto'; allowed: float32, bfloat16"),
+        computing_in("auto", CPU),
+    ):
+        pass
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("family", ["vit", "resnet"])
+def test_precisions_agree_on_cuda(family: str) -> None:
+    device = torch.device("cuda")
+    classifier = _classifier(family)
+    pixels = _images(classifier).pixels
+    with torch.inference_mode():
+        wanted = classifier(pixels)
+        classifier.to(device)
+        with computing_in("float32", device):
+            exact = classifier(pixels.to(device)).cpu()
+        with computing_in("bfloat16", device):
+            rough = classifier(pixels.to(device)).float().cpu()
+    assert (exact - wanted).abs().max() < 1e-4 * wanted.abs().max()
+    difference = (rough - wanted).abs().mean() / wanted.std()
+    assert 0 < difference < 0.1
+    assert math.isfinite(difference)

@@ -1,0 +1,222 @@
+"""Configurations of real models and images: what they resolve to, and every mistake named."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from perturb import jobs
+from perturb.cells import cells, evaluation_jobs
+from perturb.config import Config, ConfigError, load_config
+from perturb.images.views import AS_IS, View
+from perturb.stores import any_store, part_of, store_of, stores_of_dataset, view_of
+
+IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"
+
+
+@pytest.fixture
+def raw() -> dict[str, Any]:
+    """The paper's study on ImageNet, as a user may change it."""
+    return yaml.safe_load(IMAGENET.read_text())
+
+
+@pytest.fixture
+def config(raw: dict[str, Any]) -> Config:
+    return load_config(raw)
+
+
+def test_every_model_of_the_paper_is_there_or_named_as_absent(config: Config) -> None:
+    named = {
+        (model.architecture.label, model.pretraining.paper)
+        for model in (*config.models.values(), *config.absent.values())
+        if model.pretraining is not None and model.pretraining.paper
+    }
+    vits = [f"ViT-{size}" for size in ("B/32", "B/16", "L/32", "L/16", "H/14")]
+    resnets = [f"ResNet-{size}" for size in ("50x1", "101x1", "50x3", "101x3", "152x4")]
+    sets = ("ILSVRC-2012", "ImageNet-21k", "JFT-300M")
+    paper = {(label, name) for label in vits + resnets for name in sets}
+    assert paper - named == {("ViT-H/14", "ILSVRC-2012")}  # the paper has none either
+    assert all(model.timm_tag for model in config.models.values())
+    assert not config.models.keys() & config.absent.keys()
+    assert all(m.pretraining.paper != "JFT-300M" for m in config.models.values() if m.pretraining)
+
+
+def test_models_see_what_their_tags_say_or_what_the_configuration_says(config: Config) -> None:
+    squashed = config.models["vit-b16-21k"].own_view
+    assert squashed is not None
+    assert squashed.view == View(384, "squash", 1.0, "bilinear")
+    assert squashed.mean == (0.5, 0.5, 0.5)
+    own = config.models["resnext-32x8d-ig"].own_view
+    assert own is not None
+    assert own.view == View(224, "crop", 0.875, "bilinear")
+    assert own.mean == (0.485, 0.456, 0.406)
+
+
+def test_a_data_set_is_stored_once_a_view_and_once_where_all_see_it_alike(config: Config) -> None:
+    views = {model.own_view.view.id for model in config.models.values() if model.own_view}
+    assert set(stores_of_dataset(config, "imagenet")) == {f"imagenet/{view}" for view in views}
+    assert stores_of_dataset(config, "cue-conflict") == ("cue-conflict",)
+    assert len(stores_of_dataset(config, "imagenet-c")) == 75
+    assert store_of(config, "imagenet", "vit-b16-21k") == "imagenet/384-squash-bilinear"
+    assert view_of(config, "imagenet/384-squash-bilinear") == View(384, "squash", 1.0, "bilinear")
+    assert view_of(config, "imagenet-c/fog-3") == AS_IS
+    assert part_of(config, "imagenet-c/fog-3") == "fog-3"
+    assert part_of(config, any_store(config, "imagenet")) is None
+    decoded = jobs.decoded(config, "imagenet-c/fog-3")
+    assert decoded["source"]["path"] == "data/imagenet-c"
+    assert decoded["num_images"] == 50000
+
+
+def test_each_cell_reads_its_models_stores(config: Config) -> None:
+    every = {"cells": 0, "stores": set()}
+    for job in evaluation_jobs(config):
+        for model in job.models:
+            asked = jobs.evaluated(config, job, model)
+            listed = jobs.job_stores(config, job, model)
+            assert {store for cell in asked for store in cell["stores"]} == set(listed)
+            every["cells"] += len(asked)
+            every["stores"] |= set(listed)
+    assert every["cells"] == sum(cell.source is None for cell in cells(config))
+    existing = {s for dataset in config.datasets for s in stores_of_dataset(config, dataset)}
+    assert every["stores"] == existing
+
+
+def test_class_subsets_are_those_of_the_sets_and_judged_on_the_clean_set_too(
+    config: Config,
+) -> None:
+    subset = config.perturbations["class_subset"]
+    assert subset.datasets == ("imagenet", "imagenet-r", "imagenet-a")
+    assert subset.conditions == ("imagenet-r", "imagenet-a")
+    classes = {id: set(values) for id, values in subset.options["classes"].items()}
+    assert [len(values) for values in classes.values()] == [200, 200]
+    assert len(classes["imagenet-r"] & classes["imagenet-a"]) == 86
+
+
+def test_missing_files_are_all_named_before_anything_starts(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = jobs.missing_files(config)
+    assert "datasets.imagenet.source.path: data/imagenet/val does not exist" in missing
+    assert len(missing) == 11
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/imagenet/val").mkdir(parents=True)
+    assert not any("data/imagenet/val " in line for line in jobs.missing_files(config))
+
+
+def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(raw: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            raw = raw[key]
+        raw[keys[-1]] = value
+
+    return change
+
+
+MINE = {
+    "architecture": "vit-b16",
+    "pretraining": "web",
+    "weights": {"file": "x", "sha256": "0" * 64},
+}
+MISTAKES = {
+    "bare name": (
+        _set("models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch16_384"}}),
+        "models.mine.weights.timm: .*augreg_in21k_ft_in1k",
+    ),
+    "misspelt tag": (
+        _set("models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch16_384.orig"}}),
+        "vit_base_patch16_384.orig_in21k_ft_in1k",
+    ),
+    "other patch size": (
+        _set(
+            "models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch32_384.augreg_in1k"}}
+        ),
+        "models.mine: patch_size is 16, but 'vit_base_patch32_384' has 32",
+    ),
+    "other family": (
+        _set(
+            "models",
+            "mine",
+            value=MINE | {"weights": {"timm": "resnetv2_50x1_bit.goog_in21k_ft_in1k"}},
+        ),
+        "models.mine: 'resnetv2_50x1_bit' is no network of the family 'vit'",
+    ),
+    "no side": (_set("models", "mine", value=MINE), "models.mine.preprocessing.side: missing"),
+    "crop of a squashed image": (
+        _set("models", "mine", value=MINE | {"preprocessing": {"side": 384, "crop": 0.9}}),
+        "models.mine.preprocessing.crop: not allowed",
+    ),
+    "trained by name": (
+        _set("models", "mine", value=MINE | {"weights": "trained"}),
+        "models.mine.weights: `trained`",
+    ),
+    "unknown architecture": (
+        _set("architectures", "vit-b16", "timm", value="vit_bass_patch16_384"),
+        "architectures.vit-b16.timm: .*vit_bass_patch16_384",
+    ),
+    "two origins": (
+        _set("datasets", "imagenet", "bundled", value={"set": "digits", "split": "test"}),
+        "datasets.imagenet: exactly one of",
+    ),
+    "labels of folders": (
+        _set("datasets", "imagenet", "source", "labels", value="x.txt"),
+        "datasets.imagenet.source.labels: only with",
+    ),
+    "no labels": (
+        _set("datasets", "imagenet", "source", "layout", value="labelled_files"),
+        "datasets.imagenet.source.labels: missing",
+    ),
+    "corruptions in another role": (
+        _set("datasets", "imagenet-c", "role", value="other"),
+        "datasets.imagenet-c: `role: corrupted`",
+    ),
+    "corruptions in each model's view": (
+        lambda raw: raw["datasets"]["imagenet-c"].pop("preprocessing"),
+        "datasets.imagenet-c.preprocessing: missing",
+    ),
+    "more classes than the model has": (
+        _set("datasets", "imagenet", "classes", value=1001),
+        "datasets.imagenet.classes: 1001, but",
+    ),
+    "stored and made corruptions": (
+        _set("perturbations", "corruptions", value={"datasets": ["imagenet"], "severities": [1]}),
+        "perturbations: `corruptions` and `stored_corruptions` exclude each other",
+    ),
+    "AlexNet's errors of some severities": (
+        _set("perturbations", "stored_corruptions", "severities", value=[1, 5]),
+        "perturbations.stored_corruptions.severities: 1, 5; `denominators: alexnet` needs all five",
+    ),
+    "stored corruptions of the clean set": (
+        _set("perturbations", "stored_corruptions", "datasets", value=["imagenet"]),
+        "perturbations.stored_corruptions.datasets: 'imagenet' has the role clean",
+    ),
+    "transfer between views": (
+        _set("perturbations", "transfer", "datasets", value=["imagenet"]),
+        "perturbations.transfer: every model must see the same pixels",
+    ),
+    "class subset without a list": (
+        _set("perturbations", "class_subset", "datasets", value=["imagenet-v2"]),
+        "datasets.imagenet-v2.source.class_index: 'numbers'",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_every_mistake_is_named(raw: dict[str, Any], mistake: str) -> None:
+    change, message = MISTAKES[mistake]
+    change(raw)
+    with pytest.raises(ConfigError, match=message):
+        load_config(raw)
+
+
+def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
+    raw["models"]["mine"] = MINE | {"preprocessing": {"side": 384}}
+    model = load_config(raw).models["mine"]
+    assert model.own_view is not None
+    assert model.own_view.view == View(384, "squash", 1.0, "bilinear")
+    assert model.architecture.arguments["depth"] == 12
+    facts = jobs.given_facts(load_config(raw), "mine")
+    assert facts["timm"] == "vit_base_patch16_384"
+    assert facts["weights"] == {"file": "x", "sha256": "0" * 64}
+    assert facts["num_classes"] == 1000

@@ -1,0 +1,400 @@
+"""Watching runs: events, progress, the status file, the census of shards, the terminal, job logs."""
+
+import argparse
+import json
+import logging
+import os
+import pty
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from perturb.__main__ import main
+from perturb.cells import Cell, Layout, cells
+from perturb.config import Config, load_config
+from perturb.logs import log_header, log_to
+from perturb.perturbations.names import PROTOCOLS
+from perturb.runs import resume, status
+from perturb.runs.census import census
+from perturb.runs.events import Events
+from perturb.runs.plugins.snakemake_logger_plugin_perturb import told
+from perturb.runs.progress import Tracker, cells_of_rules, duration
+from perturb.runs.study import study_of
+from perturb.runs.terminal import Display, Terminal
+from perturb.shards import SCHEMA, write_shard
+
+NUM_IMAGES = 24
+
+
+@pytest.fixture
+def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """Return a study of nine cells whose folder is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(yaml.safe_dump(tiny_study))
+    return load_config(tiny_study)
+
+
+def _write_shard(config: Config, cell: Cell, **changed: Any) -> Path:
+    path = Path(Layout(config.results).shard(cell))
+    facts = {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "perturbation": cell.perturbation,
+        "severity": cell.severity_value,
+        "samples": {"one": [0], "two": [0, 1]},
+        "protocol": PROTOCOLS[cell.perturbation],
+        "seed": config.seed,
+        "num_images": NUM_IMAGES,
+        "seconds": 1800.0,
+        "device": "GPU",
+        "dtype": "float32",
+        "commit": "abc",
+        "versions": {"python": "3", "perturb": "0", "torch": "2", "timm": "1"},
+    }
+    write_shard(path, SCHEMA.empty_table(), facts | changed)
+    return path
+
+
+# ------------------------------------------------------------------------------------------ events
+
+
+def _append(path: Path, *events: dict[str, Any]) -> None:
+    with path.open("a") as file:
+        file.writelines(json.dumps(event) + "\n" for event in events)
+
+
+RUN_INFO = {"event": "run_info", "stats": {"evaluate_cells_0": 3, "all": 1, "total": 4}}
+JOB_ERROR = {"event": "job_error", "jobid": 7, "rule_name": "train_model", "log": ["a.log"]}
+
+
+def test_events_tell_what_is_to_be_done_and_what_failed(tmp_path: Path) -> None:
+    events = Events(tmp_path / "events")
+    events.read()
+    assert events.jobs == {}
+    _append(events.path, RUN_INFO, {"event": "progress", "done": 1, "total": 4}, JOB_ERROR)
+    events.read()
+    assert events.jobs == {"evaluate_cells_0": 3, "all": 1}
+    assert (events.steps_done, events.steps_total) == (1, 4)
+    assert [str(failure) for failure in events.failed.values()] == ["train_model: see a.log"]
+
+
+def test_a_job_that_is_tried_again_has_not_failed(tmp_path: Path) -> None:
+    events = Events(tmp_path / "events")
+    again = {"event": "message", "message": "Trying to restart job 7."}
+    _append(events.path, JOB_ERROR, again)
+    events.read()
+    assert (events.failed, events.num_retries) == ({}, 1)
+    _append(events.path, JOB_ERROR)
+    events.read()
+    assert len(events.failed) == 1
+
+
+def test_an_unfinished_line_waits_for_its_end(tmp_path: Path) -> None:
+    events = Events(tmp_path / "events")
+    line = json.dumps(RUN_INFO) + "\n"
+    for part in (line[:9], line[9:]):
+        assert events.jobs == {}
+        with events.path.open("a") as file:
+            file.write(part)
+        events.read()
+    assert events.jobs != {}
+
+
+@pytest.mark.parametrize(
+    ("message", "extra", "kept"),
+    [
+        ("x", {"event": "progress", "done": 1, "total": 2, "other": 3}, {"done": 1, "total": 2}),
+        ("Trying to restart job 3.", {}, {"message": "Trying to restart job 3."}),
+        ("SLURM run ID: abc", {}, {"message": "SLURM run ID: abc"}),
+        ("Select jobs to execute...", {}, None),
+        ("x", {"event": "job_info", "jobid": 1}, None),
+    ],
+)
+def test_the_plugin_keeps_what_matters(
+    message: str, extra: dict[str, Any], kept: dict[str, Any] | None
+) -> None:
+    record = logging.makeLogRecord({"msg": message, **extra})
+    found = told(record)
+    assert (found and {key: value for key, value in found.items() if key != "event"}) == kept
+
+
+# ---------------------------------------------------------------------------------------- progress
+
+
+def test_rules_have_the_cells_of_their_jobs(config: Config) -> None:
+    of_rules = cells_of_rules(config)
+    assert of_rules["transfer_attacks"] == 0
+    assert {count for rule, count in of_rules.items() if rule != "transfer_attacks"} == {1}
+
+
+def test_progress_counts_new_shards_and_the_time_they_take(config: Config) -> None:
+    events = Events(Path("events"))
+    start = time.time_ns()
+    tracker = Tracker(config, events, start)
+    asked = cells(config)
+    old = [_write_shard(config, cell) for cell in asked[:3]]
+    for path in old:
+        os.utime(path, ns=(start - 10**9, start - 10**9))
+    # One of the old shards is to be replaced: seven jobs for six missing cells.
+    _append(events.path, {"event": "run_info", "stats": {"evaluate_cells_0": 7, "total": 7}})
+    events.read()
+    tracker.count(0)
+    assert (tracker.progress().num_done, tracker.progress().seconds_left) == (2, None)
+    for cell in asked[3:5]:
+        _write_shard(config, cell)
+    tracker.count(60)
+    progress = tracker.progress()
+    assert (progress.num_done, progress.num_new, progress.num_planned) == (4, 2, 7)
+    assert progress.cells_per_minute == pytest.approx(2)
+    assert progress.seconds_left == pytest.approx(150)
+    assert str(progress).startswith("cells 4 of 9, 2 a minute, 2 min left")
+
+
+def test_the_status_file_is_replaced_as_a_whole(config: Config) -> None:
+    events = Events(Path("events"))
+    _append(events.path, RUN_INFO, JOB_ERROR)
+    events.read()
+    tracker = Tracker(config, events, 0)
+    tracker.write("running")
+    tracker.write("failed", 1)
+    said = json.loads(Path("results/status.json").read_text())
+    assert (said["state"], said["exit_status"], said["pid"]) == ("failed", 1, os.getpid())
+    assert said["failures"] == [{"rule": "train_model", "log": ["a.log"]}]
+    assert [path.name for path in Path("results").iterdir()] == ["status.json"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(12.4, "12 s"), (90, "2 min"), (3600, "1 h"), (7260, "2 h 1 min"), (90_060, "1 d 1 h")],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seed", "results"),
+    [
+        (["--cores", "1"], 2021, "results"),
+        (["--cores", "1", "--configfile", "other.yaml"], 7, "results"),
+        (["-c1", "--configfile", "other.yaml", "--config", "results=here", "seed=8"], 8, "here"),
+    ],
+)
+def test_the_study_is_read_as_snakemake_reads_it(
+    arguments: list[str], seed: int, results: str, config: Config, tiny_study: dict[str, Any]
+) -> None:
+    Path("other.yaml").write_text(yaml.safe_dump(tiny_study | {"seed": 7}))
+    study = study_of(arguments)
+    assert study is not None
+    assert (study.seed, study.results) == (seed, results)
+
+
+# ------------------------------------------------------------------------------------------ census
+
+
+def test_the_census_tells_done_missing_and_faulty_cells(config: Config) -> None:
+    missing, cut, swapped, outdated, *rest = cells(config)
+    for cell in rest:
+        _write_shard(config, cell)
+    path = _write_shard(config, cut)
+    path.write_bytes(path.read_bytes()[:-9])
+    _write_shard(config, swapped, model="another")
+    _write_shard(config, outdated, protocol=0)
+    log = Path(Layout(config.results).log("evaluate_cells", missing.model, "0"))
+    log.parent.mkdir(parents=True)
+    log.touch()
+    found = census(config)
+    assert (found.num_cells, found.num_done) == (9, 5)
+    assert found.missing == [f"a / test / none / {missing.severity} (begun: see {log})"]
+    assert len(found.faulty) == 3
+    for fault, word in zip(found.faulty, ("whole Parquet", "model is", "protocol is"), strict=True):
+        assert word in fault
+    assert found.counts["reference", "corruptions"] == (2, 2)
+
+
+def test_the_census_sums_hours_and_finds_mixed_versions(config: Config) -> None:
+    first, *others = cells(config)
+    old = _write_shard(config, first, device="CPU", commit="def", seconds=60.0)
+    os.utime(old, (1000, 1000))
+    for cell in others:
+        _write_shard(config, cell)
+    found = census(config)
+    assert found.devices["GPU"].seconds == pytest.approx(8 * 1800)
+    assert found.devices["GPU"].num_images == 8 * 3 * NUM_IMAGES
+    assert found.devices["CPU"].images_per_second == pytest.approx(3 * NUM_IMAGES / 60)
+    assert found.first_s == pytest.approx(940)
+    assert found.mixed == {"commit": {"def": 1, "abc": 8}}
+
+
+def test_status_exits_with_what_is_missing(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status"]) == 1
+    assert "9 missing:" in capsys.readouterr().out
+    for cell in cells(config):
+        _write_shard(config, cell)
+    assert main(["status", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["cells"]["done"], said["cells"]["missing"], said["run"]) == (9, [], None)
+    assert said["devices"][0]["hours"] == pytest.approx(4.5)
+    Path("config.yaml").write_text("seed: many\n")
+    assert main(["status"]) == 2
+
+
+def test_status_names_twenty_and_counts_the_rest() -> None:
+    lines = status._named("missing", [f"cell {number}" for number in range(25)])
+    assert (lines[0], lines[1], lines[-1], len(lines)) == (
+        "25 missing:",
+        "  cell 0",
+        "  and 5 more",
+        22,
+    )
+
+
+def test_only_resume_hands_arguments_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["status", "--cores", "4"])
+    assert "unrecognized arguments: --cores 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "cancels", "handed_on"),
+    [
+        (["resume"], False, None),
+        (["resume", "--cancel"], True, None),
+        (["resume", "--profile", "slurm", "-n"], False, ["--profile", "slurm", "-n"]),
+        (["resume", "--cancel", "--cores", "4"], True, ["--cores", "4"]),
+        (["resume", "--ca", "4"], False, ["--ca", "4"]),
+    ],
+)
+def test_resume_keeps_what_is_its_own(
+    words: list[str],
+    cancels: bool,
+    handed_on: list[str] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("perturb.runs.resume.launch", lambda *told: seen.extend(told) or 0)
+    assert main(words) == 0
+    assert (seen[0], seen[1].cancels) == (handed_on, cancels)
+
+
+# ---------------------------------------------------------------------------------------- terminal
+
+
+def _shown_by_terminal(write: Any) -> str:
+    """Return what a terminal of 80 columns receives."""
+    master, slave = pty.openpty()
+    received: list[bytes] = []
+
+    def read() -> None:
+        try:
+            while part := os.read(master, 4096):
+                received.append(part)
+        except OSError:  # nobody writes any more
+            return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(slave, "w") as stream:
+        terminal = Terminal(stream)
+        write(terminal)
+        terminal.close()
+    reader.join(timeout=10)
+    os.close(master)
+    return b"".join(received).decode()
+
+
+def test_a_terminal_keeps_the_progress_in_its_last_line() -> None:
+    def write(terminal: Terminal) -> None:
+        terminal.show("cells 1 of 9")
+        assert terminal.output is not None
+        os.write(terminal.output, b"half a li")
+        time.sleep(0.2)
+        terminal.show("cells 2 of 9")
+        os.write(terminal.output, b"ne\n")
+        time.sleep(0.2)
+        terminal.tell("FAILED: something")
+
+    lines = _shown_by_terminal(write).replace("\r\n", "\n").split("\n")
+    visible = [line.rpartition("\x1b[K")[2].strip("\r") for line in lines]
+    assert visible == ["half a line", "FAILED: something", "cells 2 of 9", ""]
+
+
+def test_elsewhere_a_line_comes_every_so_often(capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display(sys.stderr)
+    for number in range(50):
+        display.show(f"cells {number} of 50")
+    assert capsys.readouterr().err.splitlines()[0].endswith("cells 0 of 50")
+    assert display.output is None
+
+
+# -------------------------------------------------------------------------------------------- logs
+
+
+def _job(**params: Any) -> SimpleNamespace:
+    return SimpleNamespace(rule="evaluate_cells_3", wildcards={"model": "vit-b16"}, params=params)
+
+
+def test_a_log_begins_with_what_the_job_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    cell = {"dataset": "photos", "perturbation": "none", "severity": "0", "device": "cuda"}
+    other = cell | {"perturbation": "pgd", "severity": "4_255"}
+    lines = log_header(_job(cells=[cell, other])).splitlines()
+    assert lines[:5] == [
+        "rule      evaluate_cells_3",
+        "model     vit-b16",
+        "cells     photos / none / 0",
+        "          photos / pgd / 4_255",
+        "device    cuda (CUDA_VISIBLE_DEVICES=1)",
+    ]
+    assert lines[5].startswith("host ")
+    assert lines[5].endswith(f", process {os.getpid()}")
+
+
+def test_a_log_names_the_slurm_job_and_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Above:
+        def environ(self) -> dict[str, str]:
+            return {"SLURM_JOB_ID": "4711"}
+
+        def cmdline(self) -> list[str]:
+            return ["python", "-m", "snakemake", "--attempt", "2", "--mode", "remote"]
+
+        def parents(self) -> list["Above"]:
+            return []
+
+    monkeypatch.setattr("psutil.Process", Above)
+    lines = log_header(_job()).splitlines()
+    assert "SLURM job 4711" in lines
+    assert "attempt   2" in lines
+
+
+def test_log_to_writes_the_header_only_where_it_is_told_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    for name, job in [("with", _job()), ("without", None)]:
+        log_to(str(tmp_path / name), job)
+        sys.stderr.close()
+    assert (tmp_path / "with").read_text().startswith("rule ")
+    assert (tmp_path / "without").read_text() == ""
+
+
+def test_resume_explains_itself() -> None:
+    parser = argparse.ArgumentParser()
+    resume.add_arguments(parser)
+    assert "those of the last run" in parser.format_help()
+
+
+def test_the_commands_start_without_heavy_libraries() -> None:
+    script = (
+        "import sys, perturb.runs.status, perturb.runs.resume, perturb.launch;"
+        "sys.exit(bool({'torch', 'timm', 'snakemake', 'duckdb'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,217 @@
+"""ImageNet-C as stored files: copies of the clean images, and the mCE that others published."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.perturbations.names import BENCHMARK_CORRUPTIONS
+from perturb.tables.catalogue import FOLDER
+from perturb.tables.run import make_table
+from tests.hand_made import Rows, decided, resnet, vit, written
+from tests.study_tables import rows_where
+
+ROOT = Path(__file__).parent.parent
+ALEXNET = ROOT / "resources" / "alexnet_errors.csv"
+TESTBED = ROOT / "tests" / "data" / "imagenet_testbed_corruptions.csv"
+NUM_IMAGES = 50_000
+SETS = [
+    {"dataset": "shapes", "label": "Clean", "role": "clean"},
+    {"dataset": "c", "label": "ImageNet-C", "role": "corrupted"},
+]
+
+
+def published_models() -> list[dict[str, str]]:
+    """Return the models with all 75 cells: right decisions of each, and the published means."""
+    with TESTBED.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_mce_of_every_published_model_to_the_printed_digit() -> None:
+    """What is summed over images comes from the published accuracies; the rest is our SQL."""
+    models = published_models()
+    assert len(models) == 200
+    published = {row["model"]: row["c15_ondisk_mCE"] for row in models}
+    with duckdb.connect() as connection:
+        connection.execute((FOLDER / "macros.sql").read_text())
+        for name, rows in _relations(models).items():
+            connection.register(name, pa.Table.from_pylist(rows))
+        connection.execute(f"CREATE VIEW reference_errors AS FROM '{ALEXNET}'")
+        for relation in ("reference_sums", "corruption_errors"):
+            connection.execute((FOLDER / "relations" / f"{relation}.sql").read_text())
+        found = connection.sql("FROM mean_corruption_errors").to_arrow_table().to_pylist()
+    assert {row["model"]: f"{100 * row['mce']:.3f}" for row in found} == published
+
+
+def _relations(models: Sequence[dict[str, str]]) -> dict[str, Rows]:
+    corruptions = [
+        {"corruption": name, "position": place, "is_benchmark": True}
+        for place, name in enumerate(BENCHMARK_CORRUPTIONS)
+    ]
+    cells = [
+        {"perturbation": "corruptions_stored", "condition": name, "severity": float(severity)}
+        for name in BENCHMARK_CORRUPTIONS
+        for severity in range(1, 6)
+    ]
+    sums = [
+        {**corruption, "model": row["model"], "dataset": "c", "num_images": NUM_IMAGES}
+        | {"num_severities": 5, "sum_wrong2": 0}
+        | {"sum_wrong": 5 * NUM_IMAGES - sum(_right(row, corruption["corruption"]))}
+        for row in models
+        for corruption in corruptions
+    ]
+    datasets = [{"dataset": row["dataset"], "role": row["role"]} for row in SETS]
+    return {
+        "corruptions": corruptions,
+        "cells": cells,
+        "corruption_sums": sums,
+        "datasets": datasets,
+    }
+
+
+def _right(row: dict[str, str], corruption: str) -> list[int]:
+    return [int(row[f"{corruption}.{severity}"]) for severity in range(1, 6)]
+
+
+def test_mce_of_a_published_model_from_its_decisions(tmp_path: Path) -> None:
+    """ResNet-50: 3.75 million decisions on stored files, and those on the clean images."""
+    [row] = [row for row in published_models() if row["model"] == "resnet50"]
+    numbers = np.arange(NUM_IMAGES)
+    files = np.char.add(np.char.mod("ILSVRC2012_val_%08d", numbers), ".JPEG")
+    ids = pa.array(np.char.add("n01440764/", files))
+    shards = [_shard(tmp_path, "none", "shapes", 0, ["none"], [38_065], pa.array(files))]
+    for severity in range(1, 6):
+        right = [_right(row, name)[severity - 1] for name in BENCHMARK_CORRUPTIONS]
+        names = list(BENCHMARK_CORRUPTIONS)
+        shards.append(_shard(tmp_path, "corruptions_stored", "c", severity, names, right, ids))
+    sources = stored(tmp_path, [resnet("resnet50")], [])
+    sources |= {"decisions": shards, "reference_errors": ALEXNET}
+    [found] = make_table("corruption_error", sources, threads=2).to_pylist()
+    assert f"{100 * found['mce']:.3f}" == row["c15_ondisk_mCE"] == "78.202"
+    assert f"{100 * found['mean_accuracy']:.3f}" == row["c15_ondisk_mean_acc"] == "38.104"
+    assert (found["num_images"], found["clean_error"]) == (NUM_IMAGES, 0.2387)
+
+
+def _shard(
+    folder: Path,
+    perturbation: str,
+    dataset: str,
+    severity: int,
+    conditions: list[str],
+    right: list[int],
+    ids: pa.Array,
+) -> Path:
+    """Write the decisions of a cell of which so many are right under each condition."""
+    num_rows = len(conditions) * len(ids)
+    correct = np.arange(len(ids))[None] < np.array(right)[:, None]
+    names = {"model": "resnet50", "dataset": dataset, "perturbation": perturbation}
+    columns: dict[str, Any] = {name: [value] * num_rows for name, value in names.items()}
+    columns |= {
+        "severity": np.full(num_rows, float(severity)),
+        "condition": np.repeat(conditions, len(ids)),
+        "image_id": pa.concat_arrays([ids] * len(conditions)),
+        "is_correct": correct.reshape(-1),
+    }
+    path = folder / f"{perturbation}-{severity}.parquet"
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def stored(folder: Path, models: Rows, decisions: Rows) -> dict[str, Any]:
+    """Write a study with a clean set and its stored corruptions."""
+    sources = written(folder, models, decisions)
+    pq.write_table(pa.Table.from_pylist(SETS), sources["datasets"])
+    return sources
+
+
+def corrupted(outcomes: str, ids: Sequence[str], severity: float = 1.0) -> Rows:
+    """Return decisions on stored files, one for each letter of `outcomes`."""
+    rows = decided("a", outcomes, perturbation="corruptions_stored", condition="fog", dataset="c")
+    return [
+        {**row, "severity": severity, "image_id": id} for row, id in zip(rows, ids, strict=True)
+    ]
+
+
+def clean(outcomes: str, ids: Sequence[str]) -> Rows:
+    """Return decisions on clean images."""
+    rows = decided("a", outcomes)
+    return [{**row, "image_id": id} for row, id in zip(rows, ids, strict=True)]
+
+
+FILES = ["n1/x.JPEG", "n1/y.JPEG", "n2/z.JPEG"]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        FILES,
+        ["x.JPEG", "y.JPEG", "z.JPEG"],
+        # Ids count first: file names alone may stand in several folders.
+        ["n1/x.JPEG", "n1/y.JPEG", "n2/z.JPEG", "n2/x.JPEG"],
+    ],
+    ids=["same ids", "same file names", "file names twice"],
+)
+def test_stored_corruptions_are_copies_of_clean_images(tmp_path: Path, ids: list[str]) -> None:
+    decisions = [*clean("1" * len(ids), ids), *corrupted("100", FILES)]
+    sources = stored(tmp_path, [vit("a", 16)], decisions)
+    table = make_table("accuracy", sources)
+    [row] = rows_where(table, test_set="corruptions")
+    assert row["test_set_label"] == "Corruptions (stored)"
+    assert (row["dataset"], row["num_images"]) == ("c", 3)
+    assert row["accuracy"] == pytest.approx(1 / 3)
+    [row] = make_table("corruption_accuracy", sources).to_pylist()
+    assert (row["corruption"], row["accuracy"]) == ("fog", pytest.approx(1 / 3))
+
+
+def test_relative_errors_are_paired_with_the_clean_copies(tmp_path: Path) -> None:
+    """One of the two corrupted images is wrong when clean, so it is not lost to corruption."""
+    reference = tmp_path / "reference.csv"
+    rows = [("none", "", 0.25), *((name, "", 0.75) for name in BENCHMARK_CORRUPTIONS)]
+    text = "\n".join(f"{name},{severity},{error}" for name, severity, error in rows)
+    reference.write_text(f"corruption,severity,error\n{text}\n")
+    decisions = list(clean("011", ["x", "y", "z"]))
+    for name in BENCHMARK_CORRUPTIONS:
+        for severity in range(1, 6):
+            rows_of = corrupted("00", ["n1/x", "n1/y"], float(severity))
+            decisions += [{**row, "condition": name} for row in rows_of]
+    sources = stored(tmp_path, [vit("a", 16)], decisions)
+    [row] = make_table("corruption_error", {**sources, "reference_errors": reference}).to_pylist()
+    assert (row["num_images"], row["clean_error"]) == (2, 0.5)
+    assert row["mce"] == pytest.approx(1 / 0.75)
+    assert row["relative_mce"] == pytest.approx((1 - 0.5) / (0.75 - 0.25))
+
+
+@pytest.mark.parametrize(
+    ("decisions", "message"),
+    [
+        (
+            [*clean("11", ["x", "y"]), *corrupted("10", ["n1/x", "n1/q"])],
+            "corruptions_stored has 1 images that are no clean ones, such as n1/q",
+        ),
+        (
+            [*clean("11", ["n1/x", "n2/x"]), *corrupted("1", ["x"])],
+            "corruptions_stored has 1 images that are no clean ones, such as x",
+        ),
+        (
+            [*clean("1", ["x"]), *corrupted("11", ["n1/x", "n2/x"])],
+            "corruptions_stored has several images that are copies of x",
+        ),
+        (
+            [
+                *clean("1", ["x"]),
+                *corrupted("1", ["n1/x"]),
+                *decided("a", "1", perturbation="corruptions", condition="fog", severity=1.0),
+            ],
+            "corruptions and corruptions_stored are both in this study",
+        ),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, decisions: Rows, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_table("accuracy", stored(tmp_path, [vit("a", 16)], decisions))

@@ -1,0 +1,275 @@
+"""Files of weights: all that is in them is loaded, and what does not fit is named."""
+
+import argparse
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from perturb.models.architectures import build_network
+from perturb.models.weights_files import load_weights_file, read_state
+from tests.google_weights import Arrays, bit_arrays, vit_arrays
+
+VIT = {"patch_size": 16, "embed_dim": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2}
+RESNET = {"layers": [2, 1], "channels": [16, 32], "num_groups": 4, "stem_channels": 8}
+ARGUMENTS: dict[str, dict[str, Any]] = {"vit": VIT, "resnet": RESNET}
+NUM_CLASSES, SIDE = 7, 32
+
+
+def network_of(family: str = "vit", seed: int = 0, side: int = SIDE, **changes: Any) -> nn.Module:
+    """Return a small network whose every parameter is random."""
+    torch.manual_seed(seed)
+    num_classes = changes.pop("num_classes", NUM_CLASSES)
+    network = build_network(family, ARGUMENTS[family] | changes, num_classes, side).eval()
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape)
+    return network
+
+
+def logits(network: nn.Module, side: int = SIDE) -> Tensor:
+    """Return the network's logits of some pixels."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.inference_mode():
+        found: Tensor = network(torch.randn(3, 3, side, side, generator=generator))
+    return found
+
+
+def _prefixed(*prefixes: str) -> Callable[[dict[str, Tensor]], Any]:
+    return lambda state: {"".join(prefixes) + name: tensor for name, tensor in state.items()}
+
+
+def _beside(entry: str) -> Callable[[dict[str, Tensor]], Any]:
+    others = {"epoch": 3, "args": argparse.Namespace(lr=0.1), "optimizer": {"lr": 0.1}}
+    return lambda state: {**others, entry: state}
+
+
+def _averaged(state: dict[str, Tensor]) -> Any:
+    return {"state_dict": {name: tensor * 0 for name, tensor in state.items()}, "model_ema": state}
+
+
+FORMATS: dict[str, tuple[str, Callable[[dict[str, Tensor]], Any]]] = {
+    "plain": ("a.pt", dict),
+    "safetensors": ("a.safetensors", dict),
+    "safetensors in parallel": ("a.safetensors", _prefixed("module.")),
+    "state_dict": ("a.pth", _beside("state_dict")),
+    "model": ("a.bin", _beside("model")),
+    "legacy suffix": ("a.pth.tar", lambda state: {"state_dict": _prefixed("module.")(state)}),
+    "compiled in parallel": ("a.pt", _prefixed("module.", "_orig_mod.")),
+    "parallel in compiled": ("a.pt", _prefixed("_orig_mod.", "module.")),
+    "averaged": ("a.pt", _averaged),
+    "half precision": ("a.pt", lambda state: {n: t.bfloat16() for n, t in state.items()}),
+}
+
+
+@pytest.mark.parametrize("family", ARGUMENTS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_weights_are_found_in_every_kind_of_file(name: str, family: str, tmp_path: Path) -> None:
+    file, wrap = FORMATS[name]
+    original = network_of(family)
+    if name == "half precision":
+        original.load_state_dict({n: t.bfloat16() for n, t in original.state_dict().items()})
+    content = wrap(dict(original.state_dict()))
+    if file.endswith(".safetensors"):
+        save_file(content, tmp_path / file)
+    else:
+        torch.save(content, tmp_path / file)
+    loaded = network_of(family, seed=2)
+    assert not torch.equal(logits(loaded), logits(original))
+    load_weights_file(loaded, tmp_path / file)
+    assert torch.equal(logits(loaded), logits(original))
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
+
+
+def _arrays(family: str, network: nn.Module) -> Arrays:
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    return vit_arrays(state, VIT["num_heads"]) if family == "vit" else bit_arrays(state)
+
+
+@pytest.mark.parametrize("family", ARGUMENTS)
+def test_googles_files_give_the_logits_of_the_same_weights_set_in_torch(
+    family: str, tmp_path: Path
+) -> None:
+    original, loaded = network_of(family), network_of(family, seed=2)
+    np.savez(tmp_path / "google.npz", **_arrays(family, original))  # type: ignore[arg-type]
+    load_weights_file(loaded, tmp_path / "google.npz")
+    assert torch.equal(logits(loaded), logits(original))
+
+
+def test_positions_in_googles_files_are_resized_to_the_networks_grid(tmp_path: Path) -> None:
+    original, loaded = network_of(), network_of(side=64)
+    np.savez(tmp_path / "google.npz", **_arrays("vit", original))  # type: ignore[arg-type]
+    load_weights_file(loaded, tmp_path / "google.npz")
+    found, given = (n.pos_embed.detach()[0] for n in (loaded, original))  # type: ignore[operator]
+    assert torch.equal(found[0], given[0])  # the class token has no place
+    corners = found[1:].reshape(4, 4, -1)[[0, 0, 3, 3], [0, 3, 0, 3]]
+    torch.testing.assert_close(corners, given[1:])
+    assert logits(loaded, 64).isfinite().all()
+
+
+def _npz(change: Callable[[Arrays], Any], family: str = "vit") -> Callable[[Path], Path]:
+    """Return what writes a changed file of Google's."""
+
+    def write(folder: Path) -> Path:
+        arrays = _arrays(family, network_of(family))
+        change(arrays)
+        np.savez(folder / "w.npz", **arrays)  # type: ignore[arg-type]
+        return folder / "w.npz"
+
+    return write
+
+
+def _torch(change: Callable[[dict[str, Any]], Any], **saving: Any) -> Callable[[Path], Path]:
+    """Return what writes a changed state dict, or what ``change`` returns in its place."""
+
+    def write(folder: Path) -> Path:
+        state: dict[str, Any] = dict(copy.deepcopy(network_of().state_dict()))
+        instead = change(state)
+        torch.save(state if instead is None else instead, folder / "w.pt", **saving)
+        return folder / "w.pt"
+
+    return write
+
+
+def _bytes(name: str, content: bytes) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / name).write_bytes(content)
+        return folder / name
+
+    return write
+
+
+def _array(folder: Path) -> Path:
+    with (folder / "w.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    return folder / "w.npz"
+
+
+_MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (
+            _bytes("w.onnx", b""),
+            r"kind '.onnx'; allowed: .safetensors, .pt, .pth, .bin, .tar, .npz",
+        ),
+        (_bytes("w.safetensors", b"weights"), "not a safetensors file"),
+        (_bytes("w.pt", b"weights"), "w.pt: "),
+        (_bytes("w.pt", b""), "not a file of torch.save"),
+        (_bytes("w.npz", b"weights"), "not a .npz file of arrays"),
+        (_array, "not a .npz file of arrays"),
+        (_torch(lambda state: _without(state, "head.bias")), r"missing tensors head\.bias \(1"),
+        (_torch(lambda state: state.update(tail=torch.zeros(1))), "unexpected tensors tail"),
+        (_torch(lambda state: {**state, "epoch": 3}), "no state dict, it holds 'epoch'; allowed"),
+        (_torch(lambda _: [torch.zeros(1)]), "no state dict, it holds a list; allowed"),
+        (_torch(lambda _: {}), "no state dict, it holds a dict"),
+        (_torch(lambda _: nn.Linear(2, 2)), "holds more than tensors, and no code in it is run"),
+        (_torch(lambda _: {"model": nn.Linear(2, 2)}), "holds more than tensors"),
+        (
+            _torch(lambda state: state.update({"norm.bias": torch.full((24,), torch.inf)})),
+            "norm.bias has values that are not finite",
+        ),
+        (
+            _torch(lambda _: network_of(num_classes=10).state_dict()),
+            r"head.\w+ has shape \(10.*; the network has \(7.*: it belongs to 10 classes",
+        ),
+        (
+            _torch(lambda _: network_of(side=80).state_dict()),
+            r"pos_embed has shape \(1, 26, 24\); .* it belongs to a side of 80 px",
+        ),
+        (_torch(lambda _: network_of(embed_dim=48).state_dict()), r"has shape .*48"),
+        (
+            _torch(lambda _: network_of(depth=3).state_dict()),
+            r"unexpected tensors blocks\.2.*12 in",
+        ),
+        (_npz(lambda arrays: arrays.pop(_MLP)), f"no array for the network: .*{_MLP}"),
+        (_npz(lambda arrays: arrays.update({_MLP: np.zeros((24, 9))})), "does not fit the network"),
+        (
+            _npz(lambda arrays: arrays.update({"head/bias": np.zeros(10, np.float32)})),
+            "has 10 classes; the network has 7",
+        ),
+        (
+            _npz(lambda arrays: [arrays.pop(n) for n in ("head/bias", "head/kernel")]),
+            "nothing for, or NaN in, the network's head.weight, head.bias",
+        ),
+        (
+            _npz(lambda arrays: arrays.update(_deeper(arrays))),
+            "has 3 blocks; the network has 2",
+        ),
+        (
+            _npz(lambda arrays: arrays.update({_MLP: arrays[_MLP] * np.float32("nan")})),
+            r"nothing for, or NaN in, the network's blocks\.1\.mlp\.fc1\.weight",
+        ),
+        (
+            _npz(lambda arrays: arrays.update({_MLP: np.array([None])})),
+            "holds Python objects",
+        ),
+        (_npz(lambda arrays: arrays.pop("embedding/kernel")), "w.npz"),
+        (_npz(Arrays.copy, "resnet"), "w.npz"),
+    ],
+)
+def test_files_that_are_not_the_networks_are_refused(
+    write: Callable[[Path], Path], message: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_weights_file(network_of(seed=2), path)
+    assert path.name in str(caught.value)
+
+
+def _without(state: dict[str, Any], left_out: str) -> dict[str, Any]:
+    return {name: tensor for name, tensor in state.items() if name != left_out}
+
+
+def _deeper(arrays: Arrays) -> Arrays:
+    return {
+        name.replace("encoderblock_1", "encoderblock_2"): array
+        for name, array in arrays.items()
+        if "encoderblock_1" in name
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda arrays: arrays.update({"resnet/head/conv2d/bias": np.zeros(10)}),
+            r"has 10 classes|does not fit",
+        ),
+        (
+            lambda arrays: arrays.update({"resnet/block2/unit02/a/group_norm/beta": np.zeros(8)}),
+            "has 4 blocks; the network has 3",
+        ),
+        (lambda arrays: arrays.pop("resnet/group_norm/beta"), "no array for the network"),
+    ],
+)
+def test_bit_files_that_are_not_the_networks_are_refused(
+    change: Callable[[Arrays], Any], message: str, tmp_path: Path
+) -> None:
+    path = _npz(change, "resnet")(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        load_weights_file(network_of("resnet", seed=2), path)
+
+
+def test_only_networks_with_a_loader_take_googles_files(tmp_path: Path) -> None:
+    path = _npz(Arrays.copy)(tmp_path)
+    with pytest.raises(ValueError, match="the network is Linear"):
+        load_weights_file(nn.Linear(2, 2), path)
+
+
+def test_no_code_in_a_file_is_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "sprung",)
+
+    torch.save({"state_dict": Trap()}, tmp_path / "trap.pt")
+    with pytest.raises(ValueError, match="holds more than tensors"):
+        read_state(tmp_path / "trap.pt")
+    assert not (tmp_path / "sprung").exists()
