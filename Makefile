@@ -24,8 +24,13 @@ PEERS_READY := $(PEERS)/ready-$(call checksum,$(PEER_LOCKS))
 IN_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONDONTWRITEBYTECODE
 
+# What was typed, as one word of the shell: neither make nor the shell reads anything in it.
+quoted = '$(subst ','\'',$(value $(1)))'
+unexport CONFIG
+unexport OPTIONS
+
 # The one place that starts the workflow; it ends with the path of the report.
-WORKFLOW = $(IN_ENV) python -m perturb.launch --cores $(CORES) --quiet rules host reason $(if $(CONFIG),--configfile $(CONFIG))
+WORKFLOW = $(IN_ENV) python -m perturb.launch --cores $(CORES) --quiet rules host reason $(if $(value CONFIG),--configfile $(call quoted,CONFIG))
 
 .DEFAULT_GOAL := help
 # The checks follow one another, so that pytest's summary stands last.
@@ -41,6 +46,18 @@ help: ## list the targets
 .PHONY: run
 run: $(RUN_READY) ## run the study and print the path of its report
 	@$(WORKFLOW)
+
+.PHONY: resume
+resume: $(RUN_READY) ## go on after a crash; OPTIONS=--cancel cancels jobs that were left behind
+	@$(IN_ENV) python -m perturb resume $(OPTIONS)
+
+.PHONY: status
+status: $(RUN_READY) ## how far the study is, from what its shards say
+	@$(IN_ENV) python -m perturb status $(if $(value CONFIG),--configfile $(call quoted,CONFIG))
+
+.PHONY: cost
+cost: $(RUN_READY) ## what the study takes, before it is run
+	@$(IN_ENV) python -m perturb cost $(if $(value CONFIG),--configfile $(call quoted,CONFIG))
 
 # ---------------------------------------------------------------------------------------- checks
 

@@ -113,25 +113,24 @@ def write_data(data: Path, root: Path, *, classes: int, per_class: int) -> None:
     root : of the repository, which lists the classes.
     """
     names = synsets(root, classes)
-    indices = {
-        name: set(json.loads((root / f"resources/imagenet_{name}_classes.json").read_text()))
-        for name in "ra"
-    }
     write_folder(data / "imagenet/val", class_folders(names, per_class, "ILSVRC2012_val"))
     for name, write, file in (
         ("r", write_tar, "imagenet-r.tar.gz"),
         ("a", write_zip, "imagenet-a.zip"),
     ):
-        of_set = sorted(indices[name])[:: 200 // classes][:classes]
+        index = json.loads((root / f"resources/imagenet_{name}_classes.json").read_text())
+        of_set = sorted(index)[:: len(index) // classes][:classes]
         write(data / file, class_folders(of_set, per_class, name))
+        classes_of_set = {folder: index[folder] for folder in of_set}
+        (data / f"imagenet-{name}.json").write_text(json.dumps(classes_of_set))
     write_tar(
         data / "imagenet-c.tar", corrupted(names, per_class, ("fog", "contrast"), (1, 2, 3, 4, 5))
     )
     write_folder(data / "cue-conflict", cue_conflicts(1))
 
 
-def data_sets() -> Mapping[str, Any]:
-    """Return the `datasets` section for what `write_data` writes."""
+def data_sets(data: Path) -> Mapping[str, Any]:
+    """Return the `datasets` section for what `write_data` wrote below a folder."""
     index = str(CLASSES)
     folders = {"layout": "class_folders"}
     return {
@@ -153,7 +152,7 @@ def data_sets() -> Mapping[str, Any]:
             "source": {
                 **folders,
                 "path": "imagenet-r.tar.gz",
-                "class_index": "resources/imagenet_r_classes.json",
+                "class_index": str(data / "imagenet-r.json"),
             },
         },
         "imagenet-a": {
@@ -162,7 +161,7 @@ def data_sets() -> Mapping[str, Any]:
             "source": {
                 **folders,
                 "path": "imagenet-a.zip",
-                "class_index": "resources/imagenet_a_classes.json",
+                "class_index": str(data / "imagenet-a.json"),
             },
         },
         "cue-conflict": {

@@ -1,4 +1,4 @@
-"""System packages that the checks need: `python -m envs.system venv browser magick`.
+"""System packages that the checks need: `python -m envs.system venv browser slurm munge`.
 
 What is missing is installed where that is allowed (as root, or with a sudo that does not ask),
 and is otherwise named together with the one line that installs it.
@@ -47,11 +47,30 @@ def find_magick() -> Path | None:
     return Path(found) if found else None
 
 
+def _find_daemon(name: str) -> Path | None:
+    """The path of a daemon, also where only root's PATH looks, or None."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    return Path(found) if found else None
+
+
+def find_slurm() -> Path | None:
+    """The path of SLURM's controller, if its node daemon and its commands are here too, or None."""
+    parts = [_find_daemon(name) for name in ("slurmctld", "slurmd", "sbatch")]
+    return parts[0] if all(parts) else None
+
+
+def find_munge() -> Path | None:
+    """The path of the daemon that SLURM proves identities with, or None."""
+    return _find_daemon("munged")
+
+
 # What can be asked for: how it is found, and Debian's package for it.
 NEEDS = {
     "browser": (find_browser, "chromium"),
     "venv": (find_venv, "python3-venv"),
     "magick": (find_magick, "libmagickwand-6.q16-6"),
+    "slurm": (find_slurm, "slurm-wlm"),
+    "munge": (find_munge, "munge"),
 }
 
 

@@ -9,7 +9,7 @@ from perturb.logs import log_to
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 build_bundled(
     Path(snakemake.output.images),
     Path(snakemake.output.manifest),

@@ -12,7 +12,7 @@ from perturb.logs import log_to
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 models = pq.read_table(snakemake.input.models, columns=["model", "weights_sha256"])
 hashes = dict(zip(*models.to_pydict().values(), strict=True))
 pq.write_table(check_shards(load_config(snakemake.config), hashes), Path(snakemake.output[0]))

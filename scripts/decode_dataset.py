@@ -10,7 +10,7 @@ from perturb.logs import log_to
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 dataset = snakemake.params.dataset
 build_from_source(
     Path(snakemake.output.images),

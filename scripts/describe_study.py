@@ -15,7 +15,7 @@ from perturb.stores import any_store
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 study = load_config(snakemake.config)
 paths = Layout(study.results)
 cards = {model: Path(paths.card(model)) for model in study.models}

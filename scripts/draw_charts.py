@@ -12,7 +12,7 @@ from perturb.logs import log_to
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 tables = {name: pq.read_table(path).to_pandas() for name, path in snakemake.input.items()}
 for chart in snakemake.params.charts:
     paths = {form: Path(snakemake.output[f"{chart}_{form}"]) for form in ("html", "svg", "png")}

@@ -10,7 +10,7 @@ from perturb.logs import log_to
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 stores = zip(snakemake.input.images, snakemake.input.manifests, strict=True)
 for (images, manifest), sheet in zip(stores, snakemake.output, strict=True):
     sheet_of_store(open_store(Path(images), Path(manifest))).save(sheet)

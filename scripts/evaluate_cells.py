@@ -13,7 +13,7 @@ from perturb.shards import write_shard
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 torch.set_num_threads(snakemake.threads)
 files, cells = snakemake.input, snakemake.params.cells
 stores = dict(

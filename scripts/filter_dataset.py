@@ -13,7 +13,7 @@ from perturb.models.checkpoints import load_classifier
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 torch.set_num_threads(snakemake.threads)
 build_filtered(
     Path(snakemake.output.images),

@@ -11,7 +11,7 @@ from perturb.logs import log_to
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 torch.set_num_threads(snakemake.threads)
 dataset = snakemake.params.dataset
 build_generated(

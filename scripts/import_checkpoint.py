@@ -11,7 +11,7 @@ from perturb.models.making import import_weights
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 task = {}
 if "images" in snakemake.input.keys():  # noqa: SIM118, the keys of a list of files
     store = open_store(Path(snakemake.input.images), Path(snakemake.input.manifest))

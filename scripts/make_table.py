@@ -11,7 +11,7 @@ from perturb.tables.write import write_table
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 name = snakemake.wildcards.table
 sources = {source: snakemake.input[source] for source in TABLES[name].sources}
 paths = {

@@ -16,7 +16,7 @@ from perturb.pattern_sheet import pattern_sheet
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 torch.set_num_threads(snakemake.threads)
 job, files = snakemake.params.patterns, snakemake.input
 store = open_subset(Path(files.images), Path(files.manifest), job["num_images"], job["seed"])

@@ -14,7 +14,7 @@ from perturb.models.training import LabelledImages, Phase
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 torch.set_num_threads(snakemake.threads)
 files, samples = snakemake.input, snakemake.params.num_samples
 stores = {

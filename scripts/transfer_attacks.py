@@ -15,7 +15,7 @@ from perturb.shards import write_shard
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 torch.set_num_threads(snakemake.threads)
 job, source = snakemake.params.transfer, snakemake.wildcards.source
 cells = [Cell(**cell, source=source) for cell in snakemake.params.cells]

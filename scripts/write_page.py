@@ -14,7 +14,7 @@ from perturb.page.write import Words, write_page
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-log_to(snakemake.log[0])
+log_to(snakemake.log[0], snakemake)
 study = load_config(snakemake.config)
 labels = [study.datasets[dataset].label for dataset in evaluated_datasets(study)]
 configuration = yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True)

@@ -46,7 +46,14 @@ TIMM = replace(  # timm's smallest ViT, for another input and task than its own
     source={"tag": "test_vit.r160_in1k", "sha256": "0" * 64},
 )
 # Some of its tensors are in no state dict, so it cannot be built without weights of its own.
-OTHER = replace(TIMM, family="resnet", patch_size=None, arguments={}, timm="test_vit3")
+OTHER = replace(
+    TIMM,
+    family="resnet",
+    patch_size=None,
+    arguments={},
+    preprocessing=Preprocessing(side=224),
+    timm="efficientformerv2_s0",
+)
 RESNET = replace(
     CARD,
     family="resnet",

@@ -37,7 +37,7 @@ def test_help_lists_every_target_that_is_for_people() -> None:
     ("arguments", "words"),
     [
         (["CORES=3"], ["--cores 3"]),
-        (["CORES=3", "CONFIG=config/smoke.yaml"], ["--configfile config/smoke.yaml"]),
+        (["CORES=3", "CONFIG=config/smoke.yaml"], ["--configfile 'config/smoke.yaml'"]),
         ([], ["perturb.launch"]),
     ],
 )

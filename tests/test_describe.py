@@ -21,7 +21,9 @@ def described(folder: Path, architecture: Architecture, side: int) -> dict[str, 
     }
     path = folder / "card.json"
     path.write_text(json.dumps(card))
-    model = Model("m", architecture, None, is_reference=False, training=None, weights=None)
+    model = Model(
+        "m", architecture, None, is_reference=False, training=None, weights=None, own_view=None
+    )
     [row] = describe_models([model], {"m": path}).to_pylist()
     return row
 
@@ -44,7 +46,7 @@ def test_blocks_and_patches_are_those_of_the_card(
     num_blocks: int,
     grid_side: int | None,
 ) -> None:
-    architecture = Architecture("a", family, "S", patch_size, "A", arguments)
+    architecture = Architecture("a", family, "S", patch_size, "A", arguments, None)
     row = described(tmp_path, architecture, side)
     assert (row["num_blocks"], row["grid_side"]) == (num_blocks, grid_side)
     assert (row["num_parameters"], row["pretraining"]) == (7, None)

@@ -1,14 +1,18 @@
 """The launcher: starts after a killed run, waits for orphans, never starts beside a running one."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from perturb.runs.orphans import is_snakemake
 
 ROOT = Path(__file__).parent.parent
 SNAKEFILE = """
@@ -37,10 +41,17 @@ def _start(folder: Path, *command: str) -> subprocess.Popen[str]:
     )
 
 
-def _launch(folder: Path) -> tuple[int, str]:
-    process = _start(folder, "-m", "perturb.launch", "--cores", "1")
+def _launch(folder: Path, *command: str) -> tuple[int, str]:
+    process = _start(folder, "-m", *(command or ("perturb.launch", "--cores", "1")))
     _, told = process.communicate(timeout=60)
     return process.returncode, told
+
+
+def _wait_until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert holds()
 
 
 @pytest.fixture
@@ -61,6 +72,8 @@ def test_launch_runs_the_workflow(folder: Path) -> None:
     status, told = _launch(folder)
     assert status == 0, told
     assert (folder / "done.txt").exists()
+    run = json.loads((folder / ".snakemake/perturb/lock").read_text())
+    assert (run["arguments"], run["is_over"]) == (["--cores", "1"], True)
 
 
 def test_launch_gives_back_the_status_of_a_failure(folder: Path) -> None:
@@ -97,3 +110,109 @@ def test_launch_waits_for_jobs_that_a_killed_run_left_behind(folder: Path) -> No
     assert "Waiting for 1 processes" in told
     assert (folder / "done.txt").stat().st_mtime > (folder / "orphan").stat().st_mtime
     orphan.communicate()
+
+
+def test_of_two_launches_at_the_same_moment_one_runs(folder: Path) -> None:
+    (folder / "Snakefile").write_text(
+        'rule all:\n    output: "x"\n    shell: "echo run >> runs.txt && sleep 3 && touch x"\n'
+    )
+    both = [_start(folder, "-m", "perturb.launch", "--cores", "1") for _ in range(4)]
+    told = [process.communicate(timeout=60)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1, 1, 1], told
+    assert sum("is running in" in text for text in told) == 3
+    assert (folder / "runs.txt").read_text() == "run\n"
+
+
+def test_a_killed_launcher_leaves_no_lock_but_its_snakemake_is_found(folder: Path) -> None:
+    (folder / "Snakefile").write_text(SNAKEFILE.replace("{seconds}", "8"))
+    launcher = _start(folder, "-m", "perturb.launch", "--cores", "1")
+    _wait_until(lambda: any(folder.glob(".snakemake/locks/*")))
+    launcher.kill()
+    launcher.wait()
+    status, told = _launch(folder)
+    assert (status, "is running in" in told) == (1, True)
+    # Until Snakemake, which writes to the same pipe, has come to its end.
+    launcher.communicate(timeout=60)
+    assert (folder / "done.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "is_done", "status"), [(signal.SIGINT, False, 1), (signal.SIGTERM, True, 1)]
+)
+def test_signals_are_passed_on(
+    folder: Path, number: signal.Signals, is_done: bool, status: int
+) -> None:
+    """SIGINT ends the jobs; SIGTERM lets them end, and starts no more."""
+    (folder / "Snakefile").write_text(
+        'rule all:\n    input: "first"\n    output: "last"\n    shell: "touch last"\n'
+        'rule first:\n    output: "first"\n    shell: "touch begun; sleep 5; touch first"\n'
+    )
+    launcher = _start(folder, "-m", "perturb.launch", "--cores", "1")
+    _wait_until((folder / "begun").exists)
+    launcher.send_signal(number)
+    _, told = launcher.communicate(timeout=60)
+    assert launcher.returncode == status, told
+    assert (folder / "first").exists() == is_done
+    assert not (folder / "last").exists()
+    # Snakemake has ended in good order: nothing is in the way of the next run.
+    assert _launch(folder)[0] == 0
+
+
+def test_a_run_of_another_host_without_an_end_is_left_alone(folder: Path) -> None:
+    lock = folder / ".snakemake" / "perturb" / "lock"
+    lock.parent.mkdir(parents=True)
+    run = {"host": "login7", "pid": 3, "started": 0, "arguments": ["--cores", "1"]}
+    lock.write_text(json.dumps(run | {"is_over": False}))
+    status, told = _launch(folder)
+    assert (status, "login7" in told, "--host-is-down" in told) == (1, True, True)
+    assert _launch(folder, "perturb", "resume", "--host-is-down")[0] == 0
+    assert json.loads(lock.read_text())["host"] == socket.gethostname()
+
+
+def test_resume_takes_the_arguments_of_the_last_run(folder: Path) -> None:
+    (folder / "Snakefile").write_text('rule all:\n    output: "x"\n    shell: "exit 3"\n')
+    assert _launch(folder, "perturb.launch", "--cores", "1", "--keep-going")[0] == 1
+    status, told = _launch(folder, "perturb", "resume")
+    assert (status, "Going on with: --cores 1 --keep-going" in told) == (1, True)
+
+
+def test_resume_without_any_run_asks_for_arguments(folder: Path) -> None:
+    status, told = _launch(folder, "perturb", "resume")
+    assert (status, "Nothing is known of a run here" in told) == (1, True)
+
+
+def test_resume_cancels_jobs_that_a_killed_run_left_behind(folder: Path) -> None:
+    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("import time; time.sleep(60)")
+    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
+    command = ("perturb", "resume", "--cancel", "--cores", "1")
+    waiting = _start(folder, "-m", *command)
+    assert orphan.wait(timeout=30) == -signal.SIGTERM
+    orphan.communicate()
+    _, told = waiting.communicate(timeout=60)
+    assert (waiting.returncode, f"process {orphan.pid}: orphan.py" in told) == (0, True), told
+
+
+def test_a_failed_job_is_named_although_snakemake_is_quiet(folder: Path) -> None:
+    (folder / "Snakefile").write_text(
+        'rule all:\n    output: "x"\n    log: "job.log"\n    shell: "exit 3"\n'
+    )
+    quiet = ("perturb.launch", "--cores", "1", "--quiet", "rules", "progress")
+    status, told = _launch(folder, *quiet)
+    assert (status, "FAILED: all: see job.log" in told) == (1, True), told
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["/usr/bin/python3", "-m", "snakemake", "--cores"], True),
+        (["/usr/bin/python3.11", "-X", "dev", "-P", "-m", "snakemake"], True),
+        (["/venv/bin/python", "/venv/bin/snakemake", "-n"], True),
+        (["/usr/bin/python3", "-m", "pytest", "snakemake"], False),
+        (["/usr/bin/vim", "snakemake"], False),
+        ([], False),
+    ],
+)
+def test_a_snakemake_is_known_by_what_python_runs(command: list[str], expected: bool) -> None:
+    assert is_snakemake(command) == expected

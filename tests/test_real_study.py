@@ -36,7 +36,7 @@ def _study(folder: Path) -> dict[str, Any]:
         "title": "Given networks",
         "cells_per_job": 24,
         "epsilon": "1/255",
-        "datasets": data_sets(),
+        "datasets": data_sets(Path("data")),
         "pretraining": {"some": {"label": "Some", "images": 1000, "paper": "ImageNet-21k"}},
         "architectures": {
             "vit": {

@@ -1,6 +1,9 @@
 """A chart as files that need no network: interactive HTML, SVG, and PNG for slides."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import vl_convert
@@ -8,6 +11,8 @@ import vl_convert
 from perturb.files import replacing
 
 PNG_SCALE = 2.0
+# Stands for `<` where that would be read as a tag; a private character that no text uses.
+_LESS_THAN = "\uf8ff"
 
 
 def save_chart(chart: alt.TopLevelMixin, *, html: Path, svg: Path, png: Path) -> None:
@@ -16,9 +21,15 @@ def save_chart(chart: alt.TopLevelMixin, *, html: Path, svg: Path, png: Path) ->
     spec = chart.to_dict()
     picture = vl_convert.vegalite_to_svg(spec)
     with replacing(html) as temporary:
-        page = vl_convert.vegalite_to_html(spec, bundle=True)
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(_page(spec), encoding="utf-8")
     with replacing(svg) as temporary:
         temporary.write_text(picture, encoding="utf-8")
     with replacing(png) as temporary:
         temporary.write_bytes(vl_convert.svg_to_png(picture, scale=PNG_SCALE))
+
+
+def _page(spec: Mapping[str, Any]) -> str:
+    """Return a chart as HTML; no text in it can end the script that it stands in."""
+    hidden = json.loads(json.dumps(spec).replace("<", _LESS_THAN))
+    page: str = vl_convert.vegalite_to_html(hidden, bundle=True)
+    return page.replace(_LESS_THAN, "\\u003c")

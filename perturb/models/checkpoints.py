@@ -151,18 +151,18 @@ def _build(card: ModelCard) -> nn.Module:
 
 
 def _build_to_be_filled(card: ModelCard) -> nn.Module:
-    """Return a network whose weights are all loaded next: without any where that is possible.
+    """Return a network whose weights are all loaded next: not drawn before, where that is possible.
 
-    Drawing random weights for a ViT-L takes ten seconds, and every job would pay for it.
+    Drawing those of a ViT-L takes many seconds, and every job would pay for it.
     """
     with torch.device("meta"):
         network = _build(card)
-    # Other networks of timm's may hold tensors that are in no state dict.
-    if kind_of(network) != "other" and {name for name, _ in network.named_buffers()} <= set(
+    # Other networks of timm's hold tensors that are in no state dict.
+    if kind_of(network) == "other" or {name for name, _ in network.named_buffers()} - set(
         network.state_dict()
     ):
-        return network
-    return build_classifier(card).network
+        return build_classifier(card).network
+    return network.to_empty(device="cpu")
 
 
 def _check_names(content: object, kind: type, path: Path) -> None:

@@ -83,10 +83,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
-    """Load tensors by name; ValueError, which begins with ``origin``, if they do not fit.
-
-    They are copied, or, where the network was built on the meta device, take the place of its own.
-    """
+    """Load tensors by name; ValueError, which begins with ``origin``, if they do not fit."""
     expected = network.state_dict()
     for problem, names in (
         ("missing", expected.keys() - state.keys()),
@@ -100,8 +97,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
             found, needed = tuple(tensor.shape), tuple(expected[name].shape)
             hint = _hint(network, name, found)
             raise ValueError(f"{origin}: {name} has shape {found}; the network has {needed}{hint}")
-    has_none = any(tensor.is_meta for tensor in expected.values())
-    network.load_state_dict(state, assign=has_none)
+    network.load_state_dict(state)
 
 
 def load_npz(network: nn.Module, path: Path) -> None:

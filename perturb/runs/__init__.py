@@ -1,0 +1,1 @@
+"""Runs of the workflow: started, watched, gone on with after a crash, and told about afterwards."""

@@ -1,0 +1,145 @@
+"""Which cells of a study are done, read from the metadata of its shards.
+
+Only the ends of the Parquet files are read, so that thousands of shards take seconds. Whether the
+rows themselves are right is the matter of the rule `check_shards`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from perturb.cells import Cell, Layout, cells, evaluation_jobs
+from perturb.config import Config
+from perturb.perturbations.names import PROTOCOLS
+from perturb.shards import read_metadata
+
+# What should be the same in all shards whose numbers are compared.
+_MIXABLE = ("commit", "perturb", "python", "torch", "timm", "dtype")
+_READERS = 4
+
+
+@dataclass
+class Work:
+    """What was evaluated on one kind of device; an image counts once a condition and sample."""
+
+    seconds: float = 0
+    num_images: int = 0
+
+    @property
+    def images_per_second(self) -> float:
+        """The mean over all of it."""
+        return self.num_images / self.seconds if self.seconds else 0
+
+
+@dataclass
+class Census:
+    """What a study has and lacks.
+
+    counts : of each model and perturbation, how many cells are done, and how many there are.
+    missing : cells without a shard, with the log of their job if it has begun.
+    faulty : shards that are not what they should be, and why.
+    devices : by the name that their makers give them.
+    first_s, last_s : when the first evaluation began and the last one ended, since 1970.
+    mixed : of each thing that differs between shards, how many of these have which value.
+    """
+
+    num_cells: int
+    num_done: int = 0
+    counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    faulty: list[str] = field(default_factory=list)
+    devices: dict[str, Work] = field(default_factory=dict)
+    first_s: float | None = None
+    last_s: float | None = None
+    mixed: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def census(config: Config) -> Census:
+    """Return what a study has and lacks."""
+    layout, asked = Layout(config.results), cells(config)
+    found, logs = Census(num_cells=len(asked)), _logs(config, layout)
+    values: dict[str, Counter[str]] = {name: Counter() for name in _MIXABLE}
+    for cell, metadata in _read(layout, asked):
+        key = cell.model, cell.perturbation
+        done, total = found.counts.get(key, (0, 0))
+        found.counts[key] = done, total + 1
+        if metadata is None:
+            found.missing.append(_named(cell, logs))
+        elif isinstance(metadata, ValueError):
+            found.faulty.append(str(metadata))
+        elif fault := _fault(config, cell, metadata):
+            found.faulty.append(f"{layout.shard(cell)}: {fault}")
+        else:
+            found.counts[key] = done + 1, total + 1
+            _add(found, Path(layout.shard(cell)), metadata, values)
+    found.num_done = sum(done for done, _ in found.counts.values())
+    found.mixed = {name: dict(counts) for name, counts in values.items() if len(counts) > 1}
+    return found
+
+
+def _read(
+    layout: Layout, asked: Sequence[Cell]
+) -> Iterator[tuple[Cell, Mapping[str, Any] | ValueError | None]]:
+    """Yield each cell with its shard's metadata, None without shard, or what is wrong with it."""
+
+    def read(cell: Cell) -> Mapping[str, Any] | ValueError | None:
+        path = Path(layout.shard(cell))
+        try:
+            return read_metadata(path) if path.exists() else None
+        except ValueError as error:
+            return error
+
+    # On a network file system most of the time is waiting.
+    with ThreadPoolExecutor(_READERS) as readers:
+        yield from zip(asked, readers.map(read, asked), strict=True)
+
+
+def _fault(config: Config, cell: Cell, metadata: Mapping[str, Any]) -> str | None:
+    """Return why a shard is not that of its cell, as far as its metadata tells."""
+    expected = {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "perturbation": cell.perturbation,
+        "severity": cell.severity_value,
+        "protocol": PROTOCOLS[cell.perturbation],
+        "seed": config.seed,
+    }
+    for key, value in expected.items():
+        if metadata.get(key) != value:
+            return f"{key} is {metadata.get(key)!r}, expected {value!r}"
+    return None
+
+
+def _add(
+    found: Census, path: Path, metadata: Mapping[str, Any], values: Mapping[str, Counter[str]]
+) -> None:
+    ended, seconds = path.stat().st_mtime, float(metadata["seconds"])
+    found.first_s = min(ended - seconds, ended if found.first_s is None else found.first_s)
+    found.last_s = max(ended, ended if found.last_s is None else found.last_s)
+    work = found.devices.setdefault(metadata["device"], Work())
+    work.seconds += seconds
+    work.num_images += metadata["num_images"] * sum(map(len, metadata["samples"].values()))
+    facts = {**metadata["versions"], **metadata}
+    for name, counts in values.items():
+        counts[str(facts.get(name))] += 1
+
+
+def _logs(config: Config, layout: Layout) -> dict[Cell, str]:
+    """Return the log of the job of each cell that needs no other model."""
+    return {
+        Cell(model, cell.dataset, cell.perturbation, cell.severity): layout.log(
+            "evaluate_cells", model, str(number)
+        )
+        for number, job in enumerate(evaluation_jobs(config))
+        for model in job.models
+        for cell in job.cells
+    } | {cell: layout.log("transfer_attacks", cell.source) for cell in cells(config) if cell.source}
+
+
+def _named(cell: Cell, logs: Mapping[Cell, str]) -> str:
+    parts = [cell.model, cell.dataset, cell.perturbation, cell.severity, cell.source]
+    name = " / ".join(filter(None, parts))
+    return f"{name} (begun: see {logs[cell]})" if Path(logs[cell]).exists() else name

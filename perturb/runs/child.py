@@ -1,0 +1,184 @@
+"""Snakemake as a child: watched while it runs, told what the launcher is told, its status kept.
+
+Signals: SIGINT and SIGHUP go to Snakemake and its jobs, as a terminal sends them; Snakemake then
+cancels what it has submitted. SIGTERM goes to Snakemake alone, which starts no more jobs and waits
+for those that run. The launcher itself ends only after Snakemake has.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from perturb.runs.events import Events
+from perturb.runs.lock import FOLDER
+from perturb.runs.progress import NUM_NAMED, Tracker
+from perturb.runs.study import study_of
+from perturb.runs.terminal import Display, display
+
+logger = logging.getLogger(__name__)
+
+_PLUGINS = Path(__file__).parent / "plugins"
+_TO_ALL = (signal.SIGINT, signal.SIGHUP)
+_TO_SNAKEMAKE = (signal.SIGTERM,)
+# Between two looks at all shards; more where a look takes long, so that it costs 5 % at most.
+_LOOK_S = 10
+_COST = 0.05
+_READ_S = 1
+
+
+def snakemake(arguments: Sequence[str]) -> list[str]:
+    """Return the command line of a Snakemake."""
+    return [sys.executable, "-m", "snakemake", *arguments]
+
+
+def run_watched(arguments: Sequence[str]) -> int:
+    """Run Snakemake to its end; return its exit status, 128 + n if signal n ended it."""
+    events = FOLDER / "events.jsonl"
+    events.parent.mkdir(parents=True, exist_ok=True)
+    events.write_bytes(b"")
+    watching = ["--logger", "perturb", "--logger-perturb-file", str(events)]
+    command = snakemake(arguments if "--logger" in arguments else [*watching, *arguments])
+    with display() as shown, passing_on_signals() as signals:
+        # A group of its own: Ctrl-C reaches it through us, once.
+        output = shown.output
+        process = subprocess.Popen(
+            command,
+            env=_environment(),
+            process_group=0,
+            stdin=subprocess.DEVNULL,
+            stdout=output if output is not None and sys.stdout.isatty() else None,
+            stderr=output,
+        )
+        signals.send_to(process)
+        watch = Watch(list(arguments), Events(events), shown)
+        while True:
+            try:
+                status = process.wait(timeout=_READ_S)
+                break
+            except subprocess.TimeoutExpired:
+                watch.look()
+        status = status if status >= 0 else 128 - status
+        watch.end(status, is_stopped=signals.were_sent)
+    return status
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which Snakemake finds this package and our plugin."""
+    path = [str(_PLUGINS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+
+
+# What may go wrong in reading what others wrote: a disk, a file, another version of Snakemake.
+_TROUBLE = (OSError, ValueError, LookupError, AttributeError, ImportError, SystemExit)
+
+
+class Watch:
+    """What is known of a run while it goes on; no trouble in here ends the run."""
+
+    def __init__(self, arguments: Sequence[str], events: Events, shown: Display) -> None:
+        self._arguments = arguments
+        self._events = events
+        self._shown = shown
+        self._started_ns = events.path.stat().st_mtime_ns
+        self._tracker: Tracker | None = None
+        self._is_known = self._is_blind = False
+        self._next_look = 0.0
+        self._num_told = 0
+
+    def look(self) -> None:
+        """Show the progress, and count shards if it is time."""
+        with self._unharmed():
+            self._read()
+            if self._tracker is None:
+                return
+            now = time.monotonic()
+            if now >= self._next_look:
+                self._tracker.count(now)
+                self._next_look = now + max(_LOOK_S, (time.monotonic() - now) / _COST)
+                self._tracker.write("running")
+            self._shown.show(str(self._tracker.progress()))
+
+    def end(self, status: int, *, is_stopped: bool) -> None:
+        """Show how the run has ended."""
+        state = "finished" if status == 0 else "stopped" if is_stopped else "failed"
+        with self._unharmed():
+            self._read()
+            if self._tracker is not None:
+                self._tracker.count(time.monotonic())
+                self._shown.show(str(self._tracker.progress()))
+                self._tracker.write(state, status)
+
+    @contextmanager
+    def _unharmed(self) -> Iterator[None]:
+        """Go on without watching after trouble, and say so once."""
+        try:
+            yield
+        except _TROUBLE as error:
+            if not self._is_blind:
+                self._shown.tell(f"The progress cannot be shown: {error}")
+            self._is_blind = True
+
+    def _read(self) -> None:
+        self._events.read()
+        if self._events.jobs and not self._is_known:
+            # Snakemake has read the arguments and the configuration: they are known to be good.
+            self._is_known = True
+            study = study_of(self._arguments)
+            if study is not None:
+                self._tracker = Tracker(study, self._events, self._started_ns)
+        self._tell_failures()
+
+    def _tell_failures(self) -> None:
+        """Name each job that failed for good; Snakemake does not if it was told to be quiet."""
+        failed = list(self._events.failed.values())
+        for failure in failed[self._num_told : NUM_NAMED]:
+            self._shown.tell(f"FAILED: {failure}")
+        self._num_told = max(self._num_told, len(failed))
+
+
+class Signals:
+    """Signals on their way to Snakemake; those that come before it is there wait for it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: list[int] = []
+        self.were_sent = False
+
+    def take(self, number: int, _frame: FrameType | None) -> None:
+        """Pass a signal on."""
+        self.were_sent = True
+        if self._process is None:
+            self._waiting.append(number)
+        elif self._process.poll() is None:
+            if number in _TO_ALL:
+                os.killpg(self._process.pid, number)
+            else:
+                self._process.send_signal(number)
+
+    def send_to(self, process: subprocess.Popen[bytes]) -> None:
+        """Name the process that signals go to."""
+        self._process = process
+        for number in self._waiting:
+            self.take(number, None)
+
+
+@contextmanager
+def passing_on_signals() -> Iterator[Signals]:
+    """Pass signals on while the block runs; one that was to be ignored (`nohup`) still is."""
+    signals = Signals()
+    before = {number: signal.getsignal(number) for number in (*_TO_ALL, *_TO_SNAKEMAKE)}
+    kept = {number: old for number, old in before.items() if old != signal.SIG_IGN}
+    for number in kept:
+        signal.signal(number, signals.take)
+    try:
+        yield signals
+    finally:
+        for number, old in kept.items():
+            signal.signal(number, old)

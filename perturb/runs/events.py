@@ -1,0 +1,77 @@
+"""What Snakemake has told about a run so far, read from the events that its plugin appends."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed and is not tried again."""
+
+    rule: str
+    log: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: see {', '.join(self.log)}" if self.log else self.rule
+
+
+@dataclass
+class Events:
+    """The state of a run, as far as Snakemake has told.
+
+    jobs : how many jobs of each rule the run has to do; empty until that is known.
+    steps_done, steps_total : jobs of all rules.
+    failed : by Snakemake's number of the job.
+    num_retries : how many attempts failed and were followed by another.
+    slurm_run : the name of all SLURM jobs of this run.
+    """
+
+    path: Path
+    jobs: dict[str, int] = field(default_factory=dict)
+    steps_done: int = 0
+    steps_total: int = 0
+    failed: dict[str, Failure] = field(default_factory=dict)
+    num_retries: int = 0
+    slurm_run: str | None = None
+    _offset: int = 0
+
+    def read(self) -> None:
+        """Take in what was appended since the last call; an unfinished line waits for the next."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._offset += len(whole) + len(end)
+        for line in whole.splitlines():
+            self._take(json.loads(line))
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "run_info":
+                jobs = event["stats"] or {}
+                self.jobs = {rule: int(count) for rule, count in jobs.items() if rule != "total"}
+                self.steps_total = sum(self.jobs.values())
+            case "progress":
+                self.steps_done, self.steps_total = int(event["done"]), int(event["total"])
+            case "job_error":
+                self.failed[str(event["jobid"])] = Failure(
+                    str(event["rule_name"]),
+                    tuple(map(str, event["log"] or ())),
+                )
+            case "group_error":
+                self.failed[str(event["groupid"])] = Failure("group", ())
+            case "message":
+                self._take_message(event["message"])
+
+    def _take_message(self, message: str) -> None:
+        if found := re.match(r"Trying to restart job (\S+?)\.?$", message):
+            # It was counted as failed a moment ago.
+            self.failed.pop(found[1], None)
+            self.num_retries += 1
+        elif found := re.match(r"SLURM run ID: (\S+)", message):
+            self.slurm_run = found[1]

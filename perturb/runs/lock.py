@@ -1,0 +1,111 @@
+"""One run in a folder at a time, also where two are started at the same moment.
+
+The launcher holds an operating system's lock on a file for as long as it lives; the kernel lets go
+of it when the process ends, however it ends. The file keeps who held it last, and with which
+arguments, for whoever goes on after a crash.
+
+What this does not cover: the lock of a folder on a network file system keeps out launchers on the
+same host, and on others only where that file system passes locks on (NFS does, Lustre if mounted
+so). A launcher on another host that finds a run of this host without an end refuses to start, as
+it cannot see whether the run lives. A Snakemake that is started by hand takes no such lock: it is
+found among the processes of its host alone.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+FOLDER = Path(".snakemake") / "perturb"
+
+
+class BusyError(RuntimeError):
+    """The workflow runs here already, or may do so where it cannot be seen."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who runs the workflow in a folder, or did last.
+
+    started : seconds since 1970.
+    is_over : whether the launcher lived to see the end of Snakemake.
+    """
+
+    host: str
+    pid: int
+    started: float
+    arguments: tuple[str, ...]
+    is_over: bool
+
+
+class FolderLock:
+    """The lock that is held; `last` is the run before this one, if any."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._run: Run | None = None
+        self.last = _read(file)
+
+    def record(self, arguments: list[str]) -> None:
+        """Keep who runs the workflow from now on."""
+        now = Run(socket.gethostname(), os.getpid(), time.time(), tuple(arguments), is_over=False)
+        self._write(now)
+
+    def record_end(self) -> None:
+        """Keep that the run has come to its end, good or bad."""
+        if self._run is not None:
+            self._write(replace(self._run, is_over=True))
+
+    def _write(self, run: Run) -> None:
+        self._run = run
+        os.truncate(self._file, 0)
+        os.pwrite(self._file, json.dumps(asdict(run)).encode() + b"\n", 0)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[FolderLock]:
+    """Hold the lock of a folder.
+
+    Raises
+    ------
+    BusyError
+        if another launcher holds it.
+    """
+    path = folder / FOLDER / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not truncated: it tells who holds it.
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _lock(file, folder)
+        yield FolderLock(file)
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _read(file)
+        who = f" (process {holder.pid} on {holder.host})" if holder else ""
+        raise BusyError(f"A workflow is running in {folder} already{who}.") from None
+    except OSError as error:
+        # Some network file systems have no locks at all, and the study must run there too.
+        logger.warning("%s cannot be locked (%s): start one run at a time.", folder, error.strerror)
+
+
+def _read(file: int) -> Run | None:
+    """Return what the file says; nothing if it was cut short."""
+    try:
+        told = json.loads(os.pread(file, 1_000_000, 0))
+        return Run(**{**told, "arguments": tuple(told["arguments"])})
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,194 @@
+"""How far a run has come: cells done, rate, time left, failures; for people and for programs.
+
+A cell is done when its shard is there. Shards that the run is to replace are not: how many cells
+the run has to evaluate follows from the jobs that Snakemake plans, and those that it has evaluated
+are shards newer than its start. No folder is searched: the cells tell the paths.
+
+The status file, `status.json` in the results folder, is replaced as a whole. Its keys:
+
+    schema              1
+    state               running, finished, failed, or stopped (by a signal)
+    exit_status         Snakemake's; null while it runs
+    host, pid           of the launcher; a state of running whose process is gone: it was killed
+    started, updated    ISO 8601, UTC
+    cells               total: of the study; done: of these; planned: this run's; new: done by it
+    jobs                total: of all rules in this run; done: of these
+    cells_per_minute    over the last half hour at most; null before the first cell
+    seconds_left        until the last cell, at this rate; null where it is unknown
+    num_failed          jobs that failed and are not tried again
+    num_retries         attempts that failed and were followed by another
+    failures            of these jobs, the first 20: rule, log (a list of paths)
+    slurm_run           the name of the run's SLURM jobs; null elsewhere
+"""
+
+import json
+import os
+import socket
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from perturb.cells import Layout, cells, evaluation_jobs, transfer_cells
+from perturb.config import Config
+from perturb.files import replacing
+from perturb.runs.events import Events, Failure
+
+STATUS_FILE = "status.json"
+NUM_NAMED = 20
+_WINDOW_S = 1800
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come; the module says what each number is."""
+
+    num_cells: int
+    num_done: int
+    num_planned: int
+    num_new: int
+    steps_done: int
+    steps_total: int
+    cells_per_minute: float | None
+    seconds_left: float | None
+    failed: tuple[Failure, ...]
+    num_retries: int
+    slurm_run: str | None
+
+    def __str__(self) -> str:
+        told = [f"cells {self.num_done:,} of {self.num_cells:,}"]
+        if self.cells_per_minute is not None:
+            told.append(f"{self.cells_per_minute:.3g} a minute")
+        if self.seconds_left is not None:
+            told.append(f"{duration(self.seconds_left)} left")
+        told.append(f"jobs {self.steps_done:,} of {self.steps_total:,}")
+        if self.num_retries:
+            told.append(f"{self.num_retries:,} tried again")
+        if self.failed:
+            told.append(f"{len(self.failed):,} FAILED")
+        return ", ".join(told)
+
+
+class Tracker:
+    """Follows a run of a study; `started_ns` is the time of a file made when it began."""
+
+    def __init__(self, config: Config, events: Events, started_ns: int) -> None:
+        layout = Layout(config.results)
+        self.status_path = Path(layout.root) / STATUS_FILE
+        self._shards = [layout.shard(cell) for cell in cells(config)]
+        self._cells_of = cells_of_rules(config)
+        self._events = events
+        self._started_ns = started_ns
+        self._started = datetime.now(UTC)
+        self._samples: deque[tuple[float, int]] = deque()
+        self._num_there = self._num_new = 0
+
+    def count(self, now: float) -> None:
+        """Count the shards; `now` is in seconds of a clock that never steps back."""
+        self._num_there, self._num_new = count_shards(self._shards, self._started_ns)
+        samples = self._samples
+        samples.append((now, self._num_new))
+        # The rate is reckoned from the count before the first cell on, and not from too far back.
+        while len(samples) > 2 and (samples[1][1] == 0 or samples[1][0] < now - _WINDOW_S):
+            samples.popleft()
+
+    def progress(self) -> Progress:
+        """Return how far the run has come: cells as counted last, jobs as told last."""
+        events, new = self._events, self._num_new
+        planned = sum(self._cells_of.get(rule, 0) * count for rule, count in events.jobs.items())
+        # Of the old shards no more are good than there are cells that need no evaluation.
+        done = min(self._num_there - new, len(self._shards) - planned) + new
+        rate = self._rate()
+        return Progress(
+            num_cells=len(self._shards),
+            num_done=done,
+            num_planned=planned,
+            num_new=new,
+            steps_done=events.steps_done,
+            steps_total=events.steps_total,
+            cells_per_minute=60 * rate if rate else None,
+            seconds_left=max(0, planned - new) / rate if rate else None,
+            failed=tuple(events.failed.values()),
+            num_retries=events.num_retries,
+            slurm_run=events.slurm_run,
+        )
+
+    def _rate(self) -> float | None:
+        """Return cells per second."""
+        if not self._samples:
+            return None
+        (then, before), (now, new) = self._samples[0], self._samples[-1]
+        return (new - before) / (now - then) if new > before and now > then else None
+
+    def write(self, state: str, exit_status: int | None = None) -> None:
+        """Replace the status file.
+
+        Raises
+        ------
+        OSError
+            if the disk is full, for one; the old file is there then.
+        """
+        status = status_of(self.progress()) | {
+            "state": state,
+            "exit_status": exit_status,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": self._started.isoformat(timespec="seconds"),
+            "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        with replacing(self.status_path) as temporary:
+            temporary.write_text(json.dumps(status, indent=1) + "\n")
+
+
+def status_of(progress: Progress) -> dict[str, Any]:
+    """Return what the status file says of the progress itself."""
+    return {
+        "schema": 1,
+        "cells": {
+            "total": progress.num_cells,
+            "done": progress.num_done,
+            "planned": progress.num_planned,
+            "new": progress.num_new,
+        },
+        "jobs": {"total": progress.steps_total, "done": progress.steps_done},
+        "cells_per_minute": progress.cells_per_minute,
+        "seconds_left": progress.seconds_left,
+        "num_failed": len(progress.failed),
+        "num_retries": progress.num_retries,
+        "failures": [asdict(failure) for failure in progress.failed[:NUM_NAMED]],
+        "slurm_run": progress.slurm_run,
+    }
+
+
+def cells_of_rules(config: Config) -> Mapping[str, int]:
+    """Return how many cells a job of each evaluating rule has."""
+    jobs = enumerate(evaluation_jobs(config))
+    return {f"evaluate_cells_{number}": len(job.cells) for number, job in jobs} | {
+        "transfer_attacks": len(transfer_cells(config, "any"))
+    }
+
+
+def count_shards(paths: Sequence[str], started_ns: int) -> tuple[int, int]:
+    """Return how many of the shards are there, and how many of these are newer than a time."""
+    there = new = 0
+    for path in paths:
+        try:
+            changed = os.stat(path).st_mtime_ns  # noqa: PTH116 - a Path takes twice as long
+        except OSError:
+            continue
+        there += 1
+        new += changed >= started_ns
+    return there, new
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, in its two largest units."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    days, rest = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    return " ".join([f"{value} {unit}" for value, unit in parts if value][:2])

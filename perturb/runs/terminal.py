@@ -1,0 +1,125 @@
+"""Progress on the terminal, beside what Snakemake writes there.
+
+On a terminal the progress is one line that is renewed; Snakemake writes to a terminal of its own,
+whose output is passed on line by line above ours. Elsewhere (a file, a pipe) Snakemake writes as
+if it were alone, and a line of ours comes in between every so often.
+"""
+
+import fcntl
+import os
+import pty
+import shutil
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+_CLEAR = "\r\x1b[K"
+_EVERY_S = 60
+
+
+class Display:
+    """Where progress is shown; `output` is where Snakemake's standard error goes."""
+
+    output: int | None = None
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = ""
+        self._last = -float(_EVERY_S)
+
+    def show(self, text: str) -> None:
+        """Show the progress, if that is due."""
+        now = time.monotonic()
+        if text != self._shown and now - self._last >= _EVERY_S:
+            self._shown, self._last = text, now
+            self.tell(text)
+
+    def tell(self, text: str) -> None:
+        """Write a line that stays."""
+        self._stream.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+        self._stream.flush()
+
+
+class Terminal(Display):
+    """A terminal: the last line is ours."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._line = ""
+        self._at_start = True
+        self._guard = threading.Lock()
+        self._master, self.output = pty.openpty()
+        _copy_size(stream.fileno(), self.output)
+        self._relay = threading.Thread(target=self._pass_on, daemon=True)
+        self._relay.start()
+
+    def show(self, text: str) -> None:
+        """Renew the line."""
+        with self._guard:
+            width = shutil.get_terminal_size().columns - 1
+            self._line = text[:width]
+            self._draw(b"")
+
+    def tell(self, text: str) -> None:
+        """Write a line that stays, above the one that is renewed."""
+        with self._guard:
+            self._draw(f"{text}\n".encode())
+
+    def close(self) -> None:
+        """Pass on what Snakemake has written, and leave the last line as it is."""
+        if self.output is not None:
+            os.close(self.output)
+        # A process that outlives Snakemake may hold its terminal open.
+        self._relay.join(timeout=2)
+        with self._guard:
+            line, self._line = self._line, ""
+            self._draw(f"{line}\n".encode() if line else b"")
+
+    def _pass_on(self) -> None:
+        while True:
+            try:
+                told = os.read(self._master, 1 << 16)
+            except OSError:  # what Linux says when nobody holds the other end any more
+                return
+            if not told:
+                return
+            with self._guard:
+                self._draw(told)
+
+    def _draw(self, told: bytes) -> None:
+        """Write what was told in place of our line, then our line unless a line is unfinished."""
+        if self._at_start:
+            self._stream.write(_CLEAR)
+        self._stream.flush()
+        os.write(self._stream.fileno(), told)
+        if told:
+            self._at_start = told.endswith(b"\n")
+        if self._at_start:
+            self._stream.write(self._line)
+            self._stream.flush()
+
+
+@contextmanager
+def display(stream: TextIO | None = None) -> Iterator[Display]:
+    """Yield the display that suits a stream, standard error where none is named."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield Display(stream)
+        return
+    terminal = Terminal(stream)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def _copy_size(source: int, target: int) -> None:
+    try:
+        size = fcntl.ioctl(source, termios.TIOCGWINSZ, b"\0" * 8)
+        fcntl.ioctl(target, termios.TIOCSWINSZ, size)
+    except OSError:  # a terminal without a size
+        return

@@ -1,0 +1,90 @@
+"""Going on after a crash on SLURM: the jobs that a killed run left are waited for, or cancelled."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from perturb.runs.orphans import snakemakes
+from tests.cluster import Cluster, running_cluster, wait_until
+
+pytestmark = pytest.mark.slurm
+
+ROOT = Path(__file__).parent.parent
+# What is done twice is seen: each job adds a line.
+SNAKEFILE = """
+rule all:
+    input: expand("out/{n}.txt", n=range(3))
+rule work:
+    output: "out/{n}.txt"
+    resources: mem_mb=1500, runtime=5
+    shell: "echo {wildcards.n} >> begun.txt; sleep 20; touch {output}"
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Return a running SLURM."""
+    with running_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a workflow of three jobs and the profile."""
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    shutil.copytree(ROOT / "slurm", tmp_path / "slurm")
+    return tmp_path
+
+
+def _start(cluster: Cluster, folder: Path, *command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=cluster.environment() | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _running(cluster: Cluster, folder: Path) -> set[str]:
+    """Return the numbers of the jobs in a folder that run."""
+    told = cluster.command("squeue", "--noheader", "--states", "running", "-o", "%i|%Z")
+    rows = (line.split("|") for line in told.splitlines())
+    return {number for number, place in rows if place == str(folder)}
+
+
+def _begun(folder: Path) -> list[str]:
+    """Return which jobs have begun, as often as they have."""
+    begun = folder / "begun.txt"
+    return begun.read_text().split() if begun.exists() else []
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_jobs_of_a_killed_run_are_not_done_beside_it(
+    cluster: Cluster, folder: Path, cancels: bool
+) -> None:
+    killed = _start(cluster, folder, "perturb.launch", "--profile", "slurm")
+    wait_until(lambda: len(_begun(folder)) == 3, 90)
+    orphans = _running(cluster, folder)
+    killed.kill()
+    for process in snakemakes(folder):
+        process.kill()
+        psutil.wait_procs([process], timeout=10)
+    killed.communicate()
+    option = ["--cancel"] if cancels else []
+    resumed = _start(cluster, folder, "perturb", "resume", *option)
+    _, told = resumed.communicate(timeout=180)
+    assert resumed.returncode == 0, told
+    assert "Going on with: --profile slurm" in told
+    for number in orphans:
+        assert f"SLURM job {number} (running): rule_work" in told
+    states = {number: cluster.jobs()[number]["state"] for number in orphans}
+    assert set(states.values()) == {"CANCELLED" if cancels else "COMPLETED"}
+    assert sorted(_begun(folder)) == sorted([*"012"] * (2 if cancels else 1))
+    assert len(list(folder.glob("out/*.txt"))) == 3
