@@ -1,0 +1,43 @@
+"""How many jobs a study's workflow has, by rule: what a dry run on an empty folder would list."""
+
+from perturb import products
+from perturb.cells import evaluation_jobs
+from perturb.config import Config
+from perturb.stores import stores_of_dataset
+
+
+def jobs_of(config: Config) -> dict[str, int]:
+    """Return the number of jobs of each rule that has any."""
+    datasets, models = config.datasets.values(), config.models.values()
+    decoded = [
+        store
+        for dataset in datasets
+        if dataset.source is not None
+        for store in stores_of_dataset(config, dataset.id)
+    ]
+    downloads = {
+        dataset.source["download"]
+        for dataset in datasets
+        if dataset.source is not None and "download" in dataset.source
+    }
+    has_transfer = "transfer" in config.perturbations
+    counts = {
+        "generate_dataset": sum(dataset.generate is not None for dataset in datasets),
+        "bundle_dataset": sum(dataset.bundled is not None for dataset in datasets),
+        "download_dataset": len(downloads),
+        "decode_dataset": len(decoded),
+        "filter_dataset": sum(dataset.filter is not None for dataset in datasets),
+        "draw_contact_sheets": 1,
+        "train_model": sum(model.weights is None for model in models),
+        "import_checkpoint": sum(model.weights is not None for model in models),
+        "evaluate_cells": sum(len(job.models) for job in evaluation_jobs(config)),
+        "transfer_attacks": len(config.benchmark_models) if has_transfer else 0,
+        "measure_patterns": int(config.patterns is not None),
+        "correlate_layers": int(config.correlations is not None),
+        "describe_study": 1,
+        "check_shards": 1,
+        "make_table": len(products.tables(config)),
+        "draw_charts": 1,
+        "write_page": 1,
+    }
+    return {rule: count for rule, count in counts.items() if count}
