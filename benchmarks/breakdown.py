@@ -18,6 +18,10 @@ from benchmarks.startup import run_once
 _TORCH = "import perturb.evaluate, perturb.models.making"
 _IMPORTS = {
     "generate_dataset": "import perturb.images.build",
+    "bundle_dataset": "import perturb.images.bundled",
+    "download_dataset": "import perturb.images.downloads",
+    "decode_dataset": "import perturb.images.ingest",
+    "import_checkpoint": "import perturb.models.making",
     "filter_dataset": "import perturb.images.build, perturb.models.checkpoints",
     "draw_contact_sheets": "import perturb.images.contact_sheet",
     "train_model": _TORCH,

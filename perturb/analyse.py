@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from perturb.cells import Cell
+from perturb.devices import device_of
 from perturb.evaluate import Subject, record
 from perturb.feeding import batches_on, part_of
 from perturb.images.names import SHAPES
@@ -41,7 +42,7 @@ def loader(weights: Iterable[Path], device: torch.device | str, *, compiled: boo
     compiled : whether whole forward passes are compiled, which costs a minute a model.
     """
     folders = {path.parent.name: path.parent for path in weights}
-    place = torch.device(device)
+    place = device_of(str(device))
 
     def load(model: str) -> Subject:
         classifier = load_classifier(folders[model], place)

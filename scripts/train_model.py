@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from perturb.devices import device_of
 from perturb.images.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import save_checkpoint
@@ -27,6 +28,6 @@ classifier, card = train_model(
     {phase: Phase(images[phase], number) for phase, number in samples.items()},
     images["validation"],
     seed=snakemake.params.seed,
-    device=torch.device(snakemake.params.device),
+    device=device_of(snakemake.params.device),
 )
 save_checkpoint(Path(snakemake.output.weights).parent, classifier, card)
