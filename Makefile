@@ -139,7 +139,7 @@ python-version:
 
 .PHONY: system-packages
 system-packages:
-	@$(PYTHON) -m envs.system venv browser
+	@$(PYTHON) -m envs.system venv browser slurm munge
 
 .PHONY: peer-packages
 peer-packages:

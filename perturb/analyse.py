@@ -45,10 +45,11 @@ def loader(weights: Iterable[Path], device: torch.device | str, *, compiled: boo
     place = device_of(str(device))
 
     def load(model: str) -> Subject:
+        card = read_card(folders[model], of=model)
         classifier = load_classifier(folders[model], place)
         if compiled:
             classifier = CompiledClassifier(classifier)
-        return Subject(classifier, read_card(folders[model]), place)
+        return Subject(classifier, card, place)
 
     return load
 
@@ -132,7 +133,7 @@ class PatternStudy:
     """What patterns are measured on.
 
     store : the images. masks : of their objects, or None where nobody knows them.
-    patch_sizes : of the grids that borders are taken from [px of the images].
+    patch_sizes : of the grids that borders are taken from [px of the network's input].
     num_shown, shown : how many images are drawn, and the models beside them with their titles.
     """
 
@@ -173,6 +174,7 @@ def measure_patterns(
                 model=model,
                 image_ids=image_ids,
                 patch_sizes=study.patch_sizes,
+                scale=study.store.pixels.shape[-1] / subject.card.preprocessing.side,
             )
         )
         if model in study.shown:

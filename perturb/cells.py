@@ -31,6 +31,11 @@ class Cell:
     severity: str
     source: str | None = None
 
+    def __str__(self) -> str:
+        """Return what logs and messages call it."""
+        parts = [self.model, self.dataset, self.perturbation, self.severity, self.source]
+        return " / ".join(part for part in parts if part is not None)
+
     @property
     def severity_value(self) -> float:
         """The natural value of the severity, as it stands in the shard."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from perturb.config.records import Dataset, Model
+from perturb.images.manifests import read_manifest
 
 MODELS = pa.schema(
     [
@@ -50,7 +50,7 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
     """Return one row a model: what the configuration says of it, and what its card says."""
     rows = []
     for model in models:
-        card = json.loads(cards[model.id].read_text())
+        card = _card_of(model, cards[model.id])
         pretraining = model.pretraining
         rows.append(
             {
@@ -74,6 +74,19 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
             }
         )
     return pa.Table.from_pylist(rows, schema=MODELS)
+
+
+def _card_of(model: Model, path: Path) -> dict[str, Any]:
+    """Return a card that is the model's own."""
+    try:
+        card: dict[str, Any] = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    if card.get("model") != model.id:
+        raise ValueError(
+            f"{path}: is the card of model {card.get('model')!r}, expected {model.id!r}"
+        )
+    return card
 
 
 def _num_blocks(card: Mapping[str, Any]) -> int | None:
@@ -102,7 +115,7 @@ def describe_datasets(
     """
     rows = []
     for dataset in datasets:
-        targets = pq.read_table(manifests[dataset.id], columns=["target"])["target"]
+        targets = read_manifest(manifests[dataset.id], ["target"])["target"]
         rows.append(
             {
                 "dataset": dataset.id,

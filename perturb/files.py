@@ -1,31 +1,94 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, also where a process is killed or a disk is full."""
 
+import errno
+import glob
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# A full disk, a spent quota, a limit on the size of files.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its name when the block ends well.
 
-    A process killed inside the block leaves the old file, or none, under the real name; an
-    exception removes the temporary one.
+    A process killed inside the block leaves the old file, or none, under the real name, and its
+    temporary one until the next attempt; an exception removes that at once.
+
+    Raises
+    ------
+    OSError
+        naming `path`, if there is no room for it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     # The process id keeps two jobs apart that were started for one file by mistake.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.uname().nodename}-{os.getpid()}.tmp")
     try:
         yield temporary
+        # Some file systems find out only now that there is no room; and without this the name
+        # could reach the disk before the content, if the machine goes down.
+        sync(temporary)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def reserve(path: Path) -> None:
+    """Take the room on the disk that a file of zeros only promises to fill.
+
+    Without this, writing to a memory map of the file kills the process where the disk is full.
+
+    Raises
+    ------
+    OSError
+        naming `path`, if there is no room for it.
+    """
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            # A file system that cannot do this is written to as it is.
+            if error.errno not in _CANNOT_RESERVE:
+                raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
+
+
+def sync(path: Path) -> None:
+    """Bring a file's content to the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes of this machine that were killed left of a file."""
+    start = f".{path.name}.{os.uname().nodename}-"
+    for left in path.parent.glob(f"{glob.escape(start)}*.tmp"):
+        process = left.name.removeprefix(start).removesuffix(".tmp")
+        if process.isdecimal() and not _lives(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

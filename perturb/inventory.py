@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from perturb.cells import Cell, Layout, cells
 from perturb.config import Config
+from perturb.images.manifests import read_manifest
 from perturb.images.subset import balanced_subset
 from perturb.perturbations.names import PROTOCOLS
 from perturb.perturbations.plans import samples_of
 from perturb.shards import Expected, verify_shard
 from perturb.stores import any_store
+
+_NUM_NAMED = 20
 
 INVENTORY = pa.schema(
     [
@@ -54,24 +56,42 @@ def check_shards(config: Config, weights_sha256: Mapping[str, str]) -> pa.Table:
     Raises
     ------
     ValueError
-        naming the first shard that is not.
+        naming the shards that are not, the first twenty of them if there are more.
     """
     subsets: dict[tuple[str, int | None], pa.StringArray] = {}
-    rows = []
+    rows, faults = [], []
     for cell in cells(config):
         path = Layout(config.results).shard(cell)
         key = cell.dataset, config.perturbations[cell.perturbation].num_images
         if key not in subsets:
             subsets[key] = _image_ids(config, *key)
         expected = _expected(config, cell, subsets[key], weights_sha256)
-        rows.append(_row(path, cell, verify_shard(Path(path), expected)))
+        try:
+            rows.append(_row(path, cell, verify_shard(Path(path), expected)))
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError(_told(faults))
     return pa.Table.from_pylist(rows, schema=INVENTORY)
+
+
+def _told(faults: list[str]) -> str:
+    """Return what is wrong with shards, and the way out."""
+    more = [f"and {len(faults) - _NUM_NAMED} more"] if len(faults) > _NUM_NAMED else []
+    shards = "1 shard is" if len(faults) == 1 else f"{len(faults)} shards are"
+    return "\n".join(
+        [
+            f"{shards} not what the study needs. Delete these files: the next run makes them again",
+            *faults[:_NUM_NAMED],
+            *more,
+        ]
+    )
 
 
 def _image_ids(config: Config, dataset: str, num_images: int | None) -> pa.StringArray:
     """Return which images of a data set cells of this many images are evaluated on."""
     path = Layout(config.results).manifest(any_store(config, dataset))
-    manifest = pq.read_table(path, columns=["image_id", "target"])
+    manifest = read_manifest(Path(path), ["image_id", "target"])
     image_ids = manifest["image_id"].combine_chunks()
     targets = manifest["target"].to_pylist()
     return image_ids.take(balanced_subset(image_ids.to_pylist(), targets, num_images, config.seed))

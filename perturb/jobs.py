@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from perturb.cells import EvaluationJob, evaluated_datasets, transfer_cells
+from perturb.cells import EvaluationJob, Layout, evaluated_datasets, transfer_cells
 from perturb.config import Config
 from perturb.config.records import Dataset, Model
 from perturb.config.source_checks import num_label_classes, registered
@@ -19,7 +19,7 @@ from perturb.images.names import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.timm_table import model_of
 from perturb.perturbations.names import CORRELATIONS_PROTOCOL, PATTERNS_PROTOCOL, PROTOCOLS
 from perturb.perturbations.plans import conditions_of
-from perturb.stores import part_of, stores_of_cell, view_of
+from perturb.stores import part_of, stores_of_cell, stores_of_dataset, view_of
 
 # Keys of a source that name files below `data`.
 _SOURCE_FILES = ("path", "labels", "synsets", "accepted_labels")
@@ -61,6 +61,13 @@ def decoded(config: Config, store: str) -> dict[str, Any]:
     }
 
 
+def label_files(config: Config, store: str) -> list[str]:
+    """Return the files that say which class each image of a store has, as far as they are there."""
+    source = resolved_source(config, config.datasets[store.partition("/")[0]])
+    names = ("labels", "synsets", "accepted_labels", "class_index")
+    return [source[name] for name in names if Path(source.get(name, "numbers")).is_file()]
+
+
 def given_sha256(config: Config, download: str) -> Any:
     """Return the SHA-256 that the configuration gives for a downloaded set, if it does."""
     sources = (dataset.source or {} for dataset in config.datasets.values())
@@ -88,7 +95,10 @@ def missing_files(config: Config) -> list[str]:
     Patterns, and files that the workflow fetches itself, are left to the jobs that read them.
     """
     asked: dict[str, str] = {}
+    layout = Layout(config.results)
     for id, dataset in config.datasets.items():
+        if all(Path(layout.manifest(store)).exists() for store in stores_of_dataset(config, id)):
+            continue  # decoded already: the originals may be gone
         source = resolved_source(config, dataset)
         is_fetched = "download" in (dataset.source or {})
         names = ("labels", "synsets", "accepted_labels") if is_fetched else _SOURCE_FILES
@@ -236,12 +246,21 @@ def measured_patterns(config: Config) -> dict[str, Any]:
     }
 
 
+def correlated_models(config: Config) -> list[str]:
+    """Return the models under test whose blocks can be read one after another."""
+    return [
+        model
+        for model in config.benchmark_models
+        if config.models[model].architecture.arguments.keys() & {"depth", "layers"}
+    ]
+
+
 def measured_correlations(config: Config) -> dict[str, Any]:
     """Return what the similarity of layers depends on, beside images and weights."""
     if config.correlations is None:
         return {}
     return {
-        "models": config.benchmark_models,
+        "models": correlated_models(config),
         "num_images": config.correlations.num_images,
         "seed": config.seed,
         **_forward(config),

@@ -69,6 +69,9 @@ def launch(arguments: Sequence[str] | None, manner: Manner) -> int:
     except (BusyError, SlurmError, ValueError) as error:
         logger.error("%s", error)
         return 1
+    except OSError as error:  # a full disk, above all
+        logger.error("%s cannot be written to: %s", folder, error)
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
 

@@ -4,9 +4,11 @@ import logging
 import os
 import platform
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import psutil
@@ -24,11 +26,23 @@ def log_to(path: str, job: Any = None) -> None:
     job : the script's `snakemake`, if the log is to begin with what the job is.
     """
     sys.stderr = Path(path).open("w", buffering=1)  # noqa: SIM115 - open until the process ends
+    sys.excepthook = _tell
     if job is not None:
         sys.stderr.write(log_header(job) + "\n")
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
     )
+
+
+def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write a traceback to the log, or to the terminal where the disk has no room for it."""
+    told = "".join(traceback.format_exception(kind, error, trace))
+    try:
+        sys.stderr.write(told)
+        sys.stderr.flush()
+    except OSError:
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(told)
 
 
 def log_header(job: Any) -> str:

@@ -69,7 +69,7 @@ def perturbations_of(
 
 
 def pattern_statistics(
-    delta: Tensor, patch_px: int, masks: Tensor | None = None
+    delta: Tensor, patch_px: float, masks: Tensor | None = None
 ) -> PatternStatistics:
     """Return how much perturbations follow the borders of patches, and the object.
 
@@ -85,7 +85,8 @@ def pattern_statistics(
     Parameters
     ----------
     delta : perturbations, (B, C, H, W), in any unit.
-    patch_px : side of the patches; the first one lies in the upper left corner.
+    patch_px : side of the patches in pixels of ``delta``; the first one lies in the upper left
+        corner. Where it is no whole number, borders are rounded to the nearest pixel.
     masks : uint8 (B, 1, H, W), the object's share of each pixel, 255 being all of it.
 
     Raises
@@ -97,23 +98,25 @@ def pattern_statistics(
         raise ValueError(
             f"delta is {delta.dtype} {tuple(delta.shape)}; allowed: float (B, C, H, W)"
         )
-    if isinstance(patch_px, bool) or not isinstance(patch_px, int) or patch_px < 1:
-        raise ValueError(f"patch_px is {patch_px!r}; allowed: whole numbers from 1 on")
+    if isinstance(patch_px, bool) or patch_px < 1:
+        raise ValueError(f"patch_px is {patch_px!r}; allowed: numbers from 1 on")
     delta = delta.double()
     return PatternStatistics(_border_ratio(delta, patch_px), _foreground_ratio(delta, masks))
 
 
-def _border_ratio(delta: Tensor, patch_px: int) -> Tensor:
+def _border_ratio(delta: Tensor, patch_px: float) -> Tensor:
     pairs, is_border = [], []
     for axis in (2, 3):
         energy = delta.diff(dim=axis).square().mean(dim=1)  # (B, H - 1, W), then (B, H, W - 1)
         second = torch.arange(1, delta.shape[axis], device=delta.device)
-        crosses = second % patch_px == 0
+        num_borders = int(delta.shape[axis] / patch_px)
+        borders = (torch.arange(1, num_borders + 1, device=delta.device) * patch_px).round()
+        crosses = torch.isin(second, borders.long())
         crosses = crosses[:, None] if axis == 2 else crosses
         is_border.append(crosses.expand(energy.shape[1:]).flatten())
         pairs.append(energy.flatten(1))
-    energy, borders = torch.cat(pairs, dim=1), torch.cat(is_border)
-    return energy[:, borders].mean(dim=1) / energy[:, ~borders].mean(dim=1)
+    energy, on_border = torch.cat(pairs, dim=1), torch.cat(is_border)
+    return energy[:, on_border].mean(dim=1) / energy[:, ~on_border].mean(dim=1)
 
 
 def _foreground_ratio(delta: Tensor, masks: Tensor | None) -> Tensor:
@@ -135,6 +138,7 @@ def tabulated(
     model: str,
     image_ids: Sequence[str],
     patch_sizes: Sequence[int],
+    scale: float = 1.0,
 ) -> pa.Table:
     """Return both ratios of each image's perturbation, on the grid of each patch size.
 
@@ -142,7 +146,8 @@ def tabulated(
     ----------
     delta, masks : as of `pattern_statistics`.
     model, image_ids : ids for the rows.
-    patch_sizes : in pixels of the images; at least one.
+    patch_sizes : in pixels of the network's input; at least one.
+    scale : side of the images over that of the network's input, which they are resized to.
 
     Returns
     -------
@@ -151,7 +156,7 @@ def tabulated(
     """
     tables = []
     for patch_px in patch_sizes:
-        ratios = pattern_statistics(delta, patch_px, masks)
+        ratios = pattern_statistics(delta, patch_px * scale, masks)
         columns = {
             "model": [model] * len(delta),
             "image_id": pa.array(image_ids, pa.string()),

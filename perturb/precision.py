@@ -1,15 +1,18 @@
 """In which precision are forward passes computed, and what must stay in float32 beside them?
 
 Mixed precision as the field evaluates in: weights stay float32, matrix products and convolutions
-take bfloat16 copies of them, norms and softmax take float32. Pixels, the updates of an attack and
-everything that follows the logits stay in float32: bfloat16 has eight significant bits, so near 1
-it moves by whole gray levels, and steps of an eighth of one would be lost.
+take bfloat16 copies of them, norms and softmax take float32. Pixels, the updates of an attack, the
+logits and everything that follows them stay in float32: bfloat16 has eight significant bits. Pixels
+near 1 would move by whole gray levels, and steps of an eighth of one would be lost; logits between
+8 and 16 would be sixteenths, so that the first two classes often tie.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 
 import torch
+from torch import Tensor, nn
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -69,6 +72,40 @@ def exactly(device: torch.device) -> Iterator[None]:
     """Compute as written while the `with` statement lasts, also within `computing_in`."""
     with torch.autocast(device.type, enabled=False):
         yield
+
+
+def keep_logits_exact(network: nn.Module) -> None:
+    """Let the modules that give a network's logits compute in float32, also in `computing_in`.
+
+    Such a module gets a subclass of its class and is otherwise as it was: its weights, their names
+    and its hooks stay, so it does the same in whole passes, in passes stage by stage and in
+    compiled ones. Nothing changes outside `computing_in`.
+
+    Parameters
+    ----------
+    network : of timm's, which says which modules these are; other networks stay as they are. A head
+        that is put in later is as it comes.
+    """
+    find = getattr(network, "get_classifier", None)
+    found = () if find is None else find()
+    for head in found if isinstance(found, tuple | list | nn.ModuleList) else (found,):
+        if not isinstance(head, _InFloat32):
+            head.__class__ = _in_float32(type(head))  # type: ignore[arg-type]
+
+
+class _InFloat32(nn.Module):
+    """What precedes a module's class in its subclass."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        with exactly(input.device):
+            dtype = next(self.parameters(), input).dtype
+            logits: Tensor = super().forward(input.to(dtype))
+        return logits
+
+
+@cache
+def _in_float32(kind: type[nn.Module]) -> type[nn.Module]:
+    return type(kind.__name__, (_InFloat32, kind), {})
 
 
 @contextmanager

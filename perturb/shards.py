@@ -2,16 +2,19 @@
 
 A shard is the only thing an evaluation leaves behind, and every number is a query over shards. So
 its writer leaves either a whole file or none, and its reader believes nothing: a shard that is cut
-short, belongs to another cell, was made with other weights or another protocol, or does not hold
-each image exactly once a condition and sample, is refused with its path in the message.
+short, belongs to another cell, was made with other weights or another protocol, does not hold each
+image exactly once a condition and sample, or was changed after it was written, is refused with its
+path in the message.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -46,6 +49,7 @@ SCHEMA = pa.schema(
     ]
 )
 METADATA_KEY = b"perturb"
+DIGEST_KEY = b"perturb_digest"
 
 _DICTIONARY = ["model", "dataset", "perturbation", "condition", "removed"]
 _ENCODINGS = {
@@ -78,7 +82,9 @@ class Expected:
 
 def write_shard(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
     """Write a shard under a temporary name, then rename it: a killed job leaves no shard."""
-    table = table.cast(SCHEMA).replace_schema_metadata({METADATA_KEY: json.dumps(metadata)})
+    table, facts = table.cast(SCHEMA), json.dumps(metadata)
+    digest = content_digest(table, facts)
+    table = table.replace_schema_metadata({METADATA_KEY: facts, DIGEST_KEY: digest})
     with replacing(path) as temporary:
         pq.write_table(
             table,
@@ -133,8 +139,45 @@ def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
     for key, value in claims.items():
         if metadata.get(key) != value:
             raise ValueError(f"{path}: {key} is {metadata.get(key)!r}, expected {value!r}")
-    _verify_rows(path, _read_rows(path), expected)
+    table = _read_rows(path)
+    _verify_rows(path, table, expected)
+    _verify_digest(path, table)
     return metadata
+
+
+def content_digest(table: pa.Table, facts: str) -> str:
+    """Return the BLAKE2b digest of a shard's rows and of how they were made, in hexadecimal.
+
+    The same rows in the same order have the same digest, however a file divides and encodes them.
+
+    Parameters
+    ----------
+    facts : the metadata as they are written.
+    """
+    digest = hashlib.blake2b(facts.encode(), digest_size=16)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        digest.update(f"\0{name} {len(column)} {column.null_count}\0".encode())
+        if column.null_count == len(column):
+            continue
+        if column.null_count:
+            digest.update(pc.is_null(column).to_numpy().data)
+        for values in _plain_values(column):
+            digest.update(values.data)
+    return digest.hexdigest()
+
+
+def _plain_values(column: pa.ChunkedArray) -> list[np.ndarray[Any, Any]]:
+    """Return a column as numbers, zero where it is null; of texts, their ends and their bytes."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)  # its codes may be numbered otherwise
+    values = column.combine_chunks()
+    if not pa.types.is_string(values.type):
+        blank = pa.scalar(0, pa.int8()).cast(values.type)
+        return [pc.fill_null(values, blank).to_numpy(zero_copy_only=False)]
+    values = pc.fill_null(values, "")
+    _, ends, text = values.buffers()
+    ends = np.frombuffer(ends, np.int32)[values.offset : values.offset + len(values) + 1]
+    return [ends - ends[0], np.frombuffer(text or b"", np.uint8)[ends[0] : ends[-1]]]
 
 
 def _read_rows(path: Path) -> pa.Table:
@@ -164,6 +207,16 @@ def _verify_rows(path: Path, table: pa.Table, expected: Expected) -> None:
     _verify_conditions(path, table, expected)
     if not pc.all(pc.equal(table["is_correct"], _is_hit(table))).as_py():
         raise ValueError(f"{path}: `is_correct` does not follow from prediction and target")
+
+
+def _verify_digest(path: Path, table: pa.Table) -> None:
+    kept = table.schema.metadata
+    if DIGEST_KEY not in kept:
+        raise ValueError(f"{path}: has no digest of its content: another program has written it")
+    if content_digest(table, kept[METADATA_KEY].decode()) != kept[DIGEST_KEY].decode():
+        raise ValueError(
+            f"{path}: was changed after it was written: its content does not have its digest"
+        )
 
 
 def _verify_conditions(path: Path, table: pa.Table, expected: Expected) -> None:

@@ -46,7 +46,9 @@ def stores_of_dataset(config: Config, dataset: str) -> tuple[str, ...]:
         return _parts(config, entry)
     if entry.is_seen_alike:
         return (dataset,)
-    return tuple(dict.fromkeys(store_of(config, dataset, model) for model in config.models))
+    # The reference is asked about the clean set alone.
+    models = config.models if entry.role == "clean" else config.benchmark_models
+    return tuple(dict.fromkeys(store_of(config, dataset, model) for model in models))
 
 
 def any_store(config: Config, dataset: str) -> str:

@@ -34,7 +34,7 @@ if STUDY.correlations:
     # The store of each model, model after model: each sees the images in its own view.
     CORRELATED = [
         store_of(STUDY, STUDY.correlations.dataset, model)
-        for model in STUDY.benchmark_models
+        for model in jobs.correlated_models(STUDY)
     ]
 
     rule correlate_layers:
@@ -42,8 +42,8 @@ if STUDY.correlations:
         input:
             images=[PATHS.images(store) for store in CORRELATED],
             manifests=[PATHS.manifest(store) for store in CORRELATED],
-            weights=[PATHS.weights(model) for model in STUDY.benchmark_models],
-            cards=[PATHS.card(model) for model in STUDY.benchmark_models],
+            weights=[PATHS.weights(model) for model in jobs.correlated_models(STUDY)],
+            cards=[PATHS.card(model) for model in jobs.correlated_models(STUDY)],
         output:
             PATHS.correlations,
         log:

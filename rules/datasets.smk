@@ -46,10 +46,9 @@ rule bundle_dataset:
 
 rule download_dataset:
     """Download a public data set of the register, verify it and unpack it."""
-    input:
-        register="resources/downloads.yaml",
     output:
-        directory(f"{STUDY.data}/{{download}}"),
+        # A mark beside the folder: a folder as output would be deleted before it is made anew.
+        touch(f"{STUDY.data}/{{download}}.downloaded"),
     log:
         PATHS.log("download_dataset", "{download}"),
     conda:
@@ -57,7 +56,9 @@ rule download_dataset:
     resources:
         **needs("download_dataset"),
     params:
+        folder=f"{STUDY.data}/{{download}}",
         name="{download}",
+        entry=lambda wildcards: repr(read_register(REGISTER)[wildcards.download]),
         sha256=lambda wildcards: jobs.given_sha256(STUDY, wildcards.download),
     script:
         "../scripts/download_dataset.py"
@@ -66,7 +67,8 @@ rule download_dataset:
 rule decode_dataset:
     """Decode real images, once for each way in which models see them, into an image store."""
     input:
-        lambda wildcards: downloads(wildcards.store),
+        downloads=lambda wildcards: downloads(wildcards.store),
+        labels=lambda wildcards: jobs.label_files(STUDY, wildcards.store),
     output:
         images=PATHS.images("{store}"),
         manifest=PATHS.manifest("{store}"),
@@ -113,6 +115,7 @@ rule filter_dataset:
         **needs("filter_dataset"),
     params:
         batch_size=STUDY.batch_size,
+        device=STUDY.device,
     script:
         "../scripts/filter_dataset.py"
 

@@ -59,6 +59,7 @@ rule write_page:
         **needs("write_page"),
     params:
         title=STUDY.title,
+        absent=jobs.titles(STUDY.absent.values()),
         tables=list(TABLES),
         pictures=list(PICTURES),
     script:

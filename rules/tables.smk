@@ -19,6 +19,7 @@ rule describe_study:
     params:
         models=jobs.described_models(STUDY),
         datasets=jobs.described_datasets(STUDY),
+        subsets=jobs.class_subsets(STUDY),
     script:
         "../scripts/describe_study.py"
 

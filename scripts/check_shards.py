@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from perturb.config import load_config
+from perturb.files import replacing
 from perturb.inventory import check_shards
 from perturb.logs import log_to
 
@@ -15,4 +16,6 @@ if TYPE_CHECKING:
 log_to(snakemake.log[0], snakemake)
 models = pq.read_table(snakemake.input.models, columns=["model", "weights_sha256"])
 hashes = dict(zip(*models.to_pydict().values(), strict=True))
-pq.write_table(check_shards(load_config(snakemake.config), hashes), Path(snakemake.output[0]))
+inventory = check_shards(load_config(snakemake.config), hashes)
+with replacing(Path(snakemake.output[0])) as temporary:
+    pq.write_table(inventory, temporary)

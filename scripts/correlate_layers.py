@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import torch
 
 from perturb.analyse import correlations_of, loader
+from perturb.files import replacing
 from perturb.images.store import open_subset
 from perturb.logs import log_to
 
@@ -22,4 +23,5 @@ stores = {
 }
 load = loader(map(Path, files.weights), job["device"])
 table = correlations_of(load, stores, batch_size=job["batch_size"], precision=job["precision"])
-pq.write_table(table, snakemake.output[0])
+with replacing(Path(snakemake.output[0])) as temporary:
+    pq.write_table(table, temporary)

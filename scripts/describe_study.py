@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from perturb.cells import Layout, evaluated_datasets
 from perturb.config import load_config
 from perturb.describe import describe_datasets, describe_models
+from perturb.files import replacing
 from perturb.jobs import class_subsets
 from perturb.logs import log_to
 from perturb.stores import any_store
@@ -19,9 +20,14 @@ log_to(snakemake.log[0], snakemake)
 study = load_config(snakemake.config)
 paths = Layout(study.results)
 cards = {model: Path(paths.card(model)) for model in study.models}
-pq.write_table(describe_models(list(study.models.values()), cards), snakemake.output.models)
 datasets = [study.datasets[id] for id in evaluated_datasets(study)]
 stores = {dataset.id: any_store(study, dataset.id) for dataset in datasets}
 manifests = {dataset: Path(paths.manifest(store)) for dataset, store in stores.items()}
 subsets = class_subsets(study)
-pq.write_table(describe_datasets(datasets, manifests, subsets), snakemake.output.datasets)
+tables = {
+    snakemake.output.models: describe_models(list(study.models.values()), cards),
+    snakemake.output.datasets: describe_datasets(datasets, manifests, subsets),
+}
+for path, table in tables.items():
+    with replacing(Path(path)) as temporary:
+        pq.write_table(table, temporary)

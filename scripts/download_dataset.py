@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perturb.config.source_checks import REGISTER
 from perturb.images.downloads import download
 from perturb.images.register import register_entry
 from perturb.logs import log_to
@@ -11,7 +12,5 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
-entry = register_entry(
-    Path(snakemake.input.register), snakemake.params.name, snakemake.params.sha256
-)
-download(entry, Path(snakemake.output[0]))
+entry = register_entry(REGISTER, snakemake.params.name, snakemake.params.sha256)
+download(entry, Path(snakemake.params.folder))

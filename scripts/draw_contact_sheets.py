@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perturb.files import replacing
 from perturb.images.contact_sheet import sheet_of_store
 from perturb.images.store import open_store
 from perturb.logs import log_to
@@ -13,4 +14,6 @@ if TYPE_CHECKING:
 log_to(snakemake.log[0], snakemake)
 stores = zip(snakemake.input.images, snakemake.input.manifests, strict=True)
 for (images, manifest), sheet in zip(stores, snakemake.output, strict=True):
-    sheet_of_store(open_store(Path(images), Path(manifest))).save(sheet)
+    drawn = sheet_of_store(open_store(Path(images), Path(manifest)))
+    with replacing(Path(sheet)) as temporary:
+        drawn.save(temporary, format="PNG")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from perturb.devices import device_of
 from perturb.images.build import build_filtered
 from perturb.images.store import open_store
 from perturb.logs import log_to
@@ -19,6 +20,8 @@ build_filtered(
     Path(snakemake.output.images),
     Path(snakemake.output.manifest),
     pool=open_store(Path(snakemake.input.images), Path(snakemake.input.manifest)),
-    classifier=load_classifier(Path(snakemake.input.weights).parent),
+    classifier=load_classifier(
+        Path(snakemake.input.weights).parent, device_of(snakemake.params.device)
+    ),
     batch_size=snakemake.params.batch_size,
 )

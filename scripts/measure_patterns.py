@@ -32,7 +32,8 @@ study = PatternStudy(
 load = loader(map(Path, files.weights), job["device"])
 how = {"batch_size": job["batch_size"], "precision": job["precision"]}
 table, shown = measure_patterns(load, job["models"], study, **how)
-pq.write_table(table, snakemake.output.table)
+with replacing(Path(snakemake.output.table)) as temporary:
+    pq.write_table(table, temporary)
 sheet = pattern_sheet(store.read(0, num_shown).pixels, shown, captions_of(store, num_shown))
 with replacing(Path(snakemake.output.sheet)) as temporary:
     sheet.save(temporary, format="PNG")

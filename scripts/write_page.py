@@ -7,7 +7,6 @@ import yaml
 
 from perturb.cells import evaluated_datasets
 from perturb.config import load_config
-from perturb.jobs import titles
 from perturb.logs import log_to
 from perturb.page.write import Words, write_page
 
@@ -20,7 +19,7 @@ labels = [study.datasets[dataset].label for dataset in evaluated_datasets(study)
 configuration = yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True)
 write_page(
     Path(snakemake.output.page),
-    Words(study.title, configuration, absent=tuple(titles(study.absent.values()).values())),
+    Words(study.title, configuration, absent=tuple(snakemake.params.absent.values())),
     tables={table: Path(snakemake.input[table]) for table in snakemake.params.tables},
     datasets=Path(snakemake.input.study_datasets),
     contact_sheets=dict(zip(labels, map(Path, snakemake.input.contact_sheets), strict=True)),

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from perturb.images.archives import list_entries
+from perturb.images.decoding import BadImageError
+from perturb.images.decoding_pool import load
 from perturb.images.locators import can_be_read_anywhere, read_in_order, reading_order
 from tests.image_files import KINDS, write_as, write_tar, write_zip
 
@@ -72,6 +74,30 @@ def test_links_in_folders_are_followed_but_not_in_circles(tmp_path: Path) -> Non
     (path / "a" / "loop").symlink_to(path)
     with pytest.raises(ValueError, match="a link to a folder that it lies in"):
         list_entries(path)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_is_neither_file_nor_folder_is_refused(linked: bool, tmp_path: Path) -> None:
+    path = write_as("folder", tmp_path, FILES)
+    pipe = tmp_path / "pipe" if linked else path / "a" / "pipe.jpg"
+    os.mkfifo(pipe)
+    if linked:
+        (path / "a" / "pipe.jpg").symlink_to(pipe)
+    with pytest.raises(ValueError, match=r"a/pipe.jpg: neither a file nor a folder"):
+        list_entries(path)
+    os.mkfifo(tmp_path / "pipe.tar")
+    with pytest.raises(ValueError, match=r"pipe.tar: neither a folder nor an archive"):
+        list_entries(tmp_path / "pipe.tar")
+
+
+@pytest.mark.parametrize("target", ["nowhere", "11.png"])
+def test_links_that_lead_nowhere_are_bad_images(target: str, tmp_path: Path) -> None:
+    path = write_as("folder", tmp_path, FILES)
+    (path / "a" / "11.png").symlink_to(target)
+    entries = {entry.name: entry.locator for entry in list_entries(path)}
+    assert entries.keys() == FILES.keys() | {"a/11.png"}
+    with pytest.raises(BadImageError, match="cannot be read"):
+        load(entries["a/11.png"])
 
 
 def _with_link(path: Path) -> None:

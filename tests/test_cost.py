@@ -86,6 +86,15 @@ def test_a_network_grows_with_its_side(tiny_study: dict[str, Any]) -> None:
     models["b"]["weights"] = {"timm": "resnetv2_50x1_bit.goog_in21k_ft_in1k"}
     del models["reference"]
     tiny_study["perturbations"] = {"none": {"datasets": ["test"]}}
+    tiny_study["datasets"] = {
+        "test": {
+            "role": "clean",
+            "classes": 1000,
+            "source": {"path": "val", "layout": "class_folders"},
+        }
+    }
+    tiny_study["pretraining"] = {"small": {"images": 1000}}
+    del tiny_study["training"]
     own = load_config(tiny_study)
     models["a"]["preprocessing"] = {"side": 384}
     models["b"]["preprocessing"] = {"side": 224}

@@ -13,6 +13,7 @@ from perturb.describe import describe_models
 def described(folder: Path, architecture: Architecture, side: int) -> dict[str, Any]:
     """Return the facts of a model of this architecture whose network takes images of this side."""
     card = {
+        "model": "m",
         "family": architecture.family,
         "arguments": dict(architecture.arguments),
         "preprocessing": {"side": side},

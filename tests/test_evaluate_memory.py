@@ -138,7 +138,7 @@ def test_what_a_failed_batch_had_yielded_is_thrown_away(
 
 
 def test_image_that_does_not_fit_names_model_cell_and_batch(store: ImageStore) -> None:
-    message = r"model='a', dataset='test', perturbation='pgd'.*batch of 1 image, halved from 8"
+    message = r"^a / test / pgd / 4_255: .*batch of 1 image, halved from 8"
     with pytest.raises(torch.OutOfMemoryError, match=message):
         _evaluated(_subject(0), store, "pgd", 8)
 

@@ -17,6 +17,7 @@ import pytest
 from perturb.images import decoding_pool, ingest, partial
 from perturb.images.decoding import decode
 from perturb.images.ingest import build_from_source
+from perturb.images.names import DECODING_PROTOCOL
 from perturb.images.store import ImageStore, open_store
 from perturb.images.views import AS_IS, View
 from perturb.random import image_key
@@ -71,6 +72,7 @@ def test_every_kind_makes_the_same_store(
     facts = json.loads(store.manifest.schema.metadata[b"perturb"])
     assert facts["view"]["side"] == 24
     assert facts["decoding"] == "exact"
+    assert facts["protocol"] == DECODING_PROTOCOL
     assert _left(tmp_path) == ["images.npy", "manifest.parquet"]
 
 

@@ -95,6 +95,11 @@ def _other_decoding(folder: Path, options: dict[str, Any]) -> None:
     options["decoding"] = "fast"
 
 
+def _other_protocol(folder: Path, options: dict[str, Any]) -> None:
+    del folder
+    options["monkeypatch"].setattr(ingest, "DECODING_PROTOCOL", ingest.DECODING_PROTOCOL + 1)
+
+
 def _one_less(folder: Path, options: dict[str, Any]) -> None:
     del options
     (folder / "val" / sorted(FOLDERS)[0]).unlink()
@@ -114,6 +119,7 @@ def _torn_journal(folder: Path, options: dict[str, Any]) -> None:
         (_torn_journal, 7),
         (_other_view, 9),
         (_other_decoding, 9),
+        (_other_protocol, 9),
         (_one_less, 8),
     ],
 )
@@ -130,9 +136,10 @@ def test_a_build_goes_on_with_what_is_still_true(
         with pytest.raises(_KilledError):
             _build(tmp_path, source)
     assert _left(tmp_path) == [".images.npy.journal", ".images.npy.partial"]
-    options: dict[str, Any] = {"view": VIEW}
+    options: dict[str, Any] = {"view": VIEW, "monkeypatch": monkeypatch}
     if change is not None:
         change(tmp_path, options)
+    del options["monkeypatch"]
     rows = _counted(monkeypatch)
     resumed = _build(tmp_path, source, **options)
     assert len(rows) == num_decoded
@@ -140,6 +147,27 @@ def test_a_build_goes_on_with_what_is_still_true(
     whole = _build(tmp_path, source, **options)
     np.testing.assert_array_equal(resumed.pixels, whole.pixels)
     assert resumed.manifest.equals(whole.manifest)
+
+
+@pytest.mark.parametrize("package", ["pillow", "simplejpeg", "torch", None])
+@pytest.mark.parametrize("decoding", ["exact", "fast"])
+def test_another_version_begins_anew(
+    package: str | None, decoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "CHUNK", 2)
+    source = _source(write_folder(tmp_path / "val", FOLDERS))
+    with monkeypatch.context() as killing:
+        _stop_after(killing, 4)
+        with pytest.raises(_KilledError):
+            _build(tmp_path, source, decoding=decoding)
+    if package == "pillow":
+        monkeypatch.setattr(ingest.PIL, "__version__", "0")
+    version = ingest.version
+    monkeypatch.setattr(ingest, "version", lambda name: "0" if name == package else version(name))
+    rows = _counted(monkeypatch)
+    _build(tmp_path, source, decoding=decoding)
+    matters = package == "pillow" or (package is not None and decoding == "fast")
+    assert len(rows) == (9 if matters else 5)
 
 
 def test_a_killed_process_leaves_no_store_and_no_other_process(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.images.listing import Listing, list_images
+from perturb.images.sources.class_index import read_class_index
 from tests.image_files import (
     KINDS,
     WNIDS,
@@ -77,6 +79,54 @@ def test_accepted_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
     _json(tmp_path / "real.json", accepted[:4])
     with pytest.raises(ValueError, match="4 images, but there is one of number 9"):
         list_images(source, tmp_path)
+
+
+@pytest.mark.parametrize("number", [0, 10])
+def test_accepted_labels_are_of_images_numbered_from_one(number: int, tmp_path: Path) -> None:
+    name = f"{WNIDS[0]}/ILSVRC2012_val_{number:08d}.JPEG"
+    path = write_folder(tmp_path / "val", FOLDERS | {name: IMAGE})
+    labels = _json(tmp_path / "real.json", [[number] for number in range(9)])
+    with pytest.raises(ValueError, match=rf"one of number {number}; allowed: 1 to 9"):
+        list_images(_source(path, accepted_labels=labels), tmp_path)
+
+
+@pytest.mark.parametrize("value", [-1, 40_000, 1.5, True, "1", None])
+def test_accepted_labels_are_classes(value: object, tmp_path: Path) -> None:
+    path = write_folder(tmp_path / "val", FOLDERS)
+    labels = _json(tmp_path / "real.json", [[0], [value]])
+    with pytest.raises(ValueError, match=rf"image 2 has {value!r}; allowed: 0 to 32767"):
+        list_images(_source(path, accepted_labels=labels), tmp_path)
+
+
+@pytest.mark.parametrize("value", [1.5, None, "x", "1", True, -1, 40_000, [3], {"a": 1}])
+def test_a_class_index_holds_whole_numbers_or_lists_alone(value: Any, tmp_path: Path) -> None:
+    path = tmp_path / "index.json"
+    _json(path, {"a": 0, "b": value})
+    with pytest.raises(ValueError, match=r"index.json: [ab] is .*; allowed: 0 to 32767"):
+        read_class_index(path)
+    _json(path, {"b": value, "c": value})
+    if isinstance(value, list):
+        assert read_class_index(path) == {"b": 0, "c": 1}
+        return
+    with pytest.raises(ValueError, match=rf"b is {re.escape(repr(value))}; allowed: 0 to 32767"):
+        read_class_index(path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+@pytest.mark.parametrize("name", ["a\n0 of 9 files are bad.jpg", "a\udcff.jpg", "a\u2028.jpg"])
+@pytest.mark.parametrize("suffix", ["", ".txt"])
+def test_names_that_no_report_can_hold_are_refused(
+    kind: str, name: str, suffix: str, tmp_path: Path
+) -> None:
+    path = write_as(kind, tmp_path, FOLDERS | {f"{WNIDS[0]}/{name}{suffix}": IMAGE})
+    with pytest.raises(ValueError, match=re.escape(repr(f"{WNIDS[0]}/{name}{suffix}"))):
+        list_images(_source(path), tmp_path)
+
+
+def test_other_alphabets_and_blanks_are_names(tmp_path: Path) -> None:
+    name = f"{WNIDS[0]}/\u5bff\u53f8\u00a0\u3000 \u00e9\U0001f41f.JPEG"
+    path = write_folder(tmp_path / "val", FOLDERS | {name: IMAGE})
+    assert name in list_images(_source(path), tmp_path).image_ids
 
 
 def test_cue_conflict(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -139,8 +139,8 @@ def test_foreground_ratio_is_that_of_the_formula(
     [
         ({"delta": torch.zeros(3, 8, 8)}, r"delta is torch.float32 \(3, 8, 8\); allowed"),
         ({"delta": torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, "delta is torch.uint8"),
-        ({"patch_px": 0}, "patch_px is 0; allowed: whole numbers from 1"),
-        ({"patch_px": 4.0}, "patch_px is 4.0; allowed"),
+        ({"patch_px": 0}, "patch_px is 0; allowed: numbers from 1 on"),
+        ({"patch_px": 0.5}, "patch_px is 0.5; allowed"),
         ({"masks": half_mask()[0]}, r"masks are torch.uint8 \(1, 8, 8\); allowed"),
         ({"masks": half_mask().float()}, "masks are torch.float32"),
     ],
@@ -303,3 +303,15 @@ def test_sheet_refuses(change: dict[str, Any], message: str) -> None:
     }
     with pytest.raises(ValueError, match=message):
         pattern_sheet(**{**arguments, **change})
+
+
+def test_borders_are_those_of_the_networks_input() -> None:
+    """Patches of 16 px of a 384 px input are 9.33 px of the 224 px images that it is shown."""
+    patches = torch.randn((1, 3, 24, 24), generator=torch.Generator().manual_seed(0))
+    delta = torch.nn.functional.interpolate(patches, size=(224, 224), mode="nearest")
+    right = tabulated(
+        delta, None, model="a", image_ids=["x"], patch_sizes=[16], scale=224 / 384
+    ).to_pylist()[0]
+    wrong = tabulated(delta, None, model="a", image_ids=["x"], patch_sizes=[16]).to_pylist()[0]
+    assert right["border_ratio"] > 20 * wrong["border_ratio"]
+    assert right["patch_px"] == 16

@@ -1,5 +1,6 @@
 """What a cell is said to hold is what its evaluator yields, for every perturbation and family."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.perturbations.names import STORED_CORRUPTIONS
 from perturb.perturbations.outcome import Setting
-from perturb.perturbations.plans import conditions_of, samples_of
+from perturb.perturbations.plans import conditions_of, is_possible, samples_of
 from perturb.perturbations.table import EVALUATORS
 from perturb.random import image_key
 
@@ -78,6 +79,15 @@ def test_networks_are_spared_what_they_do_not_have(config: Config) -> None:
         "tokens",
     }
     assert ("a", "lesions", "2") in asked
+
+
+def test_heads_are_planned_where_every_block_has_as_many(config: Config) -> None:
+    architecture = config.models["a"].architecture
+    uncounted = replace(architecture, arguments={**architecture.arguments, "num_heads": None})
+    heads, tokens = (config.perturbations[name] for name in ("heads", "tokens"))
+    assert is_possible(heads, 0, architecture)
+    assert not is_possible(heads, 0, uncounted)
+    assert is_possible(tokens, 0.5, uncounted)
 
 
 def test_families_do_not_share_a_rule(config: Config) -> None:

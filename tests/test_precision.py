@@ -1,5 +1,6 @@
 """bfloat16 where networks compute, float32 for pixels, updates and what follows the logits."""
 
+import copy
 import math
 
 import pytest
@@ -7,8 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from perturb.images.store import Images
+from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.compiled import CompiledClassifier
+from perturb.models.zoo import build_timm_network
 from perturb.perturbations.attacks import climb, frozen, pgd
 from perturb.perturbations.attention import with_attention
 from perturb.perturbations.lesions import without
@@ -136,6 +140,52 @@ def test_weights_stay_as_they_are() -> None:
     for name, value in classifier.state_dict().items():
         assert value.dtype == torch.float32
         assert torch.equal(value, before[name])
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("family", ARGUMENTS)
+def test_logits_are_not_rounded_to_bfloat16(family: str) -> None:
+    """Stage by stage they are the same; names of weights and a copy's logits are too."""
+    classifier = _classifier(family)
+    pixels = _images(classifier).pixels
+    body = anatomy(classifier.network)
+    names = set(build_network(family, ARGUMENTS[family], 12, 32).state_dict())
+    assert set(classifier.network.state_dict()) == names
+    head = classifier.network.get_classifier()  # type: ignore[operator]
+    seen: list[Tensor] = []
+    with computing_in("bfloat16", CPU):
+        handle = head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        logits = classifier(pixels)
+        handle.remove()
+        staged = body.head(body.run(body.embed(classifier, pixels)))
+        copied = copy.deepcopy(classifier)(pixels)
+        compiled = CompiledClassifier(classifier, backend="eager")(pixels)
+    assert logits.dtype == torch.float32
+    assert (logits != logits.bfloat16()).float().mean() > 0.9
+    assert torch.equal(staged, logits)
+    assert torch.equal(copied, logits)
+    assert torch.equal(compiled, logits)
+    features, weight = seen[0].float().flatten(1), head.weight.flatten(1)
+    assert torch.allclose(logits, features @ weight.T + head.bias, atol=1e-5)
+    assert not torch.equal(logits, classifier(pixels))  # the rest is in bfloat16
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    "name",
+    ["deit_tiny_distilled_patch16_224", "mobilenetv3_small_050", "crossvit_tiny_240"],
+)
+def test_heads_of_other_kinds_are_exact(name: str) -> None:
+    """Two heads, a layer of timm's own, a list of heads."""
+    side = 240 if name.startswith("crossvit") else 32
+    network = build_timm_network(name, 12, side)
+    for parameter in network.parameters():
+        parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    classifier = Classifier(network, Preprocessing(side)).eval()
+    with computing_in("bfloat16", CPU):
+        logits = classifier(torch.rand(2, 3, side, side))
+    assert logits.dtype == torch.float32
+    assert (logits != logits.bfloat16()).float().mean() > 0.8
 
 
 def test_masks_and_lesions_act_in_bfloat16() -> None:

@@ -119,6 +119,8 @@ MINE = {
     "pretraining": "web",
     "weights": {"file": "x", "sha256": "0" * 64},
 }
+SHAPES = {"set": "target", "split": "test"}
+CORRUPTED = {"datasets": ["imagenet"], "severities": [1, 2, 3, 4, 5], "denominators": "alexnet"}
 MISTAKES = {
     "bare name": (
         _set("models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch16_384"}}),
@@ -187,6 +189,54 @@ MISTAKES = {
         _set("perturbations", "stored_corruptions", "severities", value=[1, 5]),
         "perturbations.stored_corruptions.severities: 1, 5; `denominators: alexnet` needs all five",
     ),
+    "published twice": (
+        _set("datasets", "imagenet-224", "published", value="imagenet"),
+        "datasets: several are 'imagenet' by `published`",
+    ),
+    "no class index": (
+        lambda raw: raw["datasets"]["imagenet-sketch"].update(
+            classes=999, source={"path": "x", "layout": "class_folders"}
+        ),
+        "datasets.imagenet-sketch: nothing says which of the 1000 classes",
+    ),
+    "a set of twelve shapes": (
+        _set("datasets", "shapes", value={"generate": SHAPES, "images": 12}),
+        "datasets.shapes: nothing says which of the 1000 classes",
+    ),
+    "a pool of coarser classes": (
+        _set(
+            "datasets",
+            "hard",
+            value={"filter": {"dataset": "cue-conflict", "wrong_by": "vit-b16-1k"}},
+        ),
+        "datasets.hard.filter.dataset: 'cue-conflict' has parts, coarser classes",
+    ),
+    "a judge without weights": (
+        _set(
+            "datasets",
+            "hard",
+            value={"filter": {"dataset": "imagenet-224", "wrong_by": "vit-l16-1k"}},
+        ),
+        "datasets.hard.filter.wrong_by: 'vit-l16-1k' has `weights: absent`",
+    ),
+    "patterns of a model without weights": (
+        _set("analyses", "patterns", "models", value=["vit-b16-jft"]),
+        "analyses.patterns.models: 'vit-b16-jft' has `weights: absent`",
+    ),
+    "a side that patches do not fill": (
+        _set("models", "mine", value=MINE | {"preprocessing": {"side": 100}}),
+        "models.mine.preprocessing.side: 100 is no multiple of the patch size, 16",
+    ),
+    "AlexNet's errors in each model's view": (
+        lambda raw: (
+            raw["perturbations"].update(
+                {"corruptions": {**CORRUPTED, "jpeg": True}, "stored_corruptions": None}
+            )
+            or raw["perturbations"].pop("stored_corruptions")
+            or raw["datasets"].pop("imagenet-c")
+        ),
+        "perturbations.corruptions.denominators: alexnet needs `jpeg`",
+    ),
     "stored corruptions of the clean set": (
         _set("perturbations", "stored_corruptions", "datasets", value=["imagenet"]),
         "perturbations.stored_corruptions.datasets: 'imagenet' has the role clean",
@@ -220,3 +270,21 @@ def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
     assert facts["timm"] == "vit_base_patch16_384"
     assert facts["weights"] == {"file": "x", "sha256": "0" * 64}
     assert facts["num_classes"] == 1000
+
+
+def test_only_networks_of_blocks_are_correlated(config: Config) -> None:
+    correlated = jobs.correlated_models(config)
+    assert set(config.benchmark_models) - set(correlated) == {
+        f"resnext-32x{width}d-ig" for width in (8, 16, 32)
+    }
+
+
+def test_what_is_decoded_needs_its_originals_no_more(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = len(jobs.missing_files(config))
+    manifest = Path("results/imagenet/stores/cue-conflict/manifest.parquet")
+    manifest.parent.mkdir(parents=True)
+    manifest.touch()
+    assert len(jobs.missing_files(config)) < before

@@ -13,7 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.cells import Cell
-from perturb.shards import METADATA_KEY, SCHEMA, Expected, read_metadata, verify_shard, write_shard
+from perturb.shards import (
+    METADATA_KEY,
+    SCHEMA,
+    Expected,
+    content_digest,
+    read_metadata,
+    verify_shard,
+    write_shard,
+)
 
 IMAGE_IDS = [f"target/test/{index:06d}" for index in range(20)]
 CONDITIONS = ("brightness", "contrast")
@@ -111,6 +119,31 @@ def _flip(table: pa.Table) -> pa.Table:
     return _replaced(table, "is_correct", pc.invert(table["is_correct"]).to_pylist())
 
 
+def _edit(path: Path, **written: Any) -> None:
+    """Turn a wrong decision into a right one, consistently, and write that as any program may."""
+    table = pq.read_table(path, partitioning=None)
+    row = table["is_correct"].to_pylist().index(False)
+    predictions, hits = table["prediction"].to_pylist(), table["is_correct"].to_pylist()
+    predictions[row], hits[row] = table["target"][row].as_py(), True
+    table = _replaced(_replaced(table, "prediction", predictions), "is_correct", hits)
+    pq.write_table(table, path, **written)
+
+
+def _edit_metadata(path: Path) -> None:
+    table = pq.read_table(path, partitioning=None)
+    facts = dict(table.schema.metadata)
+    facts[METADATA_KEY] = facts[METADATA_KEY].replace(
+        b'"seed": 2021', b'"seed": 2021, "seconds": 1'
+    )
+    pq.write_table(table.replace_schema_metadata(facts), path)
+
+
+def _drop_digest(path: Path) -> None:
+    table = pq.read_table(path, partitioning=None)
+    facts = {METADATA_KEY: table.schema.metadata[METADATA_KEY]}
+    pq.write_table(table.replace_schema_metadata(facts), path)
+
+
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "not a whole Parquet file"),
     "cut short": (_truncate, "not a whole Parquet file"),
@@ -141,6 +174,13 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "other options": (_with_metadata(options={"steps": 4}), "options is {'steps': 4}, expected {}"),
     "other source": (_with_metadata(source_sha256="0"), "source_sha256 is '0', expected None"),
+    "an edited decision": (_edit, "was changed after it was written"),
+    "an edited decision without metadata": (
+        lambda path: _edit(path, store_schema=False),
+        "not a shard",
+    ),
+    "edited metadata": (_edit_metadata, "was changed after it was written"),
+    "without digest": (_drop_digest, "has no digest"),
     "edited decisions": (_rewritten(_flip), "`is_correct` does not follow"),
 }
 
@@ -154,6 +194,43 @@ def test_faulty_shard_is_named_and_refused(fault: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         verify_shard(path, EXPECTED)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"compression": "gzip"},
+        {"row_group_size": 7},
+        {"use_dictionary": False},
+        {"column_encoding": {"loss": "PLAIN"}, "use_dictionary": False},
+    ],
+)
+def test_the_digest_is_that_of_the_content_not_of_the_file(
+    tmp_path: Path, written: dict[str, Any]
+) -> None:
+    path = tmp_path / "3.parquet"
+    write_shard(path, _table(), METADATA)
+    pq.write_table(pq.read_table(path, partitioning=None), path, **written)
+    verify_shard(path, EXPECTED)
+
+
+def _other(value: Any, *, is_text: bool) -> Any:
+    if is_text or isinstance(value, str):
+        return f"{value or ''}x"
+    return not value if isinstance(value, bool) else (value or 0) + 1
+
+
+def test_the_digest_sees_every_column_and_what_is_null() -> None:
+    table = _table()
+    seen = {content_digest(table, "{}"), content_digest(table, "{ }")}
+    for name in SCHEMA.names:
+        values = table[name].to_pylist()
+        values[5] = _other(values[5], is_text=name in ("image_id", "removed"))
+        seen.add(content_digest(_replaced(table, name, values), "{}"))
+        seen.add(content_digest(_replaced(table, name, [*values[:5], None, *values[6:]]), "{}"))
+    # Of each column but those that are null anyway, another value and none at all.
+    num_absent = sum(table[name].null_count == len(table) for name in SCHEMA.names)
+    assert len(seen) == 2 + 2 * len(SCHEMA.names) - num_absent
 
 
 def test_shard_without_the_right_columns_is_refused(tmp_path: Path) -> None:

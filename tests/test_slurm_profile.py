@@ -70,3 +70,13 @@ def test_profile_and_the_local_one_share_no_key() -> None:
     """profiles/default wins wherever both name a key, so that the other would be read in vain."""
     default = yaml.safe_load((ROOT / "profiles" / "default" / "config.yaml").read_text())
     assert set(default).isdisjoint(yaml.safe_load(PROFILE))
+
+
+@pytest.mark.parametrize("requeues", [True, False])
+def test_profile_requeues_only_where_jobs_are_pre_empted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, requeues: bool
+) -> None:
+    monkeypatch.setenv("PERTURB_SLURM_REQUEUE", "1" if requeues else "")
+    profile = _profile(monkeypatch, tmp_path)
+    assert ("slurm-requeue" in profile) == requeues
+    assert ("slurm-no-requeue" in profile) != requeues

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from perturb.images.unpacking import MAX_HEADER_BYTES, Bound, _Unpacked, safe_parts, unpack
+from perturb.images.archive_formats import MAX_HEADER_BYTES
+from perturb.images.unpacking import Bound, _Unpacked, safe_parts, unpack
 
 BOUND = Bound(num_files=20, num_bytes=1000)
 FILES = {"set/n01/a.JPEG": b"first", "set/n01/b.JPEG": b"", "set/n02/a.JPEG": b"x" * 700}

@@ -2,7 +2,9 @@
 
 import argparse
 import copy
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,14 @@ def _array(folder: Path) -> Path:
     return folder / "w.npz"
 
 
+def _instead(change: Callable[[Tensor], Tensor]) -> Callable[[dict[str, Any]], None]:
+    return lambda state: state.update({"norm.bias": change(state["norm.bias"])})
+
+
+def _quantised(tensor: Tensor) -> Tensor:
+    return torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8)
+
+
 _MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
 
 
@@ -184,6 +194,12 @@ _MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
             _torch(lambda _: network_of(side=80).state_dict()),
             r"pos_embed has shape \(1, 26, 24\); .* it belongs to a side of 80 px",
         ),
+        (_torch(lambda _: {1: torch.zeros(1)}), "no state dict, it holds 1; allowed"),
+        (_torch(_instead(Tensor.to_sparse)), "norm.bias is no plain .*torch.sparse_coo; allowed"),
+        (_torch(_instead(_quantised)), "norm.bias is no plain .*it is quantised; allowed"),
+        (_torch(_instead(lambda t: t.to("meta"))), "norm.bias is no plain .*no values"),
+        (_torch(_instead(Tensor.long)), "norm.bias is no plain .*torch.int64; allowed: .*float32"),
+        (_torch(_instead(lambda t: t + 1j)), "norm.bias is no plain .*torch.complex64; allowed"),
         (_torch(lambda _: network_of(embed_dim=48).state_dict()), r"has shape .*48"),
         (
             _torch(lambda _: network_of(depth=3).state_dict()),
@@ -211,10 +227,29 @@ _MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
             _npz(lambda arrays: arrays.update({_MLP: np.array([None])})),
             "holds Python objects",
         ),
-        (_npz(lambda arrays: arrays.pop("embedding/kernel")), "w.npz"),
+        (
+            _npz(lambda arrays: arrays.update({"head/bias": np.ones(7, np.int64)})),
+            "head/bias.npy holds int64; allowed: floating",
+        ),
+        (
+            _npz(lambda arrays: arrays.update({_MLP: np.full((24, 48), 1j, np.complex64)})),
+            "holds complex64; allowed: floating",
+        ),
+        (
+            _npz(lambda arrays: arrays.update({"embedding/bias": np.ones(1, np.float32)})),
+            r"does not fit the network: its shape is \(1,\); the network has \(24,\)",
+        ),
+        (_npz(lambda arrays: arrays.update({_MLP: np.float32(1)})), "does not fit the network"),
+        (_npz(lambda arrays: arrays.update({"cls": np.zeros(5)})), "does not fit the network"),
+        (
+            _npz(lambda arrays: arrays.update({"embedding/kernel": np.zeros(5)})),
+            "does not fit the network",
+        ),
+        (_npz(lambda arrays: arrays.pop("embedding/kernel")), "in no layout of Google's"),
         (_npz(Arrays.copy, "resnet"), "w.npz"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*quantiz", "ignore:TypedStorage")
 def test_files_that_are_not_the_networks_are_refused(
     write: Callable[[Path], Path], message: str, tmp_path: Path
 ) -> None:
@@ -273,3 +308,72 @@ def test_no_code_in_a_file_is_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds more than tensors"):
         read_state(tmp_path / "trap.pt")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_whole_numbers_are_whole_on_both_sides(tmp_path: Path) -> None:
+    """Batch norm counts its batches: an integer in the network and in the file."""
+    network, original = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    original(torch.randn(2, 3, 4, 4))
+    torch.save(original.state_dict(), tmp_path / "w.pt")
+    load_weights_file(network, tmp_path / "w.pt")
+    assert network.num_batches_tracked == 1
+    counted = original.state_dict() | {"num_batches_tracked": torch.tensor(1.0)}
+    torch.save(counted, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"num_batches_tracked is no plain .*torch\.float32"):
+        load_weights_file(network, tmp_path / "w.pt")
+
+
+def test_positions_of_an_unknown_network_are_refused_all_the_same(tmp_path: Path) -> None:
+    network = nn.Module()
+    network.pos_embed = nn.Parameter(torch.zeros(1, 17, 8))
+    torch.save({"pos_embed": torch.zeros(1, 26, 8)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"pos_embed has shape \(1, 26, 8\); the network has"):
+        load_weights_file(network, tmp_path / "w.pt")
+
+
+def _damaged(whole: bytes, places: Iterable[int]) -> Iterator[bytes]:
+    """Yield a file that ends at a place, and ones of which the byte there is another."""
+    for place in places:
+        yield whole[:place]
+        for byte in (0, 255, whole[place] ^ 1, whole[place] ^ 32):
+            yield whole[:place] + bytes([byte]) + whole[place + 1 :]
+
+
+def _refusals(read: Callable[[Path], Any], path: Path, files: Iterable[bytes]) -> list[str]:
+    """Return why files are refused; all else that reading them raises is a failure."""
+    reasons = []
+    for content in files:
+        path.write_bytes(content)
+        try:
+            read(path)
+        except ValueError as error:
+            reasons.append(str(error))
+    return reasons
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("is_archive", [True, False])
+def test_damaged_files_of_torch_are_refused_by_name(is_archive: bool, tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    content = {"model": {"weight": torch.ones(2, 2), "bias": torch.ones(2)}, "epoch": 1}
+    torch.save(content, path, _use_new_zipfile_serialization=is_archive)
+    whole = path.read_bytes()
+    places = range(0, len(whole), 13 if is_archive else 3)
+    reasons = _refusals(read_state, path, _damaged(whole, places))
+    assert len(reasons) > len(places)
+    assert all(reason.startswith(f"{path}: ") for reason in reasons)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damaged_files_of_google_are_refused_by_name(save: Any, tmp_path: Path) -> None:
+    """Their headers, and the bodies that only timm reads."""
+    path, network = tmp_path / "w.npz", network_of()
+    save(path, **_arrays("vit", network))
+    whole = path.read_bytes()
+    headers = [match.start() for match in re.finditer(b"PK..", whole)]
+    places = [place + offset for place in headers[::25] for offset in range(0, 70, 5)]
+    places += range(3000, len(whole), len(whole) // 12)
+    files = _damaged(whole, (place for place in places if place < len(whole)))
+    reasons = _refusals(partial(load_weights_file, network), path, files)
+    assert len(reasons) > len(places)
+    assert all(reason.startswith(f"{path}: ") for reason in reasons)

@@ -14,8 +14,14 @@ from perturb.files import sha256_of
 from perturb.models import timm_table, zoo
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.models.timm_modules import load_timm_zoo
-from perturb.models.zoo import build_timm_network, check_table, describe_network, load_pretrained
+from perturb.models.timm_modules import find_config, load_timm_zoo
+from perturb.models.zoo import (
+    build_timm_network,
+    check_table,
+    describe_config,
+    describe_network,
+    load_pretrained,
+)
 from perturb.perturbations.attention import token_layout, with_attention
 from perturb.perturbations.attention_masks import window_mask
 from perturb.perturbations.lesions import without, without_heads
@@ -156,6 +162,22 @@ def test_a_table_of_another_timm_is_refused(
     monkeypatch.setattr(zoo, "model_of", {TAG: wrong}.get)
     with pytest.raises(ValueError, match=rf"timm_models.csv: {column} of {TAG} is .*, but "):
         check_table(TAG)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        # timm scales the longest edge and fills the square up: no view of ours does that.
+        ({"crop_mode": "border"}, "crop mode 'border'.*; allowed: .*center, squash"),
+        ({"interpolation": "lanczos"}, "interpolation 'lanczos'; allowed: .*bilinear, bicubic"),
+        ({"input_size": (3, 224, 160)}, r"input \(3, 224, 160\).*; allowed: squares"),
+    ],
+)
+def test_what_no_view_can_show_is_refused(setting: dict[str, Any], message: str) -> None:
+    check_table(TAG)
+    config = replace(find_config(TAG), **setting)
+    with pytest.raises(ValueError, match=message):
+        describe_config(TAG, config)
 
 
 # Full size, random weights, one image: name, side, kind, blocks.

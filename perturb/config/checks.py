@@ -87,6 +87,10 @@ def check_study(config: Config) -> None:
             raise ConfigError(
                 f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of {first!r}"
             )
+    published = [dataset.published for dataset in config.datasets.values() if dataset.published]
+    for name in published:
+        if published.count(name) > 1:
+            raise ConfigError(f"datasets: several are {name!r} by `published`; allowed: one")
     for architecture in config.architectures.values():
         _check_architecture(architecture, config)
     for model in config.models.values():
@@ -156,6 +160,16 @@ def _check_dataset(dataset: Dataset, config: Config) -> None:
             raise ConfigError(f"{key}.{name}: needs `source`")
     if dataset.filter is not None:
         pool = config.datasets[dataset.filter["dataset"]]
+        has_several = "accepted_labels" in (pool.source or {})
+        if pool.role == "corrupted" or pool.class_map or has_several:
+            raise ConfigError(
+                f"{key}.filter.dataset: {pool.id!r} has parts, coarser classes or several labels "
+                "an image; allowed: a plain set"
+            )
+        if dataset.filter["wrong_by"] in config.absent:
+            raise ConfigError(
+                f"{key}.filter.wrong_by: {dataset.filter['wrong_by']!r} has `weights: absent`"
+            )
         if pool.filter is not None:
             raise ConfigError(f"{key}.filter.dataset: {pool.id!r} is itself made by a filter")
         if not pool.is_seen_alike:

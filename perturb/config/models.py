@@ -22,7 +22,7 @@ _NAMES = {"vit": "ViT", "resnet": "ResNet"}
 # networks those of another kind than BiT's lack lesions alone.
 _KINDS = {"vit": ("vit",), "resnet": ("resnetv2", "other")}
 _GEOMETRY = {
-    "vit": ("patch_size", "embed_dim", "depth", "num_heads"),
+    "vit": ("patch_size", "embed_dim", "depth", "num_heads", "num_prefix_tokens"),
     "resnetv2": ("layers", "channels"),
     "other": (),
 }
@@ -139,10 +139,16 @@ def _own_view(
         known = {name: getattr(tagged, name) for name in ("side", "mode", "crop", "interpolation")}
         known |= {"mean": tagged.mean, "std": tagged.std}
     if given.get("mode", known["mode"]) == "squash" and "crop" in given:
-        raise ConfigError(f"{key}.crop: not allowed with `mode: squash`, which crops nothing")
+        raise ConfigError(f"{key}.crop: not allowed with `mode: squash`; only with `mode: crop`")
     chosen = known | given
-    if chosen["mode"] == "squash":
+    # Whoever says `squash` asks for the whole image; a tag that squashes may crop it as well.
+    if given.get("mode") == "squash":
         chosen["crop"] = 1.0
+    if architecture.patch_size and chosen["side"] % architecture.patch_size:
+        raise ConfigError(
+            f"{key}.side: {chosen['side']} is no multiple of the patch size, "
+            f"{architecture.patch_size}"
+        )
     return ModelView(
         View(chosen["side"], chosen["mode"], chosen["crop"], chosen["interpolation"]),
         tuple(chosen["mean"]),

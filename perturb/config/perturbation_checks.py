@@ -8,6 +8,7 @@ from perturb.severities import severity_value
 # The unbiased estimate of CKA divides by n - 3.
 FEWEST_CORRELATED = 4
 NUM_SEVERITIES = 5
+IMAGENET_C_SIDE = 224  # of the published files [px]
 # Perturbations whose cost or question ties them to the test set that all is compared with.
 ON_THE_CLEAN_SET = (
     *("fgsm", "pgd", "ensemble", "spatial"),
@@ -131,6 +132,16 @@ def _check_corruptions(config: Config) -> None:
             and config.clean_dataset.id not in perturbation.datasets
         ):
             raise ConfigError(f"{key}: {config.clean_dataset.id!r}, the clean set, is missing")
+        is_made = perturbation.key == "corruptions"
+        view = config.clean_dataset.view
+        is_224 = view is not None and view.side in (0, IMAGENET_C_SIDE)
+        is_comparable = is_224 and bool(perturbation.options)
+        if perturbation.denominators == "alexnet" and is_made and not is_comparable:
+            raise ConfigError(
+                f"perturbations.corruptions.denominators: alexnet needs `jpeg` and, as "
+                f"datasets.{config.clean_dataset.id}.preprocessing, a side of "
+                f"{IMAGENET_C_SIDE}: AlexNet's errors are on such files"
+            )
         for id in perturbation.datasets:
             is_stored = perturbation.key == "stored_corruptions"
             if is_stored != (config.datasets[id].role == "corrupted"):
@@ -148,6 +159,13 @@ def _check_analyses(config: Config) -> None:
         raise ConfigError(
             f"analyses.correlations.dataset: {correlations.dataset!r}; "
             f"allowed: {config.clean_dataset.id}, the clean set"
+        )
+    if correlations is not None and not any(
+        config.models[model].architecture.arguments.keys() & {"depth", "layers"}
+        for model in config.benchmark_models
+    ):
+        raise ConfigError(
+            "analyses.correlations: no model of this study has blocks that can be read"
         )
     if correlations is not None and correlations.num_images < FEWEST_CORRELATED:
         raise ConfigError(
@@ -202,6 +220,8 @@ def _check_subsets(config: Config) -> None:
                 f"{patterns.num_images} images that are measured"
             )
         for model in patterns.shown_models:
+            if model in config.absent:
+                raise ConfigError(f"analyses.patterns.models: {model!r} has `weights: absent`")
             if config.models[model].is_reference:
                 raise ConfigError(
                     f"analyses.patterns.models: {model!r} is the reference, "

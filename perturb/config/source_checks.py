@@ -8,6 +8,8 @@ from typing import Any
 
 from perturb.config.records import Config, Dataset
 from perturb.config.schema import ConfigError, listed
+from perturb.images.bundled_sets import BUNDLED_CLASSES
+from perturb.images.names import NUM_TARGET_CLASSES
 from perturb.images.register import Entry, register_entry
 from perturb.models.timm_table import model_of
 
@@ -64,6 +66,10 @@ def num_label_classes(dataset: Dataset) -> int | None:
 
     A class index lists the classes of the models, of which the images may show a few.
     """
+    if dataset.bundled is not None:
+        return BUNDLED_CLASSES[dataset.bundled["set"]]
+    if dataset.generate is not None:
+        return NUM_TARGET_CLASSES
     index = (dataset.source or {}).get("class_index", "numbers")
     if index == "numbers" or dataset.class_map is not None:
         return dataset.num_classes
@@ -112,14 +118,29 @@ def _check_classes(config: Config) -> None:
             )
     for dataset in config.datasets.values():
         for model in config.models.values():
-            if dataset.num_classes is None or dataset.class_map or model.timm_tag is None:
+            if dataset.role == "train" or dataset.class_map or model.timm_tag is None:
                 continue
             num_classes = model_of(model.timm_tag).num_classes
-            if dataset.num_classes > num_classes:
+            if not _says_which_classes(dataset, num_classes):
+                raise ConfigError(
+                    f"datasets.{dataset.id}: nothing says which of the {num_classes} classes of "
+                    f"models.{model.id} its classes are; `source.class_index` is needed"
+                )
+            if dataset.num_classes is not None and dataset.num_classes > num_classes:
                 raise ConfigError(
                     f"datasets.{dataset.id}.classes: {dataset.num_classes}, but models.{model.id} "
                     f"has {num_classes}"
                 )
+
+
+def _says_which_classes(dataset: Dataset, num_classes: int) -> bool:
+    """Tell whether a data set's targets are a model's classes, or all of them in order."""
+    if dataset.filter is not None:
+        return True  # as its pool
+    if dataset.source is None:
+        return num_label_classes(dataset) == num_classes
+    is_by_folder = dataset.source["layout"] in ("class_folders", "corruptions")
+    return not is_by_folder or "class_index" in dataset.source or dataset.num_classes == num_classes
 
 
 def _check_seen_alike(config: Config) -> None:

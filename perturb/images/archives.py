@@ -1,8 +1,8 @@
 """The files in a folder, a tar or a zip archive, each by name and where its bytes lie.
 
-Archives are listed and never unpacked. Hidden files, resource forks of macOS and texts beside the
-folders (a README, a licence, checksums) belong to no data set: they are left out, and the log
-says how many.
+Archives are listed and never unpacked; a damaged one is refused. Hidden files, resource forks of
+macOS and texts beside the folders (a README, a licence, checksums) belong to no data set: they are
+left out, and the log says how many.
 """
 
 import logging
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
+from perturb.images.archive_formats import StrictMember, check_end, kind_of, members, opened
 from perturb.images.locators import (
+    MAX_MEMBER_BYTES,
     READ_ERRORS,
     FileAt,
     Locator,
     StreamSlice,
     TarSlice,
     ZipSlice,
-    is_compressed_tar,
-    opened_stream,
 )
 
 logger = logging.getLogger(__name__)
@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 """Endings of the names of image files."""
 
+_ARCHIVES = (".tar", ".zip", ".gz", ".tgz", ".bz2", ".xz")
 _TEXTS = ("readme", "license", "licence", "copying", "citation", "md5", "sha256", "checksum")
 _ENCRYPTED = 0x1
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Entry:
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether the name is that of an archive that can be listed."""
-    return path.suffix in (".tar", ".zip") or is_compressed_tar(path)
+    """Return whether the name is that of an archive; of which kind, its first bytes tell."""
+    return path.suffix in _ARCHIVES
 
 
 def is_image_name(name: str) -> bool:
@@ -76,8 +76,9 @@ def list_entries(path: Path, *, depth: int | None = None, below: str = "") -> li
     Raises
     ------
     ValueError
-        if there is no such folder or archive, it cannot be read, it holds links or other things
-        that are not files, or two files have one name.
+        if there is no such folder or archive, it cannot be read to its end, it holds things that
+        are not files, or, an archive, links or more than `MAX_MEMBER_BYTES` in one file, or two
+        files have one name.
     """
     found = [entry for entry in _entries(path) if not _is_hidden(entry.name)]
     entries = _below(found, below) if below else _without_enclosing(found, depth)
@@ -98,13 +99,13 @@ def _entries(path: Path) -> Iterator[Entry]:
         yield from _in_folder(path, "", ())
     elif not path.exists():
         raise ValueError(f"{path}: no such folder or archive")
-    elif not is_archive(path):
+    elif not is_archive(path) or not path.is_file():
         allowed = ".tar, .tar.gz, .tgz, .tar.bz2, .tar.xz, .zip"
         raise ValueError(f"{path}: neither a folder nor an archive; allowed: {allowed}")
     else:
         try:
-            yield from _in_zip(path) if path.suffix == ".zip" else _in_tar(path)
-        except READ_ERRORS as error:
+            yield from _in_zip(path) if kind_of(path) == "zip" else _in_tar(path)
+        except (*READ_ERRORS, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: cannot be read as an archive ({error})") from error
 
 
@@ -120,57 +121,56 @@ def _in_folder(folder: Path, prefix: str, above: Sequence[str]) -> Iterator[Entr
         for item in sorted(items, key=lambda item: item.name):
             if _is_hidden(item.name):
                 continue
-            if item.is_dir():
-                yield from _in_folder(Path(item.path), f"{prefix}{item.name}/", (*above, real))
-            else:
+            target = Path(item.path)
+            is_file = item.is_file(follow_symlinks=False)
+            if not is_file and target.is_dir():
+                yield from _in_folder(target, f"{prefix}{item.name}/", (*above, real))
+            # A link that leads nowhere is told with the images that cannot be read.
+            elif is_file or target.is_file() or not target.exists():
                 yield Entry(prefix + item.name, FileAt(item.path))
+            else:
+                # To read a pipe or a terminal could take for ever.
+                raise ValueError(f"{target}: neither a file nor a folder; allowed: those")
 
 
 def _in_tar(path: Path) -> Iterator[Entry]:
-    if not is_compressed_tar(path):
-        with tarfile.open(path, "r:") as archive:
-            for member in _members(archive, path):
-                place = TarSlice(str(path), member.offset_data, member.size)
-                yield Entry(_clean(member.name), place)
-        return
-    with opened_stream(str(path)) as stream:
-        with tarfile.open(fileobj=stream, mode="r:") as archive:
-            for member in _members(archive, path):
-                part = StreamSlice(str(path), member.offset_data, member.size)
-                yield Entry(_clean(member.name), part)
-        while stream.read(_BLOCK):
-            pass  # the checksum stands at the end
-
-
-def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
-    while (member := archive.next()) is not None:
-        # The archive would keep all members: gigabytes for the larger sets.
-        archive.members = []  # type: ignore[attr-defined]
-        if member.isdir() or _is_hidden(_clean(member.name)):
-            continue
-        if not member.isreg() or member.issparse():
-            raise ValueError(f"{path}: {member.name} is a link or a special file; allowed: files")
-        yield member
+    part = TarSlice if kind_of(path) == "plain" else StreamSlice
+    with (
+        opened(path) as stream,
+        tarfile.open(fileobj=stream, mode="r:", tarinfo=StrictMember) as archive,
+    ):
+        for member in members(archive):
+            name = _clean(member.name)
+            if member.isdir() or _is_hidden(name):
+                continue
+            if not member.isreg() or member.issparse():
+                raise ValueError(f"{path}: {name} is a link or a special file; allowed: files")
+            _check_size(path, name, member.size)
+            yield Entry(name, part(str(path), member.offset_data, member.size))
+        check_end(archive)
 
 
 def _in_zip(path: Path) -> Iterator[Entry]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            if info.is_dir():
+            name = _clean(info.filename)
+            if info.is_dir() or _is_hidden(name):
                 continue
             if info.flag_bits & _ENCRYPTED:
-                raise ValueError(f"{path}: {info.filename} is encrypted")
+                raise ValueError(f"{path}: {name} is encrypted")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(
-                    f"{path}: {info.filename} is compressed by method {info.compress_type}; "
+                    f"{path}: {name} is compressed by method {info.compress_type}; "
                     "allowed: 0 (stored), 8 (deflated)"
                 )
-            yield Entry(
-                _clean(info.filename),
-                ZipSlice(
-                    str(path), info.header_offset, info.compress_size, info.compress_type, info.CRC
-                ),
-            )
+            _check_size(path, name, max(info.file_size, info.compress_size))
+            place = info.header_offset, info.compress_size, info.compress_type
+            yield Entry(name, ZipSlice(str(path), *place, info.file_size, info.CRC))
+
+
+def _check_size(path: Path, name: str, size: int) -> None:
+    if size > MAX_MEMBER_BYTES:
+        raise ValueError(f"{path}: {name} has {size} bytes; allowed: at most {MAX_MEMBER_BYTES}")
 
 
 def _clean(name: str) -> str:

@@ -100,5 +100,5 @@ def build_filtered(
 
 @torch.inference_mode()
 def _is_wrong(classifier: Classifier, pixels: Tensor, targets: Tensor) -> Tensor:
-    predictions: Tensor = classifier(pixels).argmax(dim=1)
+    predictions: Tensor = classifier(pixels.to(classifier.mean.device)).argmax(dim=1).cpu()
     return predictions != targets

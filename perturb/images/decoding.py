@@ -107,9 +107,11 @@ def resized(view: View, width: int, height: int) -> tuple[int, int]:
     BadImageError
         if they are beyond what memory should hold.
     """
-    if view.mode == "squash":
-        return view.side, view.side
     short = math.floor(view.side / view.crop)
+    if short * short > MAX_PIXELS:
+        raise BadImageError(f"would be {short} x {short} px before it is cropped, too many")
+    if view.mode == "squash":
+        return short, short
     long = int(short * max(width, height) / min(width, height))
     if short * long > MAX_PIXELS:
         raise BadImageError(f"is {width} x {height} px, too narrow to be resized by its short side")

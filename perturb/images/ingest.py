@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from perturb.images.locators import (
     read_in_order,
     reading_order,
 )
+from perturb.images.names import DECODING_PROTOCOL
 from perturb.images.partial import PartialArray, digest_of, file_state
 from perturb.images.sources.rows import some
 from perturb.images.store import write_manifest
@@ -72,7 +74,7 @@ def build_from_source(
     report = BadImages(name, images.with_name(f"{images.stem}.bad.txt"))
     report.add(listing.strays)
     side = view.side or _common_side(listing)
-    facts = {"view": asdict(view), "decoding": decoding, "pillow": PIL.__version__}
+    facts = _facts(view, decoding)
     array = PartialArray(images, (len(listing), 3, side, side), facts)
     target = Target(str(array.path), array.offset, side, view, decoding)
     _fill(array, target, listing, workers, report)
@@ -80,6 +82,19 @@ def build_from_source(
     write_manifest(manifest, _manifest(listing, facts))
     array.finish()
     logger.info("%s: %d images of %d px are in %s", name, len(listing), side, images)
+
+
+def _facts(view: View, decoding: str) -> dict[str, Any]:
+    """Return what the pixels of an image depend on."""
+    # torch is asked for its version without being loaded: it is slow to.
+    packages = ("simplejpeg", "torch") if decoding == "fast" else ()
+    versions = {"pillow": PIL.__version__, **{name: version(name) for name in packages}}
+    return {
+        "view": asdict(view),
+        "decoding": decoding,
+        "protocol": DECODING_PROTOCOL,
+        "versions": versions,
+    }
 
 
 def _fill(

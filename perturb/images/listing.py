@@ -7,6 +7,7 @@ know. What is left out by protocol, the log says.
 
 import json
 import logging
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from perturb.images.sources.webdataset import list_webdataset
 __all__ = ["LAYOUTS", "Listing", "list_images"]
 
 logger = logging.getLogger(__name__)
+
+_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 
 LAYOUTS: Mapping[str, Callable[[Source], Listing]] = {
     "class_folders": list_class_folders,
@@ -98,6 +101,13 @@ def _check_classes(listing: Listing, num_classes: int | None, where: str) -> Non
 
 
 def _check_ids(listing: Listing, where: str) -> None:
+    for name in (*listing.image_ids, *(name for name, _ in listing.strays)):
+        # A name that no file of text can hold, or that would look like several lines of a report.
+        if not name.isprintable() and any(unicodedata.category(c) in _UNWRITABLE for c in name):
+            raise ValueError(
+                f"{where}: the name {name!r} holds a control character, a line break or bytes "
+                "that are not UTF-8; give the file another name"
+            )
     seen: set[str] = set()
     for image_id in listing.image_ids:
         if image_id in seen:
@@ -118,10 +128,11 @@ def _with_accepted(listing: Listing, path: Path) -> Listing:
     """
     table = _accepted_table(path)
     numbers = [serial(image_id) for image_id in listing.image_ids]
-    if max(numbers) > len(table):
+    beyond = [number for number in (min(numbers), max(numbers)) if not 1 <= number <= len(table)]
+    if beyond:
         raise ValueError(
             f"source.accepted_labels {path}: {len(table)} images, but there is one of number "
-            f"{max(numbers)}"
+            f"{beyond[-1]}; allowed: 1 to {len(table)}"
         )
     accepted = [table[number - 1] for number in numbers]
     kept = [row for row, classes in enumerate(accepted) if classes]
@@ -142,7 +153,7 @@ def _accepted_table(path: Path) -> list[list[int]]:
         raise ValueError(f"source.accepted_labels {path}: allowed: a JSON list of lists")
     for number, row in enumerate(table, start=1):
         for value in row:
-            if not isinstance(value, int) or not 0 <= value <= MAX_CLASS:
+            if type(value) is not int or not 0 <= value <= MAX_CLASS:
                 raise ValueError(
                     f"source.accepted_labels {path}: image {number} has {value!r}; "
                     f"allowed: 0 to {MAX_CLASS}"

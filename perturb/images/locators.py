@@ -6,15 +6,11 @@ a cell of a Parquet file; `read_in_order` goes through such files once, from fro
 Nothing here imports torch or Pillow.
 """
 
-import bz2
-import gzip
-import lzma
 import os
 import struct
-import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,16 +19,14 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from perturb.images.archive_formats import BROKEN, opened
+
+MAX_MEMBER_BYTES = 256 << 20
+"""Most bytes of a member of an archive that is read in place: an image is far smaller."""
+
 _NUM_ROWS = 64
 # The local header of a zip member: the two lengths of what stands between it and the bytes.
 _LOCAL_HEADER = struct.Struct("<26xHH")
-
-_DECOMPRESSORS: Mapping[str, Callable[[str], object]] = {
-    "gz": gzip.open,
-    "tgz": gzip.open,
-    "bz2": bz2.open,
-    "xz": lzma.open,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +64,15 @@ class TarSlice:
 class ZipSlice:
     """A member of a zip archive whose local header starts at `offset`.
 
-    `size` is that of the stored bytes, `method` how they are stored (0 plain, 8 deflated), and
-    `crc` the CRC-32 of what is in them.
+    `size` is that of the stored bytes, `method` how they are stored (0 plain, 8 deflated),
+    `length` how many bytes are in them, and `crc` the CRC-32 of those.
     """
 
     path: str
     offset: int
     size: int
     method: int
+    length: int
     crc: int
 
     def read(self) -> bytes:
@@ -86,7 +81,7 @@ class ZipSlice:
         Raises
         ------
         EOFError : the archive ends before the member does.
-        zlib.error : the bytes are damaged.
+        zlib.error : the bytes are damaged, or more than the archive says.
         """
         with Path(self.path).open("rb") as file:
             file.seek(self.offset)
@@ -94,7 +89,9 @@ class ZipSlice:
             name_length, extra_length = _LOCAL_HEADER.unpack(header)
             file.seek(name_length + extra_length, os.SEEK_CUR)
             stored = _exactly(file, self.size, self.path)
-        data = stored if self.method == zipfile.ZIP_STORED else zlib.decompress(stored, wbits=-15)
+        data = stored if self.method == zipfile.ZIP_STORED else _inflated(stored, self.length)
+        if len(data) != self.length:
+            raise zlib.error(f"has {len(data)} bytes, said to have {self.length}")
         if zlib.crc32(data) != self.crc:
             raise zlib.error("its checksum differs")
         return data
@@ -121,26 +118,8 @@ class ParquetCell:
 
 Locator = FileAt | TarSlice | ZipSlice | StreamSlice | ParquetCell
 
-READ_ERRORS = (
-    OSError,
-    EOFError,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    pa.ArrowInvalid,
-)
+READ_ERRORS = (OSError, *BROKEN, pa.ArrowInvalid)
 """What reading a damaged file or archive raises."""
-
-
-def is_compressed_tar(path: Path) -> bool:
-    """Return whether the name is that of a tar archive in a compressed stream."""
-    return path.suffix[1:] in _DECOMPRESSORS
-
-
-def opened_stream(path: str) -> BinaryIO:
-    """Return what comes out of a compressed file, as a stream; the caller closes it."""
-    return cast(BinaryIO, _DECOMPRESSORS[Path(path).suffix[1:]](path))
 
 
 def can_be_read_anywhere(locators: Iterable[Locator]) -> bool:
@@ -190,7 +169,7 @@ def _place(locator: Locator, row: int) -> tuple[str, int, int]:
 def _from_stream(
     path: str, locators: Sequence[Locator], rows: Sequence[int]
 ) -> Iterator[tuple[int, bytes]]:
-    with opened_stream(path) as stream:
+    with opened(Path(path)) as stream:
         for row in rows:
             part = cast(StreamSlice, locators[row])
             stream.seek(part.offset)
@@ -227,4 +206,14 @@ def _exactly(file: BinaryIO, size: int, path: str) -> bytes:
     data = file.read(size)
     if len(data) != size:
         raise EOFError(f"{path}: ends within a member")
+    return data
+
+
+def _inflated(stored: bytes, length: int) -> bytes:
+    """Return what deflated bytes hold, which is `length` bytes and never more."""
+    inflating = zlib.decompressobj(wbits=-15)
+    # With room for one byte more it comes to the end of the stream, or shows that there is more.
+    data = inflating.decompress(stored, length + 1)
+    if not inflating.eof:
+        raise zlib.error(f"is cut off, or has more than the {length} bytes that it is said to have")
     return data

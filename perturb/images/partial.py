@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from perturb.files import reserve, sync
+
 logger = logging.getLogger(__name__)
 
 _COMMIT_S = 5.0
@@ -36,7 +38,8 @@ class PartialArray:
 
         Parameters
         ----------
-        facts : what the pixels depend on beside the images: the view, the way of decoding.
+        facts : what the pixels depend on beside the images: the view, the way of decoding
+            and its versions.
 
         Raises
         ------
@@ -69,7 +72,7 @@ class PartialArray:
 
     def commit(self) -> None:
         """Bring what was written to the disk, and only then say so in the journal."""
-        _sync(self.path)
+        sync(self.path)
         with self._journal.open("a", encoding="utf-8") as file:
             file.writelines(f"{digest}\n" for digest in self._waiting)
             file.flush()
@@ -98,6 +101,7 @@ class PartialArray:
         self._journal.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
         np.lib.format.open_memmap(self.path, mode="w+", dtype=np.uint8, shape=self._shape)
+        reserve(self.path)
         self._journal.write_text(self._header + "\n", encoding="utf-8")
 
     def _check_room(self) -> None:
@@ -123,8 +127,3 @@ def file_state(path: str) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return status.st_size, status.st_mtime_ns
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from perturb.files import replacing
+from perturb.files import replacing, reserve
+from perturb.images.manifests import read_manifest
 from perturb.images.subset import balanced_subset
 
 
@@ -89,9 +90,9 @@ def open_store(images: Path, manifest: Path) -> ImageStore:
     """
     try:
         pixels = np.load(images, mmap_mode="r")
-        table = pq.read_table(manifest)
-    except (ValueError, EOFError, OSError, pa.ArrowInvalid) as error:
+    except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"image store {images}: cannot be read ({error})") from error
+    table = read_manifest(manifest)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
         raise ValueError(f"{images}: {pixels.dtype} {pixels.shape}, expected uint8 (N, 3, H, W)")
     if len(pixels) != table.num_rows:
@@ -145,6 +146,7 @@ def write_store(
                 array = np.lib.format.open_memmap(
                     temporary, mode="w+", dtype=np.uint8, shape=(num_images, *pixels.shape[1:])
                 )
+                reserve(temporary)
             array[position : position + len(pixels)] = pixels.numpy()
             tables.append(pa.table(dict(columns)))
             position += len(pixels)

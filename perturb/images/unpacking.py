@@ -7,31 +7,28 @@ file behind another is refused, also where a tolerant reader would skip or renam
 archive but names and contents is kept: no modes, no owners, no dates.
 """
 
-import bz2
-import gzip
-import lzma
 import shutil
 import stat
-import struct
 import tarfile
 import unicodedata
 import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol, cast
 
+from perturb.images.archive_formats import (
+    BROKEN,
+    MAX_HEADER_BYTES,
+    StrictMember,
+    check_end,
+    kind_of,
+    members,
+    opened,
+)
+
 CHUNK_BYTES = 1 << 20
 MAX_NAME_BYTES = 255  # of one part of a path, in the file systems of Linux, macOS and Windows
 MAX_PATH_BYTES = 1024
-MAX_HEADER_BYTES = 1 << 20  # of a tar member, extended headers and the reader's buffer included
-
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-_BROKEN = (
-    *(tarfile.TarError, zipfile.BadZipFile, NotImplementedError),
-    *(EOFError, struct.error, zlib.error, lzma.LZMAError),
-)
 
 
 @dataclass(frozen=True)
@@ -141,7 +138,7 @@ def unpack(archive: Path, folder: Path, bound: Bound) -> None:
     try:
         _unpack_into(archive, _Unpacked(temporary, bound))
         temporary.rename(folder)
-    except (ValueError, *_BROKEN) as error:
+    except (ValueError, *BROKEN) as error:
         raise ValueError(f"{archive}: refused: {error}") from error
     except OSError as error:
         # Broken gzip and bzip2 streams come as an OSError without a number; a full disk has one.
@@ -180,18 +177,19 @@ def safe_parts(name: str) -> tuple[str, ...]:
 
 
 def _unpack_into(archive: Path, unpacked: _Unpacked) -> None:
-    with archive.open("rb") as file:
-        magic = file.read(6)
-    if magic.startswith(_ZIP_MAGIC):
+    if kind_of(archive) == "zip":
         _unpack_zip(archive, unpacked)
     else:
-        _unpack_tar(archive, magic, unpacked)
+        _unpack_tar(archive, unpacked)
     if not unpacked.files:
         raise ValueError("it holds no file")
 
 
 class _Meter:
-    """A stream that gives no more bytes than were allowed: headers can be bombs too."""
+    """A stream that gives no more bytes than were allowed: headers can be bombs too.
+
+    All headers of a member and what the reader takes in advance count as one.
+    """
 
     def __init__(self, file: _Readable) -> None:
         self._file = file
@@ -210,27 +208,18 @@ class _Meter:
         return chunk
 
 
-class _StrictMember(tarfile.TarInfo):
-    """A member of a tar file. The standard reader takes a broken header for the file's end."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "_StrictMember":
-        """Return the next member."""
-        try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the proper end
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"a broken header, or no end mark ({error})") from error
-
-
-def _unpack_tar(archive: Path, magic: bytes, unpacked: _Unpacked) -> None:
-    with _decompressed(archive, magic) as file:
+def _unpack_tar(archive: Path, unpacked: _Unpacked) -> None:
+    with opened(archive) as file:
         meter = _Meter(file)
         stream = cast(IO[bytes], meter)
         # Nothing to close: the archive is read as a stream that `file` closes.
-        tar = tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16, tarinfo=_StrictMember)  # noqa: SIM115
-        for member in _members(tar):
+        tar = tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16, tarinfo=StrictMember)  # noqa: SIM115
+        for member in members(tar):
+            is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+            if not is_plain or member.issparse():
+                raise ValueError(
+                    f"{member.name!r} is neither a file nor a folder (a link or a device)"
+                )
             if member.isdir():
                 meter.allow(0)
                 _add_tar_folder(member, unpacked)
@@ -240,26 +229,8 @@ def _unpack_tar(archive: Path, magic: bytes, unpacked: _Unpacked) -> None:
             # The bound is checked before the content may pass.
             meter.allow(min(member.size, unpacked.bound.num_bytes))
             unpacked.add_file(member.name, member.size, content)
-
-
-def _decompressed(archive: Path, magic: bytes) -> IO[bytes]:
-    if magic.startswith(b"\x1f\x8b"):
-        return cast(IO[bytes], gzip.GzipFile(archive))
-    if magic.startswith(b"BZh"):
-        return bz2.BZ2File(archive)
-    if magic.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMAFile(archive)
-    return archive.open("rb")
-
-
-def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    while (member := tar.next()) is not None:
-        # The reader keeps every member it has seen: hundreds of megabytes for a million files.
-        tar.members = []  # type: ignore[attr-defined]
-        is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
-        if not is_plain or member.issparse():
-            raise ValueError(f"{member.name!r} is neither a file nor a folder (a link or a device)")
-        yield member
+        meter.allow(unpacked.bound.num_bytes)
+        check_end(tar)
 
 
 def _add_tar_folder(member: tarfile.TarInfo, unpacked: _Unpacked) -> None:

@@ -18,9 +18,11 @@ class View:
 
     side : of the square [px]; 0 where images are taken as they are.
     mode : `crop`: the short side is resized to side / crop, rounded down, and the central square
-        is kept. `squash`: both sides are resized to `side`. `as_is`: nothing is resized; all images
-        of a set must be squares of one size.
-    crop : share of the short side that is kept; 1 where nothing is cropped.
+        is kept. `squash`: both sides are resized to side / crop, rounded down, and the central
+        square is kept; with a crop of 1 all of the image is seen. `as_is`: nothing is resized; all
+        images of a set must be squares of one size.
+    crop : share of the resized side, the short one with mode `crop`, that is kept; 1 where nothing
+        is cropped.
     interpolation : filter of the resize, with antialiasing.
     """
 
@@ -45,8 +47,9 @@ class View:
         """Its name in paths."""
         if self.mode == "as_is":
             return "as-is"
-        cropped = f"crop{self.crop:g}" if self.mode == "crop" else self.mode
-        return f"{self.side}-{cropped}-{self.interpolation}"
+        is_whole = self.mode == "squash" and self.crop == 1
+        share = "" if is_whole else f"{self.crop:g}"
+        return f"{self.side}-{self.mode}{share}-{self.interpolation}"
 
 
 AS_IS = View(side=0, mode="as_is", crop=1.0)

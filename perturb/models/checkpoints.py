@@ -6,6 +6,8 @@ not describe.
 """
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from perturb import provenance
 from perturb.files import replacing, sha256_of
@@ -75,7 +77,7 @@ def save_checkpoint(directory: Path, classifier: Classifier, card: ModelCard) ->
     """
     state = classifier.network.state_dict()
     with replacing(Path(directory) / WEIGHTS_NAME) as temporary:
-        save_file({name: tensor.contiguous().cpu() for name, tensor in state.items()}, temporary)
+        _save({name: tensor.contiguous().cpu() for name, tensor in state.items()}, temporary)
         digest = sha256_of(temporary)
     card = replace(
         card,
@@ -88,13 +90,29 @@ def save_checkpoint(directory: Path, classifier: Classifier, card: ModelCard) ->
     return card
 
 
-def read_card(directory: Path) -> ModelCard:
+def _save(state: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors to a file; what the disk says against it is an OSError as elsewhere."""
+    try:
+        save_file(dict(state), path)
+    except SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def read_card(directory: Path, of: str | None = None) -> ModelCard:
     """Return the card of a checkpoint.
+
+    Parameters
+    ----------
+    of : the model that it must be the card of.
 
     Raises
     ------
     ValueError
-        If there is none, or it does not hold what a card holds.
+        If there is none, it does not hold what a card holds, or it is another model's.
     """
     path = Path(directory) / CARD_NAME
     if not path.is_file():
@@ -105,6 +123,8 @@ def read_card(directory: Path) -> ModelCard:
         raise ValueError(f"{path}: not JSON ({error})") from error
     _check_names(content, ModelCard, path)
     _check_names(content["preprocessing"], Preprocessing, path)
+    if of not in (None, content["model"]):
+        raise ValueError(f"{path}: is the card of model {content['model']!r}, expected {of!r}")
     content["preprocessing"] = Preprocessing.of(content["preprocessing"])
     return ModelCard(**content | {"curve": tuple(content["curve"])})
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.images.views import INTERPOLATIONS
+from perturb.precision import keep_logits_exact
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Preprocessing:
 class Classifier(nn.Module):
     """Images of any size -> logits of ``network``, with the preprocessing inside.
 
-    The module's ``network`` is timm's own and is where lesions and attention masks act.
+    The module's ``network`` is timm's own and is where lesions and attention masks act. Its logits
+    are float32 also where the rest computes in bfloat16 (`perturb.precision`).
     """
 
     mean: Tensor
@@ -75,6 +77,7 @@ class Classifier(nn.Module):
 
     def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
+        keep_logits_exact(network)
         self.network = network
         self.preprocessing = preprocessing
         for name in ("mean", "std"):

@@ -3,7 +3,8 @@
 A file must be the network's, no more and no less. Nothing is fitted to it in silence: a missing
 tensor would leave random weights, a head of another task would be dropped, a deeper network's last
 blocks would be ignored. The one exception is timm's own: it resizes a ``.npz`` file's position
-embeddings to the network's grid, as Google's code does.
+embeddings to the network's grid, as Google's code does. Floats become float32 whatever their width;
+numbers of another kind are not weights.
 
 No code in a file is run: torch's files are read with ``weights_only``, NumPy's without pickles.
 """
@@ -11,17 +12,18 @@ No code in a file is run: torch's files are read with ``weights_only``, NumPy's 
 import argparse
 import logging
 import pickle
-import re
-import zipfile
+import struct
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from perturb.models.npz_files import load_npz
+from perturb.models.timm_modules import VisionTransformer
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +33,18 @@ SUFFIXES = (".safetensors", *TORCH_SUFFIXES, ".npz")
 # timm: they are what such a run reports the accuracy of.
 _ENTRIES = ("state_dict_ema", "model_ema", "state_dict", "model", "net", "network")
 _PREFIXES = ("_orig_mod.", "module.")  # of torch.compile and of parallel training
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-_BLOCKS = {
-    "vit": re.compile(r"Transformer/encoderblock_(\d+)/"),
-    "resnet": re.compile(r"(block\d+/unit\d+)/"),
-}
+# What torch and Python raise where a file's bytes are not what they were: torch checks few of them.
+_DAMAGED_TORCH = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 def load_weights_file(network: nn.Module, path: Path) -> None:
@@ -93,39 +99,12 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
             listed = ", ".join(sorted(names)[:5])
             raise ValueError(f"{origin}: {problem} tensors {listed} ({len(names)} in all)")
     for name, tensor in state.items():
+        _check_kind(name, tensor, expected[name], origin)
         if tensor.shape != expected[name].shape:
             found, needed = tuple(tensor.shape), tuple(expected[name].shape)
             hint = _hint(network, name, found)
             raise ValueError(f"{origin}: {name} has shape {found}; the network has {needed}{hint}")
     network.load_state_dict(state)
-
-
-def load_npz(network: nn.Module, path: Path) -> None:
-    """Load a file of Google's ViT or BiT code through timm's own loader.
-
-    Raises
-    ------
-    ValueError
-        As of `load_weights_file`.
-    """
-    if not hasattr(network, "load_pretrained"):
-        kind = type(network).__name__
-        raise ValueError(f"{path}: .npz files are of ViTs and BiT's ResNets; the network is {kind}")
-    with torch.no_grad():
-        for tensor in network.state_dict().values():
-            tensor.fill_(torch.nan)  # whatever timm leaves out of its copying stays visible
-    shapes = _npz_shapes(path)
-    _check_blocks(network, shapes, path)
-    problem = ""
-    try:
-        network.load_pretrained(str(path))  # type: ignore[operator]
-    except KeyError as error:
-        problem = f"no array for the network: {error.args[0]}"
-    except RuntimeError as error:
-        problem = f"an array does not fit the network: {error}"
-    if problem:  # raised only here: the error's frames would keep the file open
-        raise ValueError(f"{path}: {problem}")
-    _check_all_loaded(network, shapes, path)
 
 
 def _read_torch(path: Path) -> object:
@@ -135,28 +114,11 @@ def _read_torch(path: Path) -> object:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path}: holds more than tensors, and no code in it is run; allowed: a state dict, "
-            f"torch.save(model.state_dict(), ...) ({str(error).splitlines()[0]})"
+            f"{path}: holds more than tensors, and no code in it is run, or is damaged; allowed: a "
+            f"state dict, torch.save(model.state_dict(), ...) ({str(error).partition(chr(10))[0]})"
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
+    except _DAMAGED_TORCH as error:
         raise ValueError(f"{path}: not a file of torch.save ({error})") from error
-
-
-def _npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a file's arrays by name, read from their headers alone."""
-    shapes = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                with archive.open(name) as file:
-                    version = np.lib.format.read_magic(file)
-                    shape, _, dtype = _HEADERS[version](file)
-                if dtype.hasobject:
-                    raise ValueError(f"{name} holds Python objects")
-                shapes[name.removesuffix(".npy")] = shape
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a .npz file of arrays ({error})") from error
-    return shapes
 
 
 def _state_in(content: object, path: Path) -> Mapping[str, Any]:
@@ -166,7 +128,11 @@ def _state_in(content: object, path: Path) -> Mapping[str, Any]:
     if entry is not None:
         logger.info("%s: the weights are its entry %r", path, entry)
     state: Mapping[str, Any] = outer if entry is None else outer[entry]
-    others = [repr(name) for name, value in state.items() if not isinstance(value, Tensor)]
+    others = [
+        repr(name)
+        for name, value in state.items()
+        if not (isinstance(name, str) and isinstance(value, Tensor))
+    ]
     if others or not state:
         found = ", ".join(others[:5]) if state else f"a {type(content).__name__}"
         raise ValueError(
@@ -184,9 +150,25 @@ def _without_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return names
 
 
+def _check_kind(name: str, tensor: Tensor, expected: Tensor, origin: str) -> None:
+    """Raise a ValueError if a tensor is no weight as it is, or only after a cast in silence."""
+    problem = ""
+    if tensor.is_nested or tensor.layout != torch.strided:
+        problem = f"its layout is {'nested' if tensor.is_nested else tensor.layout}"
+    elif tensor.is_quantized or tensor.is_meta:
+        problem = "it is quantised" if tensor.is_quantized else "it has no values (device meta)"
+    elif tensor.is_floating_point() != expected.is_floating_point() or tensor.is_complex():
+        problem = f"its numbers are {tensor.dtype}"
+    if problem:
+        raise ValueError(
+            f"{origin}: {name} is no plain tensor of the network's kind, {problem}; allowed: dense "
+            f"tensors, floating point where the network has {expected.dtype}"
+        )
+
+
 def _hint(network: Any, name: str, found: tuple[int, ...]) -> str:
     """Return what a tensor's other shape most likely means, for the end of a message."""
-    if name == "pos_embed" and len(found) == 3:
+    if name == "pos_embed" and len(found) == 3 and isinstance(network, VisionTransformer):
         num_prefix = 0 if network.no_embed_class else network.num_prefix_tokens
         grid = round((found[1] - num_prefix) ** 0.5)
         patch = network.patch_embed.patch_size[0]
@@ -202,30 +184,3 @@ def _heads(network: Any) -> Collection[str]:
     config = getattr(network, "default_cfg", None) or {}
     heads = config.get("classifier") or ("head", "head.fc")
     return (heads,) if isinstance(heads, str) else heads
-
-
-def _check_blocks(network: Any, shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
-    """Raise a ValueError if a file has blocks that the network lacks: timm would pass them by."""
-    stages = getattr(network, "stages", None)
-    family = "vit" if stages is None else "resnet"
-    found = {match[1] for name in shapes for match in _BLOCKS[family].finditer(name)}
-    stacked = next(
-        (s for name, s in shapes.items() if "/encoderblock/LayerNorm_0/scale" in name), None
-    )
-    num_found = stacked[0] if stacked else len(found)
-    num_blocks = len(network.blocks) if stages is None else sum(len(s.blocks) for s in stages)
-    if num_found > num_blocks:
-        raise ValueError(f"{path}: has {num_found} blocks; the network has {num_blocks}")
-
-
-def _check_all_loaded(
-    network: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: Path
-) -> None:
-    missing = [name for name, tensor in network.state_dict().items() if tensor.isnan().any()]
-    if not missing:
-        return
-    heads = [shape for name, shape in shapes.items() if name.endswith(("head/bias", "conv2d/bias"))]
-    if heads and all(name.startswith("head") for name in missing):
-        needed = network.num_classes
-        raise ValueError(f"{path}: has {heads[0][-1]} classes; the network has {needed}")
-    raise ValueError(f"{path}: nothing for, or NaN in, the network's {', '.join(missing[:5])}")

@@ -26,9 +26,8 @@ from perturb.models.timm_table import TimmModel, model_of
 
 logger = logging.getLogger(__name__)
 
-# A border is what timm draws around an image smaller than the crop. Resizing to side / crop, with a
-# crop of at most 1, leaves none so small: `center` and `border` see the same pixels.
-_MODES = {"center": "crop", "border": "crop", "squash": "squash"}
+# Not `border`: it fits the whole image into the square and fills up the rest; no view of ours does.
+_MODES = {"center": "crop", "squash": "squash"}
 _FILTERS = ("bilinear", "bicubic")
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # timm's own order
 

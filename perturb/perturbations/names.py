@@ -70,5 +70,5 @@ PROTOCOLS = {
     "tokens": 1,
 }
 # The same for the analyses: what perturbations look like, and how alike layers are.
-PATTERNS_PROTOCOL = 1
+PATTERNS_PROTOCOL = 2
 CORRELATIONS_PROTOCOL = 1

@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # the configuration's checks import this module
 
 # Perturbations of what only transformers have.
 _VIT_ONLY = frozenset({"heads", "attention_distance", "patch_cls", "tokens"})
+# Perturbations in which a class token has a part of its own.
+_CLASS_TOKEN = frozenset({"patch_cls", "tokens"})
 # Conditions that are repeated, and the option that says how often.
 _REPEATED = {
     ("spatial", "random"): "samples",
@@ -26,10 +28,15 @@ _REPEATED = {
 def is_possible(perturbation: Perturbation, severity: float, architecture: Architecture) -> bool:
     """Return whether a network has what a cell would change.
 
-    Heads and tokens are a transformer's; no more blocks can be removed or restricted than there
-    are, and where several are removed the first one stays.
+    Heads and tokens are a transformer's, and heads are counted where every block has as many; no
+    more blocks can be removed or restricted than there are, and where several are removed the first
+    one stays.
     """
     if perturbation.id in _VIT_ONLY and architecture.family != "vit":
+        return False
+    if perturbation.id == "heads":
+        return architecture.arguments.get("num_heads") is not None
+    if perturbation.id in _CLASS_TOKEN and architecture.arguments.get("num_prefix_tokens", 1) == 0:
         return False
     if perturbation.id == "lesions":
         blocks = removable_blocks(architecture.family, architecture.arguments)

@@ -66,8 +66,10 @@ class FolderLock:
 
     def _write(self, run: Run) -> None:
         self._run = run
-        os.truncate(self._file, 0)
-        os.pwrite(self._file, json.dumps(asdict(run)).encode() + b"\n", 0)
+        told = json.dumps(asdict(run)).encode() + b"\n"
+        # Cut off last: where the disk is full, what stood there is not lost.
+        os.pwrite(self._file, told, 0)
+        os.truncate(self._file, len(told))
 
 
 @contextmanager
@@ -105,7 +107,7 @@ def _lock(file: int, folder: Path) -> None:
 def _read(file: int) -> Run | None:
     """Return what the file says; nothing if it was cut short."""
     try:
-        told = json.loads(os.pread(file, 1_000_000, 0))
+        told = json.loads(os.pread(file, 1_000_000, 0).partition(b"\n")[0])
         return Run(**{**told, "arguments": tuple(told["arguments"])})
     except (ValueError, TypeError, KeyError):
         return None

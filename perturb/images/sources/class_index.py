@@ -1,8 +1,9 @@
 """Which class a folder's name or a label stands for.
 
 A class index is a JSON object: from names to class numbers, or, as in the map of the sixteen
-classes, with the classes in the order of its keys. `numbers` says that the names are the numbers
-themselves: ImageNet-V2's folders 0 to 999 would be out of order if they were sorted as words.
+classes, from names to lists, with the classes in the order of its keys. `numbers` says that the
+names are the numbers themselves: ImageNet-V2's folders 0 to 999 would be out of order if they were
+sorted as words.
 """
 
 import json
@@ -60,7 +61,8 @@ def read_class_index(path: Path) -> dict[str, int]:
     Raises
     ------
     ValueError
-        if it is not a JSON object, or a class is not a whole number from 0 to 32767.
+        if it is not a JSON object, or a class is not a whole number from 0 to 32767 and not every
+        one is a list.
     """
     try:
         index = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -68,12 +70,14 @@ def read_class_index(path: Path) -> dict[str, int]:
         raise ValueError(f"source.class_index {path}: is not JSON ({error})") from error
     if not isinstance(index, Mapping) or not index:
         raise ValueError(f"source.class_index {path}: allowed: a JSON object of names and classes")
-    if not all(isinstance(value, int) for value in index.values()):
+    if all(isinstance(value, list) for value in index.values()):
         return {str(name): position for position, name in enumerate(index)}
     for name, value in index.items():
-        if isinstance(value, bool) or not 0 <= value <= MAX_CLASS:
+        # In Python, not in JSON, true is a whole number.
+        if type(value) is not int or not 0 <= value <= MAX_CLASS:
             raise ValueError(
-                f"source.class_index {path}: {name} is {value!r}; allowed: 0 to {MAX_CLASS}"
+                f"source.class_index {path}: {name} is {value!r}; allowed: 0 to {MAX_CLASS}, or "
+                "a list for every name"
             )
     return {str(name): int(value) for name, value in index.items()}
 

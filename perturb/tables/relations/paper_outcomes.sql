@@ -6,7 +6,8 @@ CREATE TEMP VIEW paper_sets AS
 SELECT dataset, role, published
 FROM datasets
 WHERE (role, published) IN (
-    ('clean', 'imagenet'), ('renditions', 'imagenet-r'), ('natural_adversarial', 'imagenet-a'));
+    ('clean', 'imagenet'), ('renditions', 'imagenet-r'), ('natural_adversarial', 'imagenet-a'),
+    ('corrupted', 'imagenet-c'), ('cue_conflict', 'cue-conflict'));
 
 CREATE TEMP VIEW test_set_sums AS
 SELECT
@@ -53,11 +54,12 @@ WITH benchmarks AS (
     FROM test_set_sums
     WHERE test_set = 'corruptions'
         AND num_decisions = 75
-        AND EXISTS (FROM cells WHERE perturbation = 'corruptions_stored')
+        AND EXISTS (FROM paper_sets WHERE role = 'corrupted')
 ),
 shapes AS (
     SELECT model, count(*) AS n, sum(is_shape) AS s, sum(is_shape + is_texture) AS either
     FROM cue_outcomes
+    WHERE EXISTS (FROM paper_sets WHERE role = 'cue_conflict')
     GROUP BY model
 ),
 changes AS (

@@ -1,0 +1,161 @@
+"""The study that faults are done to, the processes of its run, and how they are killed."""
+
+import copy
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+
+from perturb.runs.orphans import is_snakemake
+from tests.conftest import TINY_STUDY
+from tests.workspace import CONFIG, Workspace, environment, fresh_clone
+
+TABLES = ("accuracy", "claims", "corruption_error", "models")
+NUM_CELLS = 4
+_SCRIPTS = ".snakemake/scripts/"
+
+
+def fault_study() -> dict[str, Any]:
+    """Return the smallest study with a model, a reference and corruptions: 4 cells, 2 jobs."""
+    study = copy.deepcopy(TINY_STUDY)
+    del study["datasets"]["second"], study["models"]["b"]
+    none, corruptions = study["perturbations"]["none"], study["perturbations"]["corruptions"]
+    corruptions |= {"severities": [1], "corruptions": ["contrast"]}
+    study["training"]["samples"] = study["pretraining"]["small"]["samples"] = 64
+    return study | {"cells_per_job": 2, "perturbations": {"none": none, "corruptions": corruptions}}
+
+
+def new_workspace(folder: Path) -> Workspace:
+    """Return a fresh clone with the study."""
+    folder.mkdir(parents=True, exist_ok=True)
+    workspace = fresh_clone(folder)
+    workspace.configure(fault_study())
+    return workspace
+
+
+def command(*arguments: str, program: str = "perturb.launch") -> list[str]:
+    """Return the command line of a run up to some tables."""
+    targets = [f"results/tables/{table}.parquet" for table in TABLES]
+    cores = ["--cores", "2", "--nocolor", "--configfile", CONFIG]
+    return [sys.executable, "-m", program, *targets, *cores, *arguments]
+
+
+def start(workspace: Workspace, program: str = "perturb.launch") -> subprocess.Popen[str]:
+    """Start a run in a session of its own; what it tells goes to `told.txt`."""
+    with (workspace.folder / "told.txt").open("a") as told:
+        return subprocess.Popen(
+            command(program=program),
+            cwd=workspace.folder,
+            stdout=told,
+            stderr=told,
+            text=True,
+            env=environment(),
+            start_new_session=True,
+        )
+
+
+def launch(workspace: Workspace) -> tuple[int, str]:
+    """Run to the end; return the exit status and what was told."""
+    done = subprocess.run(
+        command(),
+        cwd=workspace.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+    return done.returncode, done.stdout
+
+
+def without(workspace: Workspace, *folders: str) -> Workspace:
+    """Return a finished workspace less some folders of its results, and less its tables."""
+    for folder in (*folders, "tables"):
+        shutil.rmtree(workspace.folder / "results" / folder)
+    return workspace
+
+
+def assert_same(workspace: Workspace, finished: Workspace) -> None:
+    """Check that tables are those of an undisturbed run, and made of each cell once."""
+    assert workspace.tables() == finished.tables()
+    results = workspace.folder / "results"
+    listed = pq.read_table(results / "inventory.parquet")["path"].to_pylist()
+    found = {str(path.relative_to(workspace.folder)) for path in results.glob("shards/*/*/*/*")}
+    assert len(listed) == NUM_CELLS
+    assert set(listed) == found
+    assert not [*results.rglob(".*.tmp")]
+
+
+def jobs(run: subprocess.Popen[str]) -> dict[str, psutil.Process]:
+    """Return the processes of a run that are jobs, by the names of their scripts."""
+    return {
+        line[1].rpartition("/")[2].split(".")[1]: process
+        for process, line in _family(run)
+        if len(line) > 1 and _SCRIPTS in line[1]
+    }
+
+
+def wait_until(holds: Callable[[], object], run: subprocess.Popen[str]) -> bool:
+    """Wait for something in a run; return whether it came before the run's end."""
+    while run.poll() is None:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def kill(run: subprocess.Popen[str], kind: str) -> set[str]:
+    """Kill processes of a run as SIGKILL does; return the jobs that were at work.
+
+    Parameters
+    ----------
+    kind : `all` of them, as a machine that goes down; `launcher and Snakemake`, whose jobs go on;
+        `Snakemake` alone.
+    """
+    at_work = set(jobs(run))
+    snakemakes = [process for process, line in _family(run) if is_snakemake(line)]
+    if kind != "Snakemake" or not snakemakes:
+        run.kill()
+    for process in snakemakes:
+        _kill(process)
+    run.wait(timeout=60)
+    while kind == "all" and (left := _of_session(run.pid)):
+        for process in left:
+            _kill(process)
+    return at_work
+
+
+def _family(run: subprocess.Popen[str]) -> list[tuple[psutil.Process, list[str]]]:
+    family = []
+    try:
+        for process in psutil.Process(run.pid).children(recursive=True):
+            family.append((process, process.cmdline()))
+    except psutil.NoSuchProcess:  # one ended meanwhile: the others are seen the next time
+        pass
+    return family
+
+
+def _of_session(session: int) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.send_signal(signal.SIGKILL)
+    except psutil.NoSuchProcess:
+        return

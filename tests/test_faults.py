@@ -1,0 +1,189 @@
+"""Runs that are killed, stopped, starved of memory or started twice: the same tables in the end."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults import (
+    assert_same,
+    jobs,
+    kill,
+    launch,
+    new_workspace,
+    start,
+    wait_until,
+    without,
+)
+from tests.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+# In the order of the workflow: a run is killed while such a job is at work, so many times.
+STAGES = {
+    "generate_dataset": 2,
+    "train_model": 3,
+    "evaluate_cells": 3,
+    "describe_study": 1,
+    "check_shards": 1,
+    "make_table": 2,
+}
+# And this many times at any moment of what would be an eighth of an undisturbed run.
+NUM_ANYWHERE = 18
+KINDS = ("all", "launcher and Snakemake", "Snakemake")
+MAX_RUNS = 4
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, float]:
+    """Return a workspace in which the study was run undisturbed, and the seconds that took."""
+    workspace = new_workspace(tmp_path_factory.mktemp("undisturbed"))
+    started = time.monotonic()
+    status, told = launch(workspace)
+    assert status == 0, told
+    return workspace, time.monotonic() - started
+
+
+@pytest.fixture
+def finished(undisturbed: tuple[Workspace, float]) -> Workspace:
+    """Return the workspace alone."""
+    return undisturbed[0]
+
+
+@pytest.fixture
+def unevaluated(finished: Workspace, tmp_path: Path) -> Workspace:
+    """Return a workspace in which the models are trained and nothing is evaluated."""
+    return without(finished.copy(tmp_path / "copy"), "shards", "logs")
+
+
+def _moments(duration_s: float) -> list[tuple[str, float]]:
+    """Return moments to kill at: a rule whose job is to be at work, or none, and seconds."""
+    generator = random.Random(7)
+    anywhere = [("", generator.uniform(0, duration_s / 8)) for _ in range(NUM_ANYWHERE)]
+    aimed = [rule for rule, count in STAGES.items() for _ in range(count)]
+    moments = [(rule, generator.uniform(0, 1.5)) for rule in aimed]
+    for moment in anywhere:
+        moments.insert(generator.randint(0, len(moments)), moment)
+    return moments
+
+
+def _reaches(run: subprocess.Popen[str], rule: str, seconds: float) -> bool:
+    """Wait for a moment of a run; return whether it came before the run's end."""
+    if rule and not wait_until(lambda: rule in jobs(run), run):
+        return False
+    try:
+        run.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def test_a_run_killed_at_any_moment_ends_in_the_same_tables(
+    undisturbed: tuple[Workspace, float], tmp_path: Path
+) -> None:
+    """Kill a run of a fresh clone again and again, going on after each kill as a person would."""
+    finished, duration_s = undisturbed
+    workspace = new_workspace(tmp_path)
+    kinds = random.Random(11)
+    num_kills, num_runs, seen = 0, 0, set[str]()
+    moments = _moments(duration_s)
+    for rule, seconds in moments:
+        run = start(workspace)
+        while not _reaches(run, rule, seconds):
+            # It was faster than the moments: its tables are looked at, and another run begins.
+            assert run.wait() == 0, (workspace.folder / "told.txt").read_text()
+            assert_same(workspace, finished)
+            num_runs += 1
+            assert num_runs < MAX_RUNS, f"{num_kills} kills; no job of {rule} was met"
+            shutil.rmtree(workspace.folder / "results")
+            run = start(workspace)
+        seen |= kill(run, kinds.choice(KINDS))
+        num_kills += 1
+    assert num_kills >= 30
+    assert set(STAGES) <= seen
+    status, told = launch(workspace)
+    assert status == 0, told
+    assert_same(workspace, finished)
+    assert "Nothing to be done" in launch(workspace)[1]
+
+
+@pytest.mark.parametrize(
+    ("program", "number"),
+    [
+        ("perturb.launch", signal.SIGINT),
+        ("perturb.launch", signal.SIGTERM),
+        ("snakemake", signal.SIGINT),
+    ],
+)
+def test_a_stopped_run_is_gone_on_with(
+    finished: Workspace, unevaluated: Workspace, program: str, number: signal.Signals
+) -> None:
+    """SIGINT to the process group, as Ctrl-C sends it; SIGTERM as the end of a session does."""
+    run = start(unevaluated, program)
+    assert wait_until(lambda: "evaluate_cells" in jobs(run), run)
+    os.killpg(run.pid, number)
+    assert run.wait(timeout=60) != 0
+    assert not (unevaluated.folder / "results" / "tables").exists()
+    status, told = launch(unevaluated)
+    assert status == 0, told
+    # Both have ended in good order.
+    assert "Removing the lock" not in told
+    assert_same(unevaluated, finished)
+
+
+def _processes(logs: Path) -> dict[str, int]:
+    """Return the process of each model's evaluation that has begun, as its log tells it."""
+    found = {
+        log: re.search(r"^host .* process (\d+)$", log.read_text(), re.M)
+        for log in logs.glob("*/*")
+    }
+    return {log.parent.name: int(process[1]) for log, process in found.items() if process}
+
+
+def test_a_job_killed_for_memory_is_named_and_the_others_go_on(
+    finished: Workspace, unevaluated: Workspace
+) -> None:
+    run = start(unevaluated)
+    logs = unevaluated.folder / "results" / "logs" / "evaluate_cells"
+    assert wait_until(lambda: _processes(logs), run)
+    killed, process = next(iter(_processes(logs).items()))
+    os.kill(process, signal.SIGKILL)
+    assert run.wait(timeout=120) == 1
+    told = (unevaluated.folder / "told.txt").read_text()
+    failures = [line for line in told.splitlines() if "FAILED: " in line]
+    assert len(failures) == 1, told
+    assert re.search(
+        rf"FAILED: evaluate_cells_\d: see results/logs/evaluate_cells/{killed}/\d\.log", failures[0]
+    )
+    assert "SIGKILL" in told
+    (other,) = {"a", "reference"} - {killed}
+    assert len([*unevaluated.folder.glob(f"results/shards/{other}/*/*/*.parquet")]) == 2
+    assert not [*unevaluated.folder.glob(f"results/shards/{killed}/*/*/*")]
+    assert not (unevaluated.folder / "results" / "tables").exists()
+    status, told = launch(unevaluated)
+    assert status == 0, told
+    assert_same(unevaluated, finished)
+
+
+@pytest.mark.parametrize("seconds", [0, 3])
+def test_of_two_runs_at_once_one_runs(
+    finished: Workspace, unevaluated: Workspace, seconds: float
+) -> None:
+    """The second starts at the same moment, or later; a bare Snakemake is refused too."""
+    runs = [start(unevaluated)]
+    time.sleep(seconds)
+    runs.append(start(unevaluated))
+    if seconds:
+        assert wait_until(lambda: jobs(runs[0]), runs[0])
+        assert start(unevaluated, "snakemake").wait(timeout=60) == 1
+    assert sorted(run.wait(timeout=120) for run in runs) == [0, 1]
+    told = (unevaluated.folder / "told.txt").read_text()
+    assert told.count(f"A workflow is running in {unevaluated.folder} already") == 1
+    assert ("Directory cannot be locked" in told) == bool(seconds)
+    assert_same(unevaluated, finished)

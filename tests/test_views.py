@@ -1,0 +1,87 @@
+"""Views: their names in paths, and what a squashed view takes of an image, and of which models."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from perturb.config import Config, ConfigError, load_config
+from perturb.images.decoding import BadImageError, decode, decode_fast
+from perturb.images.views import AS_IS, View
+from tests.conftest import ROOT
+from tests.image_files import encoded, picture
+
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+IDS = [
+    (View(224), "224-crop0.875-bilinear"),
+    (View(64, "crop", 1.0, "bicubic"), "64-crop1-bicubic"),
+    (View(384, "squash", 1.0, "bilinear"), "384-squash-bilinear"),
+    (View(384, "squash", 0.95, "bicubic"), "384-squash0.95-bicubic"),
+    (View(448, "squash", 0.951, "bicubic"), "448-squash0.951-bicubic"),
+    (AS_IS, "as-is"),
+]
+
+
+@pytest.mark.parametrize(("view", "name"), IDS)
+def test_id(view: View, name: str) -> None:
+    assert view.id == name
+
+
+# The sides are those of timm's models that squash with a crop, and an odd rest on either side.
+@pytest.mark.parametrize(
+    ("side", "crop", "resized"),
+    [(192, 0.9, 213), (224, 0.91, 246), (384, 0.951, 403), (96, 0.95, 101), (64, 1.0, 64)],
+)
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_squash_is_that_of_timm(side: int, crop: float, resized: int, interpolation: str) -> None:
+    """Each side is resized to floor(side / crop), then the central square is taken."""
+    view = View(side, "squash", crop, interpolation)
+    first = round((resized - side) / 2.0)  # as torchvision's CenterCrop, halves to even
+    for seed, (width, height) in enumerate([(90, 260), (333, 225), (resized, resized)]):
+        image = picture(seed, width, height)
+        whole = image.resize((resized, resized), FILTERS[interpolation])
+        expected = np.asarray(whole)[first : first + side, first : first + side].transpose(2, 0, 1)
+        data = encoded(image, "PNG")
+        np.testing.assert_array_equal(decode(data, view), expected)
+        fast = decode_fast(data, view).astype(int)
+        assert np.abs(fast - expected).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["crop", "squash"])
+def test_a_crop_that_would_need_a_giant_image_is_refused(mode: str) -> None:
+    data = encoded(picture(0, 30, 30), "PNG")
+    with pytest.raises(BadImageError, match="would be 224000 x 224000 px"):
+        decode(data, View(224, mode, 0.001, "bilinear"))
+
+
+SQUASHED = "vit_base_patch16_clip_384.openai_ft_in12k_in1k"
+
+
+@pytest.mark.parametrize(
+    ("given", "view"),
+    [
+        ({}, View(384, "squash", 0.95, "bicubic")),
+        ({"interpolation": "bilinear"}, View(384, "squash", 0.95, "bilinear")),
+        ({"mode": "squash"}, View(384, "squash", 1.0, "bicubic")),
+        ({"mode": "crop", "crop": 0.9}, View(384, "crop", 0.9, "bicubic")),
+    ],
+)
+def test_a_tag_that_squashes_keeps_its_crop(given: dict[str, Any], view: View) -> None:
+    model = _config(given).models["mine"]
+    assert model.own_view is not None
+    assert model.own_view.view == view
+
+
+@pytest.mark.parametrize("given", [{"crop": 0.9}, {"mode": "squash", "crop": 0.9}])
+def test_a_crop_is_not_given_to_a_squashed_view(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"models.mine.preprocessing.crop: not allowed with"):
+        _config(given)
+
+
+def _config(preprocessing: dict[str, Any]) -> Config:
+    raw = yaml.safe_load((ROOT / "config" / "imagenet.yaml").read_text())
+    model = {"architecture": "vit-b16", "pretraining": "web", "weights": {"timm": SQUASHED}}
+    raw["models"]["mine"] = model | ({"preprocessing": preprocessing} if preprocessing else {})
+    return load_config(raw)
