@@ -81,6 +81,13 @@ def test_a_loaded_classifier_is_the_saved_one(card: ModelCard, tmp_path: Path) -
     assert read_card(tmp_path / "model") == saved
 
 
+def test_the_card_of_another_model_is_refused(tmp_path: Path) -> None:
+    _, card = _saved(tmp_path)
+    assert read_card(tmp_path, of=card.model) == card
+    with pytest.raises(ValueError, match=r"card\.json: is the card of model .*, expected 'other'"):
+        read_card(tmp_path, of="other")
+
+
 def test_saving_fills_in_what_only_the_weights_tell(tmp_path: Path) -> None:
     classifier, card = _saved(tmp_path)
     assert card.num_parameters == sum(p.numel() for p in classifier.parameters())

@@ -10,10 +10,12 @@ from perturb.config.records import Architecture, Model
 from perturb.describe import describe_models
 
 
-def described(folder: Path, architecture: Architecture, side: int) -> dict[str, Any]:
+def described(
+    folder: Path, architecture: Architecture, side: int, card_of: str = "m"
+) -> dict[str, Any]:
     """Return the facts of a model of this architecture whose network takes images of this side."""
     card = {
-        "model": "m",
+        "model": card_of,
         "family": architecture.family,
         "arguments": dict(architecture.arguments),
         "preprocessing": {"side": side},
@@ -51,3 +53,9 @@ def test_blocks_and_patches_are_those_of_the_card(
     row = described(tmp_path, architecture, side)
     assert (row["num_blocks"], row["grid_side"]) == (num_blocks, grid_side)
     assert (row["num_parameters"], row["pretraining"]) == (7, None)
+
+
+def test_the_card_of_another_model_is_refused(tmp_path: Path) -> None:
+    architecture = Architecture("a", "resnet", "S", None, "A", {"layers": [3]}, None)
+    with pytest.raises(ValueError, match=r"card\.json: is the card of model 'b', expected 'm'"):
+        described(tmp_path, architecture, 224, card_of="b")

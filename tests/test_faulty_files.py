@@ -94,7 +94,6 @@ def _exchange_checkpoints(results: Path) -> dict[str, str]:
         (_cut_manifest_short, False),
         (_exchange_weights, False),
         (_exchange_checkpoints, False),
-        (_exchange_checkpoints, True),
     ],
 )
 def test_faulty_files_are_named_and_made_again(

@@ -237,6 +237,10 @@ MISTAKES = {
         ),
         "perturbations.corruptions.denominators: alexnet needs `jpeg`",
     ),
+    "crop of a squashed data set": (
+        _set("datasets", "imagenet-224", "preprocessing", "mode", value="squash"),
+        "datasets.imagenet-224.preprocessing.crop: not allowed",
+    ),
     "stored corruptions of the clean set": (
         _set("perturbations", "stored_corruptions", "datasets", value=["imagenet"]),
         "perturbations.stored_corruptions.datasets: 'imagenet' has the role clean",

@@ -91,16 +91,22 @@ def _dataset(id: str, entry: Mapping[str, Any]) -> Dataset:
         filter=entry.get("filter"),
         bundled=entry.get("bundled"),
         source=entry.get("source"),
-        view=_view(preprocessing) if preprocessing is not None else None,
+        view=(
+            _view(f"datasets.{id}.preprocessing", preprocessing)
+            if preprocessing is not None
+            else None
+        ),
         class_map=entry.get("class_map"),
         published=entry.get("published"),
     )
 
 
-def _view(preprocessing: str | Mapping[str, Any]) -> View:
+def _view(key: str, preprocessing: str | Mapping[str, Any]) -> View:
     if isinstance(preprocessing, str):
         return AS_IS
     mode = preprocessing.get("mode", View.mode)
+    if mode == "squash" and "crop" in preprocessing:
+        raise ConfigError(f"{key}.crop: not allowed with `mode: squash`, which crops nothing")
     crop = preprocessing.get("crop", View.crop if mode == "crop" else 1.0)
     interpolation = preprocessing.get("interpolation", View.interpolation)
     return View(preprocessing["side"], mode, crop, interpolation)
