@@ -1,10 +1,9 @@
-"""Runs that are repeated, killed, extended and cut down: only what is missing is done again."""
+"""Runs that are repeated, extended and cut down: only what is missing is done again.
+
+What kills and damaged files do to a run is in `test_faults.py` and `test_faulty_files.py`.
+"""
 
 import os
-import random
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import TINY_STUDY
-from tests.workspace import Workspace, environment, fresh_clone
+from tests.workspace import Workspace, fresh_clone
 
 pytestmark = pytest.mark.slow
 
@@ -101,65 +100,3 @@ def test_a_removed_model_leaves_no_trace_in_the_tables(
         table = pq.read_table(file)
         if "model" in table.column_names:
             assert "b" not in table["model"].to_pylist(), file.name
-
-
-@pytest.mark.parametrize("fault", ["cut short", "another model's"])
-def test_a_faulty_shard_is_named_and_refused(workspace: Workspace, fault: str) -> None:
-    shards = workspace.folder / "results" / "shards"
-    shard = shards / "a" / "test" / "corruptions" / "2.parquet"
-    other = shards / "b" / "test" / "corruptions" / "2.parquet"
-    shard.write_bytes(shard.read_bytes()[:-9] if fault == "cut short" else other.read_bytes())
-    done = workspace.run()
-    told = done.stdout + done.stderr
-    assert done.returncode == 1, told
-    assert "results/shards/a/test/corruptions/2.parquet: " in told
-    # The way out that the message leaves: without the shard, its cell is run again.
-    shard.unlink()
-    assert workspace.planned()["evaluate_cells"] == 1
-
-
-def test_a_killed_run_ends_in_the_same_tables(finished: Workspace, tmp_path: Path) -> None:
-    """Kill a run and its jobs at random moments until it has come to its end."""
-    workspace = fresh_clone(tmp_path)
-    workspace.configure(TINY_STUDY)
-    moments = random.Random(7)
-    num_kills, cells_before = 0, 0
-    while True:
-        process = subprocess.Popen(
-            workspace.command("--rerun-incomplete"),
-            cwd=workspace.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-            start_new_session=True,
-        )
-        try:
-            status = process.wait(timeout=moments.uniform(12, 25))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            num_kills += 1
-            assert num_kills < 30, "the run makes no progress between kills"
-            assert workspace.run("--unlock").returncode == 0
-            done = set(workspace.folder.glob("results/shards/*/*/*/*.parquet"))
-            assert len(done) >= cells_before
-            cells_before = len(done)
-        else:
-            assert status == 0
-            break
-    assert num_kills > 0
-    assert workspace.tables() == finished.tables()
-    assert workspace.planned() == {}
-
-
-def test_two_undisturbed_runs_agree_to_the_last_byte(
-    finished: Workspace, workspace: Workspace
-) -> None:
-    tables = workspace.folder / "results" / "tables"
-    for file in tables.iterdir():
-        file.unlink()
-    (workspace.folder / "results" / "inventory.parquet").unlink()
-    time.sleep(0.01)
-    done = workspace.run()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert workspace.tables() == finished.tables()
