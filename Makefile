@@ -81,7 +81,12 @@ check-workflow: $(DEV_READY)
 	$(IN_ENV) snakemake --lint
 check-tests: $(DEV_READY)
 	$(IN_ENV) OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$(CORES) \
-	  pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	  pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder -m 'not exhaustive'
+
+.PHONY: test-exhaustive
+test-exhaustive: system-packages $(DEV_READY) ## run the further cases of faults that `test` leaves out
+	$(IN_ENV) OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$(CORES) \
+	  pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder -m exhaustive
 
 .PHONY: test-peers
 test-peers: $(PEERS_READY) ## hold the perturbations against implementations by others

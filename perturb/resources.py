@@ -4,6 +4,7 @@ One table for all rules, so that a site that needs other numbers finds them in o
 are spelt for a scheduler is the profile's matter.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -27,6 +28,17 @@ class Resources:
     def runtime_min_at(self, attempt: int) -> int:
         """Return the run time of an attempt, counted from 1."""
         return self.runtime_min * attempt
+
+
+# How a cluster spells a GPU, if not as `--gpus`: see slurm/README.md.
+GRES = "PERTURB_SLURM_GRES"
+
+
+def gpu_request(num_gpus: int, environment: Mapping[str, str]) -> dict[str, int | str]:
+    """Return how a job asks for its GPUs: as `gpu`, or as the `gres` that the environment names."""
+    if num_gpus and environment.get(GRES):
+        return {"gres": environment[GRES]}
+    return {"gpu": num_gpus}
 
 
 RESOURCES = {

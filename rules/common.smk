@@ -1,5 +1,6 @@
 # REQUIRED INPUTS  config: the configuration as Snakemake parsed it
 # OUTPUTS          STUDY (the checked configuration), CELLS, PATHS, and functions that name inputs
+import os
 import re
 
 from snakemake.exceptions import WorkflowError
@@ -16,7 +17,7 @@ from perturb.config import ConfigError, load_config
 from perturb.config.source_checks import REGISTER
 from perturb.images.register import read_register
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
-from perturb.resources import RESOURCES
+from perturb.resources import RESOURCES, gpu_request
 from perturb.stores import any_store, store_of, stores_of_dataset
 from perturb.tables.catalogue import code_of
 
@@ -79,7 +80,7 @@ def needs(rule):
     """What a rule's jobs ask of a machine, more at each attempt."""
     asked = RESOURCES[rule]
     return {
-        "gpu": GPUS if asked.is_on_device else 0,
+        **gpu_request(GPUS if asked.is_on_device else 0, os.environ),
         "mem_mb": lambda wildcards, attempt: asked.mem_mb_at(attempt),
         "runtime": lambda wildcards, attempt: asked.runtime_min_at(attempt),
     }

@@ -44,6 +44,11 @@ rule bundle_dataset:
         "../scripts/bundle_dataset.py"
 
 
+# Where the workflow is started there is a network; compute nodes often have none.
+localrules:
+    download_dataset,
+
+
 rule download_dataset:
     """Download a public data set of the register, verify it and unpack it."""
     output:

@@ -117,8 +117,8 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_tables(
     ("program", "number"),
     [
         ("perturb.launch", signal.SIGINT),
-        ("perturb.launch", signal.SIGTERM),
-        ("snakemake", signal.SIGINT),
+        pytest.param("perturb.launch", signal.SIGTERM, marks=pytest.mark.exhaustive),
+        pytest.param("snakemake", signal.SIGINT, marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_stopped_run_is_gone_on_with(

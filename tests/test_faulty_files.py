@@ -90,10 +90,10 @@ def _exchange_checkpoints(results: Path) -> dict[str, str]:
     ("break_files", "is_evaluated"),
     [
         (_break_shards, True),
-        (_cut_images_short, False),
-        (_cut_manifest_short, False),
-        (_exchange_weights, False),
-        (_exchange_checkpoints, False),
+        pytest.param(_cut_images_short, False, marks=pytest.mark.exhaustive),
+        pytest.param(_cut_manifest_short, False, marks=pytest.mark.exhaustive),
+        pytest.param(_exchange_weights, False, marks=pytest.mark.exhaustive),
+        pytest.param(_exchange_checkpoints, False, marks=pytest.mark.exhaustive),
     ],
 )
 def test_faulty_files_are_named_and_made_again(

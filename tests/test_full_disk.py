@@ -8,7 +8,9 @@ allowed that test says so among the skipped ones.
 import functools
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,14 @@ mount -o remount,size=64m results
 cp -a results made
 exit $((status + 100))
 """
+
+
+def _first_of(cases: Iterable[str]) -> list[Any]:
+    """Return the cases, of which the first alone is no further one."""
+    return [
+        pytest.param(case, marks=[pytest.mark.exhaustive] if place else [])
+        for place, case in enumerate(cases)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +86,7 @@ ROOM = {
 }
 
 
-@pytest.mark.parametrize("full", ROOM)
+@pytest.mark.parametrize("full", _first_of(ROOM))
 def test_a_full_disk_is_told_and_the_rerun_completes(
     full: str, finished: Workspace, tmp_path: Path
 ) -> None:
@@ -111,7 +121,7 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("limited", LIMITS)
+@pytest.mark.parametrize("limited", _first_of(LIMITS))
 def test_a_file_that_may_not_grow_is_told_and_the_rerun_completes(
     limited: str, finished: Workspace, tmp_path: Path
 ) -> None:

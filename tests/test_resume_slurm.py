@@ -65,7 +65,7 @@ def _begun(folder: Path) -> list[str]:
     return begun.read_text().split() if begun.exists() else []
 
 
-@pytest.mark.parametrize("cancels", [False, True])
+@pytest.mark.parametrize("cancels", [pytest.param(False, marks=pytest.mark.exhaustive), True])
 def test_jobs_of_a_killed_run_are_not_done_beside_it(
     cluster: Cluster, folder: Path, cancels: bool
 ) -> None:
