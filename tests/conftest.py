@@ -1,6 +1,7 @@
 """Fixtures shared by the tests: the default configuration, and the smallest study there is."""
 
 import copy
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ ROOT = Path(__file__).parent.parent
 
 # Tests run side by side, one a core, and results must not depend on threads anyway.
 torch.set_num_threads(1)
+# A shell that starts the tests in the background has them ignore Ctrl-C, and their children too:
+# the runs that are stopped by it in tests are to hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -176,7 +176,7 @@ def test_a_job_killed_for_memory_is_named_and_the_others_go_on(
     assert_same(unevaluated, finished)
 
 
-@pytest.mark.parametrize("seconds", [0, 3])
+@pytest.mark.parametrize("seconds", [0, pytest.param(3, marks=pytest.mark.exhaustive)])
 def test_of_two_runs_at_once_one_runs(
     finished: Workspace, unevaluated: Workspace, seconds: float
 ) -> None:

@@ -121,7 +121,8 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("limited", _first_of(LIMITS))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("limited", LIMITS)
 def test_a_file_that_may_not_grow_is_told_and_the_rerun_completes(
     limited: str, finished: Workspace, tmp_path: Path
 ) -> None:

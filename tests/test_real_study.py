@@ -67,7 +67,6 @@ def _study(folder: Path) -> dict[str, Any]:
             },
             "pgd": {"datasets": ["imagenet"], "images": 8, "epsilons": ["1/255"], "steps": 2},
             "transfer": {"datasets": ["imagenet-64"], "images": 8, "epsilons": ["1/255"]},
-            "lesions": {"datasets": ["imagenet"], "images": 8, "removed": [1]},
         },
         "analyses": {
             "patterns": {"dataset": "imagenet-64", "images": 8, "epsilon": "1/255", "shown": 1},
