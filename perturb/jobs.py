@@ -6,23 +6,18 @@ the job's numbers, and nothing that does not: a new label or another model's ent
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
-from perturb.cells import EvaluationJob, Layout, evaluated_datasets, transfer_cells
+from perturb.cells import EvaluationJob, evaluated_datasets, transfer_cells
 from perturb.config import Config
-from perturb.config.records import Dataset, Model
-from perturb.config.source_checks import num_label_classes, registered
+from perturb.config.records import Model
+from perturb.config.source_checks import num_label_classes
 from perturb.images.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
-from perturb.images.names import DECODING_PROTOCOL
 from perturb.images.names import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.timm_table import model_of
 from perturb.perturbations.names import CORRELATIONS_PROTOCOL, PATTERNS_PROTOCOL, PROTOCOLS
 from perturb.perturbations.plans import conditions_of
-from perturb.stores import part_of, stores_of_cell, stores_of_dataset, view_of
-
-# Keys of a source that name files below `data`.
-_SOURCE_FILES = ("path", "labels", "synsets", "accepted_labels")
+from perturb.stores import stores_of_cell
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
@@ -44,76 +39,6 @@ def bundled(config: Config, dataset: str) -> dict[str, Any]:
         "seed": config.seed,
         "protocol": BUNDLED_PROTOCOL,
     }
-
-
-def decoded(config: Config, store: str) -> dict[str, Any]:
-    """Return what a store of real images depends on."""
-    entry = config.datasets[store.partition("/")[0]]
-    view = view_of(config, store)
-    return {
-        "source": resolved_source(config, entry),
-        "view": asdict(view) if view is not None else None,
-        "part": part_of(config, store),
-        "num_images": entry.num_images,
-        "num_classes": entry.num_classes,
-        "decoding": config.decoding,
-        "protocol": DECODING_PROTOCOL,
-    }
-
-
-def label_files(config: Config, store: str) -> list[str]:
-    """Return the files that say which class each image of a store has, as far as they are there."""
-    source = resolved_source(config, config.datasets[store.partition("/")[0]])
-    names = ("labels", "synsets", "accepted_labels", "class_index")
-    return [source[name] for name in names if Path(source.get(name, "numbers")).is_file()]
-
-
-def given_sha256(config: Config, download: str) -> Any:
-    """Return the SHA-256 that the configuration gives for a downloaded set, if it does."""
-    sources = (dataset.source or {} for dataset in config.datasets.values())
-    given = (source.get("sha256") for source in sources if source.get("download") == download)
-    return next(given, None)
-
-
-def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
-    """Return a source whose files are named from the working directory, not from `data`."""
-    source = dict(dataset.source or {})
-    root = Path(config.data)
-    if "download" in source:
-        entry = registered(f"datasets.{dataset.id}.source", source)
-        source["path"] = str(Path(entry.name) / source.get("path", entry.path))
-        source = {key: source[key] for key in source.keys() - {"download", "sha256"}}
-    for name in _SOURCE_FILES:
-        if name in source:
-            source[name] = str(root / source[name])
-    return source
-
-
-def missing_files(config: Config) -> list[str]:
-    """Return what the study reads and is not there: one line a key and path.
-
-    Patterns, and files that the workflow fetches itself, are left to the jobs that read them.
-    """
-    asked: dict[str, str] = {}
-    layout = Layout(config.results)
-    for id, dataset in config.datasets.items():
-        if all(Path(layout.manifest(store)).exists() for store in stores_of_dataset(config, id)):
-            continue  # decoded already: the originals may be gone
-        source = resolved_source(config, dataset)
-        is_fetched = "download" in (dataset.source or {})
-        names = ("labels", "synsets", "accepted_labels") if is_fetched else _SOURCE_FILES
-        asked |= {f"datasets.{id}.source.{name}": source[name] for name in names if name in source}
-        index = source.get("class_index", "numbers")
-        asked |= {f"datasets.{id}.source.class_index": index} if index != "numbers" else {}
-        asked |= {f"datasets.{id}.class_map": dataset.class_map} if dataset.class_map else {}
-    for id, model in config.models.items():
-        if model.weights_file is not None:
-            asked[f"models.{id}.weights.file"] = model.weights_file.path
-    return [
-        f"{key}: {path} does not exist"
-        for key, path in asked.items()
-        if not set("*{?[") & set(path) and not Path(path).exists()
-    ]
 
 
 def model_facts(config: Config, model: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import re
 
 from snakemake.exceptions import WorkflowError
 
-from perturb import jobs, products
+from perturb import jobs, products, sources
 from perturb.cells import (
     Layout,
     cells,
@@ -69,7 +69,7 @@ def refuse_missing_files():
         return
     if set(asked.until) == {"import_checkpoint"}:
         return
-    missing = jobs.missing_files(STUDY)
+    missing = sources.missing_files(STUDY)
     if missing:
         raise WorkflowError(
             "The study reads files that are not there.\n" + "\n".join(missing)

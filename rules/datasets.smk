@@ -64,7 +64,7 @@ rule download_dataset:
         folder=f"{STUDY.data}/{{download}}",
         name="{download}",
         entry=lambda wildcards: repr(read_register(REGISTER)[wildcards.download]),
-        sha256=lambda wildcards: jobs.given_sha256(STUDY, wildcards.download),
+        sha256=lambda wildcards: sources.given_sha256(STUDY, wildcards.download),
     script:
         "../scripts/download_dataset.py"
 
@@ -73,7 +73,7 @@ rule decode_dataset:
     """Decode real images, once for each way in which models see them, into an image store."""
     input:
         downloads=lambda wildcards: downloads(wildcards.store),
-        labels=lambda wildcards: jobs.label_files(STUDY, wildcards.store),
+        labels=lambda wildcards: sources.label_files(STUDY, wildcards.store),
     output:
         images=PATHS.images("{store}"),
         manifest=PATHS.manifest("{store}"),
@@ -89,7 +89,7 @@ rule decode_dataset:
     resources:
         **needs("decode_dataset"),
     params:
-        dataset=lambda wildcards: jobs.decoded(STUDY, wildcards.store),
+        dataset=lambda wildcards: sources.decoded(STUDY, wildcards.store),
     script:
         "../scripts/decode_dataset.py"
 

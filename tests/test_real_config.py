@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb import jobs
+from perturb import jobs, sources
 from perturb.cells import cells, evaluation_jobs
 from perturb.config import Config, ConfigError, load_config
 from perturb.images.views import AS_IS, View
@@ -64,7 +64,7 @@ def test_a_data_set_is_stored_once_a_view_and_once_where_all_see_it_alike(config
     assert view_of(config, "imagenet-c/fog-3") == AS_IS
     assert part_of(config, "imagenet-c/fog-3") == "fog-3"
     assert part_of(config, any_store(config, "imagenet")) is None
-    decoded = jobs.decoded(config, "imagenet-c/fog-3")
+    decoded = sources.decoded(config, "imagenet-c/fog-3")
     assert decoded["source"]["path"] == "data/imagenet-c"
     assert decoded["num_images"] == 50000
 
@@ -97,12 +97,12 @@ def test_class_subsets_are_those_of_the_sets_and_judged_on_the_clean_set_too(
 def test_missing_files_are_all_named_before_anything_starts(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missing = jobs.missing_files(config)
+    missing = sources.missing_files(config)
     assert "datasets.imagenet.source.path: data/imagenet/val does not exist" in missing
     assert len(missing) == 11
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/imagenet/val").mkdir(parents=True)
-    assert not any("data/imagenet/val " in line for line in jobs.missing_files(config))
+    assert not any("data/imagenet/val " in line for line in sources.missing_files(config))
 
 
 def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -287,8 +287,8 @@ def test_what_is_decoded_needs_its_originals_no_more(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    before = len(jobs.missing_files(config))
+    before = len(sources.missing_files(config))
     manifest = Path("results/imagenet/stores/cue-conflict/manifest.parquet")
     manifest.parent.mkdir(parents=True)
     manifest.touch()
-    assert len(jobs.missing_files(config)) < before
+    assert len(sources.missing_files(config)) < before
