@@ -48,13 +48,19 @@ def test_every_product_is_there(finished: tuple[Workspace, str]) -> None:
     workspace, _ = finished
     results = workspace.folder / "results" / "smoke"
     config = load_config(yaml.safe_load((workspace.folder / CONFIGURATION).read_text()))
-    # The smoke configuration has every study, so it makes every table and chart there is.
-    assert set(products.tables(config)) == set(TABLES)
-    assert set(products.charts(config)) == set(CHARTS)
-    for table in TABLES:
+    # The smoke configuration has every study, so it makes every table and chart there is but those
+    # that set published numbers of real images beside ours.
+    published = {"class_subset", "paper", "published"}
+    assert set(TABLES) - set(products.tables(config)) == {
+        name for name, table in TABLES.items() if published & set(table.needs)
+    }
+    assert set(CHARTS) - set(products.charts(config)) == {
+        name for name, chart in CHARTS.items() if published & set(chart.needs)
+    }
+    for table in products.tables(config):
         for suffix in ("parquet", "csv", "md", "tex"):
             assert (results / "tables" / f"{table}.{suffix}").stat().st_size > 0
-    for chart in CHARTS:
+    for chart in products.charts(config):
         for suffix in ("html", "svg", "png"):
             assert (results / "charts" / f"{chart}.{suffix}").stat().st_size > 0
     for dataset in config.datasets:
