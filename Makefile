@@ -64,7 +64,7 @@ cost: $(RUN_READY) ## what the study takes, before it is run
 CHECKS := check-format check-lint check-types check-snakefmt check-workflow test-peers check-tests
 
 .PHONY: test
-test: python-version system-packages $(DEV_READY) ## run every check, all of them even if one fails
+test: python-version system-packages $(DEV_READY) ## run the checks, all of them even if one fails
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS) || \
 	  { echo 'Not every check passed: look for *** above.' >&2; exit 1; }
 
