@@ -30,7 +30,7 @@ rule all:
     """The whole study: shards, tables, charts, contact sheets and the report page."""
     default_target: True
     input:
-        rules.write_page.output.page,
+        PATHS.page,
         [PATHS.shard(cell) for cell in CELLS],
         [PATHS.table(table) for table in TABLES],
         [PATHS.chart(chart) for chart in CHARTS],
@@ -43,4 +43,4 @@ onstart:
 
 
 onsuccess:
-    print(f"The report: {Path(rules.write_page.output.page).resolve()}")
+    print(f"The report: {Path(PATHS.page).resolve()}")

@@ -31,7 +31,7 @@ _IMPORTS = {
     "correlate_layers": _TORCH,
     "describe_study": "import perturb.config, perturb.describe",
     "check_shards": "import perturb.inventory",
-    "make_table": "import perturb.tables.run, perturb.tables.write",
+    "make_tables": "import perturb.tables.run, perturb.tables.write",
     "draw_charts": "import perturb.charts.draw, perturb.charts.save",
     "write_page": "import perturb.page.write",
 }

@@ -125,6 +125,11 @@ class Layout:
         """Return a chart in one of its formats: html, svg, png."""
         return f"{self.root}/charts/{chart}.{suffix}"
 
+    @property
+    def page(self) -> str:
+        """The page that shows all of it."""
+        return f"{self.root}/report/index.html"
+
     def contact_sheet(self, dataset: str) -> str:
         """Return a picture of some images of a data set."""
         return f"{self.root}/contact_sheets/{dataset}.png"

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 # Names of a job's facts that stand first, in this order.
-_FACTS = ("model", "source", "dataset", "store", "table")
+_FACTS = ("model", "source", "dataset", "store")
 _CELL = ("dataset", "perturbation", "severity")
 
 

@@ -7,7 +7,7 @@ from perturb.charts.catalogue import Chart, charts_of
 from perturb.config import Config
 from perturb.severities import severity_value
 from perturb.stores import any_store
-from perturb.tables.catalogue import TABLES, tables_of
+from perturb.tables.catalogue import TABLES, code_of, tables_of
 
 # Bootstrap samples of the images behind the interval of a rank correlation.
 NUM_RESAMPLES = 2000
@@ -38,6 +38,28 @@ def _kind(config: Config, perturbation: str) -> str:
 def tables(config: Config) -> tuple[str, ...]:
     """Return the tables of a study."""
     return tuple(tables_of(studies(config)))
+
+
+def tables_as_made(config: Config) -> list[str]:
+    """Return the tables of a study, those that are queries over another table after it."""
+    return sorted(tables(config), key=lambda table: "reference_errors" in TABLES[table].sources)
+
+
+def tables_read(config: Config) -> list[str]:
+    """Return the files that the tables of a study are made from, less those that are tables."""
+    files: dict[str, None] = {}
+    for table in tables(config):
+        for source in table_sources(config, table).values():
+            files |= dict.fromkeys([source] if isinstance(source, str) else source)
+    layout = Layout(config.results)
+    made = {layout.table(table) for table in tables(config)}
+    return [file for file in files if file not in made]
+
+
+def tables_code(config: Config) -> list[str]:
+    """Return the files that the bytes of a study's tables depend on."""
+    files = dict.fromkeys(file for table in tables(config) for file in code_of(table))
+    return [*files, "perturb/products.py"]
 
 
 def charts(config: Config) -> Mapping[str, Chart]:

@@ -1,5 +1,8 @@
 # REQUIRED INPUTS  config: the configuration as Snakemake parsed it
 # OUTPUTS          STUDY (the checked configuration), CELLS, PATHS, and functions that name inputs
+#
+# Rules name files by PATHS, never by the rule that makes them: in a rule with one such name
+# Snakemake looks every input up in a way that takes the square of the number of shards.
 import os
 import re
 
@@ -19,7 +22,6 @@ from perturb.images.register import read_register
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
 from perturb.resources import RESOURCES, gpu_request
 from perturb.stores import any_store, store_of, stores_of_dataset
-from perturb.tables.catalogue import code_of
 
 try:
     STUDY = load_config(config)
@@ -139,4 +141,3 @@ wildcard_constraints:
     dataset=ids(STUDY.datasets),
     store=ids(DECODED),
     download=ids(read_register(REGISTER)),
-    table=ids(TABLES),

@@ -9,7 +9,7 @@ for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
         name:
             f"evaluate_cells_{NUMBER}"
         input:
-            unpack(lambda wildcards: checkpoint(wildcards.model)),
+            **checkpoint("{model}"),
             # The loop's variables belong to the last round once it is over: the job is a default.
             images=lambda wildcards, job=JOB: [
                 PATHS.images(store)

@@ -46,7 +46,7 @@ rule write_page:
         pictures=list(PICTURES.values()),
     output:
         page=report(
-            f"{PATHS.root}/report/index.html",
+            PATHS.page,
             caption="../report/page.rst",
             category="Report",
             labels={"page": "report"},

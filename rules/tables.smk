@@ -29,7 +29,7 @@ rule check_shards:
     input:
         shards=[PATHS.shard(cell) for cell in CELLS],
         manifests=manifests(EVALUATED),
-        models=rules.describe_study.output.models,
+        models=PATHS.models,
         module="perturb/inventory.py",
     output:
         PATHS.inventory,
@@ -43,29 +43,36 @@ rule check_shards:
         "../scripts/check_shards.py"
 
 
-rule make_table:
-    """Make a table of the paper, a query over shards, in four formats."""
+rule make_tables:
+    """Make the tables of the paper, queries over shards, each in four formats."""
+
+    # One job for all: a job for each would start Python more often than it queries, and each would
+    # list most shards of the study, which is what planning a large one takes its time for.
     input:
-        unpack(lambda wildcards: products.table_sources(STUDY, wildcards.table)),
-        checked=rules.check_shards.output,
-        code=lambda wildcards: code_of(wildcards.table),
+        sources=products.tables_read(STUDY),
+        checked=PATHS.inventory,
+        code=products.tables_code(STUDY),
     output:
-        parquet=PATHS.table("{table}", "parquet"),
-        csv=report(
-            PATHS.table("{table}", "csv"),
-            caption="../report/table.rst",
-            category="Tables",
-            labels={"table": "{table}"},
-        ),
-        markdown=PATHS.table("{table}", "md"),
-        latex=PATHS.table("{table}", "tex"),
+        **{f"{table}_parquet": PATHS.table(table, "parquet") for table in TABLES},
+        **{
+            f"{table}_csv": report(
+                PATHS.table(table, "csv"),
+                caption="../report/table.rst",
+                category="Tables",
+                labels={"table": table},
+            )
+            for table in TABLES
+        },
+        **{f"{table}_markdown": PATHS.table(table, "md") for table in TABLES},
+        **{f"{table}_latex": PATHS.table(table, "tex") for table in TABLES},
     log:
-        PATHS.log("make_table", "{table}"),
+        PATHS.log("make_tables"),
     conda:
         "../envs/perturb.yaml"
+    threads: 4
     resources:
-        **needs("make_table"),
+        **needs("make_tables"),
     params:
-        parameters=lambda wildcards: products.table_parameters(STUDY, wildcards.table),
+        parameters={table: products.table_parameters(STUDY, table) for table in TABLES},
     script:
-        "../scripts/make_table.py"
+        "../scripts/make_tables.py"

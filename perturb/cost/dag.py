@@ -1,6 +1,5 @@
 """How many jobs a study's workflow has, by rule: what a dry run on an empty folder would list."""
 
-from perturb import products
 from perturb.cells import evaluation_jobs
 from perturb.config import Config
 from perturb.stores import stores_of_dataset
@@ -36,7 +35,7 @@ def jobs_of(config: Config) -> dict[str, int]:
         "correlate_layers": int(config.correlations is not None),
         "describe_study": 1,
         "check_shards": 1,
-        "make_table": len(products.tables(config)),
+        "make_tables": 1,
         "draw_charts": 1,
         "write_page": 1,
     }

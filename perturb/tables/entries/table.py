@@ -37,8 +37,8 @@ class Table:
     """One table: its words, its inputs, and the columns that readers see.
 
     optional : those of the sources that a study may not have: an empty list of files will do.
-    reads : the perturbations whose decisions it is made from, so that it is not made again when
-        others change; empty: all of them.
+    reads : the perturbations whose decisions it is made from, so that it opens no other shards;
+        empty: all of them.
     parameters : values that the queries read by `getvariable`.
     needs : what must all be in a study for the table to exist: perturbations, `cue_conflict` (a
         data set of that role), `patterns`, `correlations`, `paper`, `published`. Empty: every

@@ -1,0 +1,26 @@
+"""Make the tables of the paper, queries over shards, each in four formats."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perturb import products
+from perturb.config import load_config
+from perturb.logs import log_to
+from perturb.tables.run import make_table
+from perturb.tables.write import write_table
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0], snakemake)
+config = load_config(snakemake.config)
+for name in products.tables_as_made(config):
+    logging.info("%s", name)
+    sources = {
+        source: Path(files) if isinstance(files, str) else [Path(file) for file in files]
+        for source, files in products.table_sources(config, name).items()
+    }
+    table = make_table(name, sources, snakemake.params.parameters[name], threads=snakemake.threads)
+    forms = ("parquet", "csv", "markdown", "latex")
+    write_table(table, name, **{form: Path(snakemake.output[f"{name}_{form}"]) for form in forms})
