@@ -79,8 +79,9 @@ check-snakefmt: $(DEV_READY)
 	$(BIN)/snakefmt --check Snakefile rules
 check-workflow: $(DEV_READY)
 	$(IN_ENV) snakemake --lint
+# One worker more than cores: tests of whole runs and of clusters wait much of their time.
 check-tests: $(DEV_READY)
-	$(IN_ENV) OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$(CORES) \
+	$(IN_ENV) OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($(CORES) + 1)) \
 	  pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder -m 'not exhaustive'
 
 .PHONY: test-exhaustive

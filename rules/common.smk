@@ -1,8 +1,8 @@
 # REQUIRED INPUTS  config: the configuration as Snakemake parsed it
 # OUTPUTS          STUDY (the checked configuration), CELLS, PATHS, and functions that name inputs
 #
-# Rules name files by PATHS, never by the rule that makes them: in a rule with one such name
-# Snakemake looks every input up in a way that takes the square of the number of shards.
+# Inputs are named by PATHS, never as the output of another job's definition: with one such name in
+# the list Snakemake looks all others up in a way that takes the square of the number of shards.
 import os
 import re
 

@@ -1,13 +1,16 @@
 """A Snakemake that hands jobs to the cluster of the tests: watched, waited for, killed."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import Cluster, wait_until
+from tests.workspace import CONFIG, Workspace
 
 # How long a run of a few jobs may take on a busy machine [s].
 PATIENCE = 240
@@ -56,12 +59,57 @@ class Run:
         ends = [told.find(word) for word in ("Finished jobid", "Error in rule") if word in told]
         return told.rfind("has been submitted") < min(ends, default=len(told))
 
-    def end(self) -> int:
+    def end(self, patience_s: float = PATIENCE) -> int:
         """Wait for its end and return its exit status."""
-        return self.process.wait(timeout=PATIENCE)
+        return self.process.wait(timeout=patience_s)
 
     def kill(self) -> None:
         """End it as a machine does that runs out of memory: at once, without a word to its jobs."""
         if not self.has_ended():
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+Start = Callable[..., Run]
+
+
+@contextlib.contextmanager
+def starting(cluster: Cluster) -> Iterator[Start]:
+    """Yield what starts runs on a cluster; all of them have ended when the tests have.
+
+    It takes the workspace, targets and, by name: `configuration`; `asked`, resources of a rule;
+    variables of the environment.
+    """
+    runs: list[Run] = []
+
+    def start(
+        workspace: Workspace,
+        *targets: str,
+        configuration: str = CONFIG,
+        asked: str = "",
+        **variables: str,
+    ) -> Run:
+        log = workspace.folder.with_name(f"{workspace.folder.name}-{len(runs)}.log")
+        # As a user writes it, from the root of a fresh clone.
+        command = ["snakemake", *targets, "--profile", "slurm", "--configfile", configuration]
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [*command, *(("--set-resources", asked) if asked else ())],
+                cwd=workspace.folder,
+                # Seven seconds: about what a job takes here. And each asks for a fake GPU, though
+                # the study computes on CPUs: its jobs would not find the GPU that they asked for.
+                env=cluster.environment()
+                | {"PERTURB_SLURM_POLL": "7", "SBATCH_GPUS": "1"}
+                | variables,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        runs.append(Run(process, cluster, log))
+        return runs[-1]
+
+    try:
+        yield start
+    finally:
+        for run in runs:
+            run.kill()

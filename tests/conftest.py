@@ -1,13 +1,20 @@
-"""Fixtures shared by the tests: the default configuration, and the smallest study there is."""
+"""Fixtures shared by the tests: the default configuration, the smallest study, a finished run."""
 
 import copy
+import fcntl
+import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+
+from tests.faults import launch, new_workspace
+from tests.tiny_study import TINY_STUDY
+from tests.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,53 +33,6 @@ def default_config() -> dict[str, Any]:
     return config
 
 
-TINY_STUDY: dict[str, Any] = {
-    "datasets": {
-        "test": {"role": "clean", "generate": {"set": "target", "split": "test"}, "images": 24},
-        "second": {"generate": {"set": "renditions", "split": "test"}, "images": 10},
-        "fit": {"role": "train", "generate": {"set": "target", "split": "train"}, "images": 48},
-        "watch": {
-            "role": "train",
-            "generate": {"set": "target", "split": "validation"},
-            "images": 24,
-        },
-    },
-    "pretraining": {"small": {"dataset": "fit", "samples": 128}},
-    "training": {"dataset": "fit", "validation": "watch", "samples": 128},
-    "architectures": {
-        "vit": {
-            "family": "vit",
-            "size": "S",
-            "patch_size": 16,
-            "arguments": {"embed_dim": 16, "depth": 1, "num_heads": 1, "mlp_ratio": 1},
-        },
-        "resnet": {
-            "family": "resnet",
-            "size": "S",
-            "arguments": {
-                "layers": [1, 1],
-                "channels": [16, 16],
-                "num_groups": 4,
-                "stem_channels": 8,
-            },
-        },
-    },
-    "models": {
-        "a": {"architecture": "vit", "pretraining": "small", "weights": "trained"},
-        "b": {"architecture": "resnet", "pretraining": "small", "weights": "trained"},
-        "reference": {"architecture": "resnet", "role": "reference", "weights": "trained"},
-    },
-    "perturbations": {
-        "none": {"datasets": ["test"]},
-        "corruptions": {
-            "datasets": ["test"],
-            "severities": [1, 2],
-            "corruptions": ["brightness", "contrast"],
-        },
-    },
-}
-
-
 @pytest.fixture
 def tiny_study() -> dict[str, Any]:
     """Return a fresh copy of the smallest study with both families and a reference."""
@@ -82,3 +42,25 @@ def tiny_study() -> dict[str, Any]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the whole runs first: nothing else could fill the cores while the last of them runs."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, float]:
+    """Return a workspace in which `fault_study` was run undisturbed, and the seconds that took.
+
+    It is never changed, and one for all processes that tests run in: the first makes it, the others
+    wait.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "undisturbed"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        seconds = folder / "seconds.txt"
+        if not seconds.exists():
+            workspace = new_workspace(folder / "workspace")
+            started = time.monotonic()
+            status, told = launch(workspace)
+            assert status == 0, told
+            seconds.write_text(str(time.monotonic() - started))
+        return Workspace(folder / "workspace"), float(seconds.read_text())

@@ -15,7 +15,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from perturb.runs.orphans import is_snakemake
-from tests.conftest import TINY_STUDY
+from tests.tiny_study import TINY_STUDY
 from tests.workspace import CONFIG, Workspace, environment, fresh_clone
 
 TABLES = ("accuracy", "claims", "corruption_error", "models")
@@ -62,10 +62,10 @@ def start(workspace: Workspace, program: str = "perturb.launch") -> subprocess.P
         )
 
 
-def launch(workspace: Workspace) -> tuple[int, str]:
+def launch(workspace: Workspace, program: str = "perturb.launch") -> tuple[int, str]:
     """Run to the end; return the exit status and what was told."""
     done = subprocess.run(
-        command(),
+        command(program=program),
         cwd=workspace.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

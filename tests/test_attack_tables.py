@@ -21,7 +21,7 @@ HEADLINE = {"headline_epsilon": 4 / 255}
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
+    return make_study(tmp_path_factory.mktemp("study"), corruptions=["fog"], severities=(3,))
 
 
 @pytest.fixture(scope="module")

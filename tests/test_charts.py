@@ -1,9 +1,10 @@
 """Charts: what is drawn is what the tables say, and every eye can tell the models apart."""
 
+import functools
 import itertools
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.study_tables import table_of, tables_of
 from tests.synthetic_study import ARCHITECTURES, make_study
 
 Frames = Mapping[str, pd.DataFrame]
+SpecOf = Callable[[str], dict[str, Any]]
 
 # Machado, Oliveira, Fernandes, IEEE TVCG 15 (2009), severity 1, on linear RGB.
 DEFICIENCIES = {
@@ -37,6 +39,12 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
     folder = tmp_path_factory.mktemp("charts")
     tables = tables_of(make_study(folder, num_images=30), folder / "tables")
     return {name: pq.read_table(path).to_pandas() for name, path in tables.items()}
+
+
+@pytest.fixture(scope="module")
+def spec_of(frames: Frames) -> SpecOf:
+    """Return what draws a chart of the study, once."""
+    return functools.cache(lambda name: draw(name, frames).to_dict())
 
 
 def lab(colour: str, deficiency: str) -> np.ndarray:
@@ -103,8 +111,8 @@ def test_unknown_chart_is_refused(frames: Frames) -> None:
         draw("pie", frames)
 
 
-def test_benchmarks_show_every_row_with_its_interval(frames: Frames) -> None:
-    spec = draw("robustness_benchmarks", frames).to_dict()
+def test_benchmarks_show_every_row_with_its_interval(frames: Frames, spec_of: SpecOf) -> None:
+    spec = spec_of("robustness_benchmarks")
     assert len(_data(spec)) == len(frames["accuracy"]) == 60
     assert spec["facet"]["column"]["sort"] == [
         "Clean",
@@ -121,8 +129,8 @@ def test_benchmarks_show_every_row_with_its_interval(frames: Frames) -> None:
     assert all(not place.startswith("ViT") for place in offsets[:middle])
 
 
-def test_heatmap_has_a_cell_for_every_corruption_and_model(frames: Frames) -> None:
-    spec = draw("corruption_heatmap", frames).to_dict()
+def test_heatmap_has_a_cell_for_every_corruption_and_model(spec_of: SpecOf) -> None:
+    spec = spec_of("corruption_heatmap")
     cells = pd.DataFrame(_data(spec))
     # 19 corruptions, clean images and the mean; 15 models.
     assert len(cells) == 21 * 15
@@ -145,23 +153,23 @@ def test_model_size_leaves_out_what_a_logarithm_cannot_show(frames: Frames) -> N
     assert len(_data(spec)) == len(points) - 1
 
 
-def test_attacks_stand_beside_the_same_images_unattacked(frames: Frames) -> None:
-    spec = draw("adversarial", frames).to_dict()
+def test_attacks_stand_beside_the_same_images_unattacked(frames: Frames, spec_of: SpecOf) -> None:
+    spec = spec_of("adversarial")
     panels = ["Clean", "FGSM", "PGD", "Attack ensemble", "Adversarial spatial"]
     assert spec["facet"]["column"]["sort"] == panels
     rows = pd.DataFrame(_data(spec))
     assert len(rows) == len(frames["attacks"]) == 5 * 15
     assert set(rows["test_set_label"]) == set(panels)
     # One form: the same layers with the same scales as in Figure 2.
-    other = draw("robustness_benchmarks", frames).to_dict()
+    other = spec_of("robustness_benchmarks")
     for channel in ("xOffset", "color", "shape", "size", "y"):
         scales = [one["spec"]["layer"][0]["encoding"][channel]["scale"] for one in (spec, other)]
         assert scales[0] == scales[1], channel
 
 
-def test_curves_start_clean_and_follow_the_last_stage(frames: Frames) -> None:
+def test_curves_start_clean_and_follow_the_last_stage(frames: Frames, spec_of: SpecOf) -> None:
     curve = frames["adversarial_accuracy"]
-    rows = pd.DataFrame(_data(draw("robust_accuracy", frames).to_dict()))
+    rows = pd.DataFrame(_data(spec_of("robust_accuracy")))
     # 15 models, 3 attacks, 3 epsilons and the start.
     assert len(rows) == 15 * 3 * 4
     assert set(rows["condition"]) == {"fgsm", "pgd", "square"}
@@ -173,8 +181,10 @@ def test_curves_start_clean_and_follow_the_last_stage(frames: Frames) -> None:
     assert not starts["is_headline"].any()
 
 
-def test_marks_of_a_curve_stand_aside_by_as_many_px_everywhere(frames: Frames) -> None:
-    spec = draw("robust_accuracy", frames).to_dict()
+def test_marks_of_a_curve_stand_aside_by_as_many_px_everywhere(
+    frames: Frames, spec_of: SpecOf
+) -> None:
+    spec = spec_of("robust_accuracy")
     rows = pd.DataFrame(_data(spec))
     scale = spec["spec"]["layer"][0]["encoding"]["x"]["scale"]
     assert scale["type"] == "symlog"
@@ -193,8 +203,8 @@ def test_marks_of_a_curve_stand_aside_by_as_many_px_everywhere(frames: Frames) -
     assert means.mean() == pytest.approx(0)
 
 
-def test_transfer_is_ordered_by_family_then_pretraining_then_size(frames: Frames) -> None:
-    [spec] = draw("transfer_heatmap", frames).to_dict()["vconcat"]
+def test_transfer_is_ordered_by_family_then_pretraining_then_size(spec_of: SpecOf) -> None:
+    [spec] = spec_of("transfer_heatmap")["vconcat"]
     boxes = spec["layer"][0]["encoding"]
     sources, targets = boxes["y"]["scale"]["domain"], boxes["x"]["scale"]["domain"]
     assert sources == targets
@@ -211,8 +221,8 @@ def test_transfer_is_ordered_by_family_then_pretraining_then_size(frames: Frames
     assert len(borders) == 2 * 5
 
 
-def test_transfer_marks_a_model_on_its_own_images(frames: Frames) -> None:
-    chart = draw("transfer_heatmap", frames).to_dict()
+def test_transfer_marks_a_model_on_its_own_images(spec_of: SpecOf) -> None:
+    chart = spec_of("transfer_heatmap")
     boxes, *_, framed = chart["vconcat"][0]["layer"]
     assert framed["transform"] == [{"filter": "datum.source == datum.target"}]
     assert framed["mark"]["stroke"]
@@ -235,8 +245,8 @@ def test_every_epsilon_of_transfer_has_a_heat_map_on_one_scale(frames: Frames) -
     assert domains[0][0] <= both["accuracy"].min()
 
 
-def test_spatial_heatmap_has_a_panel_a_model(frames: Frames) -> None:
-    spec = draw("spatial_heatmap", frames).to_dict()
+def test_spatial_heatmap_has_a_panel_a_model(frames: Frames, spec_of: SpecOf) -> None:
+    spec = spec_of("spatial_heatmap")
     assert spec["facet"]["column"]["sort"] == look(frames["models"]).labels
     assert spec["facet"]["row"]["sort"] == ["Small", "Medium", "Large"]
     encoding = spec["spec"]["layer"][0]["encoding"]
@@ -245,8 +255,8 @@ def test_spatial_heatmap_has_a_panel_a_model(frames: Frames) -> None:
     assert len(_data(spec)) == len(frames["spatial_grid"])
 
 
-def test_shape_bias_stands_beside_the_rates_it_comes_from(frames: Frames) -> None:
-    spec = draw("shape_bias", frames).to_dict()
+def test_shape_bias_stands_beside_the_rates_it_comes_from(frames: Frames, spec_of: SpecOf) -> None:
+    spec = spec_of("shape_bias")
     panels = spec["facet"]["column"]["sort"]
     assert panels == ["Shape bias", "Answers with the shape", "Answers with the texture"]
     rows = pd.DataFrame(_data(spec))
@@ -266,8 +276,8 @@ def test_two_cue_conflict_sets_are_told_apart(frames: Frames) -> None:
     assert spec["facet"]["sort"][-1] == "Answers with the texture (second)"
 
 
-def test_the_papers_numbers_lie_across_ours(frames: Frames) -> None:
-    spec = draw("paper_comparison", frames).to_dict()
+def test_the_papers_numbers_lie_across_ours(frames: Frames, spec_of: SpecOf) -> None:
+    spec = spec_of("paper_comparison")
     comparison = frames["paper_comparison"]
     rows = pd.DataFrame(_data(spec))
     assert len(rows) == len(comparison)
@@ -300,8 +310,10 @@ def test_nothing_of_the_papers_is_said_in_words(frames: Frames) -> None:
     assert "No model of this study" in text
 
 
-def test_patterns_show_vits_on_their_own_patches_and_resnets_on_all(frames: Frames) -> None:
-    chart = draw("pattern_alignment", frames).to_dict()
+def test_patterns_show_vits_on_their_own_patches_and_resnets_on_all(
+    frames: Frames, spec_of: SpecOf
+) -> None:
+    chart = spec_of("pattern_alignment")
     borders, objects = (pd.DataFrame(_data(chart, part)) for part in chart["hconcat"])
     shown = borders.groupby("architecture_label")["patch_px"].agg(lambda column: set(column))
     assert shown.to_dict() == {
@@ -328,8 +340,8 @@ def test_patterns_without_masks_have_no_panel_of_the_object(frames: Frames) -> N
 
 
 @pytest.mark.parametrize("name", list(CHARTS))
-def test_charts_fit_on_the_page(frames: Frames, name: str) -> None:
-    picture = vl_convert.vegalite_to_svg(draw(name, frames).to_dict())
+def test_charts_fit_on_the_page(spec_of: SpecOf, name: str) -> None:
+    picture = vl_convert.vegalite_to_svg(spec_of(name))
     assert float(picture.split('width="', 1)[1].split('"', 1)[0]) <= 1150
 
 

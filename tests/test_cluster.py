@@ -1,14 +1,13 @@
-"""The workflow on a real SLURM: the command as users write it, and what clusters do to long runs.
+"""The workflow on a real SLURM: what clusters do to long runs.
 
-The study is as small as one can be: a job here costs seconds before it does any work.
+The study is as small as one can be: a job here costs seconds before it does any work. The whole of
+the smoke configuration is run on a cluster in test_smoke.py.
 """
 
-import copy
 import shutil
-import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cluster import COMMANDS, NODES, Cluster, running_cluster, wait_until
-from tests.cluster_runs import PATIENCE, Run
-from tests.conftest import TINY_STUDY
-from tests.workspace import CONFIG, Workspace, fresh_clone
+from tests.cluster_runs import PATIENCE, Run, Start, starting
+from tests.faults import assert_same, fault_study, launch
+from tests.workspace import Workspace
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,22 +25,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="SLURM runs on Linux alone"),
 ]
 
-# As a user writes it, from the root of a fresh clone.
-COMMAND = ["--profile", "slurm", "--configfile", CONFIG]
 SHARD = "results/shards/a/test/none/0.parquet"
 INVENTORY = "results/inventory.parquet"
-
-
-def _study() -> dict[str, Any]:
-    """Return the smallest study in which two models are trained and evaluated side by side."""
-    study = copy.deepcopy(TINY_STUDY)
-    del study["perturbations"]["corruptions"]
-    del study["models"]["reference"]
-    del study["datasets"]["second"]
-    return study
-
-
-Start = Callable[..., Run]
 
 
 @pytest.fixture(scope="module")
@@ -52,49 +37,14 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def start(cluster: Cluster) -> Iterator[Start]:
-    """Return what starts runs on the cluster; all of them have ended when the tests have."""
-    runs = []
-
-    def start_run(workspace: Workspace, *targets: str, asked: str = "", **variables: str) -> Run:
-        log = workspace.folder.with_name(f"{workspace.folder.name}-{len(runs)}.log")
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                ["snakemake", *targets, *COMMAND, *(("--set-resources", asked) if asked else ())],
-                cwd=workspace.folder,
-                # Seven seconds: about what a job takes here. And each asks for a fake GPU, though
-                # the study computes on CPUs: its jobs would not find the GPU that they asked for.
-                env=cluster.environment()
-                | {"PERTURB_SLURM_POLL": "7", "SBATCH_GPUS": "1"}
-                | variables,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
-        runs.append(Run(process, cluster, log))
-        return runs[-1]
-
-    yield start_run
-    for run in runs:
-        run.kill()
+    with starting(cluster) as start:
+        yield start
 
 
 @pytest.fixture(scope="module")
-def begun(start: Start, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Run]:
-    """Start the command in a fresh clone."""
-    workspace = fresh_clone(tmp_path_factory.mktemp("cluster"))
-    workspace.configure(_study())
-    return workspace, start(workspace)
-
-
-@pytest.fixture(scope="module")
-def local(begun: object, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Return a workspace in which the study has been run to its end, without a cluster."""
-    del begun  # goes on meanwhile
-    workspace = fresh_clone(tmp_path_factory.mktemp("local"))
-    workspace.configure(_study())
-    done = workspace.run()
-    assert done.returncode == 0, done.stdout + done.stderr
-    return workspace
+def local(undisturbed: tuple[Workspace, float]) -> Workspace:
+    """Return a workspace in which the study has been run to its tables, without a cluster."""
+    return undisturbed[0]
 
 
 @pytest.fixture(scope="module")
@@ -124,28 +74,16 @@ def starved(
 def blind(start: Start, local: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Start jobs that ask for GPUs, which are none to torch: as where a driver is broken."""
     workspace = local.copy(tmp_path_factory.mktemp("blind") / "copy")
-    workspace.configure(_study() | {"device": "cuda"})
-    cards = [f"results/checkpoints/{model}/card.json" for model in ("a", "b")]
+    workspace.configure(fault_study() | {"device": "cuda"})
+    cards = [f"results/checkpoints/{model}/card.json" for model in ("a", "reference")]
     return start(workspace, *cards, PERTURB_SLURM_RETRIES="0", SBATCH_GPUS="0")
-
-
-@pytest.fixture(scope="module")
-def finished(
-    begun: tuple[Workspace, Run], overdue: object, starved: object, blind: object
-) -> tuple[Workspace, Run]:
-    """Return a fresh clone after the command has been run to its end."""
-    del overdue, starved, blind  # they take their time meanwhile
-    workspace, run = begun
-    assert run.end() == 0, run.told()
-    return workspace, run
 
 
 def _without_shard(finished: Workspace, folder: Path) -> Workspace:
     """Return a copy of a finished workspace that lacks model a's shard and what is made of it."""
     workspace = finished.copy(folder)
     (workspace.folder / SHARD).unlink()
-    for made in ("tables", "charts", "report"):
-        shutil.rmtree(workspace.folder / "results" / made)
+    shutil.rmtree(workspace.folder / "results" / "tables")
     (workspace.folder / INVENTORY).unlink()
     return workspace
 
@@ -154,28 +92,10 @@ def _rows(workspace: Workspace) -> Any:
     return pq.read_table(workspace.folder / SHARD)
 
 
-def test_tables_are_those_of_a_local_run_to_the_last_byte(
-    finished: tuple[Workspace, Run], local: Workspace
+def test_jobs_without_the_gpu_that_they_asked_for_fail_at_once(
+    overdue: object, starved: object, blind: Run
 ) -> None:
-    workspace, run = finished
-    assert (workspace.folder / "results" / "report" / "index.html").exists()
-    assert workspace.tables() == local.tables()
-    assert set(Counter(job["state"] for job in run.jobs().values())) == {"COMPLETED"}
-    # Nothing but `all` itself was done on the login node.
-    assert len(run.jobs()) == run.told().count("has been submitted")
-
-
-def test_jobs_see_gpus_of_their_own(finished: tuple[Workspace, Run]) -> None:
-    _, run = finished
-    seen = run.cluster.gpu_uses()
-    uses = [seen[id] for id in run.jobs()]
-    assert all(len(use.gpus) == 1 and use.gpus[0].isdecimal() for use in uses), uses
-    pairs = [(one, two) for one in uses for two in uses if one is not two]
-    assert not any(one.overlaps(two) for one, two in pairs)
-    assert any(one.start < two.start < one.end for one, two in pairs), "never two at once"
-
-
-def test_jobs_without_the_gpu_that_they_asked_for_fail_at_once(blind: Run) -> None:
+    del overdue, starved  # they take their time meanwhile
     run = blind
     assert run.end() == 1
     jobs = run.jobs("train_model")
@@ -203,9 +123,8 @@ def test_a_job_killed_for_memory_gets_more(
 
 
 def test_a_job_over_its_time_limit_gets_more(
-    overdue: tuple[Workspace, Run], finished: object, local: Workspace
+    overdue: tuple[Workspace, Run], local: Workspace
 ) -> None:
-    del finished  # the minute has passed meanwhile
     workspace, run = overdue
     assert run.end() == 0, run.told()
     states = [job["state"] for job in run.jobs().values()]
@@ -213,21 +132,22 @@ def test_a_job_over_its_time_limit_gets_more(
     assert _rows(workspace) == _rows(local)
 
 
-def test_a_node_set_down_costs_one_attempt(
+def test_jobs_of_a_node_set_down_go_on_elsewhere(
     start: Start, cluster: Cluster, local: Workspace, tmp_path: Path
 ) -> None:
     # After the tests above: what they started in common is not to be on that node.
     workspace = _without_shard(local, tmp_path / "copy")
     run = start(workspace, SHARD)
-    node = run.wait_for("evaluate_cells", "RUNNING")["node"]
-    assert node in NODES
-    cluster.command("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    job = run.wait_for("evaluate_cells", "RUNNING")
+    cluster.command("scontrol", "update", f"nodename={job['node']}", "state=down", "reason=test")
     try:
+        cluster.start_again_at_once(job["id"])
         assert run.end() == 0, run.told()
     finally:
-        cluster.command("scontrol", "update", f"nodename={node}", "state=resume")
-    states = [job["state"] for job in run.jobs().values()]
-    assert sorted(states) == ["COMPLETED", "NODE_FAIL"]
+        cluster.command("scontrol", "update", f"nodename={job['node']}", "state=resume")
+    [again] = run.jobs().values()
+    assert again["state"] == "COMPLETED"
+    assert {again["node"], job["node"]} == set(NODES)
     assert _rows(workspace) == _rows(local)
 
 
@@ -246,10 +166,10 @@ def test_a_killed_run_is_resumed_and_ends_in_the_same_tables(
         assert workspace.run("--unlock").returncode == 0
     run = start(workspace, INVENTORY)
     assert run.end() == 0, run.told()
-    done = workspace.run()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert workspace.tables() == local.tables()
-    assert workspace.planned() == {}
+    status, told = launch(workspace, "snakemake")
+    assert status == 0, told
+    assert_same(workspace, local)
+    assert "Nothing to be done" in launch(workspace, "snakemake")[1]
 
 
 def _wait_for_orphans(run: Run) -> None:

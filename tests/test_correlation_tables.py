@@ -22,7 +22,7 @@ Z95 = 1.959963984540054
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
+    return make_study(tmp_path_factory.mktemp("study"), corruptions=["fog"], severities=(3,))
 
 
 def test_correlations_equal_pandas(study: Study) -> None:

@@ -40,19 +40,9 @@ KINDS = ("all", "launcher and Snakemake", "Snakemake")
 MAX_RUNS = 4
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, float]:
-    """Return a workspace in which the study was run undisturbed, and the seconds that took."""
-    workspace = new_workspace(tmp_path_factory.mktemp("undisturbed"))
-    started = time.monotonic()
-    status, told = launch(workspace)
-    assert status == 0, told
-    return workspace, time.monotonic() - started
-
-
 @pytest.fixture
 def finished(undisturbed: tuple[Workspace, float]) -> Workspace:
-    """Return the workspace alone."""
+    """Return a workspace in which the study was run undisturbed."""
     return undisturbed[0]
 
 

@@ -9,19 +9,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.faults import assert_same, launch, new_workspace, without
+from tests.faults import assert_same, launch, without
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+@pytest.fixture
+def finished(undisturbed: tuple[Workspace, float]) -> Workspace:
     """Return a workspace in which the study was run undisturbed."""
-    workspace = new_workspace(tmp_path_factory.mktemp("undisturbed"))
-    status, told = launch(workspace)
-    assert status == 0, told
-    return workspace
+    return undisturbed[0]
 
 
 def _exchange(one: Path, other: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults import assert_same, command, launch, new_workspace, without
+from tests.faults import assert_same, command, launch, without
 from tests.workspace import Workspace, environment
 
 pytestmark = pytest.mark.slow
@@ -44,13 +44,10 @@ def _first_of(cases: Iterable[str]) -> list[Any]:
     ]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+@pytest.fixture
+def finished(undisturbed: tuple[Workspace, float]) -> Workspace:
     """Return a workspace in which the study was run undisturbed."""
-    workspace = new_workspace(tmp_path_factory.mktemp("undisturbed"))
-    status, told = launch(workspace)
-    assert status == 0, told
-    return workspace
+    return undisturbed[0]
 
 
 @functools.cache

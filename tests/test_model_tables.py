@@ -27,7 +27,7 @@ NEW = {
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
+    return make_study(tmp_path_factory.mktemp("study"), corruptions=["fog"], severities=(3,))
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The report page in a real browser, with the network cut off."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -76,16 +77,30 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def opened(browser: Browser, report: Path) -> Iterator[Opened]:
+    """Open the page and wait for its charts, for tests that only look."""
+    with _open(browser, report) as found:
+        for chart in CHARTS:
+            found.page.wait_for_selector(f"#chart-{chart}[data-drawn] svg")
+        yield found
+
+
+@pytest.fixture
+def page(browser: Browser, report: Path) -> Iterator[Page]:
+    """Open the page for a test that changes what it shows."""
+    with _open(browser, report) as found:
+        yield found.page
+
+
+@contextlib.contextmanager
+def _open(browser: Browser, report: Path) -> Iterator[Opened]:
     context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
     found = Opened(context.new_page())
     found.page.on("console", lambda message: found.messages.append(message.text))
     found.page.on("pageerror", lambda error: found.messages.append(str(error)))
     found.page.on("request", lambda request: found.requests.append(request.url))
     found.page.goto(report.as_uri())
-    for chart in CHARTS:
-        found.page.wait_for_selector(f"#chart-{chart}[data-drawn] svg")
     yield found
     context.close()
 
@@ -229,36 +244,34 @@ def column_of(page: Page, index: int) -> list[float]:
     return [float(cell.inner_text().split()[0]) for cell in cells]
 
 
-def test_tables_sort_on_click(opened: Opened) -> None:
-    head = opened.page.locator("#table-accuracy thead th").nth(3)
-    before = column_of(opened.page, 4)
+def test_tables_sort_on_click(page: Page) -> None:
+    head = page.locator("#table-accuracy thead th").nth(3)
+    before = column_of(page, 4)
     assert before != sorted(before)
     head.locator("button").click()
-    assert column_of(opened.page, 4) == sorted(before)
+    assert column_of(page, 4) == sorted(before)
     assert head.get_attribute("aria-sort") == "ascending"
     head.locator("button").click()
-    assert column_of(opened.page, 4) == sorted(before, reverse=True)
+    assert column_of(page, 4) == sorted(before, reverse=True)
     assert head.get_attribute("aria-sort") == "descending"
     states = [
-        other.get_attribute("aria-sort")
-        for other in opened.page.locator("#table-accuracy thead th").all()
+        other.get_attribute("aria-sort") for other in page.locator("#table-accuracy thead th").all()
     ]
     assert states.count("none") == len(states) - 1
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
-def test_tables_sort_by_keyboard(opened: Opened, key: str) -> None:
-    before = column_of(opened.page, 5)
-    buttons = opened.page.locator("#table-accuracy thead button")
+def test_tables_sort_by_keyboard(page: Page, key: str) -> None:
+    before = column_of(page, 5)
+    buttons = page.locator("#table-accuracy thead button")
     buttons.nth(3).focus()
-    opened.page.keyboard.press("Tab")
-    opened.page.keyboard.press(key)
-    assert column_of(opened.page, 5) == sorted(before)
+    page.keyboard.press("Tab")
+    page.keyboard.press(key)
+    assert column_of(page, 5) == sorted(before)
 
 
-def test_numbers_sort_by_value_and_gaps_stay_last(opened: Opened) -> None:
+def test_numbers_sort_by_value_and_gaps_stay_last(page: Page) -> None:
     """As text, 336 k would stand before 62.0 k; the reference has no pre-training images."""
-    page = opened.page
     button = page.locator("#table-models thead button").filter(has_text="Pre-training images")
     for expected in (["2,000", "50,000"], ["50,000", "2,000"]):
         button.click()
@@ -271,9 +284,9 @@ def _cells(table: str, column: int) -> str:
     return f"#table-{table} tbody tr > :nth-child({column})"
 
 
-def test_filter_keeps_rows_with_every_word(opened: Opened) -> None:
-    opened.page.fill("#table-accuracy input", "vit-b large")
-    rows = opened.page.locator("#table-accuracy tbody tr:visible").all()
+def test_filter_keeps_rows_with_every_word(page: Page) -> None:
+    page.fill("#table-accuracy input", "vit-b large")
+    rows = page.locator("#table-accuracy tbody tr:visible").all()
     assert len(rows) == 1
     assert rows[0].inner_text().startswith("ViT-B/8")
 
@@ -294,8 +307,12 @@ def test_page_has_landmarks_headings_captions_and_alternatives(opened: Opened) -
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_page_never_scrolls_sideways(opened: Opened, width: int) -> None:
-    opened.page.set_viewport_size({"width": width, "height": 800})
-    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    page = opened.page
+    before = page.viewport_size
+    assert before is not None
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size(before)
 
 
 def test_downloads_are_inside_the_page(opened: Opened) -> None:

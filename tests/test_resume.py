@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import TINY_STUDY
+from tests.tiny_study import TINY_STUDY
 from tests.workspace import Workspace, fresh_clone
 
 pytestmark = pytest.mark.slow

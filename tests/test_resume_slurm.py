@@ -1,4 +1,7 @@
-"""Going on after a crash on SLURM: the jobs that a killed run left are waited for, or cancelled."""
+"""What SLURM does to a long run, on a workflow of three jobs that sleep.
+
+The jobs that a killed run left are waited for, or cancelled; those that lost their place return.
+"""
 
 import shutil
 import subprocess
@@ -88,3 +91,21 @@ def test_jobs_of_a_killed_run_are_not_done_beside_it(
     assert set(states.values()) == {"CANCELLED" if cancels else "COMPLETED"}
     assert sorted(_begun(folder)) == sorted([*"012"] * (2 if cancels else 1))
     assert len(list(folder.glob("out/*.txt"))) == 3
+
+
+def test_preempted_jobs_return_to_the_queue(cluster: Cluster, folder: Path) -> None:
+    """No attempt is lost: with none to lose, the run still ends well."""
+    run = _start(cluster, folder, "snakemake", "--profile", "slurm", "--retries", "0")
+    wait_until(lambda: len(_running(cluster, folder)) == 3, 90)
+    wait_until(lambda: len(_begun(folder)) == 3, 90)
+    jobs = _running(cluster, folder)
+    # Whoever may go first takes both nodes, for a moment.
+    urgent = ["--partition=urgent", "--nodes=2", "--exclusive", "--wrap=sleep 1"]
+    cluster.command("sbatch", "--output=/dev/null", *urgent)
+    for job in jobs:
+        cluster.start_again_at_once(job)
+    _, told = run.communicate(timeout=240)
+    assert run.returncode == 0, told
+    assert {cluster.jobs()[job]["state"] for job in jobs} == {"COMPLETED"}
+    assert sorted(_begun(folder)) == sorted([*"012"] * 2)
+    assert told.count("has been submitted") == 3

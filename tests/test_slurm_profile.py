@@ -72,11 +72,17 @@ def test_profile_and_the_local_one_share_no_key() -> None:
     assert set(default).isdisjoint(yaml.safe_load(PROFILE))
 
 
-@pytest.mark.parametrize("requeues", [True, False])
-def test_profile_requeues_only_where_jobs_are_pre_empted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, requeues: bool
+@pytest.mark.parametrize(("value", "requeues"), [("", True), ("yes", True), ("no", False)])
+def test_profile_requeues_unless_told_not_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, requeues: bool
 ) -> None:
-    monkeypatch.setenv("PERTURB_SLURM_REQUEUE", "1" if requeues else "")
+    monkeypatch.setenv("PERTURB_SLURM_REQUEUE", value)
     profile = _profile(monkeypatch, tmp_path)
     assert ("slurm-requeue" in profile) == requeues
     assert ("slurm-no-requeue" in profile) != requeues
+
+
+def test_profile_refuses_another_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PERTURB_SLURM_REQUEUE", "0")
+    with pytest.raises(Exception, match="PERTURB_SLURM_REQUEUE=0: yes or no is expected"):
+        _profile(monkeypatch, tmp_path)

@@ -1,8 +1,11 @@
-"""The smoke configuration, run whole as a user runs it, and what it leaves behind."""
+"""The smoke configuration, run whole as users run it: on one machine, and on a SLURM cluster."""
 
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,11 +17,24 @@ from perturb.cells import cells, evaluated_datasets
 from perturb.charts.catalogue import CHARTS
 from perturb.config import load_config
 from perturb.tables.catalogue import TABLES
+from tests.cluster import running_cluster
+from tests.cluster_runs import Run, starting
 from tests.workspace import Workspace, environment, fresh_clone
 
 pytestmark = pytest.mark.slow
 
 CONFIGURATION = "config/smoke.yaml"
+RESULTS = "results/smoke"
+# How long the run may take on a cluster of two busy cores [s].
+PATIENCE = 1200
+
+
+@pytest.fixture(scope="module")
+def submitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Run]]:
+    """Start the command for a cluster in a fresh clone."""
+    with running_cluster() as cluster, starting(cluster) as start:
+        workspace = fresh_clone(tmp_path_factory.mktemp("submitted"))
+        yield workspace, start(workspace, configuration=CONFIGURATION)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +54,34 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, str]:
     return workspace, done.stdout + done.stderr
 
 
+@pytest.mark.slurm
+@pytest.mark.skipif(sys.platform != "linux", reason="SLURM runs on Linux alone")
+def test_tables_made_on_a_cluster_are_those_of_one_machine(
+    submitted: tuple[Workspace, Run], finished: tuple[Workspace, str]
+) -> None:
+    """The first test, so that both runs are under way at the same time."""
+    workspace, run = submitted
+    assert run.end(PATIENCE) == 0, run.told()
+    assert workspace.tables(RESULTS) == finished[0].tables(RESULTS)
+    assert (workspace.folder / RESULTS / "report" / "index.html").exists()
+    jobs = run.jobs()
+    assert set(Counter(job["state"] for job in jobs.values())) == {"COMPLETED"}
+    # Nothing but `all` itself was done on the login node.
+    assert len(jobs) == run.told().count("has been submitted")
+    _check_gpus(run)
+
+
+def _check_gpus(run: Run) -> None:
+    """Check that each job saw one GPU, and that none saw another's."""
+    seen = run.cluster.gpu_uses()
+    uses = [seen[id] for id in run.jobs()]
+    assert all(len(use.gpus) == 1 and use.gpus[0].isdecimal() for use in uses), uses
+    pairs = list(combinations(uses, 2))
+    assert not any(one.overlaps(two) for one, two in pairs)
+    at_once = [(one, two) for one, two in pairs if one.start < two.end and two.start < one.end]
+    assert at_once, "never two at once"
+
+
 def test_the_run_ends_with_the_path_of_the_report(finished: tuple[Workspace, str]) -> None:
     _, told = finished
     (report,) = re.findall(r"^The report: (.+)$", told, re.MULTILINE)
@@ -46,7 +90,7 @@ def test_the_run_ends_with_the_path_of_the_report(finished: tuple[Workspace, str
 
 def test_every_product_is_there(finished: tuple[Workspace, str]) -> None:
     workspace, _ = finished
-    results = workspace.folder / "results" / "smoke"
+    results = workspace.folder / RESULTS
     config = load_config(yaml.safe_load((workspace.folder / CONFIGURATION).read_text()))
     # The smoke configuration has every study, so it makes every table and chart there is but those
     # that set published numbers of real images beside ours.
@@ -70,7 +114,7 @@ def test_every_product_is_there(finished: tuple[Workspace, str]) -> None:
 def test_tables_hold_every_cell(finished: tuple[Workspace, str]) -> None:
     workspace, _ = finished
     config = load_config(yaml.safe_load((workspace.folder / CONFIGURATION).read_text()))
-    results = workspace.folder / "results" / "smoke"
+    results = workspace.folder / RESULTS
     assert pq.read_table(results / "inventory.parquet").num_rows == len(cells(config))
     accuracy = pq.read_table(results / "tables" / "accuracy.parquet").to_pandas()
     benchmark = [model for model in config.models.values() if not model.is_reference]

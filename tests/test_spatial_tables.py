@@ -20,7 +20,7 @@ SPATIAL = {"perturbation": "spatial", "severity": 1.0}
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"), extras=("spatial",))
+    return make_study(tmp_path_factory.mktemp("study"), extras=("spatial",), corruptions=["fog"])
 
 
 @pytest.fixture(scope="module")

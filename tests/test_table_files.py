@@ -1,9 +1,12 @@
 """Tables as files: the same bytes, loud about wrong shards, readable, escaped."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -26,13 +29,21 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
+def made(study: Study) -> Callable[[str], pa.Table]:
+    """Return what makes a table of the study, once."""
+    return functools.cache(functools.partial(table_of, study))
+
+
+@pytest.fixture(scope="module")
 def shuffled(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study.shuffled(tmp_path_factory.mktemp("shuffled"))
 
 
 @pytest.mark.parametrize("name", list(TABLES))
-def test_every_column_is_described_and_every_file_exists(study: Study, name: str) -> None:
-    table = table_of(study, name)
+def test_every_column_is_described_and_every_file_exists(
+    made: Callable[[str], pa.Table], name: str
+) -> None:
+    table = made(name)
     assert set(table.column_names) <= set(columns())
     assert table.num_rows > 0
     assert grid(table, name).rows
@@ -120,10 +131,10 @@ def test_tables_of_a_study_can_all_be_made(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in TABLES if name != "runs"])
 def test_tables_are_the_same_byte_for_byte(
-    study: Study, shuffled: Study, tmp_path: Path, name: str
+    made: Callable[[str], pa.Table], shuffled: Study, tmp_path: Path, name: str
 ) -> None:
     """Whatever the order of files and rows and the number of threads."""
-    tables = [table_of(study, name, threads=1), table_of(shuffled, name, threads=4)]
+    tables = [made(name), table_of(shuffled, name, threads=4)]
     written = []
     for place, table in enumerate(tables):
         paths = {
@@ -261,7 +272,9 @@ def test_a_dataset_without_a_role_stands_under_its_id(study: Study, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", [name for name, table in TABLES.items() if table.reads])
-def test_decisions_that_a_table_does_not_read_change_nothing(name: str, study: Study) -> None:
+def test_decisions_that_a_table_does_not_read_change_nothing(
+    name: str, study: Study, made: Callable[[str], pa.Table]
+) -> None:
     """The workflow hands a table the shards of these perturbations only."""
 
     def is_read(path: Path) -> bool:
@@ -273,4 +286,4 @@ def test_decisions_that_a_table_does_not_read_change_nothing(name: str, study: S
         reference=[*filter(is_read, study.reference)],
     )
     assert len(few.decisions) < len(study.decisions)
-    assert table_of(few, name).equals(table_of(study, name))
+    assert table_of(few, name).equals(made(name))

@@ -51,9 +51,9 @@ class Workspace:
         assert done.returncode == 0, done.stdout + done.stderr
         return planned_jobs(done.stdout + done.stderr)
 
-    def tables(self) -> dict[str, bytes]:
+    def tables(self, results: str = "results") -> dict[str, bytes]:
         """Return the content of every table in every format, but for the record of run times."""
-        folder = self.folder / "results" / "tables"
+        folder = self.folder / results / "tables"
         return {
             file.name: file.read_bytes()
             for file in sorted(folder.iterdir())

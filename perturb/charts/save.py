@@ -18,7 +18,8 @@ _LESS_THAN = "\uf8ff"
 def save_chart(chart: alt.TopLevelMixin, *, html: Path, svg: Path, png: Path) -> None:
     """Write a chart as HTML with its libraries inside, as SVG, and as PNG at twice its size."""
     # Once for all: of charts with many parts, the specification takes longer than the drawing.
-    spec = chart.to_dict()
+    # Not checked against the schema of charts, which takes a third of it: the tests do that.
+    spec = chart.to_dict(validate=False)
     picture = vl_convert.vegalite_to_svg(spec)
     with replacing(html) as temporary:
         temporary.write_text(_page(spec), encoding="utf-8")

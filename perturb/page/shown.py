@@ -129,7 +129,7 @@ def data_uri(media_type: str, content: bytes) -> str:
 def _shown_chart(name: str, chart: alt.TopLevelMixin, note: str) -> ShownChart:
     words = CHARTS[name]
     spec = {
-        **chart.to_dict(),
+        **chart.to_dict(validate=False),
         "description": f"{words.title}. {words.caption}",
         "background": "transparent",  # the page's own
     }

@@ -102,6 +102,8 @@ def make_table(
     _check_names(f"{name}: sources", sources, table.sources)
     _check_names(f"{name}: parameters", parameters, table.parameters)
     with duckdb.connect(config={"threads": threads}) as connection:
+        # The relations of one table read the same files several times.
+        connection.execute("SET parquet_metadata_cache = true")
         connection.register("corruptions", _corruptions())
         connection.execute((FOLDER / "macros.sql").read_text())
         for key, value in parameters.items():
