@@ -88,6 +88,14 @@ def needs(rule):
     }
 
 
+def set_resources_of_all(script, numbered):
+    """Have `--set-resources` with a script's name reach the numbered jobs' definitions, too."""
+    given = workflow.resource_settings.overwrite_resources
+    # What was said of one of them goes before what was said of all.
+    for name in (script, numbered):
+        workflow.get_rule(numbered).resources.update(given.get(name, {}))
+
+
 def store(dataset):
     """The two files of a data set's image store."""
     return {"images": PATHS.images(dataset), "manifest": PATHS.manifest(dataset)}

@@ -39,6 +39,8 @@ for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
         script:
             "../scripts/evaluate_cells.py"
 
+    set_resources_of_all("evaluate_cells", f"evaluate_cells_{NUMBER}")
+
 
 if "transfer" in STUDY.perturbations:
 

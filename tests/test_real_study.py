@@ -62,8 +62,8 @@ def _study(folder: Path) -> dict[str, Any]:
             },
             "class_subset": {"datasets": ["imagenet-r", "imagenet-a"]},
             "stored_corruptions": {
-                **{"datasets": ["imagenet-c"], "severities": [1, 5]},
-                "corruptions": ["fog", "contrast"],
+                **{"datasets": ["imagenet-c"], "severities": [1, 2, 3, 4, 5]},
+                "corruptions": ["fog"],
             },
             "pgd": {"datasets": ["imagenet"], "images": 8, "epsilons": ["1/255"], "steps": 2},
             "transfer": {"datasets": ["imagenet-64"], "images": 8, "epsilons": ["1/255"]},

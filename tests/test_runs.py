@@ -243,6 +243,41 @@ def test_status_exits_with_what_is_missing(
     assert main(["status"]) == 2
 
 
+def test_status_and_cost_take_what_a_run_was_given(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Snakemake does: entries of `--config` first, then the file, then config.yaml."""
+    for cell in cells(config):
+        _write_shard(config, cell)
+    Path("results").rename("elsewhere")
+    assert main(["status"]) == 1
+    assert main(["status", "--config", "results=elsewhere", "seed=2021"]) == 0
+    Path("part.yaml").write_text("results: elsewhere\ntitle: Only a part\n")
+    assert main(["status", "--configfile", "part.yaml"]) == 0
+    assert "Only a part" in capsys.readouterr().out
+    assert main(["cost", "--config", "title='A = B'"]) == 0
+    assert "A = B" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--config", "results"], "--config results: expected KEY=VALUE"),
+        (["--config", "results=[1"], "while parsing a flow sequence"),
+        (["--configfile", "list.yaml"], "list.yaml holds list; expected keys and values"),
+        (["--configfile", "none.yaml"], "No such file or directory: 'none.yaml'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["status", "cost"])
+def test_what_names_no_study_is_told(
+    config: Config, capsys: pytest.CaptureFixture[str], command: str, words: list[str], message: str
+) -> None:
+    del config  # its folder is the working directory
+    Path("list.yaml").write_text("- 1\n")
+    assert main([command, *words]) != 0
+    assert message in capsys.readouterr().err
+
+
 def test_status_names_twenty_and_counts_the_rest() -> None:
     lines = status._named("missing", [f"cell {number}" for number in range(25)])
     assert (lines[0], lines[1], lines[-1], len(lines)) == (

@@ -11,6 +11,7 @@ import yaml
 
 from perturb.cells import evaluation_jobs
 from perturb.config import load_config
+from tests.tiny_study import TINY_STUDY
 from tests.workspace import ROOT, Workspace, environment, fresh_clone, planned_jobs
 
 HEAVY = ("torch", "timm", "pyarrow", "duckdb", "altair", "safetensors", "PIL", "vl_convert")
@@ -57,6 +58,19 @@ def test_list_describes_every_rule(clone: Workspace) -> None:
     assert listed == scripts | {"all"}
     rules = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
     assert len(re.findall(r'^ *rule(?: \w+)?:\n +"""', rules, re.M)) == len(scripts)
+
+
+def test_resources_can_be_set_for_all_evaluations_at_once(clone: Workspace) -> None:
+    clone.configure(TINY_STUDY | {"cells_per_job": 1})
+    others = ["evaluate_cells:mem_mb=700*attempt", "evaluate_cells_1:mem_mb=800"]
+    done = clone.run("--dry-run", "--set-resources", *others)
+    assert done.returncode == 0, done.stderr
+    jobs = re.findall(
+        r"^rule evaluate_cells_(\d+):\n(?:    .*\n)*?.* mem_mb=(\d+)", done.stdout, re.M
+    )
+    found = {(int(number), int(mem_mb)) for number, mem_mb in jobs}
+    assert {mem_mb for number, mem_mb in found if number != 1} == {700}
+    assert {mem_mb for number, mem_mb in found if number == 1} == {800}
 
 
 def test_lint_finds_nothing(clone: Workspace) -> None:

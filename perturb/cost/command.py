@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 import yaml
 
-from perturb.config import Config, ConfigError, load_config
+from perturb.config import Config, ConfigError
+from perturb.config.given import add_study_arguments, given_study
 from perturb.cost.dag import jobs_of
 from perturb.cost.disk import Disk, disk_of
 from perturb.cost.rates import Machine, machine_of, read_rates
@@ -19,7 +19,7 @@ _STARTUP_S = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command understands."""
-    parser.add_argument("--configfile", type=Path, default=Path("config.yaml"))
+    add_study_arguments(parser)
     speed = parser.add_mutually_exclusive_group()
     speed.add_argument("--device", help="a device in resources/rates.csv, such as cpu-core")
     speed.add_argument(
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write what the study takes to standard output; return the exit status."""
     try:
-        config = load_config(yaml.safe_load(arguments.configfile.read_text()))
+        config = given_study(arguments)
         machine = _machine(arguments, config)
     except (ConfigError, ValueError, OSError, yaml.YAMLError) as error:
         sys.stderr.write(f"{arguments.configfile}: {error}\n")

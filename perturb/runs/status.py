@@ -15,16 +15,16 @@ from typing import Any
 
 import yaml
 
-from perturb.config import Config, ConfigError, load_config
+from perturb.config import Config, ConfigError
+from perturb.config.given import add_study_arguments, given_study
 from perturb.runs.census import Census, census
 from perturb.runs.events import Failure
 from perturb.runs.progress import NUM_NAMED, STATUS_FILE, duration
-from perturb.runs.study import DEFAULT, read_yaml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command understands."""
-    parser.add_argument("--configfile", type=Path, default=DEFAULT)
+    add_study_arguments(parser)
     parser.add_argument("--json", action="store_true", help="for programs; names all cells")
 
 
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns 0 if all cells are done, 1 if some are not, 2 if the configuration is not valid.
     """
     try:
-        config = load_config(read_yaml(arguments.configfile))
+        config = given_study(arguments)
     except (ConfigError, OSError, yaml.YAMLError) as error:
         sys.stderr.write(f"{arguments.configfile}: {error}\n")
         return 2
