@@ -61,7 +61,8 @@ def _moments(duration_s: float, *, is_short: bool) -> list[tuple[str, float]]:
     num_anywhere = 2 if is_short else NUM_ANYWHERE
     anywhere = [("", generator.uniform(0, duration_s / 8)) for _ in range(num_anywhere)]
     aimed = [rule for rule, count in STAGES.items() for _ in range(1 if is_short else count)]
-    moments = [(rule, generator.uniform(0, 1.5)) for rule in aimed]
+    # Less than the shortest job takes, so that it is still at work.
+    moments = [(rule, generator.uniform(0, 0.5)) for rule in aimed]
     for moment in anywhere:
         moments.insert(generator.randint(0, len(moments)), moment)
     return moments
