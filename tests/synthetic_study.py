@@ -97,6 +97,16 @@ class Study:
         }
         return replace(self, models=path, decisions=kept, **analyses)
 
+    def joined(self) -> "Study":
+        """Return the study with all decisions in one file: opening many takes longer than queries.
+
+        For tests that ask what tables say, not how shards are read.
+        """
+        path = self.models.with_name("decisions.parquet")
+        tables = [pq.read_table(shard, partitioning=None) for shard in self.decisions]
+        pq.write_table(pa.concat_tables(tables).unify_dictionaries(), path)
+        return replace(self, decisions=[path])
+
     def shuffled(self, folder: Path) -> "Study":
         """Return the study with rows and files in another order, under other paths."""
         random = np.random.default_rng(5)

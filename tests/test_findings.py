@@ -11,7 +11,7 @@ from tests.synthetic_study import Study, make_study
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
+    return make_study(tmp_path_factory.mktemp("study")).joined()
 
 
 SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num_images": 144}

@@ -44,7 +44,7 @@ class Opened:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a page whose every typed text tries to be a script."""
     folder = tmp_path_factory.mktemp("page")
-    study = make_study(folder, num_images=40)
+    study = make_study(folder, num_images=40).joined()
     for path, column in ((study.models, "pretraining_label"), (study.datasets, "label")):
         table = pq.read_table(path)
         typed = pc.binary_join_element_wise(table[column], NASTY, "")

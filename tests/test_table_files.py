@@ -31,7 +31,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture(scope="module")
 def made(study: Study) -> Callable[[str], pa.Table]:
     """Return what makes a table of the study, once."""
-    return functools.cache(functools.partial(table_of, study))
+    return functools.cache(functools.partial(table_of, study.joined()))
 
 
 @pytest.fixture(scope="module")

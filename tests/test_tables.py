@@ -21,7 +21,7 @@ ALEXNET = Path(__file__).parent.parent / "resources" / "alexnet_errors.csv"
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
+    return make_study(tmp_path_factory.mktemp("study")).joined()
 
 
 @pytest.fixture(scope="module")
