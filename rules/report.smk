@@ -9,7 +9,7 @@ rule draw_charts:
         **{
             f"{chart}_html": report(
                 PATHS.chart(chart, "html"),
-                caption="../report/chart.rst",
+                caption=f"../report/charts/{chart}.rst",
                 category="Charts",
                 labels={"chart": CHARTS[chart].title, "format": "interactive"},
             )
@@ -18,7 +18,7 @@ rule draw_charts:
         **{
             f"{chart}_png": report(
                 PATHS.chart(chart, "png"),
-                caption="../report/chart.rst",
+                caption=f"../report/charts/{chart}.rst",
                 category="Charts",
                 labels={"chart": CHARTS[chart].title, "format": "picture"},
             )

@@ -57,7 +57,7 @@ rule make_tables:
         **{
             f"{table}_csv": report(
                 PATHS.table(table, "csv"),
-                caption="../report/table.rst",
+                caption=f"../report/tables/{table}.rst",
                 category="Tables",
                 labels={"table": table},
             )

@@ -21,6 +21,10 @@ for name in products.tables_as_made(config):
         source: Path(files) if isinstance(files, str) else [Path(file) for file in files]
         for source, files in products.table_sources(config, name).items()
     }
-    table = make_table(name, sources, snakemake.params.parameters[name], threads=snakemake.threads)
+    parameters = snakemake.params.parameters[name]
+    try:
+        table = make_table(name, sources, parameters, threads=snakemake.threads)
+    except ValueError as error:
+        raise ValueError(f"table {name}: {error}") from error
     forms = ("parquet", "csv", "markdown", "latex")
     write_table(table, name, **{form: Path(snakemake.output[f"{name}_{form}"]) for form in forms})

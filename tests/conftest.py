@@ -3,6 +3,7 @@
 import copy
 import fcntl
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -58,6 +59,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, fl
         fcntl.flock(lock, fcntl.LOCK_EX)
         seconds = folder / "seconds.txt"
         if not seconds.exists():
+            # Of an attempt that failed nothing is gone on with.
+            shutil.rmtree(folder / "workspace", ignore_errors=True)
             workspace = new_workspace(folder / "workspace")
             started = time.monotonic()
             status, told = launch(workspace)

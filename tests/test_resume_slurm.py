@@ -25,7 +25,7 @@ rule all:
 rule work:
     output: "out/{n}.txt"
     resources: mem_mb=1500, runtime=5
-    shell: "echo {wildcards.n} >> begun.txt; sleep 20; touch {output}"
+    shell: "echo {wildcards.n} >> begun.txt; sleep $(cat seconds.txt); touch {output}"
 """
 
 
@@ -40,6 +40,7 @@ def cluster() -> Iterator[Cluster]:
 def folder(tmp_path: Path) -> Path:
     """Return a folder with a workflow of three jobs and the profile."""
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "seconds.txt").write_text("20")
     shutil.copytree(ROOT / "slurm", tmp_path / "slurm")
     return tmp_path
 
@@ -95,16 +96,21 @@ def test_jobs_of_a_killed_run_are_not_done_beside_it(
 
 def test_preempted_jobs_return_to_the_queue(cluster: Cluster, folder: Path) -> None:
     """No attempt is lost: with none to lose, the run still ends well."""
+    (folder / "seconds.txt").write_text("300")  # none ends before it loses its place
     run = _start(cluster, folder, "snakemake", "--profile", "slurm", "--retries", "0")
-    wait_until(lambda: len(_running(cluster, folder)) == 3, 90)
-    wait_until(lambda: len(_begun(folder)) == 3, 90)
+    wait_until(lambda: len(_begun(folder)) == 3, 240)
     jobs = _running(cluster, folder)
+    assert len(jobs) == 3
+    (folder / "seconds.txt").write_text("1")
     # Whoever may go first takes both nodes, for a moment.
     urgent = ["--partition=urgent", "--nodes=2", "--exclusive", "--wrap=sleep 1"]
     cluster.command("sbatch", "--output=/dev/null", *urgent)
-    for job in jobs:
-        cluster.start_again_at_once(job)
-    _, told = run.communicate(timeout=240)
+    try:
+        for job in jobs:
+            cluster.start_again_at_once(job)
+        _, told = run.communicate(timeout=240)
+    finally:
+        run.kill()
     assert run.returncode == 0, told
     assert {cluster.jobs()[job]["state"] for job in jobs} == {"COMPLETED"}
     assert sorted(_begun(folder)) == sorted([*"012"] * 2)

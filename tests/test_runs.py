@@ -263,7 +263,7 @@ def test_status_and_cost_take_what_a_run_was_given(
     ("words", "message"),
     [
         (["--config", "results"], "--config results: expected KEY=VALUE"),
-        (["--config", "results=[1"], "while parsing a flow sequence"),
+        (["--config", "seed=many"], "config.yaml: seed: 'many'"),
         (["--configfile", "list.yaml"], "list.yaml holds list; expected keys and values"),
         (["--configfile", "none.yaml"], "No such file or directory: 'none.yaml'"),
     ],

@@ -93,9 +93,11 @@ def test_typed_labels_are_escaped(study: Study, tmp_path: Path) -> None:
 def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
     from perturb.charts.catalogue import CHARTS
 
-    for file, names in (("table.rst", TABLES), ("chart.rst", CHARTS)):
-        text = (ROOT / "report" / file).read_text()
-        assert all(f'"{name}"' in text for name in names)
+    for folder, entries in (("tables", TABLES), ("charts", CHARTS)):
+        files = {file.stem: file.read_text() for file in (ROOT / "report" / folder).iterdir()}
+        assert set(files) == set(entries)
+        for name, entry in entries.items():
+            assert files[name].startswith(f"**{entry.title.removesuffix('?')}")
 
 
 @pytest.mark.parametrize(

@@ -33,22 +33,28 @@ def given_study(arguments: argparse.Namespace) -> Config:
     Raises
     ------
     ConfigError
-        if it is not valid, or an entry of `--config` is none.
-    OSError, yaml.YAMLError
-        if the file cannot be read.
+        if it is not valid, or the file or an entry of `--config` cannot be read; it names which.
     """
     given = read_yaml(arguments.configfile)
     merge(given, _entries(arguments.config))
-    return load_config(whole(given))
+    try:
+        return load_config(whole(given))
+    except ConfigError as error:
+        raise ConfigError(f"{arguments.configfile}: {error}") from None
 
 
 def _entries(words: Sequence[str]) -> dict[str, Any]:
-    entries = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not key.isidentifier():
-            raise ConfigError(f"--config {word}: expected KEY=VALUE, such as results=elsewhere")
-        entries[key] = yaml.safe_load(value)
+    if not words:
+        return {}
+    # Imported late: it takes a second.
+    from snakemake.cli import parse_config
+
+    try:
+        entries: dict[str, Any] = parse_config(words)
+    except ValueError as error:
+        raise ConfigError(
+            f"--config {' '.join(words)}: expected KEY=VALUE, such as results=elsewhere ({error})"
+        ) from None
     return entries
 
 
@@ -74,11 +80,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        if it holds something else than keys and values.
-    OSError, yaml.YAMLError
-        if it cannot be read.
+        if it cannot be read, or holds something else than keys and values; it names the file.
     """
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} holds {type(raw).__name__}; expected keys and values")
     return raw

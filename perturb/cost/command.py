@@ -3,8 +3,6 @@
 import argparse
 import sys
 
-import yaml
-
 from perturb.config import Config, ConfigError
 from perturb.config.given import add_study_arguments, given_study
 from perturb.cost.dag import jobs_of
@@ -34,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = given_study(arguments)
         machine = _machine(arguments, config)
-    except (ConfigError, ValueError, OSError, yaml.YAMLError) as error:
-        sys.stderr.write(f"{arguments.configfile}: {error}\n")
+    except (ConfigError, ValueError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write("\n".join(described(config, machine)) + "\n")
     return 0

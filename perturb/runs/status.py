@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from perturb.config import Config, ConfigError
 from perturb.config.given import add_study_arguments, given_study
 from perturb.runs.census import Census, census
@@ -35,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         config = given_study(arguments)
-    except (ConfigError, OSError, yaml.YAMLError) as error:
-        sys.stderr.write(f"{arguments.configfile}: {error}\n")
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
         return 2
     found, last = census(config), last_run(config)
     if arguments.json:
