@@ -40,7 +40,13 @@ rule all:
 onstart:
     # Before the first job, all of it at once: a missing folder is no missing number.
     refuse_missing_files()
+    record_start()
 
 
 onsuccess:
+    record_end()
     print(f"The report: {Path(PATHS.page).resolve()}")
+
+
+onerror:
+    record_end()

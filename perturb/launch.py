@@ -8,6 +8,7 @@ Snakemake runs, the progress is shown and kept in a file: see `perturb.runs.prog
 """
 
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from perturb.config.given import refuse_faulty_files
 from perturb.runs.child import run_watched, snakemake
 from perturb.runs.lock import BusyError, FolderLock, Run, folder_lock
 from perturb.runs.orphans import (
@@ -33,7 +35,7 @@ from perturb.runs.orphans import (
 logger = logging.getLogger(__name__)
 
 NUM_NAMED = 20
-_TELL_EVERY_S = 60
+TELL_EVERY_S = 30
 # Between two questions to SLURM's controller.
 _SLURM_S = 10
 INTERRUPTED = 130
@@ -63,6 +65,7 @@ def launch(arguments: Sequence[str] | None, manner: Manner) -> int:
     try:
         with folder_lock(folder) as lock:
             chosen = _chosen(arguments, lock.last)
+            refuse_faulty_files(chosen)
             _refuse_beside_another(folder, lock.last, manner)
             _clear_orphans(folder, [*chosen, *(lock.last.arguments if lock.last else ())], manner)
             return _run(chosen, lock)
@@ -137,11 +140,13 @@ def _clear_orphans(folder: Path, arguments: Sequence[str], manner: Manner) -> No
         logger.info("To cancel them instead: Ctrl-C, then python -m perturb resume --cancel")
     told = time.monotonic()
     while orphans := _orphans(folder, is_on_slurm):
-        if time.monotonic() - told > _TELL_EVERY_S:
+        if time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
             logger.info("%s waiting for %s", time.strftime("%H:%M:%S"), _counted(orphans))
             if manner.cancels:
-                cancel(orphans)
+                # They had their time to end well. Some never would: a Snakemake that is told to
+                # end in the moment in which its own job has ended may wait for itself for ever.
+                cancel(orphans, signal.SIGKILL)
         time.sleep(_SLURM_S if is_on_slurm else 1)
 
 

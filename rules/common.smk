@@ -5,6 +5,7 @@
 # the list Snakemake looks all others up in a way that takes the square of the number of shards.
 import os
 import re
+import sys
 
 from snakemake.exceptions import WorkflowError
 
@@ -21,6 +22,7 @@ from perturb.config.source_checks import REGISTER
 from perturb.images.register import read_register
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
 from perturb.resources import RESOURCES, gpu_request
+from perturb.runs import lock
 from perturb.stores import any_store, store_of, stores_of_dataset
 
 try:
@@ -76,6 +78,17 @@ def refuse_missing_files():
         raise WorkflowError(
             "The study reads files that are not there.\n" + "\n".join(missing)
         )
+
+
+def record_start():
+    """Keep what this run was started with, for `make resume`; elsewhere it could not be repeated."""
+    if workflow.overwrite_workdir is None:
+        lock.record_bare_run(Path.cwd(), sys.argv[1:])
+
+
+def record_end():
+    """Keep that this run has come to its end."""
+    lock.record_bare_end(Path.cwd())
 
 
 def needs(rule):

@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def starting(cluster: Cluster) -> Iterator[Start]:
     """Yield what starts runs on a cluster; all of them have ended when the tests have.
 
     It takes the workspace, targets and, by name: `configuration`; `asked`, resources of a rule;
-    variables of the environment.
+    another whole `command`; variables of the environment.
     """
     runs: list[Run] = []
 
@@ -87,14 +87,16 @@ def starting(cluster: Cluster) -> Iterator[Start]:
         *targets: str,
         configuration: str = CONFIG,
         asked: str = "",
+        command: Sequence[str] = (),
         **variables: str,
     ) -> Run:
         log = workspace.folder.with_name(f"{workspace.folder.name}-{len(runs)}.log")
         # As a user writes it, from the root of a fresh clone.
-        command = ["snakemake", *targets, "--profile", "slurm", "--configfile", configuration]
+        given = [*targets, "--profile", "slurm", "--configfile", configuration]
+        resources = ("--set-resources", asked) if asked else ()
         with log.open("w") as file:
             process = subprocess.Popen(
-                [*command, *(("--set-resources", asked) if asked else ())],
+                command or ["snakemake", *given, *resources],
                 cwd=workspace.folder,
                 # Seven seconds: about what a job takes here. And each asks for a fake GPU, though
                 # the study computes on CPUs: its jobs would not find the GPU that they asked for.

@@ -154,26 +154,28 @@ def test_jobs_of_a_node_set_down_go_on_elsewhere(
 def test_a_killed_run_is_resumed_and_ends_in_the_same_tables(
     start: Start, local: Workspace, tmp_path: Path
 ) -> None:
-    """Kill Snakemake alone, while jobs wait, while they run, and when they have ended unseen."""
+    """Kill Snakemake alone, while jobs run, and when they have ended unseen.
+
+    Gone on with by hand, then by the command that knows how: it was told nothing of these runs.
+    """
     workspace = _without_shard(local, tmp_path / "copy")
-    moments = [("evaluate_cells", "RUNNING"), ("check_shards", "COMPLETED")]
-    for rule, state in moments:
-        run = start(workspace, INVENTORY)
-        run.wait_for(rule, state)
-        run.kill()
-        _wait_for_orphans(run)
-        assert any(workspace.folder.glob(".snakemake/locks/*"))
-        assert workspace.run("--unlock").returncode == 0
-    run = start(workspace, INVENTORY)
-    assert run.end() == 0, run.told()
+    _kill_at(start(workspace, INVENTORY), "evaluate_cells", "RUNNING")
+    assert any(workspace.folder.glob(".snakemake/locks/*"))
+    assert workspace.run("--unlock").returncode == 0
+    _kill_at(start(workspace, INVENTORY), "check_shards", "COMPLETED")
+    resumed = start(workspace, command=[sys.executable, "-m", "perturb", "resume"])
+    assert resumed.end() == 0, resumed.told()
+    assert f"Going on with: {INVENTORY} --profile slurm --configfile" in resumed.told()
     status, told = launch(workspace, "snakemake")
     assert status == 0, told
     assert_same(workspace, local)
     assert "Nothing to be done" in launch(workspace, "snakemake")[1]
 
 
-def _wait_for_orphans(run: Run) -> None:
-    """Wait for the jobs of a killed run: they go on, and have to end before the next run begins."""
+def _kill_at(run: Run, rule: str, state: str) -> None:
+    """Kill a run when a job is in a state; wait for those that go on without it."""
+    run.wait_for(rule, state)
+    run.kill()
     goes_on = {"PENDING", "RUNNING", "COMPLETING"}
     wait_until(
         lambda: goes_on.isdisjoint(job["state"] for job in run.jobs().values()), PATIENCE, run.told

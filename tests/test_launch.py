@@ -2,16 +2,20 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from perturb import launch
+from perturb.runs.lock import folder_lock, record_bare_end, record_bare_run
 from perturb.runs.orphans import is_snakemake
 
 ROOT = Path(__file__).parent.parent
@@ -176,6 +180,53 @@ def test_resume_takes_the_arguments_of_the_last_run(folder: Path) -> None:
     assert (status, "Going on with: --cores 1 --keep-going" in told) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--configfile", "nothere.yaml"], "nothere.yaml: there is no such configuration file"),
+        (["--configfile", "good.yaml", "done.txt"], "what is to be made goes before it"),
+        (["--configfile=bad.yaml", "--cores", "1"], "bad.yaml: .*line 2, column 2"),
+        (["--configfiles", "good.yaml", "list.yaml"], "list.yaml holds list; expected keys"),
+    ],
+)
+def test_launch_names_a_faulty_configuration_file(
+    folder: Path, words: list[str], expected: str
+) -> None:
+    (folder / "good.yaml").write_text("a: 1\n")
+    (folder / "bad.yaml").write_text("a: [1\nb: 2\n")
+    (folder / "list.yaml").write_text("- a\n")
+    status, told = _launch(folder, "perturb.launch", *words)
+    assert status == 1
+    assert re.search(expected, told, re.DOTALL), told
+    assert "Traceback" not in told
+
+
+def test_a_snakemake_without_launcher_keeps_what_it_runs_with(tmp_path: Path) -> None:
+    record_bare_run(tmp_path, ["--cores", "2"])
+    with folder_lock(tmp_path) as lock:
+        assert lock.last is not None
+        assert (lock.last.pid, lock.last.arguments) == (os.getpid(), ("--cores", "2"))
+        assert not lock.last.is_over
+    record_bare_end(tmp_path)
+    with folder_lock(tmp_path) as lock:
+        assert lock.last is not None
+        assert lock.last.is_over
+
+
+def test_a_snakemake_leaves_the_record_of_its_launcher_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder_lock(tmp_path) as lock:
+        lock.record(["--cores", "2"])
+        monkeypatch.setattr(os, "getppid", os.getpid)
+        record_bare_run(tmp_path, ["--logger", "perturb", "--cores", "2"])
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        record_bare_end(tmp_path)
+    with folder_lock(tmp_path) as lock:
+        assert lock.last is not None
+        assert (lock.last.arguments, lock.last.is_over) == (("--cores", "2"), False)
+
+
 def test_resume_without_any_run_asks_for_arguments(folder: Path) -> None:
     status, told = _launch(folder, "perturb", "resume")
     assert (status, "Nothing is known of a run here" in told) == (1, True)
@@ -192,6 +243,27 @@ def test_resume_cancels_jobs_that_a_killed_run_left_behind(folder: Path) -> None
     orphan.communicate()
     _, told = waiting.communicate(timeout=60)
     assert (waiting.returncode, f"process {orphan.pid}: orphan.py" in told) == (0, True), told
+
+
+def test_resume_kills_a_job_that_will_not_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        "import pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "pathlib.Path('deaf.txt').touch()\n"
+        "time.sleep(300)\n"
+    )
+    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
+    _wait_until((folder / "deaf.txt").exists)
+    # A zombie is no job: as whoever started it is gone, somebody else takes note of its end.
+    threading.Thread(target=orphan.communicate).start()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(launch, "TELL_EVERY_S", 1)
+    assert launch.launch(["--cores", "1"], launch.Manner(cancels=True)) == 0
+    assert orphan.wait(timeout=30) == -signal.SIGKILL
 
 
 def test_a_failed_job_is_named_although_snakemake_is_quiet(folder: Path) -> None:

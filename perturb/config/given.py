@@ -1,7 +1,7 @@
 """Which study a command line names, put together as Snakemake does for the workflow."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,35 @@ def given_study(arguments: argparse.Namespace) -> Config:
         return load_config(whole(given))
     except ConfigError as error:
         raise ConfigError(f"{arguments.configfile}: {error}") from None
+
+
+def refuse_faulty_files(arguments: Sequence[str]) -> None:
+    """Read the configuration files that a command line of Snakemake's names: it is brief on faults.
+
+    Raises
+    ------
+    ConfigError
+        if one cannot be read or is no YAML; it names the file and the line.
+    """
+    for file in _configuration_files(arguments):
+        if not file.exists():
+            raise ConfigError(
+                f"{file}: there is no such configuration file. Every word after --configfile is"
+                " taken for one: what is to be made goes before it"
+            )
+        read_yaml(file)
+
+
+def _configuration_files(arguments: Sequence[str]) -> Iterator[Path]:
+    is_one = False
+    for word in arguments:
+        option, _, value = word.partition("=")
+        if word.startswith("-"):
+            is_one = option in ("--configfile", "--configfiles")
+            if is_one and value:
+                yield Path(value)
+        elif is_one:
+            yield Path(word)
 
 
 def _entries(words: Sequence[str]) -> dict[str, Any]:

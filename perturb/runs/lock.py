@@ -7,8 +7,9 @@ arguments, for whoever goes on after a crash.
 What this does not cover: the lock of a folder on a network file system keeps out launchers on the
 same host, and on others only where that file system passes locks on (NFS does, Lustre if mounted
 so). A launcher on another host that finds a run of this host without an end refuses to start, as
-it cannot see whether the run lives. A Snakemake that is started by hand takes no such lock: it is
-found among the processes of its host alone.
+it cannot see whether the run lives. A Snakemake that is started by hand takes no such lock: it
+leaves its record here when it begins and when it ends, and is found among the processes of its
+host.
 """
 
 import fcntl
@@ -17,8 +18,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Run:
     """Who runs the workflow in a folder, or did last.
 
     started : seconds since 1970.
-    is_over : whether the launcher lived to see the end of Snakemake.
+    is_over : whether the launcher, or a Snakemake without one, lived to see the end of the run.
     """
 
     host: str
@@ -54,22 +55,32 @@ class FolderLock:
         self._run: Run | None = None
         self.last = _read(file)
 
-    def record(self, arguments: list[str]) -> None:
+    def record(self, arguments: Sequence[str]) -> None:
         """Keep who runs the workflow from now on."""
-        now = Run(socket.gethostname(), os.getpid(), time.time(), tuple(arguments), is_over=False)
-        self._write(now)
+        self._run = _run_of_this_process(arguments)
+        _write(self._file, self._run)
 
     def record_end(self) -> None:
         """Keep that the run has come to its end, good or bad."""
         if self._run is not None:
-            self._write(replace(self._run, is_over=True))
+            _write(self._file, replace(self._run, is_over=True))
 
-    def _write(self, run: Run) -> None:
-        self._run = run
-        told = json.dumps(asdict(run)).encode() + b"\n"
-        # Cut off last: where the disk is full, what stood there is not lost.
-        os.pwrite(self._file, told, 0)
-        os.truncate(self._file, len(told))
+
+def record_bare_run(folder: Path, arguments: Sequence[str]) -> None:
+    """Keep that this Snakemake runs the workflow, unless a launcher that started it did so."""
+    with _opened(folder) as file:
+        last = _read(file)
+        if last is None or last.is_over or not _is_process(last, os.getppid()):
+            _write(file, _run_of_this_process(arguments))
+
+
+def record_bare_end(folder: Path) -> None:
+    """Keep that the run of this Snakemake has come to its end, if `record_bare_run` kept it."""
+    # Without this record only other hosts are in doubt, and say what to do: no reason to fail.
+    with suppress(OSError), _opened(folder) as file:
+        last = _read(file)
+        if last is not None and _is_process(last, os.getpid()):
+            _write(file, replace(last, is_over=True))
 
 
 @contextmanager
@@ -81,13 +92,19 @@ def folder_lock(folder: Path) -> Iterator[FolderLock]:
     BusyError
         if another launcher holds it.
     """
+    with _opened(folder) as file:
+        _lock(file, folder)
+        yield FolderLock(file)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
     path = folder / FOLDER / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not truncated: it tells who holds it.
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _lock(file, folder)
-        yield FolderLock(file)
+        yield file
     finally:
         os.close(file)
 
@@ -111,3 +128,18 @@ def _read(file: int) -> Run | None:
         return Run(**{**told, "arguments": tuple(told["arguments"])})
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def _write(file: int, run: Run) -> None:
+    told = json.dumps(asdict(run)).encode() + b"\n"
+    # Cut off last: where the disk is full, what stood there is not lost.
+    os.pwrite(file, told, 0)
+    os.truncate(file, len(told))
+
+
+def _run_of_this_process(arguments: Sequence[str]) -> Run:
+    return Run(socket.gethostname(), os.getpid(), time.time(), tuple(arguments), is_over=False)
+
+
+def _is_process(run: Run, process: int) -> bool:
+    return (run.host, run.pid) == (socket.gethostname(), process)

@@ -11,8 +11,10 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -97,17 +99,15 @@ def slurm_jobs(folder: Path) -> list[SlurmJob]:
     return jobs
 
 
-def cancel(jobs: Sequence[SlurmJob | LocalJob]) -> None:
-    """Tell jobs to end; it takes them a while."""
+def cancel(jobs: Sequence[SlurmJob | LocalJob], number: signal.Signals = signal.SIGTERM) -> None:
+    """Tell jobs to end, those of this machine by a signal; it takes them a while."""
     ids = [job.id for job in jobs if isinstance(job, SlurmJob)]
     for start in range(0, len(ids), 500):  # a command line has its limits
         _slurm("scancel", *ids[start : start + 500])
     for job in jobs:
         if isinstance(job, LocalJob):
-            try:
-                job.process.terminate()
-            except psutil.NoSuchProcess:
-                continue
+            with suppress(psutil.NoSuchProcess):
+                job.process.send_signal(number)
 
 
 def uses_slurm(folder: Path, arguments: Sequence[str]) -> bool:
