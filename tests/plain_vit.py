@@ -22,8 +22,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "registers": {"reg_tokens": 3, "no_embed_class": True},
     "average": {"global_pool": "avg", "init_values": 0.5},
     "no_class_token": {"class_token": False, "global_pool": "avg", "pre_norm": True},
+    "only_registers": {"class_token": False, "reg_tokens": 2, "global_pool": "avg"},
     "distilled": {"is_distilled": True, "qk_norm": True},
 }
+WITH_CLASS_TOKEN = [name for name in VARIANTS if VARIANTS[name].get("class_token", True)]
 DEPTH = 3
 SIDE = 16
 

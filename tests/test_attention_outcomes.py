@@ -41,7 +41,7 @@ def test_outcomes_of_distance_are_the_masked_logits(variant: str) -> None:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("variant", ["class_token", "registers", "average", "distilled"])
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "no_class_token"])
 def test_outcomes_of_patch_cls_are_the_masked_logits(variant: str) -> None:
     classifier, images = small_vit(variant).float(), _images()
     layout = token_layout(classifier)

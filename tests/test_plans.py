@@ -13,6 +13,7 @@ from perturb.images.generated import generate
 from perturb.images.store import Images
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.timm_table import geometry
 from perturb.perturbations.names import STORED_CORRUPTIONS
 from perturb.perturbations.outcome import Setting
 from perturb.perturbations.plans import conditions_of, is_possible, samples_of
@@ -88,6 +89,16 @@ def test_heads_are_planned_where_every_block_has_as_many(config: Config) -> None
     assert is_possible(heads, 0, architecture)
     assert not is_possible(heads, 0, uncounted)
     assert is_possible(tokens, 0.5, uncounted)
+
+
+def test_registers_stand_in_for_a_class_token_where_it_only_passes_on(config: Config) -> None:
+    architecture = config.models["a"].architecture
+    network = geometry("vit_betwixt_patch16_reg4_gap_256")
+    assert (network.num_prefix_tokens, network.num_class_tokens) == (4, 0)
+    counts = {"num_prefix_tokens": 4, "num_class_tokens": 0}
+    registers = replace(architecture, arguments={**architecture.arguments, **counts})
+    assert is_possible(config.perturbations["patch_cls"], 1, registers)
+    assert not is_possible(config.perturbations["tokens"], 0.5, registers)
 
 
 def test_families_do_not_share_a_rule(config: Config) -> None:

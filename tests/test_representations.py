@@ -20,7 +20,7 @@ from perturb.representations import (
     correlate_layers,
     unbiased_hsic,
 )
-from tests.plain_vit import SIDE, VARIANTS, small_vit, some_images
+from tests.plain_vit import SIDE, VARIANTS, WITH_CLASS_TOKEN, small_vit, some_images
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -99,7 +99,7 @@ def test_similarities_are_numpys_on_recorded_layers(variant: str) -> None:
     assert table.schema.equals(SCHEMA)
     layers = _recorded(classifier, images)
     features = {"all": layers}
-    if variant != "no_class_token":
+    if variant in WITH_CLASS_TOKEN:
         features["cls"] = [layer[:, 0] for layer in layers]
     assert set(table["measure"].to_pylist()) == {
         f"{m}_{f}" for m in ("pearson", "cka") for f in features

@@ -12,7 +12,7 @@ from perturb.models.classifier import Classifier, Preprocessing
 from perturb.perturbations.attention import token_layout
 from perturb.perturbations.outcome import Outcome, Setting
 from perturb.perturbations.tokens import class_attention, keep_tokens, token_outcomes
-from tests.plain_vit import SIDE, VARIANTS, plain_logits, small_vit, some_images
+from tests.plain_vit import SIDE, VARIANTS, WITH_CLASS_TOKEN, plain_logits, small_vit, some_images
 
 BOTH = ("random", "low_attention")
 
@@ -81,7 +81,7 @@ def test_logits_are_those_of_a_plain_vit_without_the_tokens(variant: str, is_fus
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "no_class_token"])
+@pytest.mark.parametrize("variant", WITH_CLASS_TOKEN)
 def test_class_attention_is_the_softmax_of_the_network(variant: str) -> None:
     classifier, images = small_vit(variant, is_fused=False), some_images()
     layout, block = token_layout(classifier), classifier.network.blocks[1]  # type: ignore[index]
@@ -239,6 +239,7 @@ def test_the_nearest_number_of_tokens_leaves(share: float, kept: int) -> None:
         ("class_token", (), 0.5, {"after_block": 0}, "after_block of tokens is 0; allowed: 1 to 3"),
         ("class_token", (), 0.5, {"after_block": 4}, "after_block of tokens is 4; allowed: 1 to 3"),
         ("no_class_token", BOTH, 0.5, {}, "network has no class token; low_attention ranks"),
+        ("only_registers", BOTH, 0.5, {}, "network has no class token; low_attention ranks"),
     ],
 )
 def test_wrong_settings_are_named(

@@ -22,7 +22,10 @@ _NAMES = {"vit": "ViT", "resnet": "ResNet"}
 # networks those of another kind than BiT's lack lesions alone.
 _KINDS = {"vit": ("vit",), "resnet": ("resnetv2", "other")}
 _GEOMETRY = {
-    "vit": ("patch_size", "embed_dim", "depth", "num_heads", "num_prefix_tokens"),
+    "vit": (
+        *("patch_size", "embed_dim", "depth", "num_heads"),
+        *("num_prefix_tokens", "num_class_tokens"),
+    ),
     "resnetv2": ("layers", "channels"),
     "other": (),
 }

@@ -34,7 +34,8 @@ class TimmModel:
     num_classes : width of the logits.
     patch_size : side of a patch [px], None where there is none; so are all that follow.
     embed_dim, depth, num_heads : of a ViT; num_heads None where blocks have no one number.
-    num_prefix_tokens : class and register tokens of a ViT.
+    num_prefix_tokens, num_class_tokens : tokens of a ViT before its patches, and those among them
+        that it classifies by; the others are registers.
     layers, channels : blocks and channels of each stage of a ResNetV2.
     num_parameters : of the whole network.
     gmacs : multiply-adds of an image at ``side`` / 10^9 (convolutions, matrices, attention).
@@ -57,6 +58,7 @@ class TimmModel:
     depth: int | None
     num_heads: int | None
     num_prefix_tokens: int | None
+    num_class_tokens: int | None
     layers: tuple[int, ...] | None
     channels: tuple[int, ...] | None
     num_parameters: int | None

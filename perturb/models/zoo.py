@@ -178,6 +178,7 @@ def describe_network(network: Any) -> dict[str, Any]:
             "depth": len(network.blocks),
             "num_heads": heads.pop() if len(heads) == 1 else None,
             "num_prefix_tokens": network.num_prefix_tokens,
+            "num_class_tokens": int(network.has_class_token),
         }
     if kind == "resnetv2":
         stages = [info for info in network.feature_info if info["module"].startswith("stages")]

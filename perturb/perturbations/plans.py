@@ -15,8 +15,9 @@ if TYPE_CHECKING:  # the configuration's checks import this module
 
 # Perturbations of what only transformers have.
 _VIT_ONLY = frozenset({"heads", "attention_distance", "patch_cls", "tokens"})
-# Perturbations in which a class token has a part of its own.
-_CLASS_TOKEN = frozenset({"patch_cls", "tokens"})
+# The tokens that have a part of their own in a perturbation: through any before them patches
+# exchange what they know, and the class token's attention ranks patches.
+_NEEDED_TOKENS = {"patch_cls": "num_prefix_tokens", "tokens": "num_class_tokens"}
 # Conditions that are repeated, and the option that says how often.
 _REPEATED = {
     ("spatial", "random"): "samples",
@@ -36,7 +37,8 @@ def is_possible(perturbation: Perturbation, severity: float, architecture: Archi
         return False
     if perturbation.id == "heads":
         return architecture.arguments.get("num_heads") is not None
-    if perturbation.id in _CLASS_TOKEN and architecture.arguments.get("num_prefix_tokens", 1) == 0:
+    needed = _NEEDED_TOKENS.get(perturbation.id)
+    if needed is not None and architecture.arguments.get(needed, 1) == 0:
         return False
     if perturbation.id == "lesions":
         blocks = removable_blocks(architecture.family, architecture.arguments)
