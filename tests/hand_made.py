@@ -67,7 +67,7 @@ def written(folder: Path, models: Rows, decisions: Rows, **sources: Any) -> dict
     )
     pq.write_table(pa.Table.from_pylist(list(models), schema=schema), folder / "models.parquet")
     pq.write_table(pa.Table.from_pylist(list(decisions), SHARD), folder / "decisions.parquet")
-    roles = {"shapes": "clean", "conflict": "cue_conflict", "art": "renditions"}
+    roles = {"shapes": "clean", "conflict": "cue_conflict", "art": "renditions", "small": "other"}
     datasets = [{"dataset": id, "label": id.title(), "role": role} for id, role in roles.items()]
     pq.write_table(pa.Table.from_pylist(datasets), folder / "datasets.parquet")
     return {

@@ -196,6 +196,28 @@ def test_unfair_comparisons_are_refused(tmp_path: Path, extra: Rows, message: st
         make_table("attacks", sources, HEADLINE)
 
 
+def test_transfer_is_held_against_clean_decisions_on_its_own_set(tmp_path: Path) -> None:
+    """Another set may have the same image ids: what was decided there is no answer."""
+    transfer = {"perturbation": "transfer", "severity": 4 / 255, "dataset": "small"}
+    rows = [
+        *(row for model in "ab" for row in decided(model, "1111")),
+        *(
+            row
+            for source in "ab"
+            for target in "ab"
+            for row in decided(target, "1000", **transfer, condition=source)
+        ),
+    ]
+    sources = written(tmp_path, [vit("a", 8), resnet("b")], rows)
+    message = "transfer of b has images that the model has no clean decision on"
+    with pytest.raises(ValueError, match=message):
+        make_table("transfer", sources, HEADLINE)
+    of_set = [row for model in "ab" for row in decided(model, "1100", dataset="small")]
+    sources = written(tmp_path, [vit("a", 8), resnet("b")], [*rows, *of_set])
+    table = make_table("transfer", sources, HEADLINE).to_pylist()
+    assert [(row["num_images"], row["clean_accuracy"]) for row in table] == [(4, 0.5)] * 4
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [

@@ -33,27 +33,29 @@ scales AS (
     HAVING count(DISTINCT severity) > 1
 ),
 of_attacks AS (
-    SELECT test_set, model, image_id FROM attack_outcomes
+    SELECT test_set, dataset, model, image_id FROM attack_outcomes
     UNION
-    SELECT attack || ' at ' || epsilon, model, image_id FROM attack_decisions
+    SELECT attack || ' at ' || epsilon, dataset, model, image_id FROM attack_decisions
     UNION
-    SELECT 'transfer', model::VARCHAR, image_id FROM decisions WHERE perturbation = 'transfer'
+    SELECT 'transfer', dataset::VARCHAR, model::VARCHAR, image_id
+    FROM decisions
+    WHERE perturbation = 'transfer'
 ),
 clean AS (
-    SELECT model, image_id FROM image_outcomes WHERE test_set = 'clean'
+    SELECT dataset, model, image_id FROM image_outcomes WHERE test_set IN ('clean', dataset)
 ),
 without_clean AS (
     SELECT DISTINCT
         'shards: ' || test_set || ' of ' || model || ' has images that the model has no clean '
         || 'decision on'
     FROM of_attacks
-    ANTI JOIN clean USING (model, image_id)
+    ANTI JOIN clean USING (dataset, model, image_id)
     WHERE model IN (SELECT model FROM benchmark_models)
 ),
 whole AS (
-    SELECT test_set, count(DISTINCT image_id) AS num_images
+    SELECT test_set, dataset, count(DISTINCT image_id) AS num_images
     FROM of_attacks
-    GROUP BY test_set
+    GROUP BY test_set, dataset
 ),
 other_images AS (
     SELECT
@@ -61,8 +63,8 @@ other_images AS (
         || ' images; expected ' || whole.num_images
     FROM whole
     CROSS JOIN benchmark_models AS m
-    LEFT JOIN of_attacks AS o USING (test_set, model)
-    GROUP BY test_set, m.model, whole.num_images
+    LEFT JOIN of_attacks AS o USING (test_set, dataset, model)
+    GROUP BY test_set, dataset, m.model, whole.num_images
     HAVING count(o.image_id) <> whole.num_images
 )
 SELECT problem

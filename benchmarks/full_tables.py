@@ -1,0 +1,300 @@
+"""All tables of the full ImageNet study, from made-up decisions: time and memory of their jobs.
+
+Run: ``python -m benchmarks.full_tables FOLDER``. Writes every shard that config/imagenet.yaml asks
+for, with as many rows as in the real study (104 million in all), then runs the scripts that
+describe the study, check its shards, make its tables and draw its charts, each in a process of its
+own. What is in the rows means nothing. Shards that are there are kept: a second run only measures.
+"""
+
+import argparse
+import json
+import logging
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from snakemake.iocontainers import Namedlist
+from torch import Tensor
+
+from perturb import products, provenance
+from perturb.cells import Cell, Layout, cells, evaluated_datasets
+from perturb.config import Config, load_config
+from perturb.config.given import read_yaml, whole
+from perturb.cost.study import num_images_of
+from perturb.decisions import rows
+from perturb.images.names import SHAPES
+from perturb.images.store import ImageStore, write_manifest
+from perturb.images.subset import balanced_subset
+from perturb.models.classifier import Preprocessing
+from perturb.perturbations.names import PROTOCOLS
+from perturb.perturbations.plans import samples_of
+from perturb.shards import write_shard
+from perturb.stores import any_store
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).parents[1]
+NUM_CLASSES = 1000
+# Analyses that are no shards: their files are small, and so are the tables made from them.
+WITHOUT = ("patterns", "correlations")
+JOBS = ("describe_study", "check_shards", "make_tables", "draw_charts")
+
+
+def study() -> dict[str, Any]:
+    """Return the configuration of the full study."""
+    raw = whole(read_yaml(ROOT / "config" / "imagenet.yaml"))
+    analyses = {key: value for key, value in raw["analyses"].items() if key not in WITHOUT}
+    return raw | {"analyses": analyses}
+
+
+def write_inputs(config: Config) -> None:
+    """Write what the jobs read beside shards: manifests of stores and cards of models."""
+    layout = Layout(config.results)
+    for dataset in evaluated_datasets(config):
+        path = Path(layout.manifest(any_store(config, dataset)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_manifest(path, manifest(config, dataset))
+    for model in config.models.values():
+        card = {
+            "model": model.id,
+            "arguments": dict(model.architecture.arguments),
+            "num_parameters": 10**7,
+            "weights_sha256": weights_of(model.id),
+            "preprocessing": asdict(Preprocessing(side=384)),
+        }
+        path = Path(layout.card(model.id))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(card))
+
+
+def manifest(config: Config, dataset: str) -> pa.Table:
+    """Return the manifest of a data set of its real size; each class has as many images."""
+    size = num_images_of(config, dataset)
+    if size is None:
+        raise ValueError(f"datasets.{dataset}: has no `images`, the size that is to be made up")
+    is_conflict = config.datasets[dataset].role == "cue_conflict"
+    number = np.arange(size)
+    columns: dict[str, Any] = {
+        "image_id": [f"{dataset}/{n:06d}" for n in number],
+        "target": (number % (len(SHAPES) if is_conflict else NUM_CLASSES)).astype(np.int16),
+    }
+    if is_conflict:
+        columns["texture"] = (number // 7 % len(SHAPES)).astype(np.int16)
+    return pa.table(columns)
+
+
+def weights_of(model: str) -> str:
+    """Return a hash in the place of that of a model's weights."""
+    return sha256(model.encode()).hexdigest()
+
+
+def write_shards(config: Config, model: str) -> int:
+    """Write the shards of a model that are not there; return their number of rows."""
+    torch.set_num_threads(1)
+    stores: dict[tuple[str, int | None], ImageStore] = {}
+    num_rows = 0
+    for cell in cells(config):
+        path = Path(Layout(config.results).shard(cell))
+        if cell.model != model or path.exists():
+            continue
+        key = cell.dataset, config.perturbations[cell.perturbation].num_images
+        if key not in stores:
+            stores[key] = subset(manifest(config, cell.dataset), key[1], config.seed)
+        table, facts = decided(config, cell, stores[key])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_shard(path, table, facts)
+        num_rows += table.num_rows
+    return num_rows
+
+
+def subset(table: pa.Table, num_images: int | None, seed: int) -> ImageStore:
+    """Return a store without pixels of the images that a cell is evaluated on."""
+    ids, targets = (table[name].to_pylist() for name in ("image_id", "target"))
+    kept = table.take(balanced_subset(ids, targets, num_images, seed))
+    return ImageStore(np.empty((len(kept), 0), np.uint8), kept)
+
+
+def decided(config: Config, cell: Cell, store: ImageStore) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the rows of a cell's shard, and how they were made."""
+    perturbation = config.perturbations[cell.perturbation]
+    architecture = config.models[cell.model].architecture
+    value = cell.severity_value
+    samples = (
+        {cell.source: (0,)}
+        if cell.source
+        else samples_of(perturbation, value, architecture, config.seed)
+    )
+    seed = int.from_bytes(sha256(str(cell).encode()).digest()[:4])
+    generator = torch.Generator().manual_seed(seed)
+
+    def removed(sample: int) -> dict[str, str]:
+        if cell.perturbation == "heads":
+            block, head = divmod(sample, architecture.arguments["num_heads"])
+            return {"removed": f"{block}.{head}"}
+        # Of one block its index is the sample's number; of several, any text is as good.
+        return {"removed": str(sample)} if cell.perturbation == "lesions" else {}
+
+    tables = [
+        rows(cell, condition, sample, store, [answers(cell, store, generator) | removed(sample)])
+        for condition, numbers in samples.items()
+        for sample in numbers
+    ]
+    return pa.concat_tables(tables).unify_dictionaries(), {
+        **{name: getattr(cell, name) for name in ("model", "dataset", "perturbation")},
+        "severity": value,
+        "samples": samples,
+        "options": dict(perturbation.options),
+        "protocol": PROTOCOLS[cell.perturbation],
+        "seed": config.seed,
+        "weights_sha256": weights_of(cell.model),
+        "source_sha256": weights_of(cell.source) if cell.source else None,
+        "batch_size": config.batch_size,
+        "device": "none",
+        "dtype": "float32",
+        "versions": provenance.versions(),
+        "commit": "",
+        "num_images": len(store),
+        "seconds": 1.0,
+        "images_per_second": float(len(store)),
+    }
+
+
+def answers(cell: Cell, store: ImageStore, generator: torch.Generator) -> dict[str, Tensor | str]:
+    """Return decisions on all images, two thirds of them right, and what a perturbation adds."""
+    size, targets = len(store), store.targets
+    draws = torch.rand((size, 4), generator=generator)
+    is_right = draws[:, 0] < 2 / 3
+    added: dict[str, Tensor | str] = {}
+    if cell.perturbation in ("fgsm", "pgd", "ensemble", "transfer"):
+        added["distance"] = torch.full((size,), cell.severity_value)
+    if cell.perturbation == "fgsm":
+        added["gradient_norm"] = draws[:, 1]
+    if cell.perturbation == "spatial":
+        added["rotation_deg"] = draws[:, 1] * 60 - 30
+        for axis, column in (("x", 2), ("y", 3)):
+            added[f"translation_{axis}_px"] = (draws[:, column] * 48 - 24).to(torch.int16)
+    if cell.perturbation == "tokens":
+        added["flops_kept"] = torch.full((size,), 1 - cell.severity_value / 2)
+    return {
+        "target": targets,
+        "prediction": torch.where(is_right, targets, (targets + 1) % NUM_CLASSES),
+        "is_top5": is_right | (draws[:, 1] < 0.5),
+        "target_probability": draws[:, 2],
+        "loss": draws[:, 3],
+        **added,
+    }
+
+
+def run_script(job: str) -> None:
+    """Run the script of a job as Snakemake does."""
+    raw = study()
+    config = load_config(raw)
+    layout = Layout(config.results)
+    forms = {"parquet": "parquet", "csv": "csv", "markdown": "md", "latex": "tex"}
+    tables, charts = products.tables(config), products.charts(config)
+    outputs = {
+        "describe_study": {"models": layout.models, "datasets": layout.datasets},
+        "check_shards": {"inventory": layout.inventory},
+        "make_tables": {
+            f"{table}_{form}": layout.table(table, suffix)
+            for table in tables
+            for form, suffix in forms.items()
+        },
+        "draw_charts": {
+            f"{chart}_{form}": layout.chart(chart, form)
+            for chart in charts
+            for form in ("html", "svg", "png")
+        },
+    }
+    inputs = {
+        "check_shards": {"models": layout.models},
+        "draw_charts": products.chart_tables(config),
+    }
+    params = {
+        "parameters": {table: products.table_parameters(config, table) for table in tables},
+        "charts": list(charts),
+    }
+    for path in (*outputs[job].values(), layout.log(job)):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    snakemake = SimpleNamespace(
+        rule=job,
+        config=raw,
+        wildcards=Namedlist(),
+        params=Namedlist(fromdict=params),
+        input=Namedlist(fromdict=inputs.get(job, {})),
+        output=Namedlist(fromdict=outputs[job]),
+        log=[layout.log(job)],
+        threads=4,
+    )
+    runpy.run_path(str(ROOT / "scripts" / f"{job}.py"), init_globals={"snakemake": snakemake})
+
+
+def measured(job: str) -> tuple[float, float]:
+    """Return the seconds and the largest memory [GB] of a job in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.full_tables", ".", "--only", job]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{job}: see its log")
+    return time.perf_counter() - started, used.ru_maxrss * 1024 / 1e9
+
+
+def table_seconds(log: Path) -> Iterator[tuple[str, int]]:
+    """Yield how long each table took, from the job's log, which names each when it begins."""
+    lines = [line.split() for line in log.read_text().splitlines()]
+    named = [
+        (time.strptime(line[0], "%H:%M:%S"), line[1])
+        for line in lines
+        if len(line) == 2 and line[0].count(":") == 2
+    ]
+    moments = [m.tm_hour * 3600 + m.tm_min * 60 + m.tm_sec for m, _ in named]
+    for (_, name), begun, ended in zip(named, moments, moments[1:], strict=False):
+        yield name, (ended - begun) % 86400
+
+
+def main() -> None:
+    """Write, run and tell."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", choices=JOBS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    # A study's paths are relative to where it runs.
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(arguments.folder)
+    if not Path("resources").exists():
+        Path("resources").symlink_to(ROOT / "resources")
+    if arguments.only:
+        run_script(arguments.only)
+        return
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = load_config(study())
+    write_inputs(config)
+    context = multiprocessing.get_context("spawn")
+    started = time.perf_counter()
+    with ProcessPoolExecutor(mp_context=context) as pool:
+        num_rows = sum(pool.map(partial(write_shards, config), config.models))
+    logger.info("%s rows written in %.0f s", f"{num_rows:,}", time.perf_counter() - started)
+    for job in JOBS:
+        logger.info("%-16s %7.1f s %6.2f GB", job, *measured(job))
+    log = Path(Layout(config.results).log("make_tables"))
+    slowest = sorted(table_seconds(log), key=lambda row: -row[1])[:8]
+    logger.info("slowest tables: %s", ", ".join(f"{name} {seconds} s" for name, seconds in slowest))
+
+
+if __name__ == "__main__":
+    main()
