@@ -29,8 +29,11 @@ quoted = '$(subst ','\'',$(value $(1)))'
 unexport CONFIG
 unexport OPTIONS
 
+# What a run on this machine is started with.
+GIVEN = --cores $(CORES) --quiet rules host reason $(if $(value CONFIG),--configfile $(call quoted,CONFIG))
+
 # The one place that starts the workflow; it ends with the path of the report.
-WORKFLOW = $(IN_ENV) python -m perturb.launch --cores $(CORES) --quiet rules host reason $(if $(value CONFIG),--configfile $(call quoted,CONFIG))
+WORKFLOW = $(IN_ENV) python -m perturb.launch $(GIVEN)
 
 .DEFAULT_GOAL := help
 # The checks follow one another, so that pytest's summary stands last.
@@ -49,7 +52,7 @@ run: $(RUN_READY) ## run the study and print the path of its report
 
 .PHONY: resume
 resume: $(RUN_READY) ## go on after a crash; OPTIONS=--cancel cancels jobs that were left behind
-	@$(IN_ENV) python -m perturb resume $(OPTIONS)
+	@$(IN_ENV) python -m perturb resume $(OPTIONS) $(if $(value CONFIG),$(if $(findstring --profile,$(OPTIONS))$(findstring --executor,$(OPTIONS)),--configfile $(call quoted,CONFIG),$(GIVEN)))
 
 .PHONY: status
 status: $(RUN_READY) ## how far the study is, from what its shards say

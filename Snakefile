@@ -39,6 +39,7 @@ rule all:
 
 onstart:
     # Before the first job, all of it at once: a missing folder is no missing number.
+    refuse_results_folder()
     refuse_missing_files()
     record_start()
 

@@ -39,9 +39,11 @@ from perturb.decisions import rows
 from perturb.images.names import SHAPES
 from perturb.images.store import ImageStore, write_manifest
 from perturb.images.subset import balanced_subset
+from perturb.jobs import class_subsets
 from perturb.models.classifier import Preprocessing
 from perturb.perturbations.names import PROTOCOLS
 from perturb.perturbations.plans import samples_of
+from perturb.resources import RESOURCES
 from perturb.shards import write_shard
 from perturb.stores import any_store
 
@@ -87,10 +89,12 @@ def manifest(config: Config, dataset: str) -> pa.Table:
     if size is None:
         raise ValueError(f"datasets.{dataset}: has no `images`, the size that is to be made up")
     is_conflict = config.datasets[dataset].role == "cue_conflict"
+    classes = np.arange(len(SHAPES) if is_conflict else NUM_CLASSES)
+    classes = np.array(class_subsets(config).get(dataset, classes), np.int16)
     number = np.arange(size)
     columns: dict[str, Any] = {
         "image_id": [f"{dataset}/{n:06d}" for n in number],
-        "target": (number % (len(SHAPES) if is_conflict else NUM_CLASSES)).astype(np.int16),
+        "target": classes[number % len(classes)],
     }
     if is_conflict:
         columns["texture"] = (number // 7 % len(SHAPES)).astype(np.int16)
@@ -227,6 +231,7 @@ def run_script(job: str) -> None:
     params = {
         "parameters": {table: products.table_parameters(config, table) for table in tables},
         "charts": list(charts),
+        "tables": list(products.chart_tables(config)),
     }
     for path in (*outputs[job].values(), layout.log(job)):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -239,6 +244,7 @@ def run_script(job: str) -> None:
         output=Namedlist(fromdict=outputs[job]),
         log=[layout.log(job)],
         threads=4,
+        resources=SimpleNamespace(mem_mb=RESOURCES[job].mem_mb_at(1)),
     )
     runpy.run_path(str(ROOT / "scripts" / f"{job}.py"), init_globals={"snakemake": snakemake})
 

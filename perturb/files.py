@@ -4,6 +4,8 @@ import errno
 import glob
 import hashlib
 import os
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its name when the block ends well.
 
     A process killed inside the block leaves the old file, or none, under the real name, and its
-    temporary one until the next attempt; an exception removes that at once.
+    temporary one until the next attempt; an exception removes that at once. Whoever wrote the
+    file, it gets the permissions of any new file here: some libraries keep theirs to their user.
 
     Raises
     ------
@@ -31,7 +34,10 @@ def replacing(path: Path) -> Iterator[Path]:
     # The process id keeps two jobs apart that were started for one file by mistake.
     temporary = path.with_name(f".{path.name}.{os.uname().nodename}-{os.getpid()}.tmp")
     try:
+        mode = _mode_of_new(temporary)
         yield temporary
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:
+            temporary.chmod(mode)
         # Some file systems find out only now that there is no room; and without this the name
         # could reach the disk before the content, if the machine goes down.
         sync(temporary)
@@ -73,6 +79,37 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def existing(path: Path) -> Path:
+    """Return a path, or of the folders that it is to lie in the nearest that is there."""
+    return next(place for place in (path, *path.parents) if os.path.lexists(place))
+
+
+def refusal_of(folder: Path) -> str | None:
+    """Return why nothing can be written into a folder, which may be yet to be made; else None."""
+    path = existing(folder)
+    if not path.is_dir():
+        return f"{path} is not a folder"
+    try:
+        # Permissions do not tell: of a read-only mount, of another host's rules, of a full disk.
+        with tempfile.TemporaryFile(dir=path):
+            return None
+    except OSError as error:
+        return f"{path} cannot be written to: {error.strerror}"
+
+
+def _mode_of_new(path: Path) -> int:
+    """Return the permissions that a file gets where nobody asks for others.
+
+    Taken from one that is made for this: the umask can be read only by changing it for all
+    threads, or where there is a /proc, and says nothing of a folder with rules of its own (ACL).
+    """
+    path.unlink(missing_ok=True)  # of a killed process that had the same number
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.unlink()
+    return mode
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -4,29 +4,33 @@ A Snakemake that is killed leaves its lock behind, and may leave jobs that go on
 this machine or on a cluster. The next run would be refused because of the first and repeat the
 second. So this refuses to start beside a Snakemake that lives, waits for jobs that still run (or
 cancels them), removes a stale lock, and hands over; all arguments are Snakemake's own. While
-Snakemake runs, the progress is shown and kept in a file: see `perturb.runs.progress`.
+Snakemake runs, the progress is shown and kept in a file: see `perturb.runs.progress`. A dry run is
+Snakemake's alone: it waits for nothing, changes nothing and is not recorded.
 """
 
 import logging
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from perturb.config.given import refuse_faulty_files
-from perturb.runs.child import run_watched, snakemake
-from perturb.runs.lock import BusyError, FolderLock, Run, folder_lock
+from perturb.runs.child import exit_status, run_watched, snakemake
+from perturb.runs.lock import BusyError, FolderLock, Run, folder_lock, last_run
 from perturb.runs.orphans import (
     LocalJob,
     SlurmError,
     SlurmJob,
+    asks_for_slurm,
     cancel,
-    has_slurm,
+    is_dry_run,
     local_jobs,
+    missing_commands,
     slurm_jobs,
     snakemakes,
     uses_slurm,
@@ -47,10 +51,12 @@ class Manner:
 
     cancels : its jobs, instead of waiting for them.
     host_is_down : the host of the last run is known to be down, so that its Snakemake is dead.
+    added : follows the arguments of the last run, where these are taken.
     """
 
     cancels: bool = False
     host_is_down: bool = False
+    added: tuple[str, ...] = ()
 
 
 def main(arguments: list[str]) -> int:
@@ -63,11 +69,14 @@ def launch(arguments: Sequence[str] | None, manner: Manner) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     folder = Path.cwd()
     try:
+        if is_dry_run(manner.added if arguments is None else arguments):
+            return _tell_plan(_chosen(arguments, last_run(folder), manner))
         with folder_lock(folder) as lock:
-            chosen = _chosen(arguments, lock.last)
+            chosen = _chosen(arguments, lock.last, manner)
             refuse_faulty_files(chosen)
+            _refuse_without_slurm(chosen)
             _refuse_beside_another(folder, lock.last, manner)
-            _clear_orphans(folder, [*chosen, *(lock.last.arguments if lock.last else ())], manner)
+            _clear_orphans(folder, chosen, lock.last, manner)
             return _run(chosen, lock)
     except (BusyError, SlurmError, ValueError) as error:
         logger.error("%s", error)
@@ -79,13 +88,31 @@ def launch(arguments: Sequence[str] | None, manner: Manner) -> int:
         return INTERRUPTED
 
 
-def _chosen(arguments: Sequence[str] | None, last: Run | None) -> list[str]:
+def _tell_plan(arguments: Sequence[str]) -> int:
+    """Have Snakemake say what it would do, beside whatever runs here."""
+    refuse_faulty_files(arguments)
+    return exit_status(subprocess.run(snakemake(arguments), check=False).returncode)
+
+
+def _chosen(arguments: Sequence[str] | None, last: Run | None, manner: Manner) -> list[str]:
     if arguments is not None:
         return list(arguments)
     if last is None:
         raise ValueError("Nothing is known of a run here: give Snakemake's arguments, --cores 4")
-    logger.info("Going on with: %s", " ".join(last.arguments))
-    return list(last.arguments)
+    chosen = [*last.arguments, *manner.added]
+    logger.info("Going on with: %s", " ".join(chosen))
+    _take_variables(last.variables)
+    return chosen
+
+
+def _take_variables(variables: Mapping[str, str]) -> None:
+    """Set what the last run's environment said of the site, and say where this one differs."""
+    for name, value in variables.items():
+        if name not in os.environ:
+            os.environ[name] = value
+            logger.info("As in the last run: %s=%s", name, value)
+        elif os.environ[name] != value:
+            logger.info("Other than in the last run: %s=%s, not %s", name, os.environ[name], value)
 
 
 def _run(arguments: list[str], lock: FolderLock) -> int:
@@ -98,9 +125,22 @@ def _run(arguments: list[str], lock: FolderLock) -> int:
             logger.error("%s", unlocked.stderr.strip())
             return unlocked.returncode
     lock.record(arguments)
-    status = run_watched(arguments)
-    lock.record_end()
-    return status
+    ended = run_watched(arguments)
+    if ended.status != 0 and not ended.had_jobs:
+        lock.take_back()  # a slip of the pen, say: `resume` goes on with what ran before
+    else:
+        lock.record_end()
+    return ended.status
+
+
+def _refuse_without_slurm(arguments: Sequence[str]) -> None:
+    """Raise a SlurmError if jobs could not be submitted: each would fail, and orphans be unseen."""
+    missing = missing_commands()
+    if asks_for_slurm(arguments) and missing:
+        raise SlurmError(
+            f"Jobs are to go to SLURM, but {' and '.join(missing)} cannot be found on PATH. "
+            "Make SLURM's commands available first, at many sites by: module load slurm"
+        )
 
 
 def _refuse_beside_another(folder: Path, last: Run | None, manner: Manner) -> None:
@@ -120,13 +160,23 @@ def _refuse_beside_another(folder: Path, last: Run | None, manner: Manner) -> No
         )
 
 
-def _clear_orphans(folder: Path, arguments: Sequence[str], manner: Manner) -> None:
+def _clear_orphans(
+    folder: Path, arguments: Sequence[str], last: Run | None, manner: Manner
+) -> None:
     """Wait until no job of an earlier run goes on, or see to it that none does."""
-    is_on_slurm = uses_slurm(folder, arguments)
-    if is_on_slurm and not has_slurm():
+    is_on_slurm = uses_slurm(folder, [*arguments, *(last.arguments if last else ())])
+    if is_on_slurm and "squeue" in missing_commands():
         logger.warning("squeue is not installed here: jobs of earlier runs cannot be seen.")
         is_on_slurm = False
-    orphans = _orphans(folder, is_on_slurm)
+
+    def listed() -> list[SlurmJob | LocalJob]:
+        found = [*(slurm_jobs(folder) if is_on_slurm else ()), *local_jobs(folder)]
+        # Asked after each list: a Snakemake that has begun meanwhile takes no notice of our lock,
+        # its jobs are no orphans, and its own lock is not stale.
+        _refuse_beside_another(folder, last, manner)
+        return found
+
+    orphans = listed()
     if not orphans:
         return
     logger.info("A killed run left jobs behind that go on:")
@@ -139,7 +189,7 @@ def _clear_orphans(folder: Path, arguments: Sequence[str], manner: Manner) -> No
         logger.info("Waiting for %s ...", _counted(orphans))
         logger.info("To cancel them instead: Ctrl-C, then python -m perturb resume --cancel")
     told = time.monotonic()
-    while orphans := _orphans(folder, is_on_slurm):
+    while orphans := listed():
         if time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
             logger.info("%s waiting for %s", time.strftime("%H:%M:%S"), _counted(orphans))
@@ -154,10 +204,6 @@ def _counted(orphans: Sequence[SlurmJob | LocalJob]) -> str:
     num_slurm = sum(isinstance(orphan, SlurmJob) for orphan in orphans)
     kinds = {"SLURM jobs": num_slurm, "processes of this machine": len(orphans) - num_slurm}
     return " and ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
-
-
-def _orphans(folder: Path, is_on_slurm: bool) -> list[SlurmJob | LocalJob]:
-    return [*(slurm_jobs(folder) if is_on_slurm else ()), *local_jobs(folder)]
 
 
 if __name__ == "__main__":

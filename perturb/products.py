@@ -1,16 +1,28 @@
 """What the tables and charts of a study are made from; the rules ask here for their inputs."""
 
-from collections.abc import Collection, Mapping
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from perturb.cells import Layout, cells
 from perturb.charts.catalogue import Chart, charts_of
 from perturb.config import Config
+from perturb.perturbations.names import PROTOCOLS
+from perturb.perturbations.plans import samples_of
 from perturb.severities import severity_value
 from perturb.stores import any_store
 from perturb.tables.catalogue import TABLES, code_of, tables_of
 
 # Bootstrap samples of the images behind the interval of a rank correlation.
 NUM_RESAMPLES = 2000
+
+_PACKAGE = Path(__file__).parent
+# Beside these, editors leave files of their own in folders of code.
+_CODE = (".py", ".html", ".css", ".js")
 
 
 def studies(config: Config) -> set[str]:
@@ -60,6 +72,54 @@ def tables_code(config: Config) -> list[str]:
     """Return the files that the bytes of a study's tables depend on."""
     files = dict.fromkeys(file for table in tables(config) for file in code_of(table))
     return [*files, "perturb/products.py"]
+
+
+def charts_code() -> list[str]:
+    """Return the files that the bytes of charts depend on, beside the tables and their code."""
+    return _code_in("charts")
+
+
+def page_code() -> list[str]:
+    """Return the files that the bytes of the page depend on: it holds the charts, too."""
+    return [*_code_in("page"), *charts_code()]
+
+
+def _code_in(folder: str) -> list[str]:
+    files = (_PACKAGE / folder).rglob("*")
+    return sorted(
+        file.relative_to(_PACKAGE.parent).as_posix()
+        for file in files
+        if file.suffix in _CODE and file.is_file()
+    )
+
+
+def checked_shards(config: Config) -> dict[str, Any]:
+    """Return what shards are held against, beside their cells, images and weights.
+
+    Of each perturbation it is a digest: some are told hundreds of classes, and have hundreds of
+    samples.
+    """
+    asked: dict[str, dict[str, Any]] = {
+        id: {
+            "protocol": PROTOCOLS[id],
+            "options": dict(entry.options),
+            "num_images": entry.num_images,
+            "samples": {},
+        }
+        for id, entry in config.perturbations.items()
+    }
+    for cell in cells(config):
+        architecture = config.models[cell.model].architecture
+        plans, key = asked[cell.perturbation]["samples"], f"{architecture.id} {cell.severity}"
+        if key not in plans and cell.source is None:
+            perturbation = config.perturbations[cell.perturbation]
+            plans[key] = samples_of(perturbation, cell.severity_value, architecture, config.seed)
+    return {"seed": config.seed} | {id: _digest(entry) for id, entry in asked.items()}
+
+
+def _digest(entry: Mapping[str, Any]) -> str:
+    text = json.dumps(entry, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def charts(config: Config) -> Mapping[str, Chart]:
@@ -140,3 +200,21 @@ def pictures(config: Config) -> dict[str, str]:
         "change is black or white in each colour (the form of Figure 5 of the paper)"
     )
     return {caption: Layout(config.results).pattern_sheet}
+
+
+def command(files: Sequence[Path], entries: Sequence[str], folder: Path) -> str:
+    """Return the command line that makes a study, typed in the folder of the Snakefile.
+
+    Parameters
+    ----------
+    files : the configuration files that Snakemake was given, none for the default one.
+    entries : what it was given with `--config`.
+    folder : of the Snakefile.
+    """
+    words = ["snakemake", "--cores"]
+    if entries:
+        words += ["--config", *entries]
+    named = [os.path.relpath(file, folder) for file in files]
+    if named not in ([], ["config.yaml"]):
+        words += ["--configfile", *named]
+    return shlex.join(words)

@@ -56,7 +56,7 @@ RESOURCES = {
     "correlate_layers": Resources(mem_mb=16000, runtime_min=120, is_on_device=True),
     "describe_study": Resources(mem_mb=1000, runtime_min=10),
     "check_shards": Resources(mem_mb=4000, runtime_min=60),
-    "make_tables": Resources(mem_mb=8000, runtime_min=120),
+    "make_tables": Resources(mem_mb=12000, runtime_min=120),
     "draw_charts": Resources(mem_mb=4000, runtime_min=30),
     "write_page": Resources(mem_mb=4000, runtime_min=30),
 }

@@ -87,3 +87,37 @@ def missing_files(config: Config) -> list[str]:
         for key, path in asked.items()
         if not set("*{?[") & set(path) and not Path(path).exists()
     ]
+
+
+def unlike_classes(config: Config) -> list[str]:
+    """Return the data sets whose class folders are not those of the clean set: one line each.
+
+    Without a class index folders are classes in the order of their names, in each set by itself:
+    with other names, or fewer, the same number would be another class.
+    """
+    clean = config.clean_dataset
+    expected = _class_folders(config, clean)
+    lines = []
+    for id, dataset in config.datasets.items():
+        names = _class_folders(config, dataset)
+        if dataset.role == "train" or not names or not expected or names == expected:
+            continue
+        only_here, only_there = sorted(names - expected)[:3], sorted(expected - names)[:3]
+        said = [f"{', '.join(only_here)} only here"] if only_here else []
+        said += [f"{', '.join(only_there)} only there"] if only_there else []
+        lines.append(
+            f"datasets.{id}.source: its class folders are not those of datasets.{clean.id} "
+            f"({'; '.join(said)}); a `class_index` for both has to say which class each is"
+        )
+    return lines
+
+
+def _class_folders(config: Config, dataset: Dataset) -> set[str]:
+    """Return the names of class folders, where nothing else says what they stand for."""
+    source = resolved_source(config, dataset)
+    if source.get("layout") != "class_folders" or "class_index" in source:
+        return set()
+    folder = Path(source["path"])
+    if not folder.is_dir():
+        return set()  # an archive, or not there
+    return {entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."}

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 
+import yaml
 from snakemake.exceptions import WorkflowError
 
 from perturb import jobs, products, sources
@@ -19,12 +20,15 @@ from perturb.cells import (
 )
 from perturb.config import ConfigError, load_config
 from perturb.config.source_checks import REGISTER
+from perturb.files import existing, refusal_of
 from perturb.images.register import read_register
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
 from perturb.resources import RESOURCES, gpu_request
 from perturb.runs import lock
+from perturb.runs.records import record_in_jobs
 from perturb.stores import any_store, store_of, stores_of_dataset
 
+record_in_jobs(workflow)
 try:
     STUDY = load_config(config)
 except ConfigError as error:
@@ -53,11 +57,27 @@ SHEETS = {
 TRAINED = [model.id for model in STUDY.models.values() if model.training]
 GIVEN = [model.id for model in STUDY.models.values() if model.weights]
 GPUS = 1 if STUDY.device == "cuda" else 0
+COMMAND = products.command(
+    workflow.overwrite_configfiles,
+    workflow.config_settings.config_args or [],
+    Path(workflow.basedir),
+)
+
+# Here already, as Snakemake looks for results before it starts anything.
+if not existing(Path(STUDY.results)).is_dir():
+    raise WorkflowError(f"results: {existing(Path(STUDY.results))} is not a folder.")
 
 
 def ids(entries):
     """A pattern for exactly these ids; for none of them one that matches nothing."""
     return "|".join(map(re.escape, entries)) or "(?!)"
+
+
+def refuse_results_folder():
+    """Stop if nothing can be written where the results belong."""
+    refusal = refusal_of(Path(STUDY.results))
+    if refusal:
+        raise WorkflowError(f"results: {refusal}.")
 
 
 def refuse_missing_files():
@@ -77,6 +97,11 @@ def refuse_missing_files():
     if missing:
         raise WorkflowError(
             "The study reads files that are not there.\n" + "\n".join(missing)
+        )
+    unlike = sources.unlike_classes(STUDY)
+    if unlike:
+        raise WorkflowError(
+            "Data sets of the study do not have the same classes.\n" + "\n".join(unlike)
         )
 
 

@@ -56,6 +56,8 @@ rule download_dataset:
         touch(f"{STUDY.data}/{{download}}.downloaded"),
     log:
         PATHS.log("download_dataset", "{download}"),
+    # What waits for the network waits while something else is done.
+    priority: 30
     conda:
         "../envs/perturb.yaml"
     resources:

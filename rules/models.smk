@@ -39,6 +39,8 @@ rule import_checkpoint:
         PATHS.log("import_checkpoint", "{model}"),
     wildcard_constraints:
         model=ids(GIVEN),
+    # Wrong weights are found in seconds: before hours are spent on other models.
+    priority: 30
     conda:
         "../envs/perturb.yaml"
     resources:

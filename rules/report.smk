@@ -4,6 +4,7 @@ rule draw_charts:
     """Draw the charts in the form of the paper's figures."""
     input:
         **products.chart_tables(STUDY),
+        code=products.charts_code(),
     output:
         # One job for all: bundling the drawing library takes longer than any chart.
         **{
@@ -33,6 +34,7 @@ rule draw_charts:
         **needs("draw_charts"),
     params:
         charts=list(CHARTS),
+        tables=list(products.chart_tables(STUDY)),
     script:
         "../scripts/draw_charts.py"
 
@@ -44,6 +46,7 @@ rule write_page:
         study_datasets=PATHS.datasets,
         contact_sheets=[PATHS.contact_sheet(dataset) for dataset in EVALUATED],
         pictures=list(PICTURES.values()),
+        code=products.page_code(),
     output:
         page=report(
             PATHS.page,
@@ -58,7 +61,11 @@ rule write_page:
     resources:
         **needs("write_page"),
     params:
-        title=STUDY.title,
+        # Texts come from functions: in others Snakemake takes braces for wildcards.
+        configuration=lambda wildcards: yaml.safe_dump(
+            config, sort_keys=False, allow_unicode=True
+        ),
+        command=lambda wildcards: COMMAND,
         absent=jobs.titles(STUDY.absent.values()),
         tables=list(TABLES),
         pictures=list(PICTURES),

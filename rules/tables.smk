@@ -30,7 +30,11 @@ rule check_shards:
         shards=[PATHS.shard(cell) for cell in CELLS],
         manifests=manifests(EVALUATED),
         models=PATHS.models,
-        module="perturb/inventory.py",
+        code=[
+            "perturb/inventory.py",
+            "perturb/shards.py",
+            "perturb/images/subset.py",
+        ],
     output:
         PATHS.inventory,
     log:
@@ -39,6 +43,10 @@ rule check_shards:
         "../envs/perturb.yaml"
     resources:
         **needs("check_shards"),
+    params:
+        # What shards must be made under: so those that were not are found even where Snakemake has
+        # lost what it knew of the job that made them.
+        expected=lambda wildcards: products.checked_shards(STUDY),
     script:
         "../scripts/check_shards.py"
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
-tables = {name: pq.read_table(path).to_pandas() for name, path in snakemake.input.items()}
+tables = {
+    name: pq.read_table(snakemake.input[name]).to_pandas() for name in snakemake.params.tables
+}
 for chart in snakemake.params.charts:
     paths = {form: Path(snakemake.output[f"{chart}_{form}"]) for form in ("html", "svg", "png")}
     save_chart(draw(chart, tables), **paths)

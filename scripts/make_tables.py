@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+# Beside DuckDB the job holds outcomes of all images, for the bootstrap.
+limits = {"threads": snakemake.threads, "memory_mb": snakemake.resources.mem_mb // 2}
 config = load_config(snakemake.config)
 for name in products.tables_as_made(config):
     logging.info("%s", name)
@@ -23,7 +25,7 @@ for name in products.tables_as_made(config):
     }
     parameters = snakemake.params.parameters[name]
     try:
-        table = make_table(name, sources, parameters, threads=snakemake.threads)
+        table = make_table(name, sources, parameters, **limits)
     except ValueError as error:
         raise ValueError(f"table {name}: {error}") from error
     forms = ("parquet", "csv", "markdown", "latex")

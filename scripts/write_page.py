@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
-study = load_config(snakemake.config)
+configuration, command = snakemake.params.configuration, snakemake.params.command
+study = load_config(yaml.safe_load(configuration))
 labels = [study.datasets[dataset].label for dataset in evaluated_datasets(study)]
-configuration = yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True)
 write_page(
     Path(snakemake.output.page),
-    Words(study.title, configuration, absent=tuple(snakemake.params.absent.values())),
+    Words(study.title, configuration, command, absent=tuple(snakemake.params.absent.values())),
     tables={table: Path(snakemake.input[table]) for table in snakemake.params.tables},
     datasets=Path(snakemake.input.study_datasets),
     contact_sheets=dict(zip(labels, map(Path, snakemake.input.contact_sheets), strict=True)),

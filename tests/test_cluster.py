@@ -159,9 +159,14 @@ def test_a_killed_run_is_resumed_and_ends_in_the_same_tables(
     Gone on with by hand, then by the command that knows how: it was told nothing of these runs.
     """
     workspace = _without_shard(local, tmp_path / "copy")
+    assert workspace.run("--cleanup-metadata", SHARD).returncode == 0
     _kill_at(start(workspace, INVENTORY), "evaluate_cells", "RUNNING")
     assert any(workspace.folder.glob(".snakemake/locks/*"))
     assert workspace.run("--unlock").returncode == 0
+    # What was done without Snakemake is known as what Snakemake saw: a change would be noticed.
+    planned = workspace.run("--dry-run", SHARD)
+    assert "Nothing to be done" in planned.stdout + planned.stderr
+    assert "missing provenance" not in planned.stdout + planned.stderr
     _kill_at(start(workspace, INVENTORY), "check_shards", "COMPLETED")
     resumed = start(workspace, command=[sys.executable, "-m", "perturb", "resume"])
     assert resumed.end() == 0, resumed.told()

@@ -46,6 +46,26 @@ def test_run_starts_the_workflow(arguments: list[str], words: list[str]) -> None
     assert [word for word in words if word not in printed] == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "resume"),
+        (["OPTIONS=-n"], "resume -n"),
+        (
+            ["CORES=3", "CONFIG=config/smoke.yaml"],
+            "resume --cores 3 --quiet rules host reason --configfile 'config/smoke.yaml'",
+        ),
+        (
+            ["CONFIG=config/smoke.yaml", "OPTIONS=--profile slurm"],
+            "resume --profile slurm --configfile 'config/smoke.yaml'",
+        ),
+    ],
+)
+def test_resume_is_given_what_run_is_given(arguments: list[str], words: str) -> None:
+    printed = " ".join(make("--dry-run", "resume", *arguments).split())
+    assert printed.endswith(f"python -m perturb {words}")
+
+
 def test_every_check_is_run() -> None:
     printed = make("--dry-run", "test", "CORES=2")
     tools = ["ruff format --check", "ruff check", "mypy", "snakefmt --check", "snakemake --lint"]

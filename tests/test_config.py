@@ -1,11 +1,13 @@
 """The configuration: what is read, and that every mistake is named before anything starts."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import duckdb
 import jsonschema
 import pytest
 
@@ -13,8 +15,9 @@ from perturb.cells import Cell, cells, evaluation_jobs
 from perturb.config import ConfigError, load_config
 from perturb.config.schema import schema
 from perturb.images.names import GENERATED_SETS, SPLITS
-from perturb.perturbations.names import CONDITIONS, CORRUPTIONS, STORED_CORRUPTIONS
+from perturb.perturbations.names import CONDITIONS, CORRUPTIONS, PROTOCOLS, STORED_CORRUPTIONS
 from perturb.severities import severity_id
+from perturb.tables.catalogue import FOLDER
 
 
 def test_default_configuration_is_the_study_of_the_paper_in_miniature(
@@ -78,6 +81,7 @@ def _drop(*keys: str) -> Callable[[dict[str, Any]], None]:
 
 
 VIT = {"architecture": "vit", "pretraining": "small", "weights": "trained"}
+SET = {"generate": {"set": "renditions", "split": "test"}, "images": 10}
 MISTAKES = {
     "misspelt key": (_set("sede", value=1), ["unknown key `sede`", "Did you mean `seed`"]),
     "misspelt nested key": (
@@ -262,6 +266,26 @@ MISTAKES = {
         _set("datasets", "second", "label", value="test"),
         ["datasets.second.label: 'test' is also the label of 'test'"],
     ),
+    "two pre-training sets labelled alike": (
+        _set("pretraining", "more", value={"images": 48, "label": "small"}),
+        ["pretraining.more.label: 'small' is also the label of 'small'"],
+    ),
+    "data set with the id of an attack": (
+        _set("datasets", "pgd", value=SET),
+        ["datasets.pgd: the id is also that of a test set or a perturbation", "any but attention"],
+    ),
+    "clean set with the id of an attack": (
+        lambda config: (
+            config["datasets"].update(pgd=config["datasets"].pop("test")),
+            config["perturbations"].update(none={"datasets": ["pgd"]}),
+            config["perturbations"]["corruptions"].update(datasets=["pgd"]),
+        ),
+        ["datasets.pgd: the id is also that of a test set"],
+    ),
+    "label of another test set": (
+        _set("datasets", "second", "label", value="Clean"),
+        ["datasets.second.label: 'Clean' is also the label of another test set", "any but Clean"],
+    ),
     "two references": (_set("models", "a", "role", value="reference"), ["only one may have"]),
     "text for a number": (_set("seed", value="many"), ["seed: 'many' is not of type integer"]),
     "results outside": (_set("results", value="../out"), ["results: '../out'"]),
@@ -278,6 +302,44 @@ def test_mistake_is_named(name: str, tiny_study: dict[str, Any]) -> None:
         load_config(tiny_study)
     for fragment in expected:
         assert fragment in str(caught.value)
+
+
+def _test_sets() -> list[tuple[str, str]]:
+    """Return id and label of every test set of the tables, whatever kind of corruptions was run."""
+    with duckdb.connect() as connection:
+        connection.execute((FOLDER / "macros.sql").read_text())
+        connection.execute("CREATE TABLE datasets (dataset VARCHAR, label VARCHAR, role VARCHAR)")
+        connection.execute("CREATE TABLE cells (perturbation VARCHAR)")
+        connection.execute((FOLDER / "relations" / "test_sets.sql").read_text())
+        found = set()
+        for perturbation in PROTOCOLS:
+            connection.execute("DELETE FROM cells")
+            connection.execute("INSERT INTO cells VALUES (?)", [perturbation])
+            query = "SELECT test_set, test_set_label FROM test_sets WHERE test_set_label NOT NULL"
+            found |= set(connection.execute(query).fetchall())
+    return sorted(found)
+
+
+def test_names_of_test_sets_and_perturbations_are_kept_from_data_sets(
+    tiny_study: dict[str, Any],
+) -> None:
+    test_sets = _test_sets()
+    labels = {label for _, label in test_sets}
+    assert labels >= {"Clean", "Corruptions", "Corruptions (stored)", "Corruptions (JPEG 85)"}
+    for id in {id for id, _ in test_sets} | set(PROTOCOLS):
+        with pytest.raises(ConfigError, match=rf"datasets\.{id}: |'{id}' is reserved"):
+            load_config({**tiny_study, "datasets": {**tiny_study["datasets"], id: SET}})
+    for label in labels:
+        tiny_study["datasets"]["second"]["label"] = label
+        with pytest.raises(ConfigError, match=re.escape(f"datasets.second.label: {label!r}")):
+            load_config(tiny_study)
+
+
+def test_data_set_may_be_called_by_its_role(tiny_study: dict[str, Any]) -> None:
+    """Its id and label are then those of the one test set that it is."""
+    called = {**SET, "role": "renditions", "label": "Renditions"}
+    tiny_study["datasets"]["renditions"] = called
+    assert load_config(tiny_study).datasets["renditions"].label == "Renditions"
 
 
 def test_every_mistake_is_told_at_once(tiny_study: dict[str, Any]) -> None:

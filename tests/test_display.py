@@ -1,10 +1,13 @@
 """What is told while jobs run: the terminal's last line, and the first lines of a job's log."""
 
+import json
 import os
 import pty
+import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +15,8 @@ from typing import Any
 import pytest
 
 from perturb.logs import log_header, log_to
+from perturb.runs.child import Watch
+from perturb.runs.events import Events
 from perturb.runs.terminal import Display, Terminal
 
 # ---------------------------------------------------------------------------------------- terminal
@@ -62,6 +67,45 @@ def test_elsewhere_a_line_comes_every_so_often(capsys: pytest.CaptureFixture[str
         display.show(f"cells {number} of 50")
     assert capsys.readouterr().err.splitlines()[0].endswith("cells 0 of 50")
     assert display.output is None
+
+
+def test_where_nobody_reads_any_more_nothing_is_shown(tmp_path: Path) -> None:
+    """The launcher lives on, tells what failed to nobody, and follows the run to its end."""
+    events = tmp_path / "events"
+    failed = {"event": "job_error", "jobid": 1, "rule_name": "train_model", "log": []}
+    events.write_text(json.dumps(failed) + "\nno JSON\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream = os.fdopen(writer, "w")
+    try:
+        watch = Watch([], Events(events), Display(stream))
+        watch.look()
+        watch.end(1, is_stopped=False)
+        assert watch.events.failed.keys() == {"1"}
+    finally:
+        with suppress(BrokenPipeError):
+            stream.close()
+
+
+def test_snakemake_does_not_wait_for_a_terminal_that_is_gone() -> None:
+    master, slave = pty.openpty()
+    stream = os.fdopen(slave, "w")
+    terminal = Terminal(stream)
+    terminal.show("cells 1 of 9")
+    os.close(master)
+    assert terminal.output is not None
+    snakemake = subprocess.Popen(
+        [sys.executable, "-c", "print('much\\n' * 100_000)"], stdout=terminal.output
+    )
+    try:
+        assert snakemake.wait(timeout=30) == 0
+    finally:
+        snakemake.kill()
+        snakemake.wait()
+    terminal.show("cells 2 of 9")
+    terminal.close()
+    with suppress(OSError):
+        stream.close()
 
 
 # -------------------------------------------------------------------------------------------- logs

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from perturb import logs
-from perturb.files import replacing, reserve
+from perturb.files import refusal_of, replacing, reserve
 from perturb.images.partial import PartialArray
 from perturb.images.store import write_store
 from perturb.models.checkpoints import _save
@@ -95,6 +96,43 @@ def test_other_trouble_in_the_block_is_told_as_it_is(tmp_path: Path) -> None:
         replacing(tmp_path / "file"),
     ):
         (tmp_path / "elsewhere").read_text()
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+@pytest.mark.parametrize("kind", ["text", "weights", "shard"])
+def test_a_file_has_the_permissions_of_any_new_one(kind: str, umask: int, tmp_path: Path) -> None:
+    """Also weights, which their library writes for their user alone."""
+    before = os.umask(umask)
+    try:
+        WRITERS[kind](tmp_path / "file")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~umask
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_overwritten(tmp_path: Path) -> None:
+    """In containers processes have the same few numbers every time."""
+    left = tmp_path / f".file.{HOST}-{os.getpid()}.tmp"
+    left.write_text("half")
+    left.chmod(0o600)
+    _write_text(tmp_path / "file")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").stat().st_mode & 0o777 != 0o600
+
+
+def test_folders_that_cannot_be_written_to_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert refusal_of(tmp_path) is None
+    assert refusal_of(tmp_path / "new" / "folder") is None
+    assert refusal_of(tmp_path / "file" / "folder") == f"{tmp_path / 'file'} is not a folder"
+    assert refusal_of(tmp_path / "link") == f"{tmp_path / 'link'} is not a folder"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no files, root's neither")
+def test_the_folder_that_refuses_is_named() -> None:
+    assert str(refusal_of(Path("/proc/results"))).startswith("/proc cannot be written to: ")
 
 
 def test_room_is_taken_before_it_is_written_to(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
-from perturb.images.contact_sheet import contact_sheet
+from perturb.images.contact_sheet import contact_sheet, sheet_of_store
 from perturb.images.generated import Batch, generate
 from perturb.images.names import (
     GENERATED_SETS,
@@ -22,6 +24,7 @@ from perturb.images.names import (
 )
 from perturb.images.rendering import pixel_grid, wave
 from perturb.images.silhouettes import TABLE_SIDE, distance_tables
+from perturb.images.store import ImageStore
 from perturb.images.textures import TILE_SIDE, texture_tiles
 
 LARGE: dict[str, Any] = {"num_classes": 48, "texture_correlation": 0.5}
@@ -249,6 +252,27 @@ def test_contact_sheet_shows_every_image_enlarged() -> None:
 def test_contact_sheet_refuses(num_images: int, num_captions: int) -> None:
     with pytest.raises(ValueError, match="allowed: one an image"):
         contact_sheet(make("target", "test", range(num_images)).images, ["x"] * num_captions)
+
+
+def test_sheet_of_a_store_shows_images_of_all_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    def sheet(images: torch.Tensor, captions: list[str]) -> None:
+        # Every image is one level all over, its row: the captions must be those of the images.
+        assert [f"class {row % 12}" for row in images[:, 0, 0, 0].tolist()] == captions
+        shown.extend(captions)
+
+    monkeypatch.setattr("perturb.images.contact_sheet.contact_sheet", sheet)
+    # Classes in turn: every twelfth image would be of one class.
+    rows = np.arange(240)
+    pixels = np.broadcast_to(rows.astype(np.uint8)[:, None, None, None], (240, 3, 2, 2))
+    store = ImageStore(pixels, pa.table({"target": rows % 12}))
+    sheet_of_store(store, 20)
+    assert len(shown) == 20
+    assert set(shown) == {f"class {number}" for number in range(12)}
+    shown.clear()
+    sheet_of_store(store, 1000)
+    assert len(shown) == 240
 
 
 # --- numbers ---

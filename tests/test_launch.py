@@ -16,7 +16,7 @@ import pytest
 
 from perturb import launch
 from perturb.runs.lock import folder_lock, record_bare_end, record_bare_run
-from perturb.runs.orphans import is_snakemake
+from perturb.runs.orphans import asks_for_slurm, is_dry_run, is_snakemake
 
 ROOT = Path(__file__).parent.parent
 SNAKEFILE = """
@@ -43,6 +43,12 @@ def _start(folder: Path, *command: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def _recorded(folder: Path) -> list[str]:
+    """Return the arguments that stand for the last run's."""
+    arguments: list[str] = json.loads((folder / ".snakemake/perturb/lock").read_text())["arguments"]
+    return arguments
 
 
 def _launch(folder: Path, *command: str) -> tuple[int, str]:
@@ -180,6 +186,124 @@ def test_resume_takes_the_arguments_of_the_last_run(folder: Path) -> None:
     assert (status, "Going on with: --cores 1 --keep-going" in told) == (1, True)
 
 
+@pytest.mark.parametrize("option", ["-n", "--dryrun"])
+def test_a_dry_run_is_snakemakes_alone(folder: Path, option: str) -> None:
+    (folder / "Snakefile").write_text('rule all:\n    output: "x"\n    shell: "exit 3"\n')
+    assert _launch(folder, "perturb.launch", "--cores", "1", "--keep-going")[0] == 1
+    # What stands in the way of a run: its lock, and a job that goes on.
+    lock = folder / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text("x\n")
+    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text("import time; time.sleep(300)")
+    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
+    try:
+        status, told = _launch(folder, "perturb", "resume", "--cancel", option)
+        assert (status, f"Going on with: --cores 1 --keep-going {option}" in told) == (0, True)
+        assert _launch(folder, "perturb.launch", "--cores", "2", option)[0] == 0
+        assert orphan.poll() is None
+    finally:
+        orphan.kill()
+        orphan.communicate()
+    assert lock.exists()
+    assert _recorded(folder) == ["--cores", "1", "--keep-going"]
+
+
+def test_a_dry_run_may_stand_beside_a_running_workflow(
+    folder: Path, running: subprocess.Popen[str]
+) -> None:
+    assert _launch(folder, "perturb.launch", "--cores", "1", "-n")[0] == 0
+    assert running.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["--cores", "1", "-n"], True),
+        (["--cores", "1", "-nq"], True),
+        (["--dry-run", "-c1"], True),
+        (["--configfile", "n.yaml", "--notemp", "-c", "1"], False),
+    ],
+)
+def test_a_dry_run_is_known_by_its_words(command: list[str], expected: bool) -> None:
+    assert is_dry_run(command) == expected
+
+
+@pytest.mark.parametrize("mistyped", [["--keep-going"], ["--cores", "1", "--profile", "slrum"]])
+def test_what_snakemake_refuses_is_not_taken_for_a_run(folder: Path, mistyped: list[str]) -> None:
+    assert _launch(folder, "perturb", "resume", *mistyped)[0] != 0
+    assert (folder / ".snakemake/perturb/lock").read_text() == ""
+    assert _launch(folder, "perturb.launch", "--cores", "1", "--nocolor")[0] == 0
+    assert _launch(folder, "perturb", "resume", *mistyped)[0] != 0
+    assert _recorded(folder) == ["--cores", "1", "--nocolor"]
+
+
+@pytest.mark.parametrize("words", [["--profile", "slurm"], ["--cores", "1", "--executor=slurm"]])
+def test_a_run_on_slurm_without_its_commands_does_nothing(
+    folder: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    status, told = _launch(folder, "perturb.launch", *words)
+    assert status == 1
+    assert "squeue and sbatch cannot be found on PATH" in told
+    assert "module load slurm" in told
+    assert (folder / ".snakemake/perturb/lock").read_text() == ""
+    assert not asks_for_slurm(["--configfile", "slurm.yaml", "--profile", "here"])
+
+
+def test_resume_takes_what_the_last_run_was_told_of_the_site(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERTURB_SLURM_PARTITION", "long")
+    monkeypatch.setenv("PERTURB_SLURM_ACCOUNT", "ours")
+    assert _launch(folder)[0] == 0
+    monkeypatch.delenv("PERTURB_SLURM_PARTITION")
+    monkeypatch.setenv("PERTURB_SLURM_ACCOUNT", "theirs")
+    status, told = _launch(folder, "perturb", "resume")
+    assert status == 0, told
+    assert "As in the last run: PERTURB_SLURM_PARTITION=long\n" in told
+    assert "Other than in the last run: PERTURB_SLURM_ACCOUNT=theirs, not ours\n" in told
+    variables = json.loads((folder / ".snakemake/perturb/lock").read_text())["variables"]
+    assert variables == {"PERTURB_SLURM_ACCOUNT": "theirs", "PERTURB_SLURM_PARTITION": "long"}
+
+
+@pytest.mark.parametrize("options", [[], ["--cancel"]])
+def test_a_snakemake_that_begins_while_orphans_are_waited_for_keeps_its_lock(
+    folder: Path, options: list[str]
+) -> None:
+    (folder / "Snakefile").write_text(SNAKEFILE.replace("{seconds}", "60"))
+    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        "import pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "pathlib.Path('deaf.txt').touch()\n"
+        "while not pathlib.Path('end.txt').exists(): time.sleep(0.1)\n"
+    )
+    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
+    _wait_until((folder / "deaf.txt").exists)
+    waiting = _start(folder, "-m", "perturb", "resume", *options, "--cores", "1")
+    # Until it waits: only then does the other begin.
+    assert waiting.stderr is not None
+    while "...\n" not in waiting.stderr.readline():
+        assert waiting.poll() is None
+    other = _start(folder, "-m", "snakemake", "--cores", "1")
+    _wait_until(lambda: any(folder.glob(".snakemake/locks/*")))
+    (folder / "end.txt").touch()
+    orphan.communicate()
+    try:
+        _, told = waiting.communicate(timeout=30)
+        assert (waiting.returncode, f"process {other.pid}" in told) == (1, True), told
+        assert other.poll() is None
+        assert any(folder.glob(".snakemake/locks/*"))
+    finally:
+        for process in (waiting, other):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -268,11 +392,22 @@ def test_resume_kills_a_job_that_will_not_end(
 
 def test_a_failed_job_is_named_although_snakemake_is_quiet(folder: Path) -> None:
     (folder / "Snakefile").write_text(
-        'rule all:\n    output: "x"\n    log: "job.log"\n    shell: "exit 3"\n'
+        'rule all:\n    output: "x"\n    log: "job.log"\n    shell: "echo no >{log}; exit 3"\n'
     )
     quiet = ("perturb.launch", "--cores", "1", "--quiet", "rules", "progress")
     status, told = _launch(folder, *quiet)
     assert (status, "FAILED: all: see job.log" in told) == (1, True), told
+
+
+def test_of_a_job_that_wrote_no_log_snakemakes_own_is_named(folder: Path) -> None:
+    (folder / "Snakefile").write_text(
+        'rule all:\n    output: "x"\n    log: "job.log"\n    shell: "touch {log}; exit 3"\n'
+    )
+    status, told = _launch(folder)
+    found = re.search(r"FAILED: all: see (\S+\.snakemake\.log)\n", told)
+    assert (status, found is not None) == (1, True), told
+    assert found is not None
+    assert "Error in rule all" in (folder / found[1]).read_text()
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,28 @@ def test_empty_class_folders_and_deep_ones(tmp_path: Path) -> None:
     (path / "n00000001").mkdir()
     with pytest.raises(ValueError, match="of 3 classes, expected 4; without images: n00000001"):
         list_images(_source(path), tmp_path, num_classes=4)
+    with pytest.raises(ValueError, match=r"of 3 classes, expected 5; without images: n00000001$"):
+        list_images(_source(path), tmp_path, num_classes=5)
+    (path / "n00000001").rmdir()
+    with pytest.raises(ValueError, match=r"of 3 classes, expected 5$"):
+        list_images(_source(path), tmp_path, num_classes=5)
     write_folder(path, {f"{WNIDS[0]}/deep/x.JPEG": IMAGE})
     with pytest.raises(ValueError, match=r"deep/x.JPEG: images must lie in <class>/<image>"):
         list_images(_source(path), tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_without_class_folders_are_counted(kind: str, tmp_path: Path) -> None:
+    files = {f"{number}.jpg": IMAGE for number in range(3)} | {"readme.txt": b""}
+    path = write_as(kind, tmp_path, files)
+    with pytest.raises(
+        ValueError,
+        match="there are no images; in no class folder: 3, where a folder for each class is",
+    ):
+        list_images(_source(path), tmp_path, num_classes=2)
+
+
+def test_a_folder_without_images_has_none(tmp_path: Path) -> None:
+    path = write_folder(tmp_path / "val", {"readme.txt": b""})
+    with pytest.raises(ValueError, match=r"there are no images$"):
+        list_images(_source(path), tmp_path, num_classes=2)

@@ -270,6 +270,20 @@ def test_a_profile_has_a_line_a_model_and_a_panel_a_measure(frames: Frames, spec
     assert line["encoding"]["detail"]["field"] == "model"
 
 
+def test_legend_of_a_profile_lists_the_models_that_have_a_line(frames: Frames) -> None:
+    profile = frames["correlation_profile"]
+    lines = profile[profile["architecture_label"] != "ResNet-B"]
+    spec = draw("correlation_profile", {**frames, "correlation_profile": lines}).to_dict()
+    colours = look(frames["models"])
+    colour_of = dict(zip(colours.labels, colours.colours, strict=True))
+    for channel in ("color", "shape", "strokeDash"):
+        for encoding in encodings(spec, channel):
+            assert encoding["scale"]["domain"] == ["ResNet-S", *VITS]
+    # Those that are left look as they do in every chart.
+    scale = next(encodings(spec, "color"))["scale"]
+    assert scale["range"] == [colour_of[label] for label in scale["domain"]]
+
+
 def test_rows_of_panels_stay_aligned_where_a_model_is_missing(frames: Frames) -> None:
     gone = (frames["lesions"]["architecture_label"] == "ViT-B/8") & (
         frames["lesions"]["pretraining_label"] == "Medium"

@@ -53,7 +53,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sheet.write_bytes(PNG)
     write_page(
         folder / "report" / "index.html",
-        Words(f"A study {NASTY}", f"title: {NASTY}\n", absent=(f"ViT {NASTY}", "ViT-H/14")),
+        Words(
+            f"A study {NASTY}",
+            f"title: {NASTY}\n",
+            f"snakemake {NASTY}",
+            absent=(f"ViT {NASTY}", "ViT-H/14"),
+        ),
         tables=tables_of(study, folder / "tables"),
         datasets=study.datasets,
         contact_sheets={f"Shapes {NASTY}": sheet},
@@ -115,6 +120,7 @@ def test_what_users_typed_is_text(opened: Opened) -> None:
     assert opened.page.evaluate("window.hacked") is None
     assert opened.page.text_content("h1") == f"A study {NASTY}"
     assert NASTY in (opened.page.text_content("#run pre") or "")
+    assert f"snakemake {NASTY}" in opened.page.locator("#run dd code").all_text_contents()
     assert NASTY in (opened.page.text_content("#absent") or "")
     assert NASTY in (opened.page.text_content("#table-accuracy tbody") or "")
     assert NASTY in (opened.page.text_content("#chart-corruption_heatmap") or "")
@@ -209,7 +215,7 @@ def test_a_page_shows_the_studies_own_perturbations_alone(
     path = tmp_path / "index.html"
     write_page(
         path,
-        Words("Part", ""),
+        Words("Part", "", ""),
         tables={name: folder / "tables" / f"{name}.parquet" for name in names},
         datasets=folder / "datasets.parquet",
     )
@@ -371,4 +377,4 @@ def test_sentences_say_what_the_rows_say(changes: dict[str, Any], expected: str)
 def test_a_missing_table_is_named(tmp_path: Path, missing: str) -> None:
     tables = {name: tmp_path / name for name in TABLES if name != missing}
     with pytest.raises(ValueError, match=rf"tables \['{missing}'\] are missing"):
-        write_page(tmp_path / "x.html", Words("", ""), tables=tables, datasets=tmp_path)
+        write_page(tmp_path / "x.html", Words("", "", ""), tables=tables, datasets=tmp_path)

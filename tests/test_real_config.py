@@ -1,6 +1,7 @@
 """Configurations of real models and images: what they resolve to, and every mistake named."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +293,30 @@ def test_what_is_decoded_needs_its_originals_no_more(
     manifest.parent.mkdir(parents=True)
     manifest.touch()
     assert len(sources.missing_files(config)) < before
+
+
+def test_class_folders_without_an_index_are_those_of_the_clean_set(
+    raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, names in {"one": "abc", "two": "abc", "few": "ab", "other": "abz"}.items():
+        for name in names:
+            (tmp_path / "data" / folder / name).mkdir(parents=True)
+    config = load_config(raw)
+    clean = config.clean_dataset.id
+    sets = {clean: "one", "imagenet-v2": "two", "imagenet-r": "few", "imagenet-a": "other"}
+    source = {"layout": "class_folders"}
+    datasets = {
+        **config.datasets,
+        **{
+            id: replace(config.datasets[id], source=source | {"path": folder})
+            for id, folder in sets.items()
+        },
+    }
+    first, second = sources.unlike_classes(replace(config, datasets=datasets))
+    assert first.startswith("datasets.imagenet-r.source: its class folders are not those of")
+    assert "(c only there)" in first
+    assert "datasets.imagenet-a" in second
+    assert "(z only here; c only there)" in second
+    indexed = replace(config.datasets[clean], source=datasets[clean].source | {"class_index": "x"})
+    assert not sources.unlike_classes(replace(config, datasets=datasets | {clean: indexed}))

@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from perturb.perturbations.names import PROTOCOLS
 from perturb.runs import resume, status
 from perturb.runs.census import census
 from perturb.runs.events import Events
+from perturb.runs.lock import record_bare_end, record_bare_run
 from perturb.runs.plugins.snakemake_logger_plugin_perturb import told
 from perturb.runs.progress import Tracker, cells_of_rules, duration
 from perturb.runs.study import study_of
@@ -69,7 +71,10 @@ RUN_INFO = {"event": "run_info", "stats": {"evaluate_cells_0": 3, "all": 1, "tot
 JOB_ERROR = {"event": "job_error", "jobid": 7, "rule_name": "train_model", "log": ["a.log"]}
 
 
-def test_events_tell_what_is_to_be_done_and_what_failed(tmp_path: Path) -> None:
+def test_events_tell_what_is_to_be_done_and_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     events = Events(tmp_path / "events")
     events.read()
     assert events.jobs == {}
@@ -78,6 +83,26 @@ def test_events_tell_what_is_to_be_done_and_what_failed(tmp_path: Path) -> None:
     assert events.jobs == {"evaluate_cells_0": 3, "all": 1}
     assert (events.steps_done, events.steps_total) == (1, 4)
     assert [str(failure) for failure in events.failed.values()] == ["train_model: see a.log"]
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [("why", "a.log"), ("", ".snakemake/log/2.snakemake.log"), (None, "2.snakemake.log")],
+)
+def test_a_log_that_says_nothing_is_not_named(
+    written: str | None, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".snakemake/log").mkdir(parents=True)
+    for name in ("1", "2"):
+        Path(f".snakemake/log/{name}.snakemake.log").touch()
+    if written is not None:
+        Path("a.log").write_text(written)
+    events = Events(tmp_path / "events")
+    _append(events.path, JOB_ERROR)
+    events.read()
+    assert str(events.failed["7"]).endswith(named)
+    assert str(events.failed["7"]).startswith("train_model: see ")
 
 
 def test_a_job_that_is_tried_again_has_not_failed(tmp_path: Path) -> None:
@@ -171,6 +196,69 @@ def test_the_status_file_is_replaced_as_a_whole(config: Config) -> None:
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def _written_status(config: Config, state: str) -> None:
+    tracker = Tracker(config, Events(Path("events")), 0)
+    tracker.write(state)
+
+
+def _change(path: Path, **entries: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def _ended_process() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_a_run_whose_process_is_gone_was_killed(
+    config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("results/status.json")
+    _written_status(config, "running")
+    main(["status"])
+    assert "Last run: running, told at" in capsys.readouterr().out
+    _change(path, pid=_ended_process())
+    main(["status"])
+    assert "Last run: killed, told at" in capsys.readouterr().out
+    # The number is another process's by now.
+    _change(path, pid=os.getpid(), started="2020-01-01T00:00:00+00:00")
+    main(["status", "--json"])
+    assert json.loads(capsys.readouterr().out)["run"]["state"] == "killed"
+    _change(path, host="login7")
+    main(["status"])
+    assert "Last run: running, told at" in capsys.readouterr().out
+    # Its Snakemake goes on without it.
+    _change(path, host=socket.gethostname(), pid=_ended_process())
+    monkeypatch.setattr(status, "snakemakes", lambda folder: [folder])
+    main(["status"])
+    assert "Last run: running, told at" in capsys.readouterr().out
+
+
+def test_a_later_run_without_the_launcher_is_the_last_one(
+    config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _written_status(config, "finished")
+    _change(Path("results/status.json"), pid=1, started="2020-01-01T00:00:00+00:00")
+    record_bare_run(Path.cwd(), ["--cores", "3"])
+    main(["status"])
+    told = capsys.readouterr().out
+    assert "Last run: running, begun at 2" in told
+    assert "with --cores 3" in told
+    assert "finished" not in told
+    record_bare_end(Path.cwd())
+    main(["status"])
+    assert "Last run: ended, begun at 2" in capsys.readouterr().out
+    _change(Path(".snakemake/perturb/lock"), is_over=False, pid=_ended_process())
+    main(["status"])
+    assert "Last run: killed, begun at 2" in capsys.readouterr().out
+    # One of another study, in the same folder.
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    record_bare_run(Path.cwd(), ["--cores", "3", "--config", "results=elsewhere"])
+    main(["status"])
+    assert "Last run: finished, told at" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("config")
@@ -298,6 +386,7 @@ def test_only_resume_hands_arguments_on(capsys: pytest.CaptureFixture[str]) -> N
     ("words", "cancels", "handed_on"),
     [
         (["resume"], False, None),
+        (["resume", "-n"], False, None),
         (["resume", "--cancel"], True, None),
         (["resume", "--profile", "slurm", "-n"], False, ["--profile", "slurm", "-n"]),
         (["resume", "--cancel", "--cores", "4"], True, ["--cores", "4"]),

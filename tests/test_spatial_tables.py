@@ -1,6 +1,7 @@
 """Tables of rotations and translations, against values worked out by hand and against pandas."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,10 +33,12 @@ def samples(study: Study) -> pd.DataFrame:
     )
 
 
-def turned(outcomes: str, sample: int, rotation: float, x: int, y: int = 0) -> Rows:
+def turned(
+    outcomes: str, sample: int, rotation: float, x: int, y: int = 0, model: str = "a"
+) -> Rows:
     """Return the random sample of this number, the same for every image."""
     transform = {"rotation_deg": rotation, "translation_x_px": x, "translation_y_px": y}
-    return decided("a", outcomes, **SPATIAL, condition="random", sample=sample, **transform)
+    return decided(model, outcomes, **SPATIAL, condition="random", sample=sample, **transform)
 
 
 def test_worst_of_grid_and_of_ten_and_mean_by_hand(tmp_path: Path) -> None:
@@ -86,6 +89,21 @@ def test_grid_cells_by_hand(tmp_path: Path) -> None:
     assert cell["accuracy"] == pytest.approx(1 / 3)
     [cell] = rows_where(table, rotation_bin="6", translation=0.5)
     assert cell["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_translations_are_fractions_of_the_models_own_longest(tmp_path: Path) -> None:
+    """Views of 224 and 384 px: 24 px are the farthest of one, and less than that of the other."""
+    rows: list[dict[str, Any]] = []
+    for model, distances in {"a": (0, 12, 24), "b": (0, 21, 41)}.items():
+        rows += [*decided(model, "11"), *decided(model, "11", **SPATIAL, condition="grid")]
+        for sample, distance in enumerate(distances, 1):
+            rows += turned(
+                "10" if distance == distances[-1] else "11", sample, 0, distance, 0, model
+            )
+    sources = written(tmp_path, [vit("a", 8), vit("b", 8)], rows)
+    table = make_table("spatial_grid", sources, HEADLINE)
+    found = [(row["model"], row["translation"], row["accuracy"]) for row in table.to_pylist()]
+    assert found == [("a", 0.5, 1), ("a", 1, 0.5), ("b", 0.5, 1), ("b", 1, 0.5)]
 
 
 def test_bins_of_the_published_grid(study: Study) -> None:

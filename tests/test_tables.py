@@ -12,6 +12,7 @@ import pytest
 
 from perturb.perturbations.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.tables.run import make_table
+from tests.hand_made import decided, resnet, written
 from tests.study_tables import rows_where, sql, table_of
 from tests.synthetic_shards import SHARD
 from tests.synthetic_study import Study, make_study
@@ -120,6 +121,41 @@ def test_a_mean_over_fewer_corruptions_or_severities_is_not_called_mce(
         assert row["mce_low"] is None
         assert row["relative_mce"] is None
         assert 0 < row["mean_accuracy"] < 1
+
+
+@pytest.mark.parametrize("num_wrong", [(1, 2, 3, 3, 1), (1, 2, 3, 3, 0), (1, 2, 3, 3, 2)], ids=str)
+def test_relative_mce_needs_a_reference_that_loses_something(
+    num_wrong: tuple[int, ...], tmp_path: Path
+) -> None:
+    """It gets 2 of 20 clean images wrong: 10 of 100 decisions are no loss, whatever sums say."""
+    study = make_study(tmp_path, num_images=4, pretraining=["Small"])
+    lines = ["corruption,severity,error", "none,0,0.1"]
+    for corruption in BENCHMARK_CORRUPTIONS:
+        wrong = num_wrong if corruption == "fog" else (4, 5, 6, 7, 8)
+        lines += [f"{corruption},{s},{count / 20}" for s, count in enumerate(wrong, 1)]
+    (tmp_path / "errors.csv").write_text("\n".join(lines))
+    sources = {
+        **study.sources("decisions", "models", "datasets"),
+        "reference_errors": tmp_path / "errors.csv",
+    }
+    for row in make_table("corruption_error", sources).to_pylist():
+        assert row["mce"] > 0
+        assert (row["relative_mce"] is None) == (row["relative_mce_low"] is None)
+        assert (row["relative_mce"] is not None) == (sum(num_wrong) > 10)
+
+
+def test_clean_errors_of_the_reference_are_those_on_corrupted_images(tmp_path: Path) -> None:
+    """Another corrupted set may have the same image ids: it says nothing of the clean set's."""
+    fog = {"perturbation": "corruptions", "condition": "fog", "severity": 1.0}
+    rows = [
+        *decided("b", "1000"),
+        *decided("b", "10", **fog),
+        *decided("b", "1111", **fog, dataset="small"),
+    ]
+    sources = written(tmp_path, [resnet("b", is_reference=True)], rows)
+    clean, corrupted = make_table("reference_errors", sources).to_pylist()
+    assert (clean["corruption"], clean["num_images"], clean["error"]) == ("none", 2, 0.5)
+    assert (corrupted["corruption"], corrupted["num_images"]) == ("fog", 2)
 
 
 def test_reference_has_mce_one_and_stays_out_of_the_benchmark(study: Study) -> None:

@@ -1,14 +1,18 @@
 """The workflow before any job: parsing, listing, lint, and refusing a wrong configuration."""
 
+import copy
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from perturb import products
 from perturb.cells import evaluation_jobs
 from perturb.config import load_config
 from tests.tiny_study import TINY_STUDY
@@ -106,6 +110,174 @@ def test_mistake_stops_the_run_before_any_job(clone: Workspace, tiny_study: dict
     assert "Did you mean `severities`" in told
     assert "Traceback" not in told
     assert not (clone.folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda results: results.write_text("a file"), "results: results is not a folder."),
+        pytest.param(
+            lambda results: results.symlink_to("/proc"),
+            "results: results cannot be written to: ",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="needs /proc"),
+        ),
+    ],
+    ids=["file", "no place to write"],
+)
+def test_results_without_a_place_stop_the_run_before_any_job(
+    clone: Workspace,
+    tiny_study: dict[str, Any],
+    prepare: Callable[[Path], Any],
+    message: str,
+) -> None:
+    clone.configure(tiny_study)
+    results = clone.folder / "results"
+    prepare(results)
+    try:
+        done = clone.run()
+    finally:
+        results.unlink()
+    told = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert message in told
+    assert "Traceback" not in told
+    assert "generate_dataset:" not in told  # no job was begun
+
+
+PROBE = """
+include: "Snakefile"
+
+import json
+
+NAMES = ("draw_charts", "write_page", "check_shards", "import_checkpoint", "train_model",
+         "decode_dataset", "download_dataset")
+print("FOUND" + json.dumps({
+    each.name: {
+        "input": sorted(map(str, each.input)),
+        "params": {
+            name: str(value(None) if callable(value) else value)
+            for name, value in (each.params.items() if each.name in NAMES[:3] else ())
+        },
+        "priority": each.priority,
+    }
+    for each in workflow.rules if each.name in NAMES
+}))
+"""
+
+
+def _definitions(clone: Workspace, *arguments: str) -> dict[str, Any]:
+    """Return what the workflow says of some jobs."""
+    (clone.folder / "probe.smk").write_text(PROBE)
+    done = clone.run("--snakefile", "probe.smk", "--list", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = re.findall(r"^FOUND(.*)$", done.stdout, re.M)
+    definitions: dict[str, Any] = json.loads(found)
+    return definitions
+
+
+def test_charts_and_page_are_made_anew_when_what_they_are_made_of_changes(
+    clone: Workspace, tiny_study: dict[str, Any]
+) -> None:
+    tiny_study["datasets"]["test"]["label"] = "50 {things}"
+    clone.configure(tiny_study)
+    found = _definitions(clone)
+    charts = {f"perturb/charts/{file.name}" for file in (ROOT / "perturb/charts").glob("*.py")}
+    templates = (ROOT / "perturb/page/templates").rglob("*.*")
+    page = {file.relative_to(ROOT).as_posix() for file in templates}
+    page |= {f"perturb/page/{file.name}" for file in (ROOT / "perturb/page").glob("*.py")}
+    assert charts <= set(found["draw_charts"]["input"])
+    assert charts | page <= set(found["write_page"]["input"])
+    shown = found["write_page"]["params"]["configuration"]
+    assert yaml.safe_load(shown) == tiny_study
+    assert list(yaml.safe_load(shown)["models"]) == list(tiny_study["models"])
+
+
+@pytest.mark.parametrize(
+    ("entries", "command"),
+    [
+        ([], "snakemake --cores --configfile study.yaml"),
+        (
+            ["title=Two words"],
+            "snakemake --cores --config 'title=Two words' --configfile study.yaml",
+        ),
+    ],
+)
+def test_the_page_is_told_the_command(
+    clone: Workspace, tiny_study: dict[str, Any], entries: list[str], command: str
+) -> None:
+    clone.configure(tiny_study)
+    found = _definitions(clone, *(["--config", *entries] if entries else []))
+    assert found["write_page"]["params"]["command"] == command
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ([], "snakemake --cores"),
+        (["config.yaml"], "snakemake --cores"),
+        (["config/smoke.yaml"], "snakemake --cores --configfile config/smoke.yaml"),
+        (["a b.yaml", "c.yaml"], "snakemake --cores --configfile 'a b.yaml' c.yaml"),
+        (["../other/my.yaml"], "snakemake --cores --configfile ../other/my.yaml"),
+    ],
+)
+def test_commands_are_typed_where_the_workflow_is(files: list[str], command: str) -> None:
+    assert products.command([ROOT / file for file in files], [], ROOT) == command
+
+
+def test_the_check_of_shards_lists_what_its_verdict_is_made_of(
+    clone: Workspace, tiny_study: dict[str, Any]
+) -> None:
+    clone.configure(tiny_study)
+    found = _definitions(clone)["check_shards"]
+    assert {"perturb/inventory.py", "perturb/shards.py"} <= set(found["input"])
+    expected = products.checked_shards(load_config(tiny_study))
+    assert found["params"]["expected"] == str(expected)
+    assert len(str(expected)) < 500
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        (lambda study: study.update(seed=7), {"seed"}),
+        (lambda study: study["perturbations"]["pgd"].update(images=24), {"pgd"}),
+        (
+            lambda study: study["perturbations"]["corruptions"].update(corruptions=["fog"]),
+            {"corruptions"},
+        ),
+        (lambda study: study["perturbations"]["lesions"].update(samples=3), {"lesions"}),
+        (lambda study: study["perturbations"]["pgd"].update(steps=3), {"pgd"}),
+        (lambda study: study["datasets"]["test"].update(label="Pictures"), set()),
+        (lambda study: study.update(batch_size=7), set()),
+    ],
+)
+def test_shards_are_checked_anew_when_something_else_is_asked_of_them(
+    tiny_study: dict[str, Any], change: Callable[[dict[str, Any]], Any], changed: set[str]
+) -> None:
+    tiny_study["perturbations"]["lesions"] = {
+        "datasets": ["test"],
+        "images": 12,
+        "removed": [1],
+        "samples": 2,
+    }
+    tiny_study["perturbations"]["pgd"] = {
+        "datasets": ["test"],
+        "images": 12,
+        "epsilons": ["1/255"],
+        "steps": 2,
+    }
+    before = products.checked_shards(load_config(tiny_study))
+    other = copy.deepcopy(tiny_study)
+    change(other)
+    after = products.checked_shards(load_config(other))
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_weights_are_checked_first(clone: Workspace, tiny_study: dict[str, Any]) -> None:
+    clone.configure(tiny_study)
+    found = {name: facts["priority"] for name, facts in _definitions(clone).items()}
+    first = {"import_checkpoint", "download_dataset"}
+    later = max(found[name] for name in found.keys() - first)
+    assert all(found[name] > later for name in first)
 
 
 def test_default_profile_holds_neutral_keys_only() -> None:

@@ -47,8 +47,8 @@ CHARTS: Mapping[str, Chart] = {
         title="Error and model size",
         caption="Error against the number of parameters, both axes logarithmic, for the models "
         "pre-trained on the largest set, with a straight-line fit for each family and test set. "
-        "Hollow: models of another patch size than their family's series, not in the fit. "
-        "Bars: 95 % intervals. The form is that of Figure 4 of the paper.",
+        "Hollow: models in no fit, of another patch size than their family's series or of a family "
+        "with one size alone. Bars: 95 % intervals. The form is that of Figure 4 of the paper.",
         tables=("scaling_models", "models"),
         section="benchmarks",
     ),
@@ -103,11 +103,11 @@ CHARTS: Mapping[str, Chart] = {
     ),
     "pattern_alignment": Chart(
         title="Where the perturbations are",
-        caption="Left: how much a perturbation changes from pixel to pixel across the borders "
-        "of patches, over how much it does inside them. ViTs stand on the grid of their own "
-        "patches; ResNets, which have none, on every grid, for comparison. Right: the "
-        "perturbation's strength on the object over that elsewhere. Dashed: no difference, 1. "
-        "Bars: 95 % intervals.",
+        caption="Borders of patches: how much a perturbation changes from pixel to pixel across "
+        "them, over how much it does inside the patches. ViTs stand on the grid of their own "
+        "patches; ResNets, which have none, on every grid, for comparison. On the object, drawn "
+        "where images have a mask of it: the perturbation's strength there over that elsewhere. "
+        "Dashed: no difference, 1. Bars: 95 % intervals.",
         tables=("perturbation_patterns", "models"),
         section="adversarial",
         needs=("patterns",),

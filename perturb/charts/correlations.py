@@ -92,9 +92,11 @@ def correlation_profile(
     labels = dict(zip(known["measure"], known["measure_label"], strict=True))
     names = [labels[measure] for measure in _MEASURES if measure in labels]
     pretraining = pretraining_order(known)
+    # The blocks of some networks cannot be read: these have no line.
+    looks = look(models).only(set(known["architecture_label"]))
     width = min(_WIDEST, (CHART_WIDTH - _SIDES) // len(names) - _SPACING)
     chart: alt.FacetChart = (
-        alt.layer(*_lines(look(models), _domain(known["value"])), data=known)
+        alt.layer(*_lines(looks, _domain(known["value"])), data=known)
         .properties(width=width, height=170 if len(pretraining) > 1 else 240)
         .facet(
             column=alt.Column("measure_label:N", title=None, sort=names),

@@ -7,7 +7,7 @@ the table of models, so that a model looks the same everywhere.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,11 @@ class Look:
     colours: list[str]
     shapes: list[str]
     areas: list[float]
+
+    def only(self, labels: Collection[str]) -> "Look":
+        """Return the look of these architectures alone, each as it is among all."""
+        kept = [at for at, label in enumerate(self.labels) if label in labels]
+        return Look(**{name: [values[at] for at in kept] for name, values in vars(self).items()})
 
 
 def look(models: pd.DataFrame) -> Look:

@@ -1,18 +1,42 @@
 """What the schema cannot say: references between entries, and what makes a whole study."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jsonschema
 
 from perturb.config.perturbation_checks import check_perturbations
-from perturb.config.records import Architecture, Config, Dataset, Model
+from perturb.config.records import Architecture, Config, Dataset, Model, Pretraining
 from perturb.config.schema import ConfigError, did_you_mean, listed, schema
 from perturb.config.source_checks import check_source, check_views
 from perturb.models.names import ARGUMENTS
+from perturb.perturbations.names import JPEG_QUALITY, PROTOCOLS
 
 # Ids that would read as something else in a path or a table.
 RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})
+
+# The test sets of the tables that are no data set of `role: other`, and their labels. Sets of that
+# role stand beside them under their ids and labels (tables/relations/test_sets.sql).
+TEST_SETS = {
+    "clean": ("Clean",),
+    "corruptions": ("Corruptions", "Corruptions (stored)", f"Corruptions (JPEG {JPEG_QUALITY})"),
+    "renditions": ("Renditions",),
+    "natural_adversarial": ("Natural adversarial",),
+    "fgsm": ("FGSM",),
+    "pgd": ("PGD",),
+    "ensemble": ("Attack ensemble",),
+    "spatial": ("Adversarial spatial",),
+    "cue_conflict": ("Shape bias",),
+    "patterns": ("Perturbation patterns",),
+    "pearson_all": ("Layer correlations, all tokens",),
+    "pearson_cls": ("Layer correlations, class token",),
+    "lesions": ("Removed layers",),
+    "attention_distance": ("Restricted attention",),
+    "patch_cls": ("Patches apart",),
+}
+TEST_SET_LABELS = tuple(label for labels in TEST_SETS.values() for label in labels)
+# A data set of such an id would have its decisions pooled with those of the test set or change.
+RESERVED_DATASET_IDS = frozenset({*TEST_SETS, *PROTOCOLS})
 
 
 def check_references(raw: Mapping[str, Any]) -> None:
@@ -79,14 +103,11 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 def check_study(config: Config) -> None:
     """Raise a ConfigError for the first thing that makes no study."""
-    labels: dict[str, str] = {}
+    _check_labels("datasets", config.datasets.values())
+    _check_labels("pretraining", config.pretraining.values())
     for dataset in config.datasets.values():
+        _check_names(dataset)
         _check_dataset(dataset, config)
-        first = labels.setdefault(dataset.label, dataset.id)
-        if first != dataset.id:
-            raise ConfigError(
-                f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of {first!r}"
-            )
     published = [dataset.published for dataset in config.datasets.values() if dataset.published]
     for name in published:
         if published.count(name) > 1:
@@ -115,6 +136,32 @@ def check_study(config: Config) -> None:
     check_perturbations(config)
 
 
+def _check_labels(section: str, entries: Iterable[Dataset | Pretraining]) -> None:
+    labels: dict[str, str] = {}
+    for entry in entries:
+        first = labels.setdefault(entry.label, entry.id)
+        if first != entry.id:
+            raise ConfigError(
+                f"{section}.{entry.id}.label: {entry.label!r} is also the label of {first!r}"
+            )
+
+
+def _check_names(dataset: Dataset) -> None:
+    """Raise a ConfigError for a data set that tables could not tell from another test set."""
+    # A set whose id is its role is that test set.
+    if dataset.id.lower() in RESERVED_DATASET_IDS - {dataset.role}:
+        raise ConfigError(
+            f"datasets.{dataset.id}: the id is also that of a test set or a perturbation, among "
+            "whose decisions tables would count those on this set; any but "
+            f"{listed(sorted(RESERVED_DATASET_IDS))}"
+        )
+    if dataset.role == "other" and dataset.label in TEST_SET_LABELS:
+        raise ConfigError(
+            f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of another test "
+            f"set, beside which tables show this one; any but {listed(TEST_SET_LABELS)}"
+        )
+
+
 def _check_architecture(architecture: Architecture, config: Config) -> None:
     key = f"architectures.{architecture.id}.patch_size"
     if architecture.family == "vit" and architecture.patch_size is None:
@@ -129,6 +176,11 @@ def _check_architecture(architecture: Architecture, config: Config) -> None:
         return
     if of_it and is_from_timm:
         raise ConfigError(f"{key}: not allowed; all its models have their weights from timm")
+    if not is_given:
+        raise ConfigError(
+            f"architectures.{architecture.id}: one of `arguments` and `timm`, the name of the "
+            "architecture in timm, is needed"
+        )
     known = ARGUMENTS[architecture.family]
     for name in architecture.arguments:
         if name not in known:

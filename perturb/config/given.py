@@ -11,6 +11,27 @@ from perturb.config import Config, load_config
 from perturb.config.schema import ConfigError
 
 DEFAULT = Path("config.yaml")
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key may stand once: PyYAML itself keeps the last one without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Here keys are as they were written: afterwards those of merges (`<<`) are among them.
+        node = super().compose_mapping_node(anchor)
+        lines: dict[Any, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+                continue
+            line, value = key.start_mark.line + 1, self.construct_object(key)
+            if value in lines:
+                raise ConfigError(
+                    f"{self.name}, line {line}: key `{key.value}` stands twice "
+                    f"(first in line {lines[value]})"
+                )
+            lines[value] = line
+        return node
 
 
 def add_study_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,15 +70,18 @@ def refuse_faulty_files(arguments: Sequence[str]) -> None:
     Raises
     ------
     ConfigError
-        if one cannot be read or is no YAML; it names the file and the line.
+        if one cannot be read, is no YAML or holds a key twice; it names the file and the line.
     """
+    are_whole = False
     for file in _configuration_files(arguments):
         if not file.exists():
             raise ConfigError(
                 f"{file}: there is no such configuration file. Every word after --configfile is"
                 " taken for one: what is to be made goes before it"
             )
-        read_yaml(file)
+        are_whole |= "datasets" in read_yaml(file)
+    if not are_whole and DEFAULT.exists():
+        read_yaml(DEFAULT)
 
 
 def _configuration_files(arguments: Sequence[str]) -> Iterator[Path]:
@@ -109,12 +133,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        if it cannot be read, or holds something else than keys and values; it names the file.
+        if it cannot be read, holds a key twice or something else than keys and values; it names
+        the file.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = _parsed(path)
+    except ConfigError:
+        raise
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: {error}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} holds {type(raw).__name__}; expected keys and values")
     return raw
+
+
+def _parsed(path: Path) -> Any:
+    loader = _Loader(path.read_text(encoding="utf-8"))
+    loader.name = str(path)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()

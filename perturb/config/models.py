@@ -53,7 +53,8 @@ def architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
     try:
         known = geometry(name)
     except ValueError as error:
-        raise ConfigError(f"{key}.timm: {error}") from None
+        hint = did_you_mean(name, {known.architecture for known in timm_models().values()})
+        raise ConfigError(f"{key}.timm: {error}.{hint}") from None
     return _with_geometry(record, known, key)
 
 
@@ -110,7 +111,7 @@ def _weights(entry: str | Mapping[str, str]) -> WeightsFile | TimmWeights | None
         return None
     if "timm" in entry:
         return TimmWeights(entry["timm"])
-    return WeightsFile(entry["file"], entry["sha256"])
+    return WeightsFile(entry["file"], entry["sha256"].lower())
 
 
 def _tagged(key: str, weights: WeightsFile | TimmWeights | None) -> TimmModel | None:

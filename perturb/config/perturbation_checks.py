@@ -94,8 +94,8 @@ def _check_applied(config: Config) -> None:
             if not any(is_possible(perturbation, value, model) for model in benchmark):
                 shown = severity.replace("_", "/")
                 raise ConfigError(
-                    f"perturbations.{id}: no model of this study has what it changes, or as many "
-                    f"of it as {shown}"
+                    f"perturbations.{perturbation.key}: no model of this study has what it "
+                    f"changes, or as many of it as {shown}"
                 )
             if id in ("fgsm", "pgd", "ensemble", "transfer") and value > 1:
                 raise ConfigError(f"perturbations.{id}.epsilons: {severity.replace('_', '/')} > 1")
@@ -206,7 +206,7 @@ def _check_evaluated(config: Config) -> None:
 def _check_subsets(config: Config) -> None:
     """A subset must lie within its data set, where the size of that is known beforehand."""
     asked = [
-        (f"perturbations.{item.id}.images", dataset, item.num_images)
+        (f"perturbations.{item.key}.images", dataset, item.num_images)
         for item in config.perturbations.values()
         for dataset in item.datasets
         if item.num_images is not None

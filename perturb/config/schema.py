@@ -54,11 +54,37 @@ def _explain(error: jsonschema.ValidationError) -> str:
         case "enum":
             hint = did_you_mean(str(instance), map(str, allowed))
             return f"{key}: {instance!r} is not one of {listed(allowed)}.{hint}"
+        case "oneOf" if isinstance(instance, Mapping) and (within := _nearest_form(error)):
+            return "\n".join(dict.fromkeys(map(_explain, within)))
         case "oneOf" | "pattern":
             return f"{key}: {instance!r} is not allowed. {schema.get('description', '')}"
         case "type":
             return f"{key}: {instance!r} is not of type {allowed}"
     return f"{key}: {error.message}"
+
+
+def _nearest_form(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
+    """Return what is wrong with keys and values, as the allowed form that they are nearest to.
+
+    That is the form that shares most keys with them, the one with the fewest errors at a tie.
+    Nothing where no form takes keys and values, or several do and none shares a key.
+    """
+    instance: Any = error.instance
+    forms: Any = error.validator_value
+    errors: dict[int, list[jsonschema.ValidationError]] = {}
+    for one in error.context or ():
+        errors.setdefault(int(one.schema_path[0]), []).append(one)
+    # How many keys a form shares, and how many errors it has: the more and the fewer, the nearer.
+    nearness = {
+        at: (len(instance.keys() & forms[at].get("properties", {}).keys()), -len(found))
+        for at, found in errors.items()
+        if forms[at].get("type") == "object"
+    }
+    if not nearness:
+        return []
+    nearest = max(nearness, key=nearness.__getitem__)
+    is_clear = len(nearness) == 1 or nearness[nearest][0] > 0
+    return errors[nearest] if is_clear else []
 
 
 def _explain_unknown_keys(key: str, error: jsonschema.ValidationError) -> str:
@@ -74,7 +100,8 @@ def _explain_unknown_keys(key: str, error: jsonschema.ValidationError) -> str:
 
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:
     """Return a sentence with the allowed word nearest to a misspelt one, or nothing."""
-    near = difflib.get_close_matches(value, list(allowed), n=1)
+    # Of words of three letters, those that differ in one are different words: gpu, cpu.
+    near = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.7)
     return f" Did you mean `{near[0]}`?" if near else ""
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -58,12 +60,16 @@ def _fitting(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, w
 
 
 def sheet_of_store(store: ImageStore, num_images: int = 60) -> Image.Image:
-    """Return a contact sheet of a store's first images, each with what the manifest says of it.
+    """Return a contact sheet of images from all over a store, each with what the manifest says.
 
-    The shape, and the rendition or the texture where the manifest has one; else the target.
+    They are in the order of their classes, and spread evenly over that order. The caption is the
+    shape, and the rendition or the texture where the manifest has one; else the target.
     """
-    manifest = store.manifest.slice(0, num_images).to_pylist()
-    return contact_sheet(store.read(0, num_images).pixels, [_caption(row) for row in manifest])
+    by_class = torch.argsort(store.targets, stable=True).tolist()
+    num_shown = min(num_images, len(store))
+    rows = [by_class[place * len(store) // num_shown] for place in range(num_shown)]
+    captions = [_caption(row) for row in store.manifest.take(rows).to_pylist()]
+    return contact_sheet(torch.from_numpy(np.array(store.pixels[rows])), captions)
 
 
 def _caption(row: Mapping[str, int]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from perturb.images.archives import is_image_name
 from perturb.images.sources.class_index import MAX_CLASS
 from perturb.images.sources.folders import list_class_folders, list_corruptions, list_cue_conflict
 from perturb.images.sources.label_files import serial
@@ -88,7 +89,9 @@ def _names(listing: Listing) -> str:
 
 def _check_classes(listing: Listing, num_classes: int | None, where: str) -> None:
     if not len(listing):
-        raise ValueError(f"{where}: there are no images")
+        loose = [name for name, _ in listing.strays if is_image_name(name)]
+        said = f"; in no class folder: {len(loose)}, where a folder for each class is expected"
+        raise ValueError(f"{where}: there are no images{said if loose else ''}")
     present = set(listing.targets)
     if num_classes is None or len(present) == num_classes:
         if num_classes and min(present) == 1 and max(present) == num_classes:
@@ -96,7 +99,8 @@ def _check_classes(listing: Listing, num_classes: int | None, where: str) -> Non
         return
     lacking = [name for name, number in listing.classes.items() if number not in present]
     # A subset of the classes of an index, like ImageNet-R's 200 of 1,000, lacks most by nature.
-    named = f"; without images: {some(lacking)}" if len(listing.classes) <= num_classes else ""
+    is_told = lacking and len(listing.classes) <= num_classes
+    named = f"; without images: {some(lacking)}" if is_told else ""
     raise ValueError(f"{where}: images of {len(present)} classes, expected {num_classes}{named}")
 
 

@@ -148,7 +148,7 @@ def model_of(tag: str) -> TimmModel:
     architecture, dot, _ = tag.partition(".")
     allowed = ", ".join(tags_of(architecture)) or f"a tag in resources/{TABLE.name}"
     reason = "is no tag with 1000 classes" if dot else "says no weights: a full tag is needed"
-    raise ValueError(f"timm: {tag!r} {reason}; allowed: {allowed}")
+    raise ValueError(f"{tag!r} {reason}; allowed: {allowed}")
 
 
 def geometry(architecture: str) -> TimmModel:
@@ -164,7 +164,7 @@ def geometry(architecture: str) -> TimmModel:
     models = _by_architecture()
     if architecture not in models:
         raise ValueError(
-            f"timm: {architecture!r} is no architecture in resources/{TABLE.name}; allowed: a name "
+            f"{architecture!r} is no architecture in resources/{TABLE.name}; allowed: a name "
             "before the dot of its tags"
         )
     return models[architecture]

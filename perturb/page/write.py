@@ -36,7 +36,7 @@ class Words:
 
     title: str
     configuration: str  # the configuration file, as text
-    command: str = "snakemake --cores"
+    command: str  # that makes the study anew
     absent: tuple[str, ...] = ()  # models whose weights nobody published
 
 
@@ -54,7 +54,7 @@ def write_page(
     Parameters
     ----------
     path : of the page.
-    words : title and configuration.
+    words : title, configuration and command.
     tables : the Parquet file of each of the study's tables; a perturbation whose tables are not
         here has no place on the page.
     datasets : facts about the data sets: dataset, label, role, num_images, num_classes.

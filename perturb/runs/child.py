@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -38,13 +39,26 @@ def snakemake(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "snakemake", *arguments]
 
 
-def run_watched(arguments: Sequence[str]) -> int:
-    """Run Snakemake to its end; return its exit status, 128 + n if signal n ended it."""
+@dataclass(frozen=True)
+class Ended:
+    """How a Snakemake has ended.
+
+    status : its exit status, 128 + n if signal n ended it.
+    had_jobs : whether it had come so far as to tell which jobs there are, as far as is known.
+    """
+
+    status: int
+    had_jobs: bool
+
+
+def run_watched(arguments: Sequence[str]) -> Ended:
+    """Run Snakemake to its end; return how it has ended."""
     events = FOLDER / "events.jsonl"
     events.parent.mkdir(parents=True, exist_ok=True)
     events.write_bytes(b"")
     watching = ["--logger", "perturb", "--logger-perturb-file", str(events)]
-    command = snakemake(arguments if "--logger" in arguments else [*watching, *arguments])
+    is_told = "--logger" not in arguments
+    command = snakemake([*watching, *arguments] if is_told else arguments)
     with display() as shown, passing_on_signals() as signals:
         # A group of its own: Ctrl-C reaches it through us, once.
         output = shown.output
@@ -64,9 +78,14 @@ def run_watched(arguments: Sequence[str]) -> int:
                 break
             except subprocess.TimeoutExpired:
                 watch.look()
-        status = status if status >= 0 else 128 - status
+        status = exit_status(status)
         watch.end(status, is_stopped=signals.were_sent)
-    return status
+    return Ended(status, had_jobs=bool(watch.events.jobs) or not is_told)
+
+
+def exit_status(returncode: int) -> int:
+    """Return the status that a shell gives for a process: 128 + n if signal n ended it."""
+    return returncode if returncode >= 0 else 128 - returncode
 
 
 def _environment() -> dict[str, str]:
@@ -84,7 +103,7 @@ class Watch:
 
     def __init__(self, arguments: Sequence[str], events: Events, shown: Display) -> None:
         self._arguments = arguments
-        self._events = events
+        self.events = events
         self._shown = shown
         self._started_ns = events.path.stat().st_mtime_ns
         self._tracker: Tracker | None = None
@@ -112,8 +131,8 @@ class Watch:
             self._read()
             if self._tracker is not None:
                 self._tracker.count(time.monotonic())
-                self._shown.show(str(self._tracker.progress()))
                 self._tracker.write(state, status)
+                self._shown.show(str(self._tracker.progress()))
 
     @contextmanager
     def _unharmed(self) -> Iterator[None]:
@@ -122,22 +141,23 @@ class Watch:
             yield
         except _TROUBLE as error:
             if not self._is_blind:
-                self._shown.tell(f"The progress cannot be shown: {error}")
-            self._is_blind = True
+                self._is_blind = True
+                with suppress(OSError):
+                    self._shown.tell(f"The progress cannot be shown: {error}")
 
     def _read(self) -> None:
-        self._events.read()
-        if self._events.jobs and not self._is_known:
+        self.events.read()
+        if self.events.jobs and not self._is_known:
             # Snakemake has read the arguments and the configuration: they are known to be good.
             self._is_known = True
             study = study_of(self._arguments)
             if study is not None:
-                self._tracker = Tracker(study, self._events, self._started_ns)
+                self._tracker = Tracker(study, self.events, self._started_ns)
         self._tell_failures()
 
     def _tell_failures(self) -> None:
         """Name each job that failed for good; Snakemake does not if it was told to be quiet."""
-        failed = list(self._events.failed.values())
+        failed = list(self.events.failed.values())
         for failure in failed[self._num_told : NUM_NAMED]:
             self._shown.tell(f"FAILED: {failure}")
         self._num_told = max(self._num_told, len(failed))

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that failed and is not tried again."""
+    """A job that failed and is not tried again; `log` names the files that say why."""
 
     rule: str
     log: tuple[str, ...]
@@ -60,11 +60,10 @@ class Events:
                 self.steps_done, self.steps_total = int(event["done"]), int(event["total"])
             case "job_error":
                 self.failed[str(event["jobid"])] = Failure(
-                    str(event["rule_name"]),
-                    tuple(map(str, event["log"] or ())),
+                    str(event["rule_name"]), _telling(tuple(map(str, event["log"] or ())))
                 )
             case "group_error":
-                self.failed[str(event["groupid"])] = Failure("group", ())
+                self.failed[str(event["groupid"])] = Failure("group", _telling(()))
             case "message":
                 self._take_message(event["message"])
 
@@ -75,3 +74,19 @@ class Events:
             self.num_retries += 1
         elif found := re.match(r"SLURM run ID: (\S+)", message):
             self.slurm_run = found[1]
+
+
+def _telling(logs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a failed job's logs, or Snakemake's own where they say nothing: it never began."""
+    if any(_has_content(Path(log)) for log in logs):
+        return logs
+    # Their names begin with the time.
+    own = sorted(Path(".snakemake/log").glob("*.snakemake.log"))
+    return (str(own[-1]),) if own else logs
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False

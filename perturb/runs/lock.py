@@ -20,12 +20,14 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 FOLDER = Path(".snakemake") / "perturb"
+# What a site says in the environment, on which it depends where a run's jobs go: slurm/README.md.
+SITE = "PERTURB_SLURM_"
 
 
 class BusyError(RuntimeError):
@@ -38,6 +40,7 @@ class Run:
 
     started : seconds since 1970.
     is_over : whether the launcher, or a Snakemake without one, lived to see the end of the run.
+    variables : the site's, from the environment; old records have none.
     """
 
     host: str
@@ -45,6 +48,7 @@ class Run:
     started: float
     arguments: tuple[str, ...]
     is_over: bool
+    variables: dict[str, str] = field(default_factory=dict)
 
 
 class FolderLock:
@@ -64,6 +68,22 @@ class FolderLock:
         """Keep that the run has come to its end, good or bad."""
         if self._run is not None:
             _write(self._file, replace(self._run, is_over=True))
+
+    def take_back(self) -> None:
+        """Put the record of the run before this one back: this one never had a job."""
+        self._run = None
+        if self.last is None:
+            os.truncate(self._file, 0)
+        else:
+            _write(self._file, self.last)
+
+
+def last_run(folder: Path) -> Run | None:
+    """Return who runs the workflow in a folder, or did last; it may live, as no lock is asked."""
+    try:
+        return _parsed((folder / FOLDER / "lock").read_bytes())
+    except OSError:
+        return None
 
 
 def record_bare_run(folder: Path, arguments: Sequence[str]) -> None:
@@ -123,8 +143,12 @@ def _lock(file: int, folder: Path) -> None:
 
 def _read(file: int) -> Run | None:
     """Return what the file says; nothing if it was cut short."""
+    return _parsed(os.pread(file, 1_000_000, 0))
+
+
+def _parsed(record: bytes) -> Run | None:
     try:
-        told = json.loads(os.pread(file, 1_000_000, 0).partition(b"\n")[0])
+        told = json.loads(record.partition(b"\n")[0])
         return Run(**{**told, "arguments": tuple(told["arguments"])})
     except (ValueError, TypeError, KeyError):
         return None
@@ -138,7 +162,14 @@ def _write(file: int, run: Run) -> None:
 
 
 def _run_of_this_process(arguments: Sequence[str]) -> Run:
-    return Run(socket.gethostname(), os.getpid(), time.time(), tuple(arguments), is_over=False)
+    return Run(
+        socket.gethostname(),
+        os.getpid(),
+        time.time(),
+        tuple(arguments),
+        is_over=False,
+        variables={name: os.environ[name] for name in sorted(os.environ) if name.startswith(SITE)},
+    )
 
 
 def _is_process(run: Run, process: int) -> bool:

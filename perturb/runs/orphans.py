@@ -27,6 +27,9 @@ _SCRIPTS = ".snakemake/scripts/"
 # The executor's names of jobs: a UUID, which a prefix may precede.
 _RUN_ID = re.compile(r"(?:[A-Za-z0-9_-]{1,50}_)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIMEOUT_S = 120
+# Snakemake's options that say where jobs run, and the word for a dry run, also joined with others.
+_CHOOSING = ("--profile", "--workflow-profile", "--executor", "-e")
+_DRY = re.compile(r"--dry-?run|-[fFkp]*n[fFkpq]*")
 
 
 class SlurmError(RuntimeError):
@@ -58,11 +61,11 @@ class LocalJob:
 
 
 def snakemakes(folder: Path) -> list[psutil.Process]:
-    """Return the Snakemakes that run a workflow in a folder, those inside jobs not among them."""
+    """Return the Snakemakes that run a workflow in a folder: not those inside jobs, no dry runs."""
     return [
         process
         for process, command in _commands(folder)
-        if is_snakemake(command) and not _is_inside_job(command)
+        if is_snakemake(command) and not _is_inside_job(command) and not is_dry_run(command)
     ]
 
 
@@ -118,9 +121,15 @@ def uses_slurm(folder: Path, arguments: Sequence[str]) -> bool:
     return any(_names_slurm_run(log) for log in logs[-50:])
 
 
-def has_slurm() -> bool:
-    """Tell whether SLURM's commands are installed here."""
-    return shutil.which("squeue") is not None
+def asks_for_slurm(arguments: Sequence[str]) -> bool:
+    """Tell whether a run with these arguments would submit jobs: by its profile or executor."""
+    words = [part for argument in arguments for part in argument.split("=", 1)]
+    return any(option in _CHOOSING and "slurm" in value for option, value in pairwise(words))
+
+
+def missing_commands() -> list[str]:
+    """Return those of SLURM's commands that a run needs and that are not on PATH."""
+    return [name for name in ("squeue", "sbatch") if shutil.which(name) is None]
 
 
 def _names_slurm_run(log: Path) -> bool:
@@ -148,6 +157,11 @@ def _commands(folder: Path) -> Iterator[tuple[psutil.Process, list[str]]]:
                 yield process, process.cmdline()
         except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
             continue  # ended meanwhile, or another user's
+
+
+def is_dry_run(arguments: Sequence[str]) -> bool:
+    """Tell whether Snakemake only says what it would do, with these arguments."""
+    return any(map(_DRY.fullmatch, arguments))
 
 
 def is_snakemake(command: Sequence[str]) -> bool:

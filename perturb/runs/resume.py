@@ -3,12 +3,14 @@
 Everything that a person would have to know then: it finds the jobs that a killed run left behind
 (processes here, jobs on SLURM), shows them, waits for them or cancels them, removes the lock, and
 starts Snakemake again, which does what is missing. Without arguments it takes those of the last
-run. It does nothing that `perturb.launch` does not do at every start.
+run; with -n alone, it says what these would do. It does nothing that `perturb.launch` does not do
+at every start.
 """
 
 import argparse
 
 from perturb.launch import Manner, launch
+from perturb.runs.orphans import is_dry_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         "python -m perturb resume [-h] [--cancel] [--host-is-down] [arguments of Snakemake ...]"
     )
-    parser.epilog = "Without arguments of Snakemake: those of the last run in this folder."
+    parser.epilog = (
+        "Without arguments of Snakemake: those of the last run in this folder. With -n alone:"
+        " these, as a dry run, which waits for nothing and cancels nothing."
+    )
     parser.add_argument(
         "--cancel",
         action="store_true",
@@ -33,5 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Resume; return Snakemake's exit status. `more` are the arguments for Snakemake."""
-    manner = Manner(cancels=arguments.cancel, host_is_down=arguments.host_is_down)
-    return launch(arguments.more or None, manner)
+    more = arguments.more
+    is_only_dry = all(is_dry_run([word]) for word in more)
+    manner = Manner(
+        cancels=arguments.cancel,
+        host_is_down=arguments.host_is_down,
+        added=tuple(more) if is_only_dry else (),
+    )
+    return launch(None if is_only_dry else more, manner)

@@ -2,22 +2,29 @@
 
 Told from the shards' metadata, during a run or long after it. Hours are those of evaluation:
 loading models, training them and waiting in a queue are in no shard. The time of a shard is that
-of its file, which a copy may not keep.
+of its file, which a copy may not keep. Of the last run it tells what the launcher left in the
+status file, or, where the study was run since without the launcher, when that began and ended.
 """
 
 import argparse
 import json
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from perturb.config import Config, ConfigError
 from perturb.config.given import add_study_arguments, given_study
+from perturb.runs import lock
 from perturb.runs.census import Census, census
 from perturb.runs.events import Failure
+from perturb.runs.orphans import snakemakes
 from perturb.runs.progress import NUM_NAMED, STATUS_FILE, duration
+from perturb.runs.study import study_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,16 +53,67 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def last_run(config: Config) -> dict[str, Any] | None:
-    """Return what the last run left in its status file, if there is one."""
+    """Return what is known of the study's last run, if it had one.
+
+    That is its status file, with the state `killed` for one whose processes are gone. Of a run
+    without a status file, such as a bare Snakemake's, it is less: `state` (running, ended or
+    killed), `host`, `pid`, `started` and `arguments`.
+    """
     try:
         told: dict[str, Any] = json.loads((Path(config.results) / STATUS_FILE).read_text())
     except (OSError, ValueError):
-        return None
-    return told
+        told = {}
+    record = lock.last_run(Path.cwd())
+    if record is not None and _is_later(record, told) and _is_of(record, config):
+        return _of_record(record)
+    started_s = _seconds(told["started"]) if told else 0
+    if told and told["state"] == "running" and _is_gone(told["host"], told["pid"], started_s):
+        told["state"] = "killed"
+    return told or None
+
+
+def _is_later(record: lock.Run, told: Mapping[str, Any]) -> bool:
+    # A launcher leaves its record before it begins with the status file.
+    return not told or (
+        record.started > _seconds(told["started"])
+        and (record.host, record.pid) != (told["host"], told["pid"])
+    )
+
+
+def _is_of(record: lock.Run, config: Config) -> bool:
+    """Tell whether a run was one of this study, and not of another in the same folder."""
+    try:
+        study = study_of(record.arguments)
+    except (OSError, ValueError, SystemExit):  # a file that is gone, arguments that never were good
+        return False
+    return study is not None and study.results == config.results
+
+
+def _of_record(record: lock.Run) -> dict[str, Any]:
+    is_gone = _is_gone(record.host, record.pid, record.started)
+    return {
+        "state": "ended" if record.is_over else "killed" if is_gone else "running",
+        "host": record.host,
+        "pid": record.pid,
+        "started": _when(record.started),
+        "arguments": list(record.arguments),
+    }
+
+
+def _is_gone(host: str, process: int, started_s: float) -> bool:
+    """Tell whether a run is known to live no more: neither its process nor a Snakemake of its."""
+    if host != socket.gethostname():
+        return False
+    try:
+        # Its number may be another's by now, which began later.
+        is_alive = psutil.Process(process).create_time() < started_s + 1
+    except psutil.Error:
+        is_alive = False
+    return not is_alive and not snakemakes(Path.cwd())
 
 
 def as_json(found: Census, last: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the census for programs; `run` is the status file of the last run."""
+    """Return the census for programs; `run` is what `last_run` gives."""
     return {
         "schema": 1,
         "cells": {
@@ -103,6 +161,9 @@ def described(config: Config, found: Census, last: Mapping[str, Any] | None) -> 
 def _of_run(last: Mapping[str, Any] | None) -> list[str]:
     if last is None:
         return []
+    if "failures" not in last:
+        line = f"Last run: {last['state']}, begun at {last['started']} by process {last['pid']}"
+        return [f"{line} on {last['host']}, with {' '.join(last['arguments'])}"]
     line = f"Last run: {last['state']}, told at {last['updated']} by process {last['pid']}"
     failures = [str(Failure(each["rule"], tuple(each["log"]))) for each in last["failures"]]
     return [f"{line} on {last['host']}", *_named("jobs failed", failures, last["num_failed"])]
@@ -148,6 +209,10 @@ def _mixed(found: Census) -> list[str]:
         f"Mixed {name}: " + ", ".join(f"{value} ({number:,})" for value, number in counts.items())
         for name, counts in found.mixed.items()
     ]
+
+
+def _seconds(told: str) -> float:
+    return datetime.fromisoformat(told).timestamp()
 
 
 def _when(seconds: float | None) -> str | None:

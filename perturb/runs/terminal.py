@@ -2,7 +2,9 @@
 
 On a terminal the progress is one line that is renewed; Snakemake writes to a terminal of its own,
 whose output is passed on line by line above ours. Elsewhere (a file, a pipe) Snakemake writes as
-if it were alone, and a line of ours comes in between every so often.
+if it were alone, and a line of ours comes in between every so often. Where nobody reads any more (a
+terminal that was closed, a full disk) nothing is shown, and Snakemake's output is still taken from
+it: no run ends, or waits, because of that.
 """
 
 import fcntl
@@ -14,7 +16,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 _CLEAR = "\r\x1b[K"
@@ -40,8 +42,9 @@ class Display:
 
     def tell(self, text: str) -> None:
         """Write a line that stays."""
-        self._stream.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-        self._stream.flush()
+        with suppress(OSError):
+            self._stream.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+            self._stream.flush()
 
 
 class Terminal(Display):
@@ -92,15 +95,16 @@ class Terminal(Display):
 
     def _draw(self, told: bytes) -> None:
         """Write what was told in place of our line, then our line unless a line is unfinished."""
-        if self._at_start:
-            self._stream.write(_CLEAR)
-        self._stream.flush()
-        os.write(self._stream.fileno(), told)
-        if told:
-            self._at_start = told.endswith(b"\n")
-        if self._at_start:
-            self._stream.write(self._line)
+        with suppress(OSError):
+            if self._at_start:
+                self._stream.write(_CLEAR)
             self._stream.flush()
+            os.write(self._stream.fileno(), told)
+            if told:
+                self._at_start = told.endswith(b"\n")
+            if self._at_start:
+                self._stream.write(self._line)
+                self._stream.flush()
 
 
 @contextmanager

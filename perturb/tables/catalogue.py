@@ -41,7 +41,9 @@ _ENTRIES = {
 TABLES: Mapping[str, Table] = {
     name: table for tables in _ENTRIES.values() for name, table in tables.items()
 }
-# The one relation that is no query, and what makes it.
+# The relation of every table that is no query, the corruptions, and what makes it.
+_CORRUPTIONS = "perturb/perturbations/names.py"
+# The other one, of some tables.
 _CORRELATIONS = ("perturb/tables/correlations.py", "perturb/statistics.py")
 
 
@@ -99,7 +101,7 @@ def code_of(name: str) -> tuple[str, ...]:
         *modules,
     ]
     correlations = _CORRELATIONS if "rank_correlations" in table.relations else ()
-    return (*(f"perturb/tables/{file}" for file in files), *correlations)
+    return (*(f"perturb/tables/{file}" for file in files), _CORRUPTIONS, *correlations)
 
 
 def table_named(name: str) -> Table:

@@ -4,6 +4,8 @@
 --   relative CE = sum_s (error(c, s) - clean error) / sum_s (reference(c, s) - reference clean)
 -- Once the denominators are given, all three are means of one number an image: so are the
 -- intervals. A relative CE whose denominator is not positive does not exist, nor does the mean.
+-- Denominators are differences of floating-point sums, so that 1e-16 may stand for zero, while one
+-- decision on 50,000 images is 2e-5: what is below 1e-9 counts as zero.
 WITH clean AS (
     SELECT model, image_id, num_decisions - num_correct AS clean_wrong
     FROM image_outcomes
@@ -19,7 +21,7 @@ images AS (
         sum(num_severities - num_wrong) AS num_correct,
         any_value(clean_wrong) AS clean_wrong,
         ordered_mean(num_wrong / error_sum, position) AS ce,
-        CASE WHEN min(relative_error_sum) > 0 THEN ordered_mean(
+        CASE WHEN min(relative_error_sum) > 1e-9 THEN ordered_mean(
             (num_wrong - num_severities * clean_wrong) / relative_error_sum, position)
         END AS relative_ce
     FROM corruption_outcomes

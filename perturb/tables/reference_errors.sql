@@ -1,8 +1,10 @@
 -- What the reference network gets wrong: the denominators of CE. Severity 0 is the clean set, as
--- far as it was corrupted: relative CE compares errors on the same images.
+-- far as it was corrupted: relative CE compares errors on the same images. Ids are those of one
+-- data set: other sets may have the same.
 WITH corrupted AS (
-    SELECT DISTINCT image_id
-    FROM corruption_decisions
+    SELECT DISTINCT c.image_id
+    FROM corruption_decisions AS c
+    JOIN datasets ON datasets.dataset = c.dataset AND datasets.role IN ('clean', 'corrupted')
 )
 SELECT
     CASE d.perturbation WHEN 'none' THEN 'none' ELSE d.condition END::VARCHAR AS corruption,

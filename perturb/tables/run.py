@@ -5,8 +5,10 @@ The result has the same bytes whatever the number of threads and the order of th
 are integers, floating-point sums are ordered (`macros.sql`), and every query orders its rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -70,7 +72,12 @@ _COLUMNS = {
 
 
 def make_table(
-    name: str, sources: Sources, parameters: Parameters | None = None, *, threads: int = 1
+    name: str,
+    sources: Sources,
+    parameters: Parameters | None = None,
+    *,
+    threads: int = 1,
+    memory_mb: int | None = None,
 ) -> pa.Table:
     """Return a table of the study.
 
@@ -90,6 +97,8 @@ def make_table(
     parameters : `num_resamples` and `seed` of the bootstrap; `headline_epsilon`: the epsilon that
         models are compared at, in units of [0, 1], None in a study without attacks.
     threads : for DuckDB; the result does not depend on it.
+    memory_mb : that DuckDB may take [MB]; what needs more goes to temporary files. None for most of
+        the machine's.
 
     Raises
     ------
@@ -101,7 +110,7 @@ def make_table(
     parameters = parameters or {}
     _check_names(f"{name}: sources", sources, table.sources)
     _check_names(f"{name}: parameters", parameters, table.parameters)
-    with duckdb.connect(config={"threads": threads}) as connection:
+    with _connected(threads, memory_mb) as connection:
         # The relations of one table read the same files several times.
         connection.execute("SET parquet_metadata_cache = true")
         connection.register("corruptions", _corruptions())
@@ -116,6 +125,17 @@ def make_table(
         for relation in table.relations:
             _build(connection, relation, parameters)
         return _fetch(connection, (FOLDER / f"{name}.sql").read_text())
+
+
+@contextmanager
+def _connected(threads: int, memory_mb: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    # Not where DuckDB would put its files: the folder that the workflow runs in.
+    with TemporaryDirectory(prefix="perturb-") as folder:
+        settings: dict[str, str | int] = {"threads": threads, "temp_directory": folder}
+        if memory_mb is not None:
+            settings["memory_limit"] = f"{memory_mb}MB"
+        with duckdb.connect(config=settings) as connection:
+            yield connection
 
 
 def _build(connection: duckdb.DuckDBPyConnection, relation: str, parameters: Parameters) -> None:

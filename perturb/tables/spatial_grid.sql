@@ -1,8 +1,9 @@
 -- Accuracy over rotation and translation, from the random points of the grid: the worst ones would
 -- say where models fail, and not how often. Rotations are put into five bins of about equally many
--- angles of the grid, no rotation being the centre of the middle one; a translation stands for its longer side, as a fraction of the
--- longest. How often an image falls into a cell is chance, so accuracy is a ratio there, and its
--- interval is that of a ratio estimator, clustered by image.
+-- angles of the grid, no rotation being the centre of the middle one; a translation stands for its
+-- longer side, as a fraction of the model's longest. How often an image falls into a cell is
+-- chance, so accuracy is a ratio there, and its interval is that of a ratio estimator, clustered by
+-- image.
 WITH samples AS (
     FROM spatial_decisions
     WHERE NOT is_worst
@@ -27,12 +28,17 @@ bins AS (
 ),
 translations AS (
     -- The grid's distances are evenly spaced, though whole pixels are not quite. One point in 25 is
-    -- not shifted, too few for a row of their own: they count with the smallest shift.
+    -- not shifted, too few for a row of their own: they count with the smallest shift. Each model
+    -- has distances of its own: they are pixels of its view, and views differ in size.
     SELECT
+        model,
         translation_px,
-        greatest(row_number() OVER (ORDER BY translation_px) - 1, least(count(*) OVER () - 1, 1))
-        / greatest(count(*) OVER () - 1, 1) AS translation
-    FROM (SELECT DISTINCT translation_px FROM samples)
+        greatest(row_number() OVER by_distance - 1, least(count(*) OVER of_model - 1, 1))
+        / greatest(count(*) OVER of_model - 1, 1) AS translation
+    FROM (SELECT DISTINCT model, translation_px FROM samples)
+    WINDOW
+        of_model AS (PARTITION BY model),
+        by_distance AS (PARTITION BY model ORDER BY translation_px)
 ),
 images AS (
     SELECT
@@ -44,7 +50,7 @@ images AS (
         count(*) AS num_decisions
     FROM samples
     JOIN rotations USING (rotation_deg)
-    JOIN translations USING (translation_px)
+    JOIN translations USING (model, translation_px)
     GROUP BY ALL
 ),
 summary AS (

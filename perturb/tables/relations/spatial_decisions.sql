@@ -1,5 +1,5 @@
 -- Decisions on rotated and shifted images: the worst of the grid (sample 0), and a random sample
--- of the grid's points, whatever was decided there.
+-- of the grid's points, whatever was decided there. Translations are in pixels of the model's view.
 CREATE TEMP TABLE spatial_decisions AS
 SELECT
     m.model,

@@ -1,0 +1,175 @@
+"""What a faulty configuration is told: the line or the key at fault, and what is allowed there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perturb.config import ConfigError, load_config
+from perturb.config.given import read_yaml, refuse_faulty_files
+
+SHA256 = "0123456789abcdef" * 4
+
+
+def _told(raw: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(raw)
+    return str(caught.value)
+
+
+# --- files ---
+
+TWICE = """\
+models:
+  my-vit: {weights: absent}
+  my-res:
+    weights: absent
+  my-res:
+    weights: trained
+"""
+# The keys of a merge are defaults: an entry's own stand beside them, however often it is merged.
+MERGED = """\
+deep:
+  first: &first {a: 1, b: 2}
+  second: &second
+    <<: *first
+    a: 3
+third: {<<: *second, b: 4}
+"""
+
+
+def test_a_key_that_stands_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(TWICE)
+    told = r"study.yaml, line 5: key `my-res` stands twice \(first in line 3\)$"
+    with pytest.raises(ConfigError, match=told):
+        read_yaml(path)
+    with pytest.raises(ConfigError, match=told):
+        refuse_faulty_files(["--cores", "--configfile", str(path)])
+
+
+def test_the_default_file_is_read_where_it_is_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refuse_faulty_files(["--cores"])
+    Path("config.yaml").write_text(TWICE)
+    Path("whole.yaml").write_text("datasets: {}\n")
+    Path("changes.yaml").write_text("seed: 1\n")
+    refuse_faulty_files(["--configfile", "whole.yaml"])
+    for words in ([], ["--configfile", "changes.yaml"]):
+        with pytest.raises(ConfigError, match=r"^config\.yaml, line 5"):
+            refuse_faulty_files(["--cores", *words])
+
+
+def test_keys_of_merges_may_stand_beside_an_entrys_own(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(MERGED)
+    found = read_yaml(tmp_path / "study.yaml")
+    assert found["third"] == {"a": 3, "b": 4}
+    assert found["deep"]["second"] == {"a": 3, "b": 2}
+
+
+# --- messages ---
+
+
+def _weights(**weights: str) -> Callable[[dict[str, Any]], None]:
+    return lambda raw: raw["models"]["a"].update(weights=weights)
+
+
+def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(raw: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            raw = raw[key]
+        raw[keys[-1]] = value
+
+    return change
+
+
+def _images(layout: str = "class_folders", **source: Any) -> dict[str, Any]:
+    return {"source": {"path": "x", "layout": layout, **source}}
+
+
+DIGITS = "64 hexadecimal digits are expected"
+MESSAGES = {
+    "a short hash": (
+        _weights(file="w.pt", sha256="0123..."),
+        [f"models.a.weights.sha256: '0123...' is not allowed. SHA-256 of a file: {DIGITS}"],
+    ),
+    "a file without its hash": (
+        _weights(file="w.pt"),
+        ["models.a.weights: missing `sha256`"],
+    ),
+    "a misspelt key of weights": (
+        _weights(file="w.pt", sha265=SHA256),
+        ["models.a.weights: unknown key `sha265`", "Did you mean `sha256`?"],
+    ),
+    "weights of no form": (_weights(url="https://x"), ["a file with its SHA-256, or timm"]),
+    "a hash of a download": (
+        _set("datasets", "more", value=_images(download="x", sha256="abc")),
+        ["datasets.more.source.sha256: 'abc' is not allowed.", "64 hexadecimal digits"],
+    ),
+    "a hash of a file of a download": (
+        _set("datasets", "more", value=_images(download="x", sha256={"x.tar": "abc"})),
+        [f"datasets.more.source.sha256.x.tar: 'abc' is not allowed. SHA-256 of a file: {DIGITS}"],
+    ),
+    "a side of no view": (
+        _set("datasets", "more", value={**_images(), "preprocessing": {"side": 4}}),
+        ["datasets.more.preprocessing.side: 4 is less than the minimum of 8"],
+    ),
+    "a key of no view": (
+        _set("datasets", "more", value={**_images(), "preprocessing": {"sides": 64}}),
+        [
+            "datasets.more.preprocessing: missing `side`",
+            "datasets.more.preprocessing: unknown key `sides`",
+            "Did you mean `side`?",
+        ],
+    ),
+    "a misspelt timm name": (
+        _set(
+            "architectures",
+            "vit",
+            value={
+                **{"family": "vit", "size": "S", "patch_size": 16},
+                "timm": "vit_tiny_patch16_242",
+            },
+        ),
+        ["architectures.vit.timm: 'vit_tiny_patch16_242' is no", "Did you mean `vit_tiny_patch16_"],
+    ),
+    "a misspelt tag": (
+        _weights(timm="vit_base_patch16_384.orig_in21k_ft_in1"),
+        ["models.a.weights.timm: 'vit_base", "Did you mean `vit_base_patch16_384.orig_in21k_ft_"],
+    ),
+    "an architecture of nothing": (
+        lambda raw: raw["architectures"]["vit"].pop("arguments"),
+        ["architectures.vit: one of `arguments` and `timm`, the name of"],
+    ),
+    "a large subset of corruptions with JPEG": (
+        lambda raw: raw["perturbations"]["corruptions"].update(jpeg=True, images=500),
+        ["perturbations.corruptions.images: 500 is more than the 24"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_the_key_at_fault_is_named(name: str, tiny_study: dict[str, Any]) -> None:
+    change, expected = MESSAGES[name]
+    load_config(tiny_study)  # the study is valid before the change
+    change(tiny_study)
+    told = _told(tiny_study)
+    for fragment in expected:
+        assert fragment in told
+
+
+def test_another_device_is_not_suggested(tiny_study: dict[str, Any]) -> None:
+    assert _told(tiny_study | {"device": "gpu"}) == "device: 'gpu' is not one of cpu, cuda."
+    assert "Did you mean `cuda`?" in _told(tiny_study | {"device": "cuda0"})
+
+
+def test_a_hash_in_capitals_is_the_same_hash(tiny_study: dict[str, Any]) -> None:
+    tiny_study["models"]["a"] |= {"preprocessing": {"side": 32}}
+    found = []
+    for sha256 in (SHA256, SHA256.upper()):
+        tiny_study["models"]["a"]["weights"] = {"file": "w.pt", "sha256": sha256}
+        found.append(load_config(tiny_study).models["a"].weights)
+    assert found[0] == found[1]
