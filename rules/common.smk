@@ -19,6 +19,7 @@ from perturb.cells import (
     transfer_cells,
 )
 from perturb.config import ConfigError, load_config
+from perturb.config.given import refuse_faulty_files
 from perturb.config.source_checks import REGISTER
 from perturb.files import existing, refusal_of
 from perturb.images.register import read_register
@@ -30,6 +31,8 @@ from perturb.stores import any_store, store_of, stores_of_dataset
 
 record_in_jobs(workflow)
 try:
+    # Snakemake keeps the last of two equal keys without a word.
+    refuse_faulty_files(["--configfile", *map(str, workflow.overwrite_configfiles)])
     STUDY = load_config(config)
 except ConfigError as error:
     raise WorkflowError(f"The configuration is not valid.\n{error}") from None

@@ -112,6 +112,17 @@ def test_mistake_stops_the_run_before_any_job(clone: Workspace, tiny_study: dict
     assert not (clone.folder / "results").exists()
 
 
+def test_a_key_that_stands_twice_stops_the_run_before_any_job(
+    clone: Workspace, tiny_study: dict[str, Any]
+) -> None:
+    text = "seed: 1\n" + yaml.safe_dump(tiny_study | {"seed": 2}, sort_keys=False)
+    (clone.folder / "twice.yaml").write_text(text)
+    done = clone.run("--dry-run", configuration="twice.yaml")
+    assert done.returncode == 1
+    told = done.stdout + done.stderr
+    assert re.search(r"twice\.yaml, line \d+: key `seed` stands twice \(first in line 1\)", told)
+
+
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
