@@ -64,6 +64,21 @@ def _wait_until(holds: Callable[[], object]) -> None:
     assert holds()
 
 
+def _start_deaf_orphan(folder: Path) -> subprocess.Popen[str]:
+    """Start what passes for a job: it takes no notice of SIGTERM, and ends when told by a file."""
+    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        "import pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "pathlib.Path('deaf.txt').touch()\n"
+        "while not pathlib.Path('end.txt').exists(): time.sleep(0.1)\n"
+    )
+    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
+    _wait_until((folder / "deaf.txt").exists)
+    return orphan
+
+
 @pytest.fixture
 def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a bare Snakemake that would run for a minute; kill it at the end."""
@@ -273,16 +288,7 @@ def test_a_snakemake_that_begins_while_orphans_are_waited_for_keeps_its_lock(
     folder: Path, options: list[str]
 ) -> None:
     (folder / "Snakefile").write_text(SNAKEFILE.replace("{seconds}", "60"))
-    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
-    script.parent.mkdir(parents=True)
-    script.write_text(
-        "import pathlib, signal, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "pathlib.Path('deaf.txt').touch()\n"
-        "while not pathlib.Path('end.txt').exists(): time.sleep(0.1)\n"
-    )
-    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
-    _wait_until((folder / "deaf.txt").exists)
+    orphan = _start_deaf_orphan(folder)
     waiting = _start(folder, "-m", "perturb", "resume", *options, "--cores", "1")
     # Until it waits: only then does the other begin.
     assert waiting.stderr is not None
@@ -372,16 +378,7 @@ def test_resume_cancels_jobs_that_a_killed_run_left_behind(folder: Path) -> None
 def test_resume_kills_a_job_that_will_not_end(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
-    script.parent.mkdir(parents=True)
-    script.write_text(
-        "import pathlib, signal, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "pathlib.Path('deaf.txt').touch()\n"
-        "time.sleep(300)\n"
-    )
-    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
-    _wait_until((folder / "deaf.txt").exists)
+    orphan = _start_deaf_orphan(folder)
     # A zombie is no job: as whoever started it is gone, somebody else takes note of its end.
     threading.Thread(target=orphan.communicate).start()
     monkeypatch.chdir(folder)
