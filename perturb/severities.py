@@ -2,10 +2,28 @@
 
 from fractions import Fraction
 
+_LEVELS = 255  # gray levels above black: epsilons of the field are so many of them
+# A decimal of more digits than this is written as a fraction, where it is that of one.
+_MOST_DECIMALS = 6
+_LARGEST_DENOMINATOR = 10_000
+
 
 def severity_id(value: float | str) -> str:
-    """Return the form of a severity that stands in paths: 4/255 becomes 4_255."""
-    return str(value).replace("/", "_")
+    """Return the form of a severity that stands in paths, the same for equal values.
+
+    4/255, 8/510 and 0.01568627450980392 are 4_255; 1/2 and 0.50 are 0.5; 1.0 is 1.
+    """
+    number = float(Fraction(value) if isinstance(value, str) else value)
+    if number.is_integer():
+        return str(int(number))
+    decimal = f"{number:.{_MOST_DECIMALS}f}".rstrip("0")
+    if float(decimal) == number:
+        return decimal
+    levels = round(number * _LEVELS)
+    if levels / _LEVELS == number:
+        return f"{levels}_{_LEVELS}"
+    simple = Fraction(number).limit_denominator(_LARGEST_DENOMINATOR)
+    return str(simple).replace("/", "_") if float(simple) == number else repr(number)
 
 
 def severity_value(severity: str) -> float:

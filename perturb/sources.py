@@ -4,6 +4,7 @@ Paths of a source are below the configuration's `data`; here they are named from
 directory, as jobs need them.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from perturb.config import Config
 from perturb.config.records import Dataset
 from perturb.config.source_checks import registered
 from perturb.images.names import DECODING_PROTOCOL
+from perturb.images.places import place_of
 from perturb.stores import part_of, stores_of_dataset, view_of
 
-# Keys of a source that name files below `data`.
-_SOURCE_FILES = ("path", "labels", "synsets", "accepted_labels")
+# Keys of a source that name files; `class_index` is named where it lies already.
+_LABEL_FILES = ("labels", "synsets", "accepted_labels")
+# Layouts whose `path` may have `*`, `?` and ranges of numbers in it.
+_PATTERNS = ("parquet", "webdataset")
 
 
 def decoded(config: Config, store: str) -> dict[str, Any]:
@@ -56,9 +60,11 @@ def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
         entry = registered(f"datasets.{dataset.id}.source", source)
         source["path"] = str(Path(entry.name) / source.get("path", entry.path))
         source = {key: source[key] for key in source.keys() - {"download", "sha256"}}
-    for name in _SOURCE_FILES:
+    if "path" in source:
+        source["path"] = str(root / source["path"])
+    for name in _LABEL_FILES:
         if name in source:
-            source[name] = str(root / source[name])
+            source[name] = str(place_of(root, source[name]))
     return source
 
 
@@ -73,8 +79,8 @@ def missing_files(config: Config) -> list[str]:
         if all(Path(layout.manifest(store)).exists() for store in stores_of_dataset(config, id)):
             continue  # decoded already: the originals may be gone
         source = resolved_source(config, dataset)
-        is_fetched = "download" in (dataset.source or {})
-        names = ("labels", "synsets", "accepted_labels") if is_fetched else _SOURCE_FILES
+        is_elsewhere = "download" in (dataset.source or {}) or _is_pattern(source)
+        names = _LABEL_FILES if is_elsewhere else ("path", *_LABEL_FILES)
         asked |= {f"datasets.{id}.source.{name}": source[name] for name in names if name in source}
         index = source.get("class_index", "numbers")
         asked |= {f"datasets.{id}.source.class_index": index} if index != "numbers" else {}
@@ -83,10 +89,13 @@ def missing_files(config: Config) -> list[str]:
         if model.weights_file is not None:
             asked[f"models.{id}.weights.file"] = model.weights_file.path
     return [
-        f"{key}: {path} does not exist"
-        for key, path in asked.items()
-        if not set("*{?[") & set(path) and not Path(path).exists()
+        f"{key}: {path} does not exist" for key, path in asked.items() if not Path(path).exists()
     ]
+
+
+def _is_pattern(source: Mapping[str, Any]) -> bool:
+    """Return whether a source's path may stand for several files."""
+    return source.get("layout") in _PATTERNS and bool(set("*?{") & set(source.get("path", "")))
 
 
 def unlike_classes(config: Config) -> list[str]:

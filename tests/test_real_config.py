@@ -296,13 +296,12 @@ def test_what_is_decoded_needs_its_originals_no_more(
 
 
 def test_class_folders_without_an_index_are_those_of_the_clean_set(
-    raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for folder, names in {"one": "abc", "two": "abc", "few": "ab", "other": "abz"}.items():
         for name in names:
             (tmp_path / "data" / folder / name).mkdir(parents=True)
-    config = load_config(raw)
     clean = config.clean_dataset.id
     sets = {clean: "one", "imagenet-v2": "two", "imagenet-r": "few", "imagenet-a": "other"}
     source = {"layout": "class_folders"}

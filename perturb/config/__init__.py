@@ -7,19 +7,23 @@ is allowed, and it comes before any job starts. Nothing here imports torch: Snak
 Snakefile in every job.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from perturb.config.checks import check_references, check_study
 from perturb.config.models import architecture, model
+from perturb.config.numbers import with_numbers
+from perturb.config.paths import check_paths, with_paths, with_places
 from perturb.config.perturbations import correlations, patterns, perturbation
 from perturb.config.records import Config, Dataset, Pretraining
-from perturb.config.schema import ConfigError, check_schema, default
+from perturb.config.schema import ConfigError, check_schema, default, each, refuse
 from perturb.images.bundled_sets import BUNDLED_IMAGES
 from perturb.images.views import AS_IS, View
 from perturb.severities import severity_id
 
 __all__ = ["Config", "ConfigError", "load_config"]
+
+_Record = TypeVar("_Record")
 
 _SCALARS = (
     *("title", "seed", "results", "device", "data", "decoding", "compile"),
@@ -33,35 +37,49 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     Raises
     ------
     ConfigError
-        for the first mistake found, naming the key, the value and what is allowed.
+        with a line for each mistake, naming the key, the value and what is allowed. What is wrong
+        in the form of the configuration hides what is wrong between its entries.
     """
+    raw = with_numbers(raw)
     check_schema(raw)
-    check_references(raw)
+    refuse(each(check_references(raw), check_paths(raw)))
+    raw = with_paths(raw)
+    config = _study(with_places(raw, raw.get("data", default("data"))))
+    refuse(check_study(config))
+    return config
+
+
+def _study(raw: Mapping[str, Any]) -> Config:
+    """Return the study, or raise a ConfigError with what is wrong in each entry by itself."""
+    mistakes: list[str] = []
     scalars = {key: raw.get(key, default(key)) for key in _SCALARS}
+    sets = raw["datasets"]
+    datasets = _made(sets, _dataset, mistakes)
+    ranks = {id: rank for rank, id in enumerate(raw["pretraining"])}
     pretraining = {
-        id: _pretraining(id, entry, rank, raw["datasets"])
-        for rank, (id, entry) in enumerate(raw["pretraining"].items())
+        id: _pretraining(id, entry, ranks[id], sets) for id, entry in raw["pretraining"].items()
     }
-    architectures = {id: architecture(id, entry) for id, entry in raw["architectures"].items()}
-    models = {
-        id: model(id, entry, raw.get("training"), architectures, pretraining)
-        for id, entry in raw["models"].items()
-    }
+    architectures = _made(raw["architectures"], architecture, mistakes)
+    models = _made(
+        {id: one for id, one in raw["models"].items() if one["architecture"] in architectures},
+        lambda id, entry: model(id, entry, raw.get("training"), architectures, pretraining),
+        mistakes,
+    )
+    asked = raw["perturbations"]
+    perturbations = _made(asked, lambda id, entry: perturbation(id, entry, sets), mistakes)
+    refuse(mistakes)
     absent = [id for id, entry in raw["models"].items() if entry["weights"] == "absent"]
-    records = [
-        perturbation(id, entry, raw["datasets"]) for id, entry in raw["perturbations"].items()
-    ]
     analyses = raw.get("analyses", {})
-    config = Config(
+    return Config(
         **scalars,
         precision=_precision(raw.get("precision", default("precision")), scalars["device"]),
         epsilon=severity_id(raw.get("epsilon", default("epsilon"))),
-        datasets={id: _dataset(id, entry) for id, entry in raw["datasets"].items()},
+        datasets=datasets,
         pretraining=pretraining,
         architectures=architectures,
         models={id: record for id, record in models.items() if id not in absent},
         absent={id: models[id] for id in absent},
-        perturbations={record.id: record for record in records},
+        perturbations={record.id: record for record in perturbations.values()},
         patterns=patterns(
             analyses.get("patterns"),
             {id: entry for id, entry in raw["models"].items() if id not in absent},
@@ -69,8 +87,19 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         ),
         correlations=correlations(analyses.get("correlations")),
     )
-    check_study(config)
-    return config
+
+
+def _made(
+    entries: Mapping[str, Any], make: Callable[[str, Any], _Record], mistakes: list[str]
+) -> dict[str, _Record]:
+    """Return the record of each entry; what is wrong with one is added to the mistakes."""
+    records = {}
+    for id, entry in entries.items():
+        try:
+            records[id] = make(id, entry)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    return records
 
 
 def _precision(asked: str, device: str) -> str:
@@ -107,7 +136,7 @@ def _view(key: str, preprocessing: str | Mapping[str, Any]) -> View:
     mode = preprocessing.get("mode", View.mode)
     if mode == "squash" and "crop" in preprocessing:
         raise ConfigError(f"{key}.crop: not allowed with `mode: squash`, which crops nothing")
-    crop = preprocessing.get("crop", View.crop if mode == "crop" else 1.0)
+    crop = float(preprocessing.get("crop", View.crop if mode == "crop" else 1))
     interpolation = preprocessing.get("interpolation", View.interpolation)
     return View(preprocessing["side"], mode, crop, interpolation)
 

@@ -7,7 +7,7 @@ import jsonschema
 
 from perturb.config.perturbation_checks import check_perturbations
 from perturb.config.records import Architecture, Config, Dataset, Model, Pretraining
-from perturb.config.schema import ConfigError, did_you_mean, listed, schema
+from perturb.config.schema import did_you_mean, each, listed, schema
 from perturb.config.source_checks import check_source, check_views
 from perturb.models.names import ARGUMENTS
 from perturb.perturbations.names import JPEG_QUALITY, PROTOCOLS
@@ -39,31 +39,30 @@ TEST_SET_LABELS = tuple(label for labels in TEST_SETS.values() for label in labe
 RESERVED_DATASET_IDS = frozenset({*TEST_SETS, *PROTOCOLS})
 
 
-def check_references(raw: Mapping[str, Any]) -> None:
-    """Raise a ConfigError for an id that is not allowed or refers to nothing."""
+def check_references(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message for an id that is not allowed or refers to nothing."""
     for section in ("datasets", "pretraining", "architectures", "models"):
-        _check_ids(section, raw[section])
+        yield from _check_ids(section, raw[section])
     for key, value, section in _references(raw):
         if value not in raw[section]:
-            raise ConfigError(
+            yield (
                 f"{key}: there is no entry {value!r} under `{section}`; "
                 f"allowed: {listed(raw[section])}.{did_you_mean(value, raw[section])}"
             )
 
 
-def _check_ids(section: str, entries: Mapping[str, Any]) -> None:
+def _check_ids(section: str, entries: Mapping[str, Any]) -> Iterator[str]:
     pattern = schema()["$defs"]["id"]
     validator = jsonschema.Draft202012Validator(pattern)
     folded: dict[str, str] = {}
     for id in entries:
         if not validator.is_valid(id):
-            raise ConfigError(f"{section}: the id {id!r} is not allowed. {pattern['description']}")
+            yield (f"{section}: the id {id!r} is not allowed. {pattern['description']}")
+            continue
         if id.lower() in RESERVED_IDS:
-            raise ConfigError(
-                f"{section}: the id {id!r} is reserved; any but {listed(sorted(RESERVED_IDS))}"
-            )
+            yield (f"{section}: the id {id!r} is reserved; any but {listed(sorted(RESERVED_IDS))}")
         if folded.setdefault(id.lower(), id) != id:
-            raise ConfigError(
+            yield (
                 f"{section}: the ids {folded[id.lower()]!r} and {id!r} differ only in case; "
                 "some file systems would store them in one place"
             )
@@ -101,73 +100,80 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "analyses.correlations.dataset", correlations["dataset"], "datasets"
 
 
-def check_study(config: Config) -> None:
-    """Raise a ConfigError for the first thing that makes no study."""
-    _check_labels("datasets", config.datasets.values())
-    _check_labels("pretraining", config.pretraining.values())
-    for dataset in config.datasets.values():
-        _check_names(dataset)
-        _check_dataset(dataset, config)
-    published = [dataset.published for dataset in config.datasets.values() if dataset.published]
-    for name in published:
-        if published.count(name) > 1:
-            raise ConfigError(f"datasets: several are {name!r} by `published`; allowed: one")
-    for architecture in config.architectures.values():
-        _check_architecture(architecture, config)
-    for model in config.models.values():
-        _check_model(model)
+def check_study(config: Config) -> Iterator[str]:
+    """Yield a message for each thing that makes no study."""
+    faulty = list(
+        each(*(_check_architecture(entry, config) for entry in config.architectures.values()))
+    )
+    yield from faulty
+    yield from each(
+        _check_labels("datasets", config.datasets.values()),
+        _check_labels("pretraining", config.pretraining.values()),
+        *(_check_names(dataset) for dataset in config.datasets.values()),
+        *(_check_dataset(dataset, config) for dataset in config.datasets.values()),
+        _check_published(config),
+        *(_check_model(model) for model in config.models.values()),
+        _check_reference(config),
+    )
     clean = [dataset.id for dataset in config.datasets.values() if dataset.role == "clean"]
     if len(clean) != 1:
-        raise ConfigError(f"datasets: exactly one needs `role: clean`; found: {listed(clean)}")
+        yield f"datasets: exactly one needs `role: clean`; found: {listed(clean)}"
+    elif not faulty:  # what cells change is counted in the architectures' arguments
+        yield from each(check_views(config), check_perturbations(config))
+
+
+def _check_published(config: Config) -> Iterator[str]:
+    published = [dataset.published for dataset in config.datasets.values() if dataset.published]
+    for name in dict.fromkeys(published):
+        if published.count(name) > 1:
+            yield f"datasets: several are {name!r} by `published`; allowed: one"
+
+
+def _check_reference(config: Config) -> Iterator[str]:
+    """What corruption errors are divided by: one reference, beside models that are compared."""
     references = [model.id for model in config.models.values() if model.is_reference]
     if len(references) > 1:
-        raise ConfigError(
-            f"models: only one may have `role: reference`; found: {listed(references)}"
-        )
+        yield f"models: only one may have `role: reference`; found: {listed(references)}"
     corruptions = config.corruptions
     if corruptions and corruptions.denominators == "reference" and not references:
-        raise ConfigError(
+        yield (
             f"perturbations.{corruptions.key}.denominators: 'reference' needs a model with "
             "`role: reference`; allowed without one: alexnet, on ImageNet"
         )
     if len(references) == len(config.models):
-        raise ConfigError("models: at least one with `role: benchmark` is needed")
-    check_views(config)
-    check_perturbations(config)
+        yield "models: at least one with `role: benchmark` is needed"
 
 
-def _check_labels(section: str, entries: Iterable[Dataset | Pretraining]) -> None:
+def _check_labels(section: str, entries: Iterable[Dataset | Pretraining]) -> Iterator[str]:
     labels: dict[str, str] = {}
     for entry in entries:
         first = labels.setdefault(entry.label, entry.id)
         if first != entry.id:
-            raise ConfigError(
-                f"{section}.{entry.id}.label: {entry.label!r} is also the label of {first!r}"
-            )
+            yield (f"{section}.{entry.id}.label: {entry.label!r} is also the label of {first!r}")
 
 
-def _check_names(dataset: Dataset) -> None:
-    """Raise a ConfigError for a data set that tables could not tell from another test set."""
+def _check_names(dataset: Dataset) -> Iterator[str]:
+    """Yield a message for a data set that tables could not tell from another test set."""
     # A set whose id is its role is that test set.
     if dataset.id.lower() in RESERVED_DATASET_IDS - {dataset.role}:
-        raise ConfigError(
+        yield (
             f"datasets.{dataset.id}: the id is also that of a test set or a perturbation, among "
             "whose decisions tables would count those on this set; any but "
             f"{listed(sorted(RESERVED_DATASET_IDS))}"
         )
     if dataset.role == "other" and dataset.label in TEST_SET_LABELS:
-        raise ConfigError(
+        yield (
             f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of another test "
             f"set, beside which tables show this one; any but {listed(TEST_SET_LABELS)}"
         )
 
 
-def _check_architecture(architecture: Architecture, config: Config) -> None:
+def _check_architecture(architecture: Architecture, config: Config) -> Iterator[str]:
     key = f"architectures.{architecture.id}.patch_size"
     if architecture.family == "vit" and architecture.patch_size is None:
-        raise ConfigError(f"{key}: missing; a ViT needs the side of its patches in pixels")
+        yield (f"{key}: missing; a ViT needs the side of its patches in pixels")
     if architecture.family == "resnet" and architecture.patch_size is not None:
-        raise ConfigError(f"{key}: {architecture.patch_size} is not allowed; a ResNet has none")
+        yield (f"{key}: {architecture.patch_size} is not allowed; a ResNet has none")
     key = f"architectures.{architecture.id}.arguments"
     of_it = [model for model in config.models.values() if model.architecture.id == architecture.id]
     is_given = architecture.timm is None and architecture.arguments.keys() - {"patch_size"}
@@ -175,16 +181,16 @@ def _check_architecture(architecture: Architecture, config: Config) -> None:
     if architecture.timm is not None or (is_from_timm and not is_given):
         return
     if of_it and is_from_timm:
-        raise ConfigError(f"{key}: not allowed; all its models have their weights from timm")
+        yield (f"{key}: not allowed; all its models have their weights from timm")
     if not is_given:
-        raise ConfigError(
+        yield (
             f"architectures.{architecture.id}: one of `arguments` and `timm`, the name of the "
             "architecture in timm, is needed"
         )
     known = ARGUMENTS[architecture.family]
     for name in architecture.arguments:
         if name not in known:
-            raise ConfigError(
+            yield (
                 f"{key}: unknown argument `{name}`; allowed: {listed(known)}."
                 f"{did_you_mean(name, known)}"
             )
@@ -192,66 +198,60 @@ def _check_architecture(architecture: Architecture, config: Config) -> None:
         value = architecture.arguments.get(name)
         if not isinstance(value, types) or isinstance(value, bool):
             kinds = " or ".join(kind.__name__ for kind in types)
-            raise ConfigError(f"{key}.{name}: {value!r} is not allowed; {kinds} is needed")
+            yield (f"{key}.{name}: {value!r} is not allowed; {kinds} is needed")
 
 
-def _check_dataset(dataset: Dataset, config: Config) -> None:
+def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
     key = f"datasets.{dataset.id}"
     origins = ("generate", "filter", "bundled", "source")
     given = [name for name in origins if getattr(dataset, name) is not None]
     if len(given) != 1:
-        raise ConfigError(
-            f"{key}: exactly one of {listed(origins)} is needed; found: {listed(given)}"
-        )
+        yield (f"{key}: exactly one of {listed(origins)} is needed; found: {listed(given)}")
     if dataset.generate is not None and dataset.num_images is None:
-        raise ConfigError(f"{key}.images: missing; needed with `generate`")
+        yield (f"{key}.images: missing; needed with `generate`")
     if dataset.filter is not None and dataset.num_images is not None:
-        raise ConfigError(f"{key}.images: not allowed with `filter`, which leaves what it leaves")
+        yield (f"{key}.images: not allowed with `filter`, which leaves what it leaves")
     for name, value in (("preprocessing", dataset.view), ("classes", dataset.num_classes)):
         if dataset.source is None and value is not None:
-            raise ConfigError(f"{key}.{name}: needs `source`")
+            yield (f"{key}.{name}: needs `source`")
     if dataset.filter is not None:
         pool = config.datasets[dataset.filter["dataset"]]
         has_several = "accepted_labels" in (pool.source or {})
         if pool.role == "corrupted" or pool.class_map or has_several:
-            raise ConfigError(
+            yield (
                 f"{key}.filter.dataset: {pool.id!r} has parts, coarser classes or several labels "
                 "an image; allowed: a plain set"
             )
         if dataset.filter["wrong_by"] in config.absent:
-            raise ConfigError(
-                f"{key}.filter.wrong_by: {dataset.filter['wrong_by']!r} has `weights: absent`"
-            )
+            yield (f"{key}.filter.wrong_by: {dataset.filter['wrong_by']!r} has `weights: absent`")
         if pool.filter is not None:
-            raise ConfigError(f"{key}.filter.dataset: {pool.id!r} is itself made by a filter")
+            yield (f"{key}.filter.dataset: {pool.id!r} is itself made by a filter")
         if not pool.is_seen_alike:
-            raise ConfigError(
+            yield (
                 f"{key}.filter.dataset: {pool.id!r} needs `preprocessing`, so that all models see "
                 "the same pixels"
             )
     generate = dataset.generate or {}
     if dataset.source is not None:
-        check_source(dataset)
+        yield from check_source(dataset)
     upstream = generate.get("set") == "upstream"
     if upstream != ("classes" in generate):
-        raise ConfigError(f"{key}.generate.classes: needed for `set: upstream`, and only there")
+        yield (f"{key}.generate.classes: needed for `set: upstream`, and only there")
 
 
-def _check_model(model: Model) -> None:
+def _check_model(model: Model) -> Iterator[str]:
     key, pretraining = f"models.{model.id}", model.pretraining
     if model.weights is None and model.training is None:
-        raise ConfigError(f"{key}.weights: `trained` needs a `training` section")
+        yield (f"{key}.weights: `trained` needs a `training` section")
     if model.weights is None and model.architecture.timm is not None:
-        raise ConfigError(f"{key}.weights: `trained` needs an architecture given by `arguments`")
+        yield (f"{key}.weights: `trained` needs an architecture given by `arguments`")
     if pretraining is None:
         if not model.is_reference:
-            raise ConfigError(f"{key}: missing `pretraining`, the id of a pre-training set")
+            yield (f"{key}: missing `pretraining`, the id of a pre-training set")
         return
     needed = {"dataset": pretraining.dataset, "samples": pretraining.num_samples}
     for name, value in needed.items():
         if model.weights is None and value is None:
-            raise ConfigError(
-                f"pretraining.{pretraining.id}.{name}: missing; {key} is trained on it"
-            )
+            yield (f"pretraining.{pretraining.id}.{name}: missing; {key} is trained on it")
     if pretraining.num_images is None:
-        raise ConfigError(f"pretraining.{pretraining.id}: one of `images` and `dataset` is needed")
+        yield (f"pretraining.{pretraining.id}: one of `images` and `dataset` is needed")

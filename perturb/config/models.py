@@ -154,7 +154,7 @@ def _own_view(
             f"{architecture.patch_size}"
         )
     return ModelView(
-        View(chosen["side"], chosen["mode"], chosen["crop"], chosen["interpolation"]),
-        tuple(chosen["mean"]),
-        tuple(chosen["std"]),
+        View(chosen["side"], chosen["mode"], float(chosen["crop"]), chosen["interpolation"]),
+        tuple(map(float, chosen["mean"])),
+        tuple(map(float, chosen["std"])),
     )

@@ -16,7 +16,7 @@ from perturb.perturbations.names import (
     JPEG_SUFFIX,
     STORED_CORRUPTIONS,
 )
-from perturb.severities import severity_id
+from perturb.severities import severity_id, severity_value
 
 # Keys that are no option of the perturbation itself: records have fields of their own for them.
 _SEVERITIES = ("severities", "epsilons", "scales", "removed", "distances", "blocks", "shares")
@@ -101,12 +101,12 @@ def _classes_of(id: str, dataset: Mapping[str, Any]) -> list[int]:
 def _severities(id: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     key = next((key for key in _SEVERITIES if key in entry), None)
     given = entry[key] if key else [_ONLY_SEVERITY[id]]
-    by_value: dict[Fraction, Any] = {}
+    by_id: dict[str, Any] = {}
     for value in given:
-        first = by_value.setdefault(Fraction(str(value)), value)
+        first = by_id.setdefault(severity_id(value), value)
         if first is not value:
             raise ConfigError(f"perturbations.{id}.{key}: {first} and {value} are the same")
-    return tuple(severity_id(by_value[value]) for value in sorted(by_value))
+    return tuple(sorted(by_id, key=severity_value))
 
 
 def patterns(

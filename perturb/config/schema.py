@@ -2,7 +2,8 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,22 @@ class ConfigError(ValueError):
     """The configuration asks for something that does not exist."""
 
 
+def each(*checks: Iterable[str]) -> Iterator[str]:
+    """Yield the messages of all checks; one that cannot go on after a mistake may raise it."""
+    for check in checks:
+        try:
+            yield from check
+        except ConfigError as error:
+            yield str(error)
+
+
+def refuse(messages: Iterable[str]) -> None:
+    """Raise a ConfigError with a line for each message, if there is any."""
+    lines = "\n".join(dict.fromkeys(messages))
+    if lines:
+        raise ConfigError(lines)
+
+
 @cache
 def schema() -> Any:
     """Return the parsed schema of the configuration."""
@@ -27,12 +44,25 @@ def default(key: str) -> Any:
     return schema()["properties"][key]["default"]
 
 
+@cache
+def _validator() -> Any:
+    """Return a validator for which nan, which no range refuses, and inf are no numbers."""
+    standard = jsonschema.Draft202012Validator
+
+    def is_number(_: Any, value: Any) -> bool:
+        if not standard.TYPE_CHECKER.is_type(value, "number"):
+            return False
+        return not isinstance(value, float) or math.isfinite(value)
+
+    numbers = standard.TYPE_CHECKER.redefine("number", is_number)
+    return jsonschema.validators.extend(standard, type_checker=numbers)
+
+
 def check_schema(raw: Mapping[str, Any]) -> None:
     """Raise a ConfigError with one line for each thing that the schema refuses."""
-    validator = jsonschema.Draft202012Validator(schema())
+    validator = _validator()(schema())
     errors = sorted(validator.iter_errors(raw), key=lambda error: list(map(str, error.path)))
-    if errors:
-        raise ConfigError("\n".join(dict.fromkeys(map(_explain, errors))))
+    refuse(map(_explain, errors))
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
@@ -60,6 +90,9 @@ def _explain(error: jsonschema.ValidationError) -> str:
             return f"{key}: {instance!r} is not allowed. {schema.get('description', '')}"
         case "type":
             return f"{key}: {instance!r} is not of type {allowed}"
+        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
+            # The description says the unit.
+            return f"{key}: {error.message}. {schema.get('description', '')}".strip()
     return f"{key}: {error.message}"
 
 

@@ -1,13 +1,13 @@
 """What can be told of real images before one is read: sources, views, classes that do not fit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from perturb.config.records import Config, Dataset
-from perturb.config.schema import ConfigError, listed
+from perturb.config.schema import ConfigError, each, listed
 from perturb.images.bundled_sets import BUNDLED_CLASSES
 from perturb.images.names import NUM_TARGET_CLASSES
 from perturb.images.register import Entry, register_entry
@@ -24,30 +24,30 @@ _ONLY_WITH = {
 _NEEDED_BY = {"labelled_files": ("labels",), "cue_conflict": ("class_index",)}
 
 
-def check_source(dataset: Dataset) -> None:
-    """Raise a ConfigError if a source's keys do not fit its layout, or the layout its role."""
+def check_source(dataset: Dataset) -> Iterator[str]:
+    """Yield a message if a source's keys do not fit its layout, or the layout its role."""
     key, source = f"datasets.{dataset.id}.source", dataset.source or {}
     layout = source["layout"]
     if "path" not in source and "download" not in source:
-        raise ConfigError(f"{key}.path: missing; a folder, an archive or files")
+        yield (f"{key}.path: missing; a folder, an archive or files")
     if "sha256" in source and "download" not in source:
-        raise ConfigError(f"{key}.sha256: only with `download`")
+        yield (f"{key}.sha256: only with `download`")
     if "download" in source:
         registered(key, source)
     for name, layouts in _ONLY_WITH.items():
         if name in source and layout not in layouts:
-            raise ConfigError(f"{key}.{name}: only with `layout: {listed(layouts)}`, not {layout}")
+            yield (f"{key}.{name}: only with `layout: {listed(layouts)}`, not {layout}")
     for name in _NEEDED_BY.get(layout, ()):
         if name not in source:
-            raise ConfigError(f"{key}.{name}: missing; `layout: {layout}` needs it")
+            yield (f"{key}.{name}: missing; `layout: {layout}` needs it")
     for role, needed in (("corrupted", "corruptions"), ("cue_conflict", "cue_conflict")):
         if (dataset.role == role) != (layout == needed):
-            raise ConfigError(
+            yield (
                 f"datasets.{dataset.id}: `role: {role}` and `layout: {needed}` belong together; "
                 f"found role {dataset.role}, layout {layout}"
             )
     if dataset.role == "corrupted" and dataset.view is None:
-        raise ConfigError(
+        yield (
             f"datasets.{dataset.id}.preprocessing: missing; published corruptions are evaluated "
             "`as_is`"
         )
@@ -94,25 +94,24 @@ def class_index(key: str, path: str) -> Mapping[str, int]:
     return content
 
 
-def check_views(config: Config) -> None:
-    """Raise a ConfigError if some model has no view of some images, or too few classes."""
+def check_views(config: Config) -> Iterator[str]:
+    """Yield a message if some model has no view of some images, or too few classes."""
     for dataset in config.datasets.values():
         for model in config.models.values():
             if not dataset.is_seen_alike and model.own_view is None:
-                raise ConfigError(
+                yield (
                     f"datasets.{dataset.id}: models.{model.id} has no preprocessing of its own; "
                     f"one of datasets.{dataset.id}.preprocessing and models.{model.id}."
                     "preprocessing is needed"
                 )
-    _check_classes(config)
-    _check_seen_alike(config)
+    yield from each(_check_classes(config), _check_seen_alike(config))
 
 
-def _check_classes(config: Config) -> None:
+def _check_classes(config: Config) -> Iterator[str]:
     clean = config.clean_dataset
     for model in config.models.values():
         if model.own_view and model.weights_file and num_label_classes(clean) is None:
-            raise ConfigError(
+            yield (
                 f"datasets.{clean.id}: one of `classes` and a file as `source.class_index` is "
                 f"needed; the weights of models.{model.id} are held against it"
             )
@@ -122,12 +121,12 @@ def _check_classes(config: Config) -> None:
                 continue
             num_classes = model_of(model.timm_tag).num_classes
             if not _says_which_classes(dataset, num_classes):
-                raise ConfigError(
+                yield (
                     f"datasets.{dataset.id}: nothing says which of the {num_classes} classes of "
                     f"models.{model.id} its classes are; `source.class_index` is needed"
                 )
             if dataset.num_classes is not None and dataset.num_classes > num_classes:
-                raise ConfigError(
+                yield (
                     f"datasets.{dataset.id}.classes: {dataset.num_classes}, but models.{model.id} "
                     f"has {num_classes}"
                 )
@@ -143,7 +142,7 @@ def _says_which_classes(dataset: Dataset, num_classes: int) -> bool:
     return not is_by_folder or "class_index" in dataset.source or dataset.num_classes == num_classes
 
 
-def _check_seen_alike(config: Config) -> None:
+def _check_seen_alike(config: Config) -> Iterator[str]:
     """What puts models side by side on the same pixels needs one store for all of them."""
     needed = {}
     if "transfer" in config.perturbations:
@@ -155,6 +154,6 @@ def _check_seen_alike(config: Config) -> None:
             needed[f"models.{model.id}.training"] = model.training.dataset
     for key, id in needed.items():
         if not config.datasets[id].is_seen_alike:
-            raise ConfigError(
+            yield (
                 f"{key}: every model must see the same pixels; datasets.{id} needs `preprocessing`"
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 from perturb.images.archives import Entry, is_image_name
 from perturb.images.locators import Locator
+from perturb.images.places import place_of
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
@@ -95,8 +96,7 @@ class Source:
     def file(self, key: str) -> Path | None:
         """Return the file that a key of the source names, None where the key is absent.
 
-        It is looked for in the root and then in the working directory, where the class indices of
-        this repository lie.
+        `place_of` says where it is looked for.
 
         Raises
         ------
@@ -106,9 +106,9 @@ class Source:
         if key not in self.options:
             return None
         name = str(self.options[key])
-        for path in (self.root / name, Path(name)):
-            if path.exists():
-                return path
+        path = place_of(self.root, name)
+        if path.exists():
+            return path
         raise ValueError(f"source.{key} is {name!r}; neither {self.root / name} nor {name} exists")
 
 
