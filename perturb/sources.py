@@ -11,6 +11,7 @@ from typing import Any
 
 from perturb.cells import Layout
 from perturb.config import Config
+from perturb.config.alexnet import needed_side
 from perturb.config.records import Dataset
 from perturb.config.source_checks import registered
 from perturb.images.names import DECODING_PROTOCOL
@@ -27,7 +28,11 @@ def decoded(config: Config, store: str) -> dict[str, Any]:
     """Return what a store of real images depends on."""
     entry = config.datasets[store.partition("/")[0]]
     view = view_of(config, store)
+    side = needed_side(config, entry)
+    # Only where it is needed: one more key would repeat the jobs of all other stores.
+    needed = {} if side is None else {"side": side}
     return {
+        **needed,
         "source": resolved_source(config, entry),
         "view": asdict(view) if view is not None else None,
         "part": part_of(config, store),

@@ -19,6 +19,7 @@ build_from_source(
     View(**dataset["view"]),
     root=Path(),
     part=dataset["part"],
+    side=dataset.get("side"),
     num_images=dataset["num_images"],
     num_classes=dataset["num_classes"],
     decoding=dataset["decoding"],

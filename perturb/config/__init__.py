@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from perturb.config.checks import check_references, check_study
+from perturb.config.class_checks import with_possible_attacks
 from perturb.config.models import architecture, model
 from perturb.config.numbers import with_numbers
 from perturb.config.paths import check_paths, with_paths, with_places
@@ -46,7 +47,7 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     raw = with_paths(raw)
     config = _study(with_places(raw, raw.get("data", default("data"))))
     refuse(check_study(config))
-    return config
+    return with_possible_attacks(config)
 
 
 def _study(raw: Mapping[str, Any]) -> Config:

@@ -5,11 +5,14 @@ from typing import Any
 
 import jsonschema
 
+from perturb.config.class_checks import check_classes
 from perturb.config.perturbation_checks import check_perturbations
 from perturb.config.records import Architecture, Config, Dataset, Model, Pretraining
 from perturb.config.schema import did_you_mean, each, listed, schema
 from perturb.config.source_checks import check_source, check_views
-from perturb.models.names import ARGUMENTS
+from perturb.images.bundled_sets import BUNDLED_SIDE
+from perturb.images.names import SIDE
+from perturb.models.names import ARGUMENTS, unfit_arguments
 from perturb.perturbations.names import JPEG_QUALITY, PROTOCOLS
 
 # Ids that would read as something else in a path or a table.
@@ -112,14 +115,14 @@ def check_study(config: Config) -> Iterator[str]:
         *(_check_names(dataset) for dataset in config.datasets.values()),
         *(_check_dataset(dataset, config) for dataset in config.datasets.values()),
         _check_published(config),
-        *(_check_model(model) for model in config.models.values()),
+        *(_check_model(model, config) for model in config.models.values()),
         _check_reference(config),
     )
     clean = [dataset.id for dataset in config.datasets.values() if dataset.role == "clean"]
     if len(clean) != 1:
         yield f"datasets: exactly one needs `role: clean`; found: {listed(clean)}"
     elif not faulty:  # what cells change is counted in the architectures' arguments
-        yield from each(check_views(config), check_perturbations(config))
+        yield from each(check_views(config), check_classes(config), check_perturbations(config))
 
 
 def _check_published(config: Config) -> Iterator[str]:
@@ -182,23 +185,31 @@ def _check_architecture(architecture: Architecture, config: Config) -> Iterator[
         return
     if of_it and is_from_timm:
         yield (f"{key}: not allowed; all its models have their weights from timm")
+        return
     if not is_given:
         yield (
             f"architectures.{architecture.id}: one of `arguments` and `timm`, the name of the "
             "architecture in timm, is needed"
         )
+        return
     known = ARGUMENTS[architecture.family]
-    for name in architecture.arguments:
+    arguments = architecture.arguments
+    for name in arguments:
         if name not in known:
             yield (
                 f"{key}: unknown argument `{name}`; allowed: {listed(known)}."
                 f"{did_you_mean(name, known)}"
             )
+    is_typed = True
     for name, types in known.items():
-        value = architecture.arguments.get(name)
+        value = arguments.get(name)
         if not isinstance(value, types) or isinstance(value, bool):
+            is_typed = False
             kinds = " or ".join(kind.__name__ for kind in types)
             yield (f"{key}.{name}: {value!r} is not allowed; {kinds} is needed")
+    if is_typed:
+        problems = unfit_arguments(architecture.family, arguments)
+        yield from (f"{key}: {problem}" for problem in problems)
 
 
 def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
@@ -239,7 +250,23 @@ def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
         yield (f"{key}.generate.classes: needed for `set: upstream`, and only there")
 
 
-def _check_model(model: Model) -> Iterator[str]:
+def _check_side(model: Model, config: Config) -> Iterator[str]:
+    """A ViT that is trained here sees images of a side that is known, in whole patches."""
+    training, patch_size = model.training, model.architecture.patch_size
+    if training is None or not patch_size:
+        return
+    dataset = config.datasets[training.dataset]
+    side = SIDE if dataset.generate else dataset.view.side if dataset.view else 0
+    if dataset.bundled is not None:
+        side = BUNDLED_SIDE[dataset.bundled["set"]]
+    if side % patch_size:
+        yield (
+            f"architectures.{model.architecture.id}.patch_size: {patch_size}; allowed: a divisor "
+            f"of {side}, the side of datasets.{dataset.id}, which models.{model.id} is trained on"
+        )
+
+
+def _check_model(model: Model, config: Config) -> Iterator[str]:
     key, pretraining = f"models.{model.id}", model.pretraining
     if model.weights is None and model.training is None:
         yield (f"{key}.weights: `trained` needs a `training` section")
@@ -253,5 +280,6 @@ def _check_model(model: Model) -> Iterator[str]:
     for name, value in needed.items():
         if model.weights is None and value is None:
             yield (f"pretraining.{pretraining.id}.{name}: missing; {key} is trained on it")
+    yield from _check_side(model, config)
     if pretraining.num_images is None:
         yield (f"pretraining.{pretraining.id}: one of `images` and `dataset` is needed")

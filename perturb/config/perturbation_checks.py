@@ -1,7 +1,9 @@
 """What makes no study among its perturbations and analyses, told before any job starts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from perturb.config.alexnet import check_alexnet
 from perturb.config.records import Config
 from perturb.config.schema import each, listed
 from perturb.perturbations.plans import is_possible
@@ -9,8 +11,6 @@ from perturb.severities import severity_value
 
 # The unbiased estimate of CKA divides by n - 3.
 FEWEST_CORRELATED = 4
-NUM_SEVERITIES = 5
-IMAGENET_C_SIDE = 224  # of the published files [px]
 # Perturbations whose cost or question ties them to the test set that all is compared with.
 ON_THE_CLEAN_SET = (
     *("fgsm", "pgd", "ensemble", "spatial"),
@@ -25,6 +25,7 @@ def check_perturbations(config: Config) -> Iterator[str]:
         _check_side_by_side(config),
         _check_applied(config),
         _check_corruptions(config),
+        check_alexnet(config),
         _check_analyses(config),
         _check_evaluated(config),
         _check_subsets(config),
@@ -38,6 +39,8 @@ def _check_attacks(config: Config) -> Iterator[str]:
             f"datasets.{config.clean_dataset.id}.class_map: not allowed on the clean set, whose "
             "classes are the models' own"
         )
+    if severity_value(config.epsilon) > 1:
+        yield f"epsilon: {config.epsilon.replace('_', '/')} > 1, in units of [0, 1]"
     for id in ("fgsm", "pgd", "ensemble"):
         attack = config.perturbations.get(id)
         if attack is not None and severity_value(config.epsilon) not in {
@@ -59,6 +62,8 @@ def _check_attacks(config: Config) -> Iterator[str]:
                 f"allowed: {config.clean_dataset.id}, the clean set, alone"
             )
         options = perturbation.options if perturbation else {}
+        if id == "spatial" and options:
+            yield from _check_spatial_samples(options)
         for name in ("rotations", "translations"):
             if options.get(name, 1) % 2 == 0:
                 yield (
@@ -67,6 +72,18 @@ def _check_attacks(config: Config) -> Iterator[str]:
                 )
         if options.get("restarts", 1) > 1 and not options.get("random_start", True):
             yield (f"perturbations.{id}.restarts: more than one needs `random_start: true`")
+
+
+def _check_spatial_samples(options: Mapping[str, Any]) -> Iterator[str]:
+    """Samples are drawn without repetition, so a grid must have as many points."""
+    rotations = options["rotations"] if options["max_rotation_deg"] else 1
+    translations = options["translations"] if options["max_translation"] else 1
+    points = rotations * translations**2
+    if 1 < points < options["samples"]:
+        yield (
+            f"perturbations.spatial.samples: {options['samples']} is more than the {points} points "
+            f"of the grid, {rotations} rotations x {translations}^2 translations"
+        )
 
 
 def _check_side_by_side(config: Config) -> Iterator[str]:
@@ -99,7 +116,10 @@ def _check_applied(config: Config) -> Iterator[str]:
                     f"changes, or as many of it as {shown}"
                 )
             if id in ("fgsm", "pgd", "ensemble", "transfer") and value > 1:
-                yield (f"perturbations.{id}.epsilons: {severity.replace('_', '/')} > 1")
+                yield (
+                    f"perturbations.{id}.epsilons: {severity.replace('_', '/')} > 1, in "
+                    "units of [0, 1]"
+                )
     conflicts = [
         id
         for id in config.perturbations["none"].datasets
@@ -122,26 +142,11 @@ def _check_corruptions(config: Config) -> Iterator[str]:
         )
     for perturbation in found:
         key = f"perturbations.{perturbation.key}.datasets"
-        if perturbation.denominators == "alexnet" and len(perturbation.severities) < NUM_SEVERITIES:
-            yield (
-                f"perturbations.{perturbation.key}.severities: {listed(perturbation.severities)}; "
-                "`denominators: alexnet` needs all five: its errors are published as their means"
-            )
         if (
             perturbation.key == "corruptions"
             and config.clean_dataset.id not in perturbation.datasets
         ):
             yield (f"{key}: {config.clean_dataset.id!r}, the clean set, is missing")
-        is_made = perturbation.key == "corruptions"
-        view = config.clean_dataset.view
-        is_224 = view is not None and view.side in (0, IMAGENET_C_SIDE)
-        is_comparable = is_224 and bool(perturbation.options)
-        if perturbation.denominators == "alexnet" and is_made and not is_comparable:
-            yield (
-                f"perturbations.corruptions.denominators: alexnet needs `jpeg` and, as "
-                f"datasets.{config.clean_dataset.id}.preprocessing, a side of "
-                f"{IMAGENET_C_SIDE}: AlexNet's errors are on such files"
-            )
         for id in perturbation.datasets:
             is_stored = perturbation.key == "stored_corruptions"
             if is_stored != (config.datasets[id].role == "corrupted"):
@@ -172,6 +177,8 @@ def _check_analyses(config: Config) -> Iterator[str]:
         )
     if patterns is None:
         return
+    if patterns.options["epsilon"] > 1:
+        yield "analyses.patterns.epsilon: more than 1, in units of [0, 1]"
     if patterns.options["epsilon"] == 0:
         yield ("analyses.patterns.epsilon: 0 changes nothing; allowed: more")
     if not any(config.models[model].architecture.patch_size for model in config.benchmark_models):
@@ -227,6 +234,7 @@ def _check_subsets(config: Config) -> Iterator[str]:
         correlations = config.correlations
         asked.append(("analyses.correlations.images", *vars(correlations).values()))
     for key, dataset, num_images in asked:
-        available = config.datasets[dataset].num_images
+        pool = config.datasets[dataset].filter
+        available = config.datasets[pool["dataset"] if pool else dataset].num_images
         if available is not None and num_images > available:
             yield (f"{key}: {num_images} is more than the {available} of {dataset!r}")

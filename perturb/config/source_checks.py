@@ -69,7 +69,7 @@ def num_label_classes(dataset: Dataset) -> int | None:
     if dataset.bundled is not None:
         return BUNDLED_CLASSES[dataset.bundled["set"]]
     if dataset.generate is not None:
-        return NUM_TARGET_CLASSES
+        return int(dataset.generate.get("classes", NUM_TARGET_CLASSES))
     index = (dataset.source or {}).get("class_index", "numbers")
     if index == "numbers" or dataset.class_map is not None:
         return dataset.num_classes

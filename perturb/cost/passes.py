@@ -124,15 +124,16 @@ def _descents(asked: Asked, *, knows_first: bool) -> Passes:
 
 
 def _ensemble(asked: Asked) -> Passes:
-    """The clean decision and its gradient; then three attacks, each with its verdict.
+    """The clean decision and its gradient; then two or three attacks, each with its verdict.
 
     A run of APGD takes a gradient at its start and after each step; between runs it is decided
     which images still stand. The targeted form first asks which classes are likely.
     """
     run, restarts = asked.option("steps") + 1, asked.option("restarts")
-    runs = restarts, asked.option("targets") * restarts
+    has_dlr = "apgd_dlr" in asked.perturbation.conditions
+    runs = (restarts, asked.option("targets") * restarts) if has_dlr else (restarts,)
     between = sum(count - 1 for count in runs)
-    verdicts, likely_classes = 3, 1
+    verdicts, likely_classes = len(asked.perturbation.conditions), int(has_dlr)
     return Passes(
         decisions=1 + between + likely_classes + asked.option("queries") + verdicts,
         gradients=1 + run * sum(runs),

@@ -48,6 +48,7 @@ def build_from_source(
     *,
     root: Path,
     part: str | None = None,
+    side: int | None = None,
     num_images: int | None = None,
     num_classes: int | None = None,
     decoding: str = "exact",
@@ -58,6 +59,7 @@ def build_from_source(
     Parameters
     ----------
     source, root, part, num_images, num_classes : as `list_images` takes them.
+    side : that images must have where they are taken as they are; None for any [px].
     decoding : `exact`, Pillow's pixels bit for bit, or `fast`, within one level of them.
     workers : processes that decode.
 
@@ -73,7 +75,7 @@ def build_from_source(
     name = " ".join(filter(None, [str(source.get("path", root)), part]))
     report = BadImages(name, images.with_name(f"{images.stem}.bad.txt"))
     report.add(listing.strays)
-    side = view.side or _common_side(listing)
+    side = _side(view, listing, name, side)
     facts = _facts(view, decoding)
     array = PartialArray(images, (len(listing), 3, side, side), facts)
     target = Target(str(array.path), array.offset, side, view, decoding)
@@ -141,6 +143,16 @@ def _digest(listing: Listing, rows: Sequence[int], state: Callable[[str], tuple[
     return digest_of(
         (row, listing.image_ids[row], locator, state(locator.path)) for row, locator in locators
     )
+
+
+def _side(view: View, listing: Listing, name: str, needed: int | None) -> int:
+    side = view.side or _common_side(listing)
+    if needed is not None and side != needed:
+        raise ValueError(
+            f"{name}: images are {side} px; allowed: {needed} px, on which AlexNet's errors were "
+            "measured. Other sides need `denominators: reference`"
+        )
+    return side
 
 
 def _common_side(listing: Listing) -> int:

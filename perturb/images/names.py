@@ -7,6 +7,9 @@ order is part of the protocol: a class id, a texture id and a rendition id are p
 GENERATED_SETS = ("target", "upstream", "renditions", "conflict", "hard")
 SPLITS = ("train", "validation", "test", "reference")
 
+#: Side of the square images [px].
+SIDE = 32
+
 #: The classes of every set but ``upstream``: the first shapes and the first textures.
 NUM_TARGET_CLASSES = 12
 MIN_UPSTREAM_CLASSES = 12

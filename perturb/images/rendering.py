@@ -12,13 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from perturb.images.names import SIDE
 from perturb.images.patterns import smooth_noise
 from perturb.images.scenes import Scene, Sprite
 from perturb.images.silhouettes import EXTENT, distance_tables
 from perturb.images.textures import TILE_SIDE, texture_tiles
 from perturb.random import bits
-
-SIDE = 32
 
 
 def pixel_grid(num_cells: int = SIDE) -> Tensor:

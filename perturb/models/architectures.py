@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perturb.models.names import ARGUMENTS
+from perturb.models.names import ARGUMENTS, unfit_arguments
 from perturb.models.timm_modules import GroupNormAct, ResNetV2, StdConv2d, VisionTransformer
 
 FAMILIES = tuple(ARGUMENTS)
@@ -44,14 +44,19 @@ def build_network(
         For an unknown family, an unknown, missing or ill-typed argument, or sizes that do not fit.
     """
     _check_arguments(family, arguments)
+    for problem in unfit_arguments(family, arguments):
+        raise ValueError(problem)
     if family == "vit":
         return _build_vit(dict(arguments), num_classes, image_side)
     return _build_resnet(dict(arguments), num_classes)
 
 
 def _build_vit(arguments: dict[str, Any], num_classes: int, image_side: int) -> nn.Module:
-    _check_divisible("patch_size", arguments["patch_size"], "image_side", image_side)
-    _check_divisible("num_heads", arguments["num_heads"], "embed_dim", arguments["embed_dim"])
+    if image_side % arguments["patch_size"]:
+        raise ValueError(
+            f"patch_size is {arguments['patch_size']}; allowed: a divisor of image_side "
+            f"{image_side}"
+        )
     network: nn.Module = VisionTransformer(
         img_size=image_side, num_classes=num_classes, weight_init="jax", **arguments
     )
@@ -62,19 +67,13 @@ def _build_vit(arguments: dict[str, Any], num_classes: int, image_side: int) -> 
 
 
 def _build_resnet(arguments: dict[str, Any], num_classes: int) -> nn.Module:
-    layers, channels = arguments["layers"], arguments["channels"]
-    if len(layers) != len(channels):
-        raise ValueError(f"channels is {channels}; allowed: one number for each of layers={layers}")
-    num_groups = arguments["num_groups"]
-    for width in (arguments["stem_channels"], *channels):
-        _check_divisible("num_groups", num_groups, "channels", width)
     network: nn.Module = ResNetV2(
-        layers=layers,
-        channels=channels,
+        layers=arguments["layers"],
+        channels=arguments["channels"],
         num_classes=num_classes,
         stem_chs=arguments["stem_channels"],
         stem_type="fixed",  # BiT's padding of the 7x7/2 stem and its pool
-        norm_layer=partial(GroupNormAct, num_groups=num_groups),
+        norm_layer=partial(GroupNormAct, num_groups=arguments["num_groups"]),
         conv_layer=partial(StdConv2d, eps=1e-8),
     )
     return network
@@ -118,8 +117,3 @@ def _is_positive(value: object, kinds: tuple[type, ...]) -> bool:
     if isinstance(value, Sequence):
         return len(value) > 0 and all(_is_positive(item, (int,)) for item in value)
     return bool(value > 0)  # type: ignore[operator]
-
-
-def _check_divisible(divisor_name: str, divisor: int, name: str, value: int) -> None:
-    if value % divisor:
-        raise ValueError(f"{divisor_name} is {divisor}; allowed: a divisor of {name} {value}")

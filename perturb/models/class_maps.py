@@ -11,13 +11,16 @@ References
    improves accuracy and robustness", ICLR 2019.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # the configuration's checks read class maps, and must not import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,17 @@ class ClassMap:
     names: tuple[str, ...]
     members: tuple[tuple[int, ...], ...]
 
+    @property
+    def highest(self) -> int:
+        """The highest of the classifier's classes that is a member."""
+        return max(max(members) for members in self.members)
+
     def check(self, num_classes: int) -> None:
         """Raise a ValueError if a member is not among the classifier's classes."""
-        highest = max(max(members) for members in self.members)
-        if highest >= num_classes:
+        if self.highest >= num_classes:
             raise ValueError(
-                f"class map: class {highest} is a member, but the model has {num_classes} classes"
+                f"class map: class {self.highest} is a member, but the model has {num_classes} "
+                "classes"
             )
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
@@ -42,6 +50,8 @@ class ClassMap:
         ----------
         logits : (B, K).
         """
+        import torch
+
         log_probability = logits.log_softmax(dim=1)
         means = [
             log_probability[:, list(members)].logsumexp(dim=1) - math.log(len(members))

@@ -1,4 +1,7 @@
-"""Constants of training that the workflow needs, for code that must not import torch."""
+"""What the workflow needs to know of networks and training, for code that must not import torch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 # Bumped when trained weights change for the same configuration, so that models trained before are
 # trained again.
@@ -20,3 +23,28 @@ ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
         "stem_channels": (int,),
     },
 }
+
+
+def unfit_arguments(family: str, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what no network can be built of, among arguments of the known names and types."""
+    for name in ARGUMENTS[family]:
+        value = arguments[name]
+        numbers = value if isinstance(value, Sequence) else [value]
+        if not numbers or not all(_is_positive(number) for number in numbers):
+            yield f"{name} is {value!r}; allowed: positive numbers"
+            return
+    if family == "vit":
+        divided = [("num_heads", "embed_dim", arguments["embed_dim"])]
+    else:
+        layers, channels = arguments["layers"], arguments["channels"]
+        if len(layers) != len(channels):
+            yield f"channels is {channels}; allowed: one number for each of layers={layers}"
+        widths = (arguments["stem_channels"], *channels)
+        divided = [("num_groups", "channels", width) for width in widths]
+    for name, of, width in divided:
+        if width % arguments[name]:
+            yield f"{name} is {arguments[name]}; allowed: a divisor of {of} {width}"
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

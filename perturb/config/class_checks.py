@@ -1,0 +1,99 @@
+"""What can be known of classes before an image or a weights file is read: heads, targets, members.
+
+A target beyond a model's head stops the model's job after hours of others; here it stops nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from perturb.config.records import Config, Dataset, Model
+from perturb.config.schema import schema
+from perturb.config.source_checks import num_label_classes
+from perturb.models.class_maps import ClassMap, read_class_map
+from perturb.models.timm_table import model_of
+
+FEWEST_OF_DLR = 3
+"""Classes that the DLR loss needs: with two it is constant."""
+
+
+def num_logits(config: Config, model: Model) -> int | None:
+    """Return how many classes a model decides among; None where nothing says so beforehand."""
+    if model.timm_tag is not None:
+        return model_of(model.timm_tag).num_classes
+    if model.training is not None:
+        return num_label_classes(config.datasets[model.training.dataset])
+    return num_label_classes(config.clean_dataset)
+
+
+def check_classes(config: Config) -> Iterator[str]:
+    """Yield a message for each data set with classes that some model has not."""
+    evaluated = {id for item in config.perturbations.values() for id in item.datasets}
+    for dataset in (config.datasets[id] for id in config.datasets if id in evaluated):
+        if dataset.class_map is None:
+            yield from _check_targets(dataset, config)
+        elif Path(dataset.class_map).exists():  # else it is among the missing files
+            yield from _check_members(dataset, config)
+    yield from _check_attack_targets(config)
+
+
+def _check_targets(dataset: Dataset, config: Config) -> Iterator[str]:
+    num_classes = num_label_classes(dataset)
+    is_indexed = "class_index" in (dataset.source or {})
+    key = f"datasets.{dataset.id}.{'source.class_index' if is_indexed else 'classes'}"
+    for model in config.models.values():
+        head = num_logits(config, model)
+        if num_classes is not None and head is not None and num_classes > head:
+            yield f"{key}: {num_classes}, but models.{model.id} has {head} classes"
+
+
+def _check_members(dataset: Dataset, config: Config) -> Iterator[str]:
+    key = f"datasets.{dataset.id}"
+    if "accepted_labels" in (dataset.source or {}):
+        yield f"{key}.source.accepted_labels: not allowed beside `class_map`"
+    try:
+        class_map: ClassMap = read_class_map(Path(dataset.class_map or ""))
+    except ValueError as error:
+        yield f"{key}.class_map: {error}"
+        return
+    if dataset.num_classes is not None and dataset.num_classes > len(class_map.names):
+        yield f"{key}.classes: {dataset.num_classes}, but its class map has {len(class_map.names)}"
+    for model in config.models.values():
+        head = num_logits(config, model)
+        try:
+            class_map.check(head if head is not None else class_map.highest + 1)
+        except ValueError as error:
+            yield f"{key}.class_map: {dataset.class_map}: {error} (models.{model.id})"
+
+
+def _check_attack_targets(config: Config) -> Iterator[str]:
+    """The DLR attack aims at other classes; by default at as many as there are, up to three."""
+    ensemble = config.perturbations.get("ensemble")
+    if ensemble is None:
+        return
+    asked = ensemble.options["targets"]
+    entry = schema()["$defs"]["perturbations"]["properties"]["ensemble"]["properties"]["targets"]
+    for id in config.benchmark_models:
+        head = num_logits(config, config.models[id])
+        if head is not None and asked > head - 1 and asked != entry["default"]:
+            yield (
+                f"perturbations.ensemble.targets: {asked}, but models.{id} has {head} classes; "
+                f"allowed: at most {max(head - 1, 1)}, the other classes"
+            )
+
+
+def with_possible_attacks(config: Config) -> Config:
+    """Return a study whose ensemble has no DLR attack, where some model has too few classes.
+
+    APGD on the cross-entropy and Square remain. Tables and shards name the attacks that were run.
+    """
+    ensemble = config.perturbations.get("ensemble")
+    heads = [num_logits(config, config.models[id]) for id in config.benchmark_models]
+    if ensemble is None or all(head is None or head >= FEWEST_OF_DLR for head in heads):
+        return config
+    possible = replace(
+        ensemble,
+        conditions=tuple(name for name in ensemble.conditions if name != "apgd_dlr"),
+        options={key: value for key, value in ensemble.options.items() if key != "targets"},
+    )
+    return replace(config, perturbations={**config.perturbations, "ensemble": possible})
