@@ -14,6 +14,7 @@ from perturb.config import Config
 from perturb.config.alexnet import needed_side
 from perturb.config.records import Dataset
 from perturb.config.source_checks import registered
+from perturb.images.file_names import class_folders
 from perturb.images.names import DECODING_PROTOCOL
 from perturb.images.places import place_of
 from perturb.stores import part_of, stores_of_dataset, view_of
@@ -132,6 +133,4 @@ def _class_folders(config: Config, dataset: Dataset) -> set[str]:
     if source.get("layout") != "class_folders" or "class_index" in source:
         return set()
     folder = Path(source["path"])
-    if not folder.is_dir():
-        return set()  # an archive, or not there
-    return {entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."}
+    return class_folders(folder) if folder.is_dir() else set()  # an archive, or not there

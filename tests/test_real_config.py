@@ -302,6 +302,10 @@ def test_class_folders_without_an_index_are_those_of_the_clean_set(
     for folder, names in {"one": "abc", "two": "abc", "few": "ab", "other": "abz"}.items():
         for name in names:
             (tmp_path / "data" / folder / name).mkdir(parents=True)
+            (tmp_path / "data" / folder / name / "1.JPEG").touch()
+        for name in ("@eaDir", "__MACOSX", "_cache", ".git"):
+            (tmp_path / "data" / folder / name).mkdir()
+    (tmp_path / "data" / "two" / "__MACOSX" / "1.png").touch()
     clean = config.clean_dataset.id
     sets = {clean: "one", "imagenet-v2": "two", "imagenet-r": "few", "imagenet-a": "other"}
     source = {"layout": "class_folders"}

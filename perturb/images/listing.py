@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from perturb.images.archives import is_image_name
+from perturb.images.file_names import BESIDE, LeftOut, is_image_name
 from perturb.images.sources.class_index import MAX_CLASS
 from perturb.images.sources.folders import list_class_folders, list_corruptions, list_cue_conflict
 from perturb.images.sources.label_files import serial
@@ -70,7 +70,9 @@ def list_images(
     asked = Source(source, Path(root), part, num_classes)
     listing = LAYOUTS[layout](asked)
     where = f"source.path {source.get('path')!r}" + (f", {part}" if part else "")
-    _check_classes(listing, num_classes, where)
+    if asked.left_out.names:
+        logger.info("%s: left out %s", where, asked.left_out)
+    _check_classes(listing, num_classes, where, asked.left_out)
     accepted = asked.file("accepted_labels")
     found = len(listing)
     if accepted is not None:
@@ -78,7 +80,10 @@ def list_images(
     if num_images is not None and len(listing) != num_images:
         rest = f", {found} before some were left out" if found != len(listing) else ""
         strays = f"; not counted: {_names(listing)}" if listing.strays else ""
-        raise ValueError(f"{where}: {len(listing)} images{rest}, expected {num_images}{strays}")
+        hidden = f"; left out: {asked.left_out}" if asked.left_out.names else ""
+        raise ValueError(
+            f"{where}: {len(listing)} images{rest}, expected {num_images}{strays}{hidden}"
+        )
     _check_ids(listing, where)
     return listing
 
@@ -87,11 +92,14 @@ def _names(listing: Listing) -> str:
     return some([name for name, _ in listing.strays])
 
 
-def _check_classes(listing: Listing, num_classes: int | None, where: str) -> None:
+def _check_classes(
+    listing: Listing, num_classes: int | None, where: str, left_out: LeftOut
+) -> None:
     if not len(listing):
         loose = [name for name, _ in listing.strays if is_image_name(name)]
         said = f"; in no class folder: {len(loose)}, where a folder for each class is expected"
-        raise ValueError(f"{where}: there are no images{said if loose else ''}")
+        rest = f"; left out: {left_out}" if left_out.names.keys() - {BESIDE} else ""
+        raise ValueError(f"{where}: there are no images{said if loose else ''}{rest}")
     present = set(listing.targets)
     if num_classes is None or len(present) == num_classes:
         if num_classes and min(present) == 1 and max(present) == num_classes:
@@ -100,7 +108,9 @@ def _check_classes(listing: Listing, num_classes: int | None, where: str) -> Non
     lacking = [name for name, number in listing.classes.items() if number not in present]
     # A subset of the classes of an index, like ImageNet-R's 200 of 1,000, lacks most by nature.
     is_told = lacking and len(listing.classes) <= num_classes
-    named = f"; without images: {some(lacking)}" if is_told else ""
+    empty = left_out.empty_folders() if len(present) < num_classes else []
+    without = sorted({*(lacking if is_told else ()), *empty})
+    named = f"; without images: {some(without)}" if without else ""
     raise ValueError(f"{where}: images of {len(present)} classes, expected {num_classes}{named}")
 
 

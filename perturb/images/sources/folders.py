@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from perturb.images.archives import Entry, is_archive, is_image_name, list_entries
-from perturb.images.locators import FileAt
+from perturb.images.archives import Entry, list_entries
+from perturb.images.file_names import is_archive, is_image_name
 from perturb.images.sources.class_index import class_index
 from perturb.images.sources.rows import Listing, Source, some, split_strays
 
@@ -18,7 +18,7 @@ _STIMULUS = re.compile(r"([a-z]+)\d+-([a-z]+)\d+\.[a-z]+")
 
 def list_class_folders(source: Source) -> Listing:
     """Return the images of `<class>/<image>`."""
-    return _from_class_folders(source, list_entries(source.path, depth=1))
+    return _from_class_folders(source, _entries(source, source.path))
 
 
 def list_corruptions(source: Source) -> Listing:
@@ -39,11 +39,11 @@ def list_corruptions(source: Source) -> Listing:
             f"part is {source.part!r}; allowed: <corruption>-<severity>, for layout corruptions"
         )
     below = f"{corruption}/{severity}"
-    for folder in [source.path / below, *sorted(source.path.glob(f"*/{below}"))]:
-        if folder.is_dir():
-            return _from_class_folders(source, list_entries(folder, depth=1))
-    for archive in _archives(source.path):
-        entries = list_entries(archive, depth=1, below=below)
+    folders = _folders_of(source, below)
+    if folders:
+        return _from_class_folders(source, _entries(source, folders[0]))
+    for archive in _archives(source):
+        entries = _entries(source, archive, below)
         if entries:
             return _from_class_folders(source, entries)
     raise ValueError(
@@ -62,7 +62,7 @@ def list_cue_conflict(source: Source) -> Listing:
     Geirhos et al., "ImageNet-trained CNNs are biased towards texture; increasing shape bias
     improves accuracy and robustness", ICLR 2019.
     """
-    entries = list_entries(source.path, depth=1)
+    entries = _entries(source, source.path)
     names = [entry.name for entry in entries if entry.folder and is_image_name(entry.name)]
     textures = {name: _texture(name) for name in names}
     listing = _from_class_folders(source, entries, also=set(textures.values()))
@@ -86,10 +86,28 @@ def _texture(image_id: str) -> str:
     return match[2]
 
 
-def _archives(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return sorted(item for item in path.iterdir() if item.is_file() and is_archive(item))
+def _entries(source: Source, path: Path, below: str = "") -> list[Entry]:
+    return list_entries(path, depth=1, below=below, left_out=source.left_out)
+
+
+def _folders_of(source: Source, below: str) -> list[Path]:
+    """Return the folders of a corruption and severity, in the source or in a category in it."""
+    categories = [
+        path
+        for path in source.path.glob(f"*/{below}")
+        if not source.left_out.takes(path.relative_to(source.path).parts[0])
+    ]
+    return [path for path in (source.path / below, *sorted(categories)) if path.is_dir()]
+
+
+def _archives(source: Source) -> list[Path]:
+    if source.path.is_file():
+        return [source.path]
+    return sorted(
+        item
+        for item in source.path.iterdir()
+        if item.is_file() and is_archive(item) and not source.left_out.takes(item.name)
+    )
 
 
 def _from_class_folders(
@@ -105,7 +123,7 @@ def _from_class_folders(
         )
     strays += [(name, "lies in no class folder") for name in loose]
     images = [entry for entry in images if entry.folder]
-    names = {entry.folder for entry in images} | _folders_beside(images) | set(also)
+    names = {entry.folder for entry in images} | set(also)
     classes = class_index(source, names, are_labels=False)
     return Listing(
         image_ids=[entry.name for entry in images],
@@ -114,11 +132,3 @@ def _from_class_folders(
         classes=classes,
         strays=strays,
     )
-
-
-def _folders_beside(images: Sequence[Entry]) -> set[str]:
-    """Return all class folders, also those without an image: they count where names are sorted."""
-    if not images or not isinstance(images[0].locator, FileAt):
-        return set()
-    parent = Path(images[0].locator.path).parent.parent
-    return {item.name for item in parent.iterdir() if item.is_dir() and item.name[0] != "."}

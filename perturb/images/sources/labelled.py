@@ -19,7 +19,7 @@ def list_labelled_files(source: Source) -> Listing:
     labels_path = source.file("labels")
     if labels_path is None:
         raise ValueError("source.labels is missing; layout labelled_files needs it")
-    images, strays = split_strays(list_entries(source.path, depth=0))
+    images, strays = split_strays(list_entries(source.path, depth=0, left_out=source.left_out))
     names = [entry.name for entry in images]
     labels = read_labels(labels_path, names, source.file("synsets"))
     classes = class_index(source, set(labels), are_labels=True)

@@ -1,6 +1,6 @@
 """Images in the cells of Parquet files: a column of bytes, or of structs {bytes, path}."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from perturb.images.file_names import LeftOut
 from perturb.images.locators import ParquetCell
 from perturb.images.sources.class_index import class_index
 from perturb.images.sources.rows import Listing, Source, some, unique_ids
@@ -32,10 +33,11 @@ def list_parquet(source: Source) -> Listing:
     locators: list[ParquetCell] = []
     for path in source.paths:
         found = _read(path, columns)
-        names += found["names"]
-        labels += found["labels"]
-        locators += found["locators"]
-        fallbacks += [f"{path.stem}/{row:06d}" for row in range(len(found["labels"]))]
+        rows = _data_rows(found["names"], source.left_out)
+        names += [found["names"][row] for row in rows]
+        labels += [found["labels"][row] for row in rows]
+        locators += [found["locators"][row] for row in rows]
+        fallbacks += [f"{path.stem}/{row:06d}" for row in rows]
     ids = [name for name in names if name]
     is_named = len(ids) == len(names) and len(set(ids)) == len(ids)
     folders = [Path(cell.path).parent.name for cell in locators]
@@ -46,6 +48,12 @@ def list_parquet(source: Source) -> Listing:
         locators=locators,
         classes=classes,
     )
+
+
+def _data_rows(names: Sequence[str | None], left_out: LeftOut) -> list[int]:
+    """Return the rows whose image is data by its file's name; its folders are another machine's."""
+    file_names = [(name or "").replace("\\", "/").rpartition("/")[2] for name in names]
+    return [row for row, name in enumerate(file_names) if not left_out.takes(name)]
 
 
 def _read(path: Path, columns: Mapping[str, str]) -> dict[str, list[Any]]:

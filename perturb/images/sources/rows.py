@@ -3,13 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from perturb.images.archives import Entry, is_image_name
+from perturb.images.archives import Entry
+from perturb.images.file_names import LeftOut, is_image_name
 from perturb.images.locators import Locator
 from perturb.images.places import place_of
 
+_WILD = re.compile(r"[*?]")
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
@@ -54,12 +56,14 @@ class Source:
     root : folder that its paths are relative to.
     part : which of several sets in one source, e.g. `gaussian_noise-3`; None for all of it.
     num_classes : the number of classes it should have, if known.
+    left_out : takes up what lies there and is no data.
     """
 
     options: Mapping[str, Any]
     root: Path
     part: str | None = None
     num_classes: int | None = None
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
 
     @property
     def path(self) -> Path:
@@ -73,25 +77,42 @@ class Source:
     def paths(self) -> list[Path]:
         """The files of a path with `*` or `{000000..000063}` in it, sorted.
 
+        The suffix is matched in any case. What is no data is left out, unless the path names it.
+
         Raises
         ------
         ValueError
             if there is none, or one of a range is missing.
         """
         pattern = str(self.options.get("path", "."))
-        names = _expanded(pattern)
-        paths = [found for name in names for found in self._matches(name)]
-        if not paths:
-            raise ValueError(f"source.path is {pattern!r}; no such file in {self.root}")
+        paths: list[Path] = []
+        for name in _expanded(pattern):
+            found = self._matches(name)
+            if not found:
+                said = f"; left out: {self.left_out}" if self.left_out.names else ""
+                raise ValueError(
+                    f"source.path is {pattern!r}; no such file in {self.root}: {name}{said}"
+                )
+            paths += found
         return paths
 
     def _matches(self, name: str) -> list[Path]:
-        if "*" not in name and "?" not in name:
+        if not _WILD.search(name):
             if not (self.root / name).exists():
                 raise ValueError(f"source.path: {self.root / name} does not exist")
             return [self.root / name]
         anchor = Path(name).anchor
-        return sorted((Path(anchor) if anchor else self.root).glob(name.removeprefix(anchor)))
+        base, below = Path(anchor) if anchor else self.root, name.removeprefix(anchor)
+        return [
+            path
+            for path in sorted(base.glob(_any_case(below)))
+            if self._keeps(path.relative_to(base), below)
+        ]
+
+    def _keeps(self, path: Path, pattern: str) -> bool:
+        """Return whether a file that a pattern found is data, by what its wildcards stand for."""
+        asked = [part for part in PurePath(pattern).parts if not _WILD.search(part)]
+        return not self.left_out.takes("/".join(part for part in path.parts if part not in asked))
 
     def file(self, key: str) -> Path | None:
         """Return the file that a key of the source names, None where the key is absent.
@@ -134,6 +155,14 @@ def some(names: Sequence[object], most: int = 10) -> str:
     """Return the first of some names, and how many more there are."""
     shown = ", ".join(str(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _any_case(pattern: str) -> str:
+    """Return a pattern whose suffix is matched in any case: tools of Windows write .TAR."""
+    stem, dot, suffix = pattern.rpartition(".")
+    if not dot or not suffix.isalnum():
+        return pattern
+    return stem + dot + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in suffix)
 
 
 def _expanded(pattern: str) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from perturb.images.archives import Entry, is_image_name, list_entries
+from perturb.images.file_names import LeftOut
 from perturb.images.locators import read_in_order, reading_order
 from perturb.images.sources.class_index import class_index
 from perturb.images.sources.rows import Listing, Source, unique_ids
@@ -28,7 +29,7 @@ def list_webdataset(source: Source) -> Listing:
     labels: list[str] = []
     prefixes: list[str] = []
     for path in source.paths:
-        found, their_labels = _read(path)
+        found, their_labels = _read(path, source.left_out)
         images += found
         labels += their_labels
         prefixes += [path.name.partition(".")[0]] * len(found)
@@ -41,9 +42,9 @@ def list_webdataset(source: Source) -> Listing:
     )
 
 
-def _read(path: Path) -> tuple[list[Entry], list[str]]:
+def _read(path: Path, left_out: LeftOut) -> tuple[list[Entry], list[str]]:
     """Return the images of a shard and their labels."""
-    entries = list_entries(path)
+    entries = list_entries(path, left_out=left_out)
     images = {_key(entry): entry for entry in entries if is_image_name(entry.name)}
     if len(images) != sum(is_image_name(entry.name) for entry in entries):
         raise ValueError(f"{path}: two images share a key")
@@ -85,4 +86,4 @@ def _key(entry: Entry) -> str:
 
 
 def _kind(entry: Entry) -> str:
-    return entry.file_name.rpartition(".")[2]
+    return entry.file_name.rpartition(".")[2].lower()
