@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perturb.config.records import Dataset, Model
-from perturb.images.manifests import read_manifest
+from perturb.images.classes import check_classes
+from perturb.images.manifests import read_classes, read_manifest
 
 MODELS = pa.schema(
     [
@@ -100,6 +101,22 @@ def _grid_side(card: Mapping[str, Any], patch_size: int | None) -> int | None:
         return None
     side: int = card["preprocessing"]["side"]
     return side // patch_size
+
+
+def check_datasets(datasets: Sequence[Dataset], manifests: Mapping[str, Path]) -> None:
+    """Refuse data sets whose classes are not those of the clean set among them.
+
+    Raises
+    ------
+    ValueError
+        naming the data sets and the classes that only one of two has.
+    """
+    clean = next(dataset.id for dataset in datasets if dataset.role == "clean")
+    expected = read_classes(manifests[clean])
+    for dataset in datasets:
+        if dataset.id != clean and dataset.class_map is None:
+            names = f"datasets.{dataset.id}", f"datasets.{clean}"
+            check_classes(read_classes(manifests[dataset.id]), expected, names)
 
 
 def describe_datasets(

@@ -21,6 +21,8 @@ from perturb import provenance
 from perturb.cells import Cell
 from perturb.decisions import Decisions, accepted_classes, decisions, rows
 from perturb.feeding import batches_on, part_of
+from perturb.images.classes import Classes
+from perturb.images.manifests import classes_of
 from perturb.images.store import Images, ImageStore
 from perturb.memory import BatchSize
 from perturb.models.checkpoints import ModelCard
@@ -236,11 +238,22 @@ def _check_targets(
             raise ValueError(f"{cell.dataset} accepts several classes; allowed without class map")
         subject.class_map.check(num_classes)
         num_classes = len(subject.class_map.names)
+    else:
+        _check_order(classes_of(store.manifest), cell, num_classes)
     highest = store.num_classes - 1 if accepted is None else int(accepted.max())
     if highest >= num_classes:
         raise ValueError(
             f"{cell.dataset} has targets up to {highest}, "
             f"but {cell.model} has {num_classes} classes"
+        )
+
+
+def _check_order(classes: Classes | None, cell: Cell, num_classes: int) -> None:
+    """Refuse classes that are numbered by the order of their names, if the model has more."""
+    if classes and classes.given_by == "order" and len(classes.names) < num_classes:
+        raise ValueError(
+            f"{cell.dataset}: nothing says which of the {num_classes} classes of {cell.model} its "
+            f"{len(classes.names)} classes are; `source.class_index` is needed"
         )
 
 

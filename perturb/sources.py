@@ -14,10 +14,12 @@ from perturb.config import Config
 from perturb.config.alexnet import needed_side
 from perturb.config.records import Dataset
 from perturb.config.source_checks import registered
+from perturb.images.classes import Classes, are_folders, index_if_readable, unlike
 from perturb.images.file_names import class_folders
 from perturb.images.names import DECODING_PROTOCOL
 from perturb.images.places import place_of
-from perturb.stores import part_of, stores_of_dataset, view_of
+from perturb.images.sources.labels import composed
+from perturb.stores import any_store, part_of, stores_of_dataset, view_of
 
 # Keys of a source that name files; `class_index` is named where it lies already.
 _LABEL_FILES = ("labels", "synsets", "accepted_labels")
@@ -104,27 +106,68 @@ def _is_pattern(source: Mapping[str, Any]) -> bool:
     return source.get("layout") in _PATTERNS and bool(set("*?{") & set(source.get("path", "")))
 
 
-def unlike_classes(config: Config) -> list[str]:
-    """Return the data sets whose class folders are not those of the clean set: one line each.
+def clean_manifest(config: Config, store: str) -> list[str]:
+    """Return the manifest of the clean set, where a store's classes have no index and need it.
 
-    Without a class index folders are classes in the order of their names, in each set by itself:
-    with other names, or fewer, the same number would be another class.
+    They are compared before anything is decoded. What has a class index is compared with the
+    facts about all sets: so adding the check repeats no decoding of the large public sets.
+    """
+    dataset = config.datasets[store.partition("/")[0]]
+    has_index = "class_index" in (dataset.source or {})
+    if has_index or dataset.id not in compared_datasets(config):
+        return []
+    clean = any_store(config, config.clean_dataset.id)
+    return [Layout(config.results).manifest(clean)]
+
+
+def compared_datasets(config: Config) -> list[str]:
+    """Return the data sets whose classes must be those of the clean set.
+
+    Of the sets for training these are the ones for fine-tuning: pre-training may have classes of
+    its own. A class map says what coarser classes are.
+    """
+    tuned = {
+        id
+        for model in config.models.values()
+        if model.training is not None
+        for id in (model.training.dataset, model.training.validation)
+    }
+    return [
+        id
+        for id, dataset in config.datasets.items()
+        if dataset.class_map is None
+        and (dataset.role != "train" or id in tuned)
+        and dataset.role != "clean"
+    ]
+
+
+def unlike_classes(config: Config) -> list[str]:
+    """Return the data sets whose classes are not those of the clean set: one line each.
+
+    As far as folders, zip archives, plain tar archives and class indices say without a job.
     """
     clean = config.clean_dataset
-    expected = _class_folders(config, clean)
-    lines = []
-    for id, dataset in config.datasets.items():
-        names = _class_folders(config, dataset)
-        if dataset.role == "train" or not names or not expected or names == expected:
-            continue
-        only_here, only_there = sorted(names - expected)[:3], sorted(expected - names)[:3]
-        said = [f"{', '.join(only_here)} only here"] if only_here else []
-        said += [f"{', '.join(only_there)} only there"] if only_there else []
-        lines.append(
-            f"datasets.{id}.source: its class folders are not those of datasets.{clean.id} "
-            f"({'; '.join(said)}); a `class_index` for both has to say which class each is"
-        )
-    return lines
+    expected = _named_classes(config, clean)
+    if expected is None:
+        return []
+    reasons = {
+        id: unlike(found, expected, f"datasets.{clean.id}")
+        for id in compared_datasets(config)
+        if (found := _named_classes(config, config.datasets[id])) is not None
+    }
+    return [f"datasets.{id}.source: {reason}" for id, reason in reasons.items() if reason]
+
+
+def _named_classes(config: Config, dataset: Dataset) -> Classes | None:
+    """Return the classes of a source, if their names can be read at once."""
+    source = resolved_source(config, dataset)
+    is_by_folder = are_folders(source.get("layout", ""))
+    index = source.get("class_index")
+    if index is not None:
+        names = index_if_readable(Path(index)) if Path(index).is_file() else None
+        return Classes("index", is_by_folder, names) if names else None
+    folders = _class_folders(config, dataset)
+    return Classes.in_order(folders, is_by_folder) if folders else None
 
 
 def _class_folders(config: Config, dataset: Dataset) -> set[str]:
@@ -133,4 +176,22 @@ def _class_folders(config: Config, dataset: Dataset) -> set[str]:
     if source.get("layout") != "class_folders" or "class_index" in source:
         return set()
     folder = Path(source["path"])
-    return class_folders(folder) if folder.is_dir() else set()  # an archive, or not there
+    if folder.is_dir():
+        return {composed(name).strip() for name in class_folders(folder)}
+    manifests = map(Layout(config.results).manifest, stores_of_dataset(config, dataset.id))
+    if not folder.is_file() or all(Path(manifest).exists() for manifest in manifests):
+        return set()  # a pattern, or not there, or compared already
+    return _folders_in_archive(folder)
+
+
+def _folders_in_archive(path: Path) -> set[str]:
+    """Return the class folders in an archive, if they can be listed in seconds."""
+    try:
+        from perturb.images.archive_formats import kind_of
+        from perturb.images.sources.folders import class_names
+    except ImportError:  # in a bare Snakemake, whose jobs have the packages
+        return set()
+    try:
+        return class_names(path) if kind_of(path) in ("zip", "plain") else set()
+    except ValueError:
+        return set()  # the job that decodes it says what is wrong

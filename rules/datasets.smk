@@ -76,6 +76,10 @@ rule decode_dataset:
     input:
         downloads=lambda wildcards: downloads(wildcards.store),
         labels=lambda wildcards: sources.label_files(STUDY, wildcards.store),
+        # To be compared with, not to be made from: a newer one repeats nothing.
+        clean=lambda wildcards: [
+            ancient(path) for path in sources.clean_manifest(STUDY, wildcards.store)
+        ],
     output:
         images=PATHS.images("{store}"),
         manifest=PATHS.manifest("{store}"),

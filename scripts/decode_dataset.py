@@ -24,4 +24,5 @@ build_from_source(
     num_classes=dataset["num_classes"],
     decoding=dataset["decoding"],
     workers=snakemake.threads,
+    clean=next(map(Path, snakemake.input.clean), None),
 )

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from perturb.cells import Layout, evaluated_datasets
 from perturb.config import load_config
-from perturb.describe import describe_datasets, describe_models
+from perturb.describe import check_datasets, describe_datasets, describe_models
 from perturb.files import replacing
 from perturb.jobs import class_subsets
 from perturb.logs import log_to
@@ -23,6 +23,7 @@ cards = {model: Path(paths.card(model)) for model in study.models}
 datasets = [study.datasets[id] for id in evaluated_datasets(study)]
 stores = {dataset.id: any_store(study, dataset.id) for dataset in datasets}
 manifests = {dataset: Path(paths.manifest(store)) for dataset, store in stores.items()}
+check_datasets(datasets, manifests)
 subsets = class_subsets(study)
 tables = {
     snakemake.output.models: describe_models(list(study.models.values()), cards),

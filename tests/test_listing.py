@@ -211,7 +211,7 @@ def test_parquet(tmp_path: Path) -> None:
     [
         ({"picture": [b""], "label": [1]}, r"source.columns.image is 'image', not a column"),
         ({"image": ["text"], "label": [1]}, "column image is string; allowed: bytes"),
-        ({"image": [b""], "label": [1.5]}, "column label is double; allowed: integers, strings"),
+        ({"image": [b""], "label": [1.5]}, "row 0: label '1.5' is not a whole number"),
         ({"image": [b"", b""], "label": [1, None]}, "row 1 has no label"),
         ({"image": [b""], "label": [-1]}, "-1 is not a class; allowed: 0 to 32767"),
     ],

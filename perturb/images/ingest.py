@@ -16,6 +16,7 @@ from typing import Any
 import PIL
 import pyarrow as pa
 
+from perturb.images.classes import check_classes, listed_classes, noted
 from perturb.images.decoding import BadImageError, decode, decoder
 from perturb.images.decoding_pool import Content, Target, Task, carried_out, load
 from perturb.images.ingest_reports import BadImages, Progress
@@ -26,6 +27,7 @@ from perturb.images.locators import (
     read_in_order,
     reading_order,
 )
+from perturb.images.manifests import read_classes
 from perturb.images.names import DECODING_PROTOCOL
 from perturb.images.partial import PartialArray, digest_of, file_state
 from perturb.images.sources.rows import some
@@ -53,6 +55,7 @@ def build_from_source(
     num_classes: int | None = None,
     decoding: str = "exact",
     workers: int = 1,
+    clean: Path | None = None,
 ) -> None:
     """Write the store of a data set of real images through one view.
 
@@ -62,17 +65,22 @@ def build_from_source(
     side : that images must have where they are taken as they are; None for any [px].
     decoding : `exact`, Pillow's pixels bit for bit, or `fast`, within one level of them.
     workers : processes that decode.
+    clean : manifest of the clean set, whose classes the images must be of.
 
     Raises
     ------
     ValueError
-        if the source is not what is asked for, images are bad (all are in `images.bad.txt` beside
-        the store), an archive is damaged, or the disk has too little room.
+        if the source or its classes are not what is asked for, images are bad (all are in
+        `images.bad.txt` beside the store), an archive is damaged, or the disk has too little room.
     """
     images, manifest = Path(images), Path(manifest)
     decoder(decoding)
     listing = list_images(source, root, part=part, num_images=num_images, num_classes=num_classes)
     name = " ".join(filter(None, [str(source.get("path", root)), part]))
+    classes = listed_classes(listing, str(source["layout"]))
+    if clean is not None:
+        named = f"source.path {source.get('path')!r}", f"the clean set, {clean.parent}"
+        check_classes(classes, read_classes(clean), named)
     report = BadImages(name, images.with_name(f"{images.stem}.bad.txt"))
     report.add(listing.strays)
     side = _side(view, listing, name, side)
@@ -81,7 +89,7 @@ def build_from_source(
     target = Target(str(array.path), array.offset, side, view, decoding)
     _fill(array, target, listing, workers, report)
     report.raise_if_any()
-    write_manifest(manifest, _manifest(listing, facts))
+    write_manifest(manifest, _manifest(listing, facts | noted(classes)))
     array.finish()
     logger.info("%s: %d images of %d px are in %s", name, len(listing), side, images)
 
@@ -178,7 +186,7 @@ def _common_side(listing: Listing) -> int:
 def _manifest(listing: Listing, facts: Mapping[str, Any]) -> pa.Table:
     """Return the manifest: ids, keys, targets and the further columns of the listing.
 
-    What the pixels depend on stands in its metadata, under `perturb`.
+    What the pixels depend on stands in its metadata, under `perturb`, and the classes by name.
     """
     table = {
         "image_id": pa.array(listing.image_ids, pa.string()),

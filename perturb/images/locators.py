@@ -194,8 +194,8 @@ def _from_row_group(
     position = 0
     for batch in file.iter_batches(_NUM_ROWS, row_groups=[row_group], columns=[column]):
         values = batch.column(0)
-        for name in column.split(".")[1:]:
-            values = values.field(name)
+        if pa.types.is_struct(values.type):  # a column's own name may hold a dot
+            values = values.field(column.rpartition(".")[2])
         for offset, value in enumerate(values):
             if position + offset in cells:
                 yield cells[position + offset], value.as_py()

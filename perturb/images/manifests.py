@@ -1,10 +1,13 @@
 """The manifest of an image store, for those who need no pixels: read without loading torch."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from perturb.images.classes import KEY, Classes
 
 
 def read_manifest(manifest: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -19,3 +22,26 @@ def read_manifest(manifest: Path, columns: Sequence[str] | None = None) -> pa.Ta
         return pq.read_table(manifest, columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"image store {manifest}: cannot be read ({error})") from error
+
+
+def read_classes(manifest: Path) -> Classes | None:
+    """Return the classes of a manifest, as `classes_of` does."""
+    return classes_of(read_manifest(manifest))
+
+
+def classes_of(table: pa.Table) -> Classes | None:
+    """Return the classes of a manifest; None if it is an older one, which keeps none.
+
+    The classes of generated and bundled sets are numbers.
+    """
+    found = json.loads((table.schema.metadata or {}).get(b"perturb", b"{}"))
+    if not found:
+        return Classes("numbers", False, {}, _num_classes(table))
+    return Classes(**found[KEY], num_classes=_num_classes(table)) if KEY in found else None
+
+
+def _num_classes(table: pa.Table) -> int:
+    targets = [int(table["target"].to_numpy().max())]
+    if "accepted" in table.column_names:
+        targets += [max(classes) for classes in table["accepted"].to_pylist() if classes]
+    return max(targets) + 1

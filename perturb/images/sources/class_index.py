@@ -3,56 +3,66 @@
 A class index is a JSON object: from names to class numbers, or, as in the map of the sixteen
 classes, from names to lists, with the classes in the order of its keys. `numbers` says that the
 names are the numbers themselves: ImageNet-V2's folders 0 to 999 would be out of order if they were
-sorted as words.
+sorted as words. Without an index, labels that are numbers are classes, and names are classes in
+their order; numbers beside names are refused, and folders that are numbers, too.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from perturb.images.sources.rows import Source, some
+from perturb.images.sources.labels import Label, composed, faults_of
+from perturb.images.sources.rows import Source, refuse, some
 
 MAX_CLASS = 32767
 """The highest class that fits the int16 column of targets."""
 
 
-def class_index(source: Source, names: Collection[str], *, are_labels: bool) -> dict[str, int]:
-    """Return the class of every name that the source's class index knows.
+@dataclass(frozen=True)
+class Numbering:
+    """The class of each label, in their order, and of each name that is known; see `Listing`."""
+
+    targets: list[int]
+    classes: Mapping[str, int]
+    given_by: str
+
+
+def numbering(
+    source: Source, labels: Sequence[Label], place: Callable[[int], str], *, are_folders: bool
+) -> Numbering:
+    """Return the classes of some labels.
 
     Parameters
     ----------
-    names : the names that occur.
-    are_labels : labels that are numbers are classes where no index knows them; names of folders
-        are classes only if `class_index: numbers` says so.
+    place : of a label by its position, for messages: the file, and the row or the sample.
+    are_folders : names of folders that are numbers are classes only if `class_index: numbers`
+        says so.
 
     Raises
     ------
     ValueError
-        if a name is not in the index, or the index is not one.
+        if a label is none, or not in the index, or the index is not one.
     """
     asked = source.options.get("class_index")
-    # A label of -1 stands for none in some test sets: it must not pass for a name.
-    are_numbers = all(name.removeprefix("-").isdecimal() for name in names)
-    if asked == "numbers":
-        return _numbers(source, names)
-    if asked is None and not (are_numbers and names):
-        return {name: position for position, name in enumerate(sorted(names))}
-    if asked is None and are_labels:
-        return _numbers(source, names)
-    if asked is None:
-        raise ValueError(
-            f"source.path {source.options.get('path')!r}: its folders are numbers; say "
-            "`class_index: numbers`, or name a file that says which class each is"
-        )
-    path = source.file("class_index")
-    assert path is not None
-    index = read_class_index(path)
-    if are_labels and are_numbers and not index.keys() & set(names):
-        return index | _numbers(source, names, num_classes=max(index.values()) + 1)
-    unknown = sorted(set(names) - index.keys())
-    if unknown:
-        raise ValueError(f"source.class_index {path}: does not know {some(unknown)}")
-    return index
+    path = source.file("class_index") if asked != "numbers" else None
+    index = read_class_index(path) if path is not None else {}
+    where = f"source.path {source.options.get('path')!r}"
+    unknown = [label.fault is not None and label.text not in index for label in labels]
+    if any(unknown):
+        rows = [row for row, is_unknown in enumerate(unknown) if is_unknown]
+        refuse(where, faults_of([labels[row] for row in rows], lambda row: place(rows[row])))
+    distinct = {label: row for row, label in reversed(list(enumerate(labels)))}
+    named = {label: place(row) for label, row in distinct.items()}
+    if path is not None:
+        classes, given_by = _indexed(path, index, named, are_folders), "index"
+    elif asked == "numbers" or (not are_folders and _are_numbers(named, where)):
+        classes, given_by = _numbers(source, named), "numbers"
+        _check_spellings(named if are_folders else {}, where)
+    else:
+        classes, given_by = _in_order(named, where, are_folders), "order"
+    return Numbering([classes[label.text] for label in labels], classes, given_by)
 
 
 def read_class_index(path: Path) -> dict[str, int]:
@@ -61,42 +71,117 @@ def read_class_index(path: Path) -> dict[str, int]:
     Raises
     ------
     ValueError
-        if it is not a JSON object, or a class is not a whole number from 0 to 32767 and not every
-        one is a list.
+        if it is not a JSON object, a name stands twice, or a class is not a whole number from 0
+        to 32767 and not every one is a list.
     """
     try:
-        index = json.loads(Path(path).read_text(encoding="utf-8"))
+        pairs = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_Pairs)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"source.class_index {path}: is not JSON ({error})") from error
-    if not isinstance(index, Mapping) or not index:
+    if not isinstance(pairs, _Pairs) or not pairs:
         raise ValueError(f"source.class_index {path}: allowed: a JSON object of names and classes")
-    if all(isinstance(value, list) for value in index.values()):
-        return {str(name): position for position, name in enumerate(index)}
+    index: dict[str, Any] = {}
+    for given, value in pairs:
+        name = composed(given).strip()
+        if name in index:
+            raise ValueError(f"source.class_index {path}: the name {name!r} stands twice")
+        index[name] = value
+    if all(isinstance(value, list) and not isinstance(value, _Pairs) for value in index.values()):
+        return {name: position for position, name in enumerate(index)}
     for name, value in index.items():
         # In Python, not in JSON, true is a whole number.
         if type(value) is not int or not 0 <= value <= MAX_CLASS:
+            shown = dict(value) if isinstance(value, _Pairs) else value
             raise ValueError(
-                f"source.class_index {path}: {name} is {value!r}; allowed: 0 to {MAX_CLASS}, or "
+                f"source.class_index {path}: {name} is {shown!r}; allowed: 0 to {MAX_CLASS}, or "
                 "a list for every name"
             )
-    return {str(name): int(value) for name, value in index.items()}
+    return index
 
 
-def _numbers(
-    source: Source, names: Collection[str], num_classes: int | None = None
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object, with names that stand twice."""
+
+
+def _indexed(
+    path: Path, index: Mapping[str, int], named: Mapping[Label, str], are_folders: bool
 ) -> dict[str, int]:
+    """Return the classes by an index, in which a number may be spelt in another way."""
+    found: dict[str, int] = {}
+    for label in named:
+        spelt = label.text if label.text in index else str(label.number)
+        if spelt in index:
+            found[label.text] = index[spelt]
+    are_numbers = all(label.number is not None for label in named)
+    if not are_folders and are_numbers and not found:
+        return dict(index) | _within(named, max(index.values()) + 1)
+    unknown = sorted((label.text, place) for label, place in named.items())
+    unknown = [(text, place) for text, place in unknown if text not in found]
+    if unknown:
+        places = "" if are_folders else f" (first {unknown[0][1]})"
+        names = some([text for text, _ in unknown])
+        raise ValueError(f"source.class_index {path}: does not know {names}{places}")
+    return dict(index) | found
+
+
+def _within(named: Mapping[Label, str], num_classes: int) -> dict[str, int]:
+    """Return the numbers that labels are, if the classes of the index are so many."""
+    beyond = [
+        f"label {label.text} is beyond the {num_classes} classes of source.class_index"
+        for label in named
+        if label.number is not None and not 0 <= label.number < num_classes
+    ]
+    refuse("classes count from 0", sorted(beyond))
+    return _by_text(named)
+
+
+def _numbers(source: Source, named: Mapping[Label, str]) -> dict[str, int]:
     """Return the names as numbers, and the other numbers below the number of classes."""
-    wrong = sorted(name for name in names if not name.isdecimal() or int(name) > MAX_CLASS)
-    if wrong:
-        raise ValueError(
-            f"source.class_index is {source.options.get('class_index')!r}: {some(wrong)} "
-            f"is not a class; allowed: 0 to {MAX_CLASS}"
-        )
-    beyond = sorted(name for name in names if num_classes and int(name) >= num_classes)
-    if beyond:
-        raise ValueError(
-            f"label {some(beyond)} is beyond the {num_classes} classes of source.class_index; "
-            "classes count from 0"
-        )
+    wrong = [
+        f"{label.text} is not a class; allowed: 0 to {MAX_CLASS} ({place})"
+        for label, place in named.items()
+        # A label of -1 stands for none in some test sets: it must not pass for a name.
+        if label.number is None or not 0 <= label.number <= MAX_CLASS
+    ]
+    refuse(f"source.class_index is {source.options.get('class_index')!r}", sorted(wrong))
     known = {str(number): number for number in range(source.num_classes or 0)}
-    return known | {name: int(name) for name in names}
+    return known | _by_text(named)
+
+
+def _check_spellings(named: Mapping[Label, str], where: str) -> None:
+    """Refuse folders that are the same number, 7 and 007."""
+    seen: dict[int | None, str] = {}
+    for label in named:
+        if label.number in seen:
+            raise ValueError(f"{where}: {seen[label.number]} and {label.text} are the same number")
+        seen[label.number] = label.text
+
+
+def _by_text(named: Mapping[Label, str]) -> dict[str, int]:
+    return {label.text: label.number for label in named if label.number is not None}
+
+
+def _are_numbers(named: Mapping[Label, str], where: str) -> bool:
+    """Return whether labels are numbers, and not names; refuse both beside each other."""
+    numbers = {label: place for label, place in named.items() if label.number is not None}
+    names = {label: place for label, place in named.items() if label.number is None}
+    if numbers and names:
+        raise ValueError(
+            f"{where}: some labels are numbers ({_first(numbers)}) and some are names "
+            f"({_first(names)}); name a file as `class_index` that says which class each is"
+        )
+    return bool(numbers)
+
+
+def _first(labels: Mapping[Label, str]) -> str:
+    label, place = next(iter(labels.items()))
+    return f"{label.text!r}, {place}"
+
+
+def _in_order(named: Mapping[Label, str], where: str, are_folders: bool) -> dict[str, int]:
+    if named and are_folders and _are_numbers(named, where):
+        raise ValueError(
+            f"{where}: its folders are numbers; say "
+            "`class_index: numbers`, or name a file that says which class each is"
+        )
+    return {name: position for position, name in enumerate(sorted({n.text for n in named}))}

@@ -1,24 +1,29 @@
 """Layouts in which the folder says the class: class folders, cue conflict and ImageNet-C."""
 
 import logging
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from perturb.images.archives import Entry, list_entries
 from perturb.images.file_names import is_archive, is_image_name
-from perturb.images.sources.class_index import class_index
+from perturb.images.sources.class_index import numbering, read_class_index
+from perturb.images.sources.labels import label_of_text
 from perturb.images.sources.rows import Listing, Source, some, split_strays
+from perturb.images.sources.stimuli import stimuli_textures
 
 logger = logging.getLogger(__name__)
-
-_STIMULUS = re.compile(r"([a-z]+)\d+-([a-z]+)\d+\.[a-z]+")
 
 
 def list_class_folders(source: Source) -> Listing:
     """Return the images of `<class>/<image>`."""
     return _from_class_folders(source, _entries(source, source.path))
+
+
+def class_names(path: Path) -> set[str]:
+    """Return the names of the class folders in a folder or archive."""
+    images, _ = split_strays(list_entries(path, depth=1))
+    return {_name_of(entry.folder) for entry in images if entry.folder}
 
 
 def list_corruptions(source: Source) -> Listing:
@@ -64,7 +69,9 @@ def list_cue_conflict(source: Source) -> Listing:
     """
     entries = _entries(source, source.path)
     names = [entry.name for entry in entries if entry.folder and is_image_name(entry.name)]
-    textures = {name: _texture(name) for name in names}
+    index = source.file("class_index") if source.options.get("class_index") != "numbers" else None
+    known = {_name_of(name.rpartition("/")[0]) for name in names}
+    textures = stimuli_textures(names, known | (read_class_index(index).keys() if index else set()))
     listing = _from_class_folders(source, entries, also=set(textures.values()))
     numbers = [listing.classes[textures[image_id]] for image_id in listing.image_ids]
     kept = [row for row, number in enumerate(numbers) if number != listing.targets[row]]
@@ -75,15 +82,6 @@ def list_cue_conflict(source: Source) -> Listing:
         len(listing),
     )
     return replace(listing, columns={"texture": numbers}).only(kept)
-
-
-def _texture(image_id: str) -> str:
-    """Return the texture that the name of a stimulus tells."""
-    shape, _, name = image_id.partition("/")
-    match = _STIMULUS.fullmatch(name)
-    if match is None or match[1] != shape:
-        raise ValueError(f"{image_id}: allowed names of stimuli: <shape>/<shape>N-<texture>M.png")
-    return match[2]
 
 
 def _entries(source: Source, path: Path, below: str = "") -> list[Entry]:
@@ -123,12 +121,34 @@ def _from_class_folders(
         )
     strays += [(name, "lies in no class folder") for name in loose]
     images = [entry for entry in images if entry.folder]
-    names = {entry.folder for entry in images} | set(also)
-    classes = class_index(source, names, are_labels=False)
+    folders = sorted({entry.folder for entry in images})
+    _check_names(folders, source)
+    names = sorted({_name_of(folder) for folder in folders} | set(also))
+    labels = [label_of_text(name) for name in names]
+    found = numbering(source, labels, lambda row: f"class folder {names[row]}", are_folders=True)
+    classes = dict(zip(names, found.targets, strict=True))
     return Listing(
         image_ids=[entry.name for entry in images],
-        targets=[classes[entry.folder] for entry in images],
+        targets=[classes[_name_of(entry.folder)] for entry in images],
         locators=[entry.locator for entry in images],
-        classes=classes,
+        classes=found.classes,
+        given_by=found.given_by,
         strays=strays,
     )
+
+
+def _name_of(folder: str) -> str:
+    """Return the name of the class that a folder holds."""
+    return label_of_text(folder).text
+
+
+def _check_names(folders: Sequence[str], source: Source) -> None:
+    """Refuse folders that are two, but have the same name but for blanks or Unicode's form."""
+    seen: dict[str, str] = {}
+    for folder in folders:
+        other = seen.setdefault(_name_of(folder), folder)
+        if other != folder:
+            raise ValueError(
+                f"source.path {source.path}: the class folders {other!a} and {folder!a} "
+                "have the same name"
+            )

@@ -3,19 +3,19 @@
 - The ground truth of the ILSVRC development kit: line k is the number of image k's synset, and
   `meta.mat` of the same kit says which WordNet id each number is.
 - Lines of a WordNet id each, in the order of the images.
-- Lines of a file name and a label, as used with Caffe; the label is a class or a WordNet id.
-- Kaggle's `LOC_val_solution.csv`, or any table `name,label`: of the second column the first word.
+- Tables, Kaggle's `LOC_val_solution.csv` among them, and lists of file and label: `tables`.
 """
 
-import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from perturb.images.archives import is_archive, list_entries
 from perturb.images.locators import Locator, read_in_order
+from perturb.images.sources.matching import known_images, rows_of_images
+from perturb.images.sources.tables import is_ordered, read_rows
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 SYNSETS = "meta.mat"
@@ -36,14 +36,17 @@ def serial(name: str) -> int:
     return int(match[1])
 
 
-def read_labels(path: Path, names: Sequence[str], synsets: Path | None) -> list[str]:
-    """Return the label of every image.
+def read_labels(
+    path: Path, names: Sequence[str], synsets: Path | None, columns: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Return the label of every image, and where it stands in the file.
 
     Parameters
     ----------
     path : the file of labels, or the development kit itself, as a folder or an archive.
     names : of the image files.
     synsets : `meta.mat`, or the kit; None where the labels are not numbers of synsets.
+    columns : `source.columns`, names of columns of a table.
 
     Raises
     ------
@@ -51,22 +54,17 @@ def read_labels(path: Path, names: Sequence[str], synsets: Path | None) -> list[
         if the file is not one of those above, or has other images than there are.
     """
     text = _text(path, GROUND_TRUTH)
-    rows = _rows(text)
-    if not rows:
+    if not text.strip():
         raise ValueError(f"source.labels {path}: is empty")
-    if len(rows[0]) == 1:
-        ordered = _in_order([row[0] for row in rows], names, path)
-        return _wordnet_ids(ordered, _kit(path, synsets), path)
-    table = _table(rows, path)
-    return _by_name(table, names, path)
-
-
-def _rows(text: str) -> list[list[str]]:
-    lines = [line for line in text.splitlines() if line.strip()]
-    if lines and "," in lines[0]:
-        return list(csv.reader(io.StringIO("\n".join(lines))))
-    # From the right: a file's name may hold a blank.
-    return [line.rsplit(maxsplit=1) for line in lines]
+    if is_ordered(text) and not columns:
+        ordered = _in_order(
+            [line.strip() for line in text.splitlines() if line.strip()], names, path
+        )
+        return _wordnet_ids(ordered, _kit(path, synsets), path), [path.name] * len(names)
+    rows = read_rows(text, path, known_images(names), columns)
+    found = rows_of_images(names, [row.image for row in rows], f"source.labels {path}")
+    places = [f"{path.name}, line {rows[row].line}" for row in found]
+    return [rows[row].label for row in found], places
 
 
 def _in_order(labels: Sequence[str], names: Sequence[str], path: Path) -> list[str]:
@@ -120,42 +118,6 @@ def _synsets(path: Path) -> dict[int, str]:
         raise ValueError(
             f"source.synsets {path}: is not {SYNSETS} of the ILSVRC-2012 kit ({error!r})"
         ) from error
-
-
-def _table(rows: Sequence[Sequence[str]], path: Path) -> Mapping[str, str]:
-    """Return the first word of the second column by the first column, without its folders."""
-    if rows[0][0].strip().lower() in ("imageid", "image", "name", "filename", "file", "path"):
-        rows = rows[1:]
-    table: dict[str, str] = {}
-    for number, row in enumerate(rows, start=1):
-        if len(row) < 2 or not row[1].split():
-            raise ValueError(f"source.labels {path}: row {number} has no label")
-        name = _stem(row[0].strip())
-        if name in table:
-            raise ValueError(f"source.labels {path}: {name} occurs twice")
-        table[name] = row[1].split()[0]
-    return table
-
-
-def _by_name(table: Mapping[str, str], names: Sequence[str], path: Path) -> list[str]:
-    stems = [_stem(name) for name in names]
-    without = [name for name, stem in zip(names, stems, strict=True) if stem not in table]
-    if without:
-        raise ValueError(
-            f"source.labels {path}: {len(without)} images have no label, first {without[0]}"
-        )
-    lacking = sorted(table.keys() - set(stems))
-    if lacking:
-        raise ValueError(
-            f"source.labels {path}: {len(lacking)} of its images are missing, first {lacking[0]}"
-        )
-    return [table[stem] for stem in stems]
-
-
-def _stem(name: str) -> str:
-    """Return a file's name without folders and suffix: Kaggle's table leaves the suffix out."""
-    stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
-    return stem if dot else suffix
 
 
 def _text(path: Path, member: str) -> str:

@@ -1,8 +1,9 @@
 """A flat folder or archive of images, with a file that says which label each has."""
 
 from perturb.images.archives import list_entries
-from perturb.images.sources.class_index import class_index
+from perturb.images.sources.class_index import numbering
 from perturb.images.sources.label_files import read_labels
+from perturb.images.sources.labels import label_of
 from perturb.images.sources.rows import Listing, Source, split_strays
 
 
@@ -21,12 +22,19 @@ def list_labelled_files(source: Source) -> Listing:
         raise ValueError("source.labels is missing; layout labelled_files needs it")
     images, strays = split_strays(list_entries(source.path, depth=0, left_out=source.left_out))
     names = [entry.name for entry in images]
-    labels = read_labels(labels_path, names, source.file("synsets"))
-    classes = class_index(source, set(labels), are_labels=True)
+    columns = source.options.get("columns", {})
+    labels, places = read_labels(labels_path, names, source.file("synsets"), columns)
+    found = numbering(
+        source,
+        [label_of(label) for label in labels],
+        lambda row: f"{places[row]} ({names[row]})",
+        are_folders=False,
+    )
     return Listing(
         image_ids=names,
-        targets=[classes[label] for label in labels],
+        targets=found.targets,
         locators=[entry.locator for entry in images],
-        classes=classes,
+        classes=found.classes,
+        given_by=found.given_by,
         strays=strays,
     )

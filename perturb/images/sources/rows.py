@@ -1,8 +1,8 @@
 """What a layout is asked for, a `Source`, and what it answers, a `Listing`."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,6 +23,7 @@ class Listing:
     targets : the class of each image.
     locators : where the bytes of each image lie.
     classes : the class of each name that the class index knows.
+    given_by : how classes have their numbers: `index` or `numbers`, or by the `order` of the names.
     columns : further facts by name, a value an image: `texture`, a class; `accepted`, classes.
     strays : (name, what is wrong) of files that are no images of the set and should not be there.
     """
@@ -31,6 +32,7 @@ class Listing:
     targets: Sequence[int]
     locators: Sequence[Locator]
     classes: Mapping[str, int]
+    given_by: str
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     strays: Sequence[tuple[str, str]] = ()
 
@@ -39,13 +41,12 @@ class Listing:
 
     def only(self, rows: Sequence[int]) -> "Listing":
         """Return the listing of these rows alone."""
-        return Listing(
+        return replace(
+            self,
             image_ids=[self.image_ids[row] for row in rows],
             targets=[self.targets[row] for row in rows],
             locators=[self.locators[row] for row in rows],
-            classes=self.classes,
             columns={n: [values[row] for row in rows] for n, values in self.columns.items()},
-            strays=self.strays,
         )
 
 
@@ -163,6 +164,15 @@ def _any_case(pattern: str) -> str:
     if not dot or not suffix.isalnum():
         return pattern
     return stem + dot + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in suffix)
+
+
+def refuse(where: str, faults: Iterable[str], most: int = 10) -> None:
+    """Raise a ValueError with the first of some faults and their number, if there are any."""
+    found = list(faults)
+    if found:
+        shown = "; ".join(found[:most])
+        rest = f"; and {len(found) - most} more, {len(found)} in all" if len(found) > most else ""
+        raise ValueError(f"{where}: {shown}{rest}")
 
 
 def _expanded(pattern: str) -> list[str]:

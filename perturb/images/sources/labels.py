@@ -1,0 +1,106 @@
+"""What a label is: the one place that decides it, for every layout.
+
+A label is a number or a name. Whole numbers in any spelling (`10`, `10.0`, `1e1`, an integer or a
+float of NumPy, Arrow or JSON) are numbers. Everything else that is text is a name: the whole cell,
+blanks within it included, blanks around it not, in Unicode's composed form (NFC), since macOS
+writes the decomposed one. A missing value, a fraction, a truth value and a list are no label.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from numbers import Integral, Real
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+_NEARLY_NUMBER = re.compile(r"[+-]?\d+(?:,\d+)+|#\d+|\d+ ?%")
+_MISSING = frozenset(
+    {"nan", "-nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "inf", "-inf"}
+)
+_STRUCTURE = re.compile(r"\[.*\]|\{.*\}|(?:tensor|array|np\.\w+|numpy\.\w+)\(.*\)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label as it was read.
+
+    text : as a name.
+    number : as a number, if it is a whole one.
+    fault : why it is neither; a class index that knows the text can still say its class.
+    """
+
+    text: str
+    number: int | None = None
+    fault: str | None = None
+
+
+def label_of(value: object) -> Label:
+    """Return the label that a value stands for: a cell of a table, a value of JSON or of Arrow."""
+    if value is None:
+        return Label("", fault="is missing")
+    if isinstance(value, bytes):
+        try:
+            value = value.decode("utf-8").rstrip("\0")
+        except UnicodeDecodeError:
+            return Label(repr(value), fault="is not text")
+    if isinstance(value, str):
+        return label_of_text(value)
+    if isinstance(value, bool):
+        return Label(str(value), fault="is a truth value")
+    if isinstance(value, Decimal):
+        return _label_of_number(value)
+    if isinstance(value, Integral):
+        return _label_of_number(Decimal(int(value)))
+    if isinstance(value, Real):
+        return _label_of_number(Decimal(float(value)))
+    return Label(repr(value), fault=f"is a {type(value).__name__}")
+
+
+@lru_cache(maxsize=1 << 16)
+def label_of_text(text: str) -> Label:
+    """Return the label that a text stands for."""
+    name = composed(text).strip()
+    if not name:
+        return Label(name, fault="is empty")
+    if name.casefold() in _MISSING:
+        return Label(name, fault="stands for a missing value")
+    if _NUMBER.fullmatch(name):
+        return _whole(name, Decimal(name))
+    if _NEARLY_NUMBER.fullmatch(name):
+        return Label(name, fault="looks like a number, but is not written as one")
+    if _STRUCTURE.fullmatch(name):
+        return Label(name, fault="is a list or another structure")
+    return Label(name)
+
+
+def composed(name: str) -> str:
+    """Return a name in Unicode's composed form."""
+    return unicodedata.normalize("NFC", name)
+
+
+def faults_of(labels: Sequence[Label], place: Callable[[int], str]) -> Iterator[str]:
+    """Yield what is wrong with the labels that are none, each with its place.
+
+    Parameters
+    ----------
+    place : of a label by its position: the file, and the row or the sample.
+    """
+    for position, label in enumerate(labels):
+        if label.fault is not None:
+            named = f": label {label.text!r} {label.fault}" if label.text else " has no label"
+            yield f"{place(position)}{named}"
+
+
+def _label_of_number(number: Decimal) -> Label:
+    if not number.is_finite():
+        return Label(str(number), fault="stands for a missing value")
+    label = _whole(str(float(number)), number)
+    return label if label.number is None else Label(str(label.number), label.number)
+
+
+def _whole(text: str, number: Decimal) -> Label:
+    if number.adjusted() > 18 or number != number.to_integral_value():
+        return Label(text, fault="is not a whole number")
+    return Label(text, int(number))
