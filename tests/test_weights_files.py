@@ -367,7 +367,7 @@ _MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
         (
             _torch(lambda state: {"state_dict": _renamed(state, "norm2", "ln_2")}),
             r"'state_dict': missing tensors blocks\.0\.norm2\.bias \(nearest: blocks\.0\.ln_2\.bias"
-            r"\), .* \(4 in all\); unexpected tensors blocks\.0\.ln_2\.bias \(nearest: blocks\.0\.n",
+            r"\), .* \(4 in all\); unexpected tensors blocks\.0\.ln_2\.bias \(nearest: blocks\.0\",
         ),
         (
             _torch(lambda state: _prefixed("model.")(state) | {"loss.weight": torch.ones(2)}),
