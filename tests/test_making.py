@@ -98,7 +98,7 @@ def test_given_weights_become_a_checkpoint(weights: Path, tmp_path: Path) -> Non
         assert torch.equal(state[name], tensor)
     card = read_card(tmp_path / "mine")
     assert card.source == {"file": "mine.safetensors", "sha256": sha256_of(weights)}
-    assert (card.preprocessing, card.num_classes) == (Preprocessing(side=32), 12)
+    assert (card.preprocessing, card.num_classes) == (Preprocessing.of_trained(32), 12)
 
 
 def test_a_network_of_timms_takes_a_file(tmp_path: Path) -> None:

@@ -2,10 +2,17 @@
 
 import argparse
 import copy
+import pickle
 import re
+import tarfile
+import warnings
+import zipfile
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from perturb.models.architectures import build_network
-from perturb.models.weights_files import load_weights_file, read_state
+from perturb.models.torch_files import read_torch
+from perturb.models.weights_files import load_weights_file
 from tests.google_weights import Arrays, bit_arrays, vit_arrays
 
 VIT = {"patch_size": 16, "embed_dim": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2}
@@ -55,6 +63,32 @@ def _averaged(state: dict[str, Tensor]) -> Any:
     return {"state_dict": {name: tensor * 0 for name, tensor in state.items()}, "model_ema": state}
 
 
+def _worse(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor * 0 for name, tensor in state.items()}
+
+
+class Settings:
+    """An object of a training script's own class."""
+
+
+# What training scripts leave beside the weights.
+LEFT: dict[str, Any] = {
+    "best": np.float64(0.5),
+    "confusion": np.eye(2),
+    "random": np.random.get_state(),
+    "scalar type": np.dtype("float32"),
+    "path": Path("runs/1"),
+    "date": datetime(2026, 1, 1, tzinfo=UTC),
+    "settings": SimpleNamespace(lr=0.1),
+    "own class": Settings(),
+    "losses": deque([0.1]),
+    "counts": defaultdict(list, {"a": [1]}),
+    "schedule": slice(3),
+    "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]},
+    "ema": None,
+    "ema_decay": torch.tensor(0.99),
+}
+
 FORMATS: dict[str, tuple[str, Callable[[dict[str, Tensor]], Any]]] = {
     "plain": ("a.pt", dict),
     "safetensors": ("a.safetensors", dict),
@@ -65,27 +99,122 @@ FORMATS: dict[str, tuple[str, Callable[[dict[str, Tensor]], Any]]] = {
     "compiled in parallel": ("a.pt", _prefixed("module.", "_orig_mod.")),
     "parallel in compiled": ("a.pt", _prefixed("_orig_mod.", "module.")),
     "averaged": ("a.pt", _averaged),
+    "no other weights": ("a.pt", lambda state: {"state_dict": state, **LEFT}),
+    "suffix in capitals": ("a.PTH", dict),
+    "Lightning's": ("a.ckpt", lambda state: {"state_dict": _prefixed("model.")(state), **LEFT}),
+    "a prefix that nobody knows": ("a.pt", _prefixed("trunk.")),
+    "wrappers in each other": ("a.pt", _prefixed("model.", "_orig_mod.", "module.", "backbone.")),
+    "blocks compiled one by one": ("a.pt", lambda state: _renamed(state, "s.1.", "s.1._orig_mod.")),
+    "nested twice": ("a.pt", lambda state: {"checkpoint": {"model_state": state}, "step": 3}),
+    "known entry beside another": ("a.pt", lambda s: {"model": s, "momentum": _worse(s)}),
+    "averaged in one dict": (
+        "a.pt",
+        lambda s: {"state_dict": _prefixed("net.")(_worse(s)) | _prefixed("net_ema.module.")(s)},
+    ),
+    "AveragedModel": ("a.pt", lambda s: _prefixed("module.")(s) | {"n_averaged": torch.tensor(3)}),
+    "AveragedModel beside": (
+        "a.pt",
+        lambda s: {
+            "model": _worse(s),
+            "second": _prefixed("module.")(s) | {"n_averaged": torch.tensor(3)},
+        },
+    ),
+    "safetensors in a .pth": ("a.pth", dict),
+    "torch in a .safetensors": ("b.safetensors", lambda state: {"state_dict": state}),
     "half precision": ("a.pt", lambda state: {n: t.bfloat16() for n, t in state.items()}),
 }
 
 
+def _renamed(state: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {name.replace(old, new): tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("is_archive", [True, False])
 @pytest.mark.parametrize("family", ARGUMENTS)
 @pytest.mark.parametrize("name", FORMATS)
-def test_weights_are_found_in_every_kind_of_file(name: str, family: str, tmp_path: Path) -> None:
+def test_weights_are_found_in_every_kind_of_file(
+    name: str, family: str, is_archive: bool, tmp_path: Path
+) -> None:
     file, wrap = FORMATS[name]
     original = network_of(family)
     if name == "half precision":
         original.load_state_dict({n: t.bfloat16() for n, t in original.state_dict().items()})
     content = wrap(dict(original.state_dict()))
-    if file.endswith(".safetensors"):
+    if file == "a.safetensors" or name == "safetensors in a .pth":
         save_file(content, tmp_path / file)
     else:
-        torch.save(content, tmp_path / file)
+        torch.save(content, tmp_path / file, _use_new_zipfile_serialization=is_archive)
     loaded = network_of(family, seed=2)
     assert not torch.equal(logits(loaded), logits(original))
     load_weights_file(loaded, tmp_path / file)
     assert torch.equal(logits(loaded), logits(original))
     assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("wrap", "entry", "facts"),
+    [
+        (dict, None, {}),
+        (_beside("model"), None, {"entry": "model"}),
+        (_prefixed("module."), None, {"entry": "module"}),
+        (
+            _averaged,
+            None,
+            {
+                "entry": "model_ema",
+                "notes": [
+                    "averaged weights are taken, not state_dict; `weights: entry` chooses others"
+                ],
+            },
+        ),
+        (lambda state: {"ema": _worse(state), "model": state}, "model", {"entry": "model"}),
+        (lambda state: {"teacher": state, "student": _worse(state)}, "teacher", {}),
+        (
+            lambda state: {"model": _prefixed("a.")(state) | _prefixed("b.")(_worse(state))},
+            "model.a",
+            {"entry": "model.a"},
+        ),
+        (
+            lambda state: {"model": state, "ema": {"shadow_params": [torch.ones(2)]}},
+            "model",
+            {"entry": "model"},
+        ),
+        (
+            lambda s: _prefixed("module.")(s) | {"n_averaged": torch.tensor(3)},
+            None,
+            {
+                "entry": "module",
+                "notes": [
+                    "n_averaged is left out: it counts what was averaged",
+                    "averaged weights are taken",
+                ],
+            },
+        ),
+    ],
+)
+def test_which_weights_are_taken_is_said_and_can_be_chosen(
+    wrap: Callable[[dict[str, Tensor]], Any],
+    entry: str | None,
+    facts: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    original, loaded = network_of(), network_of(seed=2)
+    torch.save(wrap(dict(original.state_dict())), tmp_path / "w.pt")
+    found = load_weights_file(loaded, tmp_path / "w.pt", entry)
+    assert found == (facts or ({"entry": entry} if entry else {}))
+    assert torch.equal(logits(loaded), logits(original))
+
+
+def test_counts_of_batches_may_be_missing(tmp_path: Path) -> None:
+    """Files from before torch 0.4.1 have none, and evaluation uses none."""
+    network, original = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    original(torch.randn(2, 3, 4, 4))
+    torch.save(_without(original.state_dict(), "num_batches_tracked"), tmp_path / "w.pt")
+    facts = load_weights_file(network, tmp_path / "w.pt")
+    assert facts == {
+        "notes": ["1 num_batches_tracked are missing and stay 0; evaluation uses none"]
+    }
+    assert torch.equal(network.running_mean, original.running_mean)  # type: ignore[arg-type]
 
 
 def _arrays(family: str, network: nn.Module) -> Arrays:
@@ -152,6 +281,36 @@ def _array(folder: Path) -> Path:
     return folder / "w.npz"
 
 
+def _scripted(folder: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)), folder / "w.pt")
+    return folder / "w.pt"
+
+
+def _zip(folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "w.pt", "w") as archive:
+        archive.writestr("a/w.pt", b"weights")
+    return folder / "w.pt"
+
+
+def _tar(folder: Path) -> Path:
+    (folder / "inner").write_bytes(b"weights")
+    with tarfile.open(folder / "w.pth.tar", "w") as archive:
+        archive.add(folder / "inner")
+    return folder / "w.pth.tar"
+
+
+def _half(folder: Path) -> Path:
+    path = _torch(dict)(folder)
+    path.write_bytes(path.read_bytes()[:5000])
+    return path
+
+
+class Filled(dict[str, int]):
+    """A dict of a training script's own class, whose entries torch's reader does not set."""
+
+
 def _instead(change: Callable[[Tensor], Tensor]) -> Callable[[dict[str, Any]], None]:
     return lambda state: state.update({"norm.bias": change(state["norm.bias"])})
 
@@ -205,6 +364,61 @@ _MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
             _torch(lambda _: network_of(depth=3).state_dict()),
             r"unexpected tensors blocks\.2.*12 in",
         ),
+        (
+            _torch(lambda state: {"state_dict": _renamed(state, "norm2", "ln_2")}),
+            r"'state_dict': missing tensors blocks\.0\.norm2\.bias \(nearest: blocks\.0\.ln_2\.bias"
+            r"\), .* \(4 in all\); unexpected tensors blocks\.0\.ln_2\.bias \(nearest: blocks\.0\",
+        ),
+        (
+            _torch(lambda state: _prefixed("model.")(state) | {"loss.weight": torch.ones(2)}),
+            r"unexpected tensors loss\.weight \(1 in all\); the others .* the prefix 'model\.'",
+        ),
+        (
+            _torch(lambda state: _prefixed("net.")(_without(state, "norm.bias"))),
+            r"behind the prefix 'net\.': missing tensors norm\.bias \(1 in all\)",
+        ),
+        (
+            _torch(lambda state: {"student": state, "teacher": state}),
+            "fit in 2 places, student, teacher; choose one: .*entry",
+        ),
+        (
+            _torch(lambda state: {"model": state, "ema": {"shadow": [torch.ones(2)]}}),
+            r"averaged weights that are not the network's, 'ema', .*entry: model\}",
+        ),
+        (
+            _torch(lambda state: {"model": state, "ema_model": nn.Linear(2, 2)}),
+            r"averaged weights that are not the network's, 'ema_model', .*entry: model\}",
+        ),
+        (_torch(lambda _: nn.Linear(2, 2)), r"it is a whole model, torch.*Linear.*state_dict\(\)"),
+        (
+            _torch(lambda _: nn.Linear(2, 2), _use_new_zipfile_serialization=False),
+            r"a whole model, not its state dict.*model\.state_dict\(\)",
+        ),
+        (
+            _torch(lambda state: {"model": state, "f": eval}),
+            r"no code in it is run: builtins\.eval",
+        ),
+        (
+            _torch(lambda state: {"model": state, "c": Filled(a=1)}),
+            r"a tests\.test_weights_files\.Filled, which is filled as a list or dict is",
+        ),
+        (_torch(dict, pickle_protocol=4), "its pickle protocol is 4; torch.save writes 2"),
+        (_torch(lambda _: {"\x1b[1mbold": torch.ones(1)}), r"unexpected tensors '\\x1b\[1mbold'"),
+        (_scripted, r"a TorchScript archive, which holds code; allowed: .*state_dict\(\)"),
+        (_zip, r"w\.pt: not a file of torch\.save: it is a zip archive of a/w\.pt \(1 in all\)"),
+        (_tar, "it is a tar archive"),
+        (_bytes("w.pth", b"version https://git-lfs.github.com/spec/v1\noid"), "a Git LFS pointer"),
+        (_bytes("w.safetensors", b"\n<!DOCTYPE html><html>"), "safetensors file: it is an HTML"),
+        (_bytes("w.npz", b"<?xml version='1.0'?><Error>"), "arrays: it is XML or HTML text"),
+        (_bytes("w.bin", b'{"error": "not found"}'), "it is JSON text"),
+        (_bytes("w.bin", b"Access denied\n"), r"it is text that begins 'Access denied"),
+        (_bytes("w.pt", b""), r"w\.pt: not a file of torch\.save: it is empty"),
+        (_bytes("w.pt", b"\x1f\x8b\x08" + bytes(9)), "a gzip archive: unpack it first"),
+        (_bytes("w.pt", b"\x89HDF\r\n\x1a\n"), "an HDF5 file, as Keras"),
+        (_bytes("w.pt", b"\x08\x07\x12\x07pytorch"), "an ONNX model"),
+        (_bytes("w.pt", pickle.dumps({"a": 1})), "a Python pickle that torch.save did not write"),
+        (_bytes("w.pt", bytes([9, 200, 3])), "of unknown content; its first bytes are 09 c8 03"),
+        (_half, r"w\.pt: not a file of torch\.save: it is a damaged zip archive"),
         (_npz(lambda arrays: arrays.pop(_MLP)), f"no array for the network: .*{_MLP}"),
         (_npz(lambda arrays: arrays.update({_MLP: np.zeros((24, 9))})), "does not fit the network"),
         (
@@ -256,7 +470,9 @@ def test_files_that_are_not_the_networks_are_refused(
     path = write(tmp_path)
     with pytest.raises(ValueError, match=message) as caught:
         load_weights_file(network_of(seed=2), path)
-    assert path.name in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\x1b" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)
 
 
 def _without(state: dict[str, Any], left_out: str) -> dict[str, Any]:
@@ -306,7 +522,7 @@ def test_no_code_in_a_file_is_run(tmp_path: Path) -> None:
 
     torch.save({"state_dict": Trap()}, tmp_path / "trap.pt")
     with pytest.raises(ValueError, match="holds more than tensors"):
-        read_state(tmp_path / "trap.pt")
+        read_torch(tmp_path / "trap.pt")
     assert not (tmp_path / "sprung").exists()
 
 
@@ -359,7 +575,8 @@ def test_damaged_files_of_torch_are_refused_by_name(is_archive: bool, tmp_path: 
     torch.save(content, path, _use_new_zipfile_serialization=is_archive)
     whole = path.read_bytes()
     places = range(0, len(whole), 13 if is_archive else 3)
-    reasons = _refusals(read_state, path, _damaged(whole, places))
+    load = partial(load_weights_file, nn.Linear(2, 2))
+    reasons = _refusals(load, path, _damaged(whole, places))
     assert len(reasons) > len(places)
     assert all(reason.startswith(f"{path}: ") for reason in reasons)
 

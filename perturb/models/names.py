@@ -7,6 +7,13 @@ from typing import Any
 # trained again.
 PROTOCOL = 1
 
+# Preprocessing where nothing says another: pixels become [-1, 1], as in Google's ViT and BiT.
+MEAN = (0.5, 0.5, 0.5)
+STD = (0.5, 0.5, 0.5)
+INTERPOLATION = "bilinear"
+# Of networks trained here, on the embedded images.
+TRAINED_STD = (0.25, 0.25, 0.25)
+
 # The arguments of each family, with the types that they may have.
 ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
     "vit": {

@@ -9,10 +9,7 @@ numbers of another kind are not weights.
 No code in a file is run: torch's files are read with ``weights_only``, NumPy's without pickles.
 """
 
-import argparse
 import logging
-import pickle
-import struct
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,38 +19,29 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from perturb.models.file_kinds import NPZ, SAFETENSORS, kind_of_file
 from perturb.models.npz_files import load_npz
+from perturb.models.state_dicts import FoundState, find_state, misfit
 from perturb.models.timm_modules import VisionTransformer
+from perturb.models.torch_files import read_torch
 
 logger = logging.getLogger(__name__)
 
-TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".tar")
-SUFFIXES = (".safetensors", *TORCH_SUFFIXES, ".npz")
-# Where training code puts a state dict beside its other things. Averaged weights come first, as in
-# timm: they are what such a run reports the accuracy of.
-_ENTRIES = ("state_dict_ema", "model_ema", "state_dict", "model", "net", "network")
-_PREFIXES = ("_orig_mod.", "module.")  # of torch.compile and of parallel training
-# What torch and Python raise where a file's bytes are not what they were: torch checks few of them.
-_DAMAGED_TORCH = (
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
-
-def load_weights_file(network: nn.Module, path: Path) -> None:
-    """Load a file's weights into a network, all of both.
+def load_weights_file(
+    network: nn.Module, path: Path, entry: str | None = None
+) -> Mapping[str, Any]:
+    """Load a file's weights into a network, all of both; return how, for the model's card.
 
     Parameters
     ----------
     network : any for state dicts; timm's VisionTransformer or ResNetV2 for ``.npz``.
-    path : its suffix says what it is: one of `SUFFIXES`.
+    path : its content says what it is: safetensors, of torch.save or ``.npz``.
+    entry : of the file, where several hold weights that fit.
+
+    Returns
+    -------
+    ``entry``, unless the whole file is the state dict, and ``notes``, if there are any.
 
     Raises
     ------
@@ -61,43 +49,41 @@ def load_weights_file(network: nn.Module, path: Path) -> None:
         If the file is of another kind or cannot be read, or its tensors do not fit: missing or
         unexpected ones, other shapes, another number of classes, values that are not finite.
     """
-    if path.suffix == ".npz":
+    kind = kind_of_file(path)
+    found = FoundState({}, "", ())
+    if kind == NPZ:
+        if entry is not None:
+            raise ValueError(f"{path}: holds NumPy arrays, and no entry {entry!r}")
         load_npz(network, path)
     else:
-        load_state(network, read_state(path), str(path))
+        content = _read_safetensors(path) if kind == SAFETENSORS else read_torch(path)
+        found = find_state(content, network.state_dict().keys(), str(path), entry)
+        load_state(network, _completed(found.tensors, network), str(path))
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{path}: {name} has values that are not finite")
+    facts = {"entry": found.entry, "notes": list(found.notes)}
+    return {name: value for name, value in facts.items() if value}
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Return the state dict in a file, its names without the prefixes of wrappers.
+def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a safetensors file ({error})") from error
 
-    Raises
-    ------
-    ValueError
-        If there is none, or the file asks for code to be run.
-    """
-    if path.suffix == ".safetensors":
-        try:
-            return _without_prefixes(load_file(path))
-        except SafetensorError as error:
-            raise ValueError(f"{path}: not a safetensors file ({error})") from error
-    if path.suffix not in TORCH_SUFFIXES:
-        raise ValueError(f"{path}: kind {path.suffix!r}; allowed: {', '.join(SUFFIXES)}")
-    return _without_prefixes(_state_in(_read_torch(path), path))
+
+def _completed(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Return tensors with the counts that a file may lack, as they are in a new network."""
+    return {**network.state_dict(), **tensors}
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     """Load tensors by name; ValueError, which begins with ``origin``, if they do not fit."""
     expected = network.state_dict()
-    for problem, names in (
-        ("missing", expected.keys() - state.keys()),
-        ("unexpected", state.keys() - expected.keys()),
-    ):
-        if names:
-            listed = ", ".join(sorted(names)[:5])
-            raise ValueError(f"{origin}: {problem} tensors {listed} ({len(names)} in all)")
+    if expected.keys() != state.keys():
+        names = misfit(expected.keys() - state.keys(), state.keys() - expected.keys())
+        raise ValueError(f"{origin}: {names}")
     for name, tensor in state.items():
         _check_kind(name, tensor, expected[name], origin)
         if tensor.shape != expected[name].shape:
@@ -105,49 +91,6 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
             hint = _hint(network, name, found)
             raise ValueError(f"{origin}: {name} has shape {found}; the network has {needed}{hint}")
     network.load_state_dict(state)
-
-
-def _read_torch(path: Path) -> object:
-    try:
-        # Training code of the field puts its command line beside the weights.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path}: holds more than tensors, and no code in it is run, or is damaged; allowed: a "
-            f"state dict, torch.save(model.state_dict(), ...) ({str(error).partition(chr(10))[0]})"
-        ) from error
-    except _DAMAGED_TORCH as error:
-        raise ValueError(f"{path}: not a file of torch.save ({error})") from error
-
-
-def _state_in(content: object, path: Path) -> Mapping[str, Any]:
-    """Return the mapping of names and tensors in what a file holds."""
-    outer = content if isinstance(content, Mapping) else {}
-    entry = next((name for name in _ENTRIES if isinstance(outer.get(name), Mapping)), None)
-    if entry is not None:
-        logger.info("%s: the weights are its entry %r", path, entry)
-    state: Mapping[str, Any] = outer if entry is None else outer[entry]
-    others = [
-        repr(name)
-        for name, value in state.items()
-        if not (isinstance(name, str) and isinstance(value, Tensor))
-    ]
-    if others or not state:
-        found = ", ".join(others[:5]) if state else f"a {type(content).__name__}"
-        raise ValueError(
-            f"{path}: no state dict, it holds {found}; allowed: tensors by name, by themselves or "
-            f"as the entry {', '.join(_ENTRIES)}"
-        )
-    return state
-
-
-def _without_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    names = dict(state)
-    for prefix in (*_PREFIXES, *_PREFIXES):  # wrappers go around each other either way
-        if all(name.startswith(prefix) for name in names):
-            names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
-    return names
 
 
 def _check_kind(name: str, tensor: Tensor, expected: Tensor, origin: str) -> None:

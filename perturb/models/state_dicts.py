@@ -1,0 +1,301 @@
+"""Which of the things in a file are a network's weights, found by the network's own names.
+
+Wrappers put a prefix before every name (``module.``, ``_orig_mod.``, ``model.``, ``backbone.``, one
+within another), and training scripts put the state dict beside other things, under names of their
+own. Neither is guessed: weights are there where all of the network's names are found behind one
+prefix. Where several fit, averaged ones are taken, as timm does, since they are what such a run
+reports the accuracy of; between others the configuration decides (``entry``).
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from perturb.models.torch_files import StandIn, printable
+
+# Where training code puts a state dict beside its other things.
+_USUAL = {
+    *("state_dict", "model", "model_state_dict", "model_state", "module", "net", "network"),
+    *("weights", "params", "model_weights"),
+}
+_AVERAGED = re.compile(r"(^|[_.])(ema|swa|averaged?)([_.]|$)", re.IGNORECASE)
+# Of torch.compile, sharding and recomputation: they also go around single blocks.
+_INNER = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+# Of AveragedModel: how many it has averaged.
+_COUNTER = "n_averaged"
+# Of batch norm: not in files from before torch 0.4.1. Evaluation does not use it.
+_OPTIONAL = "num_batches_tracked"
+_MAX_DEPTH = 3
+_NUM_LISTED = 5
+
+
+@dataclass(frozen=True)
+class FoundState:
+    """A network's weights in a file.
+
+    tensors : by the network's names.
+    entry : where they are: keys and prefix, joined by dots; empty for the whole file.
+    notes : what was chosen, left out or not there, a sentence each.
+    """
+
+    tensors: Mapping[str, Tensor]
+    entry: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A mapping in a file, and a prefix behind which all of the network's names are in it."""
+
+    keys: tuple[str, ...]
+    prefix: str
+    content: Mapping[Any, Any]
+
+    @property
+    def entry(self) -> str:
+        return ".".join((*self.keys, *self.prefix.rstrip(".").split("."))).rstrip(".")
+
+    @property
+    def is_averaged(self) -> bool:
+        return _AVERAGED.search(self.entry) is not None or _COUNTER in self.content
+
+    @property
+    def is_usual(self) -> bool:
+        return all(key in _USUAL for key in self.keys)
+
+
+def find_state(
+    content: object, expected: Collection[str], origin: str, entry: str | None = None
+) -> FoundState:
+    """Return the weights of a network among the things that a file holds.
+
+    Parameters
+    ----------
+    content : of the file.
+    expected : names of the network's tensors.
+    origin : what errors begin with.
+    entry : where they are, if several places fit: an `entry` that an error lists.
+
+    Raises
+    ------
+    ValueError
+        If there are none, several that are no averages, or others beside them that no place is of.
+    """
+    mappings = dict(_mappings(content))
+    places = [place for keys, value in mappings.items() for place in _places(keys, value, expected)]
+    if not places:
+        raise ValueError(f"{origin}: {_why_none(content, mappings, expected)}")
+    chosen = _choose(_asked(places, entry, origin), origin)
+    if entry is None and not chosen.is_averaged:
+        _refuse_unfit_averages(content, chosen, origin)
+    beside = [place for place in places if place.content is chosen.content]
+    tensors, notes = _taken(chosen, beside, expected, origin)
+    if chosen.is_averaged and entry is None:
+        others = [place.entry for place in places if place is not chosen]
+        notes += (
+            "averaged weights are taken"
+            + (f", not {', '.join(others)}; `weights: entry` chooses others" if others else ""),
+        )
+    return FoundState(tensors, chosen.entry, notes)
+
+
+def _mappings(
+    content: object, keys: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    """Yield the mappings that hold tensors by name, each with the keys that lead there."""
+    if not isinstance(content, Mapping):
+        return
+    if any(isinstance(value, Tensor) for value in content.values()):
+        yield keys, _without_inner_wrappers(content)
+    if len(keys) < _MAX_DEPTH:
+        for key, value in content.items():
+            if isinstance(key, str):
+                yield from _mappings(value, (*keys, key))
+
+
+def _without_inner_wrappers(content: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    bare = {_INNER.sub("", k) if isinstance(k, str) else k: v for k, v in content.items()}
+    return bare if len(bare) == len(content) else content
+
+
+def _places(
+    keys: tuple[str, ...], content: Mapping[Any, Any], expected: Collection[str]
+) -> list[_Place]:
+    needed = [name for name in expected if not name.endswith(_OPTIONAL)]
+    prefixes = _prefixes(content, max(needed, key=len, default=""))
+    return [
+        _Place(keys, prefix, content)
+        for prefix in prefixes
+        if all(prefix + name in content for name in needed)
+    ]
+
+
+def _prefixes(content: Iterable[Any], name: str) -> list[str]:
+    """Return what stands before a network's name in a file's names, empty or up to a dot."""
+    names = [found for found in content if isinstance(found, str) and found.endswith(name)]
+    prefixes = [found.removesuffix(name) for found in names]
+    return [prefix for prefix in prefixes if prefix == "" or prefix.endswith(".")]
+
+
+def _asked(places: Sequence[_Place], entry: str | None, origin: str) -> Sequence[_Place]:
+    if entry is None:
+        return places
+    found = [place for place in places if f"{place.entry}.".startswith(f"{entry.rstrip('.')}.")]
+    if not found:
+        listed = ", ".join(place.entry or "the whole file" for place in places)
+        raise ValueError(
+            f"{origin}: no weights of the network in entry {entry!r}; allowed: {listed}"
+        )
+    return found
+
+
+def _choose(places: Sequence[_Place], origin: str) -> _Place:
+    """Return the one place to take weights from: averaged ones, or the only one."""
+    for kind in ("is_averaged", "is_usual"):
+        if len(places) > 1:
+            places = [place for place in places if getattr(place, kind)] or places
+    if len(places) > 1:
+        listed = ", ".join(place.entry or "the whole file" for place in places)
+        raise ValueError(
+            f"{origin}: holds weights that fit in {len(places)} places, {listed}; "
+            "choose one: `weights: {file: ..., sha256: ..., entry: ...}`"
+        )
+    return places[0]
+
+
+def _refuse_unfit_averages(content: object, chosen: _Place, origin: str) -> None:
+    """Raise a ValueError if a file holds averaged weights in a form that cannot be used."""
+    averaged = [
+        repr(key)
+        for key, value in (content.items() if isinstance(content, Mapping) else ())
+        if isinstance(key, str) and _AVERAGED.search(key) and _holds_weights(value)
+    ]
+    if averaged:
+        raise ValueError(
+            f"{origin}: holds averaged weights that are not the network's, {', '.join(averaged)}, "
+            f"and others that are; `weights: {{..., entry: {chosen.entry}}}` takes those"
+        )
+
+
+def _holds_weights(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_weights(inner) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return any(_holds_weights(inner) for inner in value)
+    if isinstance(value, StandIn):
+        return value.is_module
+    return isinstance(value, Tensor) and value.dim() > 0
+
+
+def _taken(
+    place: _Place, beside: Sequence[_Place], expected: Collection[str], origin: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the tensors of a place and what was left out; nothing else may be in its mapping."""
+    content, prefix = place.content, place.prefix
+    others = [name for name, value in content.items() if not _is_named_tensor(name, value)]
+    if others:
+        raise ValueError(f"{origin}: {_not_tensors(others)}")
+    known = {other.prefix + name for other in beside for name in expected}
+    counters = [name for name in content if name.rpartition(".")[2] == _COUNTER]
+    surplus = [name for name in content if name not in known and name not in counters]
+    if surplus:
+        behind = f"; the others are behind the prefix {prefix!r}" if prefix else ""
+        raise ValueError(f"{origin}: {misfit((), surplus)}{behind}")
+    tensors = {name: content[prefix + name] for name in expected if prefix + name in content}
+    notes = tuple(f"{name} is left out: it counts what was averaged" for name in counters)
+    num_missing = len(expected) - len(tensors)
+    if num_missing:
+        notes += (f"{num_missing} {_OPTIONAL} are missing and stay 0; evaluation uses none",)
+    return tensors, notes
+
+
+def _is_named_tensor(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor)
+
+
+def misfit(missing: Collection[str], surplus: Collection[str]) -> str:
+    """Return which names are missing and which unexpected, each with the nearest of the others."""
+    parts = []
+    for problem, names, others in (
+        ("missing", missing, surplus),
+        ("unexpected", surplus, missing),
+    ):
+        if names:
+            listed = ", ".join(_with_nearest(name, others) for name in sorted(names)[:_NUM_LISTED])
+            parts.append(f"{problem} tensors {listed} ({len(names)} in all)")
+    return "; ".join(parts)
+
+
+def _with_nearest(name: str, others: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, list(others), n=1)
+    return printable(name) + (f" (nearest: {printable(near[0])})" if near else "")
+
+
+def _why_none(
+    content: object,
+    mappings: Mapping[tuple[str, ...], Mapping[Any, Any]],
+    expected: Collection[str],
+) -> str:
+    """Return why nothing in a file is the network's weights."""
+    models = ", ".join(_whole_models(content))
+    if models and not mappings:
+        return (
+            f"holds more than tensors, and no code in it is run: {models}; allowed: a state dict. "
+            "Where the model's code is, write one: torch.save(model.state_dict(), ...)"
+        )
+    if not mappings:
+        names = list(content) if isinstance(content, Mapping) else []
+        return _not_tensors(names, type(content).__name__)
+    keys, prefix, held = _nearest_place(mappings, expected)
+    others = [name for name in held if not isinstance(name, str)]
+    if others:
+        return _not_tensors(others)
+    found = {name.removeprefix(prefix) for name in held}
+    where = f"entry {'.'.join(keys)!r}: " if keys else ""
+    where += f"behind the prefix {prefix!r}: " if prefix else ""
+    return where + misfit(set(expected) - found, found - set(expected))
+
+
+def _nearest_place(
+    mappings: Mapping[tuple[str, ...], Mapping[Any, Any]], expected: Collection[str]
+) -> tuple[tuple[str, ...], str, list[Any]]:
+    """Return keys, prefix and names of the place where most of the network's names are."""
+    names = set(expected)
+    counts = Counter(
+        (keys, prefix)
+        for keys, content in mappings.items()
+        for name in content
+        for prefix in _splits(name)
+        if name[len(prefix) :] in names
+    )
+    keys, prefix = max(counts, key=counts.__getitem__, default=(next(iter(mappings)), ""))
+    return keys, prefix, list(mappings[keys])
+
+
+def _splits(name: object) -> list[str]:
+    """Return what may be a prefix of a name: nothing, and what ends in each of its dots."""
+    dots = [match.end() for match in re.finditer(r"\.", name)] if isinstance(name, str) else None
+    return [] if dots is None else [str(name)[:end] for end in (0, *dots)]
+
+
+def _whole_models(content: object, where: str = "it") -> Iterator[str]:
+    """Yield what a file holds instead of a state dict: itself, or as one of its entries."""
+    if isinstance(content, StandIn):
+        yield f"{where} is {'a whole model, ' if content.is_module else ''}{content.origin}"
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            if isinstance(value, StandIn) and value.is_module:
+                yield from _whole_models(value, repr(key))
+
+
+def _not_tensors(names: Sequence[object], kind: str = "") -> str:
+    found = ", ".join(map(repr, names[:_NUM_LISTED])) if names else f"a {kind}"
+    return (
+        f"no state dict, it holds {found}; allowed: tensors by name, by themselves or as an entry "
+        f"such as {', '.join(sorted(_USUAL))}"
+    )

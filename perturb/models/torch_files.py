@@ -1,0 +1,190 @@
+"""What a file of torch.save holds, read so that nothing in it is run.
+
+Training scripts leave other objects beside the weights: command lines, NumPy numbers, dates,
+settings of other packages. torch's reader with ``weights_only`` refuses them all. Here stand-ins
+take their places: no class or function that a file names is imported, called or built, and a
+stand-in keeps nothing of what the file says of it. Tensors are rebuilt by torch's own reader.
+
+Of Python's own library, where most of what can do harm lies, only the names in `_INERT` are passed
+over; a file that names another is refused.
+"""
+
+import _compat_pickle
+import logging
+import pickle
+import pickletools
+import re
+import struct
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+# What torch and Python raise where a file's bytes are not what they were: torch checks few of them.
+_DAMAGED = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+_NUM_LEGACY_PICKLES = 4  # before the storages' keys: magic number, version, system, content
+# Of Python's library: what torch's reader builds by itself, and data that stand-ins replace.
+_OF_TORCH = {
+    "_codecs.encode",
+    "builtins.bytearray",
+    "builtins.complex",
+    "builtins.set",
+    "collections.Counter",
+    "collections.OrderedDict",
+}
+_INERT = re.compile(
+    r"builtins\.(slice|range|frozenset|object|dict|list|tuple|int|float|str|bool|type)"
+    r"|(argparse|collections|datetime|decimal|fractions|pathlib|uuid|zoneinfo)\.\w+"
+    r"|types\.SimpleNamespace|copyreg\._reconstructor|functools\.partial"
+)
+_REMEDY = "allowed: a state dict, torch.save(model.state_dict(), ...)"
+# torch's reader fills plain lists and dicts alone.
+_FILLED: dict[str, Callable[..., Any]] = {
+    "collections.deque": lambda *_: [],
+    "collections.defaultdict": lambda *_: {},
+}
+
+
+class StandIn:
+    """Takes the place of an object in a file that is no tensor and no plain data.
+
+    origin : module and name of what the file names.
+    is_module : whether it is a whole network, pickled with its tensors.
+    """
+
+    origin = ""
+    is_module = False
+
+    def __new__(cls, *_: object, **__: object) -> "StandIn":
+        return super().__new__(cls)
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        self.is_module = isinstance(state, dict) and {"_modules", "_parameters"} <= state.keys()
+
+
+def read_torch(path: Path) -> object:
+    """Return what a file of torch.save holds, with a `StandIn` for all that is no plain data.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or names functions or classes that are neither read nor passed over.
+    """
+    protocol, names = _globals_of(path)
+    refused = sorted(name for name in names if not (name in _OF_TORCH or _may_stand_in(name)))
+    if refused:
+        listed = ", ".join(map(printable, refused))
+        raise ValueError(
+            f"{path}: holds more than tensors, and no code in it is run: {listed}; {_REMEDY}"
+        )
+    beside = sorted(name for name in names - _OF_TORCH if not name.startswith("torch."))
+    if beside:
+        logger.info(
+            "%s: passed over beside the tensors: %s", path, ", ".join(map(printable, beside))
+        )
+    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+        (_stand_in(name), name) for name in sorted(names - _OF_TORCH)
+    ]
+    try:
+        # torch's own readers of tensors go before stand-ins of the same name.
+        with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            with path.open("rb") as file:  # of a path torch would ask the suffix
+                return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path}: holds more than tensors, and no code in it is run, or is damaged "
+            f"({_reason(error, protocol)}); {_REMEDY}"
+        ) from None
+    except _DAMAGED as error:
+        raise ValueError(f"{path}: not a file of torch.save ({_reason(error, 2)})") from None
+
+
+def _globals_of(path: Path) -> tuple[int, set[str]]:
+    """Return the pickle protocol of a file, and the names in it that unpickling would import."""
+    names: set[str] = set()
+    protocol = 2
+    try:
+        for opcode, argument in _opcodes(path):
+            if opcode == "PROTO":
+                protocol = argument
+            elif opcode == "GLOBAL":
+                names.add(_imported_name(argument))
+    except (*_DAMAGED, MemoryError):  # a damaged file, of which torch.load says more
+        logger.debug("%s: its pickle ends early", path)
+    return protocol, names
+
+
+def _opcodes(path: Path) -> Iterator[tuple[str, Any]]:
+    with path.open("rb") as file:
+        if file.read(2) != b"PK":
+            file.seek(0)
+            for _ in range(_NUM_LEGACY_PICKLES):
+                yield from _of_pickle(file)
+            return
+        with zipfile.ZipFile(file) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            with archive.open(name) as content:
+                yield from _of_pickle(content)
+
+
+def _of_pickle(file: IO[bytes]) -> Iterable[tuple[str, Any]]:
+    return ((opcode.name, argument) for opcode, argument, _ in pickletools.genops(file))
+
+
+def _imported_name(argument: str) -> str:
+    """Return module and name of a pickle's global, by today's names as torch reads them."""
+    module, _, name = argument.partition(" ")
+    if (module, name) in _compat_pickle.NAME_MAPPING:
+        module, name = _compat_pickle.NAME_MAPPING[module, name]
+    return f"{_compat_pickle.IMPORT_MAPPING.get(module, module)}.{name}"
+
+
+def _may_stand_in(name: str) -> bool:
+    package = name.partition(".")[0]
+    return package not in sys.stdlib_module_names or _INERT.fullmatch(name) is not None
+
+
+def _stand_in(name: str) -> Callable[..., Any]:
+    origin = printable(name)
+    return _FILLED.get(name) or type(ascii(origin), (StandIn,), {"origin": origin})
+
+
+def printable(name: str) -> str:
+    """Return a name that a file holds as it is, or quoted if it has control characters."""
+    return name if name.isprintable() else repr(name)
+
+
+def _reason(error: Exception, protocol: int) -> str:
+    """Return the line of torch's message that says what is wrong, without its advice."""
+    if protocol != 2:
+        return f"its pickle protocol is {protocol}; torch.save writes 2 unless it is given another"
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    if "Only persistent_load of storage" in text:
+        return "a whole model, not its state dict"
+    filled = re.search(rf"but got <class '{re.escape(__name__)}\.'(.*)''>", text)
+    if filled:
+        return f"a {filled[1]}, which is filled as a list or dict is"
+    found = re.search(r"WeightsUnpickler error:\s*(.*)", text)
+    line = found[1] if found else next(iter(text.strip().splitlines()), type(error).__name__)
+    return line.partition("Please use")[0].partition(", to do so")[0].strip()
