@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,6 +79,21 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def as_inputs(paths: Iterable[str]) -> list[str]:
+    """Return the files that jobs can name as their inputs: those that are there.
+
+    Snakemake takes braces in a path for a wildcard, and knows no way to write them: files with
+    such names are followed by `beside_inputs` instead. What is missing is refused before any job.
+    """
+    return [path for path in paths if not set("{}") & set(path) and Path(path).is_file()]
+
+
+def beside_inputs(paths: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of each file that `as_inputs` leaves out because of its name."""
+    hidden = [path for path in paths if set("{}") & set(path) and Path(path).is_file()]
+    return {path: sha256_of(Path(path)) for path in hidden}
 
 
 def existing(path: Path) -> Path:

@@ -12,6 +12,7 @@ from perturb.cells import EvaluationJob, evaluated_datasets, transfer_cells
 from perturb.config import Config
 from perturb.config.records import Model
 from perturb.config.source_checks import num_label_classes
+from perturb.files import beside_inputs
 from perturb.images.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
 from perturb.images.names import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.timm_table import model_of
@@ -115,11 +116,18 @@ def evaluated(config: Config, job: EvaluationJob, model: str) -> list[dict[str, 
             "stores": list(stores_of_cell(config, cell, model)),
             "perturbation": cell.perturbation,
             "severity": cell.severity,
-            "class_map": config.datasets[cell.dataset].class_map,
+            **_class_map(config, cell.dataset),
             **_perturbed(config, cell.perturbation, job.family),
         }
         for cell in job.cells
     ]
+
+
+def _class_map(config: Config, dataset: str) -> dict[str, Any]:
+    class_map = config.datasets[dataset].class_map
+    # A file that Snakemake cannot follow is followed by its content.
+    content = beside_inputs([class_map] if class_map else [])
+    return {"class_map": class_map, **({"class_map_sha256": content} if content else {})}
 
 
 def _perturbed(config: Config, perturbation: str, family: str) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from perturb.config import Config
 from perturb.config.alexnet import needed_side
 from perturb.config.records import Dataset
 from perturb.config.source_checks import registered
+from perturb.files import as_inputs, beside_inputs
 from perturb.images.classes import Classes, are_folders, index_if_readable, unlike
 from perturb.images.file_names import class_folders
 from perturb.images.names import DECODING_PROTOCOL
+from perturb.images.parts import unlike_suffixes
 from perturb.images.places import place_of
 from perturb.images.sources.labels import composed
 from perturb.stores import any_store, part_of, stores_of_dataset, view_of
@@ -31,11 +33,10 @@ def decoded(config: Config, store: str) -> dict[str, Any]:
     """Return what a store of real images depends on."""
     entry = config.datasets[store.partition("/")[0]]
     view = view_of(config, store)
-    side = needed_side(config, entry)
-    # Only where it is needed: one more key would repeat the jobs of all other stores.
-    needed = {} if side is None else {"side": side}
+    # Only where they are needed: one more key would repeat the jobs of all other stores.
+    needed = {"side": needed_side(config, entry), "files": beside_inputs(_labels(config, entry))}
     return {
-        **needed,
+        **{key: value for key, value in needed.items() if value},
         "source": resolved_source(config, entry),
         "view": asdict(view) if view is not None else None,
         "part": part_of(config, store),
@@ -47,10 +48,23 @@ def decoded(config: Config, store: str) -> dict[str, Any]:
 
 
 def label_files(config: Config, store: str) -> list[str]:
-    """Return the files that say which class each image of a store has, as far as they are there."""
-    source = resolved_source(config, config.datasets[store.partition("/")[0]])
-    names = ("labels", "synsets", "accepted_labels", "class_index")
-    return [source[name] for name in names if Path(source.get(name, "numbers")).is_file()]
+    """Return the files that say which class each image of a store has, as inputs of its job."""
+    return as_inputs(_labels(config, config.datasets[store.partition("/")[0]]))
+
+
+def _labels(config: Config, dataset: Dataset) -> list[str]:
+    source = resolved_source(config, dataset)
+    return [source[name] for name in (*_LABEL_FILES, "class_index") if name in source]
+
+
+def mark_of_download(config: Config, download: str) -> str:
+    """Return the file that says that a set was downloaded: beside its folder.
+
+    Where the name of `data` has braces, which Snakemake takes for wildcards, it is in the results.
+    """
+    has_braces = bool(set("{}") & set(config.data))
+    folder = f"{config.results}/downloads" if has_braces else config.data
+    return f"{folder}/{download}.downloaded"
 
 
 def given_sha256(config: Config, download: str) -> Any:
@@ -82,10 +96,9 @@ def missing_files(config: Config) -> list[str]:
     Patterns, and files that the workflow fetches itself, are left to the jobs that read them.
     """
     asked: dict[str, str] = {}
-    layout = Layout(config.results)
     for id, dataset in config.datasets.items():
-        if all(Path(layout.manifest(store)).exists() for store in stores_of_dataset(config, id)):
-            continue  # decoded already: the originals may be gone
+        if _is_decoded(config, dataset):
+            continue  # the originals may be gone
         source = resolved_source(config, dataset)
         is_elsewhere = "download" in (dataset.source or {}) or _is_pattern(source)
         names = _LABEL_FILES if is_elsewhere else ("path", *_LABEL_FILES)
@@ -99,6 +112,14 @@ def missing_files(config: Config) -> list[str]:
     return [
         f"{key}: {path} does not exist" for key, path in asked.items() if not Path(path).exists()
     ]
+
+
+def _is_decoded(config: Config, dataset: Dataset) -> bool:
+    has_stores = dataset.is_seen_alike or all(model.own_view for model in config.models.values())
+    return has_stores and all(
+        Path(Layout(config.results).manifest(store)).exists()
+        for store in stores_of_dataset(config, dataset.id)
+    )
 
 
 def _is_pattern(source: Mapping[str, Any]) -> bool:
@@ -195,3 +216,18 @@ def _folders_in_archive(path: Path) -> set[str]:
         return class_names(path) if kind_of(path) in ("zip", "plain") else set()
     except ValueError:
         return set()  # the job that decodes it says what is wrong
+
+
+def unlike_parts(config: Config) -> list[str]:
+    """Return the stored corruptions whose files are not named alike: one line a data set."""
+    lines = []
+    for id, dataset in config.datasets.items():
+        source = resolved_source(config, dataset)
+        if dataset.role != "corrupted" or not Path(source["path"]).is_dir():
+            continue
+        parts = [str(part_of(config, store)) for store in stores_of_dataset(config, id)]
+        clean = resolved_source(config, config.clean_dataset)
+        folder = Path(clean["path"]) if clean.get("layout") == "class_folders" else None
+        said = unlike_suffixes(Path(source["path"]), parts, folder)
+        lines += [f"datasets.{id}.source.path: {said}"] if said else []
+    return lines

@@ -25,7 +25,7 @@ if STUDY.patterns:
         resources:
             **needs("measure_patterns"),
         params:
-            patterns=jobs.measured_patterns(STUDY),
+            patterns=lambda wildcards: jobs.measured_patterns(STUDY),
         script:
             "../scripts/measure_patterns.py"
 
@@ -54,6 +54,6 @@ if STUDY.correlations:
         resources:
             **needs("correlate_layers"),
         params:
-            correlations=jobs.measured_correlations(STUDY),
+            correlations=lambda wildcards: jobs.measured_correlations(STUDY),
         script:
             "../scripts/correlate_layers.py"

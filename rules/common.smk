@@ -20,8 +20,9 @@ from perturb.cells import (
 )
 from perturb.config import ConfigError, load_config
 from perturb.config.given import refuse_faulty_files
+from perturb.config.numbers import spelt_alike
 from perturb.config.source_checks import REGISTER
-from perturb.files import existing, refusal_of
+from perturb.files import as_inputs, existing, refusal_of
 from perturb.images.register import read_register
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
 from perturb.resources import RESOURCES, gpu_request
@@ -33,7 +34,7 @@ record_in_jobs(workflow)
 try:
     # Snakemake keeps the last of two equal keys without a word.
     refuse_faulty_files(["--configfile", *map(str, workflow.overwrite_configfiles)])
-    STUDY = load_config(config)
+    STUDY = load_config(config, beside=sources.missing_files)
 except ConfigError as error:
     raise WorkflowError(f"The configuration is not valid.\n{error}") from None
 
@@ -89,9 +90,9 @@ def refuse_missing_files():
     Runs that only fetch data sets or weights read none of it.
     """
     asked = workflow.dag_settings
-    data = Path(STUDY.data)
+    marks = Path(sources.mark_of_download(STUDY, "any")).parent
     if asked.targets and all(
-        Path(target).is_relative_to(data) for target in asked.targets
+        Path(target).is_relative_to(marks) for target in asked.targets
     ):
         return
     if set(asked.until) == {"import_checkpoint"}:
@@ -105,6 +106,11 @@ def refuse_missing_files():
     if unlike:
         raise WorkflowError(
             "Data sets of the study do not have the same classes.\n" + "\n".join(unlike)
+        )
+    unnamed = sources.unlike_parts(STUDY)
+    if unnamed:
+        raise WorkflowError(
+            "Images of the study are not named alike.\n" + "\n".join(unnamed)
         )
 
 
@@ -156,7 +162,7 @@ def downloads(store):
     """What says that a store's images were downloaded, if the workflow does that."""
     source = STUDY.datasets[store.partition("/")[0]].source
     return (
-        [f"{STUDY.data}/{source['download']}.downloaded"]
+        [sources.mark_of_download(STUDY, source["download"])]
         if "download" in source
         else []
     )
@@ -165,15 +171,16 @@ def downloads(store):
 def given_weights(model):
     """The file of given weights; the clean images tell networks of ours their input."""
     entry = STUDY.models[model]
-    file = {"file": entry.weights_file.path} if entry.weights_file else {}
+    # An edited file has another SHA-256 than the configuration says, which is among the params.
+    named = [entry.weights_file.path] if entry.weights_file else []
+    file = {"file": path for path in as_inputs(named)}
     return file | (store(STUDY.clean_dataset.id) if entry.own_view is None else {})
 
 
 def class_maps(datasets):
     """The files that map coarser classes to the models' own, of the data sets that have one."""
-    return [
-        STUDY.datasets[id].class_map for id in datasets if STUDY.datasets[id].class_map
-    ]
+    maps = (STUDY.datasets[id].class_map for id in datasets)
+    return as_inputs(filter(None, maps))
 
 
 def training_stores(model):

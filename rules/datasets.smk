@@ -53,7 +53,7 @@ rule download_dataset:
     """Download a public data set of the register, verify it and unpack it."""
     output:
         # A mark beside the folder: a folder as output would be deleted before it is made anew.
-        touch(f"{STUDY.data}/{{download}}.downloaded"),
+        touch(sources.mark_of_download(STUDY, "{download}")),
     log:
         PATHS.log("download_dataset", "{download}"),
     # What waits for the network waits while something else is done.
@@ -63,7 +63,7 @@ rule download_dataset:
     resources:
         **needs("download_dataset"),
     params:
-        folder=f"{STUDY.data}/{{download}}",
+        folder=lambda wildcards: f"{STUDY.data}/{wildcards.download}",
         name="{download}",
         entry=lambda wildcards: repr(read_register(REGISTER)[wildcards.download]),
         sha256=lambda wildcards: sources.given_sha256(STUDY, wildcards.download),

@@ -19,7 +19,7 @@ for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
                 PATHS.manifest(store)
                 for store in jobs.job_stores(STUDY, job, wildcards.model)
             ],
-            class_maps=class_maps(JOB.datasets),
+            class_maps=lambda wildcards, job=JOB: class_maps(job.datasets),
         output:
             [PATHS.shard(cell) for cell in JOB.cells],
         log:
@@ -62,7 +62,7 @@ if "transfer" in STUDY.perturbations:
         resources:
             **needs("transfer_attacks"),
         params:
-            cells=jobs.transfer_targets(STUDY),
-            transfer=jobs.transferred(STUDY),
+            cells=lambda wildcards: jobs.transfer_targets(STUDY),
+            transfer=lambda wildcards: jobs.transferred(STUDY),
         script:
             "../scripts/transfer_attacks.py"

@@ -63,10 +63,10 @@ rule write_page:
     params:
         # Texts come from functions: in others Snakemake takes braces for wildcards.
         configuration=lambda wildcards: yaml.safe_dump(
-            config, sort_keys=False, allow_unicode=True
+            spelt_alike(config), sort_keys=False, allow_unicode=True
         ),
         command=lambda wildcards: COMMAND,
-        absent=jobs.titles(STUDY.absent.values()),
+        absent=lambda wildcards: jobs.titles(STUDY.absent.values()),
         tables=list(TABLES),
         pictures=list(PICTURES),
     script:

@@ -17,9 +17,10 @@ rule describe_study:
     resources:
         **needs("describe_study"),
     params:
-        models=jobs.described_models(STUDY),
-        datasets=jobs.described_datasets(STUDY),
-        subsets=jobs.class_subsets(STUDY),
+        # Texts come from functions: in others Snakemake takes braces for wildcards.
+        models=lambda wildcards: jobs.described_models(STUDY),
+        datasets=lambda wildcards: jobs.described_datasets(STUDY),
+        subsets=lambda wildcards: jobs.class_subsets(STUDY),
     script:
         "../scripts/describe_study.py"
 

@@ -7,7 +7,7 @@ is allowed, and it comes before any job starts. Nothing here imports torch: Snak
 Snakefile in every job.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from perturb.config.checks import check_references, check_study
@@ -32,8 +32,15 @@ _SCALARS = (
 )
 
 
-def load_config(raw: Mapping[str, Any]) -> Config:
+def load_config(
+    raw: Mapping[str, Any], beside: Callable[[Config], Iterable[str]] = lambda _: ()
+) -> Config:
     """Return the study that a parsed configuration file describes.
+
+    Parameters
+    ----------
+    raw : the configuration.
+    beside : what else to say of a study that is refused, such as which of its files are missing.
 
     Raises
     ------
@@ -46,8 +53,13 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     refuse(each(check_references(raw), check_paths(raw)))
     raw = with_paths(raw)
     config = _study(with_places(raw, raw.get("data", default("data"))))
-    refuse(check_study(config))
+    mistakes = list(check_study(config))
+    refuse(each(mistakes, _asked(beside, config) if mistakes else ()))
     return with_possible_attacks(config)
+
+
+def _asked(check: Callable[[Config], Iterable[str]], config: Config) -> Iterator[str]:
+    yield from check(config)
 
 
 def _study(raw: Mapping[str, Any]) -> Config:

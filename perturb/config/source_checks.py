@@ -76,7 +76,6 @@ def num_label_classes(dataset: Dataset) -> int | None:
     return max(class_index(f"datasets.{dataset.id}.source.class_index", index).values()) + 1
 
 
-@cache
 def class_index(key: str, path: str) -> Mapping[str, int]:
     """Return the classes of each folder in a JSON file.
 
@@ -86,12 +85,17 @@ def class_index(key: str, path: str) -> Mapping[str, int]:
         naming the key, if it is no object of names and numbers.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = _json_of(Path(path).absolute())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{key}: {path} cannot be read as JSON ({error})") from None
     if not isinstance(content, dict) or not all(type(value) is int for value in content.values()):
         raise ConfigError(f"{key}: {path} is no JSON object of names and the numbers of classes")
     return content
+
+
+@cache
+def _json_of(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def check_views(config: Config) -> Iterator[str]:

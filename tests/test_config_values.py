@@ -1,0 +1,277 @@
+"""Values of the configuration: numbers in any spelling, ranges with units, paths put in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from perturb.config import ConfigError, load_config
+from perturb.config.numbers import spelt_alike, with_numbers
+from perturb.images.sources.rows import Source
+from perturb.severities import severity_id, severity_value
+
+SHA256 = "0123456789abcdef" * 4
+ATTACK = {"datasets": ["test"], "images": 4}
+
+
+def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(raw: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            raw = raw.setdefault(key, {})
+        raw[keys[-1]] = value
+
+    return change
+
+
+def _told(raw: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(raw)
+    return str(caught.value)
+
+
+def _given(raw: dict[str, Any], **preprocessing: Any) -> None:
+    """Make a model one whose weights are a file's."""
+    raw["models"]["a"] |= {"weights": {"file": "w.pt", "sha256": SHA256}}
+    raw["models"]["a"]["preprocessing"] = {"side": 32, "mode": "squash", **preprocessing}
+
+
+# --- numbers ---
+
+
+@pytest.mark.parametrize("written", ["1e-3", "1E-3", "+1e-3", "1.e-3", ".1e-2", "0.001", "10e-04"])
+def test_a_number_is_one_however_it_is_spelt(written: str, tiny_study: dict[str, Any]) -> None:
+    tiny_study["epsilon"] = yaml.safe_load(written)
+    tiny_study["perturbations"] |= {"pgd": {**ATTACK, "epsilons": [written, "4/255"]}}
+    tiny_study["perturbations"]["pgd"]["relative_step"] = written
+    _given(tiny_study, mode="crop", crop=written, mean=[written, 0, 0.5], std=[written, 1, ".5"])
+    found = load_config(tiny_study)
+    assert found.epsilon == "0.001"
+    assert found.perturbations["pgd"].severities == ("0.001", "4_255")
+    assert found.perturbations["pgd"].options["relative_step"] == 0.001
+    view = found.models["a"].own_view
+    assert view is not None
+    assert (view.view.crop, view.mean, view.std) == (0.001, (0.001, 0, 0.5), (0.001, 1, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "expected"),
+    [
+        ("seed", "1e3", 1000),
+        ("seed", 7.0, 7),
+        ("seed", "12345678901234567890", 12345678901234567890),
+        ("batch_size", "2.5e2", 250),
+        ("title", "1e3", "1e3"),
+    ],
+)
+def test_whole_numbers_are_whole_and_words_are_words(
+    key: str, written: Any, expected: Any, tiny_study: dict[str, Any]
+) -> None:
+    found = getattr(load_config(tiny_study | {key: written}), key)
+    assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    "written", ["1e", "e3", "1,5", "1_0e3", "\u0661", "0x10", "1e-3.5", "many", ""]
+)
+def test_what_is_no_number_is_refused_as_it_was_written(
+    written: str, tiny_study: dict[str, Any]
+) -> None:
+    assert f"seed: {written!r} is not of type integer" in _told(tiny_study | {"seed": written})
+
+
+SPELLINGS = [
+    (["4/255", "8/510", 4 / 255, "0.01568627450980392"], "4_255"),
+    ([0.5, "1/2", "5e-1", ".50"], "0.5"),
+    ([1, 1.0, "1", "255/255"], "1"),
+    (["1e-3", 0.001, "1/1000"], "0.001"),
+    (["51/255", 0.2], "0.2"),
+    ([0, 0.0, "0/255"], "0"),
+    (["1/510"], "1_510"),
+    ([1e-7, "1e-7"], "1e-07"),
+]
+
+
+@pytest.mark.parametrize(("spellings", "id"), SPELLINGS)
+def test_equal_severities_have_one_id_and_one_spelling_on_the_page(
+    spellings: list[Any], id: str, tiny_study: dict[str, Any]
+) -> None:
+    pages = set()
+    for written in spellings:
+        tiny_study["epsilon"] = written
+        raw = with_numbers(tiny_study)
+        assert severity_id(raw["epsilon"]) == id
+        pages.add(yaml.safe_dump(spelt_alike(tiny_study)))
+    assert len(pages) == 1
+    assert severity_id(severity_value(id)) == id
+
+
+def test_every_gray_level_keeps_its_value() -> None:
+    for level in range(256):
+        assert severity_value(severity_id(f"{level}/255")) == level / 255
+
+
+def test_an_epsilon_twice_in_two_spellings_is_named(tiny_study: dict[str, Any]) -> None:
+    tiny_study["perturbations"]["pgd"] = {**ATTACK, "epsilons": ["8/255", 8 / 255]}
+    told = _told(tiny_study)
+    assert "perturbations.pgd.epsilons: 8/255 and 0.03137254901960784 are the same" in told
+
+
+# --- ranges ---
+
+UNITS = "in units of [0, 1]"
+RANGES = {
+    "a mean in gray levels": (
+        lambda raw: _given(raw, mean=[127.5, 127.5, 127.5]),
+        ["models.a.preprocessing.mean.0: 127.5 is greater", f"{UNITS}; divide by 255"],
+    ),
+    "a deviation in gray levels": (
+        lambda raw: _given(raw, std=[0.5, 0.5, "58.395"]),
+        ["models.a.preprocessing.std.2: 58.395 is greater", f"{UNITS}; divide by 255"],
+    ),
+    "a deviation of nothing": (
+        lambda raw: _given(raw, std=[0, 0.5, 0.5]),
+        ["models.a.preprocessing.std.0: 0 is less than or equal to", UNITS],
+    ),
+    "a negative mean": (
+        lambda raw: _given(raw, mean=[-0.5, 0.5, 0.5]),
+        ["models.a.preprocessing.mean.0: -0.5 is less than", UNITS],
+    ),
+    "a mean that is none": (
+        lambda raw: _given(raw, mean=[float("nan"), 0.5, 0.5]),
+        ["models.a.preprocessing.mean.0: nan is not of type number"],
+    ),
+    "a crop in percent": (
+        lambda raw: _given(raw, mode="crop", crop=87.5),
+        ["models.a.preprocessing.crop: 87.5 is greater", "0.875 for 87.5 %"],
+    ),
+    "an unknown filter": (
+        lambda raw: _given(raw, interpolation="nearest"),
+        ["models.a.preprocessing.interpolation: 'nearest' is not one of bilinear, bicubic"],
+    ),
+    "a side beyond all": (
+        lambda raw: _given(raw, side=1e6),
+        ["models.a.preprocessing.side: 1000000 is greater", "[px]"],
+    ),
+    "an epsilon in gray levels": (
+        _set("epsilon", value=4),
+        ["epsilon: 4 is not allowed", f"{UNITS}: a number or a fraction such as 4/255"],
+    ),
+    "an epsilon that is none": (_set("epsilon", value=float("nan")), ["epsilon: nan", UNITS]),
+    "an epsilon above 1 as a fraction": (
+        _set("epsilon", value="300/255"),
+        ["epsilon: 300/255 > 1"],
+    ),
+    "an epsilon of patterns above 1": (
+        _set("analyses", "patterns", value={"dataset": "test", "images": 4, "epsilon": "9/8"}),
+        ["analyses.patterns.epsilon: more than 1"],
+    ),
+    "a shift in pixels": (
+        _set("perturbations", "spatial", value={"datasets": ["test"], "max_translation": 24}),
+        ["perturbations.spatial.max_translation: 24 is greater", "fraction of the image's side"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_a_value_in_another_unit_is_refused_with_the_unit(
+    name: str, tiny_study: dict[str, Any]
+) -> None:
+    change, expected = RANGES[name]
+    change(tiny_study)
+    told = _told(tiny_study)
+    for fragment in expected:
+        assert fragment in told
+
+
+# --- paths ---
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("$SCRATCH/data", "/my scratch/data"),
+        ("${SCRATCH}/data", "/my scratch/data"),
+        ("a/${SCRATCH}b", "a//my scratchb"),
+        ("~/data", "/my home/data"),
+        ("a/~/b~", "a/~/b~"),
+        ("a$$SCRATCH", "a$SCRATCH"),
+        ("5$ or 10%{a}", "5$ or 10%{a}"),
+    ],
+)
+def test_variables_and_the_home_folder_are_put_into_paths(
+    written: str,
+    expected: str,
+    tiny_study: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SCRATCH", "/my scratch")
+    monkeypatch.setenv("HOME", "/my home")
+    _given(tiny_study)
+    tiny_study["data"] = written
+    tiny_study["models"]["a"]["weights"]["file"] = written
+    tiny_study["title"] = "It costs $SCRATCH"
+    found = load_config(tiny_study)
+    assert found.data == expected
+    assert found.models["a"].weights_file is not None
+    assert found.models["a"].weights_file.path == expected
+    assert found.title == "It costs $SCRATCH"
+
+
+def test_every_path_that_cannot_be_put_in_is_named(
+    tiny_study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    monkeypatch.setenv("EMPTY", "")
+    tiny_study["data"] = "${NOWHERE}/data"
+    source = {"layout": "labelled_files", "path": "$EMPTY/x", "labels": "~no-such-user/labels.txt"}
+    source |= {"class_index": "${}/index.json"}
+    tiny_study["datasets"]["more"] = {"source": source}
+    tiny_study["perturbations"]["none"]["datasets"].append("mroe")
+    assert _told(tiny_study).splitlines() == [
+        "perturbations.none.datasets.1: there is no entry 'mroe' under `datasets`; allowed: "
+        "test, second, fit, watch, more. Did you mean `more`?",
+        "datasets.more.source.path: '$EMPTY/x': the environment variable 'EMPTY' is empty; $$ "
+        "stands for a dollar sign",
+        "datasets.more.source.labels: '~no-such-user/labels.txt': there is no user "
+        "'~no-such-user'; ./~no-such-user is a folder",
+        "datasets.more.source.class_index: '${}/index.json': the environment variable '' is not "
+        "set; $$ stands for a dollar sign",
+        "data: '${NOWHERE}/data': the environment variable 'NOWHERE' is not set; $$ stands for a "
+        "dollar sign",
+    ]
+
+
+INDEX = '{"cat": 0, "dog": 1, "horse": 2}'
+
+
+@pytest.mark.parametrize("lies_in", ["data/mine", "mine", None])
+def test_a_class_index_is_found_below_data_or_in_the_working_directory(
+    lies_in: str | None,
+    tiny_study: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the configuration and by the reader of images alike."""
+    monkeypatch.chdir(tmp_path)
+    if lies_in is not None:
+        (tmp_path / lies_in).mkdir(parents=True)
+        (tmp_path / lies_in / "classes.json").write_text(INDEX)
+        (tmp_path / lies_in / "map.json").write_text('{"pet": [0, 1]}')
+    options = {"layout": "class_folders", "path": "val", "class_index": "mine/classes.json"}
+    tiny_study["datasets"]["more"] = {
+        "source": options,
+        "preprocessing": {"side": 32},
+        "class_map": "mine/map.json",
+    }
+    tiny_study["datasets"]["plain"] = {"source": options, "preprocessing": {"side": 32}}
+    tiny_study["perturbations"]["none"]["datasets"] += ["more", "plain"]
+    if lies_in is None:
+        assert "datasets.plain.source.class_index: data/mine/classes.json" in _told(tiny_study)
+        return
+    found = load_config(tiny_study).datasets
+    expected = f"{lies_in}/classes.json"
+    assert (found["plain"].source or {})["class_index"] == expected
+    assert found["more"].class_map == f"{lies_in}/map.json"
+    assert Source(options, Path("data")).file("class_index") == Path(expected)
