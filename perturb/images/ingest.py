@@ -52,6 +52,7 @@ def build_from_source(
     num_classes: int | None = None,
     decoding: str = "exact",
     workers: int = 1,
+    made_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the store of a data set of real images through one view.
 
@@ -60,6 +61,7 @@ def build_from_source(
     source, root, part, num_images, num_classes : as `list_images` takes them.
     decoding : `exact`, Pillow's pixels bit for bit, or `fast`, within one level of them.
     workers : processes that decode.
+    made_from : as of `write_manifest`.
 
     Raises
     ------
@@ -79,7 +81,7 @@ def build_from_source(
     target = Target(str(array.path), array.offset, side, view, decoding)
     _fill(array, target, listing, workers, report)
     report.raise_if_any()
-    write_manifest(manifest, _manifest(listing, facts))
+    write_manifest(manifest, _manifest(listing, facts), made_from)
     array.finish()
     logger.info("%s: %d images of %d px are in %s", name, len(listing), side, images)
 
