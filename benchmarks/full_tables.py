@@ -41,6 +41,7 @@ from perturb.images.store import ImageStore, write_manifest
 from perturb.images.subset import balanced_subset
 from perturb.jobs import class_subsets
 from perturb.models.classifier import Preprocessing
+from perturb.origins import of_checkpoint, of_store
 from perturb.perturbations.names import PROTOCOLS
 from perturb.perturbations.plans import samples_of
 from perturb.resources import RESOURCES
@@ -69,7 +70,8 @@ def write_inputs(config: Config) -> None:
     for dataset in evaluated_datasets(config):
         path = Path(layout.manifest(any_store(config, dataset)))
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_manifest(path, manifest(config, dataset))
+        store = any_store(config, dataset)
+        write_manifest(path, manifest(config, dataset), of_store(config, store))
     for model in config.models.values():
         card = {
             "model": model.id,
@@ -77,6 +79,7 @@ def write_inputs(config: Config) -> None:
             "num_parameters": 10**7,
             "weights_sha256": weights_of(model.id),
             "preprocessing": asdict(Preprocessing(side=384)),
+            "made_from": of_checkpoint(config, model.id),
         }
         path = Path(layout.card(model.id))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import sys
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.io import IOFile
 
 from perturb import jobs, products, sources
 from perturb.cells import (
@@ -25,6 +26,7 @@ from perturb.config.source_checks import REGISTER
 from perturb.files import as_inputs, existing, refusal_of
 from perturb.images.register import read_register
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
+from perturb.origins import check_study
 from perturb.resources import RESOURCES, gpu_request
 from perturb.runs import lock
 from perturb.runs.records import record_in_jobs
@@ -175,6 +177,20 @@ def given_weights(model):
     named = [entry.weights_file.path] if entry.weights_file else []
     file = {"file": path for path in as_inputs(named)}
     return file | (store(STUDY.clean_dataset.id) if entry.own_view is None else {})
+
+
+def cards():
+    """The models' cards, once those results fit the study that Snakemake has no record of.
+
+    What it has one of, it makes anew itself where the study asks for something else.
+    """
+    asked = workflow.dag_settings
+    if not (asked.forceall or asked.forcerun):
+        try:
+            check_study(STUDY, lambda path: workflow.persistence.metadata(IOFile(path)))
+        except ValueError as error:
+            raise WorkflowError(str(error)) from None
+    return [PATHS.card(model) for model in STUDY.models]
 
 
 def class_maps(datasets):

@@ -4,7 +4,8 @@
 rule describe_study:
     """Collect the facts about models and data sets that decisions are joined with."""
     input:
-        cards=[PATHS.card(model) for model in STUDY.models],
+        # A function: it is called when the jobs are planned, before any starts.
+        cards=lambda wildcards: cards(),
         manifests=manifests(EVALUATED),
         module="perturb/describe.py",
     output:

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perturb.config import load_config
 from perturb.images.bundled import build_bundled
 from perturb.logs import log_to
+from perturb.origins import of_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -15,4 +17,5 @@ build_bundled(
     Path(snakemake.output.manifest),
     snakemake.params.dataset["bundled"],
     seed=snakemake.params.dataset["seed"],
+    made_from=of_store(load_config(snakemake.config), snakemake.wildcards.dataset),
 )

@@ -9,13 +9,16 @@ from perturb.config import load_config
 from perturb.files import replacing
 from perturb.inventory import check_shards
 from perturb.logs import log_to
+from perturb.origins import check_study
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+study = load_config(snakemake.config)
+check_study(study)
 models = pq.read_table(snakemake.input.models, columns=["model", "weights_sha256"])
 hashes = dict(zip(*models.to_pydict().values(), strict=True))
-inventory = check_shards(load_config(snakemake.config), hashes)
+inventory = check_shards(study, hashes)
 with replacing(Path(snakemake.output[0])) as temporary:
     pq.write_table(inventory, temporary)

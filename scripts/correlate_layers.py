@@ -7,14 +7,17 @@ import pyarrow.parquet as pq
 import torch
 
 from perturb.analyse import correlations_of, loader
+from perturb.config import load_config
 from perturb.files import replacing
 from perturb.images.store import open_subset
 from perturb.logs import log_to
+from perturb.origins import check_files
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+check_files(load_config(snakemake.config), snakemake.input)
 torch.set_num_threads(snakemake.threads)
 job, files = snakemake.params.correlations, snakemake.input
 stores = {

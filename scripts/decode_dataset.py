@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perturb.config import load_config
 from perturb.images.ingest import build_from_source
 from perturb.images.views import View
 from perturb.logs import log_to
+from perturb.origins import of_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -25,4 +27,5 @@ build_from_source(
     decoding=dataset["decoding"],
     workers=snakemake.threads,
     clean=next(map(Path, snakemake.input.clean), None),
+    made_from=of_store(load_config(snakemake.config), snakemake.wildcards.store),
 )

@@ -11,6 +11,7 @@ from perturb.describe import check_datasets, describe_datasets, describe_models
 from perturb.files import replacing
 from perturb.jobs import class_subsets
 from perturb.logs import log_to
+from perturb.origins import check_files
 from perturb.stores import any_store
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 log_to(snakemake.log[0], snakemake)
 study = load_config(snakemake.config)
+check_files(study, snakemake.input)
 paths = Layout(study.results)
 cards = {model: Path(paths.card(model)) for model in study.models}
 datasets = [study.datasets[id] for id in evaluated_datasets(study)]

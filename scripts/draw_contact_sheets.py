@@ -3,15 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perturb.config import load_config
 from perturb.files import replacing
 from perturb.images.contact_sheet import sheet_of_store
 from perturb.images.store import open_store
 from perturb.logs import log_to
+from perturb.origins import check_files
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+check_files(load_config(snakemake.config), snakemake.input)
 stores = zip(snakemake.input.images, snakemake.input.manifests, strict=True)
 for (images, manifest), sheet in zip(stores, snakemake.output, strict=True):
     drawn = sheet_of_store(open_store(Path(images), Path(manifest)))

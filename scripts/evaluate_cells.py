@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from perturb.analyse import loader
+from perturb.config import load_config
 from perturb.evaluation import evaluate_cells
 from perturb.logs import log_to
+from perturb.origins import check_files
 from perturb.shards import write_shard
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+check_files(load_config(snakemake.config), snakemake.input)
 torch.set_num_threads(snakemake.threads)
 files, cells = snakemake.input, snakemake.params.cells
 stores = dict(

@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from perturb.config import load_config
 from perturb.devices import device_of
 from perturb.images.build import build_filtered
 from perturb.images.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import load_classifier
+from perturb.origins import check_files, of_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+study = load_config(snakemake.config)
+check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)
 build_filtered(
     Path(snakemake.output.images),
@@ -24,4 +28,5 @@ build_filtered(
         Path(snakemake.input.weights).parent, device_of(snakemake.params.device)
     ),
     batch_size=snakemake.params.batch_size,
+    made_from=of_store(study, snakemake.wildcards.dataset),
 )

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from perturb.config import load_config
 from perturb.images.build import build_generated
 from perturb.logs import log_to
+from perturb.origins import of_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,4 +22,5 @@ build_generated(
     dataset["generate"],
     num_images=dataset["num_images"],
     seed=dataset["seed"],
+    made_from=of_store(load_config(snakemake.config), snakemake.wildcards.dataset),
 )

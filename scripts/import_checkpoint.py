@@ -3,18 +3,23 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perturb.config import load_config
 from perturb.images.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import save_checkpoint
 from perturb.models.making import import_weights
+from perturb.origins import check_files, of_checkpoint
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+study = load_config(snakemake.config)
+check_files(study, snakemake.input)
 task = {}
 if "images" in snakemake.input.keys():  # noqa: SIM118, the keys of a list of files
     store = open_store(Path(snakemake.input.images), Path(snakemake.input.manifest))
     task = {"num_classes": store.num_classes, "side": store.pixels.shape[-1]}
 classifier, card = import_weights(snakemake.params.model, **task)
-save_checkpoint(Path(snakemake.output.weights).parent, classifier, card)
+made_from = of_checkpoint(study, snakemake.wildcards.model)
+save_checkpoint(Path(snakemake.output.weights).parent, classifier, card, made_from)

@@ -7,16 +7,19 @@ import pyarrow.parquet as pq
 import torch
 
 from perturb.analyse import PatternStudy, captions_of, loader, measure_patterns
+from perturb.config import load_config
 from perturb.files import replacing
 from perturb.images.build import generated_masks
 from perturb.images.store import open_subset
 from perturb.logs import log_to
+from perturb.origins import check_files
 from perturb.pattern_sheet import pattern_sheet
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+check_files(load_config(snakemake.config), snakemake.input)
 torch.set_num_threads(snakemake.threads)
 job, files = snakemake.params.patterns, snakemake.input
 store = open_subset(Path(files.images), Path(files.manifest), job["num_images"], job["seed"])

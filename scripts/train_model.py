@@ -5,17 +5,21 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from perturb.config import load_config
 from perturb.devices import device_of
 from perturb.images.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import save_checkpoint
 from perturb.models.making import train_model
 from perturb.models.training import LabelledImages, Phase
+from perturb.origins import check_files, of_checkpoint
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+study = load_config(snakemake.config)
+check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)
 files, samples = snakemake.input, snakemake.params.num_samples
 stores = {
@@ -30,4 +34,5 @@ classifier, card = train_model(
     seed=snakemake.params.seed,
     device=device_of(snakemake.params.device),
 )
-save_checkpoint(Path(snakemake.output.weights).parent, classifier, card)
+made_from = of_checkpoint(study, snakemake.wildcards.model)
+save_checkpoint(Path(snakemake.output.weights).parent, classifier, card, made_from)

@@ -7,8 +7,10 @@ import torch
 
 from perturb.analyse import loader, transfer_shards
 from perturb.cells import Cell
+from perturb.config import load_config
 from perturb.images.store import open_subset
 from perturb.logs import log_to
+from perturb.origins import check_files
 from perturb.perturbations.outcome import Setting
 from perturb.shards import write_shard
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+check_files(load_config(snakemake.config), snakemake.input)
 torch.set_num_threads(snakemake.threads)
 job, source = snakemake.params.transfer, snakemake.wildcards.source
 cells = [Cell(**cell, source=source) for cell in snakemake.params.cells]

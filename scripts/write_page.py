@@ -8,6 +8,7 @@ import yaml
 from perturb.cells import evaluated_datasets
 from perturb.config import load_config
 from perturb.logs import log_to
+from perturb.origins import check_study
 from perturb.page.write import Words, write_page
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 log_to(snakemake.log[0], snakemake)
 configuration, command = snakemake.params.configuration, snakemake.params.command
 study = load_config(yaml.safe_load(configuration))
+check_study(study)
 labels = [study.datasets[dataset].label for dataset in evaluated_datasets(study)]
 write_page(
     Path(snakemake.output.page),

@@ -23,7 +23,13 @@ Chunk = tuple[Tensor, Mapping[str, pa.Array]]
 
 
 def build_generated(
-    images: Path, manifest: Path, generate_options: Mapping[str, Any], num_images: int, seed: int
+    images: Path,
+    manifest: Path,
+    generate_options: Mapping[str, Any],
+    num_images: int,
+    seed: int,
+    *,
+    made_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the store of a generated set.
 
@@ -32,9 +38,10 @@ def build_generated(
     generate_options : `set` and `split`, and for upstream sets `classes` and
         `texture_correlation`, as in the configuration.
     num_images : images 0 to num_images - 1 of the set.
+    made_from : as of `write_store`.
     """
     chunks = _generated(generate_options, num_images, seed)
-    write_store(images, manifest, num_images=num_images, chunks=chunks)
+    write_store(images, manifest, num_images=num_images, chunks=chunks, made_from=made_from)
 
 
 def generated_masks(
@@ -77,9 +84,17 @@ def _generated(options: Mapping[str, Any], num_images: int, seed: int) -> Iterat
 
 
 def build_filtered(
-    images: Path, manifest: Path, pool: ImageStore, classifier: Classifier, batch_size: int
+    images: Path,
+    manifest: Path,
+    pool: ImageStore,
+    classifier: Classifier,
+    batch_size: int,
+    *,
+    made_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the store of the pool's images that the classifier gets wrong.
+
+    `made_from` is as of `write_store`.
 
     Raises
     ------
@@ -95,7 +110,7 @@ def build_filtered(
         raise ValueError(f"{images}: the model gets no image of the pool wrong; nothing is left")
     columns = pool.manifest.take(pa.array(kept))
     chunk = (torch.from_numpy(pool.pixels[kept]), {n: columns[n] for n in columns.column_names})
-    write_store(images, manifest, num_images=len(kept), chunks=[chunk])
+    write_store(images, manifest, num_images=len(kept), chunks=[chunk], made_from=made_from)
 
 
 @torch.inference_mode()

@@ -33,13 +33,21 @@ from perturb.random import image_key
 _DARKEST = 16  # dark pixels in a cell of the digits
 
 
-def build_bundled(images: Path, manifest: Path, bundled: Mapping[str, Any], *, seed: int) -> None:
+def build_bundled(
+    images: Path,
+    manifest: Path,
+    bundled: Mapping[str, Any],
+    *,
+    seed: int,
+    made_from: Mapping[str, Any] | None = None,
+) -> None:
     """Write the store of one split of a bundled set.
 
     Parameters
     ----------
     bundled : `set` and `split`, as in the configuration.
     seed : the study's seed, which the splits are drawn by.
+    made_from : as of `write_store`.
 
     Raises
     ------
@@ -55,7 +63,8 @@ def build_bundled(images: Path, manifest: Path, bundled: Mapping[str, Any], *, s
         "image_key": pa.array([image_key(ids[row]) for row in rows], pa.int64()),
         "target": pa.array(targets[rows].astype(np.int16)),
     }
-    write_store(images, manifest, num_images=len(rows), chunks=[(pixels[rows], columns)])
+    chunks = [(pixels[rows], columns)]
+    write_store(images, manifest, num_images=len(rows), chunks=chunks, made_from=made_from)
 
 
 def read_bundled(name: str) -> tuple[Tensor, NDArray[np.int64]]:

@@ -56,6 +56,7 @@ def build_from_source(
     decoding: str = "exact",
     workers: int = 1,
     clean: Path | None = None,
+    made_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the store of a data set of real images through one view.
 
@@ -66,6 +67,7 @@ def build_from_source(
     decoding : `exact`, Pillow's pixels bit for bit, or `fast`, within one level of them.
     workers : processes that decode.
     clean : manifest of the clean set, whose classes the images must be of.
+    made_from : as of `write_manifest`.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def build_from_source(
     target = Target(str(array.path), array.offset, side, view, decoding)
     _fill(array, target, listing, workers, report)
     report.raise_if_any()
-    write_manifest(manifest, _manifest(listing, facts | noted(classes)))
+    write_manifest(manifest, _manifest(listing, facts | noted(classes)), made_from)
     array.finish()
     logger.info("%s: %d images of %d px are in %s", name, len(listing), side, images)
 

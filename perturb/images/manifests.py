@@ -1,13 +1,37 @@
 """The manifest of an image store, for those who need no pixels: read without loading torch."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perturb.images.classes import KEY, Classes
+
+ORIGIN_KEY = b"perturb_made_from"
+
+
+def with_origin(table: pa.Table, made_from: Mapping[str, Any]) -> pa.Table:
+    """Return a manifest that says in its metadata what its store was made from."""
+    metadata = {**(table.schema.metadata or {}), ORIGIN_KEY: json.dumps(made_from)}
+    return table.replace_schema_metadata(metadata)
+
+
+def read_origin(manifest: Path) -> dict[str, Any] | None:
+    """Return what the store of a manifest was made from; None where it does not say.
+
+    Raises
+    ------
+    ValueError
+        if it is no whole Parquet file.
+    """
+    try:
+        metadata = pq.read_schema(manifest).metadata or {}
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"image store {manifest}: cannot be read ({error})") from error
+    return json.loads(metadata[ORIGIN_KEY]) if ORIGIN_KEY in metadata else None
 
 
 def read_manifest(manifest: Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from perturb.files import replacing, reserve
-from perturb.images.manifests import read_manifest
+from perturb.images.manifests import read_manifest, with_origin
 from perturb.images.subset import balanced_subset
 
 
@@ -129,8 +129,11 @@ def write_store(
     *,
     num_images: int,
     chunks: Iterable[tuple[Tensor, Mapping[str, pa.Array]]],
+    made_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a store from chunks of (pixels, manifest columns) that add up to `num_images`.
+
+    `made_from` is kept in the manifest.
 
     Raises
     ------
@@ -153,11 +156,13 @@ def write_store(
         if array is None or position != num_images:
             raise ValueError(f"{images}: {position} images were made, expected {num_images}")
         array.flush()
-        write_manifest(manifest, pa.concat_tables(tables))
+        write_manifest(manifest, pa.concat_tables(tables), made_from)
 
 
-def write_manifest(manifest: Path, table: pa.Table) -> None:
-    """Write the manifest of a store.
+def write_manifest(
+    manifest: Path, table: pa.Table, made_from: Mapping[str, Any] | None = None
+) -> None:
+    """Write the manifest of a store, which says what the store was made from, if that is given.
 
     Raises
     ------
@@ -166,6 +171,8 @@ def write_manifest(manifest: Path, table: pa.Table) -> None:
     """
     if len(table["image_id"].unique()) != table.num_rows:
         raise ValueError(f"{manifest}: an image id occurs twice")
+    if made_from is not None:
+        table = with_origin(table, made_from)
     with replacing(manifest) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 

@@ -47,6 +47,7 @@ class ModelCard:
         timm (its version); empty for weights trained here. Of a file also the entry that was taken
         and notes on what was chosen or left out, and the preprocessing that was not given, with
         its values and where they are from.
+    made_from : all of the configuration that the weights depend on; `perturb.origins` compares it.
     num_parameters, weights_sha256, versions : filled in by ``save_checkpoint``.
     """
 
@@ -66,16 +67,22 @@ class ModelCard:
     curve: tuple[Mapping[str, Any], ...] = ()
     validation_accuracy: float | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
+    made_from: Mapping[str, Any] = field(default_factory=dict)
     num_parameters: int = 0
     weights_sha256: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-def save_checkpoint(directory: Path, classifier: Classifier, card: ModelCard) -> ModelCard:
+def save_checkpoint(
+    directory: Path,
+    classifier: Classifier,
+    card: ModelCard,
+    made_from: Mapping[str, Any] | None = None,
+) -> ModelCard:
     """Write a classifier's weights and its card, each whole or not at all; return the full card.
 
     The card is written last: a folder in which the two do not fit each other is refused by
-    ``load_classifier``.
+    ``load_classifier``. `made_from` is what it says that the weights were made from.
     """
     state = classifier.network.state_dict()
     with replacing(Path(directory) / WEIGHTS_NAME) as temporary:
@@ -83,6 +90,7 @@ def save_checkpoint(directory: Path, classifier: Classifier, card: ModelCard) ->
         digest = sha256_of(temporary)
     card = replace(
         card,
+        made_from=card.made_from if made_from is None else made_from,
         num_parameters=sum(parameter.numel() for parameter in classifier.network.parameters()),
         weights_sha256=digest,
         versions=provenance.versions(),
@@ -123,6 +131,8 @@ def read_card(directory: Path, of: str | None = None) -> ModelCard:
         content = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON ({error})") from error
+    if isinstance(content, dict):
+        content.setdefault("made_from", {})  # an older card; who needs to know refuses it
     _check_names(content, ModelCard, path)
     _check_names(content["preprocessing"], Preprocessing, path)
     if of not in (None, content["model"]):
