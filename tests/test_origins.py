@@ -45,6 +45,7 @@ def _study() -> dict[str, Any]:
         "architecture": "vit",
         "pretraining": "small",
         "weights": dict(WEIGHTS),
+        "preprocessing": {"side": 32, "mode": "squash"},
     }
     return study
 
