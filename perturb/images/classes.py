@@ -30,7 +30,7 @@ class Classes:
 
     given_by : how they have their numbers: `index` or `numbers`, or by the `order` of their names.
     are_folders : whether their names are those of folders.
-    names : the class of each name; none where labels are numbers.
+    names : the class of each name; where labels are numbers, those that a file keeps beside them.
     num_classes : one more than the highest class of an image; None if it is not known yet.
     """
 
@@ -48,7 +48,8 @@ class Classes:
 
 def listed_classes(listing: Listing, layout: str) -> Classes:
     """Return the classes of a listing."""
-    names = {} if listing.given_by == "numbers" else dict(listing.classes)
+    is_by_name = listing.given_by != "numbers"
+    names = {n: c for n, c in listing.classes.items() if is_by_name or not n.isdecimal()}
     return Classes(listing.given_by, are_folders(layout), names, max(listing.targets) + 1)
 
 
@@ -122,7 +123,7 @@ def unlike(here: Classes, there: Classes, name: str) -> str | None:
     if other:
         first = other[0]
         return (
-            f"its class_index says that {first} is class {here.names[first]}, but in {name} it is "
+            f"it says that {first} is class {here.names[first]}, but in {name} it is "
             f"class {there.names[first]}"
         )
     if there.given_by == "order" and (here.num_classes or 0) > len(there.names):
