@@ -147,8 +147,11 @@ def _unlike_by_order(here: Classes, there: Classes, name: str) -> str | None:
             "number; a `class_index` has to say which class each is"
         )
     said = _said(here.names.keys() - there.names.keys(), "here")
-    said += _said(there.names.keys() - here.names.keys(), "there")
-    said = said or ["with other numbers there"]
+    if there.given_by == "order" or said:
+        said += _said(there.names.keys() - here.names.keys(), "there")
+    else:
+        first = min(name for name in shared if _differ(name, here, there))
+        said = [f"{first} is class {here.names[first]} here and {there.names[first]} there"]
     return (
         f"its {what} are not those of {name} ({'; '.join(said)}); a `class_index` for both has to "
         "say which class each is"

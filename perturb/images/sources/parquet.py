@@ -72,7 +72,9 @@ def _read(path: Path, columns: Mapping[str, str]) -> _File:
             image, name = _image_columns(schema, _column("image", schema, columns, path), path)
             label = _column("label", schema, columns, path)
             labels = _labels(file, label, path)
-            names = _names(file, name) if name else [None] * len(labels)
+            names: list[str | None] = [None] * len(labels)
+            if name is not None:
+                names = _names(file, name)
             sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: cannot be read as Parquet ({error})") from error
