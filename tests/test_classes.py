@@ -66,7 +66,11 @@ ABC = _order("a", "b", "c")
         (_order("b", "a"), _numbers(2, a=0, b=1), None),
         (_order("b", "a"), _numbers(2, a=1, b=0), "a is class 0 here and 1 there"),
         (_index(a=0, c=2), ABC, None),
-        (_index(a=0, c=1), ABC, "it says that c is class 1, but in datasets.x it is class 2"),
+        (
+            _index(a=0, c=1),
+            ABC,
+            "its `class_index` says that c is class 1, but in datasets.x it is class 2",
+        ),
         (_index(z=2), ABC, None),
         (_index(z=3), ABC, "it has classes up to 3, but datasets.x has 3, from 0 on"),
         (_index(a=5), _index(a=4), "a is class 5, but in datasets.x it is class 4"),
@@ -221,8 +225,8 @@ def test_folders_and_archives_are_compared_before_any_job(
     (tmp_path / "index.json").write_text(json.dumps({"cat": 1, "dog": 2, "fox": 0}))
     study = _with_sources(study, {"imagenet-a": few | {"class_index": "index.json"}})
     assert sources.unlike_classes(study) == [
-        "datasets.imagenet-a.source: it says that fox is class 0, but in datasets.imagenet it is "
-        "class 3"
+        "datasets.imagenet-a.source: its `class_index` says that fox is class 0, but in "
+        "datasets.imagenet it is class 3"
     ]
 
 

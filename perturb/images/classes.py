@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,6 +74,7 @@ def index_if_readable(path: Path) -> dict[str, int] | None:
         return None
     if not isinstance(index, dict):
         return None
+    index = {unicodedata.normalize("NFC", name).strip(): value for name, value in index.items()}
     if all(isinstance(value, list) for value in index.values()):
         return {name: position for position, name in enumerate(index)}
     return index if all(type(value) is int for value in index.values()) else None
@@ -122,8 +124,9 @@ def unlike(here: Classes, there: Classes, name: str) -> str | None:
     other = sorted(n for n in here.names.keys() & there.names.keys() if _differ(n, here, there))
     if other:
         first = other[0]
+        said_by = "`class_index` says" if here.given_by == "index" else "metadata say"
         return (
-            f"it says that {first} is class {here.names[first]}, but in {name} it is "
+            f"its {said_by} that {first} is class {here.names[first]}, but in {name} it is "
             f"class {there.names[first]}"
         )
     if there.given_by == "order" and (here.num_classes or 0) > len(there.names):
