@@ -111,7 +111,9 @@ def check_datasets(datasets: Sequence[Dataset], manifests: Mapping[str, Path]) -
     ValueError
         naming the data sets and the classes that only one of two has.
     """
-    clean = next(dataset.id for dataset in datasets if dataset.role == "clean")
+    clean = next((dataset.id for dataset in datasets if dataset.role == "clean"), None)
+    if clean is None:
+        return
     expected = read_classes(manifests[clean])
     for dataset in datasets:
         if dataset.id != clean and dataset.class_map is None:

@@ -1,5 +1,6 @@
 """The evaluation loop: one row an image and condition, whatever the batches."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,22 @@ def test_targets_beyond_the_classes_are_refused(tmp_path: Path) -> None:
     network.num_classes = 10
     with pytest.raises(ValueError, match="targets up to 11, but a has 10 classes"):
         _evaluate(_classifier(network), _store(tmp_path), CLEAN, ("none",))
+
+
+@pytest.mark.parametrize(("given_by", "num_names"), [("order", 11), ("order", 12), ("index", 11)])
+def test_classes_by_order_are_as_many_as_the_models(
+    given_by: str, num_names: int, tmp_path: Path
+) -> None:
+    store, classifier = _store(tmp_path).subset(list(range(11))), _classifier(ByColour())
+    names = {f"n{number:02d}": number for number in range(num_names)}
+    note = {"classes": {"given_by": given_by, "are_folders": False, "names": names}}
+    manifest = store.manifest.replace_schema_metadata({"perturb": json.dumps(note)})
+    store = ImageStore(store.pixels, manifest)
+    if given_by == "order" and num_names == 11:
+        with pytest.raises(ValueError, match="which of the 12 classes of a its 11 classes are"):
+            _evaluate(classifier, store, CLEAN, ("none",))
+    else:
+        _evaluate(classifier, store, CLEAN, ("none",))
 
 
 def test_filter_keeps_exactly_what_the_model_gets_wrong(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class Classes:
 
     given_by : how they have their numbers: `index` or `numbers`, or by the `order` of their names.
     are_folders : whether their names are those of folders.
-    names : the class of each name; none where labels are numbers.
+    names : the class of each name; where labels are numbers, those that a file keeps beside them.
     num_classes : one more than the highest class of an image; None if it is not known yet.
     """
 
@@ -48,7 +49,8 @@ class Classes:
 
 def listed_classes(listing: Listing, layout: str) -> Classes:
     """Return the classes of a listing."""
-    names = {} if listing.given_by == "numbers" else dict(listing.classes)
+    is_by_name = listing.given_by != "numbers"
+    names = {n: c for n, c in listing.classes.items() if is_by_name or not n.isdecimal()}
     return Classes(listing.given_by, are_folders(layout), names, max(listing.targets) + 1)
 
 
@@ -72,6 +74,7 @@ def index_if_readable(path: Path) -> dict[str, int] | None:
         return None
     if not isinstance(index, dict):
         return None
+    index = {unicodedata.normalize("NFC", name).strip(): value for name, value in index.items()}
     if all(isinstance(value, list) for value in index.values()):
         return {name: position for position, name in enumerate(index)}
     return index if all(type(value) is int for value in index.values()) else None
@@ -121,8 +124,9 @@ def unlike(here: Classes, there: Classes, name: str) -> str | None:
     other = sorted(n for n in here.names.keys() & there.names.keys() if _differ(n, here, there))
     if other:
         first = other[0]
+        said_by = "`class_index` says" if here.given_by == "index" else "metadata say"
         return (
-            f"its class_index says that {first} is class {here.names[first]}, but in {name} it is "
+            f"its {said_by} that {first} is class {here.names[first]}, but in {name} it is "
             f"class {there.names[first]}"
         )
     if there.given_by == "order" and (here.num_classes or 0) > len(there.names):
@@ -146,8 +150,11 @@ def _unlike_by_order(here: Classes, there: Classes, name: str) -> str | None:
             "number; a `class_index` has to say which class each is"
         )
     said = _said(here.names.keys() - there.names.keys(), "here")
-    said += _said(there.names.keys() - here.names.keys(), "there")
-    said = said or ["with other numbers there"]
+    if there.given_by == "order" or said:
+        said += _said(there.names.keys() - here.names.keys(), "there")
+    else:
+        first = min(name for name in shared if _differ(name, here, there))
+        said = [f"{first} is class {here.names[first]} here and {there.names[first]} there"]
     return (
         f"its {what} are not those of {name} ({'; '.join(said)}); a `class_index` for both has to "
         "say which class each is"

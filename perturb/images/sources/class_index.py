@@ -53,7 +53,9 @@ def numbering(
     if any(unknown):
         rows = [row for row, is_unknown in enumerate(unknown) if is_unknown]
         refuse(where, faults_of([labels[row] for row in rows], lambda row: place(rows[row])))
-    distinct = {label: row for row, label in reversed(list(enumerate(labels)))}
+    distinct: dict[Label, int] = {}
+    for row, label in enumerate(labels):
+        distinct.setdefault(label, row)
     named = {label: place(row) for label, row in distinct.items()}
     if path is not None:
         classes, given_by = _indexed(path, index, named, are_folders), "index"

@@ -42,7 +42,7 @@ def label_of(value: object) -> Label:
         return Label("", fault="is missing")
     if isinstance(value, bytes):
         try:
-            value = value.decode("utf-8").rstrip("\0")
+            value = value.decode("utf-8-sig").rstrip("\0")
         except UnicodeDecodeError:
             return Label(repr(value), fault="is not text")
     if isinstance(value, str):

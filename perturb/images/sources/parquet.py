@@ -4,16 +4,17 @@ Bytes, paths and labels may have any of Arrow's types for them: large and view t
 and binaries of one size.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perturb.images.file_names import LeftOut
 from perturb.images.locators import ParquetCell
-from perturb.images.sources.class_index import numbering
+from perturb.images.sources.class_index import numbering, read_class_index
 from perturb.images.sources.columns import find_column, usual_columns
 from perturb.images.sources.labels import Label, label_of
 from perturb.images.sources.rows import Listing, Source, unique_ids
@@ -29,35 +30,28 @@ def list_parquet(source: Source) -> Listing:
     ValueError
         if a file is not Parquet, or lacks a column, or a label is null.
     """
-    columns = source.options.get("columns", {})
-    names: list[str | None] = []
-    fallbacks: list[str] = []
-    labels: list[Label] = []
-    locators: list[ParquetCell] = []
-    places: list[tuple[Path, int]] = []
-    for path in source.paths:
-        found = _read(path, columns)
-        rows = _data_rows(found["names"], source.left_out)
-        names += [found["names"][row] for row in rows]
-        labels += [found["labels"][row] for row in rows]
-        locators += [found["locators"][row] for row in rows]
-        places += [(path, row) for row in rows]
-        fallbacks += [f"{path.stem}/{row:06d}" for row in rows]
-    ids = [name for name in names if name]
-    is_named = len(ids) == len(names) and len(set(ids)) == len(ids)
-    folders = [Path(cell.path).parent.name for cell in locators]
-    numbers = numbering(
+    files = [_read(path, source.options.get("columns", {})) for path in source.paths]
+    rows = [(file, row) for file in files for row in _data_rows(file.names, source.left_out)]
+    given = [file.names[row] for file, row in rows]
+    ids = [name for name in given if name]
+    is_named = len(ids) == len(rows) and len(set(ids)) == len(ids)
+    fallbacks = [f"{file.path.stem}/{row:06d}" for file, row in rows]
+    folders = [file.path.parent.name for file, _ in rows]
+    names = _class_names(files)
+    labels = [file.labels[row] for file, row in rows]
+    found = numbering(
         source,
-        labels,
-        lambda row: f"{places[row][0]}, row {places[row][1]}",
+        _named(labels, names) if _index_knows(source, names) else labels,
+        lambda row: f"{rows[row][0].path}, row {rows[row][1]}",
         are_folders=False,
     )
+    own = found.given_by == "numbers"
     return Listing(
         image_ids=ids if is_named else unique_ids(fallbacks, folders),
-        targets=numbers.targets,
-        locators=locators,
-        classes=numbers.classes,
-        given_by=numbers.given_by,
+        targets=found.targets,
+        locators=[file.cells[row] for file, row in rows],
+        classes={**found.classes, **(names if own else {})},
+        given_by=found.given_by,
     )
 
 
@@ -67,23 +61,70 @@ def _data_rows(names: Sequence[str | None], left_out: LeftOut) -> list[int]:
     return [row for row, name in enumerate(file_names) if not left_out.takes(name)]
 
 
-def _read(path: Path, columns: Mapping[str, str]) -> dict[str, list[Any]]:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a file says of its images: row by row, and the names of the classes by number."""
+
+    path: Path
+    names: list[str | None]
+    labels: list[Label]
+    cells: list[ParquetCell]
+    class_names: dict[str, int]
+
+
+def _read(path: Path, columns: Mapping[str, str]) -> _File:
     """Return the names, labels and locators of a file."""
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             image, name = _image_columns(schema, _column("image", schema, columns, path), path)
-            labels = _labels(file, _column("label", schema, columns, path), path)
-            names = _names(file, name) if name else [None] * len(labels)
+            label = _column("label", schema, columns, path)
+            labels = _labels(file, label, path)
+            names: list[str | None] = [None] * len(labels)
+            if name is not None:
+                names = _names(file, name)
             sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: cannot be read as Parquet ({error})") from error
-    locators = [
+    cells = [
         ParquetCell(str(path), image, group, row)
         for group, size in enumerate(sizes)
         for row in range(size)
     ]
-    return {"names": names, "labels": labels, "locators": locators}
+    return _File(path, names, labels, cells, _features(schema, label))
+
+
+def _features(schema: pa.Schema, column: str) -> dict[str, int]:
+    """Return the names of the classes that the `datasets` library keeps beside their numbers."""
+    try:
+        content = json.loads((schema.metadata or {})[b"huggingface"])
+        names = content["info"]["features"][column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    if not isinstance(names, list):
+        return {}
+    return {label_of(name).text: number for number, name in enumerate(names)}
+
+
+def _class_names(files: Sequence[_File]) -> dict[str, int]:
+    first, *others = files
+    for other in others:
+        if other.class_names != first.class_names:
+            raise ValueError(f"{other.path}: its metadata name other classes than {first.path}")
+    return first.class_names
+
+
+def _index_knows(source: Source, names: Mapping[str, int]) -> bool:
+    """Return whether a class index is one of these names, and not of other things."""
+    path = source.file("class_index") if source.options.get("class_index") != "numbers" else None
+    return path is not None and not names.keys().isdisjoint(read_class_index(path))
+
+
+def _named(labels: Sequence[Label], names: Mapping[str, int]) -> list[Label]:
+    by_number = {number: label_of(name) for name, number in names.items()}
+    return [
+        label if label.number is None else by_number.get(label.number, label) for label in labels
+    ]
 
 
 def _column(key: str, schema: pa.Schema, columns: Mapping[str, str], path: Path) -> str:
@@ -130,8 +171,11 @@ def _labels(file: pq.ParquetFile, column: str, path: Path) -> list[Label]:
 
 
 def _names(file: pq.ParquetFile, column: str) -> list[str | None]:
-    struct, _, name = column.rpartition(".")
-    rows = file.read(columns=[column])[struct].to_pylist()
+    name = column.rpartition(".")[2]
+    # Of structs with dictionaries Arrow reads no more than one row group at a time.
+    groups = range(file.num_row_groups)
+    batches = (b for g in groups for b in file.iter_batches(row_groups=[g], columns=[column]))
+    rows = (row for batch in batches for row in batch.column(0).to_pylist())
     return [_text(row[name]) if row else None for row in rows]
 
 
@@ -149,12 +193,12 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 def _is_text(kind: pa.DataType) -> bool:
     plain = _plain(kind)
     types = pa.types
-    is_string = types.is_string(plain) or types.is_large_string(plain)
-    return is_string or types.is_string_view(plain) or _is_bytes(plain)
+    kinds = (types.is_string, types.is_large_string, types.is_string_view)
+    return _is_bytes(plain) or any(is_one(plain) for is_one in kinds)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
     plain = _plain(kind)
     types = pa.types
-    is_binary = types.is_binary(plain) or types.is_large_binary(plain)
-    return is_binary or types.is_binary_view(plain) or types.is_fixed_size_binary(plain)
+    kinds = (types.is_binary, types.is_large_binary, types.is_binary_view)
+    return any(is_one(plain) for is_one in (*kinds, types.is_fixed_size_binary))

@@ -8,7 +8,7 @@ the files that there are say where the first one ends.
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from perturb.images.archives import is_image_name
 from perturb.images.sources.columns import find_column, is_header
 from perturb.images.sources.rows import refuse, some
 
+_KEYS = ("image", "label")
 _DELIMITERS = ("\t", ",", ";")
 _BLANKS = re.compile(r"[ \t]+")
 # Of the winning solution's format on Kaggle: a class and the corners of a box, once for each box.
@@ -58,8 +59,9 @@ def read_rows(
     marks = [mark for mark in _DELIMITERS if mark in first]
     if not marks:
         return _from_lines(text, path, is_image, columns)
-    tables = [_table(text, mark, path) for mark in marks]
-    return _from_table(_best(tables, columns), path, is_image, columns)
+    return _from_table(
+        _table(text, _delimiter(first, marks, columns), path), path, is_image, columns
+    )
 
 
 _Row = tuple[int, list[str]]
@@ -76,14 +78,14 @@ def _table(text: str, delimiter: str, path: Path) -> list[_Row]:
         raise ValueError(f"source.labels {path}: line {reader.line_num}: {error}") from error
 
 
-def _best(tables: Sequence[list[_Row]], columns: Mapping[str, Any]) -> list[_Row]:
-    """Return the table, of those by each delimiter in it, whose first row is a header."""
-    for rows in tables:
-        header = rows[0][1]
-        named = {str(name).strip() for name in columns.values()}
+def _delimiter(first: str, marks: Sequence[str], columns: Mapping[str, Any]) -> str:
+    """Return the mark, of those in the first line, that makes a header of it."""
+    named = {str(name).strip() for name in columns.values()}
+    for mark in marks:
+        header = next(csv.reader([first], delimiter=mark, skipinitialspace=True))
         if len(header) > 1 and (is_header(header) or named & {cell.strip() for cell in header}):
-            return rows
-    return tables[0]
+            return mark
+    return marks[0]
 
 
 def _from_table(
@@ -99,8 +101,7 @@ def _from_table(
     if is_data:
         image, label, has_boxes = 0, 1, False
     else:
-        names = [find_column(key, header, columns, where) for key in ("image", "label")]
-        _check_single(names, header, where)
+        names = [find_column(key, header, columns, where) for key in _KEYS]
         image, label = (header.index(name) for name in names)
         has_boxes = names[1].strip().lower() == "predictionstring"
         rows = rows[1:]
@@ -116,12 +117,6 @@ def _from_table(
     return [TableRow(line, cells[image].strip(), read(cells[label])) for line, cells in rows]
 
 
-def _check_single(names: Collection[str], header: Sequence[str], where: str) -> None:
-    for name in names:
-        if header.count(name) > 1:
-            raise ValueError(f"{where}: the column {name!r} occurs twice; all: {some(header)}")
-
-
 def _class_of_boxes(cell: str) -> str:
     match = _BOXES.fullmatch(cell.strip())
     return match[1] if match else cell
@@ -134,25 +129,31 @@ def _is_file(cell: str) -> bool:
 def _from_lines(
     text: str, path: Path, is_image: Callable[[str], bool], columns: Mapping[str, Any]
 ) -> list[TableRow]:
-    where = f"source.labels {path}"
+    """Return the rows of a list of images and labels with blanks between them."""
     lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-    header = lines[0][1].split()
-    if len(header) == 2 and (columns or is_header(header)) and not is_image(header[0]):
-        for key in ("image", "label"):
-            find_column(key, header, columns, where)
-        if find_column("image", header, columns, where) != header[0]:
-            raise ValueError(f"{where}: in a list with blanks the image stands before the label")
+    if _heads_list(lines[0][1].split(), path, is_image, columns):
         lines = lines[1:]
-    elif columns:
-        raise ValueError(f"source.columns: {path} has no header; its first line is {lines[0][1]!r}")
     rows, faults = [], []
     for number, line in lines:
         splits = [(line[: m.start()], line[m.end() :]) for m in _BLANKS.finditer(line)]
         known = [split for split in splits if is_image(split[0])]
         if len(known) > 1:
             faults.append(f"line {number}: {' and '.join(image for image, _ in known)} are images")
-        # Of an image that there is not the suffix says where its name ends.
+        # Where there is no such image, the suffix says where its name ends.
         candidates = known or [split for split in splits if is_image_name(split[0])] or splits[-1:]
         rows.append(TableRow(number, *(candidates[0] if candidates else (line, ""))))
-    refuse(where, faults)
+    refuse(f"source.labels {path}", faults)
     return rows
+
+
+def _heads_list(
+    words: Sequence[str], path: Path, is_image: Callable[[str], bool], columns: Mapping[str, Any]
+) -> bool:
+    """Return whether the first line of a list is a header, and refuse one of another order."""
+    where = f"source.labels {path}"
+    is_head = len(words) == 2 and (columns or is_header(words)) and not is_image(words[0])
+    if not is_head and columns:
+        raise ValueError(f"source.columns: {path} has no header; it begins with {' '.join(words)}")
+    if is_head and [find_column(key, words, columns, where) for key in _KEYS] != list(words):
+        raise ValueError(f"{where}: in a list with blanks the image stands before the label")
+    return bool(is_head)

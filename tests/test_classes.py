@@ -1,0 +1,283 @@
+"""Classes of data sets against those of the clean set: by name, by number, and what is refused."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from perturb import sources
+from perturb.config import Config, load_config
+from perturb.config.records import Training
+from perturb.describe import check_datasets
+from perturb.images.classes import Classes, unlike
+from perturb.images.ingest import build_from_source
+from perturb.images.manifests import read_classes
+from perturb.images.views import View
+from tests.conftest import ROOT
+from tests.image_files import encoded, picture, write_as, write_folder, write_tar
+
+IMAGE = encoded(picture(0))
+VIEW = View(24)
+CLEAN = ("bear", "cat", "dog", "fox")
+
+
+def _order(*names: str, are_folders: bool = True) -> Classes:
+    return replace(Classes.in_order(names, are_folders), num_classes=len(names))
+
+
+def _index(**names: int) -> Classes:
+    return Classes("index", True, names, max(names.values()) + 1)
+
+
+def _numbers(num_classes: int, **names: int) -> Classes:
+    return Classes("numbers", False, names, num_classes)
+
+
+ABC = _order("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "reason"),
+    [
+        (_order("a", "b", "c"), ABC, None),
+        (_order("a", "b", "c", are_folders=False), ABC, None),
+        (_order("a", "c"), ABC, r"its class folders are not those of datasets.x \(b only there\)"),
+        (_order("a", "c", are_folders=False), ABC, r"its labels are not those of .*b only there"),
+        (_order("a", "b", "z"), ABC, r"\(z only here; c only there\); a `class_index` for both"),
+        (_order("a", "b", "z", are_folders=False), ABC, "z only here; c only there"),
+        (_order("x", "y", "z"), ABC, "x, y, z only here; a, b, c only there"),
+        (_order("x", "y", "z", are_folders=False), ABC, None),
+        (_order("x", "y", are_folders=False), ABC, "x, y only here"),
+        (_order("a", "b", "c", "d", are_folders=False), ABC, "d only here"),
+        (_order("a", "b", "c"), _index(a=0, b=1, c=2), None),
+        (_order("a", "b"), _index(a=0, b=1, c=2), None),
+        (_order("a", "c"), _index(a=0, b=1, c=2), "c is class 1 here and 2 there"),
+        (_order("a", "b", "c"), _index(a=2, b=1, c=0), "a is class 0 here and 2 there"),
+        (_order("x", "y", "z"), _numbers(3), None),
+        (_order("x", "y"), _numbers(3), "have 2 names, but datasets.x has 3 classes by number"),
+        (_order("b", "a"), _numbers(2, a=0, b=1), None),
+        (_order("b", "a"), _numbers(2, a=1, b=0), "a is class 0 here and 1 there"),
+        (_index(a=0, c=2), ABC, None),
+        (
+            _index(a=0, c=1),
+            ABC,
+            "its `class_index` says that c is class 1, but in datasets.x it is class 2",
+        ),
+        (_index(z=2), ABC, None),
+        (_index(z=3), ABC, "it has classes up to 3, but datasets.x has 3, from 0 on"),
+        (_index(a=5), _index(a=4), "a is class 5, but in datasets.x it is class 4"),
+        (_index(a=5), _index(a=5, b=6), None),
+        (_numbers(3), ABC, None),
+        (_numbers(2), ABC, None),
+        (_numbers(4), ABC, "it has classes up to 3, but datasets.x has 3"),
+        (_numbers(2, b=0, c=1), ABC, "b is class 0, but in datasets.x it is class 1"),
+        (_numbers(9), _index(a=3), None),
+    ],
+)
+def test_classes_are_those_of_the_clean_set_or_not(
+    here: Classes, there: Classes, reason: str | None
+) -> None:
+    found = unlike(here, there, "datasets.x")
+    if reason is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert re.search(reason, found)
+
+
+def _build(folder: Path, name: str, source: dict[str, Any], clean: Path | None = None) -> Path:
+    manifest = folder / "stores" / name / "manifest.parquet"
+    images = manifest.with_name("images.npy")
+    part = "fog-1" if source["layout"] == "corruptions" else None
+    build_from_source(images, manifest, source, VIEW, root=folder, clean=clean, part=part)
+    return manifest
+
+
+def _archive(kind: str) -> Callable[[Path, Sequence[str]], dict[str, Any]]:
+    def write(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+        path = write_as(kind, folder, {f"{name}/x.png": IMAGE for name in names})
+        return {"path": path.name, "layout": "class_folders"}
+
+    return write
+
+
+def _corruptions(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    write_folder(folder / "c", {f"fog/1/{name}/x.png": IMAGE for name in names})
+    return {"path": "c", "layout": "corruptions"}
+
+
+def _table(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    write_folder(folder / "flat", {f"{row}.png": IMAGE for row in range(len(names))})
+    rows = "".join(f"{row}.png,{name}\n" for row, name in enumerate(names))
+    (folder / "labels.csv").write_text("file,label\n" + rows)
+    return {"path": "flat", "layout": "labelled_files", "labels": "labels.csv"}
+
+
+def _parquet(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    table = pa.table({"image": [IMAGE] * len(names), "label": pa.array(names, pa.large_string())})
+    pq.write_table(table, folder / "set.parquet")
+    return {"path": "set.parquet", "layout": "parquet"}
+
+
+def _webdataset(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    files: dict[str, bytes] = {}
+    for row, name in enumerate(names):
+        files |= {f"{row}.png": IMAGE, f"{row}.cls": name.encode()}
+    write_tar(folder / "shard.tar", files)
+    return {"path": "shard.tar", "layout": "webdataset"}
+
+
+FOLDERS = {kind: _archive(kind) for kind in ("folder", "tar", "tar.gz", "zip")} | {
+    "corruptions": _corruptions
+}
+OTHERS = {"table": _table, "parquet": _parquet, "webdataset": _webdataset}
+
+
+@pytest.mark.parametrize("layout", FOLDERS | OTHERS)
+def test_a_set_is_compared_before_it_is_decoded(
+    layout: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write = (FOLDERS | OTHERS)[layout]
+    clean = _build(tmp_path, "clean", _archive("tgz")(tmp_path, CLEAN))
+    kept = read_classes(clean)
+    assert kept == replace(_order(*CLEAN), num_classes=4)
+    same = read_classes(_build(tmp_path, "same", write(tmp_path, CLEAN), clean))
+    assert same == replace(kept, are_folders=layout in FOLDERS)
+    for names, said in {
+        ("cat", "dog"): "bear, fox only there",
+        (*CLEAN[:3], "owl"): "owl only here; fox only there",
+        (*CLEAN, "owl"): "owl only here",
+    }.items():
+        new = tmp_path / f"{names[-1]}{len(names)}"
+        new.mkdir()
+        with pytest.raises(ValueError, match=rf"source.path .*not those of the clean.*{said}"):
+            _build(new, "other", write(new, names), clean)
+        assert not (new / "stores").exists()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("layout", FOLDERS | OTHERS)
+def test_names_of_their_own_are_matched_by_order_only_where_they_are_labels(
+    layout: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clean = _build(tmp_path, "clean", _archive("tgz")(tmp_path, [f"n{n}" for n in range(4)]))
+    source = (FOLDERS | OTHERS)[layout](tmp_path, CLEAN)
+    if layout in FOLDERS:
+        with pytest.raises(ValueError, match="bear, cat, dog only here; n0, n1, n2 only there"):
+            _build(tmp_path, "other", source, clean)
+        return
+    with caplog.at_level(logging.WARNING):
+        _build(tmp_path, "other", source, clean)
+    assert "matched by the order of their names; a `class_index` would say" in caplog.text
+
+
+def test_numbers_beyond_the_clean_set_are_refused(tmp_path: Path) -> None:
+    clean = _build(tmp_path, "clean", _archive("zip")(tmp_path, CLEAN))
+    _build(tmp_path, "few", _table(tmp_path, ["0", "3"]), clean)
+    with pytest.raises(ValueError, match=r"has classes up to 4, but the clean set, .* has 4"):
+        _build(tmp_path, "other", _table(tmp_path, ["0", "4"]), clean)
+
+
+def test_an_older_manifest_keeps_no_classes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clean = _build(tmp_path, "clean", _archive("zip")(tmp_path, CLEAN))
+    table = pq.read_table(clean)
+    pq.write_table(table.replace_schema_metadata({"perturb": '{"view": {}}'}), clean)
+    assert read_classes(clean) is None
+    with caplog.at_level(logging.WARNING):
+        _build(tmp_path, "other", _table(tmp_path, CLEAN), clean)
+    assert "could not be compared with those of the clean set" in caplog.text
+
+
+@pytest.fixture
+def config() -> Config:
+    return load_config(yaml.safe_load((ROOT / "config" / "imagenet.yaml").read_text()))
+
+
+def _with_sources(config: Config, given: dict[str, dict[str, Any]]) -> Config:
+    datasets = {id: replace(config.datasets[id], source=source) for id, source in given.items()}
+    return replace(config, datasets={**config.datasets, **datasets}, data="")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "stored zip", "tar"])
+def test_folders_and_archives_are_compared_before_any_job(
+    kind: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "val", {f"{name}/x.png": IMAGE for name in CLEAN})
+    clean = {"path": "val", "layout": "class_folders"}
+    few = _archive(kind)(tmp_path, CLEAN[1:])
+    study = _with_sources(config, {config.clean_dataset.id: clean, "imagenet-a": few})
+    [line] = sources.unlike_classes(study)
+    assert line == (
+        "datasets.imagenet-a.source: its class folders are not those of datasets.imagenet (bear "
+        "only there); a `class_index` for both has to say which class each is"
+    )
+    (tmp_path / "index.json").write_text(json.dumps({"cat": 1, "dog": 2, "fox": 0}))
+    study = _with_sources(study, {"imagenet-a": few | {"class_index": "index.json"}})
+    assert sources.unlike_classes(study) == [
+        "datasets.imagenet-a.source: its `class_index` says that fox is class 0, but in "
+        "datasets.imagenet it is class 3"
+    ]
+
+
+def test_sets_for_fine_tuning_are_compared_and_for_pretraining_not(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "val", {f"{name}/x.png": IMAGE for name in CLEAN})
+    write_folder(tmp_path / "train", {f"{name}/x.png": IMAGE for name in CLEAN[:3]})
+    study = _with_sources(config, {"imagenet": {"path": "val", "layout": "class_folders"}})
+    train = replace(
+        config.datasets["imagenet"],
+        id="train",
+        role="train",
+        source={"path": "train", "layout": "class_folders"},
+    )
+    study = replace(study, datasets={**study.datasets, "train": train})
+    assert sources.unlike_classes(study) == []
+    assert "train" not in sources.compared_datasets(study)
+    [name, model] = next(iter(study.models.items()))
+    tuned = replace(model, training=Training("train", "imagenet", 1))
+    study = replace(study, models={**study.models, name: tuned})
+    [line] = sources.unlike_classes(study)
+    assert line.startswith("datasets.train.source: its class folders are not those of")
+
+
+def test_only_sets_without_an_index_wait_for_the_clean_set(config: Config) -> None:
+    assert sources.clean_manifest(config, "imagenet-r/384-squash-bilinear") == []
+    bare = {"path": "r", "layout": "class_folders"}
+    study = _with_sources(config, {"imagenet": bare, "imagenet-r": bare})
+    [manifest] = sources.clean_manifest(study, "imagenet-r/384-squash-bilinear")
+    assert "/stores/imagenet/" in manifest
+    assert sources.clean_manifest(study, "imagenet/384-squash-bilinear") == []
+    study = replace(
+        study,
+        datasets={
+            **study.datasets,
+            "imagenet-r": replace(study.datasets["imagenet-r"], class_map="x"),
+        },
+    )
+    assert sources.clean_manifest(study, "imagenet-r/384-squash-bilinear") == []
+
+
+def test_facts_are_collected_of_sets_with_the_same_classes_alone(
+    config: Config, tmp_path: Path
+) -> None:
+    clean = _build(tmp_path, "clean", _archive("zip")(tmp_path, CLEAN))
+    other = _build(tmp_path, "other", _table(tmp_path, CLEAN[1:]))
+    datasets = [config.datasets[id] for id in ("imagenet", "imagenet-r")]
+    check_datasets(datasets, {"imagenet": clean, "imagenet-r": clean})
+    with pytest.raises(ValueError, match=r"datasets.imagenet-r: its labels are not those of data"):
+        check_datasets(datasets, {"imagenet": clean, "imagenet-r": other})
+    coarser = [datasets[0], replace(datasets[1], class_map="x")]
+    check_datasets(coarser, {"imagenet": clean, "imagenet-r": other})

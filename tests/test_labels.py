@@ -1,0 +1,277 @@
+"""What a label is, in every layout: numbers in any spelling, names, and what is neither."""
+
+import csv
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from perturb.images.listing import list_images
+from perturb.images.sources.labels import label_of
+from tests.image_files import encoded, picture, write_as, write_folder, write_tar
+
+IMAGE = encoded(picture(0))
+NFC = "caf\u00e9"
+NFD = unicodedata.normalize("NFD", NFC)
+
+
+def _names(count: int) -> list[str]:
+    return [f"i{number:02d}.png" for number in range(count)]
+
+
+def _table(delimiter: str) -> Callable[[Path, Sequence[Any]], dict[str, Any]]:
+    def write(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
+        names = _names(len(labels))
+        write_folder(folder / "flat", dict.fromkeys(names, IMAGE))
+        with (folder / "labels").open("w", newline="", encoding="utf-8-sig") as file:
+            writer = csv.writer(file, delimiter=delimiter)
+            writer.writerows([("File", "Label"), *zip(names, labels, strict=True)])
+        return {"path": "flat", "layout": "labelled_files", "labels": "labels"}
+
+    return write
+
+
+def _lines(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
+    names = _names(len(labels))
+    write_folder(folder / "flat", dict.fromkeys(names, IMAGE))
+    lines = [f"{name}  {label}\n" for name, label in zip(names, labels, strict=True)]
+    (folder / "labels").write_text("".join(lines))
+    return {"path": "flat", "layout": "labelled_files", "labels": "labels"}
+
+
+def _cls(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
+    files: dict[str, bytes] = {}
+    for number, label in enumerate(labels):
+        files |= {f"i{number:02d}.png": IMAGE, f"i{number:02d}.cls": str(label).encode()}
+    write_tar(folder / "set.tar", files)
+    return {"path": "set.tar", "layout": "webdataset"}
+
+
+def _json(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
+    files: dict[str, bytes] = {}
+    for number, label in enumerate(labels):
+        record = json.dumps({"label": label}).encode()
+        files |= {f"i{number:02d}.png": IMAGE, f"i{number:02d}.json": record}
+    write_tar(folder / "set.tar", files)
+    return {"path": "set.tar", "layout": "webdataset"}
+
+
+def _parquet(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
+    pq.write_table(
+        pa.table({"image": [IMAGE] * len(labels), "label": labels}), folder / "set.parquet"
+    )
+    return {"path": "set.parquet", "layout": "parquet"}
+
+
+TEXTS = {
+    "csv": _table(","),
+    "tsv": _table("\t"),
+    "semicolons": _table(";"),
+    "lines": _lines,
+    "cls": _cls,
+    "json": _json,
+    "parquet": _parquet,
+}
+
+
+@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [str(number) for number in range(12)],
+        [f"{number}.0" for number in range(12)],
+        [f"{number}e0" for number in range(12)],
+        [f"{number:03d}" for number in range(12)],
+        [f" {number} " for number in range(12)],
+        [f"+{number}." for number in range(12)],
+    ],
+)
+def test_whole_numbers_in_any_spelling(layout: str, labels: list[str], tmp_path: Path) -> None:
+    listing = list_images(TEXTS[layout](tmp_path, labels), tmp_path, num_classes=12)
+    assert listing.targets == list(range(12))
+    assert listing.given_by == "numbers"
+
+
+@pytest.mark.parametrize("layout", ["json", "parquet"])
+@pytest.mark.parametrize("kind", [int, float])
+def test_numbers_that_are_no_text(layout: str, kind: type, tmp_path: Path) -> None:
+    source = TEXTS[layout](tmp_path, [kind(number) for number in range(12)])
+    assert list_images(source, tmp_path).targets == list(range(12))
+
+
+@pytest.mark.parametrize("layout", TEXTS)
+def test_names_are_whole_cells(layout: str, tmp_path: Path) -> None:
+    names = ["great white shark", "great grey owl", NFC, NFD, "great", "3 dots", "a,b", 'say "x"']
+    if layout == "lines":
+        names = [name for name in names if not set(',"') & set(name)]
+    listing = list_images(TEXTS[layout](tmp_path, names), tmp_path)
+    composed = [NFC if name == NFD else name for name in names]
+    assert dict(listing.classes) == {name: n for n, name in enumerate(sorted(set(composed)))}
+    assert listing.targets == [listing.classes[name] for name in composed]
+    assert listing.given_by == "order"
+
+
+@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ("1.5", "is not a whole number"),
+        ("1e-1", "is not a whole number"),
+        ("-1", "-1 is not a class; allowed: 0 to 32767"),
+        ("32768", "32768 is not a class"),
+        ("nan", "stands for a missing value"),
+        ("None", "stands for a missing value"),
+        ("NULL", "stands for a missing value"),
+        ("[3]", "is a list"),
+        ("tensor(3)", "is a list or another structure"),
+    ],
+)
+def test_what_is_no_label_is_named_with_its_sample(
+    layout: str, label: str, reason: str, tmp_path: Path
+) -> None:
+    source = TEXTS[layout](tmp_path, ["0", label, "2"])
+    with pytest.raises(ValueError, match=re.escape(reason)) as caught:
+        list_images(source, tmp_path)
+    assert "row 1" in str(caught.value) if layout == "parquet" else "i01" in str(caught.value)
+    assert label in str(caught.value)
+
+
+@pytest.mark.parametrize("layout", ["csv", "cls", "json", "parquet", "lines"])
+@pytest.mark.parametrize("label", ["", None])
+def test_a_label_that_is_missing(layout: str, label: str | None, tmp_path: Path) -> None:
+    if label is None and layout in ("cls", "lines"):
+        pytest.skip("a text has no null")
+    source = TEXTS[layout](tmp_path, ["0", label, "2"])
+    with pytest.raises(ValueError, match=r"(row 1|i01\S*\)?) has no label"):
+        list_images(source, tmp_path)
+
+
+@pytest.mark.parametrize("label", [True, [1], {"a": 1}, 1.5, float("nan"), float("inf")])
+def test_values_of_json_that_are_no_label(label: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"set.tar, i01.png: label .* (is|stands for) a|is not"):
+        list_images(_json(tmp_path, [0, label]), tmp_path)
+
+
+@pytest.mark.parametrize("kind", [pa.bool_(), pa.list_(pa.int64()), pa.date32()])
+def test_columns_that_hold_no_labels(kind: pa.DataType, tmp_path: Path) -> None:
+    table = pa.table({"image": [IMAGE], "label": pa.nulls(1, kind)})
+    pq.write_table(table, tmp_path / "set.parquet")
+    with pytest.raises(ValueError, match=r"column label is .*; allowed: integers, strings"):
+        list_images({"path": "set.parquet", "layout": "parquet"}, tmp_path)
+
+
+@pytest.mark.parametrize("layout", TEXTS)
+def test_all_bad_rows_are_counted_and_the_first_ten_named(layout: str, tmp_path: Path) -> None:
+    source = TEXTS[layout](tmp_path, ["0", *["0.5"] * 12])
+    with pytest.raises(ValueError, match="and 2 more, 12 in all") as caught:
+        list_images(source, tmp_path)
+    assert str(caught.value).count("'0.5'") == 10
+
+
+@pytest.mark.parametrize("layout", TEXTS)
+def test_numbers_beside_names_are_refused(layout: str, tmp_path: Path) -> None:
+    source = TEXTS[layout](tmp_path, ["0", "1", "cat"])
+    with pytest.raises(ValueError, match=r"some labels are numbers \('0'.*are names \('cat'"):
+        list_images(source, tmp_path)
+    (tmp_path / "index.json").write_text('{"0": 2, "cat": 0, "1": 1}')
+    listing = list_images(source | {"class_index": "index.json"}, tmp_path)
+    assert listing.targets == [2, 1, 0]
+
+
+def test_an_index_knows_names_that_look_like_nothing(tmp_path: Path) -> None:
+    source = _table(",")(tmp_path, ["none", "1.5", NFD, "2.0"])
+    index = {"None": 9, "none": 0, "1.5": 1, NFD: 2, "2": 3}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    assert list_images(source | {"class_index": "index.json"}, tmp_path).targets == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("text", ['{"a": 0, "b": 1, "a": 2}', f'{{"{NFC}": 0, "{NFD}": 1}}'])
+def test_a_class_index_in_which_a_name_stands_twice(text: str, tmp_path: Path) -> None:
+    source = _table(",")(tmp_path, ["a", "b"])
+    (tmp_path / "index.json").write_text(text)
+    with pytest.raises(ValueError, match=r"index.json: the name '.*' stands twice"):
+        list_images(source | {"class_index": "index.json"}, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "zip"])
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["0", "1", "10"], "its folders are numbers; say `class_index: numbers`"),
+        (["007", "1"], "its folders are numbers"),
+        (["1.0", "2.0"], "its folders are numbers"),
+        (["0", "cat"], "some labels are numbers"),
+        (["None", "cat"], "class folder None: label 'None' stands for a missing value"),
+        (["nan", "cat"], "'nan' stands for a missing value"),
+        (["1.5", "2.5"], "'1.5' is not a whole number"),
+    ],
+)
+def test_class_folders_that_are_no_names(
+    kind: str, folders: list[str], message: str, tmp_path: Path
+) -> None:
+    path = write_as(kind, tmp_path, {f"{folder}/x.png": IMAGE for folder in folders})
+    with pytest.raises(ValueError, match=re.escape(message)):
+        list_images({"path": path.name, "layout": "class_folders"}, tmp_path)
+
+
+def test_class_folders_that_are_the_same(tmp_path: Path) -> None:
+    source = {"path": "set.tar", "layout": "class_folders"}
+    write_tar(tmp_path / "set.tar", {f"{NFC}/x.png": IMAGE, f"{NFD}/y.png": IMAGE})
+    with pytest.raises(ValueError, match=r"'cafe\\u0301' and 'caf\\xe9' have the same name"):
+        list_images(source, tmp_path)
+    write_tar(tmp_path / "set.tar", {"7/x.png": IMAGE, "007/y.png": IMAGE})
+    with pytest.raises(ValueError, match=r"007 and 7 are the same number"):
+        list_images(source | {"class_index": "numbers"}, tmp_path)
+
+
+@pytest.mark.parametrize("folder", [NFC, NFD])
+@pytest.mark.parametrize("key", [NFC, NFD])
+def test_folders_and_index_meet_in_any_form(folder: str, key: str, tmp_path: Path) -> None:
+    path = write_folder(tmp_path / "val", {f"{folder}/x.png": IMAGE, "dog/x.png": IMAGE})
+    (tmp_path / "index.json").write_text(json.dumps({key: 3, "dog": 1}))
+    source = {"path": path.name, "layout": "class_folders", "class_index": "index.json"}
+    listing = list_images(source, tmp_path)
+    assert dict(zip(listing.image_ids, listing.targets, strict=True)) == {
+        f"{folder}/x.png": 3,
+        "dog/x.png": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(10, 10.0, "10", "10.0", "1e1", " 10", b"10", Decimal("10.00")),
+        *(np.int64(10), np.uint8(10), np.float32(10), np.float16(10), np.str_("10.0")),
+    ],
+)
+def test_ten(value: object) -> None:
+    assert label_of(value).number == 10
+
+
+def test_webdataset_keys_that_are_shared(tmp_path: Path) -> None:
+    files = {f"track 2.{n}.{suffix}": IMAGE for n in range(2) for suffix in ("png", "cls")}
+    write_tar(tmp_path / "set.tar", files)
+    source = {"path": "set.tar", "layout": "webdataset"}
+    with pytest.raises(ValueError, match=r"track 2.0.png, track 2.1.png share the key 'track 2'"):
+        list_images(source, tmp_path)
+    write_tar(tmp_path / "set.tar", {"a.png": IMAGE, "a.cls": b"0", "a.x.cls": b"1"})
+    with pytest.raises(ValueError, match=r"a.cls, a.x.cls share the key 'a'"):
+        list_images(source, tmp_path)
+
+
+def test_a_label_in_json_has_a_usual_name(tmp_path: Path) -> None:
+    files = {"a.png": IMAGE, "a.JSON": b'{"Class": 3.0, "x": 1}'}
+    write_tar(tmp_path / "set.tar", files)
+    source = {"path": "set.tar", "layout": "webdataset"}
+    assert list_images(source, tmp_path).targets == [3]
+    write_tar(tmp_path / "set.tar", files | {"a.JSON": b'{"class": 3, "target": 1}'})
+    with pytest.raises(ValueError, match=r"a.JSON: which is the label, class, target"):
+        list_images(source, tmp_path)

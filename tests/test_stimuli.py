@@ -1,0 +1,70 @@
+"""Names of cue-conflict stimuli, of classes of one's own."""
+
+import json
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from perturb.images.listing import list_images
+from tests.image_files import encoded, picture, write_as
+
+IMAGE = encoded(picture(0))
+NFC = "caf\u00e9"
+NFD = unicodedata.normalize("NFD", NFC)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("fire_truck", "sports_car"),
+        ("FireTruck", "Sports_Car"),
+        ("fire truck", "sports car"),
+        ("t-shirt", "x-ray-fish"),
+        (NFC, "cr\u00e8me"),
+        (NFD, "dog"),
+        ("mp3", "area51"),
+        ("n01440764", "n01443537"),
+        ("3d-printer", "dog"),
+        ("car", "carpet"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["png", "PNG", "jpg", "JPEG"])
+def test_classes_of_any_name(kind: str, one: str, other: str, suffix: str, tmp_path: Path) -> None:
+    files = [
+        f"{one}/{one}1-{other}12.{suffix}",
+        f"{one}/{one}2-{one}3.{suffix}",
+        f"{other}/{other}10-{one}2.{suffix}",
+    ]
+    path = write_as(kind, tmp_path, dict.fromkeys(files, IMAGE))
+    (tmp_path / "index.json").write_text(json.dumps({one: [0], other: [1, 2]}))
+    source = {"path": path.name, "layout": "cue_conflict", "class_index": "index.json"}
+    listing = list_images(source, tmp_path)
+    rows = zip(listing.image_ids, listing.targets, listing.columns["texture"], strict=True)
+    assert sorted(rows) == sorted([(files[0], 0, 1), (files[2], 1, 0)])
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("mp/mp1-mp31.png", r"mp/mp1-mp31.png: its texture can be mp or mp3; rename the files"),
+        ("mp/mp1-oven1.png", r"allowed names of stimuli.*the classes are mp, mp3"),
+        ("mp/mp3-1.png", "allowed names of stimuli"),
+        ("mp/mp-mp3.png", "allowed names of stimuli"),
+        ("mp/mp1-mp3.png", None),
+        ("mp3/mp31-mp2.png", None),
+    ],
+)
+def test_names_with_several_readings_or_none(
+    file: str, message: str | None, tmp_path: Path
+) -> None:
+    path = write_as("folder", tmp_path, {file: IMAGE, "mp/mp1-mp35x.png": IMAGE})
+    (tmp_path / "index.json").write_text(json.dumps({"mp": 0, "mp3": 1}))
+    source = {"path": path.name, "layout": "cue_conflict", "class_index": "index.json"}
+    with pytest.raises(ValueError, match=r"mp/mp1-mp35x.png: allowed names") as caught:
+        list_images(source, tmp_path)
+    if message is None:
+        assert file not in str(caught.value)
+    else:
+        caught.match(message)
