@@ -21,6 +21,7 @@ from perturb.cells import (
 )
 from perturb.config import ConfigError, load_config
 from perturb.config.given import refuse_faulty_files
+from perturb.config.model_views import assumed_values
 from perturb.config.numbers import spelt_alike
 from perturb.config.source_checks import REGISTER
 from perturb.files import as_inputs, existing, refusal_of
@@ -114,6 +115,12 @@ def refuse_missing_files():
         raise WorkflowError(
             "Images of the study are not named alike.\n" + "\n".join(unnamed)
         )
+
+
+def show_assumed_values():
+    """Print what is taken for preprocessing that the configuration does not give."""
+    for line in assumed_values(STUDY.models.values()):
+        print(line, file=sys.stderr)
 
 
 def record_start():

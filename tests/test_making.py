@@ -192,6 +192,33 @@ def test_another_hash_is_refused(weights: Path) -> None:
         _import(weights, "0" * 64)
 
 
+def test_what_was_chosen_and_assumed_is_on_the_card(weights: Path, tmp_path: Path) -> None:
+    state = load_file(weights)
+    worse = {name: tensor * 0 for name, tensor in state.items()}
+    path = tmp_path / "mine.pth"
+    torch.save({"model": worse, "model_ema": {f"module.{n}": t for n, t in state.items()}}, path)
+    origin = "mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5] (of timm's network)"
+    classifier, card = _import(path, facts=GIVEN | {"preprocessing_origin": origin})
+    save_checkpoint(tmp_path / "mine", classifier, card)
+    assert read_card(tmp_path / "mine").source == {
+        "file": "mine.pth",
+        "sha256": sha256_of(path),
+        "entry": "model_ema.module",
+        "notes": ["averaged weights are taken, not model; `weights: entry` chooses others"],
+        "preprocessing": origin,
+    }
+    chosen = {"weights": {"file": str(path), "sha256": sha256_of(path), "entry": "model"}}
+    classifier, card = import_weights(GIVEN | chosen, num_classes=12, side=32)
+    assert card.source["entry"] == "model"
+    assert not any(tensor.any() for tensor in classifier.network.state_dict().values())
+
+
+def test_a_failed_download_is_named_before_its_hash_differs(tmp_path: Path) -> None:
+    (tmp_path / "mine.pt").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ValueError, match=r"mine\.pt: .* it is a Git LFS pointer"):
+        _import(tmp_path / "mine.pt", "0" * 64)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.pt: not found"):
         _import(tmp_path / "none.pt", "0" * 64)

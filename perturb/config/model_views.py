@@ -9,11 +9,11 @@ normalisation costs a network a quarter of its accuracy without an error anywher
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from perturb.config.records import Architecture, ModelView
+from perturb.config.records import Architecture, Model, ModelView
 from perturb.config.schema import ConfigError
 from perturb.images.views import View
 from perturb.models.names import INTERPOLATION, MEAN, STD
-from perturb.models.timm_table import TimmModel, default_of
+from perturb.models.timm_table import TimmModel, default_of, model_of, tags_of
 
 _KEYS = {
     "side": "side of the square that the model sees [px]",
@@ -47,22 +47,26 @@ def own_view(
     is_made_for_one_set = tagged is None and architecture.timm is None and given is None
     if is_made_for_one_set or entry["weights"] in ("absent", "trained"):
         return None
-    given = given or {}
-    known, origin = _known(architecture, tagged)
+    return _completed(key, given or {}, architecture, tagged)
+
+
+def _completed(
+    key: str, given: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
+) -> ModelView:
+    """Return the view of given values and, where they say nothing, of known ones."""
+    known, origin = _known(given, architecture, tagged)
     if given.get("mode", known.get("mode")) == "squash" and "crop" in given:
         raise ConfigError(f"{key}.crop: not allowed with `mode: squash`; only with `mode: crop`")
-    chosen = {**known, **given}
     # `squash` asks for the whole image; timm's weights that squash may crop it as well.
-    if given.get("mode") == "squash":
-        chosen["crop"] = 1.0
+    whole = {"crop": 1.0} if given.get("mode") == "squash" else {}
+    chosen = {**known, **given, **whole}
     _refuse_missing(key, chosen, known, origin)
     if architecture.patch_size and chosen["side"] % architecture.patch_size:
         raise ConfigError(
             f"{key}.side: {chosen['side']} is no multiple of the patch size, "
             f"{architecture.patch_size}"
         )
-    is_whole = given.get("mode") == "squash"
-    taken = [name for name in known if name not in given and not (name == "crop" and is_whole)]
+    taken = [name for name in known if name not in given and name not in whole]
     return ModelView(
         View(chosen["side"], chosen["mode"], float(chosen["crop"]), chosen["interpolation"]),
         tuple(map(float, chosen["mean"])),
@@ -71,19 +75,46 @@ def own_view(
     )
 
 
-def _known(architecture: Architecture, tagged: TimmModel | None) -> tuple[Mapping[str, Any], str]:
+def assumed_values(models: Iterable[Model]) -> list[str]:
+    """Return a line for each file of weights whose preprocessing is not all given."""
+    return [
+        f"models.{model.id}.preprocessing: not given, and taken as {model.own_view.origin}"
+        for model in models
+        if model.weights_file is not None and model.own_view is not None and model.own_view.origin
+    ]
+
+
+def _known(
+    given: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
+) -> tuple[Mapping[str, Any], str]:
     """Return the values that hold where an entry says nothing, and where they come from."""
-    row = tagged
-    if tagged is None and architecture.timm is not None:
-        row = default_of(architecture.timm)
-    if row is not None:
-        # A file's side is not timm's to say: weights are often trained at another.
-        names = [name for name in _KEYS if tagged is not None or name != "side"]
-        return {name: getattr(row, name) for name in names}, f"of timm's {row.tag}"
+    if tagged is not None:
+        return _of_row(tagged, _KEYS), f"of timm's {tagged.tag}"
     if architecture.timm is not None:
-        return {}, ""
+        row = default_of(architecture.timm)
+        if row is None:
+            return {}, ""
+        # A file's side is not timm's to say: weights are often trained at another.
+        names = [name for name in _KEYS if name != "side"]
+        is_normalised = {"mean", "std"} <= given.keys()
+        return _of_row(row, names), f"of timm's {row.tag}{'' if is_normalised else _unlike(row)}"
     defaults = {"interpolation": INTERPOLATION, "mean": MEAN, "std": STD}
     return defaults, "default of networks by `arguments`"
+
+
+def _of_row(row: TimmModel, names: Iterable[str]) -> Mapping[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def _unlike(row: TimmModel) -> str:
+    """Return which other weights of an architecture have another normalisation, for a message."""
+    tags = tags_of(row.architecture)
+    unlike = [tag for tag in tags if _normalisation(model_of(tag)) != _normalisation(row)]
+    return f"; mean and std are others in {', '.join(unlike)}" if unlike else ""
+
+
+def _normalisation(row: TimmModel) -> tuple[Any, Any]:
+    return row.mean, row.std
 
 
 def _refuse_missing(
