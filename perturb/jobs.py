@@ -58,15 +58,27 @@ def model_facts(config: Config, model: str) -> dict[str, Any]:
 def given_facts(config: Config, model: str) -> dict[str, Any]:
     """Return what a model with given weights depends on: its network, its weights, its input."""
     entry = config.models[model]
-    file, view = entry.weights_file, entry.own_view
-    return model_facts(config, model) | {
+    view = entry.own_view
+    facts = model_facts(config, model) | {
         "timm": entry.architecture.timm,
-        "weights": {"file": file.path, "sha256": file.sha256} if file else {"timm": entry.timm_tag},
+        "weights": _given_weights(entry),
         "preprocessing": None
         if view is None
         else {**asdict(view.view), "mean": list(view.mean), "std": list(view.std)},
         "num_classes": _num_classes(config, entry),
     }
+    # A tag names its preprocessing itself; a file's card says what was taken from elsewhere.
+    if view is not None and view.origin is not None and entry.weights_file is not None:
+        facts["preprocessing_origin"] = view.origin
+    return facts
+
+
+def _given_weights(model: Model) -> dict[str, str | None]:
+    file = model.weights_file
+    if file is None:
+        return {"timm": model.timm_tag}
+    entry = {} if file.entry is None else {"entry": file.entry}
+    return {"file": file.path, "sha256": file.sha256, **entry}
 
 
 def _num_classes(config: Config, model: Model) -> int | None:

@@ -20,6 +20,7 @@ from perturb.cells import (
 )
 from perturb.config import ConfigError, load_config
 from perturb.config.given import refuse_faulty_files
+from perturb.config.model_views import assumed_values
 from perturb.config.source_checks import REGISTER
 from perturb.files import existing, refusal_of
 from perturb.images.register import read_register
@@ -106,6 +107,12 @@ def refuse_missing_files():
         raise WorkflowError(
             "Data sets of the study do not have the same classes.\n" + "\n".join(unlike)
         )
+
+
+def show_assumed_values():
+    """Print what is taken for preprocessing that the configuration does not give."""
+    for line in assumed_values(STUDY.models.values()):
+        print(line, file=sys.stderr)
 
 
 def record_start():

@@ -70,7 +70,7 @@ def small_vit(variant: str = "class_token", *, is_fused: bool = True, **changes:
     for module in network.modules():
         if hasattr(module, "fused_attn"):
             module.fused_attn = is_fused
-    return Classifier(network, Preprocessing(side=SIDE)).eval().double()
+    return Classifier(network, Preprocessing.of_trained(SIDE)).eval().double()
 
 
 def some_images(count: int = 4) -> Tensor:

@@ -102,7 +102,7 @@ def classifier_of(network: nn.Module) -> Classifier:
         else:
             parameter.data += 0.2 * noise
     side = SIDE if isinstance(network, VisionTransformer) else 32
-    return Classifier(network, Preprocessing(side)).eval()
+    return Classifier(network, Preprocessing.of_trained(side)).eval()
 
 
 def some_images(count: int = 5, side: int = 20) -> Tensor:

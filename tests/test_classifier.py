@@ -92,8 +92,12 @@ def test_uint8_and_floats_give_the_same_logits(family: str) -> None:
 
 def test_preprocessing_is_inside() -> None:
     classifier, images = _classifier(), _images()
-    expected = classifier.network((images.float() / 255 - 0.5) / 0.25)
+    pixels = (images.float() / 255 - 0.5) / 0.5
+    torch.testing.assert_close(classifier.prepare(images), pixels)
+    expected = classifier.network(pixels)
     torch.testing.assert_close(classifier(images), expected, rtol=1e-4, atol=1e-4)
+    trained = Classifier(classifier.network, Preprocessing.of_trained(32))
+    torch.testing.assert_close(trained.prepare(images), 2 * pixels)
 
 
 def test_other_sizes_are_resized_with_antialiasing() -> None:
@@ -102,7 +106,7 @@ def test_other_sizes_are_resized_with_antialiasing() -> None:
     # looking at every third pixel, would miss.
     checker = torch.zeros(1, 3, 96, 96)
     checker[..., ::2, ::2] = checker[..., 1::2, 1::2] = 1.0
-    assert preprocess(checker)[..., 1:-1, 1:-1].abs().max() < 0.1 / 0.25
+    assert preprocess(checker)[..., 1:-1, 1:-1].abs().max() < 0.1 / 0.5
     coarse = _images(4).repeat_interleave(24, dim=2).repeat_interleave(24, dim=3)
     expected = _images(4).repeat_interleave(8, dim=2).repeat_interleave(8, dim=3)
     middles = (..., slice(3, None, 8), slice(3, None, 8))

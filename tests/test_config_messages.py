@@ -167,7 +167,7 @@ def test_another_device_is_not_suggested(tiny_study: dict[str, Any]) -> None:
 
 
 def test_a_hash_in_capitals_is_the_same_hash(tiny_study: dict[str, Any]) -> None:
-    tiny_study["models"]["a"] |= {"preprocessing": {"side": 32}}
+    tiny_study["models"]["a"] |= {"preprocessing": {"side": 32, "mode": "squash"}}
     found = []
     for sha256 in (SHA256, SHA256.upper()):
         tiny_study["models"]["a"]["weights"] = {"file": "w.pt", "sha256": sha256}

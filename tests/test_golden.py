@@ -49,7 +49,7 @@ def _classifier() -> Classifier:
         # Attention that is far from uniform, so that a mask makes a difference.
         scale = 8.0 if "qkv" in name else 1.7
         weight.copy_(values * scale * spread + (1.0 if "norm" in name else 0.0))
-    return Classifier(network, Preprocessing(32)).eval()
+    return Classifier(network, Preprocessing.of_trained(32)).eval()
 
 
 def _images() -> Images:

@@ -98,7 +98,7 @@ def test_given_weights_become_a_checkpoint(weights: Path, tmp_path: Path) -> Non
         assert torch.equal(state[name], tensor)
     card = read_card(tmp_path / "mine")
     assert card.source == {"file": "mine.safetensors", "sha256": sha256_of(weights)}
-    assert (card.preprocessing, card.num_classes) == (Preprocessing(side=32), 12)
+    assert (card.preprocessing, card.num_classes) == (Preprocessing.of_trained(32), 12)
 
 
 def test_a_network_of_timms_takes_a_file(tmp_path: Path) -> None:
@@ -190,6 +190,33 @@ def test_weights_that_do_not_fit_are_refused(
 def test_another_hash_is_refused(weights: Path) -> None:
     with pytest.raises(ValueError, match=r"SHA-256 is .* but the configuration says 0000"):
         _import(weights, "0" * 64)
+
+
+def test_what_was_chosen_and_assumed_is_on_the_card(weights: Path, tmp_path: Path) -> None:
+    state = load_file(weights)
+    worse = {name: tensor * 0 for name, tensor in state.items()}
+    path = tmp_path / "mine.pth"
+    torch.save({"model": worse, "model_ema": {f"module.{n}": t for n, t in state.items()}}, path)
+    origin = "mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5] (of timm's network)"
+    classifier, card = _import(path, facts=GIVEN | {"preprocessing_origin": origin})
+    save_checkpoint(tmp_path / "mine", classifier, card)
+    assert read_card(tmp_path / "mine").source == {
+        "file": "mine.pth",
+        "sha256": sha256_of(path),
+        "entry": "model_ema.module",
+        "notes": ["averaged weights are taken, not model; `weights: entry` chooses others"],
+        "preprocessing": origin,
+    }
+    chosen = {"weights": {"file": str(path), "sha256": sha256_of(path), "entry": "model"}}
+    classifier, card = import_weights(GIVEN | chosen, num_classes=12, side=32)
+    assert card.source["entry"] == "model"
+    assert not any(tensor.any() for tensor in classifier.network.state_dict().values())
+
+
+def test_a_failed_download_is_named_before_its_hash_differs(tmp_path: Path) -> None:
+    (tmp_path / "mine.pt").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ValueError, match=r"mine\.pt: .* it is a Git LFS pointer"):
+        _import(tmp_path / "mine.pt", "0" * 64)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -147,7 +147,11 @@ MISTAKES = {
     ),
     "no side": (_set("models", "mine", value=MINE), "models.mine.preprocessing.side: missing"),
     "crop of a squashed image": (
-        _set("models", "mine", value=MINE | {"preprocessing": {"side": 384, "crop": 0.9}}),
+        _set(
+            "models",
+            "mine",
+            value=MINE | {"preprocessing": {"side": 384, "mode": "squash", "crop": 0.9}},
+        ),
         "models.mine.preprocessing.crop: not allowed",
     ),
     "trained by name": (
@@ -269,7 +273,7 @@ def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
     raw["models"]["mine"] = MINE | {"preprocessing": {"side": 384}}
     model = load_config(raw).models["mine"]
     assert model.own_view is not None
-    assert model.own_view.view == View(384, "squash", 1.0, "bilinear")
+    assert model.own_view.view == View(384, "crop", 1.0, "bicubic")
     assert model.architecture.arguments["depth"] == 12
     facts = jobs.given_facts(load_config(raw), "mine")
     assert facts["timm"] == "vit_base_patch16_384"

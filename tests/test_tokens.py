@@ -102,7 +102,9 @@ def _brightness_vit() -> Classifier:
     keys copy it. In one head only, and the other head's attention is even.
     """
     arguments = {"patch_size": 4, "embed_dim": 8, "depth": 3, "num_heads": 2, "mlp_ratio": 1}
-    classifier = Classifier(build_network("vit", arguments, 7, SIDE), Preprocessing(side=SIDE))
+    classifier = Classifier(
+        build_network("vit", arguments, 7, SIDE), Preprocessing.of_trained(SIDE)
+    )
     network: Any = classifier.eval().network
     with torch.no_grad():
         for parameter in network.parameters():

@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from perturb.config.model_views import own_view
 from perturb.config.records import (
     Architecture,
     Model,
-    ModelView,
     Pretraining,
     TimmWeights,
     Training,
     WeightsFile,
 )
 from perturb.config.schema import ConfigError, did_you_mean
-from perturb.images.views import View
 from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
 
 _NAMES = {"vit": "ViT", "resnet": "ResNet"}
@@ -102,7 +101,7 @@ def model(
             else None
         ),
         weights=weights,
-        own_view=_own_view(f"models.{id}.preprocessing", entry, architecture, tagged),
+        own_view=own_view(f"models.{id}.preprocessing", entry, architecture, tagged),
     )
 
 
@@ -111,7 +110,7 @@ def _weights(entry: str | Mapping[str, str]) -> WeightsFile | TimmWeights | None
         return None
     if "timm" in entry:
         return TimmWeights(entry["timm"])
-    return WeightsFile(entry["file"], entry["sha256"].lower())
+    return WeightsFile(entry["file"], entry["sha256"].lower(), entry.get("entry"))
 
 
 def _tagged(key: str, weights: WeightsFile | TimmWeights | None) -> TimmModel | None:
@@ -122,39 +121,3 @@ def _tagged(key: str, weights: WeightsFile | TimmWeights | None) -> TimmModel | 
     except ValueError as error:
         hint = did_you_mean(weights.tag, timm_models())
         raise ConfigError(f"{key}: {error}.{hint}") from None
-
-
-def _own_view(
-    key: str, entry: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
-) -> ModelView | None:
-    given = entry.get("preprocessing")
-    if entry["weights"] == "trained" and given is not None:
-        raise ConfigError(f"{key}: not allowed with `weights: trained`; it sees what it trains on")
-    is_made_for_one_set = tagged is None and architecture.timm is None and given is None
-    if is_made_for_one_set or entry["weights"] in ("absent", "trained"):
-        return None
-    given = given or {}
-    if tagged is None and "side" not in given:
-        raise ConfigError(f"{key}.side: missing; the side of the square that the model sees [px]")
-    if tagged is None:
-        known = {"mode": "squash", "crop": 1.0, "interpolation": "bilinear"}
-        known |= {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
-    else:
-        known = {name: getattr(tagged, name) for name in ("side", "mode", "crop", "interpolation")}
-        known |= {"mean": tagged.mean, "std": tagged.std}
-    if given.get("mode", known["mode"]) == "squash" and "crop" in given:
-        raise ConfigError(f"{key}.crop: not allowed with `mode: squash`; only with `mode: crop`")
-    chosen = known | given
-    # Whoever says `squash` asks for the whole image; a tag that squashes may crop it as well.
-    if given.get("mode") == "squash":
-        chosen["crop"] = 1.0
-    if architecture.patch_size and chosen["side"] % architecture.patch_size:
-        raise ConfigError(
-            f"{key}.side: {chosen['side']} is no multiple of the patch size, "
-            f"{architecture.patch_size}"
-        )
-    return ModelView(
-        View(chosen["side"], chosen["mode"], chosen["crop"], chosen["interpolation"]),
-        tuple(chosen["mean"]),
-        tuple(chosen["std"]),
-    )

@@ -82,10 +82,14 @@ class Architecture:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of weights and the SHA-256 that it must have."""
+    """A file of weights and the SHA-256 that it must have.
+
+    entry : where in the file they are; None where only one place holds weights that fit.
+    """
 
     path: str
     sha256: str
+    entry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,15 @@ class TimmWeights:
 
 @dataclass(frozen=True)
 class ModelView:
-    """What a model sees of an image of any size, and its normalisation in units of [0, 1]."""
+    """What a model sees of an image of any size, and its normalisation in units of [0, 1].
+
+    origin : which values the configuration does not say, and where they are from; None if none.
+    """
 
     view: View
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    origin: str | None = None
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,12 @@ def check_views(config: Config) -> None:
     """Raise a ConfigError if some model has no view of some images, or too few classes."""
     for dataset in config.datasets.values():
         for model in config.models.values():
+            is_unknown = model.weights_file is not None and dataset.source is not None
+            if model.own_view is None and is_unknown:
+                raise ConfigError(
+                    f"models.{model.id}.preprocessing: missing; datasets.{dataset.id} holds real "
+                    "images, and a file of weights does not say how its network's are normalised"
+                )
             if not dataset.is_seen_alike and model.own_view is None:
                 raise ConfigError(
                     f"datasets.{dataset.id}: models.{model.id} has no preprocessing of its own; "

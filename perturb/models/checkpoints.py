@@ -44,7 +44,9 @@ class ModelCard:
     seed, recipe, curve : how the weights were trained; empty for given weights.
     validation_accuracy : at the end, a fraction in [0, 1], or None.
     source : where given weights come from: file and sha256, or tag, hub, revision, file, sha256,
-        timm (its version); empty for weights trained here.
+        timm (its version); empty for weights trained here. Of a file also the entry that was taken
+        and notes on what was chosen or left out, and the preprocessing that was not given, with
+        its values and where they are from.
     num_parameters, weights_sha256, versions : filled in by ``save_checkpoint``.
     """
 

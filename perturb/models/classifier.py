@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.images.views import INTERPOLATIONS
+from perturb.models.names import INTERPOLATION, MEAN, STD, TRAINED_STD
 from perturb.precision import keep_logits_exact
 
 
@@ -28,9 +29,9 @@ class Preprocessing:
     """
 
     side: int
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
-    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
+    interpolation: str = INTERPOLATION
     mode: str | None = None
     crop: float | None = None
 
@@ -44,6 +45,11 @@ class Preprocessing:
             raise ValueError(
                 f"mean is {self.mean}, std is {self.std}; allowed: a number a channel, std above 0"
             )
+
+    @classmethod
+    def of_trained(cls, side: int) -> "Preprocessing":
+        """Return that of networks which are trained here, on the embedded images of a side [px]."""
+        return cls(side, std=TRAINED_STD)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Preprocessing":

@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-SAFETENSORS, TORCH, TORCH_ARCHIVE, NPZ = "safetensors", "torch", "torch archive", "npz"
+SAFETENSORS, TORCH, NPZ = "safetensors", "torch", "npz"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".tar", ".npz", ".ckpt", ".th")
 _EXPECTED = {".safetensors": "a safetensors file", ".npz": "a .npz file of arrays"}
 # A pickle of torch's magic number, which begins its files from before 1.6.
@@ -39,7 +39,7 @@ _BINARIES = (
 
 
 def kind_of_file(path: Path) -> str:
-    """Return `SAFETENSORS`, `TORCH`, `TORCH_ARCHIVE` or `NPZ`, by the file's content.
+    """Return `SAFETENSORS`, `TORCH` or `NPZ`, by the file's content.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def _kind_of_zip(path: Path) -> tuple[str, str]:
             "torch.save(torch.jit.load(...).state_dict(), ...)"
         )
     if "data.pkl" in inner:
-        return TORCH_ARCHIVE, ""
+        return TORCH, ""
     if names and all(name.endswith(".npy") for name in names):
         return NPZ, ""
     return (

@@ -11,6 +11,7 @@ import torch
 from perturb.files import sha256_of
 from perturb.models.checkpoints import ModelCard, build_classifier
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.file_kinds import kind_of_file
 from perturb.models.recipes import RECIPES
 from perturb.models.timm_table import model_of
 from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
@@ -71,10 +72,12 @@ def import_weights(
     ----------
     facts : as of `train_model`, and
         timm: name of timm's architecture, None where ``arguments`` say all;
-        weights: ``{"file": ..., "sha256": ...}``, a file that `load_weights_file` takes, or
-        ``{"timm": tag}``, from the model hub or its cache on disk;
+        weights: ``{"file": ..., "sha256": ...}`` and perhaps ``entry``, a file that
+        `load_weights_file` takes, or ``{"timm": tag}``, from the model hub or its cache on disk;
         preprocessing: values of `Preprocessing` by name, or None for the tag's own or, of a file,
-        the defaults at ``side``;
+        that of networks trained here, at ``side``;
+        preprocessing_origin: which of the values were not given, and where they are from; absent
+        if all were;
         num_classes: of the task, or None.
     num_classes, side : of the task and of its square images [px], for facts that do not say.
 
@@ -101,16 +104,26 @@ def import_weights(
         path = Path(weights["file"])
         source = {"file": path.name, "sha256": checked_digest(path, weights["sha256"])}
         classifier = build_classifier(card)
-        load_weights_file(classifier.network, path)
+        source |= load_weights_file(classifier.network, path, weights.get("entry"))
+    if "preprocessing_origin" in facts:
+        source = {**source, "preprocessing": facts["preprocessing_origin"]}
     _check_division(classifier, card)
     logger.info("%s: %s", card.model, source)
+    logger.info("%s: %s", card.model, preprocessing)
     return classifier.eval(), replace(card, source=source)
 
 
 def checked_digest(path: Path, sha256: str) -> str:
-    """Return the SHA-256 of a file; ValueError if it is not the given one, or there is no file."""
+    """Return the SHA-256 of a file.
+
+    Raises
+    ------
+    ValueError
+        If there is no file, it holds no weights, or its SHA-256 is not the given one.
+    """
     if not path.is_file():
         raise ValueError(f"{path}: not found; it should hold a model's weights")
+    kind_of_file(path)  # a failed download is named before its sum is found to differ
     digest = sha256_of(path)
     if digest != sha256.lower():
         raise ValueError(f"{path}: SHA-256 is {digest}, but the configuration says {sha256}")
@@ -124,7 +137,7 @@ def _preprocessing(facts: Mapping[str, Any], side: int | None) -> Preprocessing:
         row = model_of(tag)
         values = {field.name: getattr(row, field.name) for field in fields(Preprocessing)}
     if values is None:
-        return Preprocessing(_known("side", None, side, facts))
+        return Preprocessing.of_trained(_known("side", None, side, facts))
     return Preprocessing.of(values)
 
 

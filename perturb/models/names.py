@@ -1,8 +1,15 @@
-"""Constants of training that the workflow needs, for code that must not import torch."""
+"""Constants of networks that the workflow needs, for code that must not import torch."""
 
 # Bumped when trained weights change for the same configuration, so that models trained before are
 # trained again.
 PROTOCOL = 1
+
+# Preprocessing where nothing says another: pixels become [-1, 1], as in Google's ViT and BiT.
+MEAN = (0.5, 0.5, 0.5)
+STD = (0.5, 0.5, 0.5)
+INTERPOLATION = "bilinear"
+# Of networks trained here, on the embedded images.
+TRAINED_STD = (0.25, 0.25, 0.25)
 
 # The arguments of each family, with the types that they may have.
 ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {

@@ -23,9 +23,12 @@ _USUAL = {
     *("state_dict", "model", "model_state_dict", "model_state", "module", "net", "network"),
     *("weights", "params", "model_weights"),
 }
-_AVERAGED = re.compile(r"(^|[_.])(ema|swa|averaged?)([_.]|$)", re.IGNORECASE)
-# Of torch.compile, sharding and recomputation: they also go around single blocks.
+_AVERAGED = {"ema", "swa", "avg", "average", "averaged"}
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# Of torch.compile, sharding and recomputation: they also go around single blocks. ``module`` of
+# parallel training may be a network's own word, and is taken away only where nothing fits with it.
 _INNER = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_INNER_PARALLEL = re.compile(r"(?<![^.])module\.")
 # Of AveragedModel: how many it has averaged.
 _COUNTER = "n_averaged"
 # Of batch norm: not in files from before torch 0.4.1. Evaluation does not use it.
@@ -62,7 +65,7 @@ class _Place:
 
     @property
     def is_averaged(self) -> bool:
-        return _AVERAGED.search(self.entry) is not None or _COUNTER in self.content
+        return _is_averaged(self.entry) or _COUNTER in self.content
 
     @property
     def is_usual(self) -> bool:
@@ -86,8 +89,11 @@ def find_state(
     ValueError
         If there are none, several that are no averages, or others beside them that no place is of.
     """
-    mappings = dict(_mappings(content))
-    places = [place for keys, value in mappings.items() for place in _places(keys, value, expected)]
+    mappings = {keys: _without(_INNER, value) for keys, value in _mappings(content)}
+    places = _all_places(mappings, expected)
+    if not places:
+        bare = {keys: _without(_INNER_PARALLEL, value) for keys, value in mappings.items()}
+        places = _all_places(bare, expected)
     if not places:
         raise ValueError(f"{origin}: {_why_none(content, mappings, expected)}")
     chosen = _choose(_asked(places, entry, origin), origin)
@@ -95,13 +101,24 @@ def find_state(
         _refuse_unfit_averages(content, chosen, origin)
     beside = [place for place in places if place.content is chosen.content]
     tensors, notes = _taken(chosen, beside, expected, origin)
-    if chosen.is_averaged and entry is None:
-        others = [place.entry for place in places if place is not chosen]
-        notes += (
-            "averaged weights are taken"
-            + (f", not {', '.join(others)}; `weights: entry` chooses others" if others else ""),
-        )
+    if entry is None:
+        notes += _choice(chosen, [place.entry for place in places if place is not chosen])
     return FoundState(tensors, chosen.entry, notes)
+
+
+def _choice(chosen: _Place, others: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence on what was chosen, if there was a choice or the weights are averages."""
+    if not others and not chosen.is_averaged:
+        return ()
+    kind = "averaged weights" if chosen.is_averaged else f"the weights in {chosen.entry}"
+    listed = f", not {', '.join(others)}; `weights: entry` chooses others" if others else ""
+    return (f"{kind} are taken{listed}",)
+
+
+def _is_averaged(name: str) -> bool:
+    """Return whether a key or prefix speaks of averages, and not of an optimiser's ``exp_avg``."""
+    words = {word.lower() for word in _WORD.findall(name)}
+    return bool(words & _AVERAGED) and "exp" not in words
 
 
 def _mappings(
@@ -111,16 +128,23 @@ def _mappings(
     if not isinstance(content, Mapping):
         return
     if any(isinstance(value, Tensor) for value in content.values()):
-        yield keys, _without_inner_wrappers(content)
+        yield keys, content
     if len(keys) < _MAX_DEPTH:
         for key, value in content.items():
             if isinstance(key, str):
                 yield from _mappings(value, (*keys, key))
 
 
-def _without_inner_wrappers(content: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    bare = {_INNER.sub("", k) if isinstance(k, str) else k: v for k, v in content.items()}
+def _without(wrappers: re.Pattern[str], content: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return a mapping without wrappers in its names; as it is where two would become equal."""
+    bare = {wrappers.sub("", k) if isinstance(k, str) else k: v for k, v in content.items()}
     return bare if len(bare) == len(content) else content
+
+
+def _all_places(
+    mappings: Mapping[tuple[str, ...], Mapping[Any, Any]], expected: Collection[str]
+) -> list[_Place]:
+    return [place for keys, value in mappings.items() for place in _places(keys, value, expected)]
 
 
 def _places(
@@ -173,7 +197,7 @@ def _refuse_unfit_averages(content: object, chosen: _Place, origin: str) -> None
     averaged = [
         repr(key)
         for key, value in (content.items() if isinstance(content, Mapping) else ())
-        if isinstance(key, str) and _AVERAGED.search(key) and _holds_weights(value)
+        if isinstance(key, str) and _is_averaged(key) and _holds_weights(value)
     ]
     if averaged:
         raise ValueError(
@@ -242,8 +266,9 @@ def _why_none(
     expected: Collection[str],
 ) -> str:
     """Return why nothing in a file is the network's weights."""
+    counts = _num_found(mappings, expected)
     models = ", ".join(_whole_models(content))
-    if models and not mappings:
+    if models and not counts:
         return (
             f"holds more than tensors, and no code in it is run: {models}; allowed: a state dict. "
             "Where the model's code is, write one: torch.save(model.state_dict(), ...)"
@@ -251,30 +276,33 @@ def _why_none(
     if not mappings:
         names = list(content) if isinstance(content, Mapping) else []
         return _not_tensors(names, type(content).__name__)
-    keys, prefix, held = _nearest_place(mappings, expected)
-    others = [name for name in held if not isinstance(name, str)]
+    largest = max(mappings, key=lambda keys: len(mappings[keys]))
+    keys, prefix = max(counts, key=counts.__getitem__, default=(largest, ""))
+    others = [name for name in mappings[keys] if not isinstance(name, str)]
     if others:
         return _not_tensors(others)
-    found = {name.removeprefix(prefix) for name in held}
+    found = {
+        name.removeprefix(prefix)
+        for name, value in mappings[keys].items()
+        if isinstance(value, Tensor)
+    }
     where = f"entry {'.'.join(keys)!r}: " if keys else ""
     where += f"behind the prefix {prefix!r}: " if prefix else ""
     return where + misfit(set(expected) - found, found - set(expected))
 
 
-def _nearest_place(
+def _num_found(
     mappings: Mapping[tuple[str, ...], Mapping[Any, Any]], expected: Collection[str]
-) -> tuple[tuple[str, ...], str, list[Any]]:
-    """Return keys, prefix and names of the place where most of the network's names are."""
+) -> Mapping[tuple[tuple[str, ...], str], int]:
+    """Return how many of the network's names there are in each mapping, behind each prefix."""
     names = set(expected)
-    counts = Counter(
+    return Counter(
         (keys, prefix)
         for keys, content in mappings.items()
         for name in content
         for prefix in _splits(name)
         if name[len(prefix) :] in names
     )
-    keys, prefix = max(counts, key=counts.__getitem__, default=(next(iter(mappings)), ""))
-    return keys, prefix, list(mappings[keys])
 
 
 def _splits(name: object) -> list[str]:

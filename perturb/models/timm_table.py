@@ -23,6 +23,7 @@ class TimmModel:
 
     tag : architecture and weights, ``vit_base_patch16_384.orig_in21k_ft_in1k``.
     architecture : the part before the dot.
+    is_default : whether timm takes the tag where an architecture is named without one.
     kind : ``vit`` and ``resnetv2`` where timm's own VisionTransformer or ResNetV2 runs its blocks
         one after another, so that they can be changed and read; else ``other``.
     side, crop : input [px] and kept share of the short side in timm's model, as it is created. A
@@ -43,6 +44,7 @@ class TimmModel:
 
     tag: str
     architecture: str
+    is_default: bool
     kind: str
     side: int
     crop: float
@@ -81,8 +83,13 @@ def _reals(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split())
 
 
+def _truth(text: str) -> bool:
+    return {"True": True, "False": False}[text]
+
+
 _TEXTS = ("tag", "architecture", "kind", "mode", "interpolation")
 _PARSERS = {
+    "is_default": _truth,
     "crop": _real,
     "test_crop": _real,
     "mean": _reals,
@@ -168,3 +175,12 @@ def geometry(architecture: str) -> TimmModel:
             "before the dot of its tags"
         )
     return models[architecture]
+
+
+def default_of(architecture: str) -> TimmModel | None:
+    """Return the row of the tag that timm takes for an architecture; None if it has no such row.
+
+    timm's default weights of a few architectures have no head of 1000 classes.
+    """
+    rows = (row for row in timm_models().values() if row.architecture == architecture)
+    return next((row for row in rows if row.is_default), None)

@@ -102,7 +102,9 @@ def read_torch(path: Path) -> object:
         logger.info(
             "%s: passed over beside the tensors: %s", path, ", ".join(map(printable, beside))
         )
-    stand_ins = [(_stand_in(name), name) for name in sorted(names - _OF_TORCH)]
+    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+        (_stand_in(name), name) for name in sorted(names - _OF_TORCH)
+    ]
     try:
         # torch's own readers of tensors go before stand-ins of the same name.
         with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():

@@ -92,7 +92,7 @@ def pretrain_and_finetune(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(image_key(f"weights/{seed}/{model_id}"))
         network = build_network(family, arguments, first.data.num_classes, side)
-    classifier = Classifier(network, Preprocessing(side=side)).to(device)
+    classifier = Classifier(network, Preprocessing.of_trained(side)).to(device)
     curve: list[CurvePoint] = []
     for name, phase in phases.items():
         replace_head(network, phase.data.num_classes)

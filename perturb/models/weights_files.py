@@ -9,7 +9,6 @@ numbers of another kind are not weights.
 No code in a file is run: torch's files are read with ``weights_only``, NumPy's without pickles.
 """
 
-import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from perturb.models.state_dicts import FoundState, find_state, misfit
 from perturb.models.timm_modules import VisionTransformer
 from perturb.models.torch_files import read_torch
 
-logger = logging.getLogger(__name__)
+_NUM_LISTED = 5
 
 
 def load_weights_file(
@@ -84,12 +83,16 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
     if expected.keys() != state.keys():
         names = misfit(expected.keys() - state.keys(), state.keys() - expected.keys())
         raise ValueError(f"{origin}: {names}")
+    unlike = []
     for name, tensor in state.items():
         _check_kind(name, tensor, expected[name], origin)
         if tensor.shape != expected[name].shape:
             found, needed = tuple(tensor.shape), tuple(expected[name].shape)
             hint = _hint(network, name, found)
-            raise ValueError(f"{origin}: {name} has shape {found}; the network has {needed}{hint}")
+            unlike.append(f"{name} has shape {found}; the network has {needed}{hint}")
+    if unlike:
+        rest = f" ({len(unlike)} in all)" if len(unlike) > 1 else ""
+        raise ValueError(f"{origin}: {', '.join(unlike[:_NUM_LISTED])}{rest}")
     network.load_state_dict(state)
 
 

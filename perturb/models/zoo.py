@@ -127,6 +127,7 @@ def describe_config(tag: str, config: Any) -> dict[str, Any]:
     ValueError
         If timm wants a crop, filter or input that the table cannot say.
     """
+    architecture, _, name = tag.partition(".")
     channels, side, width = config.input_size
     if (
         (channels, width) != (3, side)
@@ -140,7 +141,8 @@ def describe_config(tag: str, config: Any) -> dict[str, Any]:
         )
     return {
         "tag": tag,
-        "architecture": tag.partition(".")[0],
+        "architecture": architecture,
+        "is_default": find_config(architecture).tag == name,
         "side": side,
         "crop": config.crop_pct,
         "test_side": (config.test_input_size or config.input_size)[1],

@@ -1,0 +1,140 @@
+"""What a model sees of an image: what its entry says, and then what is known of its network.
+
+Of a tag timm knows everything. A file of weights says nothing of its preprocessing: of one of
+timm's architectures the rest is that of timm's default weights, of a network by `arguments` only
+filter, mean and deviation have a default. What is not known then is asked for: another
+normalisation costs a network a quarter of its accuracy without an error anywhere.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from perturb.config.records import Architecture, Model, ModelView
+from perturb.config.schema import ConfigError
+from perturb.images.views import View
+from perturb.models.names import INTERPOLATION, MEAN, STD
+from perturb.models.timm_table import TimmModel, default_of, model_of, tags_of
+
+_KEYS = {
+    "side": "side of the square that the model sees [px]",
+    "mode": "`crop` (the centre of the image) or `squash` (all of it)",
+    "crop": "share of the short side that is kept, 0.875 say; only with `mode: crop`",
+    "interpolation": "`bilinear` or `bicubic`",
+    "mean": "of each channel, in units of [0, 1]",
+    "std": "of each channel, in units of [0, 1]",
+}
+
+
+def own_view(
+    key: str, entry: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
+) -> ModelView | None:
+    """Return what a model sees of an image of any size; None if it sees one data set's squares.
+
+    Parameters
+    ----------
+    key : of the entry's preprocessing, for errors.
+    entry : of the model.
+    tagged : timm's row of the model's tag, if it has one.
+
+    Raises
+    ------
+    ConfigError
+        for keys that are not allowed there, or all that are missing.
+    """
+    given = entry.get("preprocessing")
+    if entry["weights"] == "trained" and given is not None:
+        raise ConfigError(f"{key}: not allowed with `weights: trained`; it sees what it trains on")
+    is_made_for_one_set = tagged is None and architecture.timm is None and given is None
+    if is_made_for_one_set or entry["weights"] in ("absent", "trained"):
+        return None
+    return _completed(key, given or {}, architecture, tagged)
+
+
+def _completed(
+    key: str, given: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
+) -> ModelView:
+    """Return the view of given values and, where they say nothing, of known ones."""
+    known, origin = _known(given, architecture, tagged)
+    if given.get("mode", known.get("mode")) == "squash" and "crop" in given:
+        raise ConfigError(f"{key}.crop: not allowed with `mode: squash`; only with `mode: crop`")
+    # `squash` asks for the whole image; timm's weights that squash may crop it as well.
+    whole = {"crop": 1.0} if given.get("mode") == "squash" else {}
+    chosen = {**known, **given, **whole}
+    _refuse_missing(key, chosen, known, origin)
+    if architecture.patch_size and chosen["side"] % architecture.patch_size:
+        raise ConfigError(
+            f"{key}.side: {chosen['side']} is no multiple of the patch size, "
+            f"{architecture.patch_size}"
+        )
+    taken = [name for name in known if name not in given and name not in whole]
+    return ModelView(
+        View(chosen["side"], chosen["mode"], float(chosen["crop"]), chosen["interpolation"]),
+        tuple(map(float, chosen["mean"])),
+        tuple(map(float, chosen["std"])),
+        f"{_listed(chosen, taken)} ({origin})" if taken else None,
+    )
+
+
+def assumed_values(models: Iterable[Model]) -> list[str]:
+    """Return a line for each file of weights whose preprocessing is not all given."""
+    return [
+        f"models.{model.id}.preprocessing: not given, and taken as {model.own_view.origin}"
+        for model in models
+        if model.weights_file is not None and model.own_view is not None and model.own_view.origin
+    ]
+
+
+def _known(
+    given: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
+) -> tuple[Mapping[str, Any], str]:
+    """Return the values that hold where an entry says nothing, and where they come from."""
+    if tagged is not None:
+        return _of_row(tagged, _KEYS), f"of timm's {tagged.tag}"
+    if architecture.timm is not None:
+        row = default_of(architecture.timm)
+        if row is None:
+            return {}, ""
+        # A file's side is not timm's to say: weights are often trained at another.
+        names = [name for name in _KEYS if name != "side"]
+        is_normalised = {"mean", "std"} <= given.keys()
+        return _of_row(row, names), f"of timm's {row.tag}{'' if is_normalised else _unlike(row)}"
+    defaults = {"interpolation": INTERPOLATION, "mean": MEAN, "std": STD}
+    return defaults, "default of networks by `arguments`"
+
+
+def _of_row(row: TimmModel, names: Iterable[str]) -> Mapping[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def _unlike(row: TimmModel) -> str:
+    """Return which other weights of an architecture have another normalisation, for a message."""
+    tags = tags_of(row.architecture)
+    unlike = [tag for tag in tags if _normalisation(model_of(tag)) != _normalisation(row)]
+    return f"; mean and std are others in {', '.join(unlike)}" if unlike else ""
+
+
+def _normalisation(row: TimmModel) -> tuple[Any, Any]:
+    return row.mean, row.std
+
+
+def _refuse_missing(
+    key: str, chosen: Mapping[str, Any], known: Mapping[str, Any], origin: str
+) -> None:
+    """Raise a ConfigError that names all keys without a value."""
+    is_whole = chosen.get("mode") == "squash"
+    missing = [name for name in _KEYS if name not in chosen and not (name == "crop" and is_whole)]
+    if not missing:
+        return
+    lines = [f"{key}.{name}: missing; {_KEYS[name]}" for name in missing]
+    if known:
+        lines.append(f"{key}: what else is not given is {_listed(known, known)} ({origin})")
+    else:
+        lines.append(f"{key}: timm has no default weights for 1000 classes of the architecture")
+    raise ConfigError("\n".join(lines))
+
+
+def _listed(values: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Return values with their names, on one line."""
+    plain = {name: values[name] for name in names}
+    lists = {name: list(value) for name, value in plain.items() if isinstance(value, tuple)}
+    return ", ".join(f"{name} {value}" for name, value in (plain | lists).items())
