@@ -153,8 +153,11 @@ def _own_view(
             f"{key}.side: {chosen['side']} is no multiple of the patch size, "
             f"{architecture.patch_size}"
         )
+    # 1 and 1.0 are one value, and are to be one in what jobs depend on.
+    chosen["crop"] = float(chosen["crop"])
+    chosen |= {name: [float(value) for value in chosen[name]] for name in ("mean", "std")}
     return ModelView(
-        View(chosen["side"], chosen["mode"], float(chosen["crop"]), chosen["interpolation"]),
-        tuple(map(float, chosen["mean"])),
-        tuple(map(float, chosen["std"])),
+        View(chosen["side"], chosen["mode"], chosen["crop"], chosen["interpolation"]),
+        tuple(chosen["mean"]),
+        tuple(chosen["std"]),
     )
