@@ -29,6 +29,9 @@ def num_logits(config: Config, model: Model) -> int | None:
 def check_classes(config: Config) -> Iterator[str]:
     """Yield a message for each data set with classes that some model has not."""
     evaluated = {id for item in config.perturbations.values() for id in item.datasets}
+    evaluated |= {
+        dataset.filter["dataset"] for dataset in config.datasets.values() if dataset.filter
+    }
     for dataset in (config.datasets[id] for id in config.datasets if id in evaluated):
         if dataset.class_map is None:
             yield from _check_targets(dataset, config)

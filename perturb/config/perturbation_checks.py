@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from perturb.config.alexnet import check_alexnet
-from perturb.config.records import Config
+from perturb.config.records import Config, Perturbation
 from perturb.config.schema import each, listed
+from perturb.perturbations.names import SMALLEST_SIDE
 from perturb.perturbations.plans import is_possible
 from perturb.severities import severity_value
 
@@ -147,6 +148,8 @@ def _check_corruptions(config: Config) -> Iterator[str]:
             and config.clean_dataset.id not in perturbation.datasets
         ):
             yield f"{key}: {config.clean_dataset.id!r}, the clean set, is missing"
+        if perturbation.key == "corruptions":
+            yield from _check_sides(perturbation, config)
         for id in perturbation.datasets:
             is_stored = perturbation.key == "stored_corruptions"
             if is_stored != (config.datasets[id].role == "corrupted"):
@@ -156,6 +159,21 @@ def _check_corruptions(config: Config) -> Iterator[str]:
                 )
         if perturbation.key == "stored_corruptions" and len(perturbation.datasets) > 1:
             yield f"{key}: {listed(perturbation.datasets)}; allowed: one"
+
+
+def _check_sides(corruptions: Perturbation, config: Config) -> Iterator[str]:
+    """Corruptions cannot be made of images below a certain side, where that is known."""
+    for dataset in (config.datasets[id] for id in corruptions.datasets):
+        views = {f"datasets.{dataset.id}": dataset.view}
+        if not dataset.is_seen_alike:
+            own = {id: model.own_view for id, model in config.models.items()}
+            views = {f"models.{id}": view.view for id, view in own.items() if view is not None}
+        for key, view in views.items():
+            if view is not None and 0 < view.side < SMALLEST_SIDE:
+                yield (
+                    f"{key}.preprocessing.side: {view.side}; allowed: {SMALLEST_SIDE} or more, of "
+                    "which perturbations.corruptions can be made"
+                )
 
 
 def _check_analyses(config: Config) -> Iterator[str]:
