@@ -188,6 +188,13 @@ def _spatial(**options: Any) -> dict[str, Any]:
     return raw
 
 
+def _small() -> dict[str, Any]:
+    raw = _with_reference(_own_study(classes=3))
+    raw["datasets"]["colours"]["preprocessing"] = {"side": 8}
+    raw["perturbations"]["corruptions"] = {"datasets": ["colours"], "severities": [1]}
+    return raw
+
+
 KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "more targets than other classes": (
         lambda: _ensemble(targets=9),
@@ -228,6 +235,10 @@ KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "no blocks": (
         lambda: _arguments(depth=0),
         "architectures.vit.arguments: depth is 0; allowed: positive numbers",
+    ),
+    "corruptions of small images": (
+        _small,
+        "datasets.colours.preprocessing.side: 8; allowed: 16 or more",
     ),
     "more samples than points": (
         lambda: _spatial(rotations=3, translations=3),

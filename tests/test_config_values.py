@@ -1,5 +1,6 @@
 """Values of the configuration: numbers in any spelling, ranges with units, paths put in."""
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from perturb.config import ConfigError, load_config
+from perturb.config.given import add_study_arguments, given_study
 from perturb.config.numbers import spelt_alike, with_numbers
 from perturb.images.sources.rows import Source
 from perturb.severities import severity_id, severity_value
@@ -45,9 +47,11 @@ def test_a_number_is_one_however_it_is_spelt(written: str, tiny_study: dict[str,
     tiny_study["epsilon"] = yaml.safe_load(written)
     tiny_study["perturbations"] |= {"pgd": {**ATTACK, "epsilons": [written, "4/255"]}}
     tiny_study["perturbations"]["pgd"]["relative_step"] = written
+    tiny_study["architectures"]["vit"]["arguments"]["mlp_ratio"] = "1e0"
     _given(tiny_study, mode="crop", crop=written, mean=[written, 0, 0.5], std=[written, 1, ".5"])
     found = load_config(tiny_study)
     assert found.epsilon == "0.001"
+    assert found.architectures["vit"].arguments["mlp_ratio"] == 1
     assert found.perturbations["pgd"].severities == ("0.001", "4_255")
     assert found.perturbations["pgd"].options["relative_step"] == 0.001
     view = found.models["a"].own_view
@@ -79,6 +83,17 @@ def test_what_is_no_number_is_refused_as_it_was_written(
     written: str, tiny_study: dict[str, Any]
 ) -> None:
     assert f"seed: {written!r} is not of type integer" in _told(tiny_study | {"seed": written})
+
+
+@pytest.mark.parametrize("entry", ["epsilon=1e-3", "epsilon=+1E-3", "epsilon=1/1000"])
+def test_numbers_of_the_command_line_are_numbers(
+    entry: str, tiny_study: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(tiny_study))
+    parser = argparse.ArgumentParser()
+    add_study_arguments(parser)
+    words = ["--configfile", str(tmp_path / "study.yaml"), "--config", entry]
+    assert given_study(parser.parse_args(words)).epsilon == "0.001"
 
 
 SPELLINGS = [

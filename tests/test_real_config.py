@@ -11,6 +11,7 @@ import yaml
 from perturb import jobs, sources
 from perturb.cells import cells, evaluation_jobs
 from perturb.config import Config, ConfigError, load_config
+from perturb.files import as_inputs, beside_inputs
 from perturb.images.views import AS_IS, View
 from perturb.stores import any_store, part_of, store_of, stores_of_dataset, view_of
 
@@ -93,6 +94,21 @@ def test_class_subsets_are_those_of_the_sets_and_judged_on_the_clean_set_too(
     classes = {id: set(values) for id, values in subset.options["classes"].items()}
     assert [len(values) for values in classes.values()] == [200, 200]
     assert len(classes["imagenet-r"] & classes["imagenet-a"]) == 86
+
+
+def test_files_that_snakemake_cannot_name_are_followed_by_their_content(
+    tmp_path: Path,
+) -> None:
+    """It takes braces for wildcards: an edited list of labels must repeat its job all the same."""
+    for name in ("plain.json", "br{ace}s.json"):
+        (tmp_path / name).write_text('{"one": 0}')
+    plain, braces = (str(tmp_path / name) for name in ("plain.json", "br{ace}s.json"))
+    paths = [plain, braces, str(tmp_path / "missing.json")]
+    assert as_inputs(paths) == [plain]
+    before = beside_inputs(paths)
+    assert list(before) == [braces]
+    Path(braces).write_text('{"two": 0}')
+    assert beside_inputs(paths) != before
 
 
 def test_missing_files_are_all_named_before_anything_starts(

@@ -1,6 +1,8 @@
 """Tables as files: the same bytes, loud about wrong shards, readable, escaped."""
 
+import csv
 import functools
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +90,28 @@ def test_typed_labels_are_escaped(study: Study, tmp_path: Path) -> None:
     shown = grid(make_table("models", {"models": tmp_path / "models.parquet"}), "models")
     assert r"50 \% of A\_1 \& B | \textless{}b\textgreater{}" in latex_text(shown, "models")
     assert r"50 % of A_1 & B \| &lt;b&gt;" in markdown_text(shown, "models")
+
+
+WORDS = r"""50% "it's" {a} $x$ \n \| *b* `c` _d_ e_f [g](h) &amp; ~~i~~ ^ é"""
+
+
+def test_words_of_users_are_text_in_every_format(study: Study, tmp_path: Path) -> None:
+    models = pq.read_table(study.models).to_pandas().head(1)
+    models["label"] = WORDS
+    models.to_parquet(tmp_path / "models.parquet")
+    table = make_table("models", {"models": tmp_path / "models.parquet"})
+    assert set(table["architecture_label"].to_pylist()) == {WORDS}
+    rows = list(csv.DictReader(io.StringIO(csv_text(table))))
+    assert {row["architecture_label"] for row in rows} == {WORDS}
+    shown = grid(table, "models")
+    assert (
+        r"""50% "it's" {a} \$x\$ \\n \\\| \*b\* \`c\` \_d\_ e_f [g\](h) \&amp; \~\~i\~\~ ^ é"""
+        in markdown_text(shown, "models")
+    )
+    assert (
+        r"""50\% "it's" \{a\} \$x\$ \textbackslash{}n \textbackslash{}| *b* `c` \_d\_ e\_f"""
+        in latex_text(shown, "models")
+    )
 
 
 def test_every_product_has_a_caption_for_the_snakemake_report() -> None:

@@ -203,6 +203,46 @@ def test_charts_and_page_are_made_anew_when_what_they_are_made_of_changes(
     assert list(yaml.safe_load(shown)["models"]) == list(tiny_study["models"])
 
 
+WORDS = r"""50% "it's" {a} $x$ \n <b> | & é ${b} {{c}} {wildcards.model} {0..3}"""
+
+
+def test_words_and_paths_of_users_are_no_wildcards(
+    clone: Workspace, tiny_study: dict[str, Any]
+) -> None:
+    """In titles, labels and the names of files that jobs read; the page shows what was typed."""
+    place = Path("b{race}s 50% 'q' $d é")
+    files = {name: str(place / f"{{{name}}}.json") for name in ("index", "map", "labels", "w")}
+    (clone.folder / place).mkdir()
+    for file in files.values():
+        (clone.folder / file).write_text('{"one": [0]}')
+    (clone.folder / files["index"]).write_text('{"one": 0}')
+    written = {name: file.replace("$", "$$") for name, file in files.items()}
+    study = copy.deepcopy(tiny_study) | {"title": WORDS, "data": str(place).replace("$", "$$")}
+    study["datasets"]["test"]["label"] = WORDS
+    study["pretraining"]["small"]["label"] = WORDS
+    study["architectures"]["vit"] |= {"label": WORDS, "size": "{S}"}
+    study["models"]["b"] |= {"weights": {"file": written["w"], "sha256": "0" * 64}}
+    study["models"]["gone"] = {**study["models"]["a"], "weights": "absent"}
+    index = {"class_index": "{index}.json"}
+    study["datasets"]["mine"] = {
+        "label": f"Mine {WORDS}",
+        "class_map": "{map}.json",
+        "preprocessing": {"side": 32},
+        "source": {"layout": "labelled_files", "path": ".", "labels": "{labels}.json", **index},
+    }
+    study["datasets"]["fetched"] = {
+        "preprocessing": {"side": 32},
+        "source": {"layout": "class_folders", "download": "imagenet-r", **index},
+    }
+    study["perturbations"]["none"]["datasets"] += ["mine", "fetched"]
+    study["analyses"] = {"patterns": {"dataset": "test", "images": 4}}
+    clone.configure(study)
+    planned = clone.planned()
+    assert {"decode_dataset", "download_dataset", "import_checkpoint", "write_page"} <= set(planned)
+    found = _definitions(clone, "--config", f"title={WORDS}")
+    assert yaml.safe_load(found["write_page"]["params"]["configuration"]) == study
+
+
 @pytest.mark.parametrize(
     ("entries", "command"),
     [

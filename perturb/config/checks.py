@@ -60,10 +60,10 @@ def _check_ids(section: str, entries: Mapping[str, Any]) -> Iterator[str]:
     folded: dict[str, str] = {}
     for id in entries:
         if not validator.is_valid(id):
-            yield (f"{section}: the id {id!r} is not allowed. {pattern['description']}")
+            yield f"{section}: the id {id!r} is not allowed. {pattern['description']}"
             continue
         if id.lower() in RESERVED_IDS:
-            yield (f"{section}: the id {id!r} is reserved; any but {listed(sorted(RESERVED_IDS))}")
+            yield f"{section}: the id {id!r} is reserved; any but {listed(sorted(RESERVED_IDS))}"
         if folded.setdefault(id.lower(), id) != id:
             yield (
                 f"{section}: the ids {folded[id.lower()]!r} and {id!r} differ only in case; "
@@ -115,7 +115,8 @@ def check_study(config: Config) -> Iterator[str]:
         *(_check_names(dataset) for dataset in config.datasets.values()),
         *(_check_dataset(dataset, config) for dataset in config.datasets.values()),
         _check_published(config),
-        *(_check_model(model, config) for model in config.models.values()),
+        *(_check_model(model) for model in config.models.values()),
+        *(_check_side(model, config) for model in config.models.values()),
         _check_reference(config),
     )
     clean = [dataset.id for dataset in config.datasets.values() if dataset.role == "clean"]
@@ -152,7 +153,7 @@ def _check_labels(section: str, entries: Iterable[Dataset | Pretraining]) -> Ite
     for entry in entries:
         first = labels.setdefault(entry.label, entry.id)
         if first != entry.id:
-            yield (f"{section}.{entry.id}.label: {entry.label!r} is also the label of {first!r}")
+            yield f"{section}.{entry.id}.label: {entry.label!r} is also the label of {first!r}"
 
 
 def _check_names(dataset: Dataset) -> Iterator[str]:
@@ -174,9 +175,9 @@ def _check_names(dataset: Dataset) -> Iterator[str]:
 def _check_architecture(architecture: Architecture, config: Config) -> Iterator[str]:
     key = f"architectures.{architecture.id}.patch_size"
     if architecture.family == "vit" and architecture.patch_size is None:
-        yield (f"{key}: missing; a ViT needs the side of its patches in pixels")
+        yield f"{key}: missing; a ViT needs the side of its patches in pixels"
     if architecture.family == "resnet" and architecture.patch_size is not None:
-        yield (f"{key}: {architecture.patch_size} is not allowed; a ResNet has none")
+        yield f"{key}: {architecture.patch_size} is not allowed; a ResNet has none"
     key = f"architectures.{architecture.id}.arguments"
     of_it = [model for model in config.models.values() if model.architecture.id == architecture.id]
     is_given = architecture.timm is None and architecture.arguments.keys() - {"patch_size"}
@@ -184,7 +185,7 @@ def _check_architecture(architecture: Architecture, config: Config) -> Iterator[
     if architecture.timm is not None or (is_from_timm and not is_given):
         return
     if of_it and is_from_timm:
-        yield (f"{key}: not allowed; all its models have their weights from timm")
+        yield f"{key}: not allowed; all its models have their weights from timm"
         return
     if not is_given:
         yield (
@@ -206,7 +207,7 @@ def _check_architecture(architecture: Architecture, config: Config) -> Iterator[
         if not isinstance(value, types) or isinstance(value, bool):
             is_typed = False
             kinds = " or ".join(kind.__name__ for kind in types)
-            yield (f"{key}.{name}: {value!r} is not allowed; {kinds} is needed")
+            yield f"{key}.{name}: {value!r} is not allowed; {kinds} is needed"
     if is_typed:
         problems = unfit_arguments(architecture.family, arguments)
         yield from (f"{key}: {problem}" for problem in problems)
@@ -217,14 +218,14 @@ def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
     origins = ("generate", "filter", "bundled", "source")
     given = [name for name in origins if getattr(dataset, name) is not None]
     if len(given) != 1:
-        yield (f"{key}: exactly one of {listed(origins)} is needed; found: {listed(given)}")
+        yield f"{key}: exactly one of {listed(origins)} is needed; found: {listed(given)}"
     if dataset.generate is not None and dataset.num_images is None:
-        yield (f"{key}.images: missing; needed with `generate`")
+        yield f"{key}.images: missing; needed with `generate`"
     if dataset.filter is not None and dataset.num_images is not None:
-        yield (f"{key}.images: not allowed with `filter`, which leaves what it leaves")
+        yield f"{key}.images: not allowed with `filter`, which leaves what it leaves"
     for name, value in (("preprocessing", dataset.view), ("classes", dataset.num_classes)):
         if dataset.source is None and value is not None:
-            yield (f"{key}.{name}: needs `source`")
+            yield f"{key}.{name}: needs `source`"
     if dataset.filter is not None:
         pool = config.datasets[dataset.filter["dataset"]]
         has_several = "accepted_labels" in (pool.source or {})
@@ -234,9 +235,9 @@ def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
                 "an image; allowed: a plain set"
             )
         if dataset.filter["wrong_by"] in config.absent:
-            yield (f"{key}.filter.wrong_by: {dataset.filter['wrong_by']!r} has `weights: absent`")
+            yield f"{key}.filter.wrong_by: {dataset.filter['wrong_by']!r} has `weights: absent`"
         if pool.filter is not None:
-            yield (f"{key}.filter.dataset: {pool.id!r} is itself made by a filter")
+            yield f"{key}.filter.dataset: {pool.id!r} is itself made by a filter"
         if not pool.is_seen_alike:
             yield (
                 f"{key}.filter.dataset: {pool.id!r} needs `preprocessing`, so that all models see "
@@ -247,7 +248,7 @@ def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
         yield from check_source(dataset)
     upstream = generate.get("set") == "upstream"
     if upstream != ("classes" in generate):
-        yield (f"{key}.generate.classes: needed for `set: upstream`, and only there")
+        yield f"{key}.generate.classes: needed for `set: upstream`, and only there"
 
 
 def _check_side(model: Model, config: Config) -> Iterator[str]:
@@ -266,20 +267,19 @@ def _check_side(model: Model, config: Config) -> Iterator[str]:
         )
 
 
-def _check_model(model: Model, config: Config) -> Iterator[str]:
+def _check_model(model: Model) -> Iterator[str]:
     key, pretraining = f"models.{model.id}", model.pretraining
     if model.weights is None and model.training is None:
-        yield (f"{key}.weights: `trained` needs a `training` section")
+        yield f"{key}.weights: `trained` needs a `training` section"
     if model.weights is None and model.architecture.timm is not None:
-        yield (f"{key}.weights: `trained` needs an architecture given by `arguments`")
+        yield f"{key}.weights: `trained` needs an architecture given by `arguments`"
     if pretraining is None:
         if not model.is_reference:
-            yield (f"{key}: missing `pretraining`, the id of a pre-training set")
+            yield f"{key}: missing `pretraining`, the id of a pre-training set"
         return
     needed = {"dataset": pretraining.dataset, "samples": pretraining.num_samples}
     for name, value in needed.items():
         if model.weights is None and value is None:
-            yield (f"pretraining.{pretraining.id}.{name}: missing; {key} is trained on it")
-    yield from _check_side(model, config)
+            yield f"pretraining.{pretraining.id}.{name}: missing; {key} is trained on it"
     if pretraining.num_images is None:
-        yield (f"pretraining.{pretraining.id}: one of `images` and `dataset` is needed")
+        yield f"pretraining.{pretraining.id}: one of `images` and `dataset` is needed"

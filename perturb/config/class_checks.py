@@ -1,6 +1,6 @@
 """What can be known of classes before an image or a weights file is read: heads, targets, members.
 
-A target beyond a model's head stops the model's job after hours of others; here it stops nothing.
+A target beyond a model's head would stop that model's job, after hours of others.
 """
 
 from collections.abc import Iterator
@@ -29,6 +29,9 @@ def num_logits(config: Config, model: Model) -> int | None:
 def check_classes(config: Config) -> Iterator[str]:
     """Yield a message for each data set with classes that some model has not."""
     evaluated = {id for item in config.perturbations.values() for id in item.datasets}
+    evaluated |= {
+        dataset.filter["dataset"] for dataset in config.datasets.values() if dataset.filter
+    }
     for dataset in (config.datasets[id] for id in config.datasets if id in evaluated):
         if dataset.class_map is None:
             yield from _check_targets(dataset, config)
@@ -37,11 +40,17 @@ def check_classes(config: Config) -> Iterator[str]:
     yield from _check_attack_targets(config)
 
 
+def _deciding_on(dataset: Dataset, config: Config) -> list[Model]:
+    """Return the models that decide on a set: the reference does on the clean images alone."""
+    asks_all = dataset.role in ("clean", "corrupted")
+    return [model for model in config.models.values() if asks_all or not model.is_reference]
+
+
 def _check_targets(dataset: Dataset, config: Config) -> Iterator[str]:
     num_classes = num_label_classes(dataset)
     is_indexed = "class_index" in (dataset.source or {})
     key = f"datasets.{dataset.id}.{'source.class_index' if is_indexed else 'classes'}"
-    for model in config.models.values():
+    for model in _deciding_on(dataset, config):
         head = num_logits(config, model)
         if num_classes is not None and head is not None and num_classes > head:
             yield f"{key}: {num_classes}, but models.{model.id} has {head} classes"
@@ -58,7 +67,7 @@ def _check_members(dataset: Dataset, config: Config) -> Iterator[str]:
         return
     if dataset.num_classes is not None and dataset.num_classes > len(class_map.names):
         yield f"{key}.classes: {dataset.num_classes}, but its class map has {len(class_map.names)}"
-    for model in config.models.values():
+    for model in _deciding_on(dataset, config):
         head = num_logits(config, model)
         try:
             class_map.check(head if head is not None else class_map.highest + 1)

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from perturb.config.alexnet import check_alexnet
-from perturb.config.records import Config
+from perturb.config.records import Config, Perturbation
 from perturb.config.schema import each, listed
+from perturb.perturbations.names import SMALLEST_SIDE
 from perturb.perturbations.plans import is_possible
 from perturb.severities import severity_value
 
@@ -53,7 +54,7 @@ def _check_attacks(config: Config) -> Iterator[str]:
             )
     for id in ("fgsm", "ensemble", "transfer"):
         if id in config.perturbations and "pgd" not in config.perturbations:
-            yield (f"perturbations.{id}: needs perturbations.pgd, which it is compared with")
+            yield f"perturbations.{id}: needs perturbations.pgd, which it is compared with"
     for id in ON_THE_CLEAN_SET:
         perturbation = config.perturbations.get(id)
         if perturbation is not None and perturbation.datasets != (config.clean_dataset.id,):
@@ -71,7 +72,7 @@ def _check_attacks(config: Config) -> Iterator[str]:
                     "allowed: odd numbers, so that the unchanged image is in the grid"
                 )
         if options.get("restarts", 1) > 1 and not options.get("random_start", True):
-            yield (f"perturbations.{id}.restarts: more than one needs `random_start: true`")
+            yield f"perturbations.{id}.restarts: more than one needs `random_start: true`"
 
 
 def _check_spatial_samples(options: Mapping[str, Any]) -> Iterator[str]:
@@ -95,7 +96,7 @@ def _check_side_by_side(config: Config) -> Iterator[str]:
         asked["analyses.patterns.dataset"] = (config.patterns.dataset,)
     for key, ids in asked.items():
         if len(ids) > 1:
-            yield (f"{key}: {listed(ids)}; allowed: one")
+            yield f"{key}: {listed(ids)}; allowed: one"
         if config.datasets[ids[0]].role not in ("clean", "other"):
             yield (
                 f"{key}: {ids[0]!r}; allowed: {config.clean_dataset.id}, the clean set, or one "
@@ -146,7 +147,9 @@ def _check_corruptions(config: Config) -> Iterator[str]:
             perturbation.key == "corruptions"
             and config.clean_dataset.id not in perturbation.datasets
         ):
-            yield (f"{key}: {config.clean_dataset.id!r}, the clean set, is missing")
+            yield f"{key}: {config.clean_dataset.id!r}, the clean set, is missing"
+        if perturbation.key == "corruptions":
+            yield from _check_sides(perturbation, config)
         for id in perturbation.datasets:
             is_stored = perturbation.key == "stored_corruptions"
             if is_stored != (config.datasets[id].role == "corrupted"):
@@ -155,7 +158,22 @@ def _check_corruptions(config: Config) -> Iterator[str]:
                     "needs `role: corrupted`, and nothing else may have it"
                 )
         if perturbation.key == "stored_corruptions" and len(perturbation.datasets) > 1:
-            yield (f"{key}: {listed(perturbation.datasets)}; allowed: one")
+            yield f"{key}: {listed(perturbation.datasets)}; allowed: one"
+
+
+def _check_sides(corruptions: Perturbation, config: Config) -> Iterator[str]:
+    """Corruptions cannot be made of images below a certain side, where that is known."""
+    for dataset in (config.datasets[id] for id in corruptions.datasets):
+        views = {f"datasets.{dataset.id}": dataset.view}
+        if not dataset.is_seen_alike:
+            own = {id: model.own_view for id, model in config.models.items()}
+            views = {f"models.{id}": view.view for id, view in own.items() if view is not None}
+        for key, view in views.items():
+            if view is not None and 0 < view.side < SMALLEST_SIDE:
+                yield (
+                    f"{key}.preprocessing.side: {view.side}; allowed: {SMALLEST_SIDE} or more, of "
+                    "which perturbations.corruptions can be made"
+                )
 
 
 def _check_analyses(config: Config) -> Iterator[str]:
@@ -169,7 +187,7 @@ def _check_analyses(config: Config) -> Iterator[str]:
         config.models[model].architecture.arguments.keys() & {"depth", "layers"}
         for model in config.benchmark_models
     ):
-        yield ("analyses.correlations: no model of this study has blocks that can be read")
+        yield "analyses.correlations: no model of this study has blocks that can be read"
     if correlations is not None and correlations.num_images < FEWEST_CORRELATED:
         yield (
             f"analyses.correlations.images: {correlations.num_images}; "
@@ -180,9 +198,9 @@ def _check_analyses(config: Config) -> Iterator[str]:
     if patterns.options["epsilon"] > 1:
         yield "analyses.patterns.epsilon: more than 1, in units of [0, 1]"
     if patterns.options["epsilon"] == 0:
-        yield ("analyses.patterns.epsilon: 0 changes nothing; allowed: more")
+        yield "analyses.patterns.epsilon: 0 changes nothing; allowed: more"
     if not any(config.models[model].architecture.patch_size for model in config.benchmark_models):
-        yield ("analyses.patterns: needs a model with patches: it measures borders")
+        yield "analyses.patterns: needs a model with patches: it measures borders"
 
 
 def _check_evaluated(config: Config) -> Iterator[str]:
@@ -191,7 +209,7 @@ def _check_evaluated(config: Config) -> Iterator[str]:
             dataset = config.datasets[id]
             key = f"perturbations.{perturbation.key}.datasets"
             if dataset.role == "train":
-                yield (f"{key}: {id!r} has `role: train`; models are not evaluated on it")
+                yield f"{key}: {id!r} has `role: train`; models are not evaluated on it"
             if dataset.role == "corrupted":
                 if perturbation.key != "stored_corruptions":
                     yield (
@@ -199,7 +217,7 @@ def _check_evaluated(config: Config) -> Iterator[str]:
                     )
                 continue
             if perturbation.id != "none" and id not in config.perturbations["none"].datasets:
-                yield (f"{key}: {id!r} must also be under perturbations.none.datasets")
+                yield f"{key}: {id!r} must also be under perturbations.none.datasets"
     if config.clean_dataset.id not in config.perturbations["none"].datasets:
         yield (
             f"perturbations.none.datasets: {config.clean_dataset.id!r}, the clean set, is missing"
@@ -224,7 +242,7 @@ def _check_subsets(config: Config) -> Iterator[str]:
             )
         for model in patterns.shown_models:
             if model in config.absent:
-                yield (f"analyses.patterns.models: {model!r} has `weights: absent`")
+                yield f"analyses.patterns.models: {model!r} has `weights: absent`"
             elif config.models[model].is_reference:
                 yield (
                     f"analyses.patterns.models: {model!r} is the reference, "
@@ -237,4 +255,4 @@ def _check_subsets(config: Config) -> Iterator[str]:
         pool = config.datasets[dataset].filter
         available = config.datasets[pool["dataset"] if pool else dataset].num_images
         if available is not None and num_images > available:
-            yield (f"{key}: {num_images} is more than the {available} of {dataset!r}")
+            yield f"{key}: {num_images} is more than the {available} of {dataset!r}"

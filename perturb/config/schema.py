@@ -55,7 +55,8 @@ def _validator() -> Any:
         return not isinstance(value, float) or math.isfinite(value)
 
     numbers = standard.TYPE_CHECKER.redefine("number", is_number)
-    return jsonschema.validators.extend(standard, type_checker=numbers)
+    extend: Any = jsonschema.validators.extend  # which has no types
+    return extend(standard, type_checker=numbers)
 
 
 def check_schema(raw: Mapping[str, Any]) -> None:

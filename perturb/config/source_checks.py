@@ -29,17 +29,17 @@ def check_source(dataset: Dataset) -> Iterator[str]:
     key, source = f"datasets.{dataset.id}.source", dataset.source or {}
     layout = source["layout"]
     if "path" not in source and "download" not in source:
-        yield (f"{key}.path: missing; a folder, an archive or files")
+        yield f"{key}.path: missing; a folder, an archive or files"
     if "sha256" in source and "download" not in source:
-        yield (f"{key}.sha256: only with `download`")
+        yield f"{key}.sha256: only with `download`"
     if "download" in source:
         registered(key, source)
     for name, layouts in _ONLY_WITH.items():
         if name in source and layout not in layouts:
-            yield (f"{key}.{name}: only with `layout: {listed(layouts)}`, not {layout}")
+            yield f"{key}.{name}: only with `layout: {listed(layouts)}`, not {layout}"
     for name in _NEEDED_BY.get(layout, ()):
         if name not in source:
-            yield (f"{key}.{name}: missing; `layout: {layout}` needs it")
+            yield f"{key}.{name}: missing; `layout: {layout}` needs it"
     for role, needed in (("corrupted", "corruptions"), ("cue_conflict", "cue_conflict")):
         if (dataset.role == role) != (layout == needed):
             yield (

@@ -30,11 +30,12 @@ from perturb.images.names import (
     NUM_TARGET_CLASSES,
     RENDITIONS,
     SHAPES,
+    SIDE,
     SPLITS,
     TEXTURES,
     UPSTREAM_TEXTURES,
 )
-from perturb.images.rendering import SIDE, photograph, pixel_grid
+from perturb.images.rendering import photograph, pixel_grid
 from perturb.images.renditions import NO_TEXTURE, TEXTURED, draw_rendition
 from perturb.images.scenes import Scene, draw_scene
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from perturb.images.generated import draw
-from perturb.images.names import NUM_TARGET_CLASSES
-from perturb.images.rendering import SIDE, coverage, distance_px, object_plane, pixel_grid
+from perturb.images.names import NUM_TARGET_CLASSES, SIDE
+from perturb.images.rendering import coverage, distance_px, object_plane, pixel_grid
 
 _CHUNK = 256
 

@@ -23,7 +23,12 @@ from perturb.perturbations import blur, digital, draws, elastic, glass, noise, s
 from perturb.perturbations.corruption_constants import Constants, constants
 from perturb.perturbations.digital import jpeg_pass
 from perturb.perturbations.frost_textures import frost_textures as our_frost_textures
-from perturb.perturbations.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS, EXTRA_CORRUPTIONS
+from perturb.perturbations.names import (
+    BENCHMARK_CORRUPTIONS,
+    CORRUPTIONS,
+    EXTRA_CORRUPTIONS,
+    SMALLEST_SIDE,
+)
 
 __all__ = [
     "BENCHMARK_CORRUPTIONS",
@@ -35,7 +40,6 @@ __all__ = [
 ]
 
 MAX_SEVERITY = 5
-_SMALLEST_SIDE = 16
 
 Draw = Callable[[Tensor, Constants, int, int], tuple[Tensor, ...]]
 
@@ -221,10 +225,10 @@ def _check_names(corruption: str, severity: int) -> None:
 def _check_images(images: Tensor, image_keys: Tensor) -> None:
     if images.dtype != torch.uint8:
         raise ValueError(f"images are {images.dtype}; allowed: torch.uint8")
-    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < _SMALLEST_SIDE:
+    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < SMALLEST_SIDE:
         raise ValueError(
             f"images have shape {tuple(images.shape)}; allowed: (B, 3, H, W), "
-            f"H and W at least {_SMALLEST_SIDE}"
+            f"H and W at least {SMALLEST_SIDE}"
         )
     if len(images) == 0:
         raise ValueError("images are an empty batch; allowed: one image or more")

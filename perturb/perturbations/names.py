@@ -23,6 +23,8 @@ BENCHMARK_CORRUPTIONS = (
 )
 EXTRA_CORRUPTIONS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 CORRUPTIONS = BENCHMARK_CORRUPTIONS + EXTRA_CORRUPTIONS
+# Of the images that they can be made of [px].
+SMALLEST_SIDE = 16
 
 # Corruptions whose result has passed through JPEG, as the published files of ImageNet-C have, are
 # named apart from those that have not: their accuracies differ by many points.

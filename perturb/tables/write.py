@@ -6,6 +6,7 @@ text that gives the same number back. Markdown and LaTeX hold what `display.grid
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ _LATEX = str.maketrans(
         MISSING: "--",
     }
 )
-_MARKDOWN = str.maketrans({"|": r"\|", "<": "&lt;", ">": "&gt;", "\n": " "})
+_TAGS = str.maketrans({"<": "&lt;", ">": "&gt;", "\n": " "})
+# What Markdown would take for code, emphasis, a formula, a link, an entity or the end of a cell;
+# brackets of intervals and underscores within words are none of it.
+_MARKUP = re.compile(r"[\\`*$~|]|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)")
 
 
 def write_table(
@@ -70,11 +74,15 @@ def csv_text(table: pa.Table) -> str:
 def markdown_text(shown: Grid, name: str) -> str:
     """Return a shown table as GitHub Markdown, with its title and caption."""
     entry = table_named(name)
-    labels = [header.label.translate(_MARKDOWN) for header in shown.headers]
+    labels = [_markdown(header.label) for header in shown.headers]
     rules = ["---:" if header.is_number else ":---" for header in shown.headers]
-    body = [[str(cell).translate(_MARKDOWN) for cell in row] for row in shown.rows]
+    body = [[_markdown(str(cell)) for cell in row] for row in shown.rows]
     lines = ["| " + " | ".join(row) + " |" for row in [labels, rules, *body]]
     return "\n".join([f"## {entry.title}", "", entry.caption, "", *lines, ""])
+
+
+def _markdown(text: str) -> str:
+    return _MARKUP.sub(r"\\\g<0>", text).translate(_TAGS)
 
 
 def latex_text(shown: Grid, name: str) -> str:
