@@ -146,6 +146,8 @@ def _refuse(origins: Mapping[str, Callable[[], Origin]]) -> None:
 
 def _faults(path: Path, expected: Origin) -> list[str]:
     found = _card_origin(path) if path.suffix == ".json" else _store_origin(path)
+    if found and found.get("model") != expected.get("model"):  # what else differs says no more
+        return [f"is the card of model {found.get('model')!r}, expected {expected['model']!r}"]
     if found is None:
         return [
             "does not say what it was made from: it was written by an older version, or by "

@@ -208,6 +208,14 @@ def test_jobs_are_refused_for_their_own_files_alone(study: dict[str, Any]) -> No
         check_files(config, [layout.card("a"), f"./{layout.card('given')}"])
 
 
+def test_the_card_of_another_model_is_named_as_that(study: dict[str, Any]) -> None:
+    layout = Layout(study["results"])
+    shutil.copyfile(layout.card("b"), layout.card("a"))
+    told = _told(study)
+    assert told.count("checkpoints/a/card.json: ") == 1
+    assert "checkpoints/a/card.json: is the card of model 'b', expected 'a'" in told
+
+
 def test_what_does_not_say_what_it_was_made_from_is_refused(study: dict[str, Any]) -> None:
     layout = Layout(study["results"])
     Path(layout.card("a")).write_text("{}")
