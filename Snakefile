@@ -41,6 +41,7 @@ onstart:
     # Before the first job, all of it at once: a missing folder is no missing number.
     refuse_results_folder()
     refuse_missing_files()
+    say_what_is_left_out()
     record_start()
 
 

@@ -23,6 +23,7 @@ from perturb.config.given import refuse_faulty_files
 from perturb.config.source_checks import REGISTER
 from perturb.files import existing, refusal_of
 from perturb.images.register import read_register
+from perturb.left_out import left_out
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
 from perturb.resources import RESOURCES, gpu_request
 from perturb.runs import lock
@@ -106,6 +107,12 @@ def refuse_missing_files():
         raise WorkflowError(
             "Data sets of the study do not have the same classes.\n" + "\n".join(unlike)
         )
+
+
+def say_what_is_left_out():
+    """Say which parts of the study its networks have not, so that nobody waits for them."""
+    for sentence in left_out(STUDY):
+        print(f"Left out: {sentence}", file=sys.stderr)
 
 
 def record_start():

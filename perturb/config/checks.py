@@ -166,8 +166,9 @@ def _check_architecture(architecture: Architecture, config: Config) -> None:
     key = f"architectures.{architecture.id}.patch_size"
     if architecture.family == "vit" and architecture.patch_size is None:
         raise ConfigError(f"{key}: missing; a ViT needs the side of its patches in pixels")
-    if architecture.family == "resnet" and architecture.patch_size is not None:
-        raise ConfigError(f"{key}: {architecture.patch_size} is not allowed; a ResNet has none")
+    if architecture.family != "vit" and architecture.patch_size is not None:
+        whose = "a ResNet has none" if architecture.family == "resnet" else "only with family: vit"
+        raise ConfigError(f"{key}: {architecture.patch_size} is not allowed; {whose}")
     key = f"architectures.{architecture.id}.arguments"
     of_it = [model for model in config.models.values() if model.architecture.id == architecture.id]
     is_given = architecture.timm is None and architecture.arguments.keys() - {"patch_size"}
@@ -176,6 +177,11 @@ def _check_architecture(architecture: Architecture, config: Config) -> None:
         return
     if of_it and is_from_timm:
         raise ConfigError(f"{key}: not allowed; all its models have their weights from timm")
+    if architecture.family not in ARGUMENTS:
+        raise ConfigError(
+            f"architectures.{architecture.id}.timm: missing; networks of `family: "
+            f"{architecture.family}` are given by their name in timm, not by `arguments`"
+        )
     if not is_given:
         raise ConfigError(
             f"architectures.{architecture.id}: one of `arguments` and `timm`, the name of the "

@@ -2,7 +2,7 @@
 
 from perturb.config.records import Config
 from perturb.config.schema import ConfigError, listed
-from perturb.perturbations.plans import is_possible
+from perturb.perturbations.plans import is_possible, lacking
 from perturb.severities import severity_value
 
 # The unbiased estimate of CKA divides by n - 3.
@@ -161,7 +161,7 @@ def _check_analyses(config: Config) -> None:
             f"allowed: {config.clean_dataset.id}, the clean set"
         )
     if correlations is not None and not any(
-        config.models[model].architecture.arguments.keys() & {"depth", "layers"}
+        lacking("correlations", config.models[model].architecture) is None
         for model in config.benchmark_models
     ):
         raise ConfigError(
