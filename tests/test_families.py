@@ -19,7 +19,7 @@ from perturb.page.write import Words, write_page
 from perturb.tables.run import make_table
 from tests.hand_made import decided, other, resnet, vit, written
 from tests.study_tables import table_of, tables_of
-from tests.synthetic_study import ARCHITECTURES, make_study
+from tests.synthetic_study import ARCHITECTURES, Study, make_study
 
 IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"
 CHANGES = {"lesions", "heads", "attention_distance", "patch_cls", "tokens"}
@@ -121,7 +121,7 @@ def test_a_third_family_is_named_as_timm_or_the_user_names_it(raw: dict[str, Any
             {"arguments": {"layers": [1]}},
             "architectures.mine.timm: missing; networks of `family: other` are given by their name",
         ),
-        ({}, "architectures.mine: one of `arguments` and `timm`"),
+        ({}, "architectures.mine.timm: missing; networks of `family: other`"),
     ],
 )
 def test_a_third_family_has_networks_of_timm_alone(
@@ -192,33 +192,46 @@ def test_a_network_may_lack_what_is_not_planned_for_it(tmp_path: Path) -> None:
     rows += decided("a", "110", **lesion)
     models = [vit("a", 8), other("o"), vit("b", 8, planned=["heads"])]
     rows += decided("b", "111")
-    table = make_table("lesions", written(tmp_path, models, rows))
+    table = make_table("lesions_single", written(tmp_path, models, rows))
     assert set(table["model"].to_pylist()) == {"a"}
 
 
-def test_a_third_family_is_in_every_table_of_single_models_and_in_no_comparison(
-    tmp_path: Path,
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
+    """The same study without and with networks of a third family."""
+    others = [("other", "S", None, 100_000, 2.2), ("other", "B", None, 400_000, 2.6)]
+    found = {}
+    for name, more in {"alone": [], "mixed": others}.items():
+        folder = tmp_path_factory.mktemp(name)
+        study = make_study(
+            folder,
+            num_images=20,
+            architectures=[*ARCHITECTURES, *more],
+            pretraining=["Small", "Large"],
+            corruptions=["fog"],
+            severities=(3,),
+            extras={"fgsm", "pgd", "transfer", "lesions", "patterns"},
+        )
+        found[name] = study.joined()
+    return found
+
+
+@pytest.fixture(scope="module")
+def mixed(studies: dict[str, Study], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The tables of the study with networks of a third family."""
+    study = studies["mixed"]
+    tables = tables_of(study, tmp_path_factory.mktemp("tables"))
+    return tables | {"datasets": study.datasets}
+
+
+def test_a_third_family_changes_no_comparison_and_stands_beside_it(
+    studies: dict[str, Study],
 ) -> None:
-    # The larger pre-training set is of the third family alone.
-    some = {"num_images": 40, "corruptions": ["fog"], "severities": (3,)}
-    alone, beside = (tmp_path / name for name in ("alone", "beside"))
-    for folder in (alone, beside):
-        folder.mkdir()
-    study = make_study(alone, **some)
-    wider = [*ARCHITECTURES, ("other", "S", None, 100_000, 2.9)]
-    mixed = make_study(beside, architectures=wider, **some)
+    alone, mixed = studies["alone"], studies["mixed"]
     for name in COMPARISONS:
-        assert "other" not in str(table_of(mixed, name).to_pylist())
-        if name in ("scaling", "matched_pairs", "claims"):  # of the same decisions
-            names = ("estimate", "verdict", "slope", "difference", "num_models")
-            first, second = (
-                [{key: row.get(key) for key in names} for row in table_of(of, name).to_pylist()]
-                for of in (study, mixed)
-            )
-            kept = [row["num_models"] for row in first]
-            assert kept == [row["num_models"] for row in second], name
-            assert len(first) == len(second)
-    for name in ("accuracy", "attacks", "transfer", "perturbation_patterns", "scaling_models"):
+        assert table_of(alone, name).num_rows, name
+        assert table_of(mixed, name).equals(table_of(alone, name)), name
+    for name in ("accuracy", "transfer", "perturbation_patterns", "scaling_models"):
         rows = [row for row in table_of(mixed, name).to_pylist() if row["family"] == "other"]
         assert rows, name
         assert not any(row.get("is_fitted") for row in rows)
@@ -252,31 +265,13 @@ def test_a_pre_training_set_of_other_networks_alone_moves_no_claim(tmp_path: Pat
     assert study(compared) == study([*compared, other("o", art="1111", **largest)])
 
 
-@pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The tables of a study with networks of a third family."""
-    folder = tmp_path_factory.mktemp("mixed")
-    others = [("other", "S", None, 100_000, 2.2), ("other", "B", None, 400_000, 2.6)]
-    study = make_study(
-        folder,
-        num_images=20,
-        architectures=[*ARCHITECTURES[:3], *others],
-        pretraining=["Small", "Large"],
-        corruptions=["fog"],
-        severities=(3,),
-        extras={"fgsm", "pgd", "lesions", "patterns"},
-    )
-    tables = tables_of(study.joined(), folder / "tables")
-    return tables | {"datasets": study.datasets}
-
-
 def test_other_networks_have_a_look_of_their_own(mixed: dict[str, Path]) -> None:
     looks = look(pq.read_table(mixed["models"]).to_pandas())
-    assert looks.families == ["resnet", "resnet", "vit", "other", "other"]
-    assert looks.shapes[3:] == [OTHER_SHAPE] * 2
-    assert OTHER_SHAPE not in looks.shapes[:3]
-    assert looks.colours[3:] == ramp("other", 2)
-    assert not set(looks.colours[3:]) & set(looks.colours[:3])
+    assert looks.families == [*["resnet"] * 2, *["vit"] * 3, *["other"] * 2]
+    assert looks.shapes[5:] == [OTHER_SHAPE] * 2
+    assert OTHER_SHAPE not in looks.shapes[:5]
+    assert looks.colours[5:] == ramp("other", 2)
+    assert not set(looks.colours[5:]) & set(looks.colours[:5])
 
 
 @pytest.mark.parametrize("chart", ["robustness_benchmarks", "model_size", "pattern_alignment"])
