@@ -42,6 +42,7 @@ onstart:
     refuse_results_folder()
     refuse_missing_files()
     show_assumed_values()
+    say_what_is_left_out()
     record_start()
 
 

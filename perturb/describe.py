@@ -32,6 +32,7 @@ MODELS = pa.schema(
         ("paper_pretraining", pa.string()),  # name of the pre-training set in the paper
         ("timm_tag", pa.string()),  # of weights that come from timm
         ("weights_sha256", pa.string()),
+        ("planned", pa.list_(pa.string())),  # perturbations that it has cells of
     ]
 )
 DATASETS = pa.schema(
@@ -47,8 +48,17 @@ DATASETS = pa.schema(
 )
 
 
-def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Table:
-    """Return one row a model: what the configuration says of it, and what its card says."""
+def describe_models(
+    models: Sequence[Model],
+    cards: Mapping[str, Path],
+    planned: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> pa.Table:
+    """Return one row a model: what the configuration says of it, and what its card says.
+
+    Parameters
+    ----------
+    planned : of each model, the perturbations that it is evaluated under.
+    """
     rows = []
     for model in models:
         card = _card_of(model, cards[model.id])
@@ -72,6 +82,7 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
                 "paper_pretraining": pretraining.paper if pretraining else None,
                 "timm_tag": model.timm_tag,
                 "weights_sha256": card["weights_sha256"],
+                "planned": list(planned.get(model.id, ())),
             }
         )
     return pa.Table.from_pylist(rows, schema=MODELS)

@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
-from perturb.cells import EvaluationJob, evaluated_datasets, transfer_cells
+from perturb.cells import EvaluationJob, evaluated_datasets, own_cells, transfer_cells
 from perturb.config import Config
-from perturb.config.records import Model
+from perturb.config.records import Architecture, Model
 from perturb.config.source_checks import num_label_classes
 from perturb.files import beside_inputs
 from perturb.images.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
 from perturb.images.names import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.timm_table import model_of
 from perturb.perturbations.names import CORRELATIONS_PROTOCOL, PATTERNS_PROTOCOL, PROTOCOLS
-from perturb.perturbations.plans import conditions_of
+from perturb.perturbations.plans import conditions_of, lacking
 from perturb.stores import stores_of_cell
 
 
@@ -117,7 +117,7 @@ def evaluated(config: Config, job: EvaluationJob, model: str) -> list[dict[str, 
             "perturbation": cell.perturbation,
             "severity": cell.severity,
             **_class_map(config, cell.dataset),
-            **_perturbed(config, cell.perturbation, job.family),
+            **_perturbed(config, cell.perturbation, config.models[model].architecture),
         }
         for cell in job.cells
     ]
@@ -130,10 +130,12 @@ def _class_map(config: Config, dataset: str) -> dict[str, Any]:
     return {"class_map": class_map, **({"class_map_sha256": content} if content else {})}
 
 
-def _perturbed(config: Config, perturbation: str, family: str) -> dict[str, Any]:
+def _perturbed(
+    config: Config, perturbation: str, architecture: Architecture | None
+) -> dict[str, Any]:
     entry = config.perturbations[perturbation]
     return {
-        "conditions": list(conditions_of(entry, family)),
+        "conditions": list(conditions_of(entry, architecture)),
         "options": dict(entry.options),
         "num_images": entry.num_images,
         "seed": config.seed,
@@ -154,7 +156,7 @@ def _forward(config: Config) -> dict[str, Any]:
 
 def transferred(config: Config) -> dict[str, Any]:
     """Return what the shards of transfer attacks depend on, beside images and weights."""
-    return _perturbed(config, "transfer", family="")
+    return _perturbed(config, "transfer", architecture=None)
 
 
 def transfer_targets(config: Config) -> list[dict[str, str]]:
@@ -196,7 +198,7 @@ def correlated_models(config: Config) -> list[str]:
     return [
         model
         for model in config.benchmark_models
-        if config.models[model].architecture.arguments.keys() & {"depth", "layers"}
+        if lacking("correlations", config.models[model].architecture) is None
     ]
 
 
@@ -243,7 +245,19 @@ def training_datasets(config: Config, model: str) -> dict[str, str]:
 
 def described_models(config: Config) -> list[str]:
     """Return what the table of models says beside the models' cards."""
-    return [repr(replace(model, training=None)) for model in config.models.values()]
+    evaluated_under = planned(config)
+    return [
+        f"{replace(model, training=None)!r} {evaluated_under[model.id]}"
+        for model in config.models.values()
+    ]
+
+
+def planned(config: Config) -> dict[str, list[str]]:
+    """Return the perturbations that each model has cells of."""
+    return {
+        model.id: list(dict.fromkeys(cell.perturbation for cell in own_cells(config, model)))
+        for model in config.models.values()
+    }
 
 
 def class_subsets(config: Config) -> dict[str, list[int]]:

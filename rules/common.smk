@@ -26,6 +26,7 @@ from perturb.config.numbers import spelt_alike
 from perturb.config.source_checks import REGISTER
 from perturb.files import as_inputs, existing, refusal_of
 from perturb.images.register import read_register
+from perturb.left_out import left_out
 from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
 from perturb.origins import check_study
 from perturb.resources import RESOURCES, gpu_request
@@ -121,6 +122,12 @@ def show_assumed_values():
     """Print what is taken for preprocessing that the configuration does not give."""
     for line in assumed_values(STUDY.models.values()):
         print(line, file=sys.stderr)
+
+
+def say_what_is_left_out():
+    """Say which parts of the study its networks have not, so that nobody waits for them."""
+    for sentence in left_out(STUDY):
+        print(f"Left out: {sentence}", file=sys.stderr)
 
 
 def record_start():

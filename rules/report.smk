@@ -67,6 +67,7 @@ rule write_page:
         ),
         command=lambda wildcards: COMMAND,
         absent=lambda wildcards: jobs.titles(STUDY.absent.values()),
+        left_out=lambda wildcards: left_out(STUDY),
         tables=list(TABLES),
         pictures=list(PICTURES),
     script:

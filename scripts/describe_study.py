@@ -9,7 +9,7 @@ from perturb.cells import Layout, evaluated_datasets
 from perturb.config import load_config
 from perturb.describe import check_datasets, describe_datasets, describe_models
 from perturb.files import replacing
-from perturb.jobs import class_subsets
+from perturb.jobs import class_subsets, planned
 from perturb.logs import log_to
 from perturb.origins import check_files
 from perturb.stores import any_store
@@ -28,7 +28,7 @@ manifests = {dataset: Path(paths.manifest(store)) for dataset, store in stores.i
 check_datasets(datasets, manifests)
 subsets = class_subsets(study)
 tables = {
-    snakemake.output.models: describe_models(list(study.models.values()), cards),
+    snakemake.output.models: describe_models(list(study.models.values()), cards, planned(study)),
     snakemake.output.datasets: describe_datasets(datasets, manifests, subsets),
 }
 for path, table in tables.items():

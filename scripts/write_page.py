@@ -21,7 +21,13 @@ check_study(study)
 labels = [study.datasets[dataset].label for dataset in evaluated_datasets(study)]
 write_page(
     Path(snakemake.output.page),
-    Words(study.title, configuration, command, absent=tuple(snakemake.params.absent.values())),
+    Words(
+        study.title,
+        configuration,
+        command,
+        absent=tuple(snakemake.params.absent.values()),
+        left_out=tuple(snakemake.params.left_out),
+    ),
     tables={table: Path(snakemake.input[table]) for table in snakemake.params.tables},
     datasets=Path(snakemake.input.study_datasets),
     contact_sheets=dict(zip(labels, map(Path, snakemake.input.contact_sheets), strict=True)),

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from perturb.perturbations.names import CORRUPTIONS
 from tests.synthetic_attacks import NUM_SAMPLES, STAGES
-from tests.synthetic_model_perturbations import depth_of, grid_side
+from tests.synthetic_model_perturbations import depth_of, grid_side, planned_for
 from tests.synthetic_published import NUM_CLASSES, SUBSETS, subset_facts
 
 DATASETS = pa.schema(
@@ -71,7 +71,7 @@ def model_rows(
     rows = []
     for family, size, patch_size, num_parameters, ability in architectures:
         suffix = f"/{patch_size}" if patch_size else ""
-        name = {"vit": "ViT", "resnet": "ResNet"}[family]
+        name = {"vit": "ViT", "resnet": "ResNet", "other": "ConvNeXt"}[family]
         architecture = f"{family}-{size}{patch_size or ''}".lower()
         for rank, label in enumerate(pretraining):
             rows.append(
@@ -92,6 +92,7 @@ def model_rows(
                     "is_reference": False,
                     "paper_pretraining": label,
                     "timm_tag": f"{architecture}.{label.lower()}",
+                    "planned": planned_for(family),
                     "ability": ability + 0.3 * rank,
                 }
             )
@@ -112,6 +113,7 @@ def models_table(rows: Sequence[dict]) -> pa.Table:
         "pretraining_images": pa.int64(),
         "num_parameters": pa.int64(),
         "is_reference": pa.bool_(),
+        "planned": pa.list_(pa.string()),
     }
     schema = pa.schema([(name, types.get(name, pa.string())) for name in rows[0]])
     return pa.Table.from_pylist(rows, schema=schema)

@@ -34,6 +34,12 @@ def depth_of(family: str, size: str) -> int:
     return _DEPTHS.get(size, 4) + (family == "resnet")
 
 
+def planned_for(family: str) -> list[str]:
+    """Return the changes that a made-up model is planned under."""
+    planned = {"vit": MODEL_PERTURBATIONS, "resnet": ("lesions",), "other": ()}
+    return list(planned[family])
+
+
 def grid_side(patch_size: int | None) -> int | None:
     """Return the number of patches along a side."""
     if patch_size is None:
@@ -52,7 +58,7 @@ class Changed:
 
     def shards(self, row: Row, perturbation: str) -> Iterator[pa.Table]:
         """Yield the shards of a model under one perturbation, severity by severity."""
-        if row["family"] == "resnet" and perturbation != "lesions":
+        if perturbation not in planned_for(row["family"]):
             return
         random = np.random.default_rng([self.seed, 6, *row["model"].encode()])
         margins = 0.6 * self.common + 0.4 * random.random(self.num_images)
@@ -160,7 +166,7 @@ def representations(
     rows: Sequence[Row], dataset: str, num_images: int, seed: int
 ) -> Iterator[pa.Table]:
     """Yield how alike the layers of each model are: one table a model."""
-    for row in rows:
+    for row in (row for row in rows if row["family"] != "other"):
         random = np.random.default_rng([seed, 7, *row["model"].encode()])
         depth = depth_of(row["family"], row["size"])
         kinds = ("all", "cls") if row["family"] == "vit" else ("all",)

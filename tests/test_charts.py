@@ -17,7 +17,7 @@ import vl_convert
 from perturb.charts.catalogue import CHARTS, SECTIONS, charts_of
 from perturb.charts.draw import draw
 from perturb.charts.save import save_chart
-from perturb.charts.style import look, nice_log_ticks, ramp
+from perturb.charts.style import FAMILIES, look, nice_log_ticks, ramp
 from perturb.tables.catalogue import TABLES
 from tests.study_tables import table_of, tables_of
 from tests.synthetic_study import ARCHITECTURES, make_study
@@ -61,8 +61,8 @@ def lab(colour: str, deficiency: str) -> np.ndarray:
 @pytest.mark.parametrize("deficiency", list(DEFICIENCIES))
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_families_and_sizes_differ_for_every_eye(deficiency: str, count: int) -> None:
-    colours = [colour for family in ("resnet", "vit") for colour in ramp(family, count)]
-    assert len(set(colours)) == 2 * count
+    colours = [colour for family in FAMILIES for colour in ramp(family, count)]
+    assert len(set(colours)) == 3 * count
     for one, other in itertools.combinations(colours, 2):
         distance = np.linalg.norm(lab(one, deficiency) - lab(other, deficiency))
         # 2.3 is just noticeable; marks also differ in shape, place and area.

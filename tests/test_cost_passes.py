@@ -123,13 +123,13 @@ def test_passes_are_those_of_the_evaluator(
     config: Config, images: Images, perturbation: str, model: str
 ) -> None:
     classifier = _stubborn(config, model)
-    record, family = config.perturbations[perturbation], config.models[model].architecture.family
+    record, network = config.perturbations[perturbation], config.models[model].architecture
     found = [cell for cell in cells(config) if cell.model == model]
     of_it = [cell for cell in found if cell.perturbation == perturbation]
     assert of_it
     for cell in of_it:
         setting = Setting(
-            conditions_of(record, family), cell.severity_value, config.seed, record.options
+            conditions_of(record, network), cell.severity_value, config.seed, record.options
         )
         with _counted(classifier, by_token=perturbation == "tokens") as counter:
             list(EVALUATORS[perturbation](classifier, images, setting))

@@ -265,7 +265,7 @@ HEAD = {"perturbation": "heads", "condition": "head", "severity": 1.0}
         ),
         (decided("c", "111", **LESION), "c has shards but no entry"),
         (decided("a", "1111", **HEAD), "heads of a has images that the model has no clean"),
-        (decided("a", "111", **HEAD, removed="0.0"), "v has no heads, other ViTs have"),
+        (decided("a", "111", **HEAD, removed="0.0"), "v has no heads, which is planned for it"),
         (
             [
                 {**row, "flops_kept": place / 4}

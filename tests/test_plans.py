@@ -61,7 +61,7 @@ def test_evaluators_yield_what_is_planned(model: str, config: Config) -> None:
     images = Images(batch.images, keys, batch.targets)
     for cell in own_cells(config, config.models[model]):
         perturbation = config.perturbations[cell.perturbation]
-        conditions = conditions_of(perturbation, architecture.family)
+        conditions = conditions_of(perturbation, architecture)
         setting = Setting(conditions, cell.severity_value, 7, perturbation.options)
         found: dict[str, tuple[int, ...]] = {}
         for outcome in EVALUATORS[cell.perturbation](classifier, images, setting):

@@ -1,5 +1,7 @@
 """The form of the paper's Figures 2, 3 and 6: values by pre-training set, ResNets left, ViTs right.
 
+Networks of other families stand right of the ViTs, behind a gap.
+
 Every mark stands at its model's own place beside the tick, with its interval in ink. Models are
 told apart by colour, shape and area (`perturb.charts.style`), and by the legend on a click.
 """
@@ -145,15 +147,17 @@ def _longest(names: Sequence[str]) -> int:
 
 
 def _slots(looks: Look) -> list[str]:
-    """Return the places beside a tick: ResNets left of it, a gap, ViTs right.
+    """Return the places beside a tick: ResNets left of it, a gap, ViTs right; others behind a gap.
 
     Each side gets as many places as the longer one needs, so that the tick stays between them.
     """
     pairs = list(zip(looks.labels, looks.families, strict=True))
     left = [label for label, family in pairs if family == "resnet"]
-    right = [label for label in looks.labels if label not in left]
+    vits = [label for label, family in pairs if family == "vit"]
+    others = [label for label, family in pairs if family == "other"]
+    right = [*vits, *(["beyond"] if vits and others else []), *others]
     if not left or not right:
-        return looks.labels
+        return left + right
     longest = max(len(left), len(right))
     before = [f"before {place}" for place in range(longest - len(left))]
     after = [f"after {place}" for place in range(longest - len(right))]

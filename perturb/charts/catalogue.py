@@ -13,8 +13,8 @@ SECTIONS: Mapping[str, str] = {
 }
 
 _MARKS = (
-    "ResNets left of the tick, ViTs right. Colour: family and size; shape: patch size; area: "
-    "parameters. Bars: 95 % intervals."
+    "ResNets left of the tick, ViTs right, networks of neither family right of these. Colour: "
+    "family and size; shape: patch size; area: parameters. Bars: 95 % intervals."
 )
 _WHOLE = "Dashed, level: the unchanged model."
 
@@ -47,8 +47,9 @@ CHARTS: Mapping[str, Chart] = {
         title="Error and model size",
         caption="Error against the number of parameters, both axes logarithmic, for the models "
         "pre-trained on the largest set, with a straight-line fit for each family and test set. "
-        "Hollow: models in no fit, of another patch size than their family's series or of a family "
-        "with one size alone. Bars: 95 % intervals. The form is that of Figure 4 of the paper.",
+        "Hollow: models in no fit, of another patch size than their family's series, of a family "
+        "with one size alone or of neither family. Bars: 95 % intervals. The form is that of "
+        "Figure 4 of the paper.",
         tables=("scaling_models", "models"),
         section="benchmarks",
     ),
@@ -105,7 +106,7 @@ CHARTS: Mapping[str, Chart] = {
         title="Where the perturbations are",
         caption="Borders of patches: how much a perturbation changes from pixel to pixel across "
         "them, over how much it does inside the patches. ViTs stand on the grid of their own "
-        "patches; ResNets, which have none, on every grid, for comparison. On the object, drawn "
+        "patches; networks without patches on every grid, for comparison. On the object, drawn "
         "where images have a mask of it: the perturbation's strength there over that elsewhere. "
         "Dashed: no difference, 1. Bars: 95 % intervals.",
         tables=("perturbation_patterns", "models"),

@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from perturb.charts.style import RESNET_SHAPE, VIT_SHAPES, Look
+from perturb.charts.style import OTHER_SHAPE, RESNET_SHAPE, VIT_SHAPES, Look
 
 # From the largest patches to the smallest; the first is a solid line.
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
@@ -49,9 +49,9 @@ def identity(looks: Look) -> dict[str, Any]:
 
 def dashes(looks: Look) -> alt.StrokeDash:
     """Return a dash for each patch size: the patch sizes of one size share its colour."""
-    shapes = sorted(set(looks.shapes), key=(RESNET_SHAPE, *VIT_SHAPES).index)
-    patches = [shape for shape in shapes if shape != RESNET_SHAPE]
-    dash_of = {RESNET_SHAPE: _DASHES[0]}
+    unpatched = (RESNET_SHAPE, OTHER_SHAPE)
+    patches = sorted(set(looks.shapes) - set(unpatched), key=VIT_SHAPES.index)
+    dash_of = dict.fromkeys(unpatched, _DASHES[0])
     dash_of |= {shape: _DASHES[at % len(_DASHES)] for at, shape in enumerate(patches)}
     return alt.StrokeDash(
         "architecture_label:N",

@@ -3,10 +3,10 @@
 import altair as alt
 import pandas as pd
 
-from perturb.charts.style import config, look, nice_log_ticks
+from perturb.charts.style import between, config, look, nice_log_ticks
 
-FAMILY_NAMES = {"resnet": "ResNet", "vit": "ViT"}
-# ResNets light, ViTs dark; one hue a test set, in the paper's spirit.
+FAMILY_NAMES = {"resnet": "ResNet", "vit": "ViT", "other": "other"}
+# ResNets light, ViTs dark, other networks between; one hue a test set, in the paper's spirit.
 _PAIRS = {
     "natural_adversarial": ("#f2b134", "#c2571a"),
     "renditions": ("#e06fc3", "#7b3fa8"),
@@ -116,7 +116,8 @@ def _series_colours(points: pd.DataFrame) -> dict[str, str]:
     for test_set in reversed(list(dict.fromkeys(points["test_set"]))):
         rows = points[points["test_set"] == test_set]
         pair = _PAIRS.get(test_set) or (spare.pop(0) if len(spare) > 1 else spare[0])
-        for family, colour in zip(("resnet", "vit"), pair, strict=True):
+        colours_of = {"resnet": pair[0], "vit": pair[1], "other": between(pair, 0.5)}
+        for family, colour in colours_of.items():
             labels = rows.loc[rows["family"] == family, "series"]
             colours.update(dict.fromkeys(labels.unique(), colour))
     return colours

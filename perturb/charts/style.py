@@ -1,8 +1,9 @@
 """The one style of all charts: colour = family and size, shape = patch size, area = parameters.
 
-ResNets run from blue to green and ViTs from red to yellow with growing size, as in the paper. The
-two ramps stay apart for readers with protanopia, deuteranopia or tritanopia (a test simulates
-them); shape and position tell the families apart a second time. Every chart takes its scales from
+ResNets run from blue to green and ViTs from red to yellow with growing size, as in the paper; other
+networks, which it does not have, are purple. The ramps stay apart for readers with protanopia,
+deuteranopia or tritanopia (a test simulates them); shape and position tell the families apart a
+second time. Every chart takes its scales from
 the table of models, so that a model looks the same everywhere.
 """
 
@@ -17,8 +18,10 @@ import pandas as pd
 RAMPS = {
     "resnet": ("#26419c", "#2b70c0", "#2596bf", "#25ad9a", "#6dd28e"),
     "vit": ("#9c1a2b", "#cf3f2b", "#e9752b", "#f2a02f", "#f1cf48"),
+    "other": ("#3a1636", "#881c7c", "#d0a1cb"),
 }
-_OTHER_RAMP = ("#555b66", "#9aa1ad")
+# The order in which families stand in legends and beside a tick.
+FAMILIES = tuple(RAMPS)
 # What is told apart within one model; a control is grey.
 SERIES = ("#37415a", "#d9771f", "#149487")
 CONTROL = "#8a919c"
@@ -26,6 +29,7 @@ CONTROL = "#8a919c"
 CHART_WIDTH = 1100
 # ResNets have no patches; ViTs from the largest patch to the smallest.
 RESNET_SHAPE = "circle"
+OTHER_SHAPE = "triangle-left"
 VIT_SHAPES = ("square", "diamond", "triangle-up", "cross", "triangle-down")
 _AREAS = (45.0, 210.0)
 
@@ -64,7 +68,8 @@ def look(models: pd.DataFrame) -> Look:
         under_test.groupby("architecture_label", sort=True)
         .agg({"family": "first", "size": "first", "patch_size": "first", "num_parameters": "max"})
         .reset_index()
-        .sort_values(["family", "num_parameters", "architecture_label"])
+        .assign(place=lambda frame: frame["family"].map(FAMILIES.index))
+        .sort_values(["place", "num_parameters", "architecture_label"])
     )
     return Look(
         labels=architectures["architecture_label"].tolist(),
@@ -77,7 +82,7 @@ def look(models: pd.DataFrame) -> Look:
 
 def ramp(family: str, count: int) -> list[str]:
     """Return `count` colours of a family, evenly spaced from its smallest to its largest model."""
-    stops = RAMPS.get(family, _OTHER_RAMP)
+    stops = RAMPS[family]
     if count == 1:
         return [stops[1]]
     return [between(stops, place / (count - 1)) for place in range(count)]
@@ -134,7 +139,11 @@ def _colours(architectures: pd.DataFrame) -> list[str]:
 def _shapes(architectures: pd.DataFrame) -> list[str]:
     patches = sorted(architectures["patch_size"].dropna().unique(), reverse=True)
     shape_of = {patch: _at(VIT_SHAPES, place) for place, patch in enumerate(patches)}
-    return [shape_of.get(patch, RESNET_SHAPE) for patch in architectures["patch_size"]]
+    unpatched = {"other": OTHER_SHAPE}
+    return [
+        shape_of.get(patch, unpatched.get(family, RESNET_SHAPE))
+        for family, patch in zip(architectures["family"], architectures["patch_size"], strict=True)
+    ]
 
 
 def _areas_of(num_parameters: Sequence[float]) -> list[float]:

@@ -176,8 +176,9 @@ def _check_architecture(architecture: Architecture, config: Config) -> Iterator[
     key = f"architectures.{architecture.id}.patch_size"
     if architecture.family == "vit" and architecture.patch_size is None:
         yield f"{key}: missing; a ViT needs the side of its patches in pixels"
-    if architecture.family == "resnet" and architecture.patch_size is not None:
-        yield f"{key}: {architecture.patch_size} is not allowed; a ResNet has none"
+    if architecture.family != "vit" and architecture.patch_size is not None:
+        whose = "a ResNet has none" if architecture.family == "resnet" else "only with family: vit"
+        yield f"{key}: {architecture.patch_size} is not allowed; {whose}"
     key = f"architectures.{architecture.id}.arguments"
     of_it = [model for model in config.models.values() if model.architecture.id == architecture.id]
     is_given = architecture.timm is None and architecture.arguments.keys() - {"patch_size"}
@@ -186,6 +187,12 @@ def _check_architecture(architecture: Architecture, config: Config) -> Iterator[
         return
     if of_it and is_from_timm:
         yield f"{key}: not allowed; all its models have their weights from timm"
+        return
+    if architecture.family not in ARGUMENTS:
+        yield (
+            f"architectures.{architecture.id}.timm: missing; networks of `family: "
+            f"{architecture.family}` are given by their name in timm, not by `arguments`"
+        )
         return
     if not is_given:
         yield (

@@ -7,6 +7,7 @@ from typing import Any
 from perturb.config.model_views import own_view
 from perturb.config.records import (
     Architecture,
+    Makeup,
     Model,
     Pretraining,
     TimmWeights,
@@ -16,10 +17,8 @@ from perturb.config.records import (
 from perturb.config.schema import ConfigError, did_you_mean
 from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
 
-_NAMES = {"vit": "ViT", "resnet": "ResNet"}
-# What a ViT of timm's must be, so that heads, attention and tokens can be reached; of convolutional
-# networks those of another kind than BiT's lack lesions alone.
-_KINDS = {"vit": ("vit",), "resnet": ("resnetv2", "other")}
+# `Other` stands until timm says what the network is.
+_NAMES = {"vit": "ViT", "resnet": "ResNet", "other": "Other"}
 _GEOMETRY = {
     "vit": (
         *("patch_size", "embed_dim", "depth", "num_heads"),
@@ -59,10 +58,11 @@ def architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
 
 def _with_geometry(record: Architecture, known: TimmModel, key: str) -> Architecture:
     """Return an architecture with timm's geometry, which must be what the entry says it is."""
-    if known.kind not in _KINDS[record.family]:
+    if known.family != record.family:
         raise ConfigError(
-            f"{key}: {known.architecture!r} is no network of the family {record.family!r} "
-            f"whose parts can be reached (timm has it as {known.kind!r})"
+            f"{key}: {known.architecture!r} is no network of the family {record.family!r}, which "
+            f"architectures.{record.id}.family says; timm builds it as {known.network}: "
+            f"allowed: family: {known.family}"
         )
     if record.family == "vit" and record.patch_size != known.patch_size:
         raise ConfigError(
@@ -73,7 +73,14 @@ def _with_geometry(record: Architecture, known: TimmModel, key: str) -> Architec
     arguments = {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
     }
-    return replace(record, arguments=arguments, timm=known.architecture)
+    unnamed = f"{_NAMES['other']}-{record.size}"
+    return replace(
+        record,
+        arguments=arguments,
+        timm=known.architecture,
+        label=f"{known.network}-{record.size}" if record.label == unnamed else record.label,
+        makeup=Makeup(known.block, known.attention, known.embedding, known.pooling),
+    )
 
 
 def model(

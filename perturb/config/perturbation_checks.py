@@ -7,7 +7,7 @@ from perturb.config.alexnet import check_alexnet
 from perturb.config.records import Config, Perturbation
 from perturb.config.schema import each, listed
 from perturb.perturbations.names import SMALLEST_SIDE
-from perturb.perturbations.plans import is_possible
+from perturb.perturbations.plans import is_possible, lacking
 from perturb.severities import severity_value
 
 # The unbiased estimate of CKA divides by n - 3.
@@ -184,7 +184,7 @@ def _check_analyses(config: Config) -> Iterator[str]:
             f"allowed: {config.clean_dataset.id}, the clean set"
         )
     if correlations is not None and not any(
-        config.models[model].architecture.arguments.keys() & {"depth", "layers"}
+        lacking("correlations", config.models[model].architecture) is None
         for model in config.benchmark_models
     ):
         yield "analyses.correlations: no model of this study has blocks that can be read"

@@ -63,12 +63,30 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """A network architecture; `patch_size` is None for ResNets.
+class Makeup:
+    """What a ViT is made of, by timm's names; unless given, the ViT that `arguments` describe.
 
+    block, attention, embedding : classes of its blocks, of their attention modules and of what
+        makes tokens of pixels; None where blocks are not all alike, or the network is no ViT.
+    pooling : how tokens become what is classified; ``token`` reads the class token.
+    """
+
+    block: str | None = "Block"
+    attention: str | None = "Attention"
+    embedding: str | None = "PatchEmbed"
+    pooling: str | None = "token"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network architecture; `patch_size` is None for all but ViTs.
+
+    family : ``vit``, ``resnet``, or ``other``: evaluated and shown, but in no comparison of the
+        other two.
     arguments : of the timm class. Of an architecture that timm knows by name, its geometry: depth,
         num_heads, layers and so on, as far as it has them.
     timm : that name, or None.
+    makeup : what is known of a ViT's inside.
     """
 
     id: str
@@ -78,6 +96,7 @@ class Architecture:
     label: str
     arguments: Mapping[str, Any]
     timm: str | None
+    makeup: Makeup = Makeup()
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ def _lesions(asked: Asked) -> Passes:
     count, samples = int(asked.severity), asked.option("samples")
     lesions = [
         (part, frozenset(blocks))
-        for part in conditions_of(asked.perturbation, family)
+        for part in conditions_of(asked.perturbation, asked.architecture)
         for blocks in lesion_sets(removable, count, samples, asked.seed, part).values()
     ]
     num_blocks = int(arguments["depth"]) if family == "vit" else sum(arguments["layers"])

@@ -1,8 +1,8 @@
 """How fast machines run networks, as measured: resources/rates.csv, and what follows for others.
 
 A network that was not measured is taken to run at the FLOPs per second of the measured one of its
-family whose forward pass is nearest in size: small networks leave much of a machine idle. Rows are
-what `python -m benchmarks.rates` prints.
+family whose forward pass is nearest in size, for networks of neither family of any: small networks
+leave much of a machine idle. Rows are what `python -m benchmarks.rates` prints.
 """
 
 import csv
@@ -129,7 +129,8 @@ def machine_of(rates: Iterable[Rate], device: str) -> Machine:
 
 
 def _nearest(rates: Iterable[Rate], task: str, network: Network) -> Rate | None:
-    """Return the rate of the network of this family whose size is nearest."""
+    """Return the rate of the network of this family, or of any for others, nearest in size."""
     flops = network.forward_flops or 1.0
-    of_task = [rate for rate in rates if rate.task == task and rate.family == network.family]
+    families = ("vit", "resnet") if network.family == "other" else (network.family,)
+    of_task = [rate for rate in rates if rate.task == task and rate.family in families]
     return min(of_task, key=lambda rate: abs(math.log(rate.forward_flops / flops)), default=None)

@@ -1,9 +1,10 @@
 """What timm says of its pretrained ImageNet classifiers, read from a table in the repository.
 
-Which square of an image a network wants, how its pixels are scaled and how its blocks are counted
-is needed while the workflow is planned: before any weights are there, and where neither torch nor
-timm may be imported. The table holds a row for each tag with weights for 1000 classes;
-`perturb.models.timm_survey` makes it from the installed timm, and a test holds the two together.
+Which square of an image a network wants, how its pixels are scaled, which family it is of and what
+its blocks are made of is needed while the workflow is planned: before any weights are there, and
+where neither torch nor timm may be imported. The table holds a row for each tag with weights for
+1000 classes; `perturb.models.timm_survey` makes it from the installed timm, and a test holds the
+two together.
 """
 
 import csv
@@ -15,6 +16,9 @@ from types import MappingProxyType
 
 TABLE = Path(__file__).parents[2] / "resources" / "timm_models.csv"
 KINDS = ("vit", "resnetv2", "other")
+# The classes that timm builds residual networks of: ResNet, ResNeXt, Wide ResNet, Res2Net, ResNeSt
+# and those with squeeze-and-excitation are of the first; BiT's are of the second.
+RESIDUAL_NETWORKS = ("ResNet", "ResNetV2", "SENet")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class TimmModel:
     is_default : whether timm takes the tag where an architecture is named without one.
     kind : ``vit`` and ``resnetv2`` where timm's own VisionTransformer or ResNetV2 runs its blocks
         one after another, so that they can be changed and read; else ``other``.
+    network : name of timm's class that it is built of.
     side, crop : input [px] and kept share of the short side in timm's model, as it is created. A
         crop above 1 (some of VOLO's) pads the image; no view of ours does that.
     test_side, test_crop : those under which timm publishes the accuracy; often the same.
@@ -37,6 +42,10 @@ class TimmModel:
     embed_dim, depth, num_heads : of a ViT; num_heads None where blocks have no one number.
     num_prefix_tokens, num_class_tokens : tokens of a ViT before its patches, and those among them
         that it classifies by; the others are registers.
+    block, attention, embedding, pooling : of a ViT, the classes of its blocks, of their attention
+        modules and of what makes tokens of pixels, and how it pools tokens (``token`` reads the
+        class token); block and attention None where blocks differ, attention also where a block
+        has no module for it.
     layers, channels : blocks and channels of each stage of a ResNetV2.
     num_parameters : of the whole network.
     gmacs : multiply-adds of an image at ``side`` / 10^9 (convolutions, matrices, attention).
@@ -46,6 +55,7 @@ class TimmModel:
     architecture: str
     is_default: bool
     kind: str
+    network: str
     side: int
     crop: float
     test_side: int
@@ -61,14 +71,33 @@ class TimmModel:
     num_heads: int | None
     num_prefix_tokens: int | None
     num_class_tokens: int | None
+    block: str | None
+    attention: str | None
+    embedding: str | None
+    pooling: str | None
     layers: tuple[int, ...] | None
     channels: tuple[int, ...] | None
     num_parameters: int | None
     gmacs: float | None
 
+    @property
+    def family(self) -> str:
+        """The family that a configuration must name: vit, resnet or other.
+
+        ``vit``: timm's VisionTransformer with all of its blocks in order, also behind a
+        convolutional stem. ``resnet``: a class among `RESIDUAL_NETWORKS`. All else is ``other``.
+        """
+        if self.kind == "vit":
+            return "vit"
+        return "resnet" if self.network in RESIDUAL_NETWORKS else "other"
+
 
 def _whole(text: str) -> int | None:
     return int(text) if text else None
+
+
+def _word(text: str) -> str | None:
+    return text or None
 
 
 def _real(text: str) -> float | None:
@@ -87,13 +116,17 @@ def _truth(text: str) -> bool:
     return {"True": True, "False": False}[text]
 
 
-_TEXTS = ("tag", "architecture", "kind", "mode", "interpolation")
+_TEXTS = ("tag", "architecture", "kind", "network", "mode", "interpolation")
 _PARSERS = {
     "is_default": _truth,
     "crop": _real,
     "test_crop": _real,
     "mean": _reals,
     "std": _reals,
+    "block": _word,
+    "attention": _word,
+    "embedding": _word,
+    "pooling": _word,
     "layers": _wholes,
     "channels": _wholes,
     "gmacs": _real,

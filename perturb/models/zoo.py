@@ -6,7 +6,7 @@ used: a table made with another version would have given the network other image
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,27 +169,36 @@ def kind_of(network: nn.Module) -> str:
 def describe_network(network: Any) -> dict[str, Any]:
     """Return the table's columns that a network answers itself: its kind and how it is divided."""
     kind = kind_of(network)
+    found: dict[str, Any] = {"kind": kind, "network": type(network).__name__}
     if kind == "vit":
-        heads = {
-            getattr(getattr(block, "attn", None), "num_heads", None) for block in network.blocks
-        }
-        return {
-            "kind": kind,
+        attentions = [getattr(block, "attn", None) for block in network.blocks]
+        found |= {
             "patch_size": network.patch_embed.img_size[0] // network.patch_embed.grid_size[0],
             "embed_dim": network.embed_dim,
             "depth": len(network.blocks),
-            "num_heads": heads.pop() if len(heads) == 1 else None,
+            "num_heads": _shared(getattr(attention, "num_heads", None) for attention in attentions),
             "num_prefix_tokens": network.num_prefix_tokens,
             "num_class_tokens": int(network.has_class_token),
+            "block": _shared(type(block).__name__ for block in network.blocks),
+            "attention": _shared(
+                None if attention is None else type(attention).__name__ for attention in attentions
+            ),
+            "embedding": type(network.patch_embed).__name__,
+            "pooling": network.global_pool,
         }
     if kind == "resnetv2":
         stages = [info for info in network.feature_info if info["module"].startswith("stages")]
-        return {
-            "kind": kind,
+        found |= {
             "layers": tuple(len(stage.blocks) for stage in network.stages),
             "channels": tuple(info["num_chs"] for info in stages),
         }
-    return {"kind": kind}
+    return found
+
+
+def _shared(values: Iterable[Any]) -> Any:
+    """Return the value that all are, else None."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
 
 
 def size_arguments(config: Any, side: int) -> dict[str, int]:

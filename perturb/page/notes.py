@@ -43,7 +43,7 @@ def _families_without_line(found: Tables) -> str:
     """Return a sentence about the families that have too few sizes for a slope, or nothing."""
     points = found["scaling_models"].to_pylist()
     fitted = {row["family"] for row in points if row["is_fitted"]}
-    families = {row["family"] for row in points}
+    families = {row["family"] for row in points} - {"other"}
     lacking = [FAMILY_NAMES[family] for family in sorted(families - fitted)]
     if not lacking:
         return ""

@@ -38,6 +38,7 @@ class Words:
     configuration: str  # the configuration file, as text
     command: str  # that makes the study anew
     absent: tuple[str, ...] = ()  # models whose weights nobody published
+    left_out: tuple[str, ...] = ()  # what models have no part in, and why
 
 
 def write_page(
@@ -92,6 +93,7 @@ def write_page(
             verdicts=VERDICTS,
             key_numbers=_key_numbers(found),
             best=_best(found["accuracy"].to_pylist()),
+            has_others="other" in found["models"]["family"].to_pylist(),
             datasets=pq.read_table(datasets).to_pylist(),
             runs=_run_facts(found["runs"].to_pylist()),
             contact_sheets=shown_pictures(contact_sheets or {}),

@@ -2,14 +2,14 @@
 -- threshold and the least number of models stand in claim_rules; the rule itself in verdict().
 WITH levels AS (
     SELECT pretraining, pretraining_rank, 'largest' AS level
-    FROM benchmark_models
-    WHERE pretraining_rank = (SELECT max(pretraining_rank) FROM benchmark_models)
+    FROM compared_models
+    WHERE pretraining_rank = (SELECT max(pretraining_rank) FROM compared_models)
     UNION
     -- With one pre-training set there is no "little data" to compare with.
     SELECT pretraining, pretraining_rank, 'smallest'
-    FROM benchmark_models
-    WHERE pretraining_rank = (SELECT min(pretraining_rank) FROM benchmark_models)
-        AND pretraining_rank < (SELECT max(pretraining_rank) FROM benchmark_models)
+    FROM compared_models
+    WHERE pretraining_rank = (SELECT min(pretraining_rank) FROM compared_models)
+        AND pretraining_rank < (SELECT max(pretraining_rank) FROM compared_models)
 ),
 statistics AS (
     SELECT kind, name, test_set, level, estimate, low, high, num_models, num_images

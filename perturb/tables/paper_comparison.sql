@@ -16,7 +16,7 @@ WITH pairs AS (
             - wilson_low(p.value * p.num_images, p.num_images), p.num_images, p.population)
             AS reach_up
     FROM paper_outcomes AS o
-    JOIN benchmark_models AS m USING (model)
+    JOIN compared_models AS m USING (model)
     JOIN paper_figures AS p
         ON p.model = m.label
         AND p.pretraining = m.paper_pretraining

@@ -140,7 +140,7 @@ def _connected(threads: int, memory_mb: int | None) -> Iterator[duckdb.DuckDBPyC
 
 def _build(connection: duckdb.DuckDBPyConnection, relation: str, parameters: Parameters) -> None:
     if relation == "rank_correlations":
-        outcomes = _fetch(connection, "FROM image_outcomes JOIN benchmark_models USING (model)")
+        outcomes = _fetch(connection, "FROM image_outcomes JOIN compared_models USING (model)")
         connection.register(relation, rank_correlations(outcomes, **_bootstrap(parameters)))
         return
     connection.execute((FOLDER / "relations" / f"{relation}.sql").read_text())

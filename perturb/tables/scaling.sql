@@ -16,5 +16,5 @@ SELECT
 FROM contrasts AS c
 JOIN test_sets USING (test_set)
 WHERE c.kind IN ('error_slope', 'slope_difference')
-    AND c.pretraining_rank = (SELECT max(pretraining_rank) FROM benchmark_models)
+    AND c.pretraining_rank = (SELECT max(pretraining_rank) FROM compared_models)
 ORDER BY test_sets.position, test_sets.test_set, is_difference, c.name;

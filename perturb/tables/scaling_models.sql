@@ -1,4 +1,5 @@
 -- The points of Figure 4, with the line's error at each model that the line was fitted through.
+-- Networks of other families are points, too; no line is about them.
 WITH points AS (
     SELECT
         test_set,
@@ -52,5 +53,5 @@ LEFT JOIN contrasts ON contrasts.test_set = points.test_set
     AND contrasts.kind = 'error_slope'
     AND contrasts.name = m.family
     AND contrasts.pretraining = m.pretraining
-WHERE m.pretraining_rank = (SELECT max(pretraining_rank) FROM benchmark_models)
+WHERE m.pretraining_rank = (SELECT max(pretraining_rank) FROM compared_models)
 ORDER BY test_sets.position, test_sets.test_set, m.family, m.num_parameters, m.model;

@@ -1,5 +1,6 @@
 -- Does an attack on one model mislead others, and more so within its family? Means over the pairs
--- of source and target. Every image is decided once a pair, so intervals are clustered by image.
+-- of source and target, ViTs and ResNets; networks of other families are no one family. Every image
+-- is decided once a pair, so intervals are clustered by image.
 WITH images AS (
     SELECT
         CASE
@@ -16,6 +17,8 @@ WITH images AS (
         sum(num_correct) AS num_correct,
         sum(clean_correct - num_correct) AS num_lost
     FROM transfer_decisions
+    WHERE source IN (SELECT model FROM compared_models)
+        AND target IN (SELECT model FROM compared_models)
     GROUP BY ALL
 )
 SELECT

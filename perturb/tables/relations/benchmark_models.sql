@@ -1,5 +1,6 @@
--- The models, and those under test: the reference network is no part of the benchmark. Where two
--- models have one label and one pre-training set, their ids keep them apart in tables and charts.
+-- The models, and those under test: the reference network is no part of the benchmark. Those of the
+-- two families that the paper compares are all that claims, slopes and means over families are
+-- about; others stand beside them in tables and charts. Where two models have one label and one pre-training set, their ids keep them apart in tables and charts.
 CREATE TEMP VIEW labelled_models AS
 SELECT
     *,
@@ -12,3 +13,7 @@ FROM models;
 CREATE TEMP VIEW benchmark_models AS
 FROM labelled_models
 WHERE NOT is_reference;
+
+CREATE TEMP VIEW compared_models AS
+FROM benchmark_models
+WHERE family IN ('vit', 'resnet');

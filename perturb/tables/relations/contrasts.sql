@@ -14,7 +14,7 @@
 --   small_patch_pair  the mean of the pairs whose ViT has the smallest patches of its size, where
 --                     there are larger ones
 --   mean_patch_pair   the mean of the pairs of patch sizes
---   family_mean       the mean of a family's models
+--   family_mean       the mean of a family's models, ViTs or ResNets
 --   family_difference the ViTs' mean minus the ResNets'
 CREATE TEMP TABLE contrast_weights AS
 WITH differences AS (
@@ -60,7 +60,7 @@ mean_differences AS (
 ),
 family_means AS (
     SELECT family, model, 1 / count(*) OVER (PARTITION BY family) AS weight
-    FROM benchmark_models
+    FROM compared_models
 ),
 families AS (
     SELECT 'family_mean' AS kind, family AS name, model, weight

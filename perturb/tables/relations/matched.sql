@@ -17,8 +17,8 @@ WITH candidates AS (
                 abs(ln(vit.num_parameters / resnet.num_parameters)),
                 resnet.model
         ) AS place
-    FROM benchmark_models AS vit
-    JOIN benchmark_models AS resnet ON resnet.pretraining = vit.pretraining
+    FROM compared_models AS vit
+    JOIN compared_models AS resnet ON resnet.pretraining = vit.pretraining
         AND resnet.family = 'resnet'
         AND vit.family = 'vit'
         AND (resnet.size = vit.size

@@ -51,9 +51,9 @@ of_data AS (
         'large - small data' AS name,
         arg_max(model, (pretraining_rank, model)) AS plus,
         arg_min(model, (pretraining_rank, model)) AS minus
-    FROM benchmark_models
+    FROM compared_models
     WHERE pretraining_rank IN (
-            SELECT unnest([min(pretraining_rank), max(pretraining_rank)]) FROM benchmark_models)
+            SELECT unnest([min(pretraining_rank), max(pretraining_rank)]) FROM compared_models)
         AND model IN (SELECT model FROM losses)
     GROUP BY size, patch_size
     HAVING min(pretraining_rank) < max(pretraining_rank)

@@ -17,7 +17,7 @@ SELECT
     count(p.border_ratio) AS num_images
 FROM image_patterns AS p
 JOIN grids USING (patch_px)
-WHERE p.family <> 'vit' OR p.is_own_patch
+WHERE p.family = 'resnet' OR (p.family = 'vit' AND p.is_own_patch)
 GROUP BY p.model, p.patch_px, p.family, grids.weight;
 
 INSERT INTO model_values

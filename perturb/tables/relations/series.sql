@@ -12,7 +12,7 @@ WITH longest AS (
             PARTITION BY family, pretraining
             ORDER BY count(DISTINCT size) DESC, patch_size
         ) AS place
-    FROM benchmark_models
+    FROM compared_models
     GROUP BY family, pretraining, patch_size
 ),
 ranked AS (
@@ -22,7 +22,7 @@ ranked AS (
             PARTITION BY m.family, m.pretraining, m.size
             ORDER BY abs(m.patch_size - longest.patch_size), m.patch_size
         ) AS place
-    FROM benchmark_models AS m
+    FROM compared_models AS m
     JOIN longest ON longest.family = m.family
         AND longest.pretraining = m.pretraining
         AND longest.place = 1

@@ -1,0 +1,240 @@
+"""What is planned for a network is what works: a small one of every kind of transformer in timm."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perturb.config.models import architecture
+from perturb.config.perturbations import perturbation
+from perturb.config.records import Architecture, Makeup, Perturbation
+from perturb.images.store import Images
+from perturb.models.anatomy import anatomy
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.timm_modules import find_maker, load_timm_zoo
+from perturb.models.timm_table import TimmModel, timm_models
+from perturb.models.zoo import build_timm_network, describe_network
+from perturb.perturbations.names import CONDITIONS
+from perturb.perturbations.outcome import Outcome, Setting
+from perturb.perturbations.plans import (
+    ON_NETWORKS,
+    conditions_of,
+    is_possible,
+    lacking,
+    samples_of,
+)
+from perturb.perturbations.table import EVALUATORS
+from perturb.representations import correlate_layers
+
+NUM_CLASSES = 5
+SMALL = {"depth": 2, "num_heads": 2, "embed_dim": 32}
+# Of each change one cell, as a configuration asks for it.
+ASKED = {
+    "lesions": {"removed": [1], "samples": 2},
+    "heads": {},
+    "attention_distance": {"distances": [0], "seeds": 1},
+    "patch_cls": {"blocks": [1]},
+    "tokens": {"shares": [0.5], "seeds": 1},
+}
+# timm's modules of transformers that are no plain ViT, or not in its order: a small one of each.
+OTHERS = (
+    *("beit", "cait", "coat", "convit", "crossvit", "davit", "deit", "edgenext", "efficientformer"),
+    *("efficientformer_v2", "efficientvit_mit", "efficientvit_msra", "eva", "gcvit", "hiera"),
+    *("levit", "maxxvit", "metaformer", "mobilevit", "mvitv2", "naflexvit", "nest", "nextvit"),
+    *("pit", "pvt_v2", "repvit", "shvit", "swin_transformer", "swin_transformer_v2"),
+    *("swin_transformer_v2_cr", "tiny_vit", "tnt", "twins", "vision_transformer"),
+    *("vision_transformer_hybrid", "vision_transformer_relpos", "visformer", "volo", "xcit"),
+)
+# The other modules show the same.
+_FAST = ("beit", "cait", "deit", "eva", "levit", "pit", "swin_transformer", "tiny_vit", "xcit")
+
+
+def _kinds() -> dict[str, TimmModel]:
+    """Return a network of every kind of ViT in the table, the smallest, by its name."""
+    found: dict[tuple[object, ...], TimmModel] = {}
+    for model in timm_models().values():
+        if model.kind == "vit":
+            kind = (
+                *(model.network, model.block, model.attention, model.embedding, model.pooling),
+                *(model.num_prefix_tokens, model.num_class_tokens, model.num_heads is None),
+            )
+            kept = found.setdefault(kind, model)
+            if (model.num_parameters or 0) < (kept.num_parameters or 0):
+                found[kind] = model
+    return {model.architecture: model for model in found.values()}
+
+
+VITS = _kinds()
+
+
+def planned_as(known: TimmModel) -> Architecture:
+    """Return the architecture that a configuration has for a network of timm's."""
+    entry: dict[str, Any] = {"family": known.family, "size": "T", "timm": known.architecture}
+    return architecture("x", entry | ({"patch_size": known.patch_size} if known.patch_size else {}))
+
+
+@cache
+def small_vit(name: str) -> tuple[Classifier, Architecture]:
+    """Return a small network of the kind, every weight of which is random, and its plan."""
+    known, maker = VITS[name], find_maker(name)
+    assert maker is not None
+    side = 3 * (known.patch_size or 0)
+    network = maker(pretrained=False, img_size=side, num_classes=NUM_CLASSES, **SMALL)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in network.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator) / 4
+    plan = planned_as(known)
+    sizes = {key: value for key, value in SMALL.items() if plan.arguments.get(key) is not None}
+    plan = replace(plan, arguments={**plan.arguments, **sizes})
+    return Classifier(network, Preprocessing(side)).eval(), plan
+
+
+def some_images(side: int, count: int = 2) -> Images:
+    """Return noise, of the side that a network takes."""
+    generator = torch.Generator().manual_seed(2)
+    pixels = torch.randint(0, 256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
+    return Images(pixels, torch.arange(count), torch.zeros(count, dtype=torch.long))
+
+
+def asked(id: str) -> Perturbation:
+    """Return one cell of a change."""
+    return perturbation(id, {"datasets": ["test"], **ASKED[id]}, {"test": {}})
+
+
+def outcomes(
+    classifier: Classifier, id: str, conditions: Sequence[str], options: Mapping[str, Any]
+) -> list[Outcome]:
+    """Return what a changed network decides on two images."""
+    severity = {"tokens": 0.5, "attention_distance": 0.0}.get(id, 1.0)
+    images = some_images(classifier.preprocessing.side)
+    setting = Setting(tuple(conditions), severity, 7, options)
+    return list(EVALUATORS[id](classifier, images, setting))
+
+
+def logits_of(classifier: Classifier) -> Tensor:
+    with torch.inference_mode():
+        return classifier(some_images(classifier.preprocessing.side).pixels)
+
+
+@pytest.mark.parametrize("name", VITS)
+def test_a_small_network_of_each_kind_is_what_the_table_says(name: str) -> None:
+    classifier, plan = small_vit(name)
+    found = describe_network(classifier.network)
+    names = ("network", "block", "attention", "embedding", "pooling", "num_prefix_tokens")
+    for column in (*names, "num_class_tokens"):
+        assert found[column] == getattr(VITS[name], column), column
+    assert plan.makeup == Makeup(*(found[column] for column in names[1:5]))
+
+
+@pytest.mark.parametrize("id", ON_NETWORKS)
+@pytest.mark.parametrize("name", VITS)
+def test_what_is_planned_changes_a_vit_and_what_is_not_is_refused(name: str, id: str) -> None:
+    classifier, plan = small_vit(name)
+    clean, change = logits_of(classifier), asked(id)
+    severity = 0.5 if id == "tokens" else 1.0
+    if not is_possible(change, severity, plan):
+        with pytest.raises(ValueError, match=r"."):
+            outcomes(classifier, id, CONDITIONS[id], change.options)
+    else:
+        conditions = conditions_of(change, plan)
+        found: dict[str, tuple[int, ...]] = {}
+        for outcome in outcomes(classifier, id, conditions, change.options):
+            found[outcome.condition] = (*found.get(outcome.condition, ()), outcome.sample)
+            # What the last of all blocks hears from patches is lost on a head that reads none.
+            if (id, outcome.condition) != ("patch_cls", "last"):
+                assert not torch.allclose(outcome.logits, clean, atol=1e-4), outcome.condition
+            assert outcome.logits.isfinite().all()
+        assert found == samples_of(change, severity, plan, 7)
+        parts = set(CONDITIONS["lesions"]) - set(conditions) if id == "lesions" else ()
+        for part in parts:
+            with pytest.raises(ValueError, match="without a separate"):
+                outcomes(classifier, id, (part,), change.options)
+    assert torch.equal(logits_of(classifier), clean)
+
+
+@pytest.mark.parametrize("name", VITS)
+def test_layers_of_every_kind_are_correlated(name: str) -> None:
+    classifier, plan = small_vit(name)
+    assert lacking("correlations", plan) is None
+    images = some_images(classifier.preprocessing.side, 4)
+    table = correlate_layers(classifier, [images.pixels], model="m")
+    has_class_token = bool(VITS[name].num_class_tokens)
+    assert ("pearson_cls" in set(table["measure"].to_pylist())) == has_class_token
+
+
+def test_what_is_known_to_be_impossible() -> None:
+    plans = {name: small_vit(name)[1] for name in VITS}
+    impossible = {
+        name: [id for id in ON_NETWORKS if not is_possible(asked(id), 0.5, plan)]
+        for name, plan in plans.items()
+    }
+    by_embedding = {VITS[name].embedding: found for name, found in impossible.items()}
+    assert by_embedding["HybridEmbed"] == ["tokens"]
+    for name, found in impossible.items():
+        assert ("heads" in found) == ("Parallel" in str(VITS[name].block))
+        assert ("patch_cls" in found) == (VITS[name].num_prefix_tokens == 0)
+        assert "tokens" in found or VITS[name].num_class_tokens == 1
+        assert not {"lesions", "attention_distance"} & set(found)
+
+
+@pytest.mark.parametrize(
+    ("makeup", "impossible"),
+    [
+        ({"block": "NewBlock"}, set(ON_NETWORKS)),
+        ({"block": None}, set(ON_NETWORKS)),
+        ({"attention": "NewAttention"}, set(ON_NETWORKS) - {"lesions"}),
+        ({"embedding": "NewEmbed"}, {"tokens"}),
+        ({"pooling": "new"}, {"tokens"}),
+        ({}, set()),
+    ],
+)
+def test_what_is_not_known_is_not_planned(makeup: dict[str, Any], impossible: set[str]) -> None:
+    arguments = {"depth": 2, "num_heads": 2, "num_prefix_tokens": 1, "num_class_tokens": 1}
+    plan = Architecture("x", "vit", "S", 8, "X", arguments, "x", Makeup(**makeup))
+    assert {id for id in ON_NETWORKS if lacking(id, plan) is not None} == impossible
+
+
+@cache
+def _smallest(module: str) -> TimmModel:
+    """Return the smallest of a module's networks that is no ViT whose parts can be reached."""
+    registry = load_timm_zoo().models._registry
+    names = set(registry.list_models(module=module))
+    found = [model for model in timm_models().values() if model.architecture in names]
+    return min(found, key=lambda model: (model.kind != "other", model.gmacs or 0))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(module, marks=[] if module in _FAST else [pytest.mark.exhaustive])
+        for module in OTHERS
+    ],
+)
+def test_other_networks_of_timm_are_planned_for_changed_images_alone(module: str) -> None:
+    known = _smallest(module)
+    network: nn.Module = build_timm_network(known.architecture, NUM_CLASSES, known.side)
+    for parameter in network.parameters():
+        if not parameter.any():  # some start with a head that decides nothing
+            nn.init.normal_(parameter, std=0.1)
+    classifier = Classifier(network, Preprocessing(known.side)).eval()
+    plan = planned_as(known)
+    if plan.family == "vit":  # all networks of the module are
+        assert anatomy(network).num_blocks == plan.arguments["depth"]
+        return
+    assert plan.family == "other"
+    assert plan.label == f"{type(network).__name__}-T"
+    with pytest.raises(ValueError, match=r"allowed|of its own"):
+        anatomy(network)
+    assert all(lacking(id, plan) for id in (*ON_NETWORKS, "correlations"))
+    clean = logits_of(classifier)
+    attack = perturbation("fgsm", {"datasets": ["test"], "epsilons": ["8/255"]}, {"test": {}})
+    assert is_possible(attack, 8 / 255, plan)
+    setting = Setting(("fgsm",), 8 / 255, 7, attack.options)
+    images = replace(some_images(known.side), targets=clean.argmax(dim=1))
+    [outcome] = EVALUATORS["fgsm"](classifier, images, setting)
+    assert not torch.equal(outcome.logits, clean)
+    assert torch.equal(logits_of(classifier), clean)
