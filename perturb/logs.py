@@ -16,6 +16,7 @@ import psutil
 # Names of a job's facts that stand first, in this order.
 _FACTS = ("model", "source", "dataset", "store")
 _CELL = ("dataset", "perturbation", "severity")
+_TRACEBACK = "Traceback (most recent call last):\n"
 
 
 def log_to(path: str, job: Any = None) -> None:
@@ -43,6 +44,19 @@ def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType 
     except OSError:
         if sys.__stderr__ is not None:
             sys.__stderr__.write(told)
+
+
+def reason_in(path: Path) -> str | None:
+    """Return the error that a job's log ends with, without its traceback; None if there is none."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return None
+    _, start, told = text.rpartition(_TRACEBACK)
+    lines = told.splitlines()
+    while lines and lines[0].startswith(" "):
+        del lines[0]
+    return "\n".join(lines).strip() or None if start else None
 
 
 def log_header(job: Any) -> str:
