@@ -9,6 +9,7 @@ from perturb.config import load_config
 from perturb.files import replacing
 from perturb.inventory import check_shards
 from perturb.logs import log_to
+from perturb.tables.chance import warn_of_chance
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 log_to(snakemake.log[0], snakemake)
 models = pq.read_table(snakemake.input.models, columns=["model", "weights_sha256"])
 hashes = dict(zip(*models.to_pydict().values(), strict=True))
-inventory = check_shards(load_config(snakemake.config), hashes)
+study = load_config(snakemake.config)
+inventory = check_shards(study, hashes)
+warn_of_chance(study)
 with replacing(Path(snakemake.output[0])) as temporary:
     pq.write_table(inventory, temporary)

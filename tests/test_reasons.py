@@ -2,6 +2,7 @@
 
 import io
 import logging
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from snakemake.logging import DefaultFilter, logger
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from perturb.logs import log_to, reason_in
+from perturb.logs import reason_in, warnings_in
 from perturb.runs.reasons import Reasons
+from tests.workspace import ROOT
 
 LOG = """\
 rule      evaluate_cells_3
@@ -56,19 +58,46 @@ def test_the_reason_is_the_error_that_a_log_ends_with(
     assert reason_in(tmp_path / "job.log") == reason
 
 
-def test_the_reason_is_found_in_what_a_job_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("stderr", "excepthook"):
-        monkeypatch.setattr(sys, name, getattr(sys, name))  # put back afterwards
+JOB = """\
+import logging, sys
+from perturb.logs import log_to
+log_to(sys.argv[1])
+logging.info("a / test / none / 0: 24 of 24 images")
+logging.warning("a: %s", "labels may not match")
+raise ValueError("colours: 3 classes\\n  of 2")
+"""
+
+
+def test_what_a_job_warns_of_is_shown_and_found_in_its_log(tmp_path: Path) -> None:
     path = tmp_path / "job.log"
-    log_to(str(path))
-    try:
-        raise ValueError("colours: 3 classes\n  of 2")
-    except ValueError as error:
-        sys.excepthook(type(error), error, error.__traceback__)
-    sys.stderr.close()
+    done = subprocess.run(
+        [sys.executable, "-c", JOB, path], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert done.stderr == "WARNING: a: labels may not match\n"
+    assert warnings_in(path) == ["WARNING: a: labels may not match"]
     assert reason_in(path) == "ValueError: colours: 3 classes\n  of 2"
+
+
+@pytest.mark.parametrize("is_elsewhere", [True, False])
+@pytest.mark.parametrize("event", [LogEvent.JOB_FINISHED, LogEvent.JOB_ERROR])
+def test_warnings_of_jobs_elsewhere_are_shown_once(
+    is_elsewhere: bool,
+    event: LogEvent,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = tmp_path / "job.log"
+    log.write_text("12:00:00 WARNING: a: at chance\n12:00:01 b: no WARNING: here\n")
+    ended = {"event": event, "rule_name": "evaluate_cells_1", "log": [str(log)]}
+    monkeypatch.setattr(logger, "handlers", [Reasons([], lambda: is_elsewhere)])
+    monkeypatch.setattr(logger, "propagate", False)
+    caplog.set_level(logging.INFO, logger.name)
+    logger.info("rule", extra={"event": LogEvent.JOB_INFO, "jobid": 3, "log": [str(log)]})
+    for _ in range(2):
+        logger.info("ended", extra=ended | {"jobid": 3, "job_id": 3})
+    assert capsys.readouterr().err == ("WARNING: a: at chance\n" if is_elsewhere else "")
 
 
 @pytest.fixture
@@ -77,7 +106,7 @@ def shown(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> io
     shown = io.StringIO()
     own = logging.StreamHandler(shown)
     own.addFilter(DefaultFilter(QUIET[request.param], False, False, False, False))
-    monkeypatch.setattr(logger, "handlers", [own, Reasons([own])])
+    monkeypatch.setattr(logger, "handlers", [own, Reasons([own], lambda: False)])
     monkeypatch.setattr(logger, "propagate", False)
     return shown
 
@@ -98,7 +127,8 @@ def test_a_failed_job_is_told_with_its_reason_where_its_log_is_not_shown(
     shown: io.StringIO, is_shown: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "job.log"
-    facts = {"event": LogEvent.JOB_ERROR, "rule_name": "evaluate_cells_3", "log": [str(log)]}
+    facts = {"event": LogEvent.JOB_ERROR, "jobid": 3, "log": [str(log)]}
+    facts["rule_name"] = "evaluate_cells_3"
     logger.error("Error in rule", extra=facts)
     log.write_text(LOG)
     logger.error("Error in rule", extra=facts)
