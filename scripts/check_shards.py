@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from perturb.config import load_config
 from perturb.files import replacing
+from perturb.finished import forget_all
 from perturb.inventory import check_shards
 from perturb.logs import log_to
 from perturb.tables.chance import warn_of_chance
@@ -22,3 +23,4 @@ inventory = check_shards(study, hashes)
 warn_of_chance(study)
 with replacing(Path(snakemake.output[0])) as temporary:
     pq.write_table(inventory, temporary)
+forget_all(study.results)

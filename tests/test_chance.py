@@ -43,7 +43,9 @@ CASES: dict[str, tuple[list[int], str, float, bool]] = {
 }
 
 
-def _decisions(model: str, targets: list[int], outcomes: str, **values: Any) -> list[dict]:
+def _decisions(
+    model: str, targets: list[int], outcomes: str, **values: Any
+) -> list[dict[str, Any]]:
     rows = decided(model, outcomes, **values)
     pairs = zip(rows, targets, strict=True)
     return [

@@ -49,6 +49,12 @@ def warn_of_chance(config: Config, models: Sequence[str] | None = None) -> None:
         logger.warning("%s", warning)
 
 
+def warn_of_clean(config: Config, cell: Cell) -> None:
+    """Log a warning if a cell is that of clean images, and its model no better than chance."""
+    if (cell.dataset, cell.perturbation) == (config.clean_dataset.id, "none"):
+        warn_of_chance(config, [cell.model])
+
+
 def clean_chance(shards: Sequence[Path], dataset: str) -> list[dict[str, Any]]:
     """Return the rows of the relation `clean_chance`, from shards of clean images alone.
 
