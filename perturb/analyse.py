@@ -16,7 +16,7 @@ from torch import Tensor
 
 from perturb.cells import Cell
 from perturb.devices import device_of
-from perturb.evaluate import Subject, record
+from perturb.evaluate import Load, Subject, record
 from perturb.feeding import batches_on, part_of
 from perturb.images.names import SHAPES
 from perturb.images.store import Images, ImageStore
@@ -30,8 +30,6 @@ from perturb.representations import correlate_layers
 from perturb.transfer import examples_against, outcome_on
 
 logger = logging.getLogger(__name__)
-
-Load = Callable[[str], Subject]
 
 
 def loader(weights: Iterable[Path], device: torch.device | str, *, compiled: bool = False) -> Load:

@@ -87,6 +87,15 @@ class Layout:
         name = f"{cell.severity}/{cell.source}" if cell.source else cell.severity
         return f"{self.root}/shards/{cell.model}/{cell.dataset}/{cell.perturbation}/{name}.parquet"
 
+    def finished(self, cell: Cell) -> str:
+        """Return where a cell's shard is kept until its job has finished all of its cells."""
+        return self.all_finished + self.shard(cell).removeprefix(f"{self.root}/shards")
+
+    @property
+    def all_finished(self) -> str:
+        """The folder of shards that are kept for jobs that are not over."""
+        return f"{self.root}/finished"
+
     @property
     def models(self) -> str:
         """Facts about the models."""

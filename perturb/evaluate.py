@@ -56,6 +56,10 @@ class Subject:
     class_map: ClassMap | None = None
 
 
+# A model's id -> the model, loaded.
+Load = Callable[[str], Subject]
+
+
 def evaluate_cell(
     subject: Subject,
     store: ImageStore,

@@ -8,7 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from perturb.cells import Cell
-from perturb.evaluate import Subject, evaluate_cell, evaluate_parts
+from perturb.evaluate import Load, Subject, evaluate_cell, evaluate_parts
+from perturb.finished import Slot, forget, restored, slot_of
+from perturb.identity import cell_identity
 from perturb.images.store import ImageStore, open_subset
 from perturb.models.class_maps import read_class_map
 from perturb.perturbations.names import STORED_CORRUPTIONS
@@ -16,6 +18,61 @@ from perturb.perturbations.outcome import Setting
 from perturb.severities import severity_value
 
 Files = Mapping[str, tuple[str, str]]
+
+
+def evaluate_into(
+    slots: Sequence[Slot],
+    load: Load,
+    model: str,
+    asked: Sequence[Mapping[str, Any]],
+    files: Files,
+) -> Iterator[Cell]:
+    """Fill the slots of a job, with what an earlier attempt had finished and with the rest.
+
+    Yields each cell when its shard is there.
+
+    Parameters
+    ----------
+    slots : of the cells that are asked for, in their order.
+    load : returns the model by its id; not called if nothing is left to evaluate.
+    model, asked, files : as of `evaluate_cells`.
+    """
+    kept = restored(slots)
+    yield from (slot.cell for slot in kept)
+    left = [(slot, job) for slot, job in zip(slots, asked, strict=True) if slot not in kept]
+    if left:
+        shards = evaluate_cells(load(model), model, [job for _, job in left], files)
+        for (slot, _), (table, metadata) in zip(left, shards, strict=True):
+            slot.write(table, metadata)
+            yield slot.cell
+    forget(slots)
+
+
+def job_slots(
+    outputs: Sequence[str],
+    results: str,
+    card: Path,
+    asked: Sequence[Mapping[str, Any]],
+    files: Files,
+) -> list[Slot]:
+    """Return the slots of the cells that a job evaluates, in the order asked.
+
+    Parameters
+    ----------
+    outputs : the path of each shard.
+    results : the study's folder.
+    card : of the model's checkpoint, whose folder has the model's id.
+    asked, files : as of `evaluate_cells`.
+    """
+    return [
+        slot_of(
+            Cell(card.parent.name, job["dataset"], job["perturbation"], job["severity"]),
+            Path(output),
+            results,
+            cell_identity(job, [files[store] for store in job["stores"]], [card]),
+        )
+        for output, job in zip(outputs, asked, strict=True)
+    ]
 
 
 def evaluate_cells(

@@ -3,23 +3,28 @@
 import logging
 import os
 import platform
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 
 # Names of a job's facts that stand first, in this order.
 _FACTS = ("model", "source", "dataset", "store")
 _CELL = ("dataset", "perturbation", "severity")
+_WARNING = "WARNING: "
+_TRACEBACK = "Traceback (most recent call last):\n"
 
 
 def log_to(path: str, job: Any = None) -> None:
     """Send the process's log messages, warnings and tracebacks to a file, line by line.
+
+    Logged warnings go to the terminal too, as soon as they are known.
 
     Parameters
     ----------
@@ -29,9 +34,24 @@ def log_to(path: str, job: Any = None) -> None:
     sys.excepthook = _tell
     if job is not None:
         sys.stderr.write(log_header(job) + "\n")
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
-    )
+    handlers = [_handler(sys.stderr, "%(asctime)s %(mark)s%(message)s", logging.INFO)]
+    if sys.__stderr__ is not None:
+        handlers.append(_handler(sys.__stderr__, "%(mark)s%(message)s", logging.WARNING))
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
+
+
+def _handler(stream: TextIO, line: str, level: int) -> logging.Handler:
+    handler = logging.StreamHandler(stream)
+    handler.setLevel(level)
+    handler.setFormatter(logging.Formatter(line, "%H:%M:%S"))
+    handler.addFilter(_mark)
+    return handler
+
+
+def _mark(record: logging.LogRecord) -> bool:
+    """Mark warnings, as `warnings_in` finds them; let every record pass."""
+    record.mark = _WARNING if record.levelno >= logging.WARNING else ""
+    return True
 
 
 def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -43,6 +63,28 @@ def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType 
     except OSError:
         if sys.__stderr__ is not None:
             sys.__stderr__.write(told)
+
+
+def warnings_in(path: Path) -> list[str]:
+    """Return the warnings in a job's log, in their order."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return []
+    return [found[1] for found in re.finditer(rf"^[\d:]{{8}} ({_WARNING}.*)$", text, re.MULTILINE)]
+
+
+def reason_in(path: Path) -> str | None:
+    """Return the error that a job's log ends with, without its traceback; None if there is none."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return None
+    _, start, told = text.rpartition(_TRACEBACK)
+    lines = told.splitlines()
+    while lines and lines[0].startswith(" "):
+        del lines[0]
+    return "\n".join(lines).strip() or None if start else None
 
 
 def log_header(job: Any) -> str:

@@ -145,6 +145,19 @@ def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
     return metadata
 
 
+def read_whole(path: Path) -> dict[str, Any]:
+    """Return how a shard was made if its content is as it was written, whatever that is.
+
+    Raises
+    ------
+    ValueError
+        if it is not.
+    """
+    metadata = read_metadata(path)
+    _verify_digest(path, _read_rows(path))
+    return metadata
+
+
 def content_digest(table: pa.Table, facts: str) -> str:
     """Return the BLAKE2b digest of a shard's rows and of how they were made, in hexadecimal.
 

@@ -31,10 +31,14 @@ from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
 from perturb.origins import check_study
 from perturb.resources import RESOURCES, gpu_request
 from perturb.runs import lock
+from perturb.runs.failed import keep_finished_shards
+from perturb.runs.reasons import show_reasons
 from perturb.runs.records import record_in_jobs
 from perturb.stores import any_store, store_of, stores_of_dataset
 
 record_in_jobs(workflow)
+show_reasons(workflow)
+keep_finished_shards()
 try:
     # Snakemake keeps the last of two equal keys without a word.
     refuse_faulty_files(["--configfile", *map(str, workflow.overwrite_configfiles)])

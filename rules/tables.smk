@@ -36,6 +36,8 @@ rule check_shards:
             "perturb/inventory.py",
             "perturb/shards.py",
             "perturb/images/subset.py",
+            "perturb/tables/chance.py",
+            "perturb/tables/relations/clean_chance.sql",
         ],
     output:
         PATHS.inventory,

@@ -7,23 +7,23 @@ import torch
 
 from perturb.analyse import loader
 from perturb.config import load_config
-from perturb.evaluation import evaluate_cells
+from perturb.evaluation import evaluate_into, job_slots
 from perturb.logs import log_to
 from perturb.origins import check_files
-from perturb.shards import write_shard
+from perturb.tables.chance import warn_of_clean
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
-check_files(load_config(snakemake.config), snakemake.input)
+study = load_config(snakemake.config)
+check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)
 files, cells = snakemake.input, snakemake.params.cells
 stores = dict(
     zip(snakemake.params.stores, zip(files.images, files.manifests, strict=True), strict=True)
 )
 load = loader([Path(files.weights)], cells[0]["device"], compiled=cells[0]["compile"])
-subject = load(snakemake.wildcards.model)
-shards = evaluate_cells(subject, snakemake.wildcards.model, cells, stores)
-for output, (table, metadata) in zip(snakemake.output, shards, strict=True):
-    write_shard(Path(output), table, metadata)
+slots = job_slots(snakemake.output, study.results, Path(files.card), cells, stores)
+for cell in evaluate_into(slots, load, snakemake.wildcards.model, cells, stores):
+    warn_of_clean(study, cell)

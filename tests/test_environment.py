@@ -15,6 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from envs import check, install, lock, lockfile, overlay
+from tests.workspace import locked_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVS = ROOT / "envs"
@@ -81,6 +82,15 @@ def test_lock_holds_pins_and_hashes_and_no_address(path: Path) -> None:
 @pytest.mark.parametrize("path", [RUN_LOCK, DEV_LOCK, PEER_LOCK], ids=lambda path: str(path.parent))
 def test_lock_covers_what_is_asked_for(path: Path) -> None:
     assert set(top_level(path.with_suffix(".in"))) <= set(lockfile.read_pins(path))
+
+
+@pytest.mark.parametrize(("module", "is_there"), [("pygments", True), ("pytest", False)])
+def test_an_environment_of_the_lock_of_a_run_has_no_more(
+    module: str, is_there: bool, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", f"import {module}"]
+    done = subprocess.run(command, check=False, env=locked_environment(tmp_path))
+    assert (done.returncode == 0) == is_there
 
 
 def test_locks_agree_on_common_packages() -> None:

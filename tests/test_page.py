@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from markupsafe import escape
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from perturb.charts.catalogue import CHARTS, charts_of
 from perturb.page.findings import claims, sentence
 from perturb.page.notes import warnings_of
-from perturb.page.shown import shown_sections
+from perturb.page.shown import charts_from, shown_sections
 from perturb.page.write import Words, write_page
 from perturb.tables.catalogue import TABLES
 from perturb.tables.catalogue import tables_of as tables_of_catalogue
@@ -178,6 +179,32 @@ def test_models_without_gradient_are_named(opened: Opened, report: Path) -> None
     assert "says nothing" in warning.inner_text()
     text = " ".join(warning.locator("li").all_inner_texts())
     assert all(name in text for name in named)
+
+
+def test_models_at_chance_are_named_before_all_numbers(report: Path, tmp_path: Path) -> None:
+    assert 'id="at-chance"' not in report.read_text(encoding="utf-8")
+    folder = report.parents[1] / "tables"
+    needed = {"claims", "runs"} | {
+        name for chart in charts_from({}) for name in CHARTS[chart].tables
+    }
+    tables = {name: folder / f"{name}.parquet" for name in needed | {"models", "accuracy"}}
+    models = pq.read_table(tables["models"])
+    place = models.column_names.index("warning")
+    warnings = pa.array(["labels may not match"] + [None] * (models.num_rows - 1), pa.string())
+    tables["models"] = tmp_path / "models.parquet"
+    pq.write_table(models.set_column(place, "warning", warnings), tables["models"])
+    write_page(
+        tmp_path / "index.html",
+        Words("A study", "", ""),
+        tables=tables,
+        datasets=report.parents[1] / "datasets.parquet",
+    )
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    header = html[: html.index('<dl class="numbers">')]
+    row = models.to_pylist()[0]
+    name = escape(f"{row['architecture_label']} ({row['pretraining_label']})")
+    assert f"<li>{name}: labels may not match: accuracy on " in header
+    assert header.count("<li>") == 1
 
 
 def test_warnings_name_only_models_whose_gradients_vanish(report: Path) -> None:

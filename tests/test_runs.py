@@ -353,7 +353,7 @@ def test_status_and_cost_take_what_a_run_was_given(
         (["--config", "results"], "--config results: expected KEY=VALUE"),
         (["--config", "seed=many"], "config.yaml: seed: 'many'"),
         (["--configfile", "list.yaml"], "list.yaml holds list; expected keys and values"),
-        (["--configfile", "none.yaml"], "No such file or directory: 'none.yaml'"),
+        (["--configfile", "none.yaml"], "none.yaml: there is no such configuration file\n"),
     ],
 )
 @pytest.mark.parametrize("command", ["status", "cost"])

@@ -21,7 +21,7 @@ from perturb.config import load_config
 from perturb.tables.catalogue import TABLES
 from tests.cluster import running_cluster
 from tests.cluster_runs import Run, starting
-from tests.workspace import Workspace, environment, fresh_clone
+from tests.workspace import Workspace, environment, fresh_clone, locked_environment
 
 pytestmark = pytest.mark.slow
 
@@ -130,9 +130,11 @@ def test_tables_hold_every_cell(finished: tuple[Workspace, str]) -> None:
     assert (decisions["corruptions"] == expected).all()
 
 
-def test_snakemake_writes_its_own_report(finished: tuple[Workspace, str]) -> None:
+def test_snakemake_writes_its_own_report(finished: tuple[Workspace, str], tmp_path: Path) -> None:
+    """With what the lock of a run holds, and no more."""
     workspace, _ = finished
-    done = workspace.run("--report", "report.zip", configuration=CONFIGURATION)
+    command = workspace.command("--report", "report.zip", configuration=CONFIGURATION)
+    done = workspace.python(command[1:], locked_environment(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     with zipfile.ZipFile(workspace.folder / "report.zip") as report:
         page = report.read("report/report.html").decode()

@@ -57,7 +57,8 @@ def test_models_of_one_label_are_told_apart(study: Study, tmp_path: Path) -> Non
     models = pq.read_table(study.models).to_pandas()
     models.loc[models["model"] == "vit-s4-large", ["label", "patch_size"]] = ["ViT-S/8", 8]
     models.to_parquet(tmp_path / "models.parquet")
-    table = make_table("models", {"models": tmp_path / "models.parquet"})
+    sources = study.sources("decisions", "datasets")
+    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
     labels = table.filter(pc.equal(table["pretraining"], "large"))["architecture_label"].to_pylist()
     assert "ViT-S/8 (vit-s4-large)" in labels
     assert "ViT-S/8 (vit-s8-large)" in labels
@@ -87,7 +88,9 @@ def test_typed_labels_are_escaped(study: Study, tmp_path: Path) -> None:
     models = pq.read_table(study.models).to_pandas()
     models["pretraining_label"] = "50 % of A_1 & B | <b>"
     models.to_parquet(tmp_path / "models.parquet")
-    shown = grid(make_table("models", {"models": tmp_path / "models.parquet"}), "models")
+    sources = study.sources("decisions", "datasets")
+    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
+    shown = grid(table, "models")
     assert r"50 \% of A\_1 \& B | \textless{}b\textgreater{}" in latex_text(shown, "models")
     assert r"50 % of A_1 & B \| &lt;b&gt;" in markdown_text(shown, "models")
 

@@ -100,13 +100,16 @@ def test_given_configuration_replaces_the_default_one(
     assert planned["evaluate_cells"] == 9
 
 
-def test_mistake_stops_the_run_before_any_job(clone: Workspace, tiny_study: dict[str, Any]) -> None:
+@pytest.mark.parametrize("quiet", [(), ("--quiet", "all", "--keep-going")], ids=["", "quiet"])
+def test_mistake_stops_the_run_before_any_job(
+    clone: Workspace, tiny_study: dict[str, Any], quiet: tuple[str, ...]
+) -> None:
     tiny_study["perturbations"]["corruptions"]["severties"] = [1]
     clone.configure(tiny_study)
-    done = clone.run()
+    done = clone.run(*quiet)
     told = done.stdout + done.stderr
     assert done.returncode == 1
-    assert "perturbations.corruptions: unknown key `severties`" in told
+    assert told.count("perturbations.corruptions: unknown key `severties`") == 1
     assert "Did you mean `severities`" in told
     assert "Traceback" not in told
     assert not (clone.folder / "results").exists()
@@ -329,6 +332,16 @@ def test_weights_are_checked_first(clone: Workspace, tiny_study: dict[str, Any])
     first = {"import_checkpoint", "download_dataset"}
     later = max(found[name] for name in found.keys() - first)
     assert all(found[name] > later for name in first)
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet", "all")], ids=["", "quiet"])
+def test_a_configuration_file_that_is_not_there_is_one_sentence(
+    clone: Workspace, quiet: tuple[str, ...]
+) -> None:
+    done = clone.run(*quiet, configuration="nothere.yaml")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stderr.endswith("\nnothere.yaml: there is no such configuration file\n")
 
 
 def test_default_profile_holds_neutral_keys_only() -> None:

@@ -6,11 +6,17 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import yaml
+from packaging.utils import canonicalize_name
+
+from envs.lock import DEV_LOCK, RUN_LOCK
+from envs.lockfile import read_pins
 
 ROOT = Path(__file__).parent.parent
 CONFIG = "study.yaml"
@@ -36,13 +42,19 @@ class Workspace:
 
     def run(self, *arguments: str, configuration: str = CONFIG) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; what it told is in `stderr`."""
+        return self.python(self.command(*arguments, configuration=configuration)[1:], environment())
+
+    def python(
+        self, arguments: Sequence[str], variables: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python in an environment to its end."""
         return subprocess.run(
-            self.command(*arguments, configuration=configuration),
+            [sys.executable, *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,
-            env=environment(),
+            env=variables,
         )
 
     def planned(self) -> dict[str, int]:
@@ -64,6 +76,26 @@ class Workspace:
         """Return a copy with the same times, so that it is as finished as this one."""
         shutil.copytree(self.folder, folder)
         return Workspace(folder)
+
+
+def locked_environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which Python finds only what the lock of a run holds.
+
+    Parameters
+    ----------
+    folder : receives the module that hides the packages which the checks need besides.
+    """
+    run, checks = (read_pins(ROOT / lock) for lock in (RUN_LOCK, DEV_LOCK))
+    hidden = [
+        module
+        for module, owners in packages_distributions().items()
+        if {canonicalize_name(owner) for owner in owners} <= checks.keys() - run.keys()
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sitecustomize.py").write_text(
+        f"import sys\nsys.modules.update(dict.fromkeys({hidden!r}))\n"
+    )
+    return environment() | {"PYTHONPATH": str(folder)}
 
 
 def planned_jobs(told: str) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Which study a command line names, put together as Snakemake does for the workflow."""
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from perturb.config.schema import ConfigError
 
 DEFAULT = Path("config.yaml")
 _MERGE = "tag:yaml.org,2002:merge"
+_ABSENT = "there is no such configuration file"
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,11 +75,12 @@ def refuse_faulty_files(arguments: Sequence[str]) -> None:
         if one cannot be read, is no YAML or holds a key twice; it names the file and the line.
     """
     are_whole = False
-    for file in _configuration_files(arguments):
-        if not file.exists():
+    files = list(_configuration_files(arguments))
+    for file in files:
+        if len(files) > 1 and not os.path.lexists(file):
             raise ConfigError(
-                f"{file}: there is no such configuration file. Every word after --configfile is"
-                " taken for one: what is to be made goes before it"
+                f"{file}: {_ABSENT} (every word after --configfile is taken for one: what is to be"
+                " made goes before it)"
             )
         are_whole |= "datasets" in read_yaml(file)
     if not are_whole and DEFAULT.exists():
@@ -141,10 +144,28 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except ConfigError:
         raise
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: {_fault(error)}") from None
+    if raw is None:
+        raise ConfigError(f"{path} is empty; expected keys and values")
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} holds {type(raw).__name__}; expected keys and values")
     return raw
+
+
+def _fault(error: OSError | ValueError | yaml.YAMLError) -> str:
+    """Return in a sentence why a configuration file cannot be read."""
+    match error:
+        case FileNotFoundError():
+            return _ABSENT
+        case IsADirectoryError():
+            return "is a folder; expected a configuration file"
+        case OSError():
+            return f"cannot be read: {error.strerror}"
+        case UnicodeDecodeError():
+            return f"is not a text in UTF-8: {error.reason} at byte {error.start}"
+        case yaml.MarkedYAMLError(problem_mark=yaml.Mark(line=line, column=column)):
+            return f"is not YAML: {error.problem} in line {line + 1}, column {column + 1}"
+    return f"is not YAML: {error}"
 
 
 def _parsed(path: Path) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from perturb.charts.model_size import FAMILY_NAMES
+from perturb.tables.chance import warning_of
 from perturb.tables.display import formatted
 
 Tables = Mapping[str, pa.Table]
@@ -37,6 +38,16 @@ def warnings_of(found: Tables) -> list[str]:
         for row in worst.values()
         if row["num_zero_gradient"] > 0
     ]
+
+
+def models_at_chance(models: pa.Table) -> list[str]:
+    """Return a sentence for each model whose clean accuracy is no better than chance."""
+    return [warning_of(_title(row), row) for row in models.to_pylist() if row["warning"]]
+
+
+def _title(row: Row) -> str:
+    pretraining = row["pretraining_label"]
+    return f"{row['architecture_label']} ({pretraining})" if pretraining else row["model"]
 
 
 def _families_without_line(found: Tables) -> str:

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from perturb.charts.catalogue import CHARTS
 from perturb.files import replacing
 from perturb.page.findings import VERDICTS, claims, summary
+from perturb.page.notes import models_at_chance
 from perturb.page.shown import charts_from, shown_pictures, shown_sections, shown_table
 from perturb.tables.catalogue import TABLES
 from perturb.tables.display import formatted
@@ -90,6 +91,7 @@ def write_page(
             others=[table for name, table in shown.items() if name not in placed],
             claims=all_claims,
             summary=summary(all_claims),
+            at_chance=models_at_chance(found["models"]),
             verdicts=VERDICTS,
             key_numbers=_key_numbers(found),
             best=_best(found["accuracy"].to_pylist()),

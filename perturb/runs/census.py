@@ -1,7 +1,8 @@
 """Which cells of a study are done, read from the metadata of its shards.
 
-Only the ends of the Parquet files are read, so that thousands of shards take seconds. Whether the
-rows themselves are right is the matter of the rule `check_shards`.
+Only the ends of the Parquet files are read, so that thousands of shards take seconds, and of each
+model the decisions on clean images. Whether the rows themselves are right is the matter of the rule
+`check_shards`.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 from perturb.cells import Cell, Layout, cells, evaluation_jobs
 from perturb.config import Config
 from perturb.perturbations.names import PROTOCOLS
+from perturb.runs.clean import ChanceWarnings
 from perturb.shards import read_metadata
 
 # What should be the same in all shards whose numbers are compared.
@@ -44,6 +46,7 @@ class Census:
     devices : by the name that their makers give them.
     first_s, last_s : when the first evaluation began and the last one ended, since 1970.
     mixed : of each thing that differs between shards, how many of these have which value.
+    warnings : a sentence for each model that is no better than chance on clean images.
     """
 
     num_cells: int
@@ -55,6 +58,7 @@ class Census:
     first_s: float | None = None
     last_s: float | None = None
     mixed: dict[str, dict[str, int]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 def census(config: Config) -> Census:
@@ -75,6 +79,7 @@ def census(config: Config) -> Census:
         else:
             found.counts[key] = done + 1, total + 1
             _add(found, Path(layout.shard(cell)), metadata, values)
+    found.warnings = ChanceWarnings(config).found()
     found.num_done = sum(done for done, _ in found.counts.values())
     found.mixed = {name: dict(counts) for name, counts in values.items() if len(counts) > 1}
     return found

@@ -18,6 +18,7 @@ The status file, `status.json` in the results folder, is replaced as a whole. It
     num_failed          jobs that failed and are not tried again
     num_retries         attempts that failed and were followed by another
     failures            of these jobs, the first 20: rule, log (a list of paths)
+    warnings            of each model that is no better than chance on clean images, a sentence
     slurm_run           the name of the run's SLURM jobs; null elsewhere
 """
 
@@ -34,6 +35,7 @@ from typing import Any
 from perturb.cells import Layout, cells, evaluation_jobs, transfer_cells
 from perturb.config import Config
 from perturb.files import replacing
+from perturb.runs.clean import ChanceWarnings
 from perturb.runs.events import Events, Failure
 
 STATUS_FILE = "status.json"
@@ -84,6 +86,7 @@ class Tracker:
         self._started = datetime.now(UTC)
         self._samples: deque[tuple[float, int]] = deque()
         self._num_there = self._num_new = 0
+        self._clean = ChanceWarnings(config)
 
     def count(self, now: float) -> None:
         """Count the shards; `now` is in seconds of a clock that never steps back."""
@@ -131,6 +134,7 @@ class Tracker:
             if the disk is full, for one; the old file is there then.
         """
         status = status_of(self.progress()) | {
+            "warnings": self._clean.found(),
             "state": state,
             "exit_status": exit_status,
             "host": socket.gethostname(),

@@ -138,6 +138,7 @@ def as_json(found: Census, last: Mapping[str, Any] | None) -> dict[str, Any]:
         "first": _when(found.first_s),
         "last": _when(found.last_s),
         "mixed": found.mixed,
+        "warnings": found.warnings,
         "run": last,
     }
 
@@ -148,6 +149,7 @@ def described(config: Config, found: Census, last: Mapping[str, Any] | None) -> 
         config.title,
         f"{found.num_done:,} of {found.num_cells:,} cells are done in {config.results}",
         *_of_run(last),
+        *(f"WARNING: {warning}" for warning in found.warnings),
         "",
         *_grid(found),
         "",

@@ -12,6 +12,7 @@ SELECT
     m.pretraining,
     m.pretraining_label,
     m.pretraining_rank,
+    any_value(clean_chance.warning) AS warning,
     count(*) AS num_images,
     sum(o.num_decisions)::BIGINT AS num_decisions,
     sum(o.num_correct) / sum(o.num_decisions) AS accuracy,
@@ -23,6 +24,7 @@ SELECT
 FROM image_outcomes AS o
 JOIN test_sets USING (test_set)
 JOIN benchmark_models AS m USING (model)
+LEFT JOIN clean_chance USING (model)
 GROUP BY ALL
 ORDER BY
     min(test_sets.position), o.dataset, m.pretraining_rank, m.family, m.num_parameters, m.model;

@@ -13,6 +13,13 @@ SELECT
     pretraining_rank,
     pretraining_images,
     is_reference,
-    timm_tag
+    timm_tag,
+    clean_chance.num_images,
+    clean_chance.clean_top1,
+    clean_chance.clean_top1_low,
+    clean_chance.clean_top1_high,
+    clean_chance.chance,
+    clean_chance.warning
 FROM labelled_models
+LEFT JOIN clean_chance USING (model)
 ORDER BY is_reference, pretraining_rank, family, num_parameters, model;

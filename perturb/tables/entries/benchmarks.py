@@ -13,16 +13,24 @@ from perturb.tables.entries.table import (
 TABLES = {
     "models": Table(
         title="Models",
-        caption="The models, with their number of parameters and what they were pre-trained on.",
-        sources=("models",),
-        relations=("benchmark_models",),
+        caption="The models, with their number of parameters, what they were pre-trained on, and "
+        "their accuracy on clean images in percent. A warning stands where that is no better than "
+        "chance: where the lower end of its interval is not above the accuracy of an answer that "
+        f"is always the most frequent class. {WILSON}",
+        sources=DECISIONS,
+        relations=("benchmark_models", "clean_chance"),
         shown=(
             "architecture_label",
             "pretraining_label",
             "pretraining_images",
             "num_parameters",
             "is_reference",
+            "num_images",
+            "clean_top1",
+            "chance",
+            "warning",
         ),
+        reads=("none",),
     ),
     "accuracy": Table(
         title="Robustness benchmarks",
@@ -30,8 +38,8 @@ TABLES = {
         "Corruptions: the mean over the benchmark's corruptions and severities; their images may "
         f"be a part of the clean ones. {CLUSTERED}",
         sources=DECISIONS,
-        relations=OUTCOMES,
-        shown=("architecture_label", "pretraining_label", "num_parameters"),
+        relations=(*OUTCOMES, "clean_chance"),
+        shown=("architecture_label", "pretraining_label", "num_parameters", "warning"),
         pivot=Pivot("test_set_label", "accuracy", ("model",)),
         reads=("none", "corruptions"),
     ),

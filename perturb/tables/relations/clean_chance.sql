@@ -1,0 +1,37 @@
+-- Is a model better on the clean images than an answer that looks at none of them? Chance is the
+-- accuracy of one that is always the most frequent class of the set: one over the number of classes
+-- where all are equally frequent, and more elsewhere. In a set of one class that answer is always
+-- right and says nothing: chance is then 0. A model is at chance where the lower end of Wilson's
+-- interval is not above it; one that is right on every image never is, however few they are.
+CREATE TEMP VIEW clean_chance AS
+WITH classes AS (
+    SELECT
+        decisions.model::VARCHAR AS model,
+        decisions.target,
+        count(*) AS num_images,
+        count(*) FILTER (decisions.is_correct) AS num_correct
+    FROM decisions
+    JOIN datasets ON datasets.dataset = decisions.dataset
+    WHERE decisions.perturbation = 'none' AND datasets.role = 'clean'
+    GROUP BY ALL
+),
+counted AS (
+    SELECT
+        model,
+        sum(num_images)::BIGINT AS num_images,
+        sum(num_correct)::BIGINT AS num_correct,
+        CASE WHEN count(*) > 1 THEN max(num_images) / sum(num_images) ELSE 0 END::DOUBLE AS chance
+    FROM classes
+    GROUP BY model
+)
+SELECT
+    model,
+    num_images,
+    num_correct / num_images AS clean_top1,
+    wilson_low(num_correct, num_images) AS clean_top1_low,
+    wilson_high(num_correct, num_images) AS clean_top1_high,
+    chance,
+    CASE WHEN num_correct < num_images AND wilson_low(num_correct, num_images) <= chance
+        THEN 'labels, classes or preprocessing may not match'
+    END AS warning
+FROM counted;
