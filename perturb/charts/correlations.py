@@ -7,7 +7,7 @@ import pandas as pd
 
 from perturb.charts.channels import choice, dashes, identity, pretraining_order
 from perturb.charts.heads import indices
-from perturb.charts.panels import Layers, Panel, Size, columns, nothing
+from perturb.charts.panels import Layers, Panel, Size, columns
 from perturb.charts.shading import FINE, sequential
 from perturb.charts.style import CHART_WIDTH, Look, config, look
 from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, count, interval, number, text
@@ -42,9 +42,7 @@ _COLUMNS = [
 ]
 
 
-def layer_correlations(
-    alike: pd.DataFrame, models: pd.DataFrame
-) -> alt.VConcatChart | alt.ConcatChart:
+def layer_correlations(alike: pd.DataFrame, models: pd.DataFrame) -> alt.VConcatChart:
     """Return layers x layers for every model: all tokens beside CLS, CKA below the correlations.
 
     Parameters
@@ -70,15 +68,11 @@ def layer_correlations(
         for kind, title in _KINDS.items()
         if kind in set(known["kind"])
     ]
-    if not bands:
-        return nothing()
     chart: alt.VConcatChart = alt.vconcat(*bands, spacing=28).configure(**config())
     return chart
 
 
-def correlation_profile(
-    profile: pd.DataFrame, models: pd.DataFrame
-) -> alt.FacetChart | alt.ConcatChart:
+def correlation_profile(profile: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     """Return how like the others each layer is, over depth: a line a model, a panel a measure.
 
     Parameters
@@ -87,8 +81,6 @@ def correlation_profile(
     models : the table `models`.
     """
     known = profile.dropna(subset=["value", "depth"])
-    if known.empty:
-        return nothing()
     labels = dict(zip(known["measure"], known["measure_label"], strict=True))
     names = [labels[measure] for measure in _MEASURES if measure in labels]
     pretraining = pretraining_order(known)
