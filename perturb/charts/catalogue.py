@@ -59,7 +59,8 @@ CHARTS: Mapping[str, Chart] = {
         caption="Error against the number of parameters, both axes logarithmic, for the models "
         "pre-trained on the largest set, with a straight-line fit for each family and test set. "
         "Hollow: models in no fit, of another patch size than their family's series or of a family "
-        "with one size alone. Bars: 95 % intervals. The form is that of Figure 4 of the paper.",
+        "with one size alone; and clean errors on the images of a set that has a part of the clean "
+        "ones. Bars: 95 % intervals. The form is that of Figure 4 of the paper.",
         tables=("scaling_models", "models"),
         section="benchmarks",
         drawn=("error",),

@@ -14,7 +14,7 @@ _PAIRS = {
     "renditions": ("#e06fc3", "#7b3fa8"),
     "corruptions": ("#4cc38a", "#0f7a78"),
     "clean": ("#b9a08c", "#6b3a3f"),
-    "clean_part": ("#dccfc3", "#b08c8f"),
+    "clean_part": ("#8f7a66", "#a0686d"),
 }
 _OTHER_PAIRS = [("#7aa6e8", "#2a4d9b"), ("#a9b0ba", "#4a515c")]
 _GREY = "#8a919c"

@@ -6,6 +6,8 @@ and grids differ between architectures. What does not fit beside each other is w
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -118,6 +120,19 @@ def columns(
     return alt.concat(*parts, columns=count, spacing={"row": 24, "column": _SPACING})
 
 
+def crossed(frame: pd.DataFrame, row: str, column: str, sentence: str) -> pd.DataFrame:
+    """Return the rows with one of `WORDS`, the sentence, for each missing panel of a grid.
+
+    Vega fills the cells of a grid one after another: with one missing, all later panels would
+    stand under the names of others.
+    """
+    present = set(zip(frame[row], frame[column], strict=True))
+    every = product(dict.fromkeys(frame[row]), dict.fromkeys(frame[column]))
+    empty = [{row: one, column: other, WORDS: sentence} for one, other in every]
+    empty = [each for each in empty if (each[row], each[column]) not in present]
+    return _with_rows(frame, empty)
+
+
 def header_size(names: Sequence[str], width: float) -> float:
     """Return the font size in which every name fits over its panel, within reason."""
     needed = _CHARACTER * max(map(len, names), default=0)
@@ -138,6 +153,10 @@ def _padded(rows: pd.DataFrame, column: str, pretraining: Sequence[str]) -> pd.D
     missing = [label for label in pretraining if label not in set(rows["pretraining_label"])]
     name = rows[column].iloc[0]
     empty = [{column: name, "pretraining_label": label, WORDS: NO_MODEL} for label in missing]
+    return _with_rows(rows, empty)
+
+
+def _with_rows(frame: pd.DataFrame, empty: list[dict[str, Any]]) -> pd.DataFrame:
     # Tables of nothing but missing values cannot be appended without a warning.
-    values = rows.to_dict("records") + empty
-    return pd.DataFrame(values, columns=[*rows.columns, WORDS]) if empty else rows
+    values = frame.to_dict("records") + empty
+    return pd.DataFrame(values, columns=[*frame.columns, WORDS]) if empty else frame
