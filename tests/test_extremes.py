@@ -12,8 +12,9 @@ from perturb.charts.catalogue import CHARTS
 from perturb.charts.draw import draw
 from perturb.charts.sentences import NO_MODEL
 from perturb.page.notes import note_beside
-from perturb.page.shown import left_out
+from perturb.page.shown import left_out, shown_table
 from perturb.page.write import Words, write_page
+from perturb.tables.catalogue import TABLES
 from perturb.tables.catalogue import tables_of as tables_of_catalogue
 from perturb.tables.display import grid
 from perturb.tables.write import csv_text, latex_text, markdown_text
@@ -47,8 +48,9 @@ def test_tables_hold_numbers_or_nothing(tables: dict[str, pa.Table]) -> None:
         words = {cell.text for row in shown.rows for cell in row}
         assert not words & set(NO_NUMBERS), name
         assert csv_text(table)
-        assert markdown_text(shown, name)
-        assert latex_text(shown, name)
+        for text in (markdown_text(shown, name), latex_text(shown, name)):
+            assert (TABLES[name].empty in text) == (table.num_rows == 0)
+        assert (TABLES[name].empty in shown_table(name, table).caption) == (table.num_rows == 0)
 
 
 def test_every_panel_of_every_chart_shows_something(tables: dict[str, pa.Table]) -> None:

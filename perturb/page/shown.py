@@ -73,7 +73,8 @@ def shown_table(name: str, table: pa.Table) -> ShownTable:
     """Return a table made by `make_table` as readers see it."""
     entry = TABLES[name]
     uri = data_uri("text/csv;charset=utf-8", csv_text(table).encode())
-    return ShownTable(name, entry.title, entry.caption, grid(table, name), uri)
+    caption = entry.caption if table.num_rows else f"{entry.caption} {entry.empty}"
+    return ShownTable(name, entry.title, caption, grid(table, name), uri)
 
 
 def shown_sections(

@@ -28,6 +28,7 @@ TABLES = {
         relations=(*OUTCOMES, "image_values", *CONTRASTS),
         shown=("test_set_label", "family_label", "slope", "num_models", "num_images", "models"),
         reads=("none", "corruptions"),
+        empty="No row: no family has two sizes at the largest pre-training set.",
     ),
     "scaling_models": Table(
         title="The points behind the slopes",
@@ -59,6 +60,7 @@ TABLES = {
         shown=("pretraining_label", "vit_label", "resnet_label", "parameter_ratio"),
         pivot=Pivot("test_set_label", "difference", ("vit",), beside="clean_difference"),
         parameters=("headline_epsilon",),
+        empty="No row: no ViT has a ResNet of matched size with the same pre-training set.",
     ),
     "patch_pairs": Table(
         title="Large patches against small ones",
@@ -74,6 +76,7 @@ TABLES = {
         ),
         optional=("stimuli",),
         parameters=("headline_epsilon",),
+        empty="No row: no two ViTs of one size and pre-training set differ in their patches.",
     ),
     "claims": Table(
         title="The paper's claims",

@@ -48,6 +48,7 @@ class Pivot:
 class Table:
     """One table: its words, its inputs, and the columns that readers see.
 
+    empty : what stands in the place of the rows where a study has none.
     optional : those of the sources that a study may not have: an empty list of files will do.
     reads : the perturbations whose decisions it is made from, so that it opens no other shards;
         empty: all of them.
@@ -67,3 +68,4 @@ class Table:
     reads: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    empty: str = "No row: no model of this study has such a number."
