@@ -48,7 +48,9 @@ onstart:
 
 onsuccess:
     record_end()
-    print(f"The report: {Path(PATHS.page).resolve()}")
+    # A run that was asked for a table alone may stand beside an older page.
+    if has_written_page():
+        print(f"The report: {Path(PATHS.page).resolve()}")
 
 
 onerror:

@@ -145,6 +145,12 @@ def record_end():
     lock.record_bare_end(Path.cwd())
 
 
+def has_written_page():
+    """Whether a job of this run wrote the page."""
+    jobs = (job for job in workflow.dag.jobs if job.rule.name == "write_page")
+    return any(map(workflow.dag.finished, jobs))
+
+
 def needs(rule):
     """What a rule's jobs ask of a machine, more at each attempt."""
     asked = RESOURCES[rule]

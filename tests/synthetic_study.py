@@ -131,6 +131,7 @@ def make_study(
     corruptions: Sequence[str] = CORRUPTIONS,
     severities: Sequence[int] = (1, 2, 3, 4, 5),
     num_corrupted: int | None = None,
+    datasets: Sequence[tuple[str, str, str, float]] = tuple(DATASETS),
     extras: Collection[str] = EXTRAS,
     seed: int = 0,
 ) -> Study:
@@ -140,14 +141,14 @@ def make_study(
     unless told otherwise. `extras` are some of `EXTRAS`.
     """
     random = np.random.default_rng(seed)
-    difficulty = {dataset: random.logistic(size=num_images) for dataset, *_ in DATASETS}
+    difficulty = {dataset: random.logistic(size=num_images) for dataset, *_ in datasets}
     rows = model_rows(architectures, pretraining)
     decisions: list[Path] = []
     reference: list[Path] = []
     for row in rows:
         ability = row.pop("ability")
         paths = reference if row["is_reference"] else decisions
-        for dataset, _, role, penalty in DATASETS:
+        for dataset, _, role, penalty in datasets:
             if row["is_reference"] and role != "clean":
                 continue
             level = ability - penalty - difficulty[dataset]
@@ -198,7 +199,7 @@ def make_study(
     for row in rows:
         row.pop("is_clean")
     pq.write_table(models_table(rows), folder / "models.parquet")
-    sets = [dataset[:3] for dataset in DATASETS]
+    sets = [dataset[:3] for dataset in datasets]
     if "cue_conflict" in extras:
         sets.append((CUE_CONFLICT, "Cue conflict", "cue_conflict"))
     pq.write_table(datasets_table(sets, num_images), folder / "datasets.parquet")
@@ -219,7 +220,7 @@ def make_study(
         if CORRELATIONS in extras
         else [],
         **write_published(folder, rows),
-        available=frozenset(("none", "corruptions", *extras)),
+        available=frozenset(("none", *(("corruptions",) if severities else ()), *extras)),
     )
 
 

@@ -14,6 +14,7 @@ import altair as alt
 import pandas as pd
 
 from perturb.charts.channels import choice, identity, percent_axis, pretraining_order
+from perturb.charts.sentences import WORDS, sentence_in, with_words
 from perturb.charts.style import CHART_WIDTH, INK, Look, look
 
 _HEIGHT = 300
@@ -28,12 +29,14 @@ class Value:
     """What is drawn: a column with its `_low` and `_high`.
 
     panel : the column that tells the panels apart.
+    empty : what a panel says that has no value.
     reference : a value that a line is drawn at. A ratio's axis includes it.
     """
 
     column: str
     title: str
     panel: str
+    empty: str = "There is no value."
     is_fraction: bool = True
     reference: float | None = None
 
@@ -63,12 +66,16 @@ def by_pretraining(
     names = list(dict.fromkeys(frame[value.panel]))
     natural = max(_HEADER * _longest(names), len(pretraining) * max(78, 8 * len(slots)))
     columns, panel_width = _layout(len(names), min(natural, width - Y_AXIS), width)
+    frame = with_words(frame, value.panel, [value.column], value.empty)
     base = alt.Chart(frame).encode(
         x=_x(pretraining, panel_width / max(1, len(pretraining))),
         xOffset=alt.XOffset("architecture_label:N", scale=alt.Scale(domain=slots)),
         tooltip=list(tooltip),
     )
-    panels = alt.layer(*_layers(base, frame, value, looks))
+    layers: list[alt.Chart | alt.LayerChart] = _layers(base, frame, value, looks)
+    if WORDS in frame:
+        layers.append(sentence_in(panel_width, _HEIGHT, value.empty, alt.Chart(frame)))
+    panels = alt.layer(*layers)
     panels = panels.properties(width=panel_width, height=_HEIGHT)
     header = alt.Header(labelLimit=panel_width + SPACING)
     if columns == len(names):

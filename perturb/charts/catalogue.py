@@ -16,6 +16,9 @@ _MARKS = (
     "ResNets left of the tick, ViTs right, networks of neither family right of these. Colour: "
     "family and size; shape: patch size; area: parameters. Bars: 95 % intervals."
 )
+_SAME = (
+    "a change of some of the clean images alone stands after the clean accuracy on the same images."
+)
 _WHOLE = "Dashed, level: the unchanged model."
 
 
@@ -24,6 +27,9 @@ class Chart:
     """A chart of the report: its words, and the tables that it is drawn from, in order.
 
     section : one of `SECTIONS`.
+    drawn : columns of the first table. A row without any of their values makes no mark.
+    empty : why there is nothing to draw if no row makes a mark.
+    is_logarithmic : values of 0 make no mark either.
     needs : what must all be in a study for the chart to exist: perturbations, `cue_conflict` (a
         data set of that role), `patterns`, `correlations`, `paper`. Empty: every study has it.
     """
@@ -32,6 +38,9 @@ class Chart:
     caption: str
     tables: tuple[str, ...]
     section: str
+    drawn: tuple[str, ...]
+    empty: str
+    is_logarithmic: bool = False
     needs: tuple[str, ...] = ()
 
 
@@ -39,27 +48,35 @@ CHARTS: Mapping[str, Chart] = {
     "robustness_benchmarks": Chart(
         title="Robustness benchmarks",
         caption="Accuracy of every model on clean images and on the perturbed sets, by what it "
-        f"was pre-trained on; {_MARKS} The form is that of Figure 2 of the paper.",
+        f"was pre-trained on; {_SAME} {_MARKS} The form is that of Figure 2 of the paper.",
         tables=("accuracy", "models"),
         section="benchmarks",
+        drawn=("accuracy",),
+        empty="No model under test has decided on any image.",
     ),
     "model_size": Chart(
         title="Error and model size",
         caption="Error against the number of parameters, both axes logarithmic, for the models "
         "pre-trained on the largest set, with a straight-line fit for each family and test set. "
         "Hollow: models in no fit, of another patch size than their family's series, of a family "
-        "with one size alone or of neither family. Bars: 95 % intervals. The form is that of "
-        "Figure 4 of the paper.",
+        "with one size alone or of neither family; and clean errors on the images of a set that "
+        "has a part of the clean ones. Bars: 95 % intervals. The form is that of Figure 4 of the "
+        "paper.",
         tables=("scaling_models", "models"),
         section="benchmarks",
+        drawn=("error",),
+        empty="No model errs on any of these test sets: log error cannot be drawn.",
+        is_logarithmic=True,
     ),
     "corruption_heatmap": Chart(
         title="Every corruption",
         caption="Accuracy in percent of every model under every corruption, averaged over the "
-        "severities. The extra corruptions are in no mean. Corrupted images may be a part of the "
-        "clean ones.",
+        "severities. The extra corruptions are in no mean. Clean images: those that are corrupted, "
+        "which may be a part of all.",
         tables=("corruption_means", "accuracy", "models"),
         section="benchmarks",
+        drawn=("accuracy",),
+        empty="No model was tested on corrupted images of the clean set.",
         needs=("corruptions",),
     ),
     "paper_comparison": Chart(
@@ -71,15 +88,19 @@ CHARTS: Mapping[str, Chart] = {
         "sampling explain.",
         tables=("paper_comparison", "models"),
         section="benchmarks",
+        drawn=("ours",),
+        empty="No model of this study has a number in the paper's figures.",
         needs=("paper",),
     ),
     "adversarial": Chart(
         title="Accuracy under attack",
         caption="Accuracy before and after each attack, by what a model was "
-        f"pre-trained on; {_MARKS} Every attack is computed against the very model that it is "
-        "shown to. The form is that of Figure 3 of the paper, which has no attack ensemble.",
+        f"pre-trained on; {_SAME} {_MARKS} Every attack is computed against the very model that "
+        "it is shown to. The form is that of Figure 3 of the paper, which has no attack ensemble.",
         tables=("attacks", "models"),
         section="adversarial",
+        drawn=("accuracy",),
+        empty="No model was attacked at the epsilon that models are compared at.",
         needs=("pgd",),
     ),
     "robust_accuracy": Chart(
@@ -90,6 +111,8 @@ CHARTS: Mapping[str, Chart] = {
         "intervals; marks stand a little aside of their epsilon so that bars can be told apart.",
         tables=("adversarial_accuracy", "models"),
         section="adversarial",
+        drawn=("accuracy",),
+        empty="No model was attacked.",
         needs=("pgd",),
     ),
     "transfer_heatmap": Chart(
@@ -100,6 +123,8 @@ CHARTS: Mapping[str, Chart] = {
         "downwards.",
         tables=("transfer",),
         section="adversarial",
+        drawn=("accuracy",),
+        empty="No model was shown images that were computed against a model.",
         needs=("transfer",),
     ),
     "pattern_alignment": Chart(
@@ -111,6 +136,8 @@ CHARTS: Mapping[str, Chart] = {
         "Dashed: no difference, 1. Bars: 95 % intervals.",
         tables=("perturbation_patterns", "models"),
         section="adversarial",
+        drawn=("border_ratio", "foreground_ratio"),
+        empty="No perturbation has a ratio: none changes an image, or no patches have a border.",
         needs=("patterns",),
     ),
     "spatial_heatmap": Chart(
@@ -120,6 +147,8 @@ CHARTS: Mapping[str, Chart] = {
         "drawn at random from the grid that the worst case is searched on.",
         tables=("spatial_grid", "models"),
         section="spatial",
+        drawn=("accuracy",),
+        empty="No model was tested on random rotations and translations.",
         needs=("spatial",),
     ),
     "shape_bias": Chart(
@@ -130,6 +159,8 @@ CHARTS: Mapping[str, Chart] = {
         "paper.",
         tables=("shape_bias", "models"),
         section="texture",
+        drawn=("shape_bias", "shape_rate", "texture_rate"),
+        empty="No stimulus has the shape of one class and the texture of another.",
         needs=("cue_conflict",),
     ),
     "lesions_single": Chart(
@@ -140,6 +171,8 @@ CHARTS: Mapping[str, Chart] = {
         "of the paper, top.",
         tables=("lesions_single", "models"),
         section="model",
+        drawn=("accuracy",),
+        empty="No model of this study has a block that can be removed.",
         needs=("lesions",),
     ),
     "lesions": Chart(
@@ -150,6 +183,8 @@ CHARTS: Mapping[str, Chart] = {
         "the paper, bottom.",
         tables=("lesions", "models"),
         section="model",
+        drawn=("accuracy",),
+        empty="No model of this study has a block that can be removed.",
         needs=("lesions",),
     ),
     "heads": Chart(
@@ -159,6 +194,8 @@ CHARTS: Mapping[str, Chart] = {
         "the head.",
         tables=("heads", "models"),
         section="model",
+        drawn=("drop",),
+        empty="No model of this study has attention heads.",
         needs=("heads",),
     ),
     "restricted_attention": Chart(
@@ -169,6 +206,8 @@ CHARTS: Mapping[str, Chart] = {
         "that of Figure 9 of the paper, left.",
         tables=("restricted_attention", "models"),
         section="model",
+        drawn=("accuracy",),
+        empty="No model of this study has attention between patches.",
         needs=("attention_distance",),
     ),
     "patch_cls": Chart(
@@ -178,6 +217,8 @@ CHARTS: Mapping[str, Chart] = {
         "Figure 9 of the paper, right.",
         tables=("patch_cls", "models"),
         section="model",
+        drawn=("accuracy",),
+        empty="No model of this study has attention between patches.",
         needs=("patch_cls",),
     ),
     "tokens": Chart(
@@ -187,6 +228,8 @@ CHARTS: Mapping[str, Chart] = {
         f"right, the less is left. Bars: 95 % intervals. {_WHOLE}",
         tables=("tokens", "models"),
         section="model",
+        drawn=("accuracy",),
+        empty="No model of this study has patch tokens that can be dropped.",
         needs=("tokens",),
     ),
     "layer_correlations": Chart(
@@ -198,6 +241,8 @@ CHARTS: Mapping[str, Chart] = {
         "which has no CKA.",
         tables=("layer_correlations", "models"),
         section="model",
+        drawn=("value",),
+        empty="No two blocks of any model of this study can be compared.",
         needs=("correlations",),
     ),
     "correlation_profile": Chart(
@@ -207,6 +252,8 @@ CHARTS: Mapping[str, Chart] = {
         "shape only and lie higher for it. Dashed: smaller patches than others of the size.",
         tables=("correlation_profile", "models"),
         section="model",
+        drawn=("value",),
+        empty="No two blocks of any model of this study can be compared.",
         needs=("correlations",),
     ),
 }

@@ -7,13 +7,15 @@ import pandas as pd
 
 from perturb.charts.channels import choice, dashes, identity, pretraining_order
 from perturb.charts.heads import indices
-from perturb.charts.panels import Layers, Panel, Size, columns, nothing
+from perturb.charts.panels import Layers, Panel, Size, columns, crossed
+from perturb.charts.sentences import WORDS, sentence_in
 from perturb.charts.shading import FINE, sequential
 from perturb.charts.style import CHART_WIDTH, Look, config, look
 from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, count, interval, number, text
 
 _SIZE = Size(widest=124, least=92, height=None, axis=20)
 _SPACING, _SIDES, _WIDEST = 18, 100, 300
+_NO_MEASURE = "No model of this pre-training set has this measure."
 _KINDS = {"pearson": "Pearson correlation", "cka": "CKA"}
 _SCOPES = {"all": "all", "cls": "CLS"}
 _MEASURES = [f"{kind}_{scope}" for kind in _KINDS for scope in _SCOPES]
@@ -42,9 +44,7 @@ _COLUMNS = [
 ]
 
 
-def layer_correlations(
-    alike: pd.DataFrame, models: pd.DataFrame
-) -> alt.VConcatChart | alt.ConcatChart:
+def layer_correlations(alike: pd.DataFrame, models: pd.DataFrame) -> alt.VConcatChart:
     """Return layers x layers for every model: all tokens beside CLS, CKA below the correlations.
 
     Parameters
@@ -70,15 +70,11 @@ def layer_correlations(
         for kind, title in _KINDS.items()
         if kind in set(known["kind"])
     ]
-    if not bands:
-        return nothing()
     chart: alt.VConcatChart = alt.vconcat(*bands, spacing=28).configure(**config())
     return chart
 
 
-def correlation_profile(
-    profile: pd.DataFrame, models: pd.DataFrame
-) -> alt.FacetChart | alt.ConcatChart:
+def correlation_profile(profile: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     """Return how like the others each layer is, over depth: a line a model, a panel a measure.
 
     Parameters
@@ -87,17 +83,20 @@ def correlation_profile(
     models : the table `models`.
     """
     known = profile.dropna(subset=["value", "depth"])
-    if known.empty:
-        return nothing()
     labels = dict(zip(known["measure"], known["measure_label"], strict=True))
     names = [labels[measure] for measure in _MEASURES if measure in labels]
     pretraining = pretraining_order(known)
     # The blocks of some networks cannot be read: these have no line.
     looks = look(models).only(set(known["architecture_label"]))
     width = min(_WIDEST, (CHART_WIDTH - _SIDES) // len(names) - _SPACING)
+    height = 170 if len(pretraining) > 1 else 240
+    layers = _lines(looks, _domain(known["value"]))
+    known = crossed(known, "pretraining_label", "measure_label", _NO_MEASURE)
+    if WORDS in known:
+        layers.append(sentence_in(width, height, _NO_MEASURE, alt.Chart()))
     chart: alt.FacetChart = (
-        alt.layer(*_lines(looks, _domain(known["value"])), data=known)
-        .properties(width=width, height=170 if len(pretraining) > 1 else 240)
+        alt.layer(*layers, data=known)
+        .properties(width=width, height=height)
         .facet(
             column=alt.Column("measure_label:N", title=None, sort=names),
             row=alt.Row("pretraining_label:N", title=None, sort=pretraining),

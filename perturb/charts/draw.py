@@ -16,6 +16,7 @@ from perturb.charts.lesions import lesions, lesions_single
 from perturb.charts.model_size import model_size
 from perturb.charts.paper_comparison import paper_comparison
 from perturb.charts.patterns import pattern_alignment
+from perturb.charts.sentences import nothing, why_empty
 from perturb.charts.spatial import spatial_heatmap
 from perturb.charts.texture import shape_bias
 from perturb.charts.transfer import transfer_heatmap
@@ -43,7 +44,7 @@ _FUNCTIONS: Mapping[str, Callable[..., alt.TopLevelMixin]] = {
 
 
 def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
-    """Return a chart.
+    """Return a chart; one without anything to draw is a sentence that says why.
 
     Parameters
     ----------
@@ -61,6 +62,9 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
     missing = [table for table in needed if table not in tables]
     if missing:
         raise ValueError(f"{name}: tables {missing} are missing; needed: {list(needed)}")
+    reason = why_empty(name, tables)
+    if reason:
+        return nothing(reason)
     # Altair's limit guards against large files; ours hold all data on purpose.
     alt.data_transformers.disable_max_rows()
     return _FUNCTIONS[name](*(tables[table] for table in needed))

@@ -9,6 +9,7 @@ from perturb.charts.style import config, look
 from perturb.charts.tooltips import MODEL, count, interval, text
 
 _STEP = 32
+_OVERALL = "Overall"
 _TOOLTIP = [
     *MODEL,
     text("row", "Images"),
@@ -24,13 +25,15 @@ def corruption_heatmap(
 
     Parameters
     ----------
-    means : the table `corruption_means`; the clean data set's rows are drawn.
-    accuracy : the table `accuracy`, for the rows of clean images and of the mean.
+    means : the table `corruption_means`; the rows of the clean data set, or of its corrupted
+        copies, are drawn.
+    accuracy : the table `accuracy`, for the row of the mean.
     models : the table `models`.
     """
-    clean_set = accuracy.loc[accuracy["test_set"] == "clean", "dataset"].iloc[0]
-    means = means[means["dataset"] == clean_set]
-    cells = pd.concat([_summary_cells(accuracy), _corruption_cells(means)], ignore_index=True)
+    compared = accuracy[accuracy["test_set"].isin(["clean", "corruptions"])]
+    means = means[means["dataset"].isin(set(compared["dataset"]))]
+    parts = [_clean_cells(means), _mean_cells(accuracy), _corruption_cells(means)]
+    cells = pd.concat(parts, ignore_index=True)
     rows = _rows(cells)
     panels = pretraining_order(cells)
     looks = look(models)
@@ -69,10 +72,16 @@ def corruption_heatmap(
     return chart
 
 
-def _summary_cells(accuracy: pd.DataFrame) -> pd.DataFrame:
-    names = {"clean": "clean images", "corruptions": "mean of the benchmark"}
-    chosen = accuracy[accuracy["test_set"].isin(list(names))]
-    return _cells(chosen.assign(row=chosen["test_set"].map(names), corruption_group="Overall"))
+def _clean_cells(means: pd.DataFrame) -> pd.DataFrame:
+    """Return a cell a model: its accuracy on the images that are corrupted, without corruption."""
+    once = means.drop_duplicates("model")
+    ends = {f"accuracy{end}": once[f"clean_accuracy{end}"] for end in ("", "_low", "_high")}
+    return _cells(once.assign(row="clean images", corruption_group=_OVERALL, **ends))
+
+
+def _mean_cells(accuracy: pd.DataFrame) -> pd.DataFrame:
+    chosen = accuracy[accuracy["test_set"] == "corruptions"]
+    return _cells(chosen.assign(row="mean of the benchmark", corruption_group=_OVERALL))
 
 
 def _corruption_cells(means: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """The paper's Figure 4: error against model size, with a straight line a family and test set."""
 
+import math
+
 import altair as alt
 import pandas as pd
 
@@ -12,6 +14,7 @@ _PAIRS = {
     "renditions": ("#e06fc3", "#7b3fa8"),
     "corruptions": ("#4cc38a", "#0f7a78"),
     "clean": ("#b9a08c", "#6b3a3f"),
+    "clean_part": ("#8f7a66", "#a0686d"),
 }
 _OTHER_PAIRS = [("#7aa6e8", "#2a4d9b"), ("#a9b0ba", "#4a515c")]
 _GREY = "#8a919c"
@@ -36,6 +39,7 @@ def model_size(points: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart:
     points : the table `scaling_models`.
     models : the table `models`.
     """
+    points = _with_clean_part(points)
     # A logarithmic axis has no place for no error at all.
     points = points[points["error"] > 0].assign(
         family_label=lambda frame: frame["family"].map(FAMILY_NAMES).fillna(frame["family"]),
@@ -81,6 +85,21 @@ def model_size(points: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart:
         .configure(**config())
     )
     return chart
+
+
+def _with_clean_part(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the points with the clean errors on the images of sets that are a part of the clean.
+
+    No line is fitted through these: they are there to be compared with the set's own points.
+    """
+    whole = set(points.loc[points["test_set"] == "clean", "num_images"])
+    part = points[points["clean_error"].notna() & ~points["num_images"].isin(whole)]
+    part = part.drop_duplicates(["model", "num_images"])
+    labels = [f"Clean, same {size:,} images" for size in part["num_images"]]
+    ends = {f"error{end}": part[f"clean_error{end}"] for end in ("", "_low", "_high")}
+    part = part.assign(test_set="clean_part", test_set_label=labels, **ends)
+    part = part.assign(is_fitted=False, fitted_error=math.nan)
+    return pd.concat([points, part], ignore_index=True) if len(part) else points
 
 
 def _x(points: pd.DataFrame) -> alt.X:

@@ -6,11 +6,14 @@ and grids differ between architectures. What does not fit beside each other is w
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from perturb.charts.channels import pretraining_order
+from perturb.charts.sentences import NO_MODEL, WORDS, sentence_in
 from perturb.charts.style import CHART_WIDTH, HEADER_SIZE, config
 
 _SPACING = 14
@@ -63,8 +66,6 @@ def panels(
     chosen: alt.Parameter | None = None,
 ) -> alt.ConcatChart:
     """Return a column of panels for each architecture: a whole chart. See `columns`."""
-    if frame.empty:
-        return nothing()
     parts = columns(frame, names, layers, size=size, chosen=chosen)
     chart: alt.ConcatChart = parts.configure(**config())
     return chart
@@ -96,7 +97,9 @@ def columns(
 
     def part(name: str, is_first: bool) -> alt.FacetChart:
         rows = _padded(frame[frame[column] == name], column, pretraining)
-        layered = alt.layer(*layers(rows, Panel(width, height, is_first)), data=rows)
+        missing = sentence_in(width, height, NO_MODEL, alt.Chart())
+        drawn = layers(rows, Panel(width, height, is_first))
+        layered = alt.layer(*drawn, *([missing] if WORDS in rows else []), data=rows)
         return layered.properties(width=width, height=height).facet(
             column=alt.Column(f"{column}:N", title=None, header=alt.Header(labelFontSize=fitting)),
             row=alt.Row(
@@ -117,16 +120,17 @@ def columns(
     return alt.concat(*parts, columns=count, spacing={"row": 24, "column": _SPACING})
 
 
-def nothing() -> alt.ConcatChart:
-    """Return a chart that says that no model of the study has anything to show in it."""
-    words = pd.DataFrame({"words": ["No model of this study has anything to show here."]})
-    text = alt.Chart(words).mark_text(fontSize=13).encode(text="words:N")
-    chart: alt.ConcatChart = (
-        alt.concat(text.properties(width=420, height=40))
-        .configure(**config())
-        .configure_view(stroke=None)
-    )
-    return chart
+def crossed(frame: pd.DataFrame, row: str, column: str, sentence: str) -> pd.DataFrame:
+    """Return the rows with one of `WORDS`, the sentence, for each missing panel of a grid.
+
+    Vega fills the cells of a grid one after another: with one missing, all later panels would
+    stand under the names of others.
+    """
+    present = set(zip(frame[row], frame[column], strict=True))
+    every = product(dict.fromkeys(frame[row]), dict.fromkeys(frame[column]))
+    empty = [{row: one, column: other, WORDS: sentence} for one, other in every]
+    empty = [each for each in empty if (each[row], each[column]) not in present]
+    return _with_rows(frame, empty)
 
 
 def header_size(names: Sequence[str], width: float) -> float:
@@ -148,7 +152,11 @@ def _padded(rows: pd.DataFrame, column: str, pretraining: Sequence[str]) -> pd.D
     """Return rows with an empty one for each missing panel, so that rows of panels stay aligned."""
     missing = [label for label in pretraining if label not in set(rows["pretraining_label"])]
     name = rows[column].iloc[0]
-    empty = [{column: name, "pretraining_label": label} for label in missing]
+    empty = [{column: name, "pretraining_label": label, WORDS: NO_MODEL} for label in missing]
+    return _with_rows(rows, empty)
+
+
+def _with_rows(frame: pd.DataFrame, empty: list[dict[str, Any]]) -> pd.DataFrame:
     # Tables of nothing but missing values cannot be appended without a warning.
-    values = rows.to_dict("records") + empty
-    return pd.DataFrame(values, columns=rows.columns) if empty else rows
+    values = frame.to_dict("records") + empty
+    return pd.DataFrame(values, columns=[*frame.columns, WORDS]) if empty else frame

@@ -4,7 +4,6 @@ import altair as alt
 import pandas as pd
 
 from perturb.charts.channels import choice, identity, percent_axis
-from perturb.charts.panels import nothing
 from perturb.charts.style import CHART_WIDTH, INK, config, look
 from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, interval, number, text
 
@@ -28,9 +27,7 @@ _TOOLTIP = [
 ]
 
 
-def paper_comparison(
-    comparison: pd.DataFrame, models: pd.DataFrame
-) -> alt.FacetChart | alt.ConcatChart:
+def paper_comparison(comparison: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     """Return a panel a quantity: our number over the paper's, with the line where both are one.
 
     Across reaches the tolerance, from 0 where the paper's number is an upper bound; upwards our
@@ -40,8 +37,6 @@ def paper_comparison(
     ----------
     comparison, models : the tables `paper_comparison` and `models`.
     """
-    if comparison.empty:
-        return nothing()
     frame = _drawn(comparison)
     quantities = list(dict.fromkeys(frame["quantity_label"]))
     fitting = (CHART_WIDTH - _AXIS + _SPACING) // (_SIDE + _SPACING)

@@ -14,6 +14,7 @@ from perturb.charts.channels import choice
 from perturb.charts.style import CHART_WIDTH, config
 from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, interval, text
 
+_EMPTY = "No perturbation has a ratio here."
 _BETWEEN = 24  # from the panels of one measure to those of the other, in px
 _TOOLTIP = [
     *MODEL,
@@ -51,7 +52,7 @@ def pattern_alignment(patterns: pd.DataFrame, models: pd.DataFrame) -> alt.HConc
         by_pretraining(
             rows,
             models,
-            Value("ratio", title, panel="panel", is_fraction=False, reference=1.0),
+            Value("ratio", title, panel="panel", empty=_EMPTY, is_fraction=False, reference=1.0),
             tooltip=_TOOLTIP,
             width=width,
         )

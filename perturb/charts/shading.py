@@ -60,7 +60,9 @@ class Shades:
             return []
         # A number that is rounded to zero has no sign.
         percent = f"replace(format(100 * datum.{self.column}, '.0f'), /^[^0-9]0$/, '0')"
-        text = base.transform_calculate(percent=percent)
+        # Vega would write no value as 0.
+        known = base.transform_filter(f"isValid(datum.{self.column})")
+        text = known.transform_calculate(percent=percent)
         return [
             text.mark_text(fontSize=11 if min(width, 1.8 * height) > 24 else 9.5).encode(
                 text=alt.Text("percent:N"),

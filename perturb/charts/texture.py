@@ -14,6 +14,8 @@ _PANELS = {
     "texture_rate": "Answers with the texture",
 }
 
+_EMPTY = "No answer names the shape or the texture."
+
 
 def shape_bias(bias: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     """Return shape bias, and the two rates that it comes from, by pre-training set.
@@ -38,7 +40,7 @@ def shape_bias(bias: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
         IMAGES,
         PARAMETERS,
     ]
-    value = Value("share", "Share (%)", panel="panel")
+    value = Value("share", "Share (%)", panel="panel", empty=_EMPTY)
     chart = by_pretraining(pd.concat(parts, ignore_index=True), models, value, tooltip=tooltip)
     configured: alt.FacetChart = chart.add_params(choice()).configure(**config())
     return configured

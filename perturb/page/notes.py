@@ -1,6 +1,6 @@
 """Sentences beside the charts that depend on the study: what is missing, and what to mistrust."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -50,15 +50,49 @@ def _title(row: Row) -> str:
     return f"{row['architecture_label']} ({pretraining})" if pretraining else row["model"]
 
 
-def _families_without_line(found: Tables) -> str:
-    """Return a sentence about the families that have too few sizes for a slope, or nothing."""
+def _missing_of_model_size(found: Tables) -> str:
+    """Return what a logarithmic axis, or a line through several sizes, has no place for."""
     points = found["scaling_models"].to_pylist()
+    sentences = [_families_without_line(points), _sets_without_line(points), _no_errors(points)]
+    return " ".join([*filter(None, sentences), _by_set(found["scaling_models"], "test_set_label")])
+
+
+def _families_without_line(points: Sequence[Row]) -> str:
+    """Return a sentence about the families that have too few sizes for a slope, or nothing."""
     fitted = {row["family"] for row in points if row["is_fitted"]}
     families = {row["family"] for row in points} - {"other"}
-    lacking = [FAMILY_NAMES[family] for family in sorted(families - fitted)]
+    lacking = [_family(family) for family in sorted(families - fitted)]
     if not lacking:
         return ""
     return f"No line for {' and '.join(lacking)}: fewer than two sizes at this pre-training set."
+
+
+def _sets_without_line(points: Sequence[Row]) -> str:
+    """Return a sentence about the lines that one model without any error prevents, or nothing."""
+    lacking = dict.fromkeys(
+        f"{_family(row['family'])} on {row['test_set_label']}"
+        for row in points
+        if row["is_fitted"] and row["fitted_error"] is None
+    )
+    if not lacking:
+        return ""
+    return f"No line for {', '.join(lacking)}: a model of the line makes no error there."
+
+
+def _no_errors(points: Sequence[Row]) -> str:
+    """Return a sentence about the models that make no error at all, or nothing."""
+    lacking = [
+        f"{row['architecture_label']} ({row['test_set_label']})"
+        for row in points
+        if row["error"] == 0
+    ]
+    if not lacking:
+        return ""
+    return f"Not drawn, since no error has no logarithm: {', '.join(lacking)}."
+
+
+def _family(family: str) -> str:
+    return FAMILY_NAMES.get(family, family)
 
 
 def _epsilon_and_images(table: str) -> Callable[[Tables], str]:
@@ -82,26 +116,27 @@ def _share_within(found: Tables) -> str:
 def _images(table: str) -> Callable[[Tables], str]:
     def note(found: Tables) -> str:
         most = max((row["num_images"] for row in found[table].to_pylist()), default=0)
-        return _by_test_set(found[table]) or f"{formatted(most, 'count')} images."
+        sizes = (_by_set(found[table], label) for label in ("test_set_label", "attack_label"))
+        return next(filter(None, sizes), f"{formatted(most, 'count')} images.")
 
     return note
 
 
-def _by_test_set(table: pa.Table) -> str:
+def _by_set(table: pa.Table, label: str) -> str:
     """Return how many images each test set has where they differ, else nothing."""
-    if "test_set_label" not in table.column_names:
+    if label not in table.column_names:
         return ""
-    sizes = {row["test_set_label"]: row["num_images"] for row in table.to_pylist()}
+    sizes = {row[label]: row["num_images"] for row in table.to_pylist()}
     if len(set(sizes.values())) < 2:
         return ""
-    listed = ", ".join(f"{label} {formatted(size, 'count')}" for label, size in sizes.items())
+    listed = ", ".join(f"{name} {formatted(size, 'count')}" for name, size in sizes.items())
     return f"Images: {listed}; the smaller sets of clean images lie within the larger."
 
 
 _NOTES: Mapping[str, Callable[[Tables], str]] = {
     "robustness_benchmarks": _images("accuracy"),
-    "corruption_heatmap": _images("accuracy"),
-    "model_size": _families_without_line,
+    "corruption_heatmap": _images("corruption_means"),
+    "model_size": _missing_of_model_size,
     "paper_comparison": _share_within,
     "adversarial": _epsilon_and_images("attacks"),
     "robust_accuracy": _images("adversarial_accuracy"),

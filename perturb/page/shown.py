@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from perturb.charts.catalogue import CHARTS, SECTIONS
 from perturb.charts.draw import draw
+from perturb.charts.sentences import why_empty
 from perturb.page.notes import note_beside, warnings_of
 from perturb.tables.catalogue import TABLES
 from perturb.tables.display import Grid, grid
@@ -72,7 +73,8 @@ def shown_table(name: str, table: pa.Table) -> ShownTable:
     """Return a table made by `make_table` as readers see it."""
     entry = TABLES[name]
     uri = data_uri("text/csv;charset=utf-8", csv_text(table).encode())
-    return ShownTable(name, entry.title, entry.caption, grid(table, name), uri)
+    caption = entry.caption if table.num_rows else f"{entry.caption} {entry.empty}"
+    return ShownTable(name, entry.title, caption, grid(table, name), uri)
 
 
 def shown_sections(
@@ -80,7 +82,8 @@ def shown_sections(
 ) -> list[ShownSection]:
     """Return the sections that have something to show, in their order.
 
-    A chart without any row is left out: there are no ViTs whose heads could be silenced, say.
+    A chart without anything to draw is left out, and a section without any chart or picture: no
+    ViT of the study has heads that could be silenced, say. See `left_out`.
 
     Parameters
     ----------
@@ -92,7 +95,7 @@ def shown_sections(
     charts = {
         name: _shown_chart(name, draw(name, frames), note_beside(name, found))
         for name in charts_from(found)
-        if found[CHARTS[name].tables[0]].num_rows
+        if not why_empty(name, frames)
     }
     sections = [
         ShownSection(
@@ -106,6 +109,13 @@ def shown_sections(
         for id, title in SECTIONS.items()
     ]
     return [section for section in sections if section.charts or section.pictures]
+
+
+def left_out(found: Tables) -> list[tuple[str, str]]:
+    """Return the title of each chart that has nothing to draw in this study, and why."""
+    frames = {name: table.to_pandas() for name, table in found.items()}
+    reasons = {name: why_empty(name, frames) for name in charts_from(found)}
+    return [(CHARTS[name].title, reason) for name, reason in reasons.items() if reason]
 
 
 def charts_from(tables: Mapping[str, object]) -> list[str]:

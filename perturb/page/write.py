@@ -20,7 +20,7 @@ from perturb.charts.catalogue import CHARTS
 from perturb.files import replacing
 from perturb.page.findings import VERDICTS, claims, summary
 from perturb.page.notes import models_at_chance
-from perturb.page.shown import charts_from, shown_pictures, shown_sections, shown_table
+from perturb.page.shown import charts_from, left_out, shown_pictures, shown_sections, shown_table
 from perturb.tables.catalogue import TABLES
 from perturb.tables.display import formatted
 
@@ -96,6 +96,7 @@ def write_page(
             key_numbers=_key_numbers(found),
             best=_best(found["accuracy"].to_pylist()),
             has_others="other" in found["models"]["family"].to_pylist(),
+            left_out=left_out(found),
             datasets=pq.read_table(datasets).to_pylist(),
             runs=_run_facts(found["runs"].to_pylist()),
             contact_sheets=shown_pictures(contact_sheets or {}),
@@ -124,7 +125,7 @@ def _key_numbers(found: Mapping[str, pa.Table]) -> list[tuple[str, str]]:
         (str(len({row["model"] for row in accuracy})), "models"),
         (str(len({row["test_set"] for row in accuracy})), "test sets"),
         (
-            formatted(max(row["num_images"] for row in accuracy), "count"),
+            formatted(max((row["num_images"] for row in accuracy), default=0), "count"),
             "images in the largest set",
         ),
         (formatted(decisions, "parameters"), "decisions recorded"),
@@ -132,13 +133,21 @@ def _key_numbers(found: Mapping[str, pa.Table]) -> list[tuple[str, str]]:
 
 
 def _best(accuracy: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the row of the most accurate model on every test set."""
+    """Return the row of the most accurate model on every test set.
+
+    Where the set is a part of the clean images, the row says so (`is_part`): the clean accuracy on
+    all of them is no measure of what is lost on it.
+    """
     best: dict[str, Mapping[str, Any]] = {}
     for row in accuracy:
         kept = best.setdefault(row["test_set"], row)
         if row["accuracy"] > kept["accuracy"]:
             best[row["test_set"]] = row
-    return list(best.values())
+    whole = best["clean"]["num_images"] if "clean" in best else None
+    return [
+        {**row, "is_part": row["clean_accuracy"] is not None and row["num_images"] != whole}
+        for row in best.values()
+    ]
 
 
 def _attacks(found: Mapping[str, pa.Table]) -> set[str]:

@@ -20,11 +20,15 @@ SELECT
         AS accuracy_low,
     accuracy_high(sum(o.num_correct), sum(o.num_correct ** 2), count(*), max(o.num_decisions))
         AS accuracy_high,
-    CASE WHEN max(o.num_decisions) = 1 THEN 'Wilson' ELSE 'clustered by image' END AS interval
+    CASE WHEN max(o.num_decisions) = 1 THEN 'Wilson' ELSE 'clustered by image' END AS interval,
+    any_value(clean.k / clean.n) AS clean_accuracy,
+    any_value(wilson_low(clean.k, clean.n)) AS clean_accuracy_low,
+    any_value(wilson_high(clean.k, clean.n)) AS clean_accuracy_high
 FROM image_outcomes AS o
 JOIN test_sets USING (test_set)
 JOIN benchmark_models AS m USING (model)
 LEFT JOIN clean_chance USING (model)
+LEFT JOIN clean_sums AS clean ON clean.test_set = o.test_set AND clean.model = o.model
 GROUP BY ALL
 ORDER BY
     min(test_sets.position), o.dataset, m.pretraining_rank, m.family, m.num_parameters, m.model;

@@ -1,13 +1,19 @@
 -- Figure 3: accuracy of every model under every attack at the headline epsilon, and on the same
--- images before the attack. Where attacks differ in how many images they were tried on, the clean
--- accuracy is that on all of them.
-WITH outcomes AS (
-    SELECT test_set, model, image_id, num_correct
-    FROM attack_outcomes
-    UNION ALL
+-- images before the attack. Where attacks differ in how many images they were tried on, the row of
+-- clean images is on all of them, and clean_accuracy on those of the row's attack alone.
+WITH clean AS (
     SELECT test_set, model, image_id, num_correct
     FROM image_outcomes
     WHERE test_set = 'clean' AND image_id IN (SELECT image_id FROM attack_outcomes)
+),
+outcomes AS (
+    SELECT o.*, clean.num_correct AS clean_correct
+    FROM (
+        SELECT test_set, model, image_id, num_correct FROM attack_outcomes
+        UNION ALL
+        FROM clean
+    ) AS o
+    JOIN clean ON clean.model = o.model AND clean.image_id = o.image_id
 )
 SELECT
     test_sets.test_set,
@@ -27,7 +33,10 @@ SELECT
     count(*) AS num_images,
     sum(o.num_correct) / count(*) AS accuracy,
     wilson_low(sum(o.num_correct), count(*)) AS accuracy_low,
-    wilson_high(sum(o.num_correct), count(*)) AS accuracy_high
+    wilson_high(sum(o.num_correct), count(*)) AS accuracy_high,
+    sum(o.clean_correct) / count(*) AS clean_accuracy,
+    wilson_low(sum(o.clean_correct), count(*)) AS clean_accuracy_low,
+    wilson_high(sum(o.clean_correct), count(*)) AS clean_accuracy_high
 FROM outcomes AS o
 JOIN test_sets USING (test_set)
 JOIN benchmark_models AS m USING (model)

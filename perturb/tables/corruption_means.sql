@@ -1,5 +1,27 @@
 -- The mean over severities of every corruption, and its corruption error. On other data sets than
--- the clean one, which the reference was tested on, there is no CE.
+-- the clean one, which the reference was tested on, there is no CE. Beside it the accuracy on the
+-- same images without corruption; those that are stored corrupted are copies of the clean ones.
+WITH unchanged AS (
+    SELECT
+        decisions.model::VARCHAR AS model,
+        coalesce(copies.dataset, decisions.dataset::VARCHAR) AS dataset,
+        decisions.image_id,
+        decisions.is_correct
+    FROM decisions
+    JOIN datasets ON datasets.dataset = decisions.dataset
+    LEFT JOIN (
+        SELECT dataset, 'clean' AS role FROM datasets WHERE role = 'corrupted'
+        UNION ALL
+        SELECT NULL, 'clean'
+    ) AS copies ON copies.role = datasets.role
+    WHERE decisions.perturbation = 'none'
+),
+clean AS (
+    SELECT model, dataset, corruption, count(*) AS n, count(*) FILTER (is_correct) AS k
+    FROM corruption_outcomes
+    JOIN unchanged USING (model, dataset, image_id)
+    GROUP BY ALL
+)
 SELECT
     m.model,
     m.architecture_label,
@@ -16,6 +38,9 @@ SELECT
     s.sum_right / (s.num_images * s.num_severities) AS accuracy,
     accuracy_low(s.sum_right, s.sum_right2, s.num_images, s.num_severities) AS accuracy_low,
     accuracy_high(s.sum_right, s.sum_right2, s.num_images, s.num_severities) AS accuracy_high,
+    CASE WHEN clean.n = s.num_images THEN clean.k / clean.n END AS clean_accuracy,
+    CASE WHEN clean.n = s.num_images THEN wilson_low(clean.k, clean.n) END AS clean_accuracy_low,
+    CASE WHEN clean.n = s.num_images THEN wilson_high(clean.k, clean.n) END AS clean_accuracy_high,
     e.ce,
     e.ce - e.ce_half_width AS ce_low,
     e.ce + e.ce_half_width AS ce_high
@@ -24,4 +49,6 @@ JOIN corruptions USING (corruption)
 JOIN benchmark_models AS m USING (model)
 LEFT JOIN corruption_errors AS e
     ON e.model = s.model AND e.dataset = s.dataset AND e.corruption = s.corruption
+LEFT JOIN clean
+    ON clean.model = s.model AND clean.dataset = s.dataset AND clean.corruption = s.corruption
 ORDER BY s.dataset, m.pretraining_rank, m.family, m.num_parameters, m.model, s.position;

@@ -45,6 +45,11 @@ class Grid:
     rows: list[list[Cell]]
 
 
+# A column of a wide table: which column of the long one, and for which entry of `Pivot.names`.
+_Place = tuple[str, Any]
+_WideRow = tuple[list[Cell], dict[_Place, Cell]]
+
+
 def grid(table: pa.Table, name: str) -> Grid:
     """Return what readers see of a table made by `make_table(name, ...)`."""
     entry = table_named(name)
@@ -53,13 +58,12 @@ def grid(table: pa.Table, name: str) -> Grid:
     if entry.pivot is None:
         return Grid(headers, [[_cell(row, column) for column in entry.shown] for row in rows])
     wide = _widened(rows, entry.shown, entry.pivot)
-    names = _distinct(rows, entry.pivot.names)
-    column = columns()[entry.pivot.values]
-    headers += [_wide_header(column, entry.pivot, name, rows) for name in names]
     empty = Cell(MISSING, None, None)
+    places = _places(rows, wide, entry.pivot)
+    headers += [_wide_header(place, entry.pivot, rows) for place in places]
     return Grid(
         headers,
-        [[*index, *(values.get(name, empty) for name in names)] for index, values in wide],
+        [[*index, *(values.get(place, empty) for place in places)] for index, values in wide],
     )
 
 
@@ -79,25 +83,53 @@ def _header(column: Column) -> Header:
     return Header(column.label + suffix, column.description, column.unit not in ("text", "flag"))
 
 
-def _wide_header(column: Column, pivot: Pivot, name: Any, rows: list[dict[str, Any]]) -> Header:
+def _places(rows: list[dict[str, Any]], wide: list[_WideRow], pivot: Pivot) -> list[_Place]:
+    """Return the wide columns in order, each value beside that of the same images unchanged.
+
+    A column that says the same as another one, of values or beside them, is left out: one column
+    of clean images serves all that were changed as a whole.
+    """
+    names = _distinct(rows, pivot.names)
+    if pivot.beside is None:
+        return [(pivot.values, name) for name in names]
+
+    def cells(place: _Place) -> tuple[str, ...]:
+        return tuple(str(values.get(place, MISSING)) for _, values in wide)
+
+    seen = {cells((pivot.values, name)) for name in names} | {(MISSING,) * len(wide)}
+    places = []
+    for name in names:
+        beside = (pivot.beside, name)
+        if cells(beside) not in seen:
+            seen.add(cells(beside))
+            places.append(beside)
+        places.append((pivot.values, name))
+    return places
+
+
+def _wide_header(place: _Place, pivot: Pivot, rows: list[dict[str, Any]]) -> Header:
+    column, name = columns()[place[0]], place[1]
     is_text = columns()[pivot.names].unit == "text"
     label = str(name) if is_text else f"{columns()[pivot.names].label} {name}"
     sizes = {row["num_images"] for row in rows if row[pivot.names] == name}
     count = f" n = {formatted(max(sizes), 'count')} images" if sizes else ""
-    return Header(label, f"{column.description}, {label}.{count}", True)
+    description = f"{column.description}, {label}.{count}"
+    if place[0] == pivot.beside:
+        label = f"{column.label}, same {formatted(max(sizes), 'count')} images"
+    return Header(label, description, True)
 
 
-def _widened(
-    rows: list[dict[str, Any]], shown: tuple[str, ...], pivot: Pivot
-) -> list[tuple[list[Cell], dict[Any, Cell]]]:
-    wide: dict[tuple[Any, ...], tuple[list[Cell], dict[Any, Cell]]] = {}
+def _widened(rows: list[dict[str, Any]], shown: tuple[str, ...], pivot: Pivot) -> list[_WideRow]:
+    wide: dict[tuple[Any, ...], _WideRow] = {}
     for row in rows:
         key = tuple(row[column] for column in (*pivot.keys, *shown))
         _, values = wide.setdefault(key, ([_cell(row, column) for column in shown], {}))
         name = row[pivot.names]
-        if name in values:
+        if (pivot.values, name) in values:
             raise ValueError(f"{pivot.names} {name!r} stands twice for {key}; allowed: once")
-        values[name] = _cell(row, pivot.values)
+        for column in (pivot.values, pivot.beside):
+            if column is not None:
+                values[column, name] = _cell(row, column)
     return list(wide.values())
 
 

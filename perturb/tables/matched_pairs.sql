@@ -1,4 +1,17 @@
 -- Every ViT against its ResNet of matched size: difference of accuracy, paired by image.
+WITH clean_pairs AS (
+    SELECT
+        a.test_set,
+        matched.vit AS name,
+        count(*) AS n,
+        sum(a.num_correct - b.num_correct) AS d,
+        sum((a.num_correct - b.num_correct) ** 2) AS d2
+    FROM matched
+    JOIN clean_outcomes AS a ON a.model = matched.vit
+    JOIN clean_outcomes AS b
+        ON b.model = matched.resnet AND b.test_set = a.test_set AND b.image_id = a.image_id
+    GROUP BY ALL
+)
 SELECT
     test_sets.test_set,
     test_sets.test_set_label,
@@ -14,7 +27,12 @@ SELECT
     contrasts.estimate AS difference,
     contrasts.low AS difference_low,
     contrasts.high AS difference_high,
-    contrasts.num_images
+    contrasts.num_images,
+    clean.d / clean.n AS clean_difference,
+    clean_difference - nullif(clustered_half_width(clean.d, clean.d2, clean.n, 1), 0)
+        AS clean_difference_low,
+    clean_difference + nullif(clustered_half_width(clean.d, clean.d2, clean.n, 1), 0)
+        AS clean_difference_high
 FROM matched
 JOIN contrasts ON contrasts.kind = 'pair' AND contrasts.name = matched.vit
 JOIN test_sets USING (test_set)
@@ -24,5 +42,7 @@ JOIN model_values AS vit_accuracy
     ON vit_accuracy.model = matched.vit AND vit_accuracy.test_set = contrasts.test_set
 JOIN model_values AS resnet_accuracy
     ON resnet_accuracy.model = matched.resnet AND resnet_accuracy.test_set = contrasts.test_set
+LEFT JOIN clean_pairs AS clean
+    ON clean.name = contrasts.name AND clean.test_set = contrasts.test_set
 ORDER BY
     test_sets.position, test_sets.test_set, vit.pretraining_rank, vit.num_parameters, matched.vit;

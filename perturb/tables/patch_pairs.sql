@@ -1,5 +1,18 @@
 -- ViTs of one size and pre-training set that differ in their patches: the value of the one with
 -- the largest patches less that of the one with the smallest, paired by image.
+WITH clean_pairs AS (
+    SELECT
+        a.test_set,
+        patch_pairs.large AS name,
+        count(*) AS n,
+        sum(a.num_correct - b.num_correct) AS d,
+        sum((a.num_correct - b.num_correct) ** 2) AS d2
+    FROM patch_pairs
+    JOIN clean_outcomes AS a ON a.model = patch_pairs.large
+    JOIN clean_outcomes AS b
+        ON b.model = patch_pairs.small AND b.test_set = a.test_set AND b.image_id = a.image_id
+    GROUP BY ALL
+)
 SELECT
     test_sets.test_set,
     test_sets.test_set_label,
@@ -13,7 +26,12 @@ SELECT
     contrasts.estimate AS patch_difference,
     contrasts.low AS patch_difference_low,
     contrasts.high AS patch_difference_high,
-    contrasts.num_images
+    contrasts.num_images,
+    clean.d / clean.n AS clean_patch_difference,
+    clean_patch_difference - nullif(clustered_half_width(clean.d, clean.d2, clean.n, 1), 0)
+        AS clean_patch_difference_low,
+    clean_patch_difference + nullif(clustered_half_width(clean.d, clean.d2, clean.n, 1), 0)
+        AS clean_patch_difference_high
 FROM patch_pairs AS pairs
 JOIN contrasts ON contrasts.kind = 'patch_pair' AND contrasts.name = pairs.large
 JOIN test_sets USING (test_set)
@@ -23,6 +41,8 @@ JOIN model_values AS large_value
     ON large_value.model = pairs.large AND large_value.test_set = contrasts.test_set
 JOIN model_values AS small_value
     ON small_value.model = pairs.small AND small_value.test_set = contrasts.test_set
+LEFT JOIN clean_pairs AS clean
+    ON clean.name = contrasts.name AND clean.test_set = contrasts.test_set
 ORDER BY
     test_sets.position,
     test_sets.test_set,

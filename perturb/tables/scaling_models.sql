@@ -1,5 +1,6 @@
--- The points of Figure 4, with the line's error at each model that the line was fitted through.
--- Networks of other families are points, too; no line is about them.
+-- The points of Figure 4, with the line's error at each model that the line was fitted through, and
+-- the error on the same images without corruption. Networks of other families are points, too; no
+-- line is about them.
 WITH points AS (
     SELECT
         test_set,
@@ -38,6 +39,9 @@ SELECT
     points.error,
     points.error_low,
     points.error_high,
+    1 - clean.k / clean.n AS clean_error,
+    1 - wilson_high(clean.k, clean.n) AS clean_error_low,
+    1 - wilson_low(clean.k, clean.n) AS clean_error_high,
     slope_weights.model IS NOT NULL AS is_fitted,
     CASE WHEN slope_weights.model IS NOT NULL
         THEN 10 ** (lines.mean_y + contrasts.estimate * slope_weights.centred_x)
@@ -45,6 +49,8 @@ SELECT
 FROM points
 JOIN test_sets USING (test_set)
 JOIN benchmark_models AS m USING (model)
+LEFT JOIN clean_sums AS clean
+    ON clean.test_set = points.test_set AND clean.model = points.model
 LEFT JOIN slope_weights ON slope_weights.model = points.model
 LEFT JOIN lines ON lines.test_set = points.test_set
     AND lines.family = m.family

@@ -78,7 +78,8 @@ def markdown_text(shown: Grid, name: str) -> str:
     rules = ["---:" if header.is_number else ":---" for header in shown.headers]
     body = [[_markdown(str(cell)) for cell in row] for row in shown.rows]
     lines = ["| " + " | ".join(row) + " |" for row in [labels, rules, *body]]
-    return "\n".join([f"## {entry.title}", "", entry.caption, "", *lines, ""])
+    reason = [] if shown.rows else [entry.empty, ""]
+    return "\n".join([f"## {entry.title}", "", entry.caption, "", *lines, "", *reason])
 
 
 def _markdown(text: str) -> str:
@@ -90,6 +91,8 @@ def latex_text(shown: Grid, name: str) -> str:
     entry = table_named(name)
     layout = "".join("r" if header.is_number else "l" for header in shown.headers)
     labels = " & ".join(header.label.translate(_LATEX) for header in shown.headers)
+    body = [" & ".join(map(_latex_cell, row)) for row in shown.rows]
+    empty = rf"\multicolumn{{{len(layout)}}}{{l}}{{{entry.empty.translate(_LATEX)}}}"
     lines = [
         f"% {entry.title}. {entry.caption}",
         r"% Needs \usepackage{booktabs}.",
@@ -97,7 +100,7 @@ def latex_text(shown: Grid, name: str) -> str:
         r"\toprule",
         rf"{labels} \\",
         r"\midrule",
-        *(rf"{' & '.join(_latex_cell(cell) for cell in row)} \\" for row in shown.rows),
+        *(rf"{row} \\" for row in body or [empty]),
         r"\bottomrule",
         r"\end{tabular}",
         "",

@@ -1,6 +1,6 @@
 """Attacks that follow the gradient, on the model itself and on others, and what they look like."""
 
-from perturb.tables.entries.table import ATTACKS, DECISIONS, WILSON, Pivot, Table
+from perturb.tables.entries.table import ATTACKS, DECISIONS, SAME_IMAGES, WILSON, Pivot, Table
 
 _EPSILON = "Epsilon is the most that a pixel may change, in gray levels of 255."
 _LABELS = ("architecture_label", "pretraining_label")
@@ -12,23 +12,24 @@ TABLES = {
         "paper's Figure 3), FGSM, PGD and the ensemble at the one epsilon that models are "
         "compared at. Every attack is computed against the very model that decides. Where "
         "attacks differ in how many images they were tried on, the smaller sets lie within the "
-        f"larger, and Clean is the accuracy on the largest. {WILSON}",
+        f"larger, and Clean is the accuracy on the largest. {SAME_IMAGES} {WILSON}",
         sources=DECISIONS,
         relations=ATTACKS,
         shown=(*_LABELS, "num_parameters"),
-        pivot=Pivot("test_set_label", "accuracy", ("model",)),
+        pivot=Pivot("test_set_label", "accuracy", ("model",), beside="clean_accuracy"),
         parameters=("headline_epsilon",),
         needs=("pgd",),
         reads=("none", "fgsm", "pgd", "ensemble", "spatial"),
     ),
     "adversarial_accuracy": Table(
         title="Accuracy over epsilon",
-        caption=f"Accuracy in percent under each attack. {_EPSILON} The ensemble's attacks come "
-        "one after another, each on the images that withstood those before it: Square's row is "
-        f"the ensemble's verdict. {WILSON}",
+        caption="Accuracy in percent under each attack, and on the same images before it (Clean). "
+        f"{_EPSILON} The ensemble's attacks come one after another, each on the images that "
+        "withstood those before it: Square's row is the ensemble's verdict. "
+        f"{WILSON}",
         sources=DECISIONS,
         relations=ATTACKS,
-        shown=(*_LABELS, "attack_label", "condition_label"),
+        shown=(*_LABELS, "attack_label", "condition_label", "num_images", "clean_accuracy"),
         pivot=Pivot("epsilon_label", "accuracy", ("model",)),
         parameters=("headline_epsilon",),
         needs=("pgd",),

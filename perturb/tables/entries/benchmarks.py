@@ -1,10 +1,12 @@
 """The models, and their accuracy on clean images and on the benchmarks of Figure 2."""
 
 from perturb.tables.entries.table import (
+    CLEAN,
     CLUSTERED,
     CORRUPTIONS,
     DECISIONS,
     OUTCOMES,
+    SAME_IMAGES,
     WILSON,
     Pivot,
     Table,
@@ -35,12 +37,12 @@ TABLES = {
     "accuracy": Table(
         title="Robustness benchmarks",
         caption="Accuracy of every model on every test set, in percent (the paper's Figure 2). "
-        "Corruptions: the mean over the benchmark's corruptions and severities; their images may "
-        f"be a part of the clean ones. {CLUSTERED}",
+        f"Corruptions: the mean over the benchmark's corruptions and severities. {SAME_IMAGES} "
+        f"Sets of other images have no such accuracy. {CLUSTERED}",
         sources=DECISIONS,
-        relations=(*OUTCOMES, "clean_chance"),
+        relations=(*OUTCOMES, CLEAN, "clean_chance"),
         shown=("architecture_label", "pretraining_label", "num_parameters", "warning"),
-        pivot=Pivot("test_set_label", "accuracy", ("model",)),
+        pivot=Pivot("test_set_label", "accuracy", ("model",), beside="clean_accuracy"),
         reads=("none", "corruptions"),
     ),
     "corruption_accuracy": Table(
@@ -56,8 +58,8 @@ TABLES = {
     "corruption_means": Table(
         title="Every corruption, averaged over severities",
         caption="Accuracy and corruption error (CE: errors over the reference network's errors) "
-        f"in percent, means over the severities. {CLUSTERED} The reference's errors are taken "
-        "as given.",
+        "in percent, means over the severities. Clean: the same images without corruption. "
+        f"{CLUSTERED} The reference's errors are taken as given.",
         sources=(*DECISIONS, "reference_errors"),
         relations=(
             "benchmark_models",
@@ -67,7 +69,15 @@ TABLES = {
             "corruption_sums",
             "corruption_errors",
         ),
-        shown=("architecture_label", "pretraining_label", "corruption", "accuracy", "ce"),
+        shown=(
+            "architecture_label",
+            "pretraining_label",
+            "corruption",
+            "clean_accuracy",
+            "accuracy",
+            "ce",
+            "num_images",
+        ),
         needs=("corruptions",),
         reads=("none", "corruptions"),
     ),
@@ -75,9 +85,9 @@ TABLES = {
         title="Mean accuracy, mCE and relative mCE",
         caption="Three summaries of the benchmark's corruptions, in percent. mCE divides a "
         "model's errors by the reference network's, corruption by corruption; relative mCE does "
-        "so with the errors added to those on clean images. Lower is better for both; neither "
-        "exists unless all 15 corruptions were run at all five severities, nor relative mCE where "
-        "the reference loses nothing to one of them. "
+        "so with the errors added to those on the same images without corruption (clean error). "
+        "Lower is better for both; neither exists unless all 15 corruptions were run at all five "
+        "severities, nor relative mCE where the reference loses nothing to one of them. "
         "Brackets: 95 % interval, clustered by image, the reference's errors taken as given.",
         sources=(*DECISIONS, "reference_errors"),
         relations=(

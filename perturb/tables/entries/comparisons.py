@@ -2,11 +2,13 @@
 
 from perturb.tables.entries.table import (
     ATTACKS,
+    CLEAN,
     CLUSTERED,
     CONTRASTS,
     DECISIONS,
     IMAGES,
     OUTCOMES,
+    SAME_IMAGES,
     Pivot,
     Table,
 )
@@ -14,6 +16,7 @@ from perturb.tables.entries.table import (
 _SHAPES = ("cue_outcomes", "shape_values")
 _PATTERNS = ("image_patterns", "pattern_values")
 _CHANGES = ("model_outcomes", "layer_pairs", "model_contrasts")
+_SAME_DIFFERENCE = SAME_IMAGES.replace("the accuracy", "the difference")
 
 TABLES = {
     "scaling": Table(
@@ -25,21 +28,25 @@ TABLES = {
         relations=(*OUTCOMES, "image_values", *CONTRASTS),
         shown=("test_set_label", "family_label", "slope", "num_models", "num_images", "models"),
         reads=("none", "corruptions"),
+        empty="No row: no family has two sizes at the largest pre-training set.",
     ),
     "scaling_models": Table(
         title="The points behind the slopes",
         caption="Error in percent of the models at the largest pre-training set, and of the "
-        f"fitted line. Models of another patch size than their family's series are not fitted. "
+        "fitted line. Models of another patch size than their family's series are not fitted. "
+        "Clean error: that on the same images without corruption; none for sets of other images. "
         f"{CLUSTERED}",
         sources=DECISIONS,
-        relations=(*OUTCOMES, "image_values", *CONTRASTS),
+        relations=(*OUTCOMES, CLEAN, "image_values", *CONTRASTS),
         shown=(
             "test_set_label",
             "architecture_label",
             "num_parameters",
+            "clean_error",
             "error",
             "is_fitted",
             "fitted_error",
+            "num_images",
         ),
         reads=("none", "corruptions"),
     ),
@@ -47,24 +54,29 @@ TABLES = {
         title="ViTs against ResNets of matched size",
         caption="Accuracy of each ViT less that of its ResNet of matched size, in percentage "
         "points: the same size name, or else the nearest in parameters within a factor of three. "
-        f"Brackets: 95 % interval, paired by image. {IMAGES}",
+        f"{_SAME_DIFFERENCE} Brackets: 95 % interval, paired by image. {IMAGES}",
         sources=DECISIONS,
-        relations=(*ATTACKS, "image_values", *CONTRASTS),
+        relations=(*ATTACKS, CLEAN, "image_values", *CONTRASTS),
         shown=("pretraining_label", "vit_label", "resnet_label", "parameter_ratio"),
-        pivot=Pivot("test_set_label", "difference", ("vit",)),
+        pivot=Pivot("test_set_label", "difference", ("vit",), beside="clean_difference"),
         parameters=("headline_epsilon",),
+        empty="No row: no ViT has a ResNet of matched size with the same pre-training set.",
     ),
     "patch_pairs": Table(
         title="Large patches against small ones",
         caption="Accuracy of the ViT with the largest patches less that of the one with the "
         "smallest, of one size and pre-training set, in percentage points; for cue-conflict "
-        f"stimuli shape bias in its place. Brackets: 95 % interval, paired by image. {IMAGES}",
+        f"stimuli shape bias in its place. {_SAME_DIFFERENCE} Brackets: 95 % interval, paired by "
+        f"image. {IMAGES}",
         sources=(*DECISIONS, "stimuli"),
-        relations=(*ATTACKS, "image_values", *_SHAPES, *CONTRASTS),
+        relations=(*ATTACKS, CLEAN, "image_values", *_SHAPES, *CONTRASTS),
         shown=("pretraining_label", "large_label", "small_label"),
-        pivot=Pivot("test_set_label", "patch_difference", ("large",)),
+        pivot=Pivot(
+            "test_set_label", "patch_difference", ("large",), beside="clean_patch_difference"
+        ),
         optional=("stimuli",),
         parameters=("headline_epsilon",),
+        empty="No row: no two ViTs of one size and pre-training set differ in their patches.",
     ),
     "claims": Table(
         title="The paper's claims",

@@ -1,6 +1,6 @@
 """Two conventions of counting, and our numbers beside those that others published."""
 
-from perturb.tables.entries.table import ATTACKS, DECISIONS, OUTCOMES, WILSON, Table
+from perturb.tables.entries.table import ATTACKS, CLEAN, DECISIONS, OUTCOMES, WILSON, Table
 
 _LABELS = ("architecture_label", "pretraining_label")
 _WITHIN = (
@@ -38,14 +38,16 @@ TABLES = {
         "whose architecture and pre-training set are the paper's. Within: the difference is no "
         "larger than the reading's tolerance and the sampling of images explain, of removed "
         "layers and random masks also the draws. The paper does not say all of its settings, so "
-        "that a difference may be one of these. At most: below the axis of the figure. "
+        "that a difference may be one of these. At most: below the axis of the figure. Clean: ours "
+        "on the same images unchanged; none for sets of other images. "
         f"{_WITHIN}",
         sources=(*DECISIONS, "stimuli", "paper_figures"),
-        relations=(*ATTACKS, "cue_outcomes", "model_outcomes", "paper_outcomes"),
+        relations=(*ATTACKS, CLEAN, "cue_outcomes", "model_outcomes", "paper_outcomes"),
         shown=(
             *_LABELS,
             "quantity_label",
             "setting",
+            "clean_accuracy",
             "ours",
             "paper_value",
             "is_upper_bound",

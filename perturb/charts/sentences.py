@@ -1,0 +1,84 @@
+"""Sentences in the place of marks: a panel or a chart without a value says why it has none."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.catalogue import CHARTS
+from perturb.charts.style import config
+
+# Of a panel's rows, the sentence that stands in it; null where there is something to draw.
+WORDS = "words"
+NO_MODEL = "No such model in this study."
+_FONT_SIZE = 12
+_CHARACTER = 6.4  # mean width of a character, in px
+_MARGIN = 12  # px
+_WIDTH = 560  # of a chart that is a sentence, in px
+
+
+def why_empty(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return why a chart has nothing to draw in this study, or an empty text if it has something.
+
+    Parameters
+    ----------
+    name : one of `CHARTS`.
+    tables : the tables that it is drawn from.
+    """
+    chart = CHARTS[name]
+    rows = tables[chart.tables[0]]
+    values = rows[list(chart.drawn)]
+    is_drawn = values > 0 if chart.is_logarithmic else values.notna()
+    return "" if is_drawn.any(axis=None) else chart.empty
+
+
+def nothing(sentence: str) -> alt.ConcatChart:
+    """Return a chart that is a sentence."""
+    lines = pd.DataFrame({WORDS: [_wrapped(sentence, _WIDTH)]})
+    text = alt.Chart(lines).mark_text(fontSize=_FONT_SIZE).encode(text=f"{WORDS}:N")
+    chart: alt.ConcatChart = (
+        alt.concat(text.properties(width=_WIDTH, height=60))
+        .configure(**config())
+        .configure_view(stroke=None)
+    )
+    return chart
+
+
+def with_words(
+    frame: pd.DataFrame, panel: str, columns: Sequence[str], sentence: str
+) -> pd.DataFrame:
+    """Return the rows, with `WORDS` if a panel has none of the values: there the sentence.
+
+    Parameters
+    ----------
+    panel : the column that tells the panels apart.
+    columns : of the values, any of which makes a mark.
+    """
+    has_value = frame[list(columns)].notna().any(axis=1).groupby(frame[panel]).transform("any")
+    if has_value.all():
+        return frame
+    said = frame.copy()
+    said[WORDS] = [None if known else sentence for known in has_value]
+    return said
+
+
+def sentence_in(width: float, height: float, sentence: str, data: alt.Chart) -> alt.Chart:
+    """Return the layer that shows a sentence in the panels whose rows have it as `WORDS`.
+
+    Parameters
+    ----------
+    width, height : of a panel, in px.
+    data : a chart of these rows without encodings.
+    """
+    chosen = data.transform_filter(f"isValid(datum.{WORDS})")
+    # One row a panel is left, and so one sentence.
+    once = chosen.transform_aggregate(rows="count()", groupby=[WORDS])
+    text: alt.Chart = once.mark_text(fontSize=_FONT_SIZE, text=_wrapped(sentence, width)).encode(
+        x=alt.value(width / 2), y=alt.value(height / 2 - 8)
+    )
+    return text
+
+
+def _wrapped(sentence: str, width: float) -> list[str]:
+    return textwrap.wrap(sentence, max(12, int((width - _MARGIN) / _CHARACTER)))
