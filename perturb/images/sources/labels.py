@@ -9,7 +9,7 @@ writes the decomposed one. A missing value, a fraction, a truth value and a list
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from numbers import Integral, Real
@@ -20,6 +20,8 @@ _MISSING = frozenset(
     {"nan", "-nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "inf", "-inf"}
 )
 _STRUCTURE = re.compile(r"\[.*\]|\{.*\}|(?:tensor|array|np\.\w+|numpy\.\w+)\(.*\)", re.DOTALL)
+
+_UNLESS = ", unless a `class_index` has it as a name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,14 @@ def label_of_text(text: str) -> Label:
     if not name:
         return Label(name, fault="is empty")
     if name.casefold() in _MISSING:
-        return Label(name, fault="stands for a missing value")
+        return Label(name, fault=f"stands for a missing value{_UNLESS}")
     if _NUMBER.fullmatch(name):
-        return _whole(name, Decimal(name))
+        label = _whole(name, Decimal(name))
+        return replace(label, fault=f"{label.fault}{_UNLESS}") if label.fault else label
     if _NEARLY_NUMBER.fullmatch(name):
-        return Label(name, fault="looks like a number, but is not written as one")
+        return Label(name, fault=f"looks like a number, but is not one{_UNLESS}")
     if _STRUCTURE.fullmatch(name):
-        return Label(name, fault="is a list or another structure")
+        return Label(name, fault=f"is a list or another structure{_UNLESS}")
     return Label(name)
 
 
