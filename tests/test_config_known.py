@@ -45,7 +45,7 @@ def _own_study(classes: int | None = None, **source: Any) -> dict[str, Any]:
     }
 
 
-def _told(raw: dict[str, Any], **options: Any) -> str:
+def _refusal(raw: dict[str, Any], **options: Any) -> str:
     with pytest.raises(ConfigError) as caught:
         load_config(raw, **options)
     return str(caught.value)
@@ -58,19 +58,19 @@ def test_all_mistakes_of_a_stage_are_named_at_once(tiny_study: dict[str, Any]) -
     raw = copy.deepcopy(tiny_study)
     raw |= {"seed": -1, "device": "gpu", "sede": 1, "batch_size": "many"}
     raw["perturbations"]["corruptions"]["severities"] = [0]
-    assert len(_told(raw).splitlines()) == 5
+    assert len(_refusal(raw).splitlines()) == 5
 
     raw = copy.deepcopy(tiny_study)
     raw["models"]["a"]["architecture"] = "vitt"
     raw["models"]["b c"] = raw["models"]["b"]
     raw["perturbations"]["none"]["datasets"] = ["tset", "secnd"]
-    assert len(_told(raw).splitlines()) == 4
+    assert len(_refusal(raw).splitlines()) == 4
 
     raw = copy.deepcopy(tiny_study)
     raw["models"]["a"]["preprocessing"] = {"side": 32}
     raw["architectures"]["more"] = {"family": "vit", "size": "S", "timm": "no_such_network"}
     raw["perturbations"]["pgd"] = {"datasets": ["test"], "epsilons": ["1/255", "2/510"]}
-    assert len(_told(raw).splitlines()) == 3
+    assert len(_refusal(raw).splitlines()) == 3
 
     raw = copy.deepcopy(tiny_study)
     raw["datasets"]["second"]["label"] = "test"
@@ -78,7 +78,7 @@ def test_all_mistakes_of_a_stage_are_named_at_once(tiny_study: dict[str, Any]) -
     raw["perturbations"]["none"]["datasets"] = ["test", "fit"]
     raw["perturbations"]["corruptions"]["images"] = 25
     raw["perturbations"]["spatial"] = {"datasets": ["second"], "rotations": 30}
-    told = _told(raw)
+    said = _refusal(raw)
     for expected in (
         "datasets.second.label: 'test' is also the label of 'test'",
         "pretraining.small.samples: missing; models.a is trained on it",
@@ -89,8 +89,8 @@ def test_all_mistakes_of_a_stage_are_named_at_once(tiny_study: dict[str, Any]) -
         "perturbations.spatial.rotations: 30 is even",
         "perturbations.spatial.datasets: 'second' must also be under perturbations.none.datasets",
     ):
-        assert told.count(expected) == 1
-    assert len(told.splitlines()) == 8
+        assert said.count(expected) == 1
+    assert len(said.splitlines()) == 8
 
 
 def test_missing_files_stand_beside_other_mistakes_and_alone_refuse_no_plan(
@@ -100,7 +100,7 @@ def test_missing_files_stand_beside_other_mistakes_and_alone_refuse_no_plan(
     raw = _own_study(classes=12)
     load_config(raw, beside=sources.missing_files)
     raw["perturbations"]["fgsm"] = {"datasets": ["colours"], "epsilons": ["1/255"]}
-    assert _told(raw, beside=sources.missing_files).splitlines() == [
+    assert _refusal(raw, beside=sources.missing_files).splitlines() == [
         "perturbations.fgsm: needs perturbations.pgd, which it is compared with",
         "datasets.colours.source.path: data/val does not exist",
         "models.a.weights.file: w.pt does not exist",
@@ -254,20 +254,20 @@ def test_what_is_known_beforehand_is_refused_beforehand(
     monkeypatch.chdir(tmp_path)
     load_config(_own_study(classes=3))
     make, expected = KNOWN[name]
-    assert expected in _told(make())
+    assert expected in _refusal(make())
 
 
 def test_a_network_that_is_trained_sees_whole_patches(tiny_study: dict[str, Any]) -> None:
     tiny_study["architectures"]["vit"]["patch_size"] = 5
     expected = "architectures.vit.patch_size: 5; allowed: a divisor of 32, the side of datasets.fit"
-    assert expected in _told(tiny_study)
+    assert expected in _refusal(tiny_study)
 
 
 def test_a_subset_lies_within_the_pool_of_a_filter(tiny_study: dict[str, Any]) -> None:
     tiny_study["datasets"]["hard"] = {"filter": {"dataset": "second", "wrong_by": "a"}}
     tiny_study["perturbations"]["none"]["datasets"].append("hard")
     tiny_study["analyses"] = {"patterns": {"dataset": "hard", "images": 11}}
-    assert "analyses.patterns.images: 11 is more than the 10 of 'hard'" in _told(tiny_study)
+    assert "analyses.patterns.images: 11 is more than the 10 of 'hard'" in _refusal(tiny_study)
 
 
 # --- AlexNet's errors ---
@@ -355,9 +355,9 @@ ALEXNET = {
 @pytest.mark.parametrize("name", ALEXNET)
 def test_alexnets_errors_divide_those_on_imagenet_alone(name: str) -> None:
     make, expected = ALEXNET[name]
-    told = _told(make())
+    said = _refusal(make())
     for fragment in expected:
-        assert fragment in told
+        assert fragment in said
 
 
 @pytest.mark.parametrize(

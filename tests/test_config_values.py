@@ -27,7 +27,7 @@ def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def _told(raw: dict[str, Any]) -> str:
+def _refusal(raw: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
         load_config(raw)
     return str(caught.value)
@@ -82,7 +82,7 @@ def test_whole_numbers_are_whole_and_words_are_words(
 def test_what_is_no_number_is_refused_as_it_was_written(
     written: str, tiny_study: dict[str, Any]
 ) -> None:
-    assert f"seed: {written!r} is not of type integer" in _told(tiny_study | {"seed": written})
+    assert f"seed: {written!r} is not of type integer" in _refusal(tiny_study | {"seed": written})
 
 
 @pytest.mark.parametrize("entry", ["epsilon=1e-3", "epsilon=+1E-3", "epsilon=1/1000"])
@@ -129,8 +129,8 @@ def test_every_gray_level_keeps_its_value() -> None:
 
 def test_an_epsilon_twice_in_two_spellings_is_named(tiny_study: dict[str, Any]) -> None:
     tiny_study["perturbations"]["pgd"] = {**ATTACK, "epsilons": ["8/255", 8 / 255]}
-    told = _told(tiny_study)
-    assert "perturbations.pgd.epsilons: 8/255 and 0.03137254901960784 are the same" in told
+    said = _refusal(tiny_study)
+    assert "perturbations.pgd.epsilons: 8/255 and 0.03137254901960784 are the same" in said
 
 
 # --- ranges ---
@@ -195,9 +195,9 @@ def test_a_value_in_another_unit_is_refused_with_the_unit(
 ) -> None:
     change, expected = RANGES[name]
     change(tiny_study)
-    told = _told(tiny_study)
+    said = _refusal(tiny_study)
     for fragment in expected:
-        assert fragment in told
+        assert fragment in said
 
 
 # --- paths ---
@@ -244,7 +244,7 @@ def test_every_path_that_cannot_be_put_in_is_named(
     source |= {"class_index": "${}/index.json"}
     tiny_study["datasets"]["more"] = {"source": source}
     tiny_study["perturbations"]["none"]["datasets"].append("mroe")
-    assert _told(tiny_study).splitlines() == [
+    assert _refusal(tiny_study).splitlines() == [
         "perturbations.none.datasets.1: there is no entry 'mroe' under `datasets`; allowed: "
         "test, second, fit, watch, more. Did you mean `more`?",
         "datasets.more.source.path: '$EMPTY/x': the environment variable 'EMPTY' is empty; $$ "
@@ -283,7 +283,7 @@ def test_a_class_index_is_found_below_data_or_in_the_working_directory(
     tiny_study["datasets"]["plain"] = {"source": options, "preprocessing": {"side": 32}}
     tiny_study["perturbations"]["none"]["datasets"] += ["more", "plain"]
     if lies_in is None:
-        assert "datasets.plain.source.class_index: data/mine/classes.json" in _told(tiny_study)
+        assert "datasets.plain.source.class_index: data/mine/classes.json" in _refusal(tiny_study)
         return
     found = load_config(tiny_study).datasets
     expected = f"{lies_in}/classes.json"

@@ -178,6 +178,17 @@ def test_three_classes_suffice_and_two_are_refused() -> None:
         apgd_dlr(make_classifier("linear", 2), images, targets % 2, 0.1, keys=keys)
 
 
+def test_two_classes_are_attacked_without_the_loss_that_needs_three() -> None:
+    classifier = make_classifier("linear", 2)
+    setting = Setting(("apgd_ce", "square"), 0.1, 2021, {"steps": 3, "queries": 5})
+    images = make_images(classifier)
+    outcomes = list(ensemble_outcomes(classifier, images, setting))
+    assert [outcome.condition for outcome in outcomes] == ["apgd_ce", "square"]
+    clean = classifier(images.pixels).argmax(dim=1) == images.targets
+    after = [outcome.logits.argmax(dim=1) == images.targets for outcome in outcomes]
+    assert clean.sum() > after[0].sum() >= after[1].sum()
+
+
 def test_no_logit_differs_no_dlr_loss() -> None:
     assert targeted_dlr(torch.zeros(1, 5), torch.tensor([[0, 1]])).item() == 0
 
