@@ -179,8 +179,9 @@ def test_folders_that_a_pattern_finds_are_data_or_not_and_those_it_names_are(
     tmp_path: Path,
 ) -> None:
     for folder in (".cache", "@eaDir", "shards"):
-        _write_parquet(write_folder(tmp_path / folder, {"x": b""}) / "a.parquet", {"a.png": 0})
-    for path in ("*/*.parquet", ".cache/*.parquet", "**/*.parquet"):
+        beside = {"README.md": b"", "Thumbs.db": b"", "._a.parquet": b""}
+        _write_parquet(write_folder(tmp_path / folder, beside) / "a.parquet", {"a.png": 0})
+    for path in ("*/*.parquet", ".cache/*.parquet", "**/*.parquet", "shards/*"):
         assert len(list_images({"path": path, "layout": "parquet"}, tmp_path)) == 1
 
 

@@ -100,11 +100,16 @@ def _composed(path: Path, items: Iterable[Entry | Folder]) -> Iterator[Entry | F
         if two folders have one name, written in two forms; or a name leads out of the archive.
     """
     written: dict[str, str] = {}
+    known: set[str] = set()
     for item in items:
-        if ".." in item.name.split("/"):
-            raise ValueError(f"{path}: the name {item.name!r} leads out of it")
         name = unicodedata.normalize("NFC", item.name)
         folder = item.name if isinstance(item, Folder) else item.folder
+        if folder in known:
+            yield item if name == item.name else _renamed(item, name)
+            continue
+        known.add(folder)
+        if ".." in item.name.split("/"):
+            raise ValueError(f"{path}: the name {item.name!r} leads out of it")
         composed = unicodedata.normalize("NFC", folder)
         if written.setdefault(composed, folder) != folder:
             raise ValueError(
@@ -141,9 +146,9 @@ def _with_images(items: Sequence[Entry | Folder], taken: LeftOut) -> list[Entry]
     folders: dict[str, bool] = {}
     for item in items:
         folder = item.folder if isinstance(item, Entry) else item.name
-        folders.setdefault(folder, False)
-        if isinstance(item, Entry) and (is_image_name(item.name) or may_be_picture(item.name)):
-            folders[folder] = True
+        if folders.setdefault(folder, False) or isinstance(item, Folder):
+            continue
+        folders[folder] = is_image_name(item.name) or may_be_picture(item.name)
     holding = {name for folder, holds in folders.items() if holds for name in _upwards(folder)}
     empty = {name for folder in folders for name in _upwards(folder)} - holding
     if empty:

@@ -9,6 +9,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 IMAGE_SUFFIXES = (
@@ -80,6 +81,11 @@ def no_data(part: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1 << 16)  # a folder has many files
+def _is_data(folder: str) -> bool:
+    return all(no_data(part) is None for part in folder.split("/"))
+
+
 @dataclass
 class LeftOut:
     """What was left out of a data set, by why it is no data."""
@@ -92,6 +98,9 @@ class LeftOut:
 
     def takes(self, name: str) -> bool:
         """Return whether a path has a part that is no data, and note it up to this part."""
+        folder, _, file_name = name.rpartition("/")
+        if no_data(file_name) is None and _is_data(folder):
+            return False
         parts = name.split("/")
         for depth, part in enumerate(parts, start=1):
             why = no_data(part)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from perturb.images.archives import Entry
-from perturb.images.file_names import LeftOut, is_image_name
+from perturb.images.file_names import BESIDE, LeftOut, is_image_name, is_text_beside
 from perturb.images.locators import Locator
 from perturb.images.places import place_of
 
@@ -112,6 +112,9 @@ class Source:
 
     def _keeps(self, path: Path, pattern: str) -> bool:
         """Return whether a file that a pattern found is data, by what its wildcards stand for."""
+        if is_text_beside(path.name) and path.suffix.lower() in ("", ".md", ".txt"):
+            self.left_out.add(BESIDE, [path.as_posix()])
+            return False
         asked = [part for part in PurePath(pattern).parts if not _WILD.search(part)]
         return not self.left_out.takes("/".join(part for part in path.parts if part not in asked))
 
