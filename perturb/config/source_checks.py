@@ -86,6 +86,10 @@ def class_index(key: str, path: str) -> Mapping[str, int]:
     """
     try:
         content = _json_of(Path(path).absolute())
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{key}: {path} does not exist, nor a file of that name from the working directory on"
+        ) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{key}: {path} cannot be read as JSON ({error})") from None
     if not isinstance(content, dict) or not all(type(value) is int for value in content.values()):
