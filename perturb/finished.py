@@ -81,8 +81,8 @@ def forget(slots: Sequence[Slot]) -> None:
     """Keep the shards of a job no longer, which has finished all of them."""
     for slot in slots:
         slot.kept.unlink(missing_ok=True)
-        for folder in slot.kept.parents[:5]:
-            with suppress(OSError):  # others' cells are in it
+        with suppress(OSError):  # others' cells are in it
+            for folder in slot.kept.parents:
                 folder.rmdir()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from perturb.shards import read_whole
 from tests.faults import (
     assert_same,
     jobs,
@@ -160,10 +161,39 @@ def test_a_job_killed_for_memory_is_named_and_the_others_go_on(
     assert "SIGKILL" in told
     (other,) = {"a", "reference"} - {killed}
     assert len([*unevaluated.folder.glob(f"results/shards/{other}/*/*/*.parquet")]) == 2
-    assert not [*unevaluated.folder.glob(f"results/shards/{killed}/*/*/*")]
+    # Of its two cells it may have finished one, which stays: whole, and not both of them.
+    left = [*unevaluated.folder.glob(f"results/shards/{killed}/*/*/*")]
+    assert len(left) < 2
+    assert [read_whole(shard)["model"] for shard in left] == [killed] * len(left)
     assert not (unevaluated.folder / "results" / "tables").exists()
     status, told = launch(unevaluated)
     assert status == 0, told
+    assert_same(unevaluated, finished)
+
+
+def test_a_job_that_fails_keeps_its_finished_cells(
+    finished: Workspace, unevaluated: Workspace
+) -> None:
+    """The second of two cells fails, by a line of code that is taken out again."""
+    code = unevaluated.folder / "perturb" / "evaluation.py"
+    text = code.read_text()
+    fault = 'if job["perturbation"] == "corruptions":\n            raise ValueError("no clouds")'
+    code.write_text(re.sub(r"( +)(cell = Cell\(model, job)", rf"\1{fault}\n\1\2", text, count=1))
+    status, told = launch(unevaluated)
+    assert status == 1
+    assert "ValueError: no clouds" in told
+    results = unevaluated.folder / "results"
+    kept = {shard: shard.read_bytes() for shard in results.glob("shards/*/*/*/*")}
+    assert {shard.parent.name for shard in kept} == {"none"}
+    assert {read_whole(shard)["model"] for shard in kept} == {"a", "reference"}
+    code.write_text(text)
+    status, told = launch(unevaluated)
+    assert status == 0, told
+    # The time that an evaluation took stands in its shard: these were not made again.
+    assert {shard: shard.read_bytes() for shard in kept} == kept
+    logs = [log.read_text() for log in results.glob("logs/evaluate_cells/*/*")]
+    assert ["1 of 2 cells are kept" in log for log in logs] == [True, True]
+    assert not (results / "finished").exists()
     assert_same(unevaluated, finished)
 
 
