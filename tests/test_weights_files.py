@@ -103,7 +103,7 @@ FORMATS: dict[str, tuple[str, Callable[[dict[str, Tensor]], Any]]] = {
     "before torch 1.6": ("old.pt", lambda state: {"state_dict": state, **LEFT}),
     "suffix in capitals": ("a.PTH", dict),
     "Lightning's": ("a.ckpt", lambda state: {"state_dict": _prefixed("model.")(state), **LEFT}),
-    "a prefix that nobody knows": ("a.pt", _prefixed("trunk.")),
+    "an unknown prefix": ("a.pt", _prefixed("trunk.")),
     "wrappers in each other": ("a.pt", _prefixed("model.", "_orig_mod.", "module.", "backbone.")),
     "blocks compiled one by one": ("a.pt", lambda state: _renamed(state, "s.1.", "s.1._orig_mod.")),
     "parts in parallel": ("a.pt", lambda state: _renamed(state, "s.1.", "s.1.module.")),
