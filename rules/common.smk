@@ -129,7 +129,7 @@ def show_assumed_values():
 
 
 def say_what_is_left_out():
-    """Say which parts of the study its networks have not, so that nobody waits for them."""
+    """Say which parts of the study are planned for no cell of a model, and why."""
     for sentence in left_out(STUDY):
         print(f"Left out: {sentence}", file=sys.stderr)
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from perturb.cells import cells, own_cells
+from perturb.charts.catalogue import charts_of
 from perturb.charts.draw import draw
 from perturb.charts.style import OTHER_SHAPE, look, ramp
 from perturb.config import Config, ConfigError, load_config
@@ -297,6 +298,26 @@ def test_the_page_says_what_other_networks_are_and_what_is_left_out(
     assert "<dt>Other networks</dt>" in html
     assert "removed heads: Swin &lt;T&gt; (its blocks cannot be reached)" in html
     assert "No line for other" not in html
+
+
+def test_a_study_of_other_networks_alone_has_its_tables_charts_and_page(tmp_path: Path) -> None:
+    study = make_study(
+        tmp_path,
+        num_images=8,
+        architectures=[("other", "S", None, 100_000, 2.2)],
+        pretraining=["Small"],
+        corruptions=["fog"],
+        severities=(3,),
+        extras={"fgsm", "pgd", "transfer"},
+    ).joined()
+    tables = tables_of(study, tmp_path / "tables")
+    frames = {name: pq.read_table(path).to_pandas() for name, path in tables.items()}
+    assert set(frames["claims"]["verdict"]) == {"not testable"}
+    for chart in charts_of(study.available):
+        assert draw(chart, frames).to_dict()
+    words = Words("Title", "a: 1", "make")
+    write_page(tmp_path / "page.html", words, tables=tables, datasets=study.datasets)
+    assert "ConvNeXt-S" in (tmp_path / "page.html").read_text()
 
 
 def test_the_table_has_a_family_for_every_tag() -> None:

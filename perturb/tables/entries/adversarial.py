@@ -51,7 +51,8 @@ TABLES = {
     "transfer_means": Table(
         title="Do attacks transfer within a family?",
         caption="Accuracy in percent on images computed against another model, and what it "
-        "lost against the same clean images: means over all pairs of a source and a target. "
+        "lost against the same clean images: means over all pairs of a source and a target, ViTs "
+        "and ResNets. "
         "Brackets: 95 % interval, clustered by image: every image is decided once a pair.",
         sources=DECISIONS,
         relations=(*ATTACKS, "transfer_decisions"),
