@@ -108,11 +108,11 @@ def check_views(config: Config) -> Iterator[str]:
         for model in config.models.values():
             is_unknown = model.weights_file is not None and dataset.source is not None
             if model.own_view is None and is_unknown:
-                raise ConfigError(
+                yield (
                     f"models.{model.id}.preprocessing: missing; datasets.{dataset.id} holds real "
                     "images, and a file of weights does not say how its network's are normalised"
                 )
-            if not dataset.is_seen_alike and model.own_view is None:
+            elif not dataset.is_seen_alike and model.own_view is None:
                 yield (
                     f"datasets.{dataset.id}: models.{model.id} has no preprocessing of its own; "
                     f"one of datasets.{dataset.id}.preprocessing and models.{model.id}."

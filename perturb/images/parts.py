@@ -8,6 +8,8 @@ was written as `.png` and another as `.JPEG`, no image of the one is in the othe
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from perturb.images.file_names import is_image_name, no_data
+
 
 def unlike_suffixes(path: Path, parts: Iterable[str], clean: Path | None = None) -> str | None:
     """Return which parts of a folder have files of other suffixes than the others, else None.
@@ -32,16 +34,19 @@ def unlike_suffixes(path: Path, parts: Iterable[str], clean: Path | None = None)
 def _folder_of(path: Path, part: str) -> Path | None:
     corruption, _, severity = part.rpartition("-")
     below = f"{corruption}/{severity}"
-    folders = [path / below, *sorted(path.glob(f"*/{below}"))]
+    categories = [item for item in sorted(path.iterdir()) if no_data(item.name) is None]
+    folders = [path / below, *(category / below for category in categories)]
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _suffixes(folder: Path) -> tuple[str, ...]:
-    """Return the suffixes in the first class folder: a part is written by one program."""
+    """Return the suffixes in the first class folder with images: one program writes a part."""
     for below in sorted(folder.iterdir()):
-        if below.is_dir() and not below.name.startswith("."):
-            files = [file for file in below.iterdir() if not file.name.startswith(".")]
-            return tuple(sorted({file.suffix for file in files if file.suffix}))
+        if below.is_dir() and no_data(below.name) is None:
+            names = [file.name for file in below.iterdir() if no_data(file.name) is None]
+            found = {Path(name).suffix for name in names if is_image_name(name)}
+            if found:
+                return tuple(sorted(found))
     return ()
 
 
