@@ -16,6 +16,7 @@ import pytest
 from perturb.tables import catalogue
 from perturb.tables.catalogue import TABLES, code_of, columns
 from perturb.tables.display import formatted, grid
+from perturb.tables.entries.table import DECISIONS
 from perturb.tables.run import make_table
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
 from tests.study_tables import table_of, tables_of
@@ -131,9 +132,14 @@ def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
     ("name", "sources", "parameters", "message"),
     [
         ("acuracy", {}, {}, "table is 'acuracy'; allowed: models, accuracy"),
-        ("models", {}, {}, r"models: sources are \[\]; needed: \['models'\]"),
-        ("models", {"models": []}, {}, "models: no files"),
-        ("models", {"models": Path("x")}, {"seed": 1}, r"parameters are \['seed'\]; needed: \[\]"),
+        ("models", {}, {}, r"sources are \[\]; needed: \['datasets', 'decisions', 'models'\]"),
+        ("models", {key: [] for key in DECISIONS}, {}, "decisions: no files"),
+        (
+            "models",
+            dict.fromkeys(DECISIONS, Path("x")),
+            {"seed": 1},
+            r"are \['seed'\]; needed: \[\]",
+        ),
         ("perturbation_patterns", {"models": [], "patterns": []}, {}, "models: no files"),
         ("layer_correlations", {"models": [], "representations": []}, {}, "models: no files"),
     ],
