@@ -352,3 +352,16 @@ def test_default_profile_holds_neutral_keys_only() -> None:
     assert profile["scheduler"] == "greedy"
     assert profile["resources"] == ["gpu=1"]
     assert "code" not in profile["rerun-triggers"]
+
+
+def test_a_run_that_writes_no_page_names_none(tmp_path: Path) -> None:
+    """An older page may lie there: it says nothing of what this run has made."""
+    workspace = fresh_clone(tmp_path)
+    workspace.configure(TINY_STUDY)
+    page = workspace.folder / "results" / "report" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("of an earlier run")
+    done = workspace.run("--", "results/contact_sheets/test.png")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "steps (100%) done" in done.stderr
+    assert "The report" not in done.stdout + done.stderr
