@@ -44,7 +44,7 @@ def make_case(family: str, levels: int = 255) -> Case:
     with torch.no_grad():  # a fresh head is all zeros, and so would be every gradient
         for parameter in network.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
-    classifier = Classifier(network, Preprocessing(32)).eval()
+    classifier = Classifier(network, Preprocessing.of_trained(32)).eval()
     images = torch.randint(0, levels, (8, 3, 32, 32)).float() / levels
     return classifier, images, attacks.predict(classifier, images).argmax(dim=1)
 
