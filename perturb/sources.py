@@ -87,6 +87,9 @@ def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
     for name in _LABEL_FILES:
         if name in source:
             source[name] = str(place_of(root, source[name]))
+    if source and dataset.class_map is not None:
+        # Its names are those of the coarser classes, in their order: no other order is meant.
+        source.setdefault("class_index", dataset.class_map)
     return source
 
 
@@ -131,11 +134,13 @@ def clean_manifest(config: Config, store: str) -> list[str]:
     """Return the manifest of the clean set, where a store's classes have no index and need it.
 
     They are compared before anything is decoded. What has a class index is compared with the
-    facts about all sets: so adding the check repeats no decoding of the large public sets.
+    facts about all sets: so adding the check repeats no decoding of the large public sets. So are
+    all sets where the clean one is a filter's, which may itself be made from them.
     """
     dataset = config.datasets[store.partition("/")[0]]
     has_index = "class_index" in (dataset.source or {})
-    if has_index or dataset.id not in compared_datasets(config):
+    is_made = config.clean_dataset.filter is not None
+    if has_index or is_made or dataset.id not in compared_datasets(config):
         return []
     clean = any_store(config, config.clean_dataset.id)
     return [Layout(config.results).manifest(clean)]

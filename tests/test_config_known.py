@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from perturb import sources
 from perturb.config import ConfigError, load_config
 from perturb.images.ingest import build_from_source
+from perturb.images.listing import list_images
+from perturb.images.sources.class_index import read_class_index
 from perturb.images.views import AS_IS
 from tests.image_files import encoded, picture
 
@@ -162,7 +165,7 @@ def _indexed(index: dict[str, int]) -> dict[str, Any]:
 
 
 def _more_classes() -> dict[str, Any]:
-    raw = _indexed({})
+    raw = _indexed({"cat": 0})
     raw["datasets"]["more"] = {"source": FOLDERS, "classes": 4}
     return raw
 
@@ -219,6 +222,14 @@ KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "an index beyond the head": (
         lambda: _indexed({"cat": 0, "dog": 3}),
         "datasets.more.source.class_index: 4, but models.a has 3 classes",
+    ),
+    "an index of nothing": (
+        lambda: _indexed({}),
+        "datasets.more.source.class_index: index.json holds no class; allowed: names with numbers",
+    ),
+    "an index with a negative number": (
+        lambda: _indexed({"cat": -1}),
+        "datasets.more.source.class_index: index.json holds a negative number; allowed: names",
     ),
     "classes beyond the head": (
         _more_classes,
@@ -405,6 +416,7 @@ def test_files_of_another_side_are_refused_before_they_are_evaluated(tmp_path: P
         ),
         ({"fog/1": ".jpeg", "noise/snow/1": ".JPEG"}, "files of snow-1 end in .JPEG"),
         ({"fog/1": ".JPEG", "noise/snow/1": ".JPEG", "clean": ".png"}, "the clean set end in .png"),
+        ({"fog/1": ".jpg", "noise/snow/1": ".JPG", "clean": ".jpg .JPG"}, None),
     ],
 )
 def test_corruptions_whose_files_differ_in_suffix_are_named(
@@ -415,7 +427,8 @@ def test_corruptions_whose_files_differ_in_suffix_are_named(
     for place, suffix in suffixes.items():
         folder = Path("data/val") if place == "clean" else Path("data/c") / place
         (folder / "one").mkdir(parents=True)
-        (folder / "one" / f"0{suffix}").touch()
+        for number, each in enumerate(suffix.split()):
+            (folder / "one" / f"{number}{each}").touch()
         (folder / "one" / ".hidden.txt").touch()
     found = sources.unlike_parts(load_config(raw))
     assert len(found) == (said is not None)
@@ -423,3 +436,51 @@ def test_corruptions_whose_files_differ_in_suffix_are_named(
         assert line.startswith("datasets.c.source.path: ")
         assert said is not None
         assert said in line
+
+
+# --- coarser classes, and made sets ---
+
+
+def test_folders_are_the_coarser_classes_of_a_map_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = _mapped({"bird": [2], "airplane": [0, 1]})
+    raw["datasets"]["coarse"]["source"] = {**FOLDERS, "path": "coarse"}
+    for name in ("airplane", "bird"):
+        file = tmp_path / "data" / "coarse" / name / "0.png"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(encoded(picture(0)))
+    config = load_config(raw)
+    listing = list_images(sources.resolved_source(config, config.datasets["coarse"]), Path())
+    assert dict(zip(listing.image_ids, listing.targets, strict=True)) == {
+        "airplane/0.png": 1,
+        "bird/0.png": 0,
+    }
+
+
+def test_a_clean_set_that_is_made_from_others_waits_for_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = _own_study(classes=3)
+    raw["datasets"]["more"] = {"source": {**FOLDERS, "path": "more"}, "preprocessing": {"side": 32}}
+    raw["perturbations"]["none"]["datasets"].append("more")
+    config = load_config(raw)
+    manifest = "results/stores/colours/manifest.parquet"
+    assert sources.clean_manifest(config, "more") == [manifest]
+    is_filter = {"dataset": "more", "wrong_by": "a"}
+    made = replace(config.datasets["colours"], source=None, filter=is_filter)
+    config = replace(config, datasets={**config.datasets, "colours": made})
+    assert sources.clean_manifest(config, "more") == []
+
+
+def test_json_with_a_byte_order_mark_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = _indexed({"cat": 0, "dog": 1})
+    index = Path("index.json")
+    index.write_text(index.read_text(), encoding="utf-8-sig")
+    load_config(raw)
+    assert read_class_index(index) == {"cat": 0, "dog": 1}

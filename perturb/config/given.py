@@ -169,7 +169,7 @@ def _fault(error: OSError | ValueError | yaml.YAMLError) -> str:
 
 
 def _parsed(path: Path) -> Any:
-    loader = _Loader(path.read_text(encoding="utf-8"))
+    loader = _Loader(path.read_text(encoding="utf-8-sig"))
     loader.name = str(path)
     try:
         return loader.get_single_data()

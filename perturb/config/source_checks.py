@@ -94,12 +94,15 @@ def class_index(key: str, path: str) -> Mapping[str, int]:
         raise ConfigError(f"{key}: {path} cannot be read as JSON ({error})") from None
     if not isinstance(content, dict) or not all(type(value) is int for value in content.values()):
         raise ConfigError(f"{key}: {path} is no JSON object of names and the numbers of classes")
+    if not content or min(content.values()) < 0:
+        found = "a negative number" if content else "no class"
+        raise ConfigError(f"{key}: {path} holds {found}; allowed: names with numbers from 0 on")
     return content
 
 
 @cache
 def _json_of(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def check_views(config: Config) -> Iterator[str]:

@@ -69,7 +69,7 @@ def are_folders(layout: str) -> bool:
 def index_if_readable(path: Path) -> dict[str, int] | None:
     """Return the classes in a class index; None where it is none, which its readers refuse."""
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return None
     if not isinstance(index, dict):

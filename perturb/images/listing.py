@@ -160,7 +160,7 @@ def _with_accepted(listing: Listing, path: Path) -> Listing:
 
 def _accepted_table(path: Path) -> list[list[int]]:
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = json.loads(path.read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"source.accepted_labels {path}: is not JSON ({error})") from error
     if not (isinstance(table, list) and all(isinstance(row, list) for row in table)):

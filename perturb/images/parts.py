@@ -20,15 +20,23 @@ def unlike_suffixes(path: Path, parts: Iterable[str], clean: Path | None = None)
     parts : `<corruption>-<severity>`.
     clean : the folder of the clean images, `<class>/<image>`, if there is one.
     """
-    folders = {part: _folder_of(path, part) for part in parts} | {"the clean set": clean}
-    suffixes = {
-        name: _suffixes(folder) for name, folder in folders.items() if folder and folder.is_dir()
-    }
+    named = {"the clean set": clean} | {part: _folder_of(path, part) for part in parts}
+    folders = {name: folder for name, folder in named.items() if folder and folder.is_dir()}
+    # One class says it: a part is written by one program, and may hold some of the images alone.
+    first = next(iter(folders.values()), None)
+    one = next((name for name in _classes(first) if _suffixes(first / name)), "") if first else ""
     found: dict[tuple[str, ...], list[str]] = {}
-    for name, of_part in suffixes.items():
-        if of_part:
-            found.setdefault(of_part, []).append(name)
+    for name, folder in folders.items():
+        if one and (suffixes := _suffixes(folder / one)):
+            alike = next((known for known in found if set(known) & set(suffixes)), suffixes)
+            found.setdefault(alike, []).append(name)
     return _said(found) if len(found) > 1 else None
+
+
+def _classes(folder: Path) -> list[str]:
+    return sorted(
+        item.name for item in folder.iterdir() if item.is_dir() and not no_data(item.name)
+    )
 
 
 def _folder_of(path: Path, part: str) -> Path | None:
@@ -40,14 +48,10 @@ def _folder_of(path: Path, part: str) -> Path | None:
 
 
 def _suffixes(folder: Path) -> tuple[str, ...]:
-    """Return the suffixes in the first class folder with images: one program writes a part."""
-    for below in sorted(folder.iterdir()):
-        if below.is_dir() and no_data(below.name) is None:
-            names = [file.name for file in below.iterdir() if no_data(file.name) is None]
-            found = {Path(name).suffix for name in names if is_image_name(name)}
-            if found:
-                return tuple(sorted(found))
-    return ()
+    """Return the suffixes of the images in a class folder, which need not be there."""
+    names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    images = [name for name in names if is_image_name(name) and not no_data(name)]
+    return tuple(sorted({Path(name).suffix for name in images}))
 
 
 def _said(found: Mapping[tuple[str, ...], list[str]]) -> str:

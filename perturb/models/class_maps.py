@@ -70,7 +70,7 @@ def read_class_map(path: Path) -> ClassMap:
         a negative or fractional one.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ValueError(f"class map {path}: cannot be read ({error})") from error
     if not isinstance(content, dict) or not content:

@@ -77,7 +77,7 @@ def read_class_index(path: Path) -> dict[str, int]:
         to 32767 and not every one is a list.
     """
     try:
-        pairs = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_Pairs)
+        pairs = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"source.class_index {path}: is not JSON ({error})") from error
     if not isinstance(pairs, _Pairs) or not pairs:
