@@ -228,7 +228,7 @@ def test_class_folders_that_are_no_names(
 def test_class_folders_that_are_the_same(tmp_path: Path) -> None:
     source = {"path": "set.tar", "layout": "class_folders"}
     write_tar(tmp_path / "set.tar", {f"{NFC}/x.png": IMAGE, f"{NFD}/y.png": IMAGE})
-    with pytest.raises(ValueError, match=r"'cafe\\u0301' and 'caf\\xe9' have the same name"):
+    with pytest.raises(ValueError, match="two folders have the name '.*', written in two forms"):
         list_images(source, tmp_path)
     write_tar(tmp_path / "set.tar", {"7/x.png": IMAGE, "007/y.png": IMAGE})
     with pytest.raises(ValueError, match=r"007 and 7 are the same number"):
@@ -243,7 +243,7 @@ def test_folders_and_index_meet_in_any_form(folder: str, key: str, tmp_path: Pat
     source = {"path": path.name, "layout": "class_folders", "class_index": "index.json"}
     listing = list_images(source, tmp_path)
     assert dict(zip(listing.image_ids, listing.targets, strict=True)) == {
-        f"{folder}/x.png": 3,
+        f"{NFC}/x.png": 3,
         "dog/x.png": 1,
     }
 
