@@ -196,6 +196,35 @@ def test_an_index_knows_names_that_look_like_nothing(tmp_path: Path) -> None:
     assert list_images(source | {"class_index": "index.json"}, tmp_path).targets == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("key", ["{:02d}", "{}.0", "{}", "{}e0"])
+@pytest.mark.parametrize("label", ["{}", "{}.0", "{:03d}"])
+def test_numbers_of_keys_and_labels_meet(layout: str, key: str, label: str, tmp_path: Path) -> None:
+    source = TEXTS[layout](tmp_path, [label.format(number) for number in (3, 1, 2)])
+    index = {key.format(number): number - 1 for number in (1, 2, 3)}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    source["class_index"] = "index.json"
+    assert list_images(source, tmp_path).targets == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("index", "labels", "message"),
+    [
+        ({"1": 0, "02": 1}, ["0", "3"], "index.json: does not know 0, 3"),
+        ({"1": 0, "cat": 1}, ["0"], "index.json: does not know 0"),
+        ({"1": 0, "01": 1}, ["1"], "1 and 01 are the same number, but the classes 0 and 1"),
+        ({"cat": 0, "dog": 1}, ["2"], "label 2 is beyond the 2 classes"),
+    ],
+)
+def test_numbers_that_an_index_does_not_know(
+    index: dict[str, int], labels: list[str], message: str, tmp_path: Path
+) -> None:
+    source = _table(",")(tmp_path, labels)
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=message):
+        list_images(source | {"class_index": "index.json"}, tmp_path)
+
+
 @pytest.mark.parametrize("text", ['{"a": 0, "b": 1, "a": 2}', f'{{"{NFC}": 0, "{NFD}": 1}}'])
 def test_a_class_index_in_which_a_name_stands_twice(text: str, tmp_path: Path) -> None:
     source = _table(",")(tmp_path, ["a", "b"])
@@ -228,11 +257,13 @@ def test_class_folders_that_are_no_names(
 def test_class_folders_that_are_the_same(tmp_path: Path) -> None:
     source = {"path": "set.tar", "layout": "class_folders"}
     write_tar(tmp_path / "set.tar", {f"{NFC}/x.png": IMAGE, f"{NFD}/y.png": IMAGE})
-    with pytest.raises(ValueError, match="two folders have the name '.*', written in two forms"):
+    with pytest.raises(ValueError, match=r"two folders have the name '.*', written in two forms"):
         list_images(source, tmp_path)
     write_tar(tmp_path / "set.tar", {"7/x.png": IMAGE, "007/y.png": IMAGE})
-    with pytest.raises(ValueError, match=r"007 and 7 are the same number"):
-        list_images(source | {"class_index": "numbers"}, tmp_path)
+    (tmp_path / "index.json").write_text('{"7": 0, "8": 1}')
+    for index in ("numbers", "index.json"):
+        with pytest.raises(ValueError, match=r"007 and 7 are the same number"):
+            list_images(source | {"class_index": index}, tmp_path)
 
 
 @pytest.mark.parametrize("folder", [NFC, NFD])
