@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.images.listing import list_images
-from perturb.images.sources.labels import label_of
+from perturb.images.sources.labels import Label, label_of
 from tests.image_files import encoded, picture, write_as, write_folder, write_tar
 
 IMAGE = encoded(picture(0))
@@ -132,6 +132,11 @@ def test_names_are_whole_cells(layout: str, tmp_path: Path) -> None:
         ("NULL", "stands for a missing value"),
         ("[3]", "is a list"),
         ("tensor(3)", "is a list or another structure"),
+        ("int(10)", "is a list or another structure"),
+        *(
+            (text, "looks like a number, but is not written as one")
+            for text in ("b'10'", "'10", "10:", "#10", "10 %", "1 000", "<10>", "_10_", "(10.0)")
+        ),
     ],
 )
 def test_what_is_no_label_is_named_with_its_sample(
@@ -189,6 +194,18 @@ def test_numbers_beside_names_are_refused(layout: str, tmp_path: Path) -> None:
     assert listing.targets == [2, 1, 0]
 
 
+@pytest.mark.parametrize("text", ["(10,)", '"10"', '="10"', "1,000", "(1, 2)", "'1e1'"])
+def test_numbers_in_punctuation_are_no_names(text: str) -> None:
+    assert "looks like a number" in str(label_of(text).fault)
+
+
+@pytest.mark.parametrize(
+    "text", ["3 dots", "class_10", "No. 10", "10-19", "C++", "cat (2)", "crane(2)", "b'cat'", "3d"]
+)
+def test_names_with_numbers_in_them(text: str) -> None:
+    assert label_of(text) == Label(text)
+
+
 def test_an_index_knows_names_that_look_like_nothing(tmp_path: Path) -> None:
     source = _table(",")(tmp_path, ["none", "1.5", NFD, "2.0"])
     index = {"None": 9, "none": 0, "1.5": 1, NFD: 2, "2": 3}
@@ -244,6 +261,8 @@ def test_a_class_index_in_which_a_name_stands_twice(text: str, tmp_path: Path) -
         (["None", "cat"], "class folder None: label 'None' stands for a missing value"),
         (["nan", "cat"], "'nan' stands for a missing value"),
         (["1.5", "2.5"], "'1.5' is not a whole number"),
+        (["#1", "#2", "10%"], "'#1' looks like a number"),
+        (["(1)", "2"], "'(1)' looks like a number"),
     ],
 )
 def test_class_folders_that_are_no_names(
@@ -252,6 +271,14 @@ def test_class_folders_that_are_no_names(
     path = write_as(kind, tmp_path, {f"{folder}/x.png": IMAGE for folder in folders})
     with pytest.raises(ValueError, match=re.escape(message)):
         list_images({"path": path.name, "layout": "class_folders"}, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_class_folders_are_never_values(kind: str, tmp_path: Path) -> None:
+    names = ["{cat}", "[sic]", "100%", "#1", "1,2", "int(8)", "dog"]
+    path = write_as(kind, tmp_path, {f"{name}/x.png": IMAGE for name in names})
+    listing = list_images({"path": path.name, "layout": "class_folders"}, tmp_path)
+    assert dict(listing.classes) == {name: n for n, name in enumerate(sorted(names))}
 
 
 def test_class_folders_that_are_the_same(tmp_path: Path) -> None:
@@ -283,6 +310,7 @@ def test_folders_and_index_meet_in_any_form(folder: str, key: str, tmp_path: Pat
     "value",
     [
         *(10, 10.0, "10", "10.0", "1e1", " 10", b"10", Decimal("10.00")),
+        *("\u200b10", "10\ufeff", " \u200e 10\u00a0\u200f", "\uff11\uff10"),
         *(np.int64(10), np.uint8(10), np.float32(10), np.float16(10), np.str_("10.0")),
     ],
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perturb.images.sources.labels import Label, composed, faults_of, label_of_text
+from perturb.images.sources.labels import Label, faults_of, label_of_text, trimmed
 from perturb.images.sources.rows import Source, refuse, some
 
 MAX_CLASS = 32767
@@ -85,7 +85,7 @@ def read_class_index(path: Path) -> dict[str, int]:
         raise ValueError(f"source.class_index {path}: allowed: a JSON object of names and classes")
     index: dict[str, Any] = {}
     for given, value in pairs:
-        name = composed(given).strip()
+        name = trimmed(given)
         if name in index:
             raise ValueError(f"source.class_index {path}: the name {name!r} stands twice")
         index[name] = value
