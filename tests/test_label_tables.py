@@ -47,6 +47,8 @@ def _targets(
         "c 1\na 2\nb 0\n",
         "./val/a.JPEG 2\n./val/b.JPEG 0\n./val/c.JPEG 1\n",
         "path,label\n/data/val/a.png,2\nC:\\val\\b.png,0\nc.png,1\n",
+        "id,picture,label\na,x.png,2\nb,y.png,0\nc,z.png,1\n",
+        "id,picture,label\na,a.png,2\nb,b.png,0\nc,c.png,1\n",
     ],
 )
 def test_columns_are_found_by_name(text: str, tmp_path: Path) -> None:
@@ -92,6 +94,16 @@ def test_columns_are_named(header: str, columns: Mapping[str, str], tmp_path: Pa
         ("a.png 2\n", {}, r"2 images have no label, first b.png, c.png"),
         ("a 2\nb 0\nc 1\nd 1\ne 2\n", {}, "2 of its images are missing, first d, e"),
         ("file,label\na.png,2\nb.png,\nc.png,\n", {}, r"line 3 \(b.png\) has no label; .*line 4"),
+        ("file,label\na.png,2\nb.png,0\n./a.png,1\n", {}, "lines 2, 4: a.png occurs twice, rows a"),
+        ("a.png 2\nb.png 0\n\na.png 1\n", {}, "lines 1, 4: a.png occurs twice, rows a.png"),
+        (",label\na.png,2\n", {}, "column 1 has none: write one into the header, such as 'image'"),
+        ("file,\na.png,2\n", {}, "column 2 has none: write one into the header, such as 'label'"),
+        ("file,label\n", {}, "labels: has a header and no rows"),
+        ("file label\n", {}, "labels: has a header and no rows"),
+        ("file|label\na.png|2\n", {}, r"source.labels .*'file\|label', is one word.* A table is"),
+        ("label\n2\n0\n1\n", {}, "source.labels .*'label', is one word.*a.png does not. A table"),
+        ('{\n"a.png": 2\n}\n', {}, "source.labels .*'{', is one word.* with a header and a line"),
+        (b"PK\x03\x04\xff\xfe", {}, "source.labels .* is not text in UTF-8 .* A table is a text"),
         ("label file\n2 a.png\n", {}, "in a list with blanks the image stands before the label"),
         ("a.png 2\nb.png\nc.png 1\n", {}, r"labels, line 2 \(b.png\) has no label"),
     ],
@@ -109,6 +121,51 @@ def test_a_list_with_blanks_is_not_cut(tmp_path: Path) -> None:
     assert _targets(tmp_path, text, images) == {"a b.png": 1, "c.png": 0, "d.png": 1}
     with pytest.raises(ValueError, match=r"line 1: a and a b are images"):
         _targets(tmp_path, "a b c\nc.png 1\nd.png 2\n", (*images, "a.png"))
+
+
+NUMBERED = ("0.png", "1.png", "2.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("id,picture,label\n0,1.png,1\n1,2.png,2\n2,0.png,0\n", {"columns": {"image": "picture"}}),
+        ("file,id,label\n0.png,1,0\n1.png,2,1\n2.png,0,2\n", {}),
+        (",filename,label\n0,2.png,2\n1,1.png,1\n2,0.png,0\n", {}),
+        ("0.png,0\n1.png,1\n2.png,2\n", {}),
+        ("0 0\n1 1\n2 2\n", {}),
+        ("label,image\n1,1\n2,2\n0,0\n", {}),
+    ],
+)
+def test_numbers_of_rows_are_no_images(text: str, source: Any, tmp_path: Path) -> None:
+    expected = {name: target for target, name in enumerate(NUMBERED)}
+    assert _targets(tmp_path, text, NUMBERED, **source) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("id,picture,label\n0,2.png,5\n1,0.png,3\n2,1.png,4\n", "picture"),
+        ("image_id,picture,label\n0,2,5\n1,0,3\n2,1,4\n", "picture"),
+        ("file,original,label\n0.png,2.jpg,5\n1.png,0.jpg,3\n2.png,1.jpg,4\n", "original"),
+        ("2,0.png\n0,1.png\n1,2.png\n", "its column 2"),
+        ("2,0\n0,1\n1,2\n", "its column 2"),
+        ("2 0.png\n0 1.png\n1 2.png\n", "what stands last"),
+    ],
+)
+def test_two_columns_that_name_all_images(text: str, other: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"which column is the image\? {other} names all images"):
+        _targets(tmp_path, text, NUMBERED)
+
+
+@pytest.mark.parametrize("mark", [", ", "; ", ",", " ; "])
+@pytest.mark.parametrize("before", ["", "val/", "my set/"])
+@pytest.mark.parametrize("suffix", ["", ".png"])
+def test_lists_with_marks_in_labels(mark: str, before: str, suffix: str, tmp_path: Path) -> None:
+    labels = [f"white shark{mark}carcharias", "goldfish", f"ray{mark}x y"]
+    rows = zip(ABC, labels, strict=True)
+    text = "".join(f"{before}{n.removesuffix('.png')}{suffix} {label}\n" for n, label in rows)
+    assert _targets(tmp_path, text) == {"a.png": 2, "b.png": 0, "c.png": 1}
 
 
 @pytest.mark.parametrize("suffix", ["", ".png", ".jpg", ".PNG"])

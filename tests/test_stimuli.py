@@ -42,7 +42,8 @@ def test_classes_of_any_name(kind: str, one: str, other: str, suffix: str, tmp_p
     source = {"path": path.name, "layout": "cue_conflict", "class_index": "index.json"}
     listing = list_images(source, tmp_path)
     rows = zip(listing.image_ids, listing.targets, listing.columns["texture"], strict=True)
-    assert sorted(rows) == sorted([(files[0], 0, 1), (files[2], 1, 0)])
+    first, last = (unicodedata.normalize("NFC", name) for name in (files[0], files[2]))
+    assert sorted(rows) == sorted([(first, 0, 1), (last, 1, 0)])
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,11 @@ def test_names_with_several_readings_or_none(
         assert file not in str(caught.value)
     else:
         caught.match(message)
+
+
+def test_stimuli_without_a_conflict(tmp_path: Path) -> None:
+    path = write_as("folder", tmp_path, {"cat/cat1-cat2.png": IMAGE, "dog/dog1-dog3.png": IMAGE})
+    (tmp_path / "index.json").write_text('{"cat": [0], "dog": [1]}')
+    source = {"path": path.name, "layout": "cue_conflict", "class_index": "index.json"}
+    with pytest.raises(ValueError, match="texture of all 2 stimuli is that of their own shape"):
+        list_images(source, tmp_path)

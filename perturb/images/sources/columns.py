@@ -57,6 +57,9 @@ def find_column(key: str, columns: Sequence[str], given: Mapping[str, Any], wher
     if len(found) == 1:
         return found[0]
     said = f"several can be: {some(found)}" if found else "none has a usual name"
+    empty = [str(place) for place, name in enumerate(columns, start=1) if not name.strip()]
+    if empty and not found:
+        said += f", and column {some(empty)} has none: write one into the header, such as {key!r}"
     raise ValueError(
         f"{where}: which column is the {key}? {said}; name it as source.columns.{key}; "
         f"its columns are {some(columns)}"

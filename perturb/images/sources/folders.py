@@ -75,6 +75,11 @@ def list_cue_conflict(source: Source) -> Listing:
     listing = _from_class_folders(source, entries, also=set(textures.values()))
     numbers = [listing.classes[textures[image_id]] for image_id in listing.image_ids]
     kept = [row for row, number in enumerate(numbers) if number != listing.targets[row]]
+    if listing.image_ids and not kept:
+        raise ValueError(
+            f"source.path {source.path}: the texture of all {len(listing)} stimuli is that of "
+            "their own shape, so that none holds a conflict"
+        )
     logger.info(
         "%s: left out %d of %d stimuli whose texture is that of their shape",
         source.path,

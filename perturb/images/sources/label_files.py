@@ -21,6 +21,11 @@ from perturb.images.sources.tables import is_ordered, read_rows
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 SYNSETS = "meta.mat"
 
+_TABLES = (
+    "A table is a text (CSV, TSV) with a header and a line for each image, such as `file,label` "
+    "and `a.png,3`, with commas, semicolons or tabs"
+)
+
 _SERIAL = re.compile(r"_(\d{8})(?:\D|$)")
 
 
@@ -64,7 +69,8 @@ def read_labels(
         )
         return _wordnet_ids(ordered, _kit(path, synsets), path), [path.name] * len(names)
     rows = read_rows(text, path, known_images(names), columns)
-    found = rows_of_images(names, [row.image for row in rows], f"source.labels {path}")
+    cells, lines = [row.image for row in rows], [row.line for row in rows]
+    found = rows_of_images(names, cells, lines, f"source.labels {path}")
     places = [f"{path.name}, line {rows[row].line}" for row in found]
     labels = [rows[row].label for row in found]
     return labels if synsets is None else _wordnet_ids(labels, synsets, path), places
@@ -72,6 +78,13 @@ def read_labels(
 
 def _in_order(labels: Sequence[str], names: Sequence[str], path: Path) -> list[str]:
     """Return the labels of line k for image k."""
+    unnumbered = [name for name in names if _SERIAL.search(name.rpartition("/")[2]) is None]
+    if unnumbered:
+        raise ValueError(
+            f"source.labels {path}: its first line, {labels[0][:60]!r}, is one word, as where line "
+            f"k is the label of image k, whose name ends like ILSVRC2012_val_00000293.JPEG; "
+            f"{unnumbered[0]} does not. {_TABLES}"
+        )
     numbers = [serial(name) for name in names]
     if sorted(numbers) != list(range(1, len(labels) + 1)):
         raise ValueError(
@@ -142,7 +155,9 @@ def _text(path: Path, member: str) -> str:
     try:
         return _bytes(path, member).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"source.labels {path}: is not text ({error})") from error
+        raise ValueError(
+            f"source.labels {path}: is not text in UTF-8 ({error}). {_TABLES}"
+        ) from error
 
 
 def _bytes(path: Path, member: str) -> bytes:

@@ -23,13 +23,21 @@ def known_images(names: Sequence[str]) -> Callable[[str], bool]:
     )
 
 
-def rows_of_images(names: Sequence[str], cells: Sequence[str], where: str) -> list[int]:
+def short_name(cell: str) -> str:
+    """Return the last part of an image's name, without its suffix."""
+    return _key(1, keeps_suffix=False)(cell)
+
+
+def rows_of_images(
+    names: Sequence[str], cells: Sequence[str], lines: Sequence[int], where: str
+) -> list[int]:
     """Return for each image the position of its row.
 
     Parameters
     ----------
     names : of the images, with the folders below that of the data set.
     cells : of the rows, in the column that names the images.
+    lines : of the rows in the file.
     where : the table, for messages.
 
     Raises
@@ -48,15 +56,18 @@ def rows_of_images(names: Sequence[str], cells: Sequence[str], where: str) -> li
             best = num_pairs, key
     if best is None:
         raise ValueError(f"{where}: there are no images")
-    refuse(where, _mismatches(names, cells, best[1]))
+    refuse(where, _mismatches(names, cells, lines, best[1]))
     raise AssertionError("names that do not match have a reason")
 
 
-def _mismatches(names: Sequence[str], cells: Sequence[str], key: _Key) -> Iterator[str]:
+def _mismatches(
+    names: Sequence[str], cells: Sequence[str], lines: Sequence[int], key: _Key
+) -> Iterator[str]:
     by_name, by_cell = _grouped(names, key), _grouped(cells, key)
     for shared, rows in by_cell.items():
         if len(rows) > 1:
-            yield f"{shared} occurs twice, rows {some([cells[row] for row in rows], 3)}"
+            at = some([lines[row] for row in rows], 3)
+            yield f"lines {at}: {shared} occurs twice, rows {some([cells[r] for r in rows], 3)}"
     for shared, rows in by_name.items():
         if len(rows) > 1:
             images = some([names[row] for row in rows], 3)

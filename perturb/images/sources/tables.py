@@ -2,7 +2,8 @@
 
 A table has a header, by which its columns are found, unless it is two columns whose first one
 names images. A list has a file and a label a line with blanks between them, which both may hold:
-the files that there are say where the first one ends.
+the files that there are say where the first one ends. Where another column names all images as
+well, and in another order, nothing says which one is meant.
 """
 
 import csv
@@ -15,6 +16,7 @@ from typing import Any
 
 from perturb.images.archives import is_image_name
 from perturb.images.sources.columns import find_column, is_header
+from perturb.images.sources.matching import short_name
 from perturb.images.sources.rows import refuse, some
 
 _KEYS = ("image", "label")
@@ -56,12 +58,10 @@ def read_rows(
         if the table is damaged, or its columns cannot be found; it lists the columns.
     """
     first = next(line for line in text.splitlines() if line.strip())
-    marks = [mark for mark in _DELIMITERS if mark in first]
-    if not marks:
+    delimiter = _delimiter(first, is_image, columns)
+    if delimiter is None:
         return _from_lines(text, path, is_image, columns)
-    return _from_table(
-        _table(text, _delimiter(first, marks, columns), path), path, is_image, columns
-    )
+    return _from_table(_table(text, delimiter, path), path, is_image, columns)
 
 
 _Row = tuple[int, list[str]]
@@ -78,14 +78,24 @@ def _table(text: str, delimiter: str, path: Path) -> list[_Row]:
         raise ValueError(f"source.labels {path}: line {reader.line_num}: {error}") from error
 
 
-def _delimiter(first: str, marks: Sequence[str], columns: Mapping[str, Any]) -> str:
-    """Return the mark, of those in the first line, that makes a header of it."""
+def _delimiter(
+    first: str, is_image: Callable[[str], bool], columns: Mapping[str, Any]
+) -> str | None:
+    """Return the mark that makes a header of the first line, or comes after an image; None: a list.
+
+    The label in a list may hold such marks: `a.png great white shark, carcharias`.
+    """
     named = {str(name).strip() for name in columns.values()}
-    for mark in marks:
-        header = next(csv.reader([first], delimiter=mark, skipinitialspace=True))
-        if len(header) > 1 and (is_header(header) or named & {cell.strip() for cell in header}):
+    marks = [mark for mark in _DELIMITERS if mark in first]
+    rows = {m: next(csv.reader([first], delimiter=m, skipinitialspace=True)) for m in marks}
+    for mark, row in rows.items():
+        if len(row) > 1 and (is_header(row) or named & {cell.strip() for cell in row}):
             return mark
-    return marks[0]
+    for mark, row in rows.items():
+        if is_image(row[0]) or _is_file(row[0]):
+            return mark
+    is_list = any(is_image(image) or _is_file(image) for image, _ in _pairs(first))
+    return None if is_list or not marks else marks[0]
 
 
 def _from_table(
@@ -105,6 +115,8 @@ def _from_table(
         image, label = (header.index(name) for name in names)
         has_boxes = names[1].strip().lower() == "predictionstring"
         rows = rows[1:]
+        if not rows:
+            raise ValueError(f"{where}: has a header and no rows")
     refuse(
         where,
         (
@@ -113,8 +125,36 @@ def _from_table(
             if len(cells) != len(header)
         ),
     )
+    if "image" not in columns:
+        others = {
+            name if not is_data else f"its column {position + 1}": [
+                row[position] for _, row in rows
+            ]
+            for position, name in enumerate(header)
+            if position != image and (is_data or position != label)
+        }
+        _check_images([cells[image] for _, cells in rows], others, is_image, where)
     read = _class_of_boxes if has_boxes else str
     return [TableRow(line, cells[image].strip(), read(cells[label])) for line, cells in rows]
+
+
+def _check_images(
+    images: Sequence[str],
+    others: Mapping[str, Sequence[str]],
+    is_image: Callable[[str], bool],
+    where: str,
+) -> None:
+    """Refuse a column of images beside another one that names all images, and as exactly."""
+    has_suffixes = all(map(_is_file, images))
+    short = [short_name(cell) for cell in images]
+    for name, cells in others.items():
+        names_all = all(map(is_image, cells)) and len(set(cells)) == len(cells)
+        is_as_exact = not has_suffixes or all(map(_is_file, cells))
+        if names_all and is_as_exact and [short_name(cell) for cell in cells] != short:
+            raise ValueError(
+                f"{where}: which column is the image? {name} names all images, too; write a "
+                "header, and name the column as source.columns.image"
+            )
 
 
 def _class_of_boxes(cell: str) -> str:
@@ -133,9 +173,11 @@ def _from_lines(
     lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     if _heads_list(lines[0][1].split(), path, is_image, columns):
         lines = lines[1:]
+        if not lines:
+            raise ValueError(f"source.labels {path}: has a header and no rows")
     rows, faults = [], []
     for number, line in lines:
-        splits = [(line[: m.start()], line[m.end() :]) for m in _BLANKS.finditer(line)]
+        splits = _pairs(line)
         known = [split for split in splits if is_image(split[0])]
         if len(known) > 1:
             faults.append(f"line {number}: {' and '.join(image for image, _ in known)} are images")
@@ -143,7 +185,14 @@ def _from_lines(
         candidates = known or [split for split in splits if is_image_name(split[0])] or splits[-1:]
         rows.append(TableRow(number, *(candidates[0] if candidates else (line, ""))))
     refuse(f"source.labels {path}", faults)
+    labels = {"what stands last": [row.label for row in rows]}
+    _check_images([row.image for row in rows], labels, is_image, f"source.labels {path}")
     return rows
+
+
+def _pairs(line: str) -> list[tuple[str, str]]:
+    """Return the image and the label that a line of a list can mean."""
+    return [(line[: m.start()], line[m.end() :]) for m in _BLANKS.finditer(line.strip())]
 
 
 def _heads_list(
