@@ -196,6 +196,20 @@ def test_a_table_of_paths_in_class_folders(
     }
 
 
+@pytest.mark.parametrize("images", ["flat", "flat/images"])
+def test_files_of_labels_beside_the_images(images: str, tmp_path: Path) -> None:
+    write_folder(tmp_path / images, dict.fromkeys(ABC, IMAGE))
+    flat = tmp_path / "flat"
+    (flat / "labels.csv").write_text("file,label\na.png,z\nb.png,x\nc.png,y\n")
+    (flat / "index.json").write_text('{"x": 0, "y": 1, "z": 2}')
+    source = {"path": "flat", "layout": "labelled_files", "labels": "flat/labels.csv"}
+    source["class_index"] = "./flat/index.json"
+    (flat / "other.csv").write_text("")
+    listing = list_images(source, tmp_path)
+    assert dict(zip(listing.image_ids, listing.targets, strict=True)) == TARGETS
+    assert listing.strays == [("other.csv", "is not named like an image")]
+
+
 def test_equal_names_are_named(tmp_path: Path) -> None:
     message = r"1 occurs twice, rows 1, 1; the images cat/1.png, dog/1.png have the same name, 1"
     with pytest.raises(ValueError, match=message):

@@ -332,8 +332,45 @@ def test_webdataset_keys_that_are_shared(tmp_path: Path) -> None:
 def test_a_label_in_json_has_a_usual_name(tmp_path: Path) -> None:
     files = {"a.png": IMAGE, "a.JSON": b'{"Class": 3.0, "x": 1}'}
     write_tar(tmp_path / "set.tar", files)
-    source = {"path": "set.tar", "layout": "webdataset"}
+    source: dict[str, Any] = {"path": "set.tar", "layout": "webdataset"}
     assert list_images(source, tmp_path).targets == [3]
     write_tar(tmp_path / "set.tar", files | {"a.JSON": b'{"class": 3, "target": 1}'})
     with pytest.raises(ValueError, match=r"a.JSON: which is the label, class, target"):
         list_images(source, tmp_path)
+    write_tar(tmp_path / "set.tar", files | {"a.JSON": b'{"class": 3, "target": 1}', "a.cls": b"2"})
+    assert list_images(source, tmp_path).targets == [2]
+    source["columns"] = {"label": "target"}
+    assert list_images(source, tmp_path).targets == [1]
+    source["columns"] = {"image": "jpg"}
+    with pytest.raises(ValueError, match=r"source.columns.image: only with layout parquet"):
+        list_images(source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("record", "columns", "message"),
+    [
+        (b'{"meta": {"label": 3}, "x": 1}', {}, "a.json has no key `label`, but meta, x; name"),
+        (b'{"label": 3}', {"label": "y"}, "a.json has no key `y`, but label; name another key"),
+        (b"{'label': 3}", {}, r"a.json is not JSON \("),
+        (b"", {}, r"a.json is not JSON \("),
+        (b"\xff\xfe{", {}, r"a.json is not JSON \("),
+        (b"[3]", {}, "a.json is a list, no JSON object"),
+    ],
+)
+def test_records_without_a_label(
+    record: bytes, columns: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    write_tar(tmp_path / "set.tar", {"a.png": IMAGE, "a.json": record, "info.json": b"{"})
+    source = {"path": "set.tar", "layout": "webdataset", "columns": columns}
+    with pytest.raises(ValueError, match="a.png has no label; allowed: a.cls, a.json; " + message):
+        list_images(source, tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["d[1]", "[a-z]", "a]b[", "d[!1]"])
+def test_brackets_in_a_pattern_are_no_wildcards(folder: str, tmp_path: Path) -> None:
+    for name in (folder, "d1"):
+        (tmp_path / name).mkdir()
+    write_tar(tmp_path / folder / "s0.TAR", {"a.png": IMAGE, "a.cls": b"2"})
+    write_tar(tmp_path / "d1" / "s1.tar", {"a.png": IMAGE, "a.cls": b"1"})
+    source = {"path": f"{folder}/*.tar", "layout": "webdataset"}
+    assert list_images(source, tmp_path).targets == [2]

@@ -18,7 +18,7 @@ REGISTER = Path(__file__).parents[2] / "resources" / "downloads.yaml"
 _ONLY_WITH = {
     "labels": ("labelled_files",),
     "synsets": ("labelled_files",),
-    "columns": ("parquet", "labelled_files"),
+    "columns": ("parquet", "labelled_files", "webdataset"),
     "accepted_labels": ("class_folders", "labelled_files"),
 }
 _NEEDED_BY = {"labelled_files": ("labels",), "cue_conflict": ("class_index",)}

@@ -1,6 +1,9 @@
 """A flat folder or archive of images, with a file that says which label each has."""
 
-from perturb.images.archives import list_entries
+from pathlib import Path
+
+from perturb.images.archives import Entry, is_image_name, list_entries
+from perturb.images.locators import FileAt
 from perturb.images.sources.class_index import numbering
 from perturb.images.sources.label_files import read_labels
 from perturb.images.sources.labels import label_of
@@ -20,7 +23,8 @@ def list_labelled_files(source: Source) -> Listing:
     labels_path = source.file("labels")
     if labels_path is None:
         raise ValueError("source.labels is missing; layout labelled_files needs it")
-    images, strays = split_strays(list_entries(source.path, depth=0, left_out=source.left_out))
+    entries = list_entries(source.path, depth=0, left_out=source.left_out)
+    images, strays = split_strays([e for e in entries if not _is_of_labels(e, source)])
     names = [entry.name for entry in images]
     columns = source.options.get("columns", {})
     labels, places = read_labels(labels_path, names, source.file("synsets"), columns)
@@ -38,3 +42,9 @@ def list_labelled_files(source: Source) -> Listing:
         given_by=found.given_by,
         strays=strays,
     )
+
+
+def _is_of_labels(entry: Entry, source: Source) -> bool:
+    """Return whether a file beside the images is one of labels, which the source names."""
+    is_file = isinstance(entry.locator, FileAt) and not is_image_name(entry.name)
+    return is_file and source.names_file(Path(entry.locator.path))

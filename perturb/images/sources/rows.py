@@ -13,6 +13,7 @@ from perturb.images.places import place_of
 
 _WILD = re.compile(r"[*?]")
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_LABEL_FILES = ("labels", "synsets", "accepted_labels", "class_index")
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ class Source:
         base, below = Path(anchor) if anchor else self.root, name.removeprefix(anchor)
         return [
             path
-            for path in sorted(base.glob(_any_case(below)))
-            if self._keeps(path.relative_to(base), below)
+            # Brackets are no wildcards here: folders may be named so.
+            for path in sorted(base.glob(_any_case(below.replace("[", "[[]"))))
+            if not self.names_file(path) and self._keeps(path.relative_to(base), below)
         ]
 
     def _keeps(self, path: Path, pattern: str) -> bool:
@@ -117,6 +119,14 @@ class Source:
             return False
         asked = [part for part in PurePath(pattern).parts if not _WILD.search(part)]
         return not self.left_out.takes("/".join(part for part in path.parts if part not in asked))
+
+    def names_file(self, path: Path) -> bool:
+        """Return whether a file is one of labels that the source names, and note it as no data."""
+        keys = (key for key in _LABEL_FILES if self.options.get(key) not in (None, "numbers"))
+        found = any(file is not None and file.samefile(path) for file in map(self.file, keys))
+        if found:
+            self.left_out.add(BESIDE, [path.name])
+        return found
 
     def file(self, key: str) -> Path | None:
         """Return the file that a key of the source names, None where the key is absent.

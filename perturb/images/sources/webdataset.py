@@ -1,4 +1,8 @@
-"""Shards of WebDataset: tar archives of `key.jpg` beside `key.cls`, or `key.json` with a label."""
+"""Shards of WebDataset: tar archives of `key.jpg` beside `key.cls`, or `key.json` with a label.
+
+A record of JSON is looked into where there is no `key.cls`, as many samples have both, or where
+`source.columns.label` names its key.
+"""
 
 import json
 from collections.abc import Sequence
@@ -6,14 +10,13 @@ from pathlib import Path
 from typing import cast
 
 from perturb.images.archives import Entry, is_image_name, list_entries
-from perturb.images.file_names import LeftOut
 from perturb.images.locators import read_in_order, reading_order
 from perturb.images.sources.class_index import numbering
 from perturb.images.sources.columns import usual_columns
 from perturb.images.sources.labels import Label, label_of
 from perturb.images.sources.rows import Listing, Source, refuse, some, unique_ids
 
-_LABELS = ("cls", "json")
+_RECORD, _CLASS = "json", "cls"
 
 
 def list_webdataset(source: Source) -> Listing:
@@ -31,7 +34,7 @@ def list_webdataset(source: Source) -> Listing:
     labels: list[Label] = []
     prefixes: list[str] = []
     for path in source.paths:
-        found, their_labels = _read(path, source.left_out)
+        found, their_labels = _read(path, source)
         images += found
         labels += their_labels
         prefixes += [path.name.partition(".")[0]] * len(found)
@@ -50,17 +53,28 @@ def list_webdataset(source: Source) -> Listing:
     )
 
 
-def _read(path: Path, left_out: LeftOut) -> tuple[list[Entry], list[Label]]:
+def _read(path: Path, source: Source) -> tuple[list[Entry], list[Label]]:
     """Return the images of a shard and their labels."""
-    entries = list_entries(path, left_out=left_out)
+    columns = source.options.get("columns", {})
+    if "image" in columns:
+        raise ValueError("source.columns.image: only with layout parquet and labelled_files")
+    entries = list_entries(path, left_out=source.left_out)
     images = _by_key([entry for entry in entries if is_image_name(entry.name)], path)
-    labels = _labels([entry for entry in entries if _kind(entry) in _LABELS], path)
-    without = [(key, image.name) for key, image in images.items() if key not in labels]
+    by_kind = {
+        kind: _by_key([entry for entry in entries if _kind(entry) == kind], path)
+        for kind in (_RECORD, _CLASS)
+    }
+    files = by_kind[_RECORD] | ({} if columns else by_kind[_CLASS])
+    labels = _labels([files[key] for key in images if key in files], columns.get("label"))
     refuse(
         str(path),
-        (f"{name} has no label; allowed: {key}.cls, {key}.json" for key, name in without),
+        (
+            f"{image.name} has no label; allowed: {key}.cls, {key}.json{labels.get(key, '')}"
+            for key, image in images.items()
+            if not isinstance(labels.get(key), Label)
+        ),
     )
-    return list(images.values()), [labels[key] for key in images]
+    return list(images.values()), [cast(Label, labels[key]) for key in images]
 
 
 def _by_key(entries: Sequence[Entry], path: Path) -> dict[str, Entry]:
@@ -76,37 +90,41 @@ def _by_key(entries: Sequence[Entry], path: Path) -> dict[str, Entry]:
     return {_key(entry): entry for entry in entries}
 
 
-def _labels(entries: Sequence[Entry], path: Path) -> dict[str, Label]:
-    """Return the label of each key; a .cls file takes precedence over a .json file."""
-    by_kind: dict[str, dict[str, Label]] = {kind: {} for kind in _LABELS}
-    for kind in _LABELS:
-        _by_key([entry for entry in entries if _kind(entry) == kind], path)
+def _labels(entries: Sequence[Entry], key: str | None) -> dict[str, Label | str]:
+    """Return the label of each sample, or why its record has none.
+
+    Parameters
+    ----------
+    key : of the label in records, if it is given.
+    """
     locators = [entry.locator for entry in entries]
+    labels: dict[str, Label | str] = {}
     for row, data in read_in_order(locators, reading_order(locators)):
         entry, content = entries[row], cast(bytes, data)
-        label = _json_label(content, entry) if _kind(entry) == "json" else label_of(content)
-        if label is not None:
-            by_kind[_kind(entry)][_key(entry)] = label
-    return by_kind["json"] | by_kind["cls"]
+        is_class = _kind(entry) == _CLASS
+        found = label_of(content) if is_class else _json_label(content, key)
+        labels[_key(entry)] = found if isinstance(found, Label) else f"; {entry.name}{found}"
+    return labels
 
 
-def _json_label(data: bytes, entry: Entry) -> Label | None:
-    """Return the label in a record; many samples have records without one, beside a .cls file."""
+def _json_label(data: bytes, key: str | None) -> Label | str:
+    """Return the label in a record, or what is wrong with the record."""
     try:
-        record = json.loads(data)
-    except ValueError:
-        return None
+        record = json.loads(data.decode("utf-8-sig"))
+    except ValueError as error:
+        return f" is not JSON ({error})"
     if not isinstance(record, dict):
-        return None
-    if "label" in record:
-        return label_of(record["label"])
-    names = usual_columns("label", list(record))
-    if len(names) > 1:
-        raise ValueError(
-            f"{entry.locator.path}: {entry.name}: which is the label, {some(names)}? "
-            "allowed: a key `label`, or one of these alone"
-        )
-    return label_of(record[names[0]]) if names else None
+        return f" is a {type(record).__name__}, no JSON object"
+    asked = key or "label"
+    if asked in record:
+        return label_of(record[asked])
+    names = [] if key else usual_columns("label", list(record))
+    if len(names) == 1:
+        return label_of(record[names[0]])
+    hint = "name another key as source.columns.label"
+    if names:
+        return f": which is the label, {some(names)}? {hint}"
+    return f" has no key `{asked}`, but {some(list(record))}; {hint}"
 
 
 def _key(entry: Entry) -> str:
