@@ -142,19 +142,28 @@ def test_numbers_of_rows_are_no_images(text: str, source: Any, tmp_path: Path) -
     assert _targets(tmp_path, text, NUMBERED, **source) == expected
 
 
+@pytest.mark.parametrize("mark", [" ", ",", "\t"])
+def test_a_header_says_which_numbers_are_labels(mark: str, tmp_path: Path) -> None:
+    text = "image label\n0 1\n1 2\n2 0\n".replace(" ", mark)
+    assert _targets(tmp_path, text, NUMBERED) == {"0.png": 1, "1.png": 2, "2.png": 0}
+
+
 @pytest.mark.parametrize(
     ("text", "other"),
     [
-        ("id,picture,label\n0,2.png,5\n1,0.png,3\n2,1.png,4\n", "picture"),
-        ("image_id,picture,label\n0,2,5\n1,0,3\n2,1,4\n", "picture"),
-        ("file,original,label\n0.png,2.jpg,5\n1.png,0.jpg,3\n2.png,1.jpg,4\n", "original"),
-        ("2,0.png\n0,1.png\n1,2.png\n", "its column 2"),
-        ("2,0\n0,1\n1,2\n", "its column 2"),
-        ("2 0.png\n0 1.png\n1 2.png\n", "what stands last"),
+        ("id,picture,label\n0,2.png,5\n1,0.png,3\n2,1.png,4\n", "column 2, 'picture',"),
+        ("image_id,picture,label\n0,2,5\n1,0,3\n2,1,4\n", "column 2, 'picture',"),
+        (
+            "file,original,label\n0.png,2.jpg,5\n1.png,0.jpg,3\n2.png,1.jpg,4\n",
+            "column 2, 'original',",
+        ),
+        ("2,0.png\n0,1.png\n1,2.png\n", "column 2, '.*',"),
+        ("2,0\n0,1\n1,2\n", "column 2, '.*',"),
+        ("2 0.png\n0 1.png\n1 2.png\n", "what comes after it"),
     ],
 )
 def test_two_columns_that_name_all_images(text: str, other: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=rf"which column is the image\? {other} names all images"):
+    with pytest.raises(ValueError, match=rf"which column is the image\? {other} names all"):
         _targets(tmp_path, text, NUMBERED)
 
 
@@ -208,6 +217,12 @@ def test_files_of_labels_beside_the_images(images: str, tmp_path: Path) -> None:
     listing = list_images(source, tmp_path)
     assert dict(zip(listing.image_ids, listing.targets, strict=True)) == TARGETS
     assert listing.strays == [("other.csv", "is not named like an image")]
+
+
+def test_accepted_labels_need_numbered_images(tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("[[0], [1], [2]]")
+    with pytest.raises(ValueError, match=r"source.accepted_labels .*real.json: a.png: allowed nam"):
+        _targets(tmp_path, "a 0\nb 1\nc 2\n", accepted_labels="real.json")
 
 
 def test_equal_names_are_named(tmp_path: Path) -> None:

@@ -337,8 +337,10 @@ def test_a_label_in_json_has_a_usual_name(tmp_path: Path) -> None:
     write_tar(tmp_path / "set.tar", files | {"a.JSON": b'{"class": 3, "target": 1}'})
     with pytest.raises(ValueError, match=r"a.JSON: which is the label, class, target"):
         list_images(source, tmp_path)
-    write_tar(tmp_path / "set.tar", files | {"a.JSON": b'{"class": 3, "target": 1}', "a.cls": b"2"})
+    files |= {"a.JSON": b'{"class": 3, "target": 1}', "a.cls": b"2"}
+    write_tar(tmp_path / "set.tar", files | {"a.x.json": b""})
     assert list_images(source, tmp_path).targets == [2]
+    write_tar(tmp_path / "set.tar", files)
     source["columns"] = {"label": "target"}
     assert list_images(source, tmp_path).targets == [1]
     source["columns"] = {"image": "jpg"}
@@ -362,7 +364,7 @@ def test_records_without_a_label(
 ) -> None:
     write_tar(tmp_path / "set.tar", {"a.png": IMAGE, "a.json": record, "info.json": b"{"})
     source = {"path": "set.tar", "layout": "webdataset", "columns": columns}
-    with pytest.raises(ValueError, match="a.png has no label; allowed: a.cls, a.json; " + message):
+    with pytest.raises(ValueError, match="a.png has no label; allowed: .*a.json; " + message):
         list_images(source, tmp_path)
 
 

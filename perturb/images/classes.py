@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perturb.images.sources.labels import normal_form
+from perturb.images.sources.labels import normal_form, trimmed
 
 if TYPE_CHECKING:  # the workflow compares names where there are no packages to read images
     from perturb.images.sources.rows import Listing
@@ -80,7 +79,7 @@ def index_if_readable(path: Path) -> dict[str, int] | None:
         return None
     if not isinstance(index, dict):
         return None
-    index = {unicodedata.normalize("NFC", name).strip(): value for name, value in index.items()}
+    index = {trimmed(name): value for name, value in index.items()}
     if all(isinstance(value, list) for value in index.values()):
         return {name: position for position, name in enumerate(index)}
     return index if all(type(value) is int for value in index.values()) else None
@@ -125,7 +124,7 @@ def _warn_of_few_numbers(here: Classes, there: Classes, names: tuple[str, str]) 
     if found < expected and here.names.keys().isdisjoint(there.names):
         logger.warning(
             "%s: its classes are numbers up to %d, taken for the first of the %d classes of %s in "
-            "the order of their names; a `class_index` would say which class each is",
+            "the order of their names; a file as `class_index` would say which class each is",
             names[0],
             found - 1,
             expected,

@@ -141,7 +141,10 @@ def _with_accepted(listing: Listing, path: Path) -> Listing:
     Beyer et al., "Are we done with ImageNet?", arXiv 2006.07159.
     """
     table = _accepted_table(path)
-    numbers = [serial(image_id) for image_id in listing.image_ids]
+    try:
+        numbers = [serial(image_id) for image_id in listing.image_ids]
+    except ValueError as error:
+        raise ValueError(f"source.accepted_labels {path}: {error}") from error
     beyond = [number for number in (min(numbers), max(numbers)) if not 1 <= number <= len(table)]
     if beyond:
         raise ValueError(

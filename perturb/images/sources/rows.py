@@ -123,7 +123,8 @@ class Source:
     def names_file(self, path: Path) -> bool:
         """Return whether a file is one of labels that the source names, and note it as no data."""
         keys = (key for key in _LABEL_FILES if self.options.get(key) not in (None, "numbers"))
-        found = any(file is not None and file.samefile(path) for file in map(self.file, keys))
+        files = (file for file in map(self.file, keys) if file is not None)
+        found = any(file.resolve() == path.resolve() for file in files)
         if found:
             self.left_out.add(BESIDE, [path.name])
         return found

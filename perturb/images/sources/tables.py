@@ -126,12 +126,11 @@ def _from_table(
         ),
     )
     if "image" not in columns:
+        # A header says which column is the label, though its cells may look like images.
         others = {
-            name if not is_data else f"its column {position + 1}": [
-                row[position] for _, row in rows
-            ]
-            for position, name in enumerate(header)
-            if position != image and (is_data or position != label)
+            f"column {place + 1}, {name!r},": [cells[place] for _, cells in rows]
+            for place, name in enumerate(header)
+            if place != image and (is_data or place != label)
         }
         _check_images([cells[image] for _, cells in rows], others, is_image, where)
     read = _class_of_boxes if has_boxes else str
@@ -153,7 +152,7 @@ def _check_images(
         if names_all and is_as_exact and [short_name(cell) for cell in cells] != short:
             raise ValueError(
                 f"{where}: which column is the image? {name} names all images, too; write a "
-                "header, and name the column as source.columns.image"
+                "header if there is none, and name the column as source.columns.image"
             )
 
 
@@ -171,7 +170,8 @@ def _from_lines(
 ) -> list[TableRow]:
     """Return the rows of a list of images and labels with blanks between them."""
     lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if _heads_list(lines[0][1].split(), path, is_image, columns):
+    has_head = _heads_list(lines[0][1].split(), path, is_image, columns)
+    if has_head:
         lines = lines[1:]
         if not lines:
             raise ValueError(f"source.labels {path}: has a header and no rows")
@@ -185,8 +185,9 @@ def _from_lines(
         candidates = known or [split for split in splits if is_image_name(split[0])] or splits[-1:]
         rows.append(TableRow(number, *(candidates[0] if candidates else (line, ""))))
     refuse(f"source.labels {path}", faults)
-    labels = {"what stands last": [row.label for row in rows]}
-    _check_images([row.image for row in rows], labels, is_image, f"source.labels {path}")
+    if not has_head:
+        others = {"what comes after it": [row.label for row in rows]}
+        _check_images([row.image for row in rows], others, is_image, f"source.labels {path}")
     return rows
 
 

@@ -16,8 +16,6 @@ from perturb.images.sources.columns import usual_columns
 from perturb.images.sources.labels import Label, label_of
 from perturb.images.sources.rows import Listing, Source, refuse, some, unique_ids
 
-_RECORD, _CLASS = "json", "cls"
-
 
 def list_webdataset(source: Source) -> Listing:
     """Return the images of one or several shards, sorted by key within each.
@@ -60,16 +58,15 @@ def _read(path: Path, source: Source) -> tuple[list[Entry], list[Label]]:
         raise ValueError("source.columns.image: only with layout parquet and labelled_files")
     entries = list_entries(path, left_out=source.left_out)
     images = _by_key([entry for entry in entries if is_image_name(entry.name)], path)
-    by_kind = {
-        kind: _by_key([entry for entry in entries if _kind(entry) == kind], path)
-        for kind in (_RECORD, _CLASS)
-    }
-    files = by_kind[_RECORD] | ({} if columns else by_kind[_CLASS])
+    classes, records = ([e for e in entries if _kind(e) == kind] for kind in ("cls", "json"))
+    files = {} if columns else _by_key(classes, path)
+    files |= _by_key([entry for entry in records if _key(entry) not in files], path)
     labels = _labels([files[key] for key in images if key in files], columns.get("label"))
+    allowed = "{0}.json" if columns else "{0}.cls, {0}.json"
     refuse(
         str(path),
         (
-            f"{image.name} has no label; allowed: {key}.cls, {key}.json{labels.get(key, '')}"
+            f"{image.name} has no label; allowed: {allowed.format(key)}{labels.get(key, '')}"
             for key, image in images.items()
             if not isinstance(labels.get(key), Label)
         ),
@@ -101,8 +98,7 @@ def _labels(entries: Sequence[Entry], key: str | None) -> dict[str, Label | str]
     labels: dict[str, Label | str] = {}
     for row, data in read_in_order(locators, reading_order(locators)):
         entry, content = entries[row], cast(bytes, data)
-        is_class = _kind(entry) == _CLASS
-        found = label_of(content) if is_class else _json_label(content, key)
+        found = _json_label(content, key) if _kind(entry) == "json" else label_of(content)
         labels[_key(entry)] = found if isinstance(found, Label) else f"; {entry.name}{found}"
     return labels
 
@@ -110,7 +106,7 @@ def _labels(entries: Sequence[Entry], key: str | None) -> dict[str, Label | str]
 def _json_label(data: bytes, key: str | None) -> Label | str:
     """Return the label in a record, or what is wrong with the record."""
     try:
-        record = json.loads(data.decode("utf-8-sig"))
+        record = json.loads(data)
     except ValueError as error:
         return f" is not JSON ({error})"
     if not isinstance(record, dict):
