@@ -40,6 +40,9 @@ def _targets(
         "file;label\na.png;2.0\nb.png;0\nc.png;1\n",
         'file,label,"x;y"\n"a.png",2,"u;v"\n"b.png",0,"u;v"\nc.png,1,"\n"\n',
         "file label\na.png 2\nb.png 0\nc.png 1\n",
+        "file|label\na.png|2\nb.png|0\nc.png|1\n",
+        "file | label\na.png | 2\nb.png | 0\nc.png | 1\n",
+        "a.png|2\nb.png|0\nc.png|1\n",
         "a.png,2\nb.png,0\nc.png,1\n",
         "a.png, 2\nb.png, 0\nc.png, 1\n",
         "a.png\t2\nb.png\t0\nc.png\t1\n",
@@ -100,7 +103,8 @@ def test_columns_are_named(header: str, columns: Mapping[str, str], tmp_path: Pa
         ("file,\na.png,2\n", {}, "column 2 has none: write one into the header, such as 'label'"),
         ("file,label\n", {}, "labels: has a header and no rows"),
         ("file label\n", {}, "labels: has a header and no rows"),
-        ("file|label\na.png|2\n", {}, r"source.labels .*'file\|label', is one word.* A table is"),
+        ("file/label\na.png/2\n", {}, "source.labels .*'file/label', is one word.* A table is"),
+        ('{"a.png": 2, "b.png": 0}', {}, "source.labels .*labels: line 1: .* A table is a text"),
         ("label\n2\n0\n1\n", {}, "source.labels .*'label', is one word.*a.png does not. A table"),
         ('{\n"a.png": 2\n}\n', {}, "source.labels .*'{', is one word.* with a header and a line"),
         (b"PK\x03\x04\xff\xfe", {}, "source.labels .* is not text in UTF-8 .* A table is a text"),
@@ -167,7 +171,7 @@ def test_two_columns_that_name_all_images(text: str, other: str, tmp_path: Path)
         _targets(tmp_path, text, NUMBERED)
 
 
-@pytest.mark.parametrize("mark", [", ", "; ", ",", " ; "])
+@pytest.mark.parametrize("mark", [", ", "; ", ",", " ; ", "|"])
 @pytest.mark.parametrize("before", ["", "val/", "my set/"])
 @pytest.mark.parametrize("suffix", ["", ".png"])
 def test_lists_with_marks_in_labels(mark: str, before: str, suffix: str, tmp_path: Path) -> None:

@@ -16,15 +16,10 @@ from perturb.images.archives import is_archive, list_entries
 from perturb.images.locators import Locator, read_in_order
 from perturb.images.sources.labels import label_of_text
 from perturb.images.sources.matching import known_images, rows_of_images
-from perturb.images.sources.tables import is_ordered, read_rows
+from perturb.images.sources.tables import TABLES, is_ordered, read_rows
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 SYNSETS = "meta.mat"
-
-_TABLES = (
-    "A table is a text (CSV, TSV) with a header and a line for each image, such as `file,label` "
-    "and `a.png,3`, with commas, semicolons or tabs"
-)
 
 _SERIAL = re.compile(r"_(\d{8})(?:\D|$)")
 
@@ -83,7 +78,7 @@ def _in_order(labels: Sequence[str], names: Sequence[str], path: Path) -> list[s
         raise ValueError(
             f"source.labels {path}: its first line, {labels[0][:60]!r}, is one word, as where line "
             f"k is the label of image k, whose name ends like ILSVRC2012_val_00000293.JPEG; "
-            f"{unnumbered[0]} does not. {_TABLES}"
+            f"{unnumbered[0]} does not. {TABLES}"
         )
     numbers = [serial(name) for name in names]
     if sorted(numbers) != list(range(1, len(labels) + 1)):
@@ -156,7 +151,7 @@ def _text(path: Path, member: str) -> str:
         return _bytes(path, member).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"source.labels {path}: is not text in UTF-8 ({error}). {_TABLES}"
+            f"source.labels {path}: is not text in UTF-8 ({error}). {TABLES}"
         ) from error
 
 

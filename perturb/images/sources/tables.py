@@ -19,8 +19,14 @@ from perturb.images.sources.columns import find_column, is_header
 from perturb.images.sources.matching import short_name
 from perturb.images.sources.rows import refuse, some
 
+TABLES = (
+    "A table is a text (CSV, TSV) with a header and a line for each image, such as `file,label` "
+    "and `a.png,3`, with commas, semicolons, tabs or vertical bars"
+)
+"""What a table is, for messages."""
+
 _KEYS = ("image", "label")
-_DELIMITERS = ("\t", ",", ";")
+_DELIMITERS = ("\t", ",", ";", "|")
 _BLANKS = re.compile(r"[ \t]+")
 # Of the winning solution's format on Kaggle: a class and the corners of a box, once for each box.
 _BOXES = re.compile(r"(\S+)(?: -?\d+){4}(?: \S+(?: -?\d+){4})*")
@@ -75,7 +81,9 @@ def _table(text: str, delimiter: str, path: Path) -> list[_Row]:
     try:
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise ValueError(f"source.labels {path}: line {reader.line_num}: {error}") from error
+        raise ValueError(
+            f"source.labels {path}: line {reader.line_num}: {error}. {TABLES}"
+        ) from error
 
 
 def _delimiter(
