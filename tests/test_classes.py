@@ -41,7 +41,13 @@ def _numbers(num_classes: int, **names: int) -> Classes:
     return Classes("numbers", False, names, num_classes)
 
 
+def _labels(*names: str) -> Classes:
+    return _order(*names, are_folders=False)
+
+
 ABC = _order("a", "b", "c")
+PETS = ("adog", "bee", "cat")
+TWELVE = [f"{number:c}" for number in range(ord("a"), ord("m"))]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +86,28 @@ ABC = _order("a", "b", "c")
         (_numbers(4), ABC, "it has classes up to 3, but datasets.x has 3"),
         (_numbers(2, b=0, c=1), ABC, "b is class 0, but in datasets.x it is class 1"),
         (_numbers(9), _index(a=3), None),
+        (_labels("Bee", "Cat", "aDog"), _order(*PETS), "Bee is class 0 here and 1 there"),
+        (_labels("Bee", "Cat", "aDog"), _index(adog=0, bee=1, cat=2), "Bee is class 0 here and 1"),
+        (_labels("aDog", "bee ", "CAT"), _index(adog=1, bee=2, cat=0), None),
+        (_labels("Adog", "Bee", "Cat"), _order(*PETS), None),
+        (_labels("Adog", "Bee", "Owl"), _order(*PETS), "Owl only here; cat only there"),
+        (_order("Adog", "Bee", "Cat"), _order(*PETS), "Adog, Bee, Cat only here"),
+        (_labels("red_cat", "red_dog"), _order("Red cat", "Red dog"), None),
+        (_labels('"a"', '"b"', '"c"'), ABC, None),
+        (_labels("c#", "c++", "c-"), ABC, None),
+        (
+            replace(_index(Cat=1), are_folders=False),
+            _order(*PETS),
+            "says that Cat is class 1, but in datasets.x it is class 2",
+        ),
+        (
+            _labels(*(f"class_{number}" for number in range(12))),
+            _order(*TWELVE),
+            "class_1 comes before class_10|class_11 comes before class_2; a `class_index` has to",
+        ),
+        (_labels(*(f"1/{number}" for number in range(1, 13))), _numbers(12), "1/12 comes before"),
+        (_labels(*(f"class_{number:02d}" for number in range(12))), _order(*TWELVE), None),
+        (_labels(*TWELVE), _order(*map(str, range(12))), "the names of datasets.x hold numbers"),
     ],
 )
 def test_classes_are_those_of_the_clean_set_or_not(
@@ -184,6 +212,17 @@ def test_numbers_beyond_the_clean_set_are_refused(tmp_path: Path) -> None:
     _build(tmp_path, "few", _table(tmp_path, ["0", "3"]), clean)
     with pytest.raises(ValueError, match=r"has classes up to 4, but the clean set, .* has 4"):
         _build(tmp_path, "other", _table(tmp_path, ["0", "4"]), clean)
+
+
+def test_few_numbers_beside_names_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clean = _build(tmp_path, "clean", _archive("zip")(tmp_path, CLEAN))
+    _build(tmp_path, "few", _table(tmp_path, ["0", "1"]), clean)
+    assert "its classes are numbers up to 1, taken for the first of the 4 classes" in caplog.text
+    caplog.clear()
+    _build(tmp_path, "all", _table(tmp_path, ["0", "1", "2", "3"]), clean)
+    assert not caplog.records
 
 
 def test_an_older_manifest_keeps_no_classes(

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.images.listing import list_images
-from perturb.images.sources.labels import label_of
+from perturb.images.sources.labels import Label, label_of
 from tests.image_files import encoded, picture, write_as, write_folder, write_tar
 
 IMAGE = encoded(picture(0))
@@ -132,6 +132,11 @@ def test_names_are_whole_cells(layout: str, tmp_path: Path) -> None:
         ("NULL", "stands for a missing value"),
         ("[3]", "is a list"),
         ("tensor(3)", "is a list or another structure"),
+        ("int(10)", "is a list or another structure"),
+        *(
+            (text, "looks like a number, but is not written as one")
+            for text in ("b'10'", "'10", "10:", "#10", "10 %", "1 000", "<10>", "_10_", "(10.0)")
+        ),
     ],
 )
 def test_what_is_no_label_is_named_with_its_sample(
@@ -189,11 +194,52 @@ def test_numbers_beside_names_are_refused(layout: str, tmp_path: Path) -> None:
     assert listing.targets == [2, 1, 0]
 
 
+@pytest.mark.parametrize("text", ["(10,)", '"10"', '="10"', "1,000", "(1, 2)", "'1e1'"])
+def test_numbers_in_punctuation_are_no_names(text: str) -> None:
+    assert "looks like a number" in str(label_of(text).fault)
+
+
+@pytest.mark.parametrize(
+    "text", ["3 dots", "class_10", "No. 10", "10-19", "C++", "cat (2)", "crane(2)", "b'cat'", "3d"]
+)
+def test_names_with_numbers_in_them(text: str) -> None:
+    assert label_of(text) == Label(text)
+
+
 def test_an_index_knows_names_that_look_like_nothing(tmp_path: Path) -> None:
     source = _table(",")(tmp_path, ["none", "1.5", NFD, "2.0"])
     index = {"None": 9, "none": 0, "1.5": 1, NFD: 2, "2": 3}
     (tmp_path / "index.json").write_text(json.dumps(index))
     assert list_images(source | {"class_index": "index.json"}, tmp_path).targets == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("key", ["{:02d}", "{}.0", "{}", "{}e0"])
+@pytest.mark.parametrize("label", ["{}", "{}.0", "{:03d}"])
+def test_numbers_of_keys_and_labels_meet(layout: str, key: str, label: str, tmp_path: Path) -> None:
+    source = TEXTS[layout](tmp_path, [label.format(number) for number in (3, 1, 2)])
+    index = {key.format(number): number - 1 for number in (1, 2, 3)}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    source["class_index"] = "index.json"
+    assert list_images(source, tmp_path).targets == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("index", "labels", "message"),
+    [
+        ({"1": 0, "02": 1}, ["0", "3"], "index.json: does not know 0, 3"),
+        ({"1": 0, "cat": 1}, ["0"], "index.json: does not know 0"),
+        ({"1": 0, "01": 1}, ["1"], "1 and 01 are the same number, but the classes 0 and 1"),
+        ({"cat": 0, "dog": 1}, ["2"], "label 2 is beyond the 2 classes"),
+    ],
+)
+def test_numbers_that_an_index_does_not_know(
+    index: dict[str, int], labels: list[str], message: str, tmp_path: Path
+) -> None:
+    source = _table(",")(tmp_path, labels)
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=message):
+        list_images(source | {"class_index": "index.json"}, tmp_path)
 
 
 @pytest.mark.parametrize("text", ['{"a": 0, "b": 1, "a": 2}', f'{{"{NFC}": 0, "{NFD}": 1}}'])
@@ -215,6 +261,8 @@ def test_a_class_index_in_which_a_name_stands_twice(text: str, tmp_path: Path) -
         (["None", "cat"], "class folder None: label 'None' stands for a missing value"),
         (["nan", "cat"], "'nan' stands for a missing value"),
         (["1.5", "2.5"], "'1.5' is not a whole number"),
+        (["#1", "#2", "10%"], "'#1' looks like a number"),
+        (["(1)", "2"], "'(1)' looks like a number"),
     ],
 )
 def test_class_folders_that_are_no_names(
@@ -225,14 +273,24 @@ def test_class_folders_that_are_no_names(
         list_images({"path": path.name, "layout": "class_folders"}, tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_class_folders_are_never_values(kind: str, tmp_path: Path) -> None:
+    names = ["{cat}", "[sic]", "100%", "#1", "1,2", "int(8)", "dog"]
+    path = write_as(kind, tmp_path, {f"{name}/x.png": IMAGE for name in names})
+    listing = list_images({"path": path.name, "layout": "class_folders"}, tmp_path)
+    assert dict(listing.classes) == {name: n for n, name in enumerate(sorted(names))}
+
+
 def test_class_folders_that_are_the_same(tmp_path: Path) -> None:
     source = {"path": "set.tar", "layout": "class_folders"}
     write_tar(tmp_path / "set.tar", {f"{NFC}/x.png": IMAGE, f"{NFD}/y.png": IMAGE})
-    with pytest.raises(ValueError, match=r"'cafe\\u0301' and 'caf\\xe9' have the same name"):
+    with pytest.raises(ValueError, match=r"two folders have the name '.*', written in two forms"):
         list_images(source, tmp_path)
     write_tar(tmp_path / "set.tar", {"7/x.png": IMAGE, "007/y.png": IMAGE})
-    with pytest.raises(ValueError, match=r"007 and 7 are the same number"):
-        list_images(source | {"class_index": "numbers"}, tmp_path)
+    (tmp_path / "index.json").write_text('{"7": 0, "8": 1}')
+    for index in ("numbers", "index.json"):
+        with pytest.raises(ValueError, match=r"007 and 7 are the same number"):
+            list_images(source | {"class_index": index}, tmp_path)
 
 
 @pytest.mark.parametrize("folder", [NFC, NFD])
@@ -243,7 +301,7 @@ def test_folders_and_index_meet_in_any_form(folder: str, key: str, tmp_path: Pat
     source = {"path": path.name, "layout": "class_folders", "class_index": "index.json"}
     listing = list_images(source, tmp_path)
     assert dict(zip(listing.image_ids, listing.targets, strict=True)) == {
-        f"{folder}/x.png": 3,
+        f"{NFC}/x.png": 3,
         "dog/x.png": 1,
     }
 
@@ -252,6 +310,7 @@ def test_folders_and_index_meet_in_any_form(folder: str, key: str, tmp_path: Pat
     "value",
     [
         *(10, 10.0, "10", "10.0", "1e1", " 10", b"10", Decimal("10.00")),
+        *("\u200b10", "10\ufeff", " \u200e 10\u00a0\u200f", "\uff11\uff10"),
         *(np.int64(10), np.uint8(10), np.float32(10), np.float16(10), np.str_("10.0")),
     ],
 )

@@ -111,6 +111,30 @@ def test_ground_truth_with_its_synsets(tmp_path: Path) -> None:
     assert listing.targets == [serial % 3 for serial in range(9)]
 
 
+NUMBERS = {WNIDS[2]: 1, WNIDS[0]: 2, WNIDS[1]: 3}
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}.0", "{}e+00", "{:02d}", " +{}"])
+@pytest.mark.parametrize("line", ["{label}", "{name} {label}", "{name},{label}"])
+def test_numbers_of_synsets_in_any_spelling(spelling: str, line: str, tmp_path: Path) -> None:
+    _kit(tmp_path)
+    rows = [
+        line.format(name=name, label=spelling.format(NUMBERS[wnid]))
+        for wnid, name in sorted((n.split("/") for n in FOLDERS), key=lambda pair: pair[1])
+    ]
+    (tmp_path / "labels").write_text("\n".join(rows))
+    source = _source(_flat(tmp_path), "labelled_files", labels="labels", synsets="kit")
+    assert list_images(source, tmp_path).targets == [serial % 3 for serial in range(9)]
+
+
+@pytest.mark.parametrize("name", ["ids in order", "name wnid", "Kaggle"])
+def test_synsets_explain_no_names(name: str, tmp_path: Path) -> None:
+    _kit(tmp_path)
+    source = _source(_flat(tmp_path), "labelled_files", labels=LABELS[name](tmp_path))
+    with pytest.raises(ValueError, match=r"source.synsets .*explains numbers, but source.labels"):
+        list_images(source | {"synsets": "kit/data/meta.mat"}, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -113,6 +113,12 @@ def test_names_that_a_file_keeps_beside_numbers(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_text('{"owl": 7, "dog": 5}')
     source["class_index"] = "index.json"
     assert list_images(source, tmp_path).targets == [7, 5]
+    for other in ("Owl", "OWL ", "o-w_l"):
+        (tmp_path / "index.json").write_text(json.dumps({other: 7, "Dog": 5}))
+        with pytest.raises(ValueError, match=r"index.json: does not know dog, owl"):
+            list_images(source, tmp_path)
+    (tmp_path / "index.json").write_text('{"n01": 0, "n02": 1, "n03": 2}')
+    assert list_images(source, tmp_path).targets == [2, 0]
     _with_names(["dog", "owl"], [1], tmp_path / "more.parquet")
     with pytest.raises(ValueError, match="its metadata name other classes than"):
         list_images({"path": "*.parquet", "layout": "parquet"}, tmp_path)

@@ -2,18 +2,23 @@
 
 By name where there are names, and by number where a class index or labels that are numbers say
 which class each is. Names without an index have their numbers from their order, in each set by
-itself: with other names, or fewer of them, the same number would be another class.
+itself: with other names, or fewer of them, the same number would be another class. Labels that
+differ from the clean set's names in case, blanks and punctuation alone are the same names.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import unicodedata
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from perturb.images.sources.labels import normal_form
 
 if TYPE_CHECKING:  # the workflow compares names where there are no packages to read images
     from perturb.images.sources.rows import Listing
@@ -23,6 +28,7 @@ logger = logging.getLogger(__name__)
 KEY = "classes"
 """Where the metadata of a manifest keeps the classes."""
 _NUM_NAMED = 3
+_DIGITS = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -104,11 +110,26 @@ def check_classes(here: Classes | None, there: Classes | None, names: tuple[str,
     reason = unlike(here, there, names[1])
     if reason:
         raise ValueError(f"{names[0]}: {reason}")
-    if here.given_by == "order" and not _is_known(here, there):
+    if here.given_by == "numbers" and there.given_by == "order":
+        _warn_of_few_numbers(here, there, names)
+    if here.given_by == "order" and not _is_known(here, _spelt_as(here, there)):
         logger.warning(
             "%s: its classes have no name in common with those of %s and are matched by the order "
             "of their names; a `class_index` would say which class each is",
             *names,
+        )
+
+
+def _warn_of_few_numbers(here: Classes, there: Classes, names: tuple[str, str]) -> None:
+    found, expected = here.num_classes or 0, len(there.names)
+    if found < expected and here.names.keys().isdisjoint(there.names):
+        logger.warning(
+            "%s: its classes are numbers up to %d, taken for the first of the %d classes of %s in "
+            "the order of their names; a `class_index` would say which class each is",
+            names[0],
+            found - 1,
+            expected,
+            names[1],
         )
 
 
@@ -119,6 +140,7 @@ def unlike(here: Classes, there: Classes, name: str) -> str | None:
     ----------
     name : of the clean set.
     """
+    there = _spelt_as(here, there)
     if here.given_by == "order":
         return _unlike_by_order(here, there, name)
     other = sorted(n for n in here.names.keys() & there.names.keys() if _differ(n, here, there))
@@ -142,7 +164,9 @@ def _unlike_by_order(here: Classes, there: Classes, name: str) -> str | None:
     num_there = len(there.names) if there.given_by == "order" else _num_numbered(there)
     may_be_folders = not here.are_folders or not there.names
     if may_be_folders and not shared and num_there in (len(here.names), None):
-        return None
+        return _out_of_order(here, "its names") or (
+            _out_of_order(there, f"the names of {name}") if there.given_by == "order" else None
+        )
     what = "class folders" if here.are_folders else "labels"
     if not there.names:
         return (
@@ -152,7 +176,7 @@ def _unlike_by_order(here: Classes, there: Classes, name: str) -> str | None:
     said = _said(here.names.keys() - there.names.keys(), "here")
     if there.given_by == "order" or said:
         said += _said(there.names.keys() - here.names.keys(), "there")
-    else:
+    if not said:
         first = min(name for name in shared if _differ(name, here, there))
         said = [f"{first} is class {here.names[first]} here and {there.names[first]} there"]
     return (
@@ -164,10 +188,42 @@ def _unlike_by_order(here: Classes, there: Classes, name: str) -> str | None:
 def _is_known(here: Classes, there: Classes) -> bool:
     """Return whether every name is one of the clean set's, and of the same class."""
     if there.given_by == "order":
-        return here.names.keys() == there.names.keys()
+        return here.names == there.names
     return here.names.keys() <= there.names.keys() and not any(
         _differ(name, here, there) for name in here.names
     )
+
+
+def _spelt_as(here: Classes, there: Classes) -> Classes:
+    """Return the clean set's classes with their names as a set of labels spells them.
+
+    As they are where the spelling keeps names apart, and of folders, whose names are exact.
+    """
+    if here.are_folders or not (_is_by_form(here) and _is_by_form(there)):
+        return there
+    spelt = {normal_form(name): name for name in here.names}
+    return replace(there, names={spelt.get(normal_form(n), n): c for n, c in there.names.items()})
+
+
+def _is_by_form(classes: Classes) -> bool:
+    """Return whether names with one normal form are of one class."""
+    known: dict[str, int] = {}
+    return all(known.setdefault(normal_form(n), c) == c for n, c in classes.names.items())
+
+
+def _out_of_order(classes: Classes, what: str) -> str | None:
+    """Return why names must not be matched by order: their numbers are in another one."""
+    for one, other in pairwise(sorted(classes.names)):
+        if _padded(one) > _padded(other):
+            return (
+                f"{what} hold numbers that are not in alphabetical order, in which {one} comes "
+                f"before {other}; a `class_index` has to say which class each is"
+            )
+    return None
+
+
+def _padded(name: str) -> str:
+    return _DIGITS.sub(lambda digits: digits[0].zfill(20), name)
 
 
 def _differ(name: str, here: Classes, there: Classes) -> bool:

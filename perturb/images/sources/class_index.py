@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perturb.images.sources.labels import Label, composed, faults_of
+from perturb.images.sources.labels import Label, faults_of, label_of_text, trimmed
 from perturb.images.sources.rows import Source, refuse, some
 
 MAX_CLASS = 32767
@@ -49,6 +49,8 @@ def numbering(
     path = source.file("class_index") if asked != "numbers" else None
     index = read_class_index(path) if path is not None else {}
     where = f"source.path {source.options.get('path')!r}"
+    if are_folders and asked is not None:
+        _check_spellings(labels, where)
     unknown = [label.fault is not None and label.text not in index for label in labels]
     if any(unknown):
         rows = [row for row, is_unknown in enumerate(unknown) if is_unknown]
@@ -61,7 +63,6 @@ def numbering(
         classes, given_by = _indexed(path, index, named, are_folders), "index"
     elif asked == "numbers" or (not are_folders and _are_numbers(named, where)):
         classes, given_by = _numbers(source, named), "numbers"
-        _check_spellings(named if are_folders else {}, where)
     else:
         classes, given_by = _in_order(named, where, are_folders), "order"
     return Numbering([classes[label.text] for label in labels], classes, given_by)
@@ -84,7 +85,7 @@ def read_class_index(path: Path) -> dict[str, int]:
         raise ValueError(f"source.class_index {path}: allowed: a JSON object of names and classes")
     index: dict[str, Any] = {}
     for given, value in pairs:
-        name = composed(given).strip()
+        name = trimmed(given)
         if name in index:
             raise ValueError(f"source.class_index {path}: the name {name!r} stands twice")
         index[name] = value
@@ -109,13 +110,15 @@ def _indexed(
     path: Path, index: Mapping[str, int], named: Mapping[Label, str], are_folders: bool
 ) -> dict[str, int]:
     """Return the classes by an index, in which a number may be spelt in another way."""
+    by_number = _by_number(path, index)
     found: dict[str, int] = {}
     for label in named:
-        spelt = label.text if label.text in index else str(label.number)
-        if spelt in index:
-            found[label.text] = index[spelt]
+        if label.text in index:
+            found[label.text] = index[label.text]
+        elif label.number in by_number:
+            found[label.text] = by_number[label.number]
     are_numbers = all(label.number is not None for label in named)
-    if not are_folders and are_numbers and not found:
+    if not are_folders and are_numbers and not found and not by_number:
         return dict(index) | _within(named, max(index.values()) + 1)
     unknown = sorted((label.text, place) for label, place in named.items())
     unknown = [(text, place) for text, place in unknown if text not in found]
@@ -124,6 +127,20 @@ def _indexed(
         names = some([text for text, _ in unknown])
         raise ValueError(f"source.class_index {path}: does not know {names}{places}")
     return dict(index) | found
+
+
+def _by_number(path: Path, index: Mapping[str, int]) -> dict[int | None, int]:
+    """Return the classes of the names of an index that are numbers: `1`, `01` and `1.0` are one."""
+    spelt: dict[int | None, str] = {}
+    for name in index:
+        number = label_of_text(name).number
+        other = spelt.setdefault(number, name)
+        if number is not None and index[other] != index[name]:
+            raise ValueError(
+                f"source.class_index {path}: {other} and {name} are the same number, but the "
+                f"classes {index[other]} and {index[name]}"
+            )
+    return {number: index[name] for number, name in spelt.items() if number is not None}
 
 
 def _within(named: Mapping[Label, str], num_classes: int) -> dict[str, int]:
@@ -150,13 +167,15 @@ def _numbers(source: Source, named: Mapping[Label, str]) -> dict[str, int]:
     return known | _by_text(named)
 
 
-def _check_spellings(named: Mapping[Label, str], where: str) -> None:
+def _check_spellings(folders: Sequence[Label], where: str) -> None:
     """Refuse folders that are the same number, 7 and 007."""
-    seen: dict[int | None, str] = {}
-    for label in named:
-        if label.number in seen:
-            raise ValueError(f"{where}: {seen[label.number]} and {label.text} are the same number")
-        seen[label.number] = label.text
+    seen: dict[int, str] = {}
+    for label in folders:
+        if label.number is None:
+            continue
+        other = seen.setdefault(label.number, label.text)
+        if other != label.text:
+            raise ValueError(f"{where}: {other} and {label.text} are the same number")
 
 
 def _by_text(named: Mapping[Label, str]) -> dict[str, int]:

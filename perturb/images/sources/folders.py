@@ -8,7 +8,7 @@ from pathlib import Path
 from perturb.images.archives import Entry, list_entries
 from perturb.images.file_names import is_archive, is_image_name
 from perturb.images.sources.class_index import numbering, read_class_index
-from perturb.images.sources.labels import label_of_text
+from perturb.images.sources.labels import label_of_text, labels_of_folders
 from perturb.images.sources.rows import Listing, Source, some, split_strays
 from perturb.images.sources.stimuli import stimuli_textures
 
@@ -124,7 +124,7 @@ def _from_class_folders(
     folders = sorted({entry.folder for entry in images})
     _check_names(folders, source)
     names = sorted({_name_of(folder) for folder in folders} | set(also))
-    labels = [label_of_text(name) for name in names]
+    labels = labels_of_folders(names)
     found = numbering(source, labels, lambda row: f"class folder {names[row]}", are_folders=True)
     classes = dict(zip(names, found.targets, strict=True))
     return Listing(

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from perturb.images.archives import is_archive, list_entries
 from perturb.images.locators import Locator, read_in_order
+from perturb.images.sources.labels import label_of_text
 from perturb.images.sources.matching import known_images, rows_of_images
 from perturb.images.sources.tables import is_ordered, read_rows
 
@@ -45,7 +46,8 @@ def read_labels(
     ----------
     path : the file of labels, or the development kit itself, as a folder or an archive.
     names : of the image files.
-    synsets : `meta.mat`, or the kit; None where the labels are not numbers of synsets.
+    synsets : `meta.mat`, or the kit, by which labels are counted that are numbers; None where they
+        are names or classes.
     columns : `source.columns`, names of columns of a table.
 
     Raises
@@ -64,7 +66,8 @@ def read_labels(
     rows = read_rows(text, path, known_images(names), columns)
     found = rows_of_images(names, [row.image for row in rows], f"source.labels {path}")
     places = [f"{path.name}, line {rows[row].line}" for row in found]
-    return [rows[row].label for row in found], places
+    labels = [rows[row].label for row in found]
+    return labels if synsets is None else _wordnet_ids(labels, synsets, path), places
 
 
 def _in_order(labels: Sequence[str], names: Sequence[str], path: Path) -> list[str]:
@@ -79,19 +82,34 @@ def _in_order(labels: Sequence[str], names: Sequence[str], path: Path) -> list[s
 
 
 def _wordnet_ids(labels: Sequence[str], kit: Path | None, path: Path) -> list[str]:
-    """Return labels that are numbers of synsets as WordNet ids, and others as they are."""
-    if not all(label.isdecimal() for label in labels):
-        return list(labels)
+    """Return labels that are numbers of synsets as WordNet ids, and others as they are.
+
+    Raises
+    ------
+    ValueError
+        if the synsets are needed and not given, or given for labels that are names, or do not
+        know a number.
+    """
+    found = {label: label_of_text(label) for label in labels}
+    numbers = {text: label.number for text, label in found.items() if label.number is not None}
+    names = [text for text, label in found.items() if label.number is None and not label.fault]
+    if names and kit is not None:
+        raise ValueError(
+            f"source.synsets {kit}: explains numbers, but source.labels {path} holds names, such "
+            f"as {names[0]!r}; leave `synsets` out, or give a file of numbers"
+        )
+    if len(numbers) < len(found):
+        return list(labels)  # where labels are numbered, the faulty ones are refused
     if kit is None:
         raise ValueError(
             f"source.labels {path}: its numbers are those of synsets; give the file that explains "
             f"them, {SYNSETS} of the development kit, as source.synsets"
         )
     synsets = _synsets(kit)
-    unknown = sorted({label for label in labels if int(label) not in synsets})
+    unknown = sorted(text for text, number in numbers.items() if number not in synsets)
     if unknown:
         raise ValueError(f"source.synsets {kit}: does not know the number {unknown[0]}")
-    return [synsets[int(label)] for label in labels]
+    return [synsets[numbers[label]] for label in labels]
 
 
 def _kit(labels: Path, synsets: Path | None) -> Path | None:

@@ -3,7 +3,8 @@
 A label is a number or a name. Whole numbers in any spelling (`10`, `10.0`, `1e1`, an integer or a
 float of NumPy, Arrow or JSON) are numbers. Everything else that is text is a name: the whole cell,
 blanks within it included, blanks around it not, in Unicode's composed form (NFC), since macOS
-writes the decomposed one. A missing value, a fraction, a truth value and a list are no label.
+writes the decomposed one. A missing value, a fraction, a truth value and a list are no label, nor
+is a number in quotes, brackets or other punctuation: as a name it would be out of order.
 """
 
 import re
@@ -15,11 +16,17 @@ from functools import lru_cache
 from numbers import Integral, Real
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
-_NEARLY_NUMBER = re.compile(r"[+-]?\d+(?:,\d+)+|#\d+|\d+ ?%")
+# In punctuation, as in `(10,)`, `b'10'`, `="10"` and `10 %`, or with the thousands apart.
+_NEARLY_NUMBER = re.compile(
+    r"(?:[bu](?=['\"]))?[\W_]*"
+    rf"(?:\d+(?:,\s?\d+)+|\d{{1,3}}(?:[\s'_]\d{{3}})+|{_NUMBER.pattern})[\W_]*"
+)
 _MISSING = frozenset(
     {"nan", "-nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "inf", "-inf"}
 )
-_STRUCTURE = re.compile(r"\[.*\]|\{.*\}|(?:tensor|array|np\.\w+|numpy\.\w+)\(.*\)", re.DOTALL)
+_STRUCTURE = re.compile(
+    r"\[.*\]|\{.*\}|(?:tensor|array|u?int\d*|float\d*|(?:np|numpy)\.\w+)\(.*\)", re.DOTALL
+)
 
 _UNLESS = ", unless a `class_index` has it as a name"
 
@@ -62,8 +69,29 @@ def label_of(value: object) -> Label:
 
 @lru_cache(maxsize=1 << 16)
 def label_of_text(text: str) -> Label:
-    """Return the label that a text stands for."""
-    name = composed(text).strip()
+    """Return the label that a text stands for: a cell, or what a program wrote as one."""
+    label = _number_or_name(text)
+    if label.number is not None or label.fault is not None:
+        return label
+    if _STRUCTURE.fullmatch(label.text):
+        return replace(label, fault=f"is a list or another structure{_UNLESS}")
+    if _NEARLY_NUMBER.fullmatch(label.text):
+        return replace(label, fault=f"looks like a number, but is not written as one{_UNLESS}")
+    return label
+
+
+def labels_of_folders(names: Sequence[str]) -> list[Label]:
+    """Return the labels of class folders.
+
+    No program writes a value as a folder's name: `{cat}`, `[sic]` and `100%` are names, unless
+    all folders look like numbers.
+    """
+    are_numbers = all(_NEARLY_NUMBER.fullmatch(trimmed(name)) for name in names)
+    return [label_of_text(name) if are_numbers else _number_or_name(name) for name in names]
+
+
+def _number_or_name(text: str) -> Label:
+    name = trimmed(text)
     if not name:
         return Label(name, fault="is empty")
     if name.casefold() in _MISSING:
@@ -71,16 +99,28 @@ def label_of_text(text: str) -> Label:
     if _NUMBER.fullmatch(name):
         label = _whole(name, Decimal(name))
         return replace(label, fault=f"{label.fault}{_UNLESS}") if label.fault else label
-    if _NEARLY_NUMBER.fullmatch(name):
-        return Label(name, fault=f"looks like a number, but is not one{_UNLESS}")
-    if _STRUCTURE.fullmatch(name):
-        return Label(name, fault=f"is a list or another structure{_UNLESS}")
     return Label(name)
 
 
 def composed(name: str) -> str:
     """Return a name in Unicode's composed form."""
     return unicodedata.normalize("NFC", name)
+
+
+def trimmed(name: str) -> str:
+    """Return a name in composed form, without blanks and characters of no width around it."""
+    kept = composed(name).strip()
+    while kept and unicodedata.category(kept[0]) == "Cf":
+        kept = kept[1:].lstrip()
+    while kept and unicodedata.category(kept[-1]) == "Cf":
+        kept = kept[:-1].rstrip()
+    return kept
+
+
+def normal_form(name: str) -> str:
+    """Return what names have in common that differ in case, blanks and punctuation alone."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(char for char in folded if unicodedata.category(char)[0] not in "ZCP")
 
 
 def faults_of(labels: Sequence[Label], place: Callable[[int], str]) -> Iterator[str]:

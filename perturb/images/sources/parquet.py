@@ -16,7 +16,7 @@ from perturb.images.file_names import LeftOut
 from perturb.images.locators import ParquetCell
 from perturb.images.sources.class_index import numbering, read_class_index
 from perturb.images.sources.columns import find_column, usual_columns
-from perturb.images.sources.labels import Label, label_of
+from perturb.images.sources.labels import Label, label_of, normal_form
 from perturb.images.sources.rows import Listing, Source, unique_ids
 
 
@@ -115,9 +115,15 @@ def _class_names(files: Sequence[_File]) -> dict[str, int]:
 
 
 def _index_knows(source: Source, names: Mapping[str, int]) -> bool:
-    """Return whether a class index is one of these names, and not of other things."""
+    """Return whether a class index is one of these names, and not of other things.
+
+    Names in another spelling are looked up too, and refused as unknown: the numbers beside them
+    are not those of the index.
+    """
     path = source.file("class_index") if source.options.get("class_index") != "numbers" else None
-    return path is not None and not names.keys().isdisjoint(read_class_index(path))
+    if path is None:
+        return False
+    return not set(map(normal_form, names)).isdisjoint(map(normal_form, read_class_index(path)))
 
 
 def _named(labels: Sequence[Label], names: Mapping[str, int]) -> list[Label]:
