@@ -54,10 +54,11 @@ def grid(table: pa.Table, name: str) -> Grid:
     """Return what readers see of a table made by `make_table(name, ...)`."""
     entry = table_named(name)
     rows = table.to_pylist()
-    headers = [_header(columns()[column]) for column in entry.shown]
+    shown = tuple(column for column in entry.shown if not _is_silent(column, rows))
+    headers = [_header(columns()[column]) for column in shown]
     if entry.pivot is None:
-        return Grid(headers, [[_cell(row, column) for column in entry.shown] for row in rows])
-    wide = _widened(rows, entry.shown, entry.pivot)
+        return Grid(headers, [[_cell(row, column) for column in shown] for row in rows])
+    wide = _widened(rows, shown, entry.pivot)
     empty = Cell(MISSING, None, None)
     places = _places(rows, wide, entry.pivot)
     headers += [_wide_header(place, entry.pivot, rows) for place in places]
@@ -65,6 +66,11 @@ def grid(table: pa.Table, name: str) -> Grid:
         headers,
         [[*index, *(values.get(place, empty) for place in places)] for index, values in wide],
     )
+
+
+def _is_silent(column: str, rows: list[dict[str, Any]]) -> bool:
+    """Return whether a column of words is empty in every row, as that of warnings mostly is."""
+    return columns()[column].unit == "text" and bool(rows) and not any(row[column] for row in rows)
 
 
 def formatted(value: Any, unit: str) -> str:
