@@ -1,4 +1,4 @@
-"""What makes no study among its perturbations and analyses, told before any job starts."""
+"""What makes no study among its perturbations and analyses, named before any job starts."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
