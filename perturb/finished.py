@@ -5,7 +5,7 @@ removes all of its outputs, also those that an attempt that failed or was killed
 each finished shard has a second name below `finished/` in the results folder, a hard link where the
 file system has them. The next attempt takes it from there if it is whole and has the identity that
 is asked for (`perturb.identity`), and evaluates the rest. When the job has finished all cells, the
-second names go: a job that is forced to run again evaluates every cell.
+second names go: a job that is forced to run again then evaluates every cell.
 """
 
 import logging

@@ -60,7 +60,7 @@ def given_facts(config: Config, model: str) -> dict[str, Any]:
     """Return what a model with given weights depends on: its network, its weights, its input."""
     entry = config.models[model]
     view = entry.own_view
-    facts = model_facts(config, model) | {
+    return model_facts(config, model) | {
         "timm": entry.architecture.timm,
         "weights": _given_weights(entry),
         "preprocessing": None
@@ -68,10 +68,6 @@ def given_facts(config: Config, model: str) -> dict[str, Any]:
         else {**asdict(view.view), "mean": list(view.mean), "std": list(view.std)},
         "num_classes": _num_classes(config, entry),
     }
-    # A tag names its preprocessing itself; a file's card says what was taken from elsewhere.
-    if view is not None and view.origin is not None and entry.weights_file is not None:
-        facts["preprocessing_origin"] = view.origin
-    return facts
 
 
 def _given_weights(model: Model) -> dict[str, str | None]:

@@ -80,8 +80,8 @@ def reason_in(path: Path) -> str | None:
         text = path.read_text(errors="replace")
     except OSError:
         return None
-    _, start, told = text.rpartition(_TRACEBACK)
-    lines = told.splitlines()
+    _, start, rest = text.rpartition(_TRACEBACK)
+    lines = rest.splitlines()
     while lines and lines[0].startswith(" "):
         del lines[0]
     return "\n".join(lines).strip() or None if start else None

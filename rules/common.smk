@@ -213,7 +213,9 @@ def cards():
         try:
             check_study(STUDY, lambda path: workflow.persistence.metadata(IOFile(path)))
         except ValueError as error:
-            raise WorkflowError(str(error)) from None
+            # Snakemake drops an error of its own kind where the file that it looks for is there.
+            print(error, file=sys.stderr)
+            sys.exit(1)
     return [PATHS.card(model) for model in STUDY.models]
 
 

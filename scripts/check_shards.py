@@ -11,7 +11,6 @@ from perturb.finished import forget_all
 from perturb.inventory import check_shards
 from perturb.logs import log_to
 from perturb.origins import check_study
-from perturb.tables.chance import warn_of_chance
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -22,7 +21,6 @@ check_study(study)
 models = pq.read_table(snakemake.input.models, columns=["model", "weights_sha256"])
 hashes = dict(zip(*models.to_pydict().values(), strict=True))
 inventory = check_shards(study, hashes)
-warn_of_chance(study)
 with replacing(Path(snakemake.output[0])) as temporary:
     pq.write_table(inventory, temporary)
 forget_all(study.results)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturb.config import load_config
+from perturb.config.model_views import assumed_preprocessing
 from perturb.images.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import save_checkpoint
@@ -20,6 +21,7 @@ task = {}
 if "images" in snakemake.input.keys():  # noqa: SIM118, the keys of a list of files
     store = open_store(Path(snakemake.input.images), Path(snakemake.input.manifest))
     task = {"num_classes": store.num_classes, "side": store.pixels.shape[-1]}
-classifier, card = import_weights(snakemake.params.model, **task)
+assumed = assumed_preprocessing(study.models[snakemake.wildcards.model])
+classifier, card = import_weights(snakemake.params.model, assumed=assumed, **task)
 made_from = of_checkpoint(study, snakemake.wildcards.model)
 save_checkpoint(Path(snakemake.output.weights).parent, classifier, card, made_from)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from perturb.images import archives, locators
+from perturb.images import locators, walking
 from perturb.images.archive_formats import MAX_HEADER_BYTES
 from perturb.images.archives import list_entries
 from perturb.images.listing import list_images
@@ -186,7 +186,7 @@ def test_too_large_a_member_is_refused_while_listing(
     assert too_large == 2**28 + 1
     with pytest.raises(ValueError, match=rf"bomb.png has {too_large} bytes; allowed: at most"):
         list_entries(_declared(tmp_path / "set.tar", too_large))
-    monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 1000)
+    monkeypatch.setattr(walking, "MAX_MEMBER_BYTES", 1000)
     for suffix in (*COMPRESSIONS, ".zip"):
         path = tmp_path / f"set{suffix}"
         for size in (1000, 1001):

@@ -264,7 +264,7 @@ def test_the_command_tells_every_perturbation(
     [
         (["--tflops", "0"], "--tflops is 0.0; allowed: more than 0"),
         (["--device", "abacus"], "device is 'abacus'; measured: cpu-core"),
-        (["--configfile", "nowhere.yaml"], "nowhere.yaml: .*No such file"),
+        (["--configfile", "nowhere.yaml"], "nowhere.yaml: .*no such configuration file"),
         (["--configfile", str(ROOT / "config/imagenet.yaml")], "give --device or --tflops"),
     ],
 )

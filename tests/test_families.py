@@ -122,18 +122,22 @@ def test_a_third_family_is_named_as_timm_or_the_user_names_it(raw: dict[str, Any
             {"arguments": {"layers": [1]}},
             "architectures.mine.timm: missing; networks of `family: other` are given by their name",
         ),
-        ({}, "architectures.mine.timm: missing; networks of `family: other`"),
+        (
+            {"preprocessing": {"side": 224, "mode": "squash"}},
+            "architectures.mine.timm: missing; networks of `family: other`",
+        ),
     ],
 )
 def test_a_third_family_has_networks_of_timm_alone(
     raw: dict[str, Any], entry: dict[str, Any], message: str
 ) -> None:
+    preprocessing = entry.pop("preprocessing", {"side": 224})
     raw["architectures"]["mine"] = {"family": "other", "size": "T", **entry}
     raw["models"]["mine"] = {
         "architecture": "mine",
         "pretraining": "web",
         "weights": {"file": "x.pt", "sha256": "0" * 64},
-        "preprocessing": {"side": 224},
+        "preprocessing": preprocessing,
     }
     with pytest.raises(ConfigError, match=re.escape(message)):
         load_config(raw)

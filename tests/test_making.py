@@ -198,7 +198,8 @@ def test_what_was_chosen_and_assumed_is_on_the_card(weights: Path, tmp_path: Pat
     path = tmp_path / "mine.pth"
     torch.save({"model": worse, "model_ema": {f"module.{n}": t for n, t in state.items()}}, path)
     origin = "mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5] (of timm's network)"
-    classifier, card = _import(path, facts=GIVEN | {"preprocessing_origin": origin})
+    named = {"weights": {"file": str(path), "sha256": sha256_of(path)}}
+    classifier, card = import_weights(GIVEN | named, num_classes=12, side=32, assumed=origin)
     save_checkpoint(tmp_path / "mine", classifier, card)
     assert read_card(tmp_path / "mine").source == {
         "file": "mine.pth",

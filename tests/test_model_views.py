@@ -7,7 +7,7 @@ import yaml
 
 from perturb import jobs
 from perturb.config import Config, ConfigError, load_config
-from perturb.config.model_views import assumed_values
+from perturb.config.model_views import assumed_preprocessing, assumed_values
 from perturb.config.records import ModelView
 from perturb.images.views import View
 from perturb.models.classifier import Preprocessing
@@ -160,8 +160,13 @@ def test_what_is_assumed_is_shown_and_goes_to_the_card() -> None:
     assert assumed_values(config.models.values()) == [
         f"models.mine.preprocessing: not given, and taken as {assumed}"
     ]
-    assert jobs.given_facts(config, "mine")["preprocessing_origin"] == assumed
+    assert assumed_preprocessing(config.models["mine"]) == assumed
     assert assumed_values(_config("resnet18", FULL).models.values()) == []
+    # Given as it is assumed, it changes nothing that results depend on.
+    given = {"mode": "crop", "crop": 0.95, "interpolation": "bicubic"}
+    config = _config("resnet18", {"side": 224, "mean": [0, 0, 0], "std": [1, 1, 1]})
+    same = _config("resnet18", {"side": 224, "mean": [0, 0, 0], "std": [1, 1, 1], **given})
+    assert jobs.given_facts(config, "mine") == jobs.given_facts(same, "mine")
 
 
 def test_timms_default_weights_are_found_in_the_table() -> None:

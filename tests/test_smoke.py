@@ -2,6 +2,7 @@
 
 import html
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -143,3 +144,18 @@ def test_snakemake_writes_its_own_report(finished: tuple[Workspace, str], tmp_pa
     titles += [chart.title for chart in products.charts(config).values()]
     for title in titles:  # each product stands under its own caption
         assert f"<strong>{html.escape(title, quote=False)}" in page, title
+
+
+def test_results_that_the_study_does_not_ask_for_are_refused_with_their_page(
+    finished: tuple[Workspace, str], tmp_path: Path
+) -> None:
+    """Without Snakemake's records, and where every product stands there already."""
+    workspace = finished[0].copy(tmp_path / "copy")
+    shutil.rmtree(workspace.folder / ".snakemake")
+    study = yaml.safe_load((workspace.folder / CONFIGURATION).read_text())
+    study["training"]["samples"] += 64
+    (workspace.folder / CONFIGURATION).write_text(yaml.safe_dump(study, sort_keys=False))
+    refused = workspace.run("--dry-run", configuration=CONFIGURATION)
+    assert refused.returncode != 0
+    assert "were not made from what the configuration asks for" in refused.stderr
+    assert "num_samples." in refused.stderr

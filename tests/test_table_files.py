@@ -103,7 +103,8 @@ def test_words_of_users_are_text_in_every_format(study: Study, tmp_path: Path) -
     models = pq.read_table(study.models).to_pandas().head(1)
     models["label"] = WORDS
     models.to_parquet(tmp_path / "models.parquet")
-    table = make_table("models", {"models": tmp_path / "models.parquet"})
+    sources = study.sources("decisions", "datasets")
+    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
     assert set(table["architecture_label"].to_pylist()) == {WORDS}
     rows = list(csv.DictReader(io.StringIO(csv_text(table))))
     assert {row["architecture_label"] for row in rows} == {WORDS}

@@ -224,7 +224,10 @@ def test_words_and_paths_of_users_are_no_wildcards(
     study["datasets"]["test"]["label"] = WORDS
     study["pretraining"]["small"]["label"] = WORDS
     study["architectures"]["vit"] |= {"label": WORDS, "size": "{S}"}
-    study["models"]["b"] |= {"weights": {"file": written["w"], "sha256": "0" * 64}}
+    study["models"]["b"] |= {
+        "weights": {"file": written["w"], "sha256": "0" * 64},
+        "preprocessing": {"side": 32, "mode": "squash"},
+    }
     study["models"]["gone"] = {**study["models"]["a"], "weights": "absent"}
     index = {"class_index": "{index}.json"}
     study["datasets"]["mine"] = {

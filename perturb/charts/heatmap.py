@@ -31,7 +31,9 @@ def corruption_heatmap(
     models : the table `models`.
     """
     compared = accuracy[accuracy["test_set"].isin(["clean", "corruptions"])]
-    means = means[means["dataset"].isin(set(compared["dataset"]))]
+    of_clean = means[means["dataset"].isin(set(compared["dataset"]))]
+    # Stored corruptions are one set; with extra ones alone it has no mean, and so no accuracy.
+    means = means if of_clean.empty else of_clean
     parts = [_clean_cells(means), _mean_cells(accuracy), _corruption_cells(means)]
     cells = pd.concat(parts, ignore_index=True)
     rows = _rows(cells)

@@ -3,8 +3,8 @@
 ResNets run from blue to green and ViTs from red to yellow with growing size, as in the paper; other
 networks, which it does not have, are purple. The ramps stay apart for readers with protanopia,
 deuteranopia or tritanopia (a test simulates them); shape and position tell the families apart a
-second time. Every chart takes its scales from
-the table of models, so that a model looks the same everywhere.
+second time. Every chart takes its scales from the table of models, so that a model looks the same
+everywhere.
 """
 
 import math

@@ -78,10 +78,17 @@ def _completed(
 def assumed_values(models: Iterable[Model]) -> list[str]:
     """Return a line for each file of weights whose preprocessing is not all given."""
     return [
-        f"models.{model.id}.preprocessing: not given, and taken as {model.own_view.origin}"
+        f"models.{model.id}.preprocessing: not given, and taken as {assumed}"
         for model in models
-        if model.weights_file is not None and model.own_view is not None and model.own_view.origin
+        if (assumed := assumed_preprocessing(model)) is not None
     ]
+
+
+def assumed_preprocessing(model: Model) -> str | None:
+    """Return what a file's preprocessing is taken as where it is not given, and why; else None."""
+    if model.weights_file is None or model.own_view is None:
+        return None  # a tag names its preprocessing itself
+    return model.own_view.origin
 
 
 def _known(

@@ -15,6 +15,7 @@ from perturb.config.records import (
     WeightsFile,
 )
 from perturb.config.schema import ConfigError, did_you_mean
+from perturb.models.names import ARGUMENTS
 from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
 
 # `Other` stands until timm says what the network is.
@@ -34,6 +35,11 @@ def architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
     key = f"architectures.{id}"
     if "arguments" in entry and "timm" in entry:
         raise ConfigError(f"{key}: `arguments` and `timm` exclude each other")
+    if "arguments" in entry and entry["family"] not in ARGUMENTS:
+        raise ConfigError(
+            f"{key}.timm: missing; networks of `family: {entry['family']}` are given by their name "
+            "in timm, not by `arguments`"
+        )
     patch_size = entry.get("patch_size")
     suffix = f"/{patch_size}" if patch_size else ""
     record = Architecture(

@@ -1,4 +1,4 @@
-"""What makes no study among its perturbations and analyses, told before any job starts."""
+"""What makes no study among its perturbations and analyses, named before any job starts."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ ON_THE_CLEAN_SET = (
 
 
 def check_perturbations(config: Config) -> Iterator[str]:
-    """Yield a message for the first perturbation or analysis that cannot be run as asked."""
+    """Yield a message for each perturbation or analysis that cannot be run as asked."""
     yield from each(
         _check_attacks(config),
         _check_side_by_side(config),

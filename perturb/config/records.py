@@ -103,7 +103,7 @@ class Architecture:
 class WeightsFile:
     """A file of weights and the SHA-256 that it must have.
 
-    entry : where in the file they are; None where only one place holds weights that fit.
+    entry : where in the file they are; None for the place that the file's content suggests.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""What can be told of real images before one is read: sources, views, classes that do not fit."""
+"""What is known of real images before one is read: sources, views, classes that do not fit."""
 
 import json
 from collections.abc import Iterator, Mapping

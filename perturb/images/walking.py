@@ -102,7 +102,7 @@ def _in_folder(
             if not is_file and target.is_dir():
                 yield Folder(name)
                 yield from _in_folder(target, f"{name}/", (*above, real), taken)
-            # A link that leads nowhere is told with the images that cannot be read.
+            # A link that leads nowhere is named with the images that cannot be read.
             elif is_file or target.is_file() or not target.exists():
                 yield Entry(name, FileAt(item.path))
             else:

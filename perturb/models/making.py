@@ -64,7 +64,11 @@ def train_model(
 
 
 def import_weights(
-    facts: Mapping[str, Any], *, num_classes: int | None = None, side: int | None = None
+    facts: Mapping[str, Any],
+    *,
+    num_classes: int | None = None,
+    side: int | None = None,
+    assumed: str | None = None,
 ) -> tuple[Classifier, ModelCard]:
     """Return the classifier of given weights and its card, in evaluation mode.
 
@@ -76,10 +80,10 @@ def import_weights(
         `load_weights_file` takes, or ``{"timm": tag}``, from the model hub or its cache on disk;
         preprocessing: values of `Preprocessing` by name, or None for the tag's own or, of a file,
         that of networks trained here, at ``side``;
-        preprocessing_origin: which of the values were not given, and where they are from; absent
-        if all were;
         num_classes: of the task, or None.
     num_classes, side : of the task and of its square images [px], for facts that do not say.
+    assumed : which values of the preprocessing were not given, and where they are from, for the
+        card; None if all were.
 
     Raises
     ------
@@ -105,8 +109,8 @@ def import_weights(
         source = {"file": path.name, "sha256": checked_digest(path, weights["sha256"])}
         classifier = build_classifier(card)
         source |= load_weights_file(classifier.network, path, weights.get("entry"))
-    if "preprocessing_origin" in facts:
-        source = {**source, "preprocessing": facts["preprocessing_origin"]}
+    if assumed is not None:
+        source = {**source, "preprocessing": assumed}
     _check_division(classifier, card)
     logger.info("%s: %s", card.model, source)
     logger.info("%s: %s", card.model, preprocessing)

@@ -200,9 +200,14 @@ def _refuse_unfit_averages(content: object, chosen: _Place, origin: str) -> None
         if isinstance(key, str) and _is_averaged(key) and _holds_weights(value)
     ]
     if averaged:
+        way = (
+            f"`weights: {{..., entry: {chosen.entry}}}` takes those"
+            if chosen.entry
+            else "write the ones that are meant to a file of their own"
+        )
         raise ValueError(
             f"{origin}: holds averaged weights that are not the network's, {', '.join(averaged)}, "
-            f"and others that are; `weights: {{..., entry: {chosen.entry}}}` takes those"
+            f"and others that are; {way}"
         )
 
 

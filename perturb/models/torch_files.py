@@ -18,7 +18,8 @@ import struct
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,15 +52,14 @@ _OF_TORCH = {
 }
 _INERT = re.compile(
     r"builtins\.(slice|range|frozenset|object|dict|list|tuple|int|float|str|bool|type)"
-    r"|(argparse|collections|datetime|decimal|fractions|pathlib|uuid|zoneinfo)\.\w+"
+    r"|(argparse|collections|datetime|decimal|fractions|pathlib(\._local)?|uuid|zoneinfo)\.\w+"
     r"|types\.SimpleNamespace|copyreg\._reconstructor|functools\.partial"
 )
 _REMEDY = "allowed: a state dict, torch.save(model.state_dict(), ...)"
-# torch's reader fills plain lists and dicts alone.
-_FILLED: dict[str, Callable[..., Any]] = {
-    "collections.deque": lambda *_: [],
-    "collections.defaultdict": lambda *_: {},
-}
+# What torch says of a stand-in that the file fills as a list or a dict.
+_UNFILLED = re.compile(
+    rf"Can only (append to lists|extend lists|\w+ for dict).*but got <class '{__name__}\.'(.*)''>"
+)
 
 
 class StandIn:
@@ -82,6 +82,20 @@ class StandIn:
         self.is_module = isinstance(state, dict) and {"_modules", "_parameters"} <= state.keys()
 
 
+class _FilledDict:
+    """Builds a plain dict, which torch's reader can fill, where a file has one of another class."""
+
+    def __new__(cls, *_: object, **__: object) -> Any:
+        return OrderedDict()
+
+
+class _FilledList:
+    """Builds a plain list where a file has one of another class."""
+
+    def __new__(cls, *_: object, **__: object) -> Any:
+        return []
+
+
 def read_torch(path: Path) -> object:
     """Return what a file of torch.save holds, with a `StandIn` for all that is no plain data.
 
@@ -102,15 +116,17 @@ def read_torch(path: Path) -> object:
         logger.info(
             "%s: passed over beside the tensors: %s", path, ", ".join(map(printable, beside))
         )
-    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-        (_stand_in(name), name) for name in sorted(names - _OF_TORCH)
-    ]
+    filled: dict[str, type] = {
+        "collections.deque": _FilledList,
+        "collections.defaultdict": _FilledDict,
+    }
     try:
-        # torch's own readers of tensors go before stand-ins of the same name.
-        with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol")
-            with path.open("rb") as file:  # of a path torch would ask the suffix
-                return torch.load(file, map_location="cpu", weights_only=True)
+        while True:
+            try:
+                return _load(path, {name: filled.get(name) or _stand_in(name) for name in names})
+            except pickle.UnpicklingError as error:
+                if not _learn_filled(error, names, filled):
+                    raise
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path}: holds more than tensors, and no code in it is run, or is damaged "
@@ -118,6 +134,29 @@ def read_torch(path: Path) -> object:
         ) from None
     except _DAMAGED as error:
         raise ValueError(f"{path}: not a file of torch.save ({_reason(error, 2)})") from None
+
+
+def _load(path: Path, stand_ins: Mapping[str, type]) -> object:
+    named = [(stand_in, name) for name, stand_in in stand_ins.items() if name not in _OF_TORCH]
+    # torch's own readers of tensors go before stand-ins of the same name.
+    with torch.serialization.safe_globals(list(named)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Detected pickle protocol")
+        with path.open("rb") as file:  # of a path torch would ask the suffix
+            return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _learn_filled(
+    error: pickle.UnpicklingError, names: Collection[str], filled: dict[str, type]
+) -> bool:
+    """Note what a stand-in that torch could not fill must be; return whether that is something new.
+
+    Settings are often a dict of a class of its own, and the file says so only when it fills it.
+    """
+    found = _UNFILLED.search(str(error))
+    if found is None or found[2] not in names or found[2] in filled:
+        return False
+    filled[found[2]] = _FilledList if "list" in found[1] else _FilledDict
+    return True
 
 
 def _globals_of(path: Path) -> tuple[int, set[str]]:
@@ -165,9 +204,9 @@ def _may_stand_in(name: str) -> bool:
     return package not in sys.stdlib_module_names or _INERT.fullmatch(name) is not None
 
 
-def _stand_in(name: str) -> Callable[..., Any]:
+def _stand_in(name: str) -> type:
     origin = printable(name)
-    return _FILLED.get(name) or type(ascii(origin), (StandIn,), {"origin": origin})
+    return type(ascii(origin), (StandIn,), {"origin": origin})
 
 
 def printable(name: str) -> str:

@@ -2,9 +2,10 @@
 
 A file must be the network's, no more and no less. Nothing is fitted to it in silence: a missing
 tensor would leave random weights, a head of another task would be dropped, a deeper network's last
-blocks would be ignored. The one exception is timm's own: it resizes a ``.npz`` file's position
-embeddings to the network's grid, as Google's code does. Floats become float32 whatever their width;
-numbers of another kind are not weights.
+blocks would be ignored. There are three exceptions: the counters of `AveragedModel` and of batch
+norms, which evaluation does not use (`perturb.models.state_dicts`), and timm's own, which resizes a
+``.npz`` file's position embeddings to the network's grid, as Google's code does. Floats become
+float32 whatever their width; numbers of another kind are not weights.
 
 No code in a file is run: torch's files are read with ``weights_only``, NumPy's without pickles.
 """

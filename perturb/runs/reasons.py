@@ -51,7 +51,7 @@ class Reasons(logging.Handler):
             case LogEvent.JOB_ERROR:
                 self._write(self._warnings(str(facts["jobid"])))
         if record.levelno >= logging.ERROR and not self._is_shown(record):
-            self._write([_told(record)])
+            self._write([_account_of(record)])
 
     def _warnings(self, job: str) -> list[str]:
         logs = self._logs.pop(job, ()) if self._is_elsewhere() else ()
@@ -68,7 +68,7 @@ class Reasons(logging.Handler):
             return
 
 
-def _told(record: logging.LogRecord) -> str:
+def _account_of(record: logging.LogRecord) -> str:
     if getattr(record, "event", None) != LogEvent.JOB_ERROR:
         return record.getMessage()
     facts = vars(record)

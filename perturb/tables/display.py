@@ -54,10 +54,11 @@ def grid(table: pa.Table, name: str) -> Grid:
     """Return what readers see of a table made by `make_table(name, ...)`."""
     entry = table_named(name)
     rows = table.to_pylist()
-    headers = [_header(columns()[column]) for column in entry.shown]
+    shown = tuple(column for column in entry.shown if not _is_silent(column, rows))
+    headers = [_header(columns()[column]) for column in shown]
     if entry.pivot is None:
-        return Grid(headers, [[_cell(row, column) for column in entry.shown] for row in rows])
-    wide = _widened(rows, entry.shown, entry.pivot)
+        return Grid(headers, [[_cell(row, column) for column in shown] for row in rows])
+    wide = _widened(rows, shown, entry.pivot)
     empty = Cell(MISSING, None, None)
     places = _places(rows, wide, entry.pivot)
     headers += [_wide_header(place, entry.pivot, rows) for place in places]
@@ -65,6 +66,11 @@ def grid(table: pa.Table, name: str) -> Grid:
         headers,
         [[*index, *(values.get(place, empty) for place in places)] for index, values in wide],
     )
+
+
+def _is_silent(column: str, rows: list[dict[str, Any]]) -> bool:
+    """Return whether a column of words is empty in every row, as that of warnings mostly is."""
+    return columns()[column].unit == "text" and bool(rows) and not any(row[column] for row in rows)
 
 
 def formatted(value: Any, unit: str) -> str:
@@ -86,22 +92,26 @@ def _header(column: Column) -> Header:
 def _places(rows: list[dict[str, Any]], wide: list[_WideRow], pivot: Pivot) -> list[_Place]:
     """Return the wide columns in order, each value beside that of the same images unchanged.
 
-    A column that says the same as another one, of values or beside them, is left out: one column
-    of clean images serves all that were changed as a whole.
+    One column of clean images serves all that were changed as a whole: a column beside is left out
+    that shows the same values of as many images as the clean set's own column, or as an earlier
+    one beside.
     """
     names = _distinct(rows, pivot.names)
     if pivot.beside is None:
         return [(pivot.values, name) for name in names]
 
-    def cells(place: _Place) -> tuple[str, ...]:
-        return tuple(str(values.get(place, MISSING)) for _, values in wide)
+    def said(place: _Place) -> tuple[object, ...]:
+        sizes = {row["num_images"] for row in rows if row[pivot.names] == place[1]}
+        return (max(sizes), *(str(values.get(place, MISSING)) for _, values in wide))
 
-    seen = {cells((pivot.values, name)) for name in names} | {(MISSING,) * len(wide)}
+    clean = {row[pivot.names] for row in rows if row["test_set"] == "clean"}
+    seen = {said((pivot.values, name)) for name in clean}
     places = []
     for name in names:
         beside = (pivot.beside, name)
-        if cells(beside) not in seen:
-            seen.add(cells(beside))
+        shown = said(beside)
+        if shown not in seen and set(shown[1:]) != {MISSING}:
+            seen.add(shown)
             places.append(beside)
         places.append((pivot.values, name))
     return places

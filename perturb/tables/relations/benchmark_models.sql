@@ -1,6 +1,7 @@
 -- The models, and those under test: the reference network is no part of the benchmark. Those of the
 -- two families that the paper compares are all that claims, slopes and means over families are
--- about; others stand beside them in tables and charts. Where two models have one label and one pre-training set, their ids keep them apart in tables and charts.
+-- about; others stand beside them in tables and charts. Where two models have one label and one
+-- pre-training set, their ids keep them apart in tables and charts.
 CREATE TEMP VIEW labelled_models AS
 SELECT
     *,
