@@ -153,11 +153,10 @@ def _check_images(
 ) -> None:
     """Refuse a column of images beside another one that names all images, and as exactly."""
     has_suffixes = all(map(_is_file, images))
-    short = [short_name(cell) for cell in images]
     for name, cells in others.items():
         names_all = all(map(is_image, cells)) and len(set(cells)) == len(cells)
         is_as_exact = not has_suffixes or all(map(_is_file, cells))
-        if names_all and is_as_exact and [short_name(cell) for cell in cells] != short:
+        if names_all and is_as_exact and [*map(short_name, cells)] != [*map(short_name, images)]:
             raise ValueError(
                 f"{where}: which column is the image? {name} names all images, too; write a "
                 "header if there is none, and name the column as source.columns.image"
