@@ -20,7 +20,7 @@ from perturb.images.file_names import class_folders
 from perturb.images.names import DECODING_PROTOCOL
 from perturb.images.parts import unlike_suffixes
 from perturb.images.places import place_of
-from perturb.images.sources.labels import composed
+from perturb.images.sources.labels import trimmed
 from perturb.stores import any_store, part_of, stores_of_dataset, view_of
 
 # Keys of a source that name files; `class_index` is named where it lies already.
@@ -203,7 +203,7 @@ def _class_folders(config: Config, dataset: Dataset) -> set[str]:
         return set()
     folder = Path(source["path"])
     if folder.is_dir():
-        return {composed(name).strip() for name in class_folders(folder)}
+        return {trimmed(name) for name in class_folders(folder)}
     manifests = map(Layout(config.results).manifest, stores_of_dataset(config, dataset.id))
     if not folder.is_file() or all(Path(manifest).exists() for manifest in manifests):
         return set()  # a pattern, or not there, or compared already
