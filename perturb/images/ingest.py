@@ -81,7 +81,7 @@ def build_from_source(
     name = " ".join(filter(None, [str(source.get("path", root)), part]))
     classes = listed_classes(listing, str(source["layout"]))
     if clean is not None:
-        named = f"source.path {source.get('path')!r}", f"the clean set, {clean.parent}"
+        named = f"source.path {source.get('path')!r}", f"the clean set ({clean.parent})"
         check_classes(classes, read_classes(clean), named)
     report = BadImages(name, images.with_name(f"{images.stem}.bad.txt"))
     report.add(listing.strays)
