@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from perturb.experiments.attacks import ensemble, gradients
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations import attacks, ensemble
 
 _EPSILON = 1e-9
 _STEPS = 8
@@ -81,12 +81,12 @@ def make_case(name: str) -> Case:
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
     classifier = Classifier(network, Preprocessing(side)).eval()
     images = torch.rand(count, 3, side, side)
-    return Case(classifier, images, attacks.predict(classifier, images).argmax(dim=1))
+    return Case(classifier, images, gradients.predict(classifier, images).argmax(dim=1))
 
 
 def pass_once(case: Case) -> Tensor:
     """Take the gradient as anyone would, of frozen weights."""
-    with attacks.frozen(case.classifier):
+    with gradients.frozen(case.classifier):
         pixels = case.images.detach().requires_grad_()
         loss = F.cross_entropy(case.classifier(pixels), case.targets, reduction="sum")
         return torch.autograd.grad(loss, pixels)[0]
@@ -97,8 +97,8 @@ def runs(case: Case, with_peers: bool) -> dict[str, tuple[Callable[[], object], 
     given = (case.classifier, case.images, case.targets, _EPSILON)
     table: dict[str, tuple[Callable[[], object], int]] = {
         _UNIT: (lambda: [pass_once(case) for _ in range(_STEPS)], _STEPS),
-        "pgd": (lambda: attacks.pgd(*given, steps=_STEPS), _STEPS),
-        "fgsm": (lambda: [attacks.fgsm(*given) for _ in range(_STEPS)], _STEPS),
+        "pgd": (lambda: gradients.pgd(*given, steps=_STEPS), _STEPS),
+        "fgsm": (lambda: [gradients.fgsm(*given) for _ in range(_STEPS)], _STEPS),
         "apgd_ce": (lambda: ensemble.apgd_ce(*given, keys=case.keys, steps=_STEPS - 1), _STEPS),
         "apgd_dlr": (
             lambda: ensemble.apgd_dlr(*given, keys=case.keys, steps=_STEPS - 1, num_targets=1),

@@ -15,22 +15,22 @@ from pathlib import Path
 from benchmarks.startup import run_once
 
 # What the jobs of each rule import, as their scripts do.
-_TORCH = "import perturb.evaluate, perturb.models.making"
+_TORCH = "import perturb.evaluate.loop, perturb.models.making"
 _IMPORTS = {
-    "generate_dataset": "import perturb.images.build",
-    "bundle_dataset": "import perturb.images.bundled",
-    "download_dataset": "import perturb.images.downloads",
-    "decode_dataset": "import perturb.images.ingest",
+    "generate_dataset": "import perturb.datasets.build",
+    "bundle_dataset": "import perturb.datasets.real.bundled",
+    "download_dataset": "import perturb.datasets.download.downloads",
+    "decode_dataset": "import perturb.datasets.real.ingest",
     "import_checkpoint": "import perturb.models.making",
-    "filter_dataset": "import perturb.images.build, perturb.models.checkpoints",
-    "draw_contact_sheets": "import perturb.images.contact_sheet",
+    "filter_dataset": "import perturb.datasets.build, perturb.models.checkpoints",
+    "draw_contact_sheets": "import perturb.datasets.contact_sheet",
     "train_model": _TORCH,
     "evaluate_cells": _TORCH,
     "transfer_attacks": _TORCH,
     "measure_patterns": _TORCH,
     "correlate_layers": _TORCH,
-    "describe_study": "import perturb.config, perturb.describe",
-    "check_shards": "import perturb.inventory",
+    "describe_study": "import perturb.config, perturb.tables.facts",
+    "check_shards": "import perturb.plan.check_shards",
     "make_tables": "import perturb.tables.run, perturb.tables.write",
     "draw_charts": "import perturb.charts.draw, perturb.charts.save",
     "write_page": "import perturb.page.write",

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from perturb import random
-from perturb.perturbations.corruptions import BENCHMARK_CORRUPTIONS, CORRUPTIONS, corrupt
+from perturb.experiments.corruptions.corruptions import BENCHMARK_CORRUPTIONS, CORRUPTIONS, corrupt
 from tests.peers import published
 
 # side_px: images a batch

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from perturb.images.ingest import build_from_source
-from perturb.images.views import View
+from perturb.datasets.real.ingest import build_from_source
+from perturb.models.views import View
 
 _WIDTH, _HEIGHT = 500, 375
 _VIEWS = (View(224, "crop", 0.875, "bilinear"), View(224, "crop", 0.9, "bicubic"))

@@ -23,16 +23,16 @@ import torch
 from torch import Tensor
 
 from perturb import provenance
-from perturb.cells import Cell
-from perturb.evaluate import Subject, evaluate_cell
-from perturb.images.store import ImageStore, open_store, write_store
+from perturb.datasets.store import ImageStore, open_store, write_store
+from perturb.evaluate.loop import Subject, evaluate_cell
+from perturb.evaluate.outcome import Setting
+from perturb.experiments.names import BENCHMARK_CORRUPTIONS
 from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier
+from perturb.models.precision import computing_in, resolved
 from perturb.models.timm_modules import load_timm_zoo
-from perturb.perturbations.names import BENCHMARK_CORRUPTIONS
-from perturb.perturbations.outcome import Setting
-from perturb.precision import computing_in, resolved
+from perturb.plan.cells import Cell
 from perturb.random import image_key
 
 _SIDE_PX = 224

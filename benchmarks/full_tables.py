@@ -30,23 +30,24 @@ import torch
 from snakemake.iocontainers import Namedlist
 from torch import Tensor
 
-from perturb import products, provenance
-from perturb.cells import Cell, Layout, cells, evaluated_datasets
+from perturb import provenance
 from perturb.config import Config, load_config
 from perturb.config.given import read_yaml, whole
 from perturb.cost.study import num_images_of
-from perturb.decisions import rows
-from perturb.images.names import SHAPES
-from perturb.images.store import ImageStore, write_manifest
-from perturb.images.subset import balanced_subset
-from perturb.jobs import class_subsets
+from perturb.datasets.store import ImageStore, write_manifest
+from perturb.datasets.subset import balanced_subset
+from perturb.datasets.synthetic.family import SHAPES
+from perturb.evaluate.rows import rows
+from perturb.evaluate.shards import write_shard
+from perturb.experiments.names import PROTOCOLS
+from perturb.experiments.possible import samples_of
 from perturb.models.classifier import Preprocessing
-from perturb.origins import of_checkpoint, of_store
-from perturb.perturbations.names import PROTOCOLS
-from perturb.perturbations.plans import samples_of
-from perturb.resources import RESOURCES
-from perturb.shards import write_shard
-from perturb.stores import any_store
+from perturb.plan import products
+from perturb.plan.cells import Cell, Layout, cells, evaluated_datasets
+from perturb.plan.origins import of_checkpoint, of_store
+from perturb.plan.params import class_subsets
+from perturb.plan.resources import RESOURCES
+from perturb.plan.stores import any_store
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import time
 
 import torch
 
-from perturb.images.generated import generate
-from perturb.images.names import GENERATED_SETS
+from perturb.datasets.synthetic.family import GENERATED_SETS
+from perturb.datasets.synthetic.generated import generate
 
 
 def images_per_second(set_name: str, batch_size: int, num_rounds: int) -> float:

@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
-from perturb.cells import cells
 from perturb.config import load_config
+from perturb.plan.cells import cells
 
 _ROOT = Path(__file__).resolve().parent.parent
 _WORKFLOW = (

@@ -17,15 +17,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Setting
+from perturb.experiments.lesions.evaluate import head_outcomes, lesion_outcomes
+from perturb.experiments.lesions.plans import DEFAULT_SAMPLES, PARTS, head_sets, lesion_sets
+from perturb.experiments.lesions.surgery import without, without_heads
 from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_modules import VisionTransformer
-from perturb.perturbations.lesion_outcomes import head_outcomes, lesion_outcomes
-from perturb.perturbations.lesion_plans import DEFAULT_SAMPLES, PARTS, head_sets, lesion_sets
-from perturb.perturbations.lesions import without, without_heads
-from perturb.perturbations.outcome import Setting
 
 _SEED = 0
 _CLASSES = 12

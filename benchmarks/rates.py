@@ -22,13 +22,13 @@ from torch import Tensor
 from perturb import provenance
 from perturb.cost.networks import resnet_size, vit_size
 from perturb.cost.rates import COLUMNS
+from perturb.experiments.attacks.gradients import frozen, loss_gradient
+from perturb.experiments.corruptions.corruptions import corrupt
+from perturb.experiments.names import CORRUPTIONS
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.recipes import RECIPES
 from perturb.models.training import LabelledImages, Phase, train
-from perturb.perturbations.attacks import frozen, loss_gradient
-from perturb.perturbations.corruptions import corrupt
-from perturb.perturbations.names import CORRUPTIONS
 
 _SECONDS = 1.0  # that a measurement takes at least
 _ROUNDS = 3

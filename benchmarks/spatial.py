@@ -16,13 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturb.images.generated import Batch, generate
-from perturb.models.architectures import build_network
-from perturb.models.classifier import Classifier, Preprocessing
-from perturb.models.recipes import RECIPES
-from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
-from perturb.perturbations.spatial import worst_spatial
-from perturb.perturbations.spatial_transforms import (
+from perturb.datasets.synthetic.generated import Batch, generate
+from perturb.experiments.spatial.evaluate import worst_spatial
+from perturb.experiments.spatial.transforms import (
     Transform,
     as_floats,
     rotated,
@@ -30,6 +26,10 @@ from perturb.perturbations.spatial_transforms import (
     transform,
     translated,
 )
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.recipes import RECIPES
+from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
 
 _VIT = {"embed_dim": 64, "depth": 4, "num_heads": 2, "mlp_ratio": 2}
 _NETWORKS: dict[str, tuple[str, dict[str, Any], int]] = {

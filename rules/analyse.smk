@@ -25,7 +25,7 @@ if STUDY.patterns:
         resources:
             **needs("measure_patterns"),
         params:
-            patterns=lambda wildcards: jobs.measured_patterns(STUDY),
+            patterns=lambda wildcards: params.measured_patterns(STUDY),
         script:
             "../scripts/measure_patterns.py"
 
@@ -34,7 +34,7 @@ if STUDY.correlations:
     # The store of each model, model after model: each sees the images in its own view.
     CORRELATED = [
         store_of(STUDY, STUDY.correlations.dataset, model)
-        for model in jobs.correlated_models(STUDY)
+        for model in params.correlated_models(STUDY)
     ]
 
     rule correlate_layers:
@@ -42,8 +42,8 @@ if STUDY.correlations:
         input:
             images=[PATHS.images(store) for store in CORRELATED],
             manifests=[PATHS.manifest(store) for store in CORRELATED],
-            weights=[PATHS.weights(model) for model in jobs.correlated_models(STUDY)],
-            cards=[PATHS.card(model) for model in jobs.correlated_models(STUDY)],
+            weights=[PATHS.weights(model) for model in params.correlated_models(STUDY)],
+            cards=[PATHS.card(model) for model in params.correlated_models(STUDY)],
         output:
             PATHS.correlations,
         log:
@@ -54,6 +54,6 @@ if STUDY.correlations:
         resources:
             **needs("correlate_layers"),
         params:
-            correlations=lambda wildcards: jobs.measured_correlations(STUDY),
+            correlations=lambda wildcards: params.measured_correlations(STUDY),
         script:
             "../scripts/correlate_layers.py"

@@ -11,8 +11,8 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
 
-from perturb import jobs, products, sources
-from perturb.cells import (
+from perturb.plan import params, products, sources
+from perturb.plan.cells import (
     Layout,
     cells,
     evaluated_datasets,
@@ -25,16 +25,16 @@ from perturb.config.model_views import assumed_values
 from perturb.config.numbers import spelt_alike
 from perturb.config.source_checks import REGISTER
 from perturb.files import as_inputs, existing, refusal_of
-from perturb.images.register import read_register
-from perturb.left_out import left_out
-from perturb.models.names import PROTOCOL as TRAINING_PROTOCOL
-from perturb.origins import check_study
-from perturb.resources import RESOURCES, gpu_request
+from perturb.datasets.download.register import read_register
+from perturb.plan.left_out import left_out
+from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
+from perturb.plan.origins import check_study
+from perturb.plan.resources import RESOURCES, gpu_request
 from perturb.runs import lock
 from perturb.runs.failed import keep_finished_shards
 from perturb.runs.reasons import show_reasons
 from perturb.runs.records import record_in_jobs
-from perturb.stores import any_store, store_of, stores_of_dataset
+from perturb.plan.stores import any_store, store_of, stores_of_dataset
 
 record_in_jobs(workflow)
 show_reasons(workflow)
@@ -229,7 +229,7 @@ def training_stores(model):
     """The stores that a model is trained on: `training_images`, `training_manifest`, ..."""
     return {
         f"{purpose}_{file}": path
-        for purpose, dataset in jobs.training_datasets(STUDY, model).items()
+        for purpose, dataset in params.training_datasets(STUDY, model).items()
         for file, path in store(dataset).items()
     }
 

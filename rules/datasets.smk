@@ -19,7 +19,7 @@ rule generate_dataset:
     resources:
         **needs("generate_dataset"),
     params:
-        dataset=lambda wildcards: jobs.generated(STUDY, wildcards.dataset),
+        dataset=lambda wildcards: params.generated(STUDY, wildcards.dataset),
     script:
         "../scripts/generate_dataset.py"
 
@@ -39,7 +39,7 @@ rule bundle_dataset:
     resources:
         **needs("bundle_dataset"),
     params:
-        dataset=lambda wildcards: jobs.bundled(STUDY, wildcards.dataset),
+        dataset=lambda wildcards: params.bundled(STUDY, wildcards.dataset),
     script:
         "../scripts/bundle_dataset.py"
 
@@ -134,7 +134,7 @@ rule filter_dataset:
 rule draw_contact_sheets:
     """Draw some images of every data set side by side."""
     input:
-        "perturb/images/contact_sheet.py",
+        "perturb/datasets/contact_sheet.py",
         images=[PATHS.images(store) for store in SHEETS.values()],
         manifests=[PATHS.manifest(store) for store in SHEETS.values()],
     output:

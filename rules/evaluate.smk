@@ -13,11 +13,11 @@ for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
             # The loop's variables belong to the last round once it is over: the job is a default.
             images=lambda wildcards, job=JOB: [
                 PATHS.images(store)
-                for store in jobs.job_stores(STUDY, job, wildcards.model)
+                for store in params.job_stores(STUDY, job, wildcards.model)
             ],
             manifests=lambda wildcards, job=JOB: [
                 PATHS.manifest(store)
-                for store in jobs.job_stores(STUDY, job, wildcards.model)
+                for store in params.job_stores(STUDY, job, wildcards.model)
             ],
             class_maps=lambda wildcards, job=JOB: class_maps(job.datasets),
         output:
@@ -32,10 +32,10 @@ for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
         resources:
             **needs("evaluate_cells"),
         params:
-            stores=lambda wildcards, job=JOB: jobs.job_stores(
+            stores=lambda wildcards, job=JOB: params.job_stores(
                 STUDY, job, wildcards.model
             ),
-            cells=lambda wildcards, job=JOB: jobs.evaluated(STUDY, job, wildcards.model),
+            cells=lambda wildcards, job=JOB: params.evaluated(STUDY, job, wildcards.model),
         script:
             "../scripts/evaluate_cells.py"
 
@@ -62,7 +62,7 @@ if "transfer" in STUDY.perturbations:
         resources:
             **needs("transfer_attacks"),
         params:
-            cells=lambda wildcards: jobs.transfer_targets(STUDY),
-            transfer=lambda wildcards: jobs.transferred(STUDY),
+            cells=lambda wildcards: params.transfer_targets(STUDY),
+            transfer=lambda wildcards: params.transferred(STUDY),
         script:
             "../scripts/transfer_attacks.py"

@@ -19,8 +19,8 @@ rule train_model:
     resources:
         **needs("train_model"),
     params:
-        model=lambda wildcards: jobs.model_facts(STUDY, wildcards.model),
-        num_samples=lambda wildcards: jobs.training_samples(STUDY, wildcards.model),
+        model=lambda wildcards: params.model_facts(STUDY, wildcards.model),
+        num_samples=lambda wildcards: params.training_samples(STUDY, wildcards.model),
         seed=STUDY.seed,
         device=STUDY.device,
         protocol=TRAINING_PROTOCOL,
@@ -46,6 +46,6 @@ rule import_checkpoint:
     resources:
         **needs("import_checkpoint"),
     params:
-        model=lambda wildcards: jobs.given_facts(STUDY, wildcards.model),
+        model=lambda wildcards: params.given_facts(STUDY, wildcards.model),
     script:
         "../scripts/import_checkpoint.py"

@@ -66,7 +66,7 @@ rule write_page:
             spelt_alike(config), sort_keys=False, allow_unicode=True
         ),
         command=lambda wildcards: COMMAND,
-        absent=lambda wildcards: jobs.titles(STUDY.absent.values()),
+        absent=lambda wildcards: params.titles(STUDY.absent.values()),
         left_out=lambda wildcards: left_out(STUDY),
         tables=list(TABLES),
         pictures=list(PICTURES),

@@ -7,7 +7,7 @@ rule describe_study:
         # A function: it is called when the jobs are planned, before any starts.
         cards=lambda wildcards: cards(),
         manifests=manifests(EVALUATED),
-        module="perturb/describe.py",
+        module="perturb/tables/facts.py",
     output:
         models=PATHS.models,
         datasets=PATHS.datasets,
@@ -19,9 +19,9 @@ rule describe_study:
         **needs("describe_study"),
     params:
         # Texts come from functions: in others Snakemake takes braces for wildcards.
-        models=lambda wildcards: jobs.described_models(STUDY),
-        datasets=lambda wildcards: jobs.described_datasets(STUDY),
-        subsets=lambda wildcards: jobs.class_subsets(STUDY),
+        models=lambda wildcards: params.described_models(STUDY),
+        datasets=lambda wildcards: params.described_datasets(STUDY),
+        subsets=lambda wildcards: params.class_subsets(STUDY),
     script:
         "../scripts/describe_study.py"
 
@@ -33,9 +33,9 @@ rule check_shards:
         manifests=manifests(EVALUATED),
         models=PATHS.models,
         code=[
-            "perturb/inventory.py",
-            "perturb/shards.py",
-            "perturb/images/subset.py",
+            "perturb/plan/check_shards.py",
+            "perturb/evaluate/shards.py",
+            "perturb/datasets/subset.py",
             "perturb/tables/chance.py",
             "perturb/tables/relations/clean_chance.sql",
         ],

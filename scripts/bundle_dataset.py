@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturb.config import load_config
-from perturb.images.bundled import build_bundled
+from perturb.datasets.real.bundled import build_bundled
 from perturb.logs import log_to
-from perturb.origins import of_store
+from perturb.plan.origins import of_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

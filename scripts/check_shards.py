@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from perturb.config import load_config
+from perturb.evaluate.finished import forget_all
 from perturb.files import replacing
-from perturb.finished import forget_all
-from perturb.inventory import check_shards
 from perturb.logs import log_to
-from perturb.origins import check_study
+from perturb.plan.check_shards import check_shards
+from perturb.plan.origins import check_study
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

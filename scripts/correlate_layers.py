@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 import torch
 
-from perturb.analyse import correlations_of, loader
 from perturb.config import load_config
+from perturb.datasets.store import open_subset
+from perturb.evaluate.loading import correlations_of, loader
 from perturb.files import replacing
-from perturb.images.store import open_subset
 from perturb.logs import log_to
-from perturb.origins import check_files
+from perturb.plan.origins import check_files
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturb.config import load_config
-from perturb.images.ingest import build_from_source
-from perturb.images.views import View
+from perturb.datasets.real.ingest import build_from_source
 from perturb.logs import log_to
-from perturb.origins import of_store
+from perturb.models.views import View
+from perturb.plan.origins import of_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from perturb.cells import Layout, evaluated_datasets
 from perturb.config import load_config
-from perturb.describe import check_datasets, describe_datasets, describe_models
 from perturb.files import replacing
-from perturb.jobs import class_subsets, planned
 from perturb.logs import log_to
-from perturb.origins import check_files
-from perturb.stores import any_store
+from perturb.plan.cells import Layout, evaluated_datasets
+from perturb.plan.origins import check_files
+from perturb.plan.params import class_subsets, planned
+from perturb.plan.stores import any_store
+from perturb.tables.facts import check_datasets, describe_datasets, describe_models
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

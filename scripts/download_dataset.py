@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturb.config.source_checks import REGISTER
-from perturb.images.downloads import download
-from perturb.images.register import register_entry
+from perturb.datasets.download.downloads import download
+from perturb.datasets.download.register import register_entry
 from perturb.logs import log_to
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturb.config import load_config
+from perturb.datasets.contact_sheet import sheet_of_store
+from perturb.datasets.store import open_store
 from perturb.files import replacing
-from perturb.images.contact_sheet import sheet_of_store
-from perturb.images.store import open_store
 from perturb.logs import log_to
-from perturb.origins import check_files
+from perturb.plan.origins import check_files
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from perturb.analyse import loader
 from perturb.config import load_config
-from perturb.evaluation import evaluate_into, job_slots
+from perturb.evaluate.jobs import evaluate_into, job_slots
+from perturb.evaluate.loading import loader
 from perturb.logs import log_to
-from perturb.origins import check_files
+from perturb.plan.origins import check_files
 from perturb.tables.chance import warn_of_clean
 
 if TYPE_CHECKING:

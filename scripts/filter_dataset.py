@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from perturb.config import load_config
+from perturb.datasets.build import build_filtered
+from perturb.datasets.store import open_store
 from perturb.devices import device_of
-from perturb.images.build import build_filtered
-from perturb.images.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import load_classifier
-from perturb.origins import check_files, of_store
+from perturb.plan.origins import check_files, of_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

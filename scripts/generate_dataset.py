@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from perturb.config import load_config
-from perturb.images.build import build_generated
+from perturb.datasets.build import build_generated
 from perturb.logs import log_to
-from perturb.origins import of_store
+from perturb.plan.origins import of_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

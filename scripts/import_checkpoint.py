@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from perturb.config import load_config
 from perturb.config.model_views import assumed_preprocessing
-from perturb.images.store import open_store
+from perturb.datasets.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import save_checkpoint
 from perturb.models.making import import_weights
-from perturb.origins import check_files, of_checkpoint
+from perturb.plan.origins import check_files, of_checkpoint
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

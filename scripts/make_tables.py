@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perturb import products
 from perturb.config import load_config
 from perturb.logs import log_to
+from perturb.plan import products
 from perturb.tables.run import make_table
 from perturb.tables.write import write_table
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 import torch
 
-from perturb.analyse import PatternStudy, captions_of, loader, measure_patterns
 from perturb.config import load_config
+from perturb.datasets.build import generated_masks
+from perturb.datasets.store import open_subset
+from perturb.evaluate.loading import PatternStudy, captions_of, loader, measure_patterns
+from perturb.experiments.perturbation_patterns.sheet import pattern_sheet
 from perturb.files import replacing
-from perturb.images.build import generated_masks
-from perturb.images.store import open_subset
 from perturb.logs import log_to
-from perturb.origins import check_files
-from perturb.pattern_sheet import pattern_sheet
+from perturb.plan.origins import check_files
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

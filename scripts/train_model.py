@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from perturb.config import load_config
+from perturb.datasets.store import open_store
 from perturb.devices import device_of
-from perturb.images.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import save_checkpoint
 from perturb.models.making import train_model
 from perturb.models.training import LabelledImages, Phase
-from perturb.origins import check_files, of_checkpoint
+from perturb.plan.origins import check_files, of_checkpoint
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

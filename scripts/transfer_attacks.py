@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from perturb.analyse import loader
-from perturb.cells import Cell
 from perturb.config import load_config
-from perturb.images.store import open_subset
+from perturb.datasets.store import open_subset
+from perturb.evaluate.loading import loader
+from perturb.experiments.transfer.jobs import transfer_into, transfer_slots
 from perturb.logs import log_to
-from perturb.origins import check_files
-from perturb.transferring import transfer_into, transfer_slots
+from perturb.plan.cells import Cell
+from perturb.plan.origins import check_files
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

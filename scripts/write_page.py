@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from perturb.cells import evaluated_datasets
 from perturb.config import load_config
 from perturb.logs import log_to
-from perturb.origins import check_study
 from perturb.page.write import Words, write_page
+from perturb.plan.cells import evaluated_datasets
+from perturb.plan.origins import check_study
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from perturb.images import locators, walking
-from perturb.images.archive_formats import MAX_HEADER_BYTES
-from perturb.images.archives import list_entries
-from perturb.images.listing import list_images
-from perturb.images.locators import Locator, ZipSlice, read_in_order, reading_order
-from perturb.images.unpacking import Bound, unpack
+from perturb.datasets.download.unpacking import Bound, unpack
+from perturb.datasets.real import locators, walking
+from perturb.datasets.real.archive_formats import MAX_HEADER_BYTES
+from perturb.datasets.real.archives import list_entries
+from perturb.datasets.real.listing import list_images
+from perturb.datasets.real.locators import Locator, ZipSlice, read_in_order, reading_order
 from tests.image_files import write_tar, write_zip
 
 BLOCK = tarfile.BLOCKSIZE

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.images.store import Images
-from perturb.perturbations import attacks
-from perturb.perturbations.adversarial import ensemble_outcomes, fgsm_outcomes, pgd_outcomes
-from perturb.perturbations.attacks import fgsm, pgd
-from perturb.perturbations.outcome import Evaluator, Outcome, Setting
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Evaluator, Outcome, Setting
+from perturb.experiments.attacks import gradients
+from perturb.experiments.attacks.evaluate import ensemble_outcomes, fgsm_outcomes, pgd_outcomes
+from perturb.experiments.attacks.gradients import fgsm, pgd
 from tests.attacked_networks import make_case, make_classifier, make_images, num_right
 
 STAGES = ("apgd_ce", "apgd_dlr", "square")
@@ -83,7 +83,7 @@ def test_more_steps_find_a_higher_loss(kind: str) -> None:
     classifier, images, targets, _ = make_case(kind)
 
     def loss(pixels: Tensor) -> float:
-        return attacks.cross_entropy(classifier(pixels), targets).mean().item()
+        return gradients.cross_entropy(classifier(pixels), targets).mean().item()
 
     one, eight = fgsm(classifier, images, targets, 0.02), pgd(classifier, images, targets, 0.02)
     assert loss(images) < loss(one) < loss(eight)

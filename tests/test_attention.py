@@ -8,12 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from perturb.experiments.lesions.surgery import without, without_heads
+from perturb.experiments.restricted_attention.attention import Masks, token_layout, with_attention
+from perturb.experiments.restricted_attention.masks import (
+    patch_cls_mask,
+    permuted_masks,
+    window_mask,
+)
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_modules import VisionTransformer
-from perturb.perturbations.attention import Masks, token_layout, with_attention
-from perturb.perturbations.attention_masks import patch_cls_mask, permuted_masks, window_mask
-from perturb.perturbations.lesions import without, without_heads
 from tests.plain_vit import DEPTH, VARIANTS, plain_logits, small_vit, some_images
 
 

@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.perturbations.attention_masks import patch_cls_mask, permuted_masks, window_mask
+from perturb.experiments.restricted_attention.masks import (
+    patch_cls_mask,
+    permuted_masks,
+    window_mask,
+)
 
 GRIDS = [(4, 4), (4, 8), (1, 6), (5, 3)]
 

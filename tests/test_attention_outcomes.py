@@ -5,13 +5,17 @@ from typing import Any
 import pytest
 import torch
 
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Evaluator, Setting
+from perturb.experiments.restricted_attention.attention import token_layout, with_attention
+from perturb.experiments.restricted_attention.evaluate import distance_outcomes, patch_cls_outcomes
+from perturb.experiments.restricted_attention.masks import (
+    patch_cls_mask,
+    permuted_masks,
+    window_mask,
+)
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.attention import token_layout, with_attention
-from perturb.perturbations.attention_masks import patch_cls_mask, permuted_masks, window_mask
-from perturb.perturbations.attention_outcomes import distance_outcomes, patch_cls_outcomes
-from perturb.perturbations.outcome import Evaluator, Setting
 from tests.plain_vit import DEPTH, VARIANTS, small_vit, some_images
 
 

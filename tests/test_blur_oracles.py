@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from perturb.perturbations import blur, filters, glass
-from perturb.perturbations.corruption_constants import constants
+from perturb.experiments.corruptions import blur, filters, glass
+from perturb.experiments.corruptions.constants import constants
 from tests.corruption_images import assert_close, make_images, make_keys, planes
 
 

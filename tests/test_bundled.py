@@ -9,9 +9,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from perturb.images.bundled import build_bundled, read_bundled
-from perturb.images.bundled_sets import BUNDLED_CLASSES, BUNDLED_IMAGES, BUNDLED_SIDE
-from perturb.images.store import ImageStore, open_store
+from perturb.datasets.real.bundled import build_bundled, read_bundled
+from perturb.datasets.real.bundled_sets import BUNDLED_CLASSES, BUNDLED_IMAGES, BUNDLED_SIDE
+from perturb.datasets.store import ImageStore, open_store
 from perturb.random import image_key
 
 SPLITS = BUNDLED_IMAGES["digits"]

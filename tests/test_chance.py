@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.cells import Cell, Layout
 from perturb.config import Config, load_config
+from perturb.evaluate.shards import SCHEMA, write_shard
+from perturb.plan.cells import Cell, Layout
 from perturb.runs.census import census
 from perturb.runs.events import Events
 from perturb.runs.progress import Tracker
 from perturb.runs.status import as_json, described
-from perturb.shards import SCHEMA, write_shard
 from perturb.tables.chance import chance_warnings, clean_chance, warn_of_chance
 from perturb.tables.display import grid
 from perturb.tables.run import make_table

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from perturb.experiments.attacks.gradients import pgd
+from perturb.experiments.lesions.surgery import without
+from perturb.experiments.restricted_attention.attention import with_attention
 from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier
-from perturb.perturbations.attacks import pgd
-from perturb.perturbations.attention import with_attention
-from perturb.perturbations.lesions import without
-from perturb.precision import computing_in
+from perturb.models.precision import computing_in
 
 ARGUMENTS = {"patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 

@@ -11,11 +11,11 @@ import duckdb
 import jsonschema
 import pytest
 
-from perturb.cells import Cell, cells, evaluation_jobs
 from perturb.config import ConfigError, load_config
 from perturb.config.schema import schema
-from perturb.images.names import GENERATED_SETS, SPLITS
-from perturb.perturbations.names import CONDITIONS, CORRUPTIONS, PROTOCOLS, STORED_CORRUPTIONS
+from perturb.datasets.synthetic.family import GENERATED_SETS, SPLITS
+from perturb.experiments.names import CONDITIONS, CORRUPTIONS, PROTOCOLS, STORED_CORRUPTIONS
+from perturb.plan.cells import Cell, cells, evaluation_jobs
 from perturb.severities import severity_id
 from perturb.tables.catalogue import FOLDER
 
@@ -392,6 +392,6 @@ def test_corruptions_with_a_jpeg_pass_have_another_name(tiny_study: dict[str, An
 
 def test_configuration_needs_no_heavy_import() -> None:
     heavy = {"torch", "numpy", "pandas", "pyarrow", "duckdb", "altair", "timm"}
-    code = "import sys, perturb.jobs, perturb.products; print(*sys.modules)"
+    code = "import sys, perturb.plan.params, perturb.plan.products; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert heavy.isdisjoint(done.stdout.split())

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from perturb import sources
 from perturb.config import ConfigError, load_config
-from perturb.images.ingest import build_from_source
-from perturb.images.listing import list_images
-from perturb.images.sources.class_index import read_class_index
-from perturb.images.views import AS_IS
+from perturb.datasets.real.ingest import build_from_source
+from perturb.datasets.real.listing import list_images
+from perturb.datasets.real.sources.class_index import read_class_index
+from perturb.models.views import AS_IS
+from perturb.plan import sources
 from tests.image_files import encoded, picture
 
 SHA256 = "0123456789abcdef" * 4

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from perturb.perturbations import digital, draws, frost_textures, noise, spatter, weather
-from perturb.perturbations.corruption_constants import constants
-from perturb.perturbations.corruptions import corrupt, jpeg_pass
+from perturb.experiments.corruptions import digital, draws, frost_textures, noise, spatter, weather
+from perturb.experiments.corruptions.constants import constants
+from perturb.experiments.corruptions.corruptions import corrupt, jpeg_pass
 from tests.corruption_images import assert_close, make_images, make_keys, planes
 
 

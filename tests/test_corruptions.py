@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from perturb import random
-from perturb.perturbations.corruption_constants import constants
-from perturb.perturbations.corruptions import CORRUPTIONS, corrupt, jpeg_pass
-from perturb.perturbations.names import JPEG_QUALITY, JPEG_SUFFIX, PROTOCOLS
+from perturb.experiments.corruptions.constants import constants
+from perturb.experiments.corruptions.corruptions import CORRUPTIONS, corrupt, jpeg_pass
+from perturb.experiments.names import JPEG_QUALITY, JPEG_SUFFIX, PROTOCOLS
 from tests.corruption_images import make_images, make_keys
 
 DETERMINISTIC = {

@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perturb.cells import Cell, cells
 from perturb.config import load_config
 from perturb.config.records import Config
 from perturb.cost.passes import Passes, passes_of
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Setting
+from perturb.experiments.evaluators import EVALUATORS
+from perturb.experiments.perturbation_patterns.measures import perturbations_of
+from perturb.experiments.possible import conditions_of
+from perturb.experiments.transfer.examples import examples_against, outcome_on
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.patterns import perturbations_of
-from perturb.perturbations.outcome import Setting
-from perturb.perturbations.plans import conditions_of
-from perturb.perturbations.table import EVALUATORS
-from perturb.transfer import examples_against, outcome_on
+from perturb.plan.cells import Cell, cells
 
 NUM_IMAGES = 3
 VIT = {"embed_dim": 16, "depth": 4, "num_heads": 2, "mlp_ratio": 2}

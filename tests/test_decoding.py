@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perturb.images import decoding
-from perturb.images.decoding import BadImageError, decode, decode_fast, decoder
-from perturb.images.views import AS_IS, View
+from perturb.datasets.real import decoding
+from perturb.datasets.real.decoding import BadImageError, decode, decode_fast, decoder
+from perturb.models.views import AS_IS, View
 from tests.image_files import encoded, picture
 
 VIEWS = [

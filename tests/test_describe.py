@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from perturb.config.records import Architecture, Model
-from perturb.describe import describe_models
+from perturb.tables.facts import describe_models
 
 
 def described(

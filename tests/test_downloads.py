@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from perturb.images.downloads import download, fetch
-from perturb.images.register import Entry, RemoteFile, read_register, register_entry
-from perturb.images.transfers import Patience, _Redirects, transfer
-from perturb.images.unpacking import Bound
+from perturb.datasets.download.downloads import download, fetch
+from perturb.datasets.download.http import Patience, _Redirects, transfer
+from perturb.datasets.download.register import Entry, RemoteFile, read_register, register_entry
+from perturb.datasets.download.unpacking import Bound
 
 REGISTER = Path(__file__).parents[1] / "resources" / "downloads.yaml"
 QUICK = Patience(attempts=3, wait_s=0.001, longest_wait_s=0.01, timeout_s=1.0, report_s=0.0)
@@ -388,7 +388,7 @@ def test_a_disk_that_is_too_small(
 ) -> None:
     file = server.file("a.tar", Served(_archive(NOISE)), size=10**9, unpacked=BOUND)
     usage = type("Usage", (), {"free": 10**9})
-    monkeypatch.setattr("perturb.images.downloads.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("perturb.datasets.download.downloads.shutil.disk_usage", lambda _: usage)
     with pytest.raises(ValueError, match=r"needs about 2\.0 GB more, 1\.0 GB are free"):
         download(_entry(file), tmp_path / "toy", patience=QUICK)
     assert server.files["/a.tar"].asked == []

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.perturbations import attacks
-from perturb.perturbations.adversarial import ensemble_outcomes, pgd_outcomes
-from perturb.perturbations.apgd import apgd, checkpoints
-from perturb.perturbations.ensemble import apgd_ce, apgd_dlr, square, targeted_dlr
-from perturb.perturbations.outcome import Setting
+from perturb.evaluate.outcome import Setting
+from perturb.experiments.attacks import gradients
+from perturb.experiments.attacks.apgd import apgd, checkpoints
+from perturb.experiments.attacks.ensemble import apgd_ce, apgd_dlr, square, targeted_dlr
+from perturb.experiments.attacks.evaluate import ensemble_outcomes, pgd_outcomes
 from tests.attacked_networks import make_case, make_classifier, make_images, num_right
 
 ATTACKS: dict[str, tuple[Callable[..., Tensor], dict[str, Any]]] = {
@@ -235,21 +235,21 @@ def test_a_step_is_halved_where_the_loss_oscillates() -> None:
 
 def test_apgd_finds_a_higher_loss_than_pgd_in_as_many_steps() -> None:
     classifier, images, targets, _ = make_case("resnet")
-    with attacks.frozen(classifier):
+    with gradients.frozen(classifier):
         found = apgd(
             classifier,
             images,
             targets[:, None],
             epsilon=0.002,
-            loss=lambda logits, labels: attacks.cross_entropy(logits, labels[:, 0]),
+            loss=lambda logits, labels: gradients.cross_entropy(logits, labels[:, 0]),
             start=images,
             steps=40,
         )
-    plain = attacks.pgd(classifier, images, targets, 0.002, steps=40, step_size=0.001)
+    plain = gradients.pgd(classifier, images, targets, 0.002, steps=40, step_size=0.001)
     stands = classifier(found).argmax(dim=1) == targets
     assert stands.any()
-    better = attacks.cross_entropy(classifier(found), targets)
-    assert (better > attacks.cross_entropy(classifier(plain), targets) - 1e-3)[stands].all()
+    better = gradients.cross_entropy(classifier(found), targets)
+    assert (better > gradients.cross_entropy(classifier(plain), targets) - 1e-3)[stands].all()
 
 
 def test_a_broken_image_is_left_alone() -> None:
@@ -269,14 +269,14 @@ def test_a_broken_image_is_left_alone() -> None:
 def test_every_pixel_is_at_an_end_of_the_ball() -> None:
     classifier, images, targets, keys = make_case("resnet")
     found = square(classifier, images, targets, 0.02, keys=keys, queries=20)
-    lowest, highest = attacks.ball(images, 0.02)
+    lowest, highest = gradients.ball(images, 0.02)
     assert ((found == lowest) | (found == highest)).all()
 
 
 def test_the_first_query_is_of_stripes_and_further_ones_lower_the_margin() -> None:
     classifier, images, targets, keys = make_case("quantised")
     stripes = square(classifier, images, targets, 0.01, keys=keys, queries=1)
-    _, highest = attacks.ball(images, 0.01)
+    _, highest = gradients.ball(images, 0.01)
     is_high = stripes == highest
     assert (is_high == is_high[:, :, :1]).all()
     assert 0.4 < is_high.float().mean() < 0.6

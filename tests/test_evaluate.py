@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perturb.cells import Cell
-from perturb.evaluate import Subject, evaluate_cell
-from perturb.images.build import build_filtered, build_generated
-from perturb.images.store import ImageStore, open_store
+from perturb.datasets.build import build_filtered, build_generated
+from perturb.datasets.store import ImageStore, open_store
+from perturb.evaluate.loop import Subject, evaluate_cell
+from perturb.evaluate.outcome import Setting
+from perturb.evaluate.shards import Expected, verify_shard, write_shard
+from perturb.experiments.names import CORRUPTIONS, PROTOCOLS
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.names import CORRUPTIONS, PROTOCOLS
-from perturb.perturbations.outcome import Setting
-from perturb.shards import Expected, verify_shard, write_shard
+from perturb.plan.cells import Cell
 
 CLEAN = Cell("a", "test", "none", "0")
 CORRUPTED = Cell("a", "test", "corruptions", "3")

@@ -9,16 +9,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb import evaluate
-from perturb.analyse import PatternStudy, correlations_of, measure_patterns, transfer_shards
-from perturb.cells import Cell
-from perturb.evaluate import Subject, evaluate_cell
-from perturb.images.build import build_generated
-from perturb.images.store import Images, ImageStore, open_store
+from perturb.datasets.build import build_generated
+from perturb.datasets.store import Images, ImageStore, open_store
+from perturb.evaluate.loading import (
+    PatternStudy,
+    correlations_of,
+    measure_patterns,
+    transfer_shards,
+)
+from perturb.evaluate import loop
+from perturb.evaluate.loop import Subject, evaluate_cell
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.names import CONDITIONS
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.names import CONDITIONS
-from perturb.perturbations.outcome import Outcome, Setting
+from perturb.plan.cells import Cell
 
 CPU = torch.device("cpu")
 ARGUMENTS = {"patch_size": 8, "embed_dim": 32, "depth": 4, "num_heads": 2, "mlp_ratio": 2}
@@ -123,7 +128,7 @@ def test_what_a_failed_batch_had_yielded_is_thrown_away(
                 sizes.append(len(images.keys))
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setitem(evaluate.EVALUATORS, "none", evaluator)
+    monkeypatch.setitem(loop.EVALUATORS, "none", evaluator)
     setting = Setting(("a", "b", "c"), 0, 1)
     cell = Cell("a", "test", "none", "0")
     table, _ = evaluate_cell(_subject(), store, cell, setting, batch_size=8)

@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from perturb.cells import cells, own_cells
 from perturb.charts.catalogue import charts_of
 from perturb.charts.draw import draw
 from perturb.charts.style import OTHER_SHAPE, look, ramp
 from perturb.config import Config, ConfigError, load_config
-from perturb.left_out import left_out
 from perturb.models.timm_table import geometry, timm_models
 from perturb.page.write import Words, write_page
+from perturb.plan.cells import cells, own_cells
+from perturb.plan.left_out import left_out
 from perturb.tables.run import make_table
 from tests.hand_made import decided, other, resnet, vit, written
 from tests.study_tables import table_of, tables_of

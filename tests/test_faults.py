@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from perturb.shards import read_whole
+from perturb.evaluate.shards import read_whole
 from tests.faults import (
     assert_same,
     jobs,

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb import feeding
-from perturb.feeding import batches_on, copied_ahead, part_of, read_ahead
-from perturb.images.store import ImageStore, open_store, write_store
+from perturb.datasets.store import ImageStore, open_store, write_store
+from perturb.evaluate.batches import batches_on, copied_ahead, part_of, read_ahead
+from perturb.evaluate.loop import batches
 
 CPU = torch.device("cpu")
 
@@ -31,7 +31,7 @@ def _store(folder: Path, count: int = 10) -> ImageStore:
     return open_store(*paths)
 
 
-def _check(batches: Iterator[feeding.Images], store: ImageStore) -> None:
+def _check(batches: Iterator[batches.Images], store: ImageStore) -> None:
     found = list(batches)
     assert [len(batch.keys) for batch in found] == [4, 4, 2]
     whole = store.read(0, len(store))
@@ -162,8 +162,8 @@ def test_cuda_path_gives_the_same_images(
         type = "cuda"
 
     store = _store(tmp_path)
-    monkeypatch.setattr(feeding, "_pinned", plain)
-    monkeypatch.setattr(feeding, "copied_ahead", lambda batches, _: copied_ahead(batches, CPU))
+    monkeypatch.setattr(batches, "_pinned", plain)
+    monkeypatch.setattr(batches, "copied_ahead", lambda batches, _: copied_ahead(batches, CPU))
     monkeypatch.setattr(Tensor, "to", lambda tensor, _: tensor)
     _check(batches_on(Device(), store, 4), store)  # type: ignore[arg-type]
     assert log.count("user waits for copy 3") == 1
@@ -178,5 +178,5 @@ def test_images_arrive_on_cuda(tmp_path: Path) -> None:
         used = []
         for batch in batches_on(device, store, 4):
             torch.randn(512, 512, device=device) @ torch.randn(512, 512, device=device)
-            used.append(feeding.Images(batch.pixels.clone(), batch.keys, batch.targets))
+            used.append(batches.Images(batch.pixels.clone(), batch.keys, batch.targets))
         _check(iter(used), store)

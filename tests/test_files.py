@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from perturb import logs
+from perturb.datasets.real.partial import PartialArray
+from perturb.datasets.store import write_store
+from perturb.evaluate.shards import SCHEMA, write_shard
 from perturb.files import refusal_of, replacing, reserve
-from perturb.images.partial import PartialArray
-from perturb.images.store import write_store
 from perturb.models.checkpoints import _save
-from perturb.shards import SCHEMA, write_shard
 
 HOST = os.uname().nodename
 

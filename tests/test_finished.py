@@ -11,15 +11,15 @@ import pyarrow as pa
 import pytest
 import torch
 
-from perturb.cells import Cell, Layout
-from perturb.evaluate import Subject
-from perturb.evaluation import evaluate_into, job_slots
-from perturb.finished import forget_all
-from perturb.images.store import open_store, write_store
+from perturb.datasets.store import open_store, write_store
+from perturb.evaluate.finished import forget_all
+from perturb.evaluate.jobs import evaluate_into, job_slots
+from perturb.evaluate.loop import Subject
+from perturb.evaluate.shards import read_metadata, read_whole
+from perturb.experiments.transfer.jobs import transfer_into, transfer_slots
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.plan.cells import Cell, Layout
 from perturb.runs.failed import _EVALUATING
-from perturb.shards import read_metadata, read_whole
-from perturb.transferring import transfer_into, transfer_slots
 from tests.test_transfer import Templates
 from tests.workspace import ROOT
 
@@ -112,15 +112,15 @@ def _attempt(models: Models, stops_after: int = 99, **changed: Any) -> list[str]
 @pytest.fixture
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that receives the severity of each cell that is evaluated."""
-    from perturb import evaluation
+    from perturb.evaluate.loop import jobs
 
-    evaluate_cell, severities = evaluation.evaluate_cell, list[str]()
+    evaluate_cell, severities = jobs.evaluate_cell, list[str]()
 
     def counted(subject: Subject, store: Any, cell: Cell, *rest: Any, **how: Any) -> Any:
         severities.append(cell.severity)
         return evaluate_cell(subject, store, cell, *rest, **how)
 
-    monkeypatch.setattr(evaluation, "evaluate_cell", counted)
+    monkeypatch.setattr(jobs, "evaluate_cell", counted)
     return severities
 
 
@@ -204,7 +204,7 @@ STALE: dict[str, tuple[Callable[[], None], dict[str, Any]]] = {
 def test_what_is_not_what_is_asked_for_is_evaluated_again(
     change: Callable[[], None], asked: dict[str, Any], evaluated: list[str]
 ) -> None:
-    from perturb.identity import _store_facts
+    from perturb.evaluate.identity import _store_facts
 
     _attempt(Models(), stops_after=2)
     change()

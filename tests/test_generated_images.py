@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 import torch
 
-from perturb.images.contact_sheet import contact_sheet, sheet_of_store
-from perturb.images.generated import Batch, generate
-from perturb.images.names import (
+from perturb.datasets.contact_sheet import contact_sheet, sheet_of_store
+from perturb.datasets.store import ImageStore
+from perturb.datasets.synthetic.family import (
     GENERATED_SETS,
     MAX_UPSTREAM_CLASSES,
     PROTOCOL,
@@ -22,10 +22,10 @@ from perturb.images.names import (
     TEXTURES,
     UPSTREAM_TEXTURES,
 )
-from perturb.images.rendering import pixel_grid, wave
-from perturb.images.silhouettes import TABLE_SIDE, distance_tables
-from perturb.images.store import ImageStore
-from perturb.images.textures import TILE_SIDE, texture_tiles
+from perturb.datasets.synthetic.generated import Batch, generate
+from perturb.datasets.synthetic.rendering import pixel_grid, wave
+from perturb.datasets.synthetic.silhouettes import TABLE_SIDE, distance_tables
+from perturb.datasets.synthetic.textures import TILE_SIDE, texture_tiles
 
 LARGE: dict[str, Any] = {"num_classes": 48, "texture_correlation": 0.5}
 
@@ -234,7 +234,7 @@ def test_refusals_name_the_value_and_what_is_allowed(change: dict[str, Any], mes
 
 
 def test_names_load_without_torch() -> None:
-    code = "import sys, perturb.images.names; sys.exit('torch' in sys.modules)"
+    code = "import sys, perturb.datasets.synthetic.family; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -262,7 +262,7 @@ def test_sheet_of_a_store_shows_images_of_all_classes(monkeypatch: pytest.Monkey
         assert [f"class {row % 12}" for row in images[:, 0, 0, 0].tolist()] == captions
         shown.extend(captions)
 
-    monkeypatch.setattr("perturb.images.contact_sheet.contact_sheet", sheet)
+    monkeypatch.setattr("perturb.datasets.contact_sheet.contact_sheet", sheet)
     # Classes in turn: every twelfth image would be of one class.
     rows = np.arange(240)
     pixels = np.broadcast_to(rows.astype(np.uint8)[:, None, None, None], (240, 3, 2, 2))

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from perturb.images.generated import generate
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.datasets.synthetic.generated import generate
+from perturb.evaluate.outcome import Setting
+from perturb.experiments.evaluators import EVALUATORS
+from perturb.experiments.names import CONDITIONS, PROTOCOLS
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.names import CONDITIONS, PROTOCOLS
-from perturb.perturbations.outcome import Setting
-from perturb.perturbations.table import EVALUATORS
 from perturb.random import image_key, stream_keys, uniform
 
 RECORD = Path(__file__).parent / "data" / "golden.json"

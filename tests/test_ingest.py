@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.images import decoding_pool, ingest, partial
-from perturb.images.decoding import decode
-from perturb.images.ingest import build_from_source
-from perturb.images.names import DECODING_PROTOCOL
-from perturb.images.store import ImageStore, open_store
-from perturb.images.views import AS_IS, View
+from perturb.datasets.real import decoding_pool, ingest, partial
+from perturb.datasets.real.decoding import decode
+from perturb.datasets.real.ingest import build_from_source
+from perturb.datasets.store import ImageStore, open_store
+from perturb.datasets.synthetic.family import DECODING_PROTOCOL
+from perturb.models.views import AS_IS, View
 from perturb.random import image_key
 from tests.conftest import ROOT
 from tests.image_files import (
@@ -169,7 +169,7 @@ def test_a_worker_that_dies_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_workers_import_no_torch() -> None:
-    code = "import sys, perturb.images.decoding_pool; sys.exit('torch' in sys.modules)"
+    code = "import sys, perturb.datasets.real.decoding_pool; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perturb.images import decoding_pool, ingest, ingest_reports, partial
-from perturb.images.decoding import decode
-from perturb.images.ingest import build_from_source
-from perturb.images.store import ImageStore, open_store
-from perturb.images.views import View
+from perturb.datasets.real import decoding_pool, ingest, ingest_reports, partial
+from perturb.datasets.real.decoding import decode
+from perturb.datasets.real.ingest import build_from_source
+from perturb.datasets.store import ImageStore, open_store
+from perturb.models.views import View
 from tests.conftest import ROOT
 from tests.image_files import (
     WNIDS,
@@ -177,9 +177,9 @@ def test_a_killed_process_leaves_no_store_and_no_other_process(tmp_path: Path) -
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from perturb.images import ingest, partial\n"
-        "from perturb.images.ingest import build_from_source\n"
-        "from perturb.images.views import View\n"
+        "from perturb.datasets import ingest, partial\n"
+        "from perturb.datasets.real.ingest import build_from_source\n"
+        "from perturb.models.views import View\n"
         "ingest.CHUNK, partial._COMMIT_S = 8, -1.0\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "build_from_source(folder / 'store/images.npy', folder / 'store/manifest.parquet',\n"

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.images.listing import list_images
-from perturb.images.sources.labels import Label, label_of
+from perturb.datasets.labels import Label, label_of
+from perturb.datasets.real.listing import list_images
 from tests.image_files import encoded, picture, write_as, write_folder, write_tar
 
 IMAGE = encoded(picture(0))

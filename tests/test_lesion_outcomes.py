@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.lesions import steps
+from perturb.experiments.lesions.evaluate import head_outcomes, lesion_outcomes
+from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets
+from perturb.experiments.lesions.surgery import without, without_heads
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier
-from perturb.perturbations import lesion_steps
-from perturb.perturbations.lesion_outcomes import head_outcomes, lesion_outcomes
-from perturb.perturbations.lesion_plans import PARTS, head_sets, lesion_sets
-from perturb.perturbations.lesions import without, without_heads
-from perturb.perturbations.outcome import Outcome, Setting
 from tests.test_anatomy import NETWORKS, VITS, classifier_of, some_images, vit
 from tests.test_lesions import BLOCKS, logits_of, set_fused, traces_of
 
@@ -34,7 +34,7 @@ def setting_for(classifier: Classifier, n: float, **options: Any) -> Setting:
 def agree(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Agreement:
     """Return how logits are compared: bit for bit where the last MLP runs on all tokens."""
     if request.param:
-        monkeypatch.setattr(lesion_steps, "_reads_class_token", lambda _: False)
+        monkeypatch.setattr(steps, "_reads_class_token", lambda _: False)
         return lambda shared, own: torch.equal(shared, own)
 
     def agree_closely(shared: Tensor, own: Tensor) -> bool:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from perturb.experiments.lesions.plans import head_sets, lesion_sets, removable_blocks
 from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
-from perturb.perturbations.lesion_plans import head_sets, lesion_sets, removable_blocks
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from perturb.experiments.lesions.plans import PARTS, head_sets
+from perturb.experiments.lesions.surgery import without, without_heads
+from perturb.experiments.restricted_attention.attention import token_layout, with_attention
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier
 from perturb.models.timm_modules import VisionTransformer
-from perturb.perturbations.attention import token_layout, with_attention
-from perturb.perturbations.lesion_plans import PARTS, head_sets
-from perturb.perturbations.lesions import without, without_heads
 from tests.plain_networks import PlainResNet, PlainVit, plain_logits
 from tests.test_anatomy import NETWORKS, RESNETS, VITS, classifier_of, some_images, vit
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from perturb.images.listing import Listing, list_images
+from perturb.datasets.real.listing import Listing, list_images
 from tests.image_files import (
     WNIDS,
     class_folder_files,

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from perturb.datasets.synthetic.generated import generate
 from perturb.files import sha256_of
-from perturb.images.generated import generate
 from perturb.models import making
 from perturb.models.architectures import build_network
 from perturb.models.checkpoints import ModelCard, load_classifier, read_card, save_checkpoint

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb import jobs
 from perturb.config import Config, ConfigError, load_config
 from perturb.config.model_views import assumed_preprocessing, assumed_values
 from perturb.config.records import ModelView
-from perturb.images.views import View
 from perturb.models.classifier import Preprocessing
 from perturb.models.timm_table import default_of
+from perturb.models.views import View
+from perturb.plan import params
 from tests.conftest import ROOT
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -166,7 +166,7 @@ def test_what_is_assumed_is_shown_and_goes_to_the_card() -> None:
     given = {"mode": "crop", "crop": 0.95, "interpolation": "bicubic"}
     config = _config("resnet18", {"side": 224, "mean": [0, 0, 0], "std": [1, 1, 1]})
     same = _config("resnet18", {"side": 224, "mean": [0, 0, 0], "std": [1, 1, 1], **given})
-    assert jobs.given_facts(config, "mine") == jobs.given_facts(same, "mine")
+    assert params.given_facts(config, "mine") == params.given_facts(same, "mine")
 
 
 def test_timms_default_weights_are_found_in_the_table() -> None:

@@ -12,23 +12,23 @@ from torch import Tensor, nn
 from perturb.config.models import architecture
 from perturb.config.perturbations import perturbation
 from perturb.config.records import Architecture, Makeup, Perturbation
-from perturb.images.store import Images
-from perturb.models.anatomy import anatomy
-from perturb.models.classifier import Classifier, Preprocessing
-from perturb.models.timm_modules import find_maker, load_timm_zoo
-from perturb.models.timm_table import TimmModel, timm_models
-from perturb.models.zoo import build_timm_network, describe_network
-from perturb.perturbations.names import CONDITIONS
-from perturb.perturbations.outcome import Outcome, Setting
-from perturb.perturbations.plans import (
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.evaluators import EVALUATORS
+from perturb.experiments.layer_correlations.similarity import correlate_layers
+from perturb.experiments.names import CONDITIONS
+from perturb.experiments.possible import (
     ON_NETWORKS,
     conditions_of,
     is_possible,
     lacking,
     samples_of,
 )
-from perturb.perturbations.table import EVALUATORS
-from perturb.representations import correlate_layers
+from perturb.models.anatomy import anatomy
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.timm_modules import find_maker, load_timm_zoo
+from perturb.models.timm_table import TimmModel, timm_models
+from perturb.models.zoo import build_timm_network, describe_network
 
 NUM_CLASSES = 5
 SMALL = {"depth": 2, "num_heads": 2, "embed_dim": 32}

@@ -10,17 +10,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from perturb.cells import Layout
 from perturb.config import load_config
-from perturb.images.build import build_generated
-from perturb.images.bundled import build_bundled
-from perturb.images.ingest import build_from_source
-from perturb.images.manifests import read_manifest, read_origin
-from perturb.images.store import write_manifest
-from perturb.images.views import View
+from perturb.datasets.build import build_generated
+from perturb.datasets.manifests import read_manifest, read_origin
+from perturb.datasets.real.bundled import build_bundled
+from perturb.datasets.real.ingest import build_from_source
+from perturb.datasets.store import write_manifest
 from perturb.models.checkpoints import load_classifier, read_card, save_checkpoint
-from perturb.origins import check_files, check_study, of_checkpoint, of_store
-from perturb.stores import stores_of_dataset
+from perturb.models.views import View
+from perturb.plan.cells import Layout
+from perturb.plan.origins import check_files, check_study, of_checkpoint, of_store
+from perturb.plan.stores import stores_of_dataset
 from tests.image_files import class_folder_files, write_folder
 from tests.test_checkpoints import CARD, build_classifier
 from tests.tiny_study import TINY_STUDY

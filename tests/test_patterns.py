@@ -9,20 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.images.generated import draw, generate
-from perturb.images.masks import object_masks
-from perturb.images.names import GENERATED_SETS
-from perturb.images.rendering import photograph, pixel_grid
-from perturb.images.store import Images
-from perturb.models.architectures import build_network
-from perturb.models.classifier import Classifier, Preprocessing
-from perturb.pattern_sheet import pattern_sheet
-from perturb.patterns import (
+from perturb.datasets.store import Images
+from perturb.datasets.synthetic.family import GENERATED_SETS
+from perturb.datasets.synthetic.generated import draw, generate
+from perturb.datasets.synthetic.masks import object_masks
+from perturb.datasets.synthetic.rendering import photograph, pixel_grid
+from perturb.experiments.perturbation_patterns.measures import (
     SCHEMA,
     pattern_statistics,
     perturbations_of,
     tabulated,
 )
+from perturb.experiments.perturbation_patterns.sheet import pattern_sheet
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
 
 
 def make_classifier() -> Classifier:

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 import torch
 
-from perturb.cells import cells, evaluation_jobs, own_cells
 from perturb.config import load_config
 from perturb.config.records import Config
-from perturb.images.generated import generate
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.datasets.synthetic.generated import generate
+from perturb.evaluate.outcome import Setting
+from perturb.experiments.evaluators import EVALUATORS
+from perturb.experiments.names import STORED_CORRUPTIONS
+from perturb.experiments.possible import conditions_of, is_possible, samples_of
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_table import geometry
-from perturb.perturbations.names import STORED_CORRUPTIONS
-from perturb.perturbations.outcome import Setting
-from perturb.perturbations.plans import conditions_of, is_possible, samples_of
-from perturb.perturbations.table import EVALUATORS
+from perturb.plan.cells import cells, evaluation_jobs, own_cells
 from perturb.random import image_key
 
 PERTURBATIONS = {

@@ -7,19 +7,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Setting
+from perturb.experiments.attacks.gradients import climb, frozen, pgd
+from perturb.experiments.evaluators import EVALUATORS
+from perturb.experiments.lesions.surgery import without
+from perturb.experiments.names import CONDITIONS
+from perturb.experiments.restricted_attention.attention import with_attention
 from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier
+from perturb.models.precision import computing_in, exactly, resolved
 from perturb.models.zoo import build_timm_network
-from perturb.perturbations.attacks import climb, frozen, pgd
-from perturb.perturbations.attention import with_attention
-from perturb.perturbations.lesions import without
-from perturb.perturbations.names import CONDITIONS
-from perturb.perturbations.outcome import Setting
-from perturb.perturbations.table import EVALUATORS
-from perturb.precision import computing_in, exactly, resolved
 from perturb.random import stream_keys, uniform
 
 CPU = torch.device("cpu")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb import jobs, sources
-from perturb.cells import cells, evaluation_jobs
 from perturb.config import Config, ConfigError, load_config
 from perturb.files import as_inputs, beside_inputs
-from perturb.images.views import AS_IS, View
-from perturb.stores import any_store, part_of, store_of, stores_of_dataset, view_of
+from perturb.models.views import AS_IS, View
+from perturb.plan import params, sources
+from perturb.plan.cells import cells, evaluation_jobs
+from perturb.plan.stores import any_store, part_of, store_of, stores_of_dataset, view_of
 
 IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"
 
@@ -75,8 +75,8 @@ def test_each_cell_reads_its_models_stores(config: Config) -> None:
     every = {"cells": 0, "stores": set()}
     for job in evaluation_jobs(config):
         for model in job.models:
-            asked = jobs.evaluated(config, job, model)
-            listed = jobs.job_stores(config, job, model)
+            asked = params.evaluated(config, job, model)
+            listed = params.job_stores(config, job, model)
             assert {store for cell in asked for store in cell["stores"]} == set(listed)
             every["cells"] += len(asked)
             every["stores"] |= set(listed)
@@ -291,14 +291,14 @@ def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
     assert model.own_view is not None
     assert model.own_view.view == View(384, "crop", 1.0, "bicubic")
     assert model.architecture.arguments["depth"] == 12
-    facts = jobs.given_facts(load_config(raw), "mine")
+    facts = params.given_facts(load_config(raw), "mine")
     assert facts["timm"] == "vit_base_patch16_384"
     assert facts["weights"] == {"file": "x", "sha256": "0" * 64}
     assert facts["num_classes"] == 1000
 
 
 def test_only_networks_of_blocks_are_correlated(config: Config) -> None:
-    correlated = jobs.correlated_models(config)
+    correlated = params.correlated_models(config)
     assert set(config.benchmark_models) - set(correlated) == {
         f"resnext-32x{width}d-ig" for width in (8, 16, 32)
     }

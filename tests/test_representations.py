@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perturb.models.anatomy import anatomy
-from perturb.models.architectures import build_network
-from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.lesions import without
-from perturb.representations import (
+from perturb.experiments.layer_correlations.similarity import (
     SCHEMA,
     _Pearson,
     correlate_layers,
     unbiased_hsic,
 )
+from perturb.experiments.lesions.surgery import without
+from perturb.models.anatomy import anatomy
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
 from tests.plain_vit import SIDE, VARIANTS, WITH_CLASS_TOKEN, small_vit, some_images
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perturb.resources import GRES, RESOURCES, gpu_request
+from perturb.plan.resources import GRES, RESOURCES, gpu_request
 
 RULES = Path(__file__).parents[1] / "rules"
 

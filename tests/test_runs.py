@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from perturb.__main__ import main
-from perturb.cells import Cell, Layout, cells
 from perturb.config import Config, load_config
-from perturb.perturbations.names import PROTOCOLS
+from perturb.evaluate.shards import SCHEMA, write_shard
+from perturb.experiments.names import PROTOCOLS
+from perturb.plan.cells import Cell, Layout, cells
 from perturb.runs import resume, status
 from perturb.runs.census import census
 from perturb.runs.events import Events
@@ -25,7 +26,6 @@ from perturb.runs.lock import record_bare_end, record_bare_run
 from perturb.runs.plugins.snakemake_logger_plugin_perturb import told
 from perturb.runs.progress import Tracker, cells_of_rules, duration
 from perturb.runs.study import study_of
-from perturb.shards import SCHEMA, write_shard
 
 NUM_IMAGES = 24
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from perturb.cells import Layout, cells
 from perturb.charts.save import save_chart
 from perturb.config import ConfigError, load_config
+from perturb.plan.cells import Layout, cells
 from perturb.runs.orphans import slurm_jobs
 from tests.workspace import Workspace, environment, fresh_clone
 

@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.cells import Cell
-from perturb.shards import (
+from perturb.evaluate.shards import (
     METADATA_KEY,
     SCHEMA,
     Expected,
@@ -22,6 +21,7 @@ from perturb.shards import (
     verify_shard,
     write_shard,
 )
+from perturb.plan.cells import Cell
 
 IMAGE_IDS = [f"target/test/{index:06d}" for index in range(20)]
 CONDITIONS = ("brightness", "contrast")

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from perturb import products
-from perturb.cells import cells, evaluated_datasets
 from perturb.charts.catalogue import CHARTS
 from perturb.config import load_config
+from perturb.plan import products
+from perturb.plan.cells import cells, evaluated_datasets
 from perturb.tables.catalogue import TABLES
 from tests.cluster import running_cluster
 from tests.cluster_runs import Run, starting

@@ -9,20 +9,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perturb import random
-from perturb.images.generated import generate
-from perturb.images.store import Images
-from perturb.models.architectures import build_network
-from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.names import PROTOCOLS
-from perturb.perturbations.outcome import Outcome, Setting
-from perturb.perturbations.spatial import (
+from perturb.datasets.store import Images
+from perturb.datasets.synthetic.generated import generate
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.names import PROTOCOLS
+from perturb.experiments.spatial.evaluate import (
     WorstCase,
     spatial_grid,
     spatial_outcomes,
     transform,
     worst_spatial,
 )
-from perturb.perturbations.spatial_transforms import IDENTITY, Transform, rotated, translated
+from perturb.experiments.spatial.transforms import IDENTITY, Transform, rotated, translated
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
 
 POINTS = [
     Transform(30.0, 3, -3),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perturb.images.listing import list_images
+from perturb.datasets.real.listing import list_images
 from tests.image_files import encoded, picture, write_as
 
 IMAGE = encoded(picture(0))

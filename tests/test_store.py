@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.images.store import ImageStore, open_store, write_store
+from perturb.datasets.store import ImageStore, open_store, write_store
 
 PIXELS = torch.arange(10 * 3 * 4 * 5, dtype=torch.int64).remainder(251).to(torch.uint8)
 PIXELS = PIXELS.reshape(10, 3, 4, 5)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from perturb.images.subset import balanced_subset
+from perturb.datasets.subset import balanced_subset
 
 IDS = [f"target/test/{index:06d}" for index in range(60)]
 TARGETS = [index % 6 for index in range(60)]

@@ -232,7 +232,7 @@ def test_a_table_depends_on_its_queries_and_their_checks(name: str) -> None:
     for relation in TABLES[name].relations:
         checks = f"perturb/tables/relations/checks/{relation}.sql"
         assert (checks in code) == (ROOT / checks).is_file()
-    assert "perturb/perturbations/names.py" in code  # the relation of the corruptions
+    assert "perturb/experiments/names.py" in code  # the relation of the corruptions
     entries = [file for file in code if "entries/" in file]
     assert len(entries) == 2
     assert any(f'"{name}": Table(' in (ROOT / file).read_text() for file in entries)

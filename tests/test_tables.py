@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.perturbations.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
+from perturb.experiments.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, written
 from tests.study_tables import rows_where, sql, table_of
@@ -236,7 +236,7 @@ def test_alexnet_constants_cover_the_benchmark() -> None:
 
 
 def test_synthetic_shards_have_the_schema_of_real_ones() -> None:
-    from perturb.shards import SCHEMA
+    from perturb.evaluate.shards import SCHEMA
 
     assert SHARD == SCHEMA
     assert len(CORRUPTIONS) == 19

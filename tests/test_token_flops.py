@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Setting
+from perturb.experiments.token_removal.evaluate import flops_kept, token_outcomes
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.outcome import Setting
-from perturb.perturbations.tokens import flops_kept, token_outcomes
 from tests.plain_vit import SIDE, small_vit, some_images
 
 SEED = {"seeds": 1}

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.restricted_attention.attention import token_layout
+from perturb.experiments.token_removal.evaluate import class_attention, keep_tokens, token_outcomes
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.attention import token_layout
-from perturb.perturbations.outcome import Outcome, Setting
-from perturb.perturbations.tokens import class_attention, keep_tokens, token_outcomes
 from tests.plain_vit import SIDE, VARIANTS, WITH_CLASS_TOKEN, plain_logits, small_vit, some_images
 
 BOTH = ("random", "low_attention")

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perturb.images.generated import generate
-from perturb.images.store import Images
+from perturb.datasets.store import Images
+from perturb.datasets.synthetic.generated import generate
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.attacks.gradients import pgd
+from perturb.experiments.transfer.examples import transfer_outcomes
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations.attacks import pgd
-from perturb.perturbations.outcome import Outcome, Setting
-from perturb.transfer import transfer_outcomes
 
 EPSILON = 8 / 255
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from perturb.images.archive_formats import MAX_HEADER_BYTES
-from perturb.images.unpacking import Bound, _Unpacked, safe_parts, unpack
+from perturb.datasets.download.unpacking import Bound, _Unpacked, safe_parts, unpack
+from perturb.datasets.real.archive_formats import MAX_HEADER_BYTES
 
 BOUND = Bound(num_files=20, num_bytes=1000)
 FILES = {"set/n01/a.JPEG": b"first", "set/n01/b.JPEG": b"", "set/n02/a.JPEG": b"x" * 700}
@@ -227,7 +227,7 @@ def test_a_full_disk_is_not_called_a_bad_archive(
         raise OSError(28, "No space left on device")
 
     archive = _named(tmp_path / "archive", "a/b")
-    monkeypatch.setattr("perturb.images.unpacking._Unpacked.add_file", full)
+    monkeypatch.setattr("perturb.datasets.download.unpacking._Unpacked.add_file", full)
     with pytest.raises(OSError, match="No space"):
         unpack(archive, tmp_path / "out", BOUND)
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]

@@ -8,8 +8,8 @@ import yaml
 from PIL import Image
 
 from perturb.config import Config, ConfigError, load_config
-from perturb.images.decoding import BadImageError, decode, decode_fast
-from perturb.images.views import AS_IS, View
+from perturb.datasets.real.decoding import BadImageError, decode, decode_fast
+from perturb.models.views import AS_IS, View
 from tests.conftest import ROOT
 from tests.image_files import encoded, picture
 

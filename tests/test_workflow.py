@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb import products
-from perturb.cells import evaluation_jobs
 from perturb.config import load_config
+from perturb.plan import products
+from perturb.plan.cells import evaluation_jobs
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import ROOT, Workspace, environment, fresh_clone, planned_jobs
 
@@ -286,7 +286,7 @@ def test_the_check_of_shards_lists_what_its_verdict_is_made_of(
 ) -> None:
     clone.configure(tiny_study)
     found = _definitions(clone)["check_shards"]
-    assert {"perturb/inventory.py", "perturb/shards.py"} <= set(found["input"])
+    assert {"perturb/plan/check_shards.py", "perturb/evaluate/shards.py"} <= set(found["input"])
     expected = products.checked_shards(load_config(tiny_study))
     assert found["params"]["expected"] == str(expected)
     assert len(str(expected)) < 500

@@ -10,6 +10,9 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from perturb.experiments.lesions.surgery import without, without_heads
+from perturb.experiments.restricted_attention.attention import token_layout, with_attention
+from perturb.experiments.restricted_attention.masks import window_mask
 from perturb.files import sha256_of
 from perturb.models import timm_table, zoo
 from perturb.models.anatomy import anatomy
@@ -22,9 +25,6 @@ from perturb.models.zoo import (
     describe_network,
     load_pretrained,
 )
-from perturb.perturbations.attention import token_layout, with_attention
-from perturb.perturbations.attention_masks import window_mask
-from perturb.perturbations.lesions import without, without_heads
 
 TAG = "test_vit.r160_in1k"  # timm's smallest ViT
 REVISION = "0123456789abcdef0123456789abcdef01234567"

@@ -18,8 +18,8 @@ from perturb.config.paths import check_paths, with_paths, with_places
 from perturb.config.perturbations import correlations, patterns, perturbation
 from perturb.config.records import Config, Dataset, Pretraining
 from perturb.config.schema import ConfigError, check_schema, default, each, refuse
-from perturb.images.bundled_sets import BUNDLED_IMAGES
-from perturb.images.views import AS_IS, View
+from perturb.datasets.real.bundled_sets import BUNDLED_IMAGES
+from perturb.models.views import AS_IS, View
 from perturb.severities import severity_id
 
 __all__ = ["Config", "ConfigError", "load_config"]

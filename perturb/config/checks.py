@@ -10,10 +10,10 @@ from perturb.config.perturbation_checks import check_perturbations
 from perturb.config.records import Architecture, Config, Dataset, Model, Pretraining
 from perturb.config.schema import did_you_mean, each, listed, schema
 from perturb.config.source_checks import check_source, check_views
-from perturb.images.bundled_sets import BUNDLED_SIDE
-from perturb.images.names import SIDE
-from perturb.models.names import ARGUMENTS, unfit_arguments
-from perturb.perturbations.names import JPEG_QUALITY, PROTOCOLS
+from perturb.datasets.real.bundled_sets import BUNDLED_SIDE
+from perturb.datasets.synthetic.family import SIDE
+from perturb.experiments.names import JPEG_QUALITY, PROTOCOLS
+from perturb.models.arguments import ARGUMENTS, unfit_arguments
 
 # Ids that would read as something else in a path or a table.
 RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})

@@ -11,9 +11,9 @@ from typing import Any
 
 from perturb.config.records import Architecture, Model, ModelView
 from perturb.config.schema import ConfigError
-from perturb.images.views import View
-from perturb.models.names import INTERPOLATION, MEAN, STD
+from perturb.models.arguments import INTERPOLATION, MEAN, STD
 from perturb.models.timm_table import TimmModel, default_of, model_of, tags_of
+from perturb.models.views import View
 
 _KEYS = {
     "side": "side of the square that the model sees [px]",

@@ -15,7 +15,7 @@ from perturb.config.records import (
     WeightsFile,
 )
 from perturb.config.schema import ConfigError, did_you_mean
-from perturb.models.names import ARGUMENTS
+from perturb.models.arguments import ARGUMENTS
 from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
 
 # `Other` stands until timm says what the network is.

@@ -13,7 +13,7 @@ from typing import Any
 
 from perturb.config.schema import ConfigError
 from perturb.config.walk import Forms, rewritten
-from perturb.images.places import place_of
+from perturb.datasets.real.places import place_of
 
 _VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([^}]*)\})")
 

@@ -6,8 +6,8 @@ from typing import Any
 from perturb.config.alexnet import check_alexnet
 from perturb.config.records import Config, Perturbation
 from perturb.config.schema import each, listed
-from perturb.perturbations.names import SMALLEST_SIDE
-from perturb.perturbations.plans import is_possible, lacking
+from perturb.experiments.names import SMALLEST_SIDE
+from perturb.experiments.possible import is_possible, lacking
 from perturb.severities import severity_value
 
 # The unbiased estimate of CKA divides by n - 3.

@@ -8,7 +8,7 @@ from typing import Any
 from perturb.config.records import Correlations, Patterns, Perturbation
 from perturb.config.schema import ConfigError, schema
 from perturb.config.source_checks import class_index
-from perturb.perturbations.names import (
+from perturb.experiments.names import (
     BENCHMARK_CORRUPTIONS,
     CONDITIONS,
     CORRUPTIONS,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from perturb.images.views import View
-from perturb.perturbations.names import STORED_CORRUPTIONS
+from perturb.experiments.names import STORED_CORRUPTIONS
+from perturb.models.views import View
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from perturb.config.records import Config, Dataset
 from perturb.config.schema import ConfigError, each, listed
-from perturb.images.bundled_sets import BUNDLED_CLASSES
-from perturb.images.names import NUM_TARGET_CLASSES
-from perturb.images.register import Entry, register_entry
+from perturb.datasets.download.register import Entry, register_entry
+from perturb.datasets.real.bundled_sets import BUNDLED_CLASSES
+from perturb.datasets.synthetic.family import NUM_TARGET_CLASSES
 from perturb.models.timm_table import model_of
 
 REGISTER = Path(__file__).parents[2] / "resources" / "downloads.yaml"

@@ -1,8 +1,8 @@
 """How many jobs a study's workflow has, by rule: what a dry run on an empty folder would list."""
 
-from perturb.cells import evaluation_jobs
 from perturb.config import Config
-from perturb.stores import stores_of_dataset
+from perturb.plan.cells import evaluation_jobs
+from perturb.plan.stores import stores_of_dataset
 
 
 def jobs_of(config: Config) -> dict[str, int]:

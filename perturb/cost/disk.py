@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from perturb.cells import cells
 from perturb.config import Config
 from perturb.cost.networks import EMBEDDED_SIDE, network_of
 from perturb.cost.study import Line, num_images_of
-from perturb.stores import part_of, stores_of_dataset, view_of
+from perturb.plan.cells import cells
+from perturb.plan.stores import part_of, stores_of_dataset, view_of
 
 # Side of published sets that are taken as they are: ImageNet-C, the cue-conflict stimuli [px].
 PUBLISHED_SIDE = 224

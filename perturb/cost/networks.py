@@ -14,8 +14,8 @@ from typing import Any
 
 from perturb.config import Config
 from perturb.config.records import Model
-from perturb.images.bundled_sets import BUNDLED_CLASSES
-from perturb.images.names import NUM_TARGET_CLASSES
+from perturb.datasets.real.bundled_sets import BUNDLED_CLASSES
+from perturb.datasets.synthetic.family import NUM_TARGET_CLASSES
 from perturb.models.timm_table import TimmModel, geometry, model_of
 
 _BOTTLENECK = 4  # a block's outputs over its inner channels

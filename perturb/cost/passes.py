@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from perturb.cells import Cell
 from perturb.config import Config
 from perturb.config.records import Architecture, Perturbation
-from perturb.perturbations.lesion_plans import lesion_sets, removable_blocks
-from perturb.perturbations.plans import conditions_of
+from perturb.experiments.lesions.plans import lesion_sets, removable_blocks
+from perturb.experiments.possible import conditions_of
+from perturb.plan.cells import Cell
 
 # Queries, keys and values, of an attention's weights.
 _PROJECTED_SHARE = 3 / 4

@@ -7,14 +7,14 @@ Decoding, tables and charts run beside it on processors and are not among them.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from perturb.cells import Cell, cells
 from perturb.config import Config
 from perturb.config.records import Model
 from perturb.cost.networks import EMBEDDED_SIDE, Network, network_of
 from perturb.cost.passes import Passes, passes_of
 from perturb.cost.rates import Machine
-from perturb.perturbations.plans import samples_of
-from perturb.stores import store_of, view_of
+from perturb.experiments.possible import samples_of
+from perturb.plan.cells import Cell, cells
+from perturb.plan.stores import store_of, view_of
 
 
 @dataclass

@@ -6,7 +6,7 @@ modules in its own order, so running all of them gives the classifier's logits b
 
 Only timm's VisionTransformer and ResNetV2 are cut here, with those subclasses that keep their order
 of stages (DeiT's distillation token and second head are such). What a block consists of is in
-`perturb.perturbations.lesions`.
+`perturb.experiments.lesions.surgery`.
 
 Legend: B images, C channels, H W pixels, N tokens, D width, K classes.
 """

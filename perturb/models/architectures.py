@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perturb.models.names import ARGUMENTS, unfit_arguments
+from perturb.models.arguments import ARGUMENTS, unfit_arguments
 from perturb.models.timm_modules import GroupNormAct, ResNetV2, StdConv2d, VisionTransformer
 
 FAMILIES = tuple(ARGUMENTS)

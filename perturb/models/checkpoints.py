@@ -47,7 +47,8 @@ class ModelCard:
         timm (its version); empty for weights trained here. Of a file also the entry that was taken
         and notes on what was chosen or left out, and the preprocessing that was not given, with
         its values and where they are from.
-    made_from : all of the configuration that the weights depend on; `perturb.origins` compares it.
+    made_from : all of the configuration that the weights depend on, compared by
+        `perturb.plan.origins`.
     num_parameters, weights_sha256, versions : filled in by ``save_checkpoint``.
     """
 

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perturb.images.views import INTERPOLATIONS
-from perturb.models.names import INTERPOLATION, MEAN, STD, TRAINED_STD
-from perturb.precision import keep_logits_exact
+from perturb.models.arguments import INTERPOLATION, MEAN, STD, TRAINED_STD
+from perturb.models.precision import keep_logits_exact
+from perturb.models.views import INTERPOLATIONS
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Preprocessing:
     side : side of the network's square input [px].
     mean, std : of each colour channel, in units of [0, 1].
     interpolation : ``bilinear`` or ``bicubic``, where pixels come in another size than the input.
-    mode, crop : how a square was made of the whole image, as of `perturb.images.views.View`; None
+    mode, crop : how a square was made of the whole image, as of `perturb.models.views.View`; None
         where images are squares already. Only recorded here: it was done when they were stored.
     """
 
@@ -75,7 +75,7 @@ class Classifier(nn.Module):
     """Images of any size -> logits of ``network``, with the preprocessing inside.
 
     The module's ``network`` is timm's own and is where lesions and attention masks act. Its logits
-    are float32 also where the rest computes in bfloat16 (`perturb.precision`).
+    are float32 also where the rest computes in bfloat16 (`perturb.models.precision`).
     """
 
     mean: Tensor

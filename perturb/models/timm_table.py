@@ -35,7 +35,7 @@ class TimmModel:
         crop above 1 (some of VOLO's) pads the image; no view of ours does that.
     test_side, test_crop : those under which timm publishes the accuracy; often the same.
     mean, std : of each channel, in units of [0, 1].
-    mode : ``crop`` or ``squash``, as of ``perturb.images.views.View``.
+    mode : ``crop`` or ``squash``, as of ``perturb.models.views.View``.
     interpolation : ``bilinear`` or ``bicubic``.
     num_classes : width of the logits.
     patch_size : side of a patch [px], None where there is none; so are all that follow.

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perturb.cells import Cell, Layout, cells, evaluation_jobs
 from perturb.config import Config
-from perturb.perturbations.names import PROTOCOLS
+from perturb.evaluate.shards import read_metadata
+from perturb.experiments.names import PROTOCOLS
+from perturb.plan.cells import Cell, Layout, cells, evaluation_jobs
 from perturb.runs.clean import ChanceWarnings
-from perturb.shards import read_metadata
 
 # What should be the same in all shards whose numbers are compared.
 _MIXABLE = ("commit", "perturb", "python", "torch", "timm", "dtype")

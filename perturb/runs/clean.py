@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from perturb.cells import Cell, Layout
 from perturb.config import Config
+from perturb.plan.cells import Cell, Layout
 
 
 class ChanceWarnings:

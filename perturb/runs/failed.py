@@ -3,7 +3,7 @@
 Snakemake removes all outputs of a job that failed, since they might be corrupted. A shard cannot
 be: it gets its name when it is whole, and is one cell's, whatever becomes of the others. The job is
 repeated all the same, as it lacks the others; it takes the finished ones from where
-`perturb.finished` keeps them.
+`perturb.evaluate.finished` keeps them.
 """
 
 import re

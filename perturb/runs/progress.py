@@ -32,9 +32,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from perturb.cells import Layout, cells, evaluation_jobs, transfer_cells
 from perturb.config import Config
 from perturb.files import replacing
+from perturb.plan.cells import Layout, cells, evaluation_jobs, transfer_cells
 from perturb.runs.clean import ChanceWarnings
 from perturb.runs.events import Events, Failure
 

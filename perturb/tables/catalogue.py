@@ -42,7 +42,7 @@ TABLES: Mapping[str, Table] = {
     name: table for tables in _ENTRIES.values() for name, table in tables.items()
 }
 # The relation of every table that is no query, the corruptions, and what makes it.
-_CORRUPTIONS = "perturb/perturbations/names.py"
+_CORRUPTIONS = "perturb/experiments/names.py"
 # The other one, of some tables.
 _CORRELATIONS = ("perturb/tables/correlations.py", "perturb/statistics.py")
 

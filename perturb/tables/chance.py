@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from perturb.cells import Cell, Layout
 from perturb.config import Config
+from perturb.plan.cells import Cell, Layout
 from perturb.tables.catalogue import FOLDER
 from perturb.tables.display import formatted
 

@@ -1,7 +1,7 @@
 """FGSM, PGD, APGD and Square beside torchattacks and foolbox, which none of us wrote.
 
-The peers' images may lie a rounding outside the ball, ours may not (``attacks.py`` says why): ours
-are theirs, bit for bit, after the same last correction, which moves no pixel by more than 2**-24.
+The peers' images may lie a rounding outside the ball, ours may not (``gradients.py`` says why):
+ours are theirs, bit for bit, after the same last correction, which moves no pixel by more than 2**-24.
 Where epsilon and the gray levels are multiples of a power of two nothing has to be corrected, and
 the images are equal as they are.
 """
@@ -15,12 +15,12 @@ import torch
 import torchattacks
 from torch import Tensor
 
+from perturb.experiments.attacks import gradients
+from perturb.experiments.attacks.apgd import apgd
+from perturb.experiments.attacks.ensemble import square, targeted_dlr
+from perturb.experiments.attacks.gradients import ball, fgsm, pgd
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.perturbations import attacks
-from perturb.perturbations.apgd import apgd
-from perturb.perturbations.attacks import ball, fgsm, pgd
-from perturb.perturbations.ensemble import square, targeted_dlr
 
 ARGUMENTS = {
     "vit": {"patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 2, "mlp_ratio": 2},
@@ -46,7 +46,7 @@ def make_case(family: str, levels: int = 255) -> Case:
             parameter += 0.05 * torch.randn_like(parameter)
     classifier = Classifier(network, Preprocessing.of_trained(32)).eval()
     images = torch.randint(0, levels, (8, 3, 32, 32)).float() / levels
-    return classifier, images, attacks.predict(classifier, images).argmax(dim=1)
+    return classifier, images, gradients.predict(classifier, images).argmax(dim=1)
 
 
 def _foolbox(attack: Any, case: Case, epsilon: float) -> Tensor:
@@ -123,7 +123,7 @@ def test_fgsm(
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return attacks.cross_entropy(logits, labels[:, 0])
+    return gradients.cross_entropy(logits, labels[:, 0])
 
 
 def _start(images: Tensor, epsilon: float, seed: int) -> Tensor:
@@ -164,7 +164,7 @@ def test_apgd_from_the_same_start(family: str, kind: str, epsilon: float) -> Non
             expected = theirs(logits, target, runner_up)
             assert torch.allclose(targeted_dlr(logits, labels), expected, rtol=1e-5)
         best, is_standing, _, _ = peer.attack_single_run(image, target)
-        with attacks.frozen(classifier):
+        with gradients.frozen(classifier):
             ours = apgd(
                 classifier, image, labels, epsilon=epsilon, loss=loss, start=start, steps=100
             )
@@ -181,7 +181,7 @@ def test_square_of_other_draws_lowers_the_margin_alike(family: str) -> None:
     epsilon = 1 / 4096
 
     def margins(found: Tensor) -> Tensor:
-        logits = attacks.predict(classifier, found)
+        logits = gradients.predict(classifier, found)
         others = logits.scatter(1, targets[:, None], -torch.inf).amax(dim=1)
         return logits.gather(1, targets[:, None])[:, 0] - others
 

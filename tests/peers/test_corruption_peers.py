@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.perturbations.corruptions import CORRUPTIONS, corrupt, draw
+from perturb.experiments.corruptions.corruptions import CORRUPTIONS, corrupt, draw
 from tests.corruption_images import make_images, make_keys
 from tests.peers import published
 

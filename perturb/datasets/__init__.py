@@ -1,0 +1,1 @@
+"""Datasets: images decoded or generated once, shared by all models."""

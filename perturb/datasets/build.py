@@ -1,0 +1,119 @@
+"""Builds image stores: generated sets, and sets filtered by what a model gets wrong."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from perturb.datasets.store import ImageStore, write_store
+from perturb.datasets.synthetic.generated import generate
+from perturb.datasets.synthetic.masks import object_masks
+from perturb.models.classifier import Classifier
+from perturb.random import image_key
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 500
+Chunk = tuple[Tensor, Mapping[str, pa.Array]]
+
+
+def build_generated(
+    images: Path,
+    manifest: Path,
+    generate_options: Mapping[str, Any],
+    num_images: int,
+    seed: int,
+    *,
+    made_from: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the store of a generated set.
+
+    Parameters
+    ----------
+    generate_options : `set` and `split`, and for upstream sets `classes` and
+        `texture_correlation`, as in the configuration.
+    num_images : images 0 to num_images - 1 of the set.
+    made_from : as of `write_store`.
+    """
+    chunks = _generated(generate_options, num_images, seed)
+    write_store(images, manifest, num_images=num_images, chunks=chunks, made_from=made_from)
+
+
+def generated_masks(
+    store: ImageStore, generate_options: Mapping[str, Any] | None, seed: int
+) -> Tensor | None:
+    """Return what the objects in a generated store cover, uint8 (N, 1, H, W).
+
+    None where the images are not generated: nobody knows their objects.
+    """
+    if generate_options is None:
+        return None
+    set_name, split, arguments = _arguments(generate_options)
+    indices = [int(image_id.rpartition("/")[2]) for image_id in store.image_ids.to_pylist()]
+    return object_masks(set_name, split, seed, torch.tensor(indices), **arguments)
+
+
+def _arguments(options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """Return the set, the split and the other arguments of `generate`."""
+    arguments = dict(options)
+    set_name, split = arguments.pop("set"), arguments.pop("split")
+    if "classes" in arguments:
+        arguments["num_classes"] = arguments.pop("classes")
+    return set_name, split, arguments
+
+
+def _generated(options: Mapping[str, Any], num_images: int, seed: int) -> Iterator[Chunk]:
+    set_name, split, arguments = _arguments(options)
+    for start in range(0, num_images, CHUNK):
+        indices = torch.arange(start, min(start + CHUNK, num_images))
+        batch = generate(set_name, split, seed, indices, **arguments)
+        ids = [f"{set_name}/{split}/{index:06d}" for index in indices.tolist()]
+        columns = {
+            "image_id": pa.array(ids),
+            "image_key": pa.array([image_key(id) for id in ids], pa.int64()),
+            "target": pa.array(batch.targets.numpy().astype(np.int16)),
+            **{name: pa.array(values.numpy()) for name, values in batch.attributes.items()},
+        }
+        yield batch.images, columns
+        logger.info("%s/%s: %d of %d images", set_name, split, indices[-1] + 1, num_images)
+
+
+def build_filtered(
+    images: Path,
+    manifest: Path,
+    pool: ImageStore,
+    classifier: Classifier,
+    batch_size: int,
+    *,
+    made_from: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the store of the pool's images that the classifier gets wrong.
+
+    `made_from` is as of `write_store`.
+
+    Raises
+    ------
+    ValueError
+        if it gets none wrong.
+    """
+    wrong = torch.cat(
+        [_is_wrong(classifier, batch.pixels, batch.targets) for batch in pool.batches(batch_size)]
+    )
+    kept = wrong.nonzero().flatten().numpy()
+    logger.info("kept %d of %d images", len(kept), len(pool))
+    if len(kept) == 0:
+        raise ValueError(f"{images}: the model gets no image of the pool wrong; nothing is left")
+    columns = pool.manifest.take(pa.array(kept))
+    chunk = (torch.from_numpy(pool.pixels[kept]), {n: columns[n] for n in columns.column_names})
+    write_store(images, manifest, num_images=len(kept), chunks=[chunk], made_from=made_from)
+
+
+@torch.inference_mode()
+def _is_wrong(classifier: Classifier, pixels: Tensor, targets: Tensor) -> Tensor:
+    predictions: Tensor = classifier(pixels.to(classifier.mean.device)).argmax(dim=1).cpu()
+    return predictions != targets

@@ -1,0 +1,1 @@
+"""Public datasets: where they come from, how they are fetched, verified and unpacked."""

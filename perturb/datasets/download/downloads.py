@@ -1,0 +1,164 @@
+"""Public data sets come here: downloaded, verified, unpacked.
+
+A file takes its name only after its size and its SHA-256 are those of the register; where nobody
+publishes a SHA-256 the configuration gives it, and nothing is fetched without one. Archives are
+unpacked one after another and removed, so the disk holds one of them at a time beside what they
+hold. Everything happens in a hidden folder beside the final one, which appears when it is whole;
+a job that was killed goes on from that hidden folder.
+"""
+
+import hashlib
+import logging
+import shutil
+from pathlib import Path
+
+from perturb.datasets.download.http import Patience, length_of, transfer
+from perturb.datasets.download.register import Entry, RemoteFile
+from perturb.datasets.download.unpacking import unpack
+
+LOG = logging.getLogger(__name__)
+PATIENCE = Patience()
+
+
+def download(entry: Entry, folder: Path, *, patience: Patience = PATIENCE) -> None:
+    """Make the folder of a data set: download, verify, unpack.
+
+    Raises
+    ------
+    ValueError
+        if the folder exists, the disk is too small, a file is not the one that the register names,
+        or an archive is refused (see `unpack`).
+    ConnectionError
+        if a server refuses or stays silent.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder}: exists already and is not empty; remove it to download again")
+    staging = folder.with_name(f".{folder.name}.download")
+    staging.mkdir(parents=True, exist_ok=True)
+    LOG.info("%s: %s. Licence: %s. %s", entry.name, entry.homepage, entry.licence, entry.citation)
+    if not _complete(staging).exists():
+        _check_disk(entry, staging)
+        _collect(entry, staging, patience)
+        _assemble(entry, staging)
+    _finish(staging, folder)
+    LOG.info("%s: whole, in %s", entry.name, folder)
+
+
+def _collect(entry: Entry, staging: Path, patience: Patience) -> None:
+    """Download and unpack what is missing, each file into a folder of its own."""
+    for file in entry.files:
+        unpacked = _unpacked(file, staging)
+        if unpacked.exists():
+            LOG.info("%s: here already", file.name)
+            continue
+        fetched = fetch(file, staging, patience=patience)
+        if file.unpacked is None:
+            _keep(fetched, unpacked)
+        else:
+            LOG.info("%s: unpacking", file.name)
+            unpack(fetched, unpacked, file.unpacked)
+            fetched.unlink()
+
+
+def fetch(file: RemoteFile, folder: Path, *, patience: Patience = PATIENCE) -> Path:
+    """Return the path of a file in `folder` that is verified, downloaded unless it is there.
+
+    Raises
+    ------
+    ValueError, ConnectionError
+        as `download`.
+    """
+    if file.url is None or file.sha256 is None:
+        raise ValueError(f"{file.name}: an address and a SHA-256 are needed")
+    target = folder / file.name
+    if target.exists() and _mismatch(target, file) is None:
+        return target
+    part = folder / f"{file.name}.part"
+    limit = file.unpacked.num_bytes if file.unpacked else 1 << 30
+    was_resumed = part.exists()
+    transfer(file.url, part, size=file.size, limit=limit, patience=patience)
+    problem = _mismatch(part, file)
+    if problem and was_resumed:
+        # What was here may be of another version of the file, or damaged.
+        LOG.warning("%s: %s after going on from an earlier part; starting over", file.url, problem)
+        part.unlink()
+        transfer(file.url, part, size=file.size, limit=limit, patience=patience)
+        problem = _mismatch(part, file)
+    if problem:
+        part.unlink()
+        raise ValueError(f"{file.url}: {problem}; the file is not the one that was asked for")
+    part.replace(target)
+    LOG.info("%s: verified", file.name)
+    return target
+
+
+def _mismatch(path: Path, file: RemoteFile) -> str | None:
+    """What differs between a file and the register; None if nothing does."""
+    if file.size is not None and length_of(path) != file.size:
+        return f"size {length_of(path)}, expected {file.size}"
+    for name, expected in (("sha256", file.sha256), ("md5", file.md5)):
+        if expected is None:
+            continue
+        with path.open("rb") as content:
+            actual = hashlib.file_digest(content, name).hexdigest()
+        if actual != expected:
+            return f"{name} {actual}, expected {expected}"
+    return None
+
+
+def _unpacked(file: RemoteFile, staging: Path) -> Path:
+    # The hash is in the name: what an older register or configuration asked for is not taken.
+    return staging / "unpacked" / f"{file.name}-{file.sha256}"
+
+
+def _keep(fetched: Path, unpacked: Path) -> None:
+    """Put a file that is no archive into a folder of its own, as if it had been unpacked."""
+    temporary = unpacked.with_name(f".{unpacked.name}.unpacking")
+    temporary.mkdir(parents=True, exist_ok=True)
+    fetched.replace(temporary / fetched.name)
+    temporary.rename(unpacked)
+
+
+def _assemble(entry: Entry, staging: Path) -> None:
+    """Join what the files held into one folder; may be killed and called again."""
+    whole = staging / "whole"
+    whole.mkdir(exist_ok=True)
+    for file in entry.files:
+        for path in sorted(_unpacked(file, staging).iterdir()):
+            if (whole / path.name).exists():
+                raise ValueError(f"{entry.name}: {path.name!r} is in more than one of its files")
+            path.rename(whole / path.name)
+    whole.rename(_complete(staging))
+
+
+def _finish(staging: Path, folder: Path) -> None:
+    """Give the complete folder its name."""
+    # Before the folder is gone from here: emptied, they would later pass for unpacked files.
+    if (staging / "unpacked").exists():
+        shutil.rmtree(staging / "unpacked")
+    if folder.exists():
+        folder.rmdir()
+    _complete(staging).rename(folder)
+    shutil.rmtree(staging)
+
+
+def _complete(staging: Path) -> Path:
+    return staging / "complete"
+
+
+def _check_disk(entry: Entry, staging: Path) -> None:
+    """Refuse what cannot fit: all that is missing, and the largest archive beside it."""
+    missing = [file for file in entry.files if not _unpacked(file, staging).exists()]
+    sizes = [file.size or 0 for file in missing]
+    here = sum(
+        length_of(staging / f"{file.name}{end}") for file in missing for end in ("", ".part")
+    )
+    archives = [file.size or 0 for file in missing if file.unpacked]
+    needed = sum(sizes) + max(archives, default=0) - here
+    free = shutil.disk_usage(staging).free
+    if needed > free:
+        raise ValueError(
+            f"{staging.parent}: {entry.name} needs about {needed / 1e9:.1f} GB more, "
+            f"{free / 1e9:.1f} GB are free"
+        )

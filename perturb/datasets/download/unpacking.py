@@ -1,0 +1,258 @@
+"""Archives from the network, unpacked without trust.
+
+An archive is written by somebody else, so its names, its kinds of members and its sizes are claims.
+Members are written one after another into a new folder beside the final one, which takes its name
+only when all of them are there. Whatever could write outside that folder, fill the disk or hide one
+file behind another is refused, also where a tolerant reader would skip or rename it. Nothing of the
+archive but names and contents is kept: no modes, no owners, no dates.
+"""
+
+import shutil
+import stat
+import tarfile
+import unicodedata
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol, cast
+
+from perturb.datasets.real.archive_formats import (
+    BROKEN,
+    MAX_HEADER_BYTES,
+    StrictMember,
+    check_end,
+    kind_of,
+    members,
+    opened,
+)
+
+CHUNK_BYTES = 1 << 20
+MAX_NAME_BYTES = 255  # of one part of a path, in the file systems of Linux, macOS and Windows
+MAX_PATH_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The most that an archive may unpack to.
+
+    num_files : members of the archive: files and folders.
+    num_bytes : of all files together.
+    """
+
+    num_files: int
+    num_bytes: int
+
+
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass
+class _Unpacked:
+    """What has been written, and the rules for what may still be."""
+
+    folder: Path
+    bound: Bound
+    num_files: int = 0
+    num_bytes: int = 0
+    folders: dict[str, str] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+
+    def add_folder(self, name: str) -> None:
+        """Make the folder `name`."""
+        parts = self._count(name)
+        self._claim_folders(parts)
+        self.folder.joinpath(*parts).mkdir(parents=True, exist_ok=True)
+
+    def add_file(self, name: str, size: int, content: _Readable) -> None:
+        """Write the file `name`, which says of itself that it has `size` bytes."""
+        path = self._claim_file(self._count(name))
+        if self.num_bytes + size > self.bound.num_bytes:
+            raise ValueError(f"more than {self.bound.num_bytes} bytes, at {name!r}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = 0
+        with path.open("xb") as file:
+            while chunk := content.read(CHUNK_BYTES):
+                written += len(chunk)
+                if written > size:
+                    raise ValueError(f"{name!r} is longer than the {size} bytes it is said to have")
+                file.write(chunk)
+        if written != size:
+            raise ValueError(f"{name!r} ends after {written} of {size} bytes")
+        self.num_bytes += written
+
+    def _count(self, name: str) -> tuple[str, ...]:
+        self.num_files += 1
+        if self.num_files > self.bound.num_files:
+            raise ValueError(f"more than {self.bound.num_files} files and folders, at {name!r}")
+        return safe_parts(name)
+
+    def _claim_file(self, parts: tuple[str, ...]) -> Path:
+        self._claim_folders(parts[:-1])
+        key = _folded(parts)
+        if key in self.files or key in self.folders:
+            raise ValueError(f"{'/'.join(parts)!r} occurs twice, or differs in case only")
+        self.files.add(key)
+        return self.folder.joinpath(*parts)
+
+    def _claim_folders(self, parts: tuple[str, ...]) -> None:
+        for depth in range(1, len(parts) + 1):
+            key, path = _folded(parts[:depth]), "/".join(parts[:depth])
+            if key in self.files:
+                raise ValueError(f"{path!r} is a file and a folder")
+            if self.folders.setdefault(key, path) != path:
+                raise ValueError(f"{path!r} and {self.folders[key]!r} differ in case only")
+
+
+def _folded(parts: tuple[str, ...]) -> str:
+    """The name that a file system which folds case or Unicode forms would see."""
+    return unicodedata.normalize("NFC", "/".join(parts)).casefold()
+
+
+def unpack(archive: Path, folder: Path, bound: Bound) -> None:
+    """Unpack a zip file, or a tar file with or without gzip, bzip2 or xz, into a new folder.
+
+    The kind is told by the first bytes, not by the name: ImageNetV2's `.tar.gz` is a plain tar.
+    A process killed meanwhile leaves a hidden folder that the next call removes.
+
+    Parameters
+    ----------
+    archive : the file.
+    folder : where its members go; it must not exist yet.
+    bound : the most that it may hold.
+
+    Raises
+    ------
+    ValueError
+        if the folder exists; if the archive is broken, ends early or holds more than the bound; if
+        a member is no file or folder (links, devices), is encrypted, has an absolute path, a part
+        `..` or another name that is not safe, or takes the name of another member.
+    """
+    archive, folder = Path(archive), Path(folder)
+    if folder.exists():
+        raise ValueError(f"{folder}: exists already; {archive} is unpacked into a new folder only")
+    temporary = folder.with_name(f".{folder.name}.unpacking")
+    if temporary.exists():
+        shutil.rmtree(temporary)
+    temporary.mkdir(parents=True)
+    try:
+        _unpack_into(archive, _Unpacked(temporary, bound))
+        temporary.rename(folder)
+    except (ValueError, *BROKEN) as error:
+        raise ValueError(f"{archive}: refused: {error}") from error
+    except OSError as error:
+        # Broken gzip and bzip2 streams come as an OSError without a number; a full disk has one.
+        if error.errno is not None:
+            raise
+        raise ValueError(f"{archive}: refused: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def safe_parts(name: str) -> tuple[str, ...]:
+    """Return the parts of a member's path.
+
+    Raises
+    ------
+    ValueError
+        if the path could lead out of the folder, or means different things on different systems.
+    """
+    parts = tuple(part for part in PurePosixPath(name).parts if part != ".")
+    problem = None
+    if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
+        problem = "is an absolute path"
+    elif not parts or ".." in parts:
+        problem = "leads out of the folder" if parts else "is empty"
+    elif "\\" in name or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        problem = "holds a backslash, a control character or broken Unicode"
+    elif len(name.encode()) > MAX_PATH_BYTES or any(
+        len(p.encode()) > MAX_NAME_BYTES for p in parts
+    ):
+        problem = f"is too long (at most {MAX_NAME_BYTES} bytes a part, {MAX_PATH_BYTES} in all)"
+    elif any(part != part.rstrip(" .") for part in parts):
+        problem = "has a part that ends with a space or a dot"
+    if problem:
+        raise ValueError(f"the name {name[:200]!r} {problem}")
+    return parts
+
+
+def _unpack_into(archive: Path, unpacked: _Unpacked) -> None:
+    if kind_of(archive) == "zip":
+        _unpack_zip(archive, unpacked)
+    else:
+        _unpack_tar(archive, unpacked)
+    if not unpacked.files:
+        raise ValueError("it holds no file")
+
+
+class _Meter:
+    """A stream that gives no more bytes than were allowed: headers can be bombs too.
+
+    All headers of a member and what the reader takes in advance count as one.
+    """
+
+    def __init__(self, file: _Readable) -> None:
+        self._file = file
+        self._allowed = MAX_HEADER_BYTES
+
+    def allow(self, num_bytes: int) -> None:
+        """Let the next member's content and one more header pass."""
+        self._allowed = num_bytes + MAX_HEADER_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes."""
+        chunk = self._file.read(size)
+        self._allowed -= len(chunk)
+        if self._allowed < 0:
+            raise ValueError(f"a header of more than {MAX_HEADER_BYTES} bytes")
+        return chunk
+
+
+def _unpack_tar(archive: Path, unpacked: _Unpacked) -> None:
+    with opened(archive) as file:
+        meter = _Meter(file)
+        stream = cast(IO[bytes], meter)
+        # Nothing to close: the archive is read as a stream that `file` closes.
+        tar = tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16, tarinfo=StrictMember)  # noqa: SIM115
+        for member in members(tar):
+            is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+            if not is_plain or member.issparse():
+                raise ValueError(
+                    f"{member.name!r} is neither a file nor a folder (a link or a device)"
+                )
+            if member.isdir():
+                meter.allow(0)
+                _add_tar_folder(member, unpacked)
+                continue
+            content = tar.extractfile(member)
+            assert content is not None
+            # The bound is checked before the content may pass.
+            meter.allow(min(member.size, unpacked.bound.num_bytes))
+            unpacked.add_file(member.name, member.size, content)
+        meter.allow(unpacked.bound.num_bytes)
+        check_end(tar)
+
+
+def _add_tar_folder(member: tarfile.TarInfo, unpacked: _Unpacked) -> None:
+    # `tar -C folder .` writes the folder itself as a member.
+    if PurePosixPath(member.name).parts != ():
+        unpacked.add_folder(member.name)
+
+
+def _unpack_zip(archive: Path, unpacked: _Unpacked) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for member in file.infolist():
+            mode = member.external_attr >> 16
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise ValueError(
+                    f"{member.filename!r} is neither a file nor a folder (a link or a device)"
+                )
+            if member.flag_bits & 1:
+                raise ValueError(f"{member.filename!r} is encrypted")
+            if member.orig_filename != member.filename:
+                raise ValueError(f"the name {member.orig_filename!r} is not portable")
+            if member.is_dir():
+                unpacked.add_folder(member.filename)
+                continue
+            with file.open(member) as content:
+                unpacked.add_file(member.filename, member.file_size, content)

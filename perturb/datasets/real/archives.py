@@ -1,0 +1,175 @@
+"""The files in a folder, a tar or a zip archive, each by name and where its bytes lie.
+
+Archives are listed and never unpacked; a damaged one is refused. What belongs to no data set (see
+`file_names`) is left out, and the log says how much of it. Names are in Unicode's composed form,
+so that those of a file system or archive of macOS are the same as elsewhere.
+"""
+
+import logging
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+
+from perturb.datasets.real.file_names import (
+    BESIDE,
+    NO_IMAGES,
+    LeftOut,
+    is_archive,
+    is_image_name,
+    is_text_beside,
+    may_be_picture,
+)
+from perturb.datasets.real.walking import Entry, Folder, walk
+
+__all__ = ["Entry", "is_archive", "is_image_name", "list_entries"]
+
+logger = logging.getLogger(__name__)
+
+
+def list_entries(
+    path: Path, *, depth: int | None = None, below: str = "", left_out: LeftOut | None = None
+) -> list[Entry]:
+    """Return the files in a folder or an archive, sorted by name.
+
+    Parameters
+    ----------
+    depth : how many folders each file should lie in. Where all lie in one more, and it is the
+        same for all, it is left off the names: many archives have one enclosing folder. Folders
+        without an image, and texts beside the folders, are left out. None: the names are taken
+        as they are, and all files that are not hidden.
+    below : only what lies in a folder of this name, at any depth, named from there on.
+    left_out : takes up what is left out; None: the log says it here.
+
+    Raises
+    ------
+    ValueError
+        if there is no such folder or archive, it cannot be read to its end, it holds things that
+        are not files, or, an archive, links or more than `MAX_MEMBER_BYTES` in one file, or two
+        files or folders have one name.
+    """
+    taken = LeftOut() if left_out is None else left_out
+    items = _composed(path, _separated(path, walk(path, taken)))
+    found = _below([item for item in items if not taken.takes(item.name)], below)
+    if depth is None:
+        entries = [item for item in found if isinstance(item, Entry)]
+    else:
+        entries = _without_enclosing(_with_images(found, taken), depth)
+    beside = {entry.name for entry in entries if depth is not None and _is_beside(entry, depth)}
+    if beside:
+        taken.add(BESIDE, sorted(beside))
+    kept = [entry for entry in entries if entry.name not in beside]
+    kept.sort(key=lambda entry: entry.name)
+    for one, other in pairwise(kept):
+        if one.name == other.name:
+            raise ValueError(f"{path}: {one.name} occurs twice")
+    if left_out is None and taken.names:
+        logger.info("%s: left out %s", path, taken)
+    return kept
+
+
+def _separated(path: Path, found: list[Entry | Folder]) -> list[Entry | Folder]:
+    """Return the items with slashes for backslashes where those are all that separates folders.
+
+    Archives that programs made on Windows have them, and what is unpacked from such on Unix.
+
+    Raises
+    ------
+    ValueError
+        if there are both: nothing says whether a backslash belongs to a name.
+    """
+    mixed = next((item.name for item in found if "\\" in item.name), None)
+    if mixed is None:
+        return found
+    if any("/" in item.name for item in found):
+        raise ValueError(
+            f"{path}: the name {mixed!r} holds a backslash, and other names hold slashes; it must "
+            "be clear what separates folders: pack or name the files anew, with slashes alone"
+        )
+    return [
+        _renamed(item, PurePosixPath(item.name.replace("\\", "/")).as_posix()) for item in found
+    ]
+
+
+def _composed(path: Path, items: Iterable[Entry | Folder]) -> Iterator[Entry | Folder]:
+    """Yield the items with names in Unicode's composed form (NFC).
+
+    Raises
+    ------
+    ValueError
+        if two folders have one name, written in two forms; or a name leads out of the archive.
+    """
+    written: dict[str, str] = {}
+    known: set[str] = set()
+    for item in items:
+        name = unicodedata.normalize("NFC", item.name)
+        folder = item.name if isinstance(item, Folder) else item.folder
+        if folder in known:
+            yield item if name == item.name else _renamed(item, name)
+            continue
+        known.add(folder)
+        if ".." in item.name.split("/"):
+            raise ValueError(f"{path}: the name {item.name!r} leads out of it")
+        composed = unicodedata.normalize("NFC", folder)
+        if written.setdefault(composed, folder) != folder:
+            raise ValueError(
+                f"{path}: two folders have the name {composed!r}, written in two forms of "
+                f"Unicode ({written[composed]!a} and {folder!a}); join them, or rename one"
+            )
+        yield item if name == item.name else _renamed(item, name)
+
+
+def _renamed(item: Entry | Folder, name: str) -> Entry | Folder:
+    return Entry(name, item.locator) if isinstance(item, Entry) else Folder(name)
+
+
+def _is_beside(entry: Entry, depth: int) -> bool:
+    """Return whether a file belongs to no data set: no image, and where no image should lie."""
+    if entry.folder or is_image_name(entry.name):
+        return False
+    return depth > 0 or is_text_beside(entry.name)
+
+
+def _below(items: Sequence[Entry | Folder], folder: str) -> list[Entry | Folder]:
+    if not folder:
+        return list(items)
+    inside = [(f"/{item.name}".partition(f"/{folder}/")[2], item) for item in items]
+    return [_renamed(item, name) for name, item in inside if name]
+
+
+def _with_images(items: Sequence[Entry | Folder], taken: LeftOut) -> list[Entry]:
+    """Return the files outside of folders without images, which are noted as left out.
+
+    A folder with files that may be pictures of a kind that is not read is kept, and so are they:
+    they are refused later, where an empty class would be missing in silence.
+    """
+    folders: dict[str, bool] = {}
+    for item in items:
+        folder = item.folder if isinstance(item, Entry) else item.name
+        if folders.setdefault(folder, False) or isinstance(item, Folder):
+            continue
+        folders[folder] = is_image_name(item.name) or may_be_picture(item.name)
+    holding = {name for folder, holds in folders.items() if holds for name in _upwards(folder)}
+    empty = {name for folder in folders for name in _upwards(folder)} - holding
+    if empty:
+        taken.add(NO_IMAGES, sorted(name for name in empty if name.rpartition("/")[0] not in empty))
+    return [item for item in items if isinstance(item, Entry) and item.folder not in empty]
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    """Yield a folder, and the folders that it lies in."""
+    while folder:
+        yield folder
+        folder = folder.rpartition("/")[0]
+
+
+def _without_enclosing(entries: list[Entry], depth: int) -> list[Entry]:
+    """Return the entries without the one folder that holds them all, where it is one too many."""
+    tops = {entry.name.partition("/")[0] for entry in entries if entry.folder}
+    if len(tops) != 1:
+        return entries
+    is_flat = any(not entry.folder and is_image_name(entry.name) for entry in entries)
+    if is_flat or all(entry.name.count("/") <= depth for entry in entries):
+        return entries
+    enclosing = tops.pop() + "/"
+    return [Entry(entry.name.removeprefix(enclosing), entry.locator) for entry in entries]

@@ -1,0 +1,200 @@
+"""Builds the store of a data set of real images: lists them, decodes them once, in all processes.
+
+Every image that cannot be used is found, and all are named in one report, before anything is
+evaluated: nothing is left out in silence. A build that is killed goes on where it stopped.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import PIL
+import pyarrow as pa
+
+from perturb.datasets.classes import check_classes, listed_classes, noted
+from perturb.datasets.manifests import read_classes
+from perturb.datasets.real.decoding import BadImageError, decode, decoder
+from perturb.datasets.real.decoding_pool import Content, Target, Task, carried_out, load
+from perturb.datasets.real.ingest_reports import BadImages, Progress
+from perturb.datasets.real.listing import Listing, list_images
+from perturb.datasets.real.locators import (
+    READ_ERRORS,
+    can_be_read_anywhere,
+    read_in_order,
+    reading_order,
+)
+from perturb.datasets.real.partial import PartialArray, digest_of, file_state
+from perturb.datasets.real.sources.rows import some
+from perturb.datasets.store import write_manifest
+from perturb.datasets.synthetic.family import DECODING_PROTOCOL
+from perturb.models.views import AS_IS, View
+from perturb.random import image_key
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 64
+_NUM_TRIED = 100
+_COLUMN_TYPES = {"texture": pa.int16(), "accepted": pa.list_(pa.int16())}
+
+
+def build_from_source(
+    images: Path,
+    manifest: Path,
+    source: Mapping[str, Any],
+    view: View,
+    *,
+    root: Path,
+    part: str | None = None,
+    side: int | None = None,
+    num_images: int | None = None,
+    num_classes: int | None = None,
+    decoding: str = "exact",
+    workers: int = 1,
+    clean: Path | None = None,
+    made_from: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the store of a data set of real images through one view.
+
+    Parameters
+    ----------
+    source, root, part, num_images, num_classes : as `list_images` takes them.
+    side : that images must have where they are taken as they are; None for any [px].
+    decoding : `exact`, Pillow's pixels bit for bit, or `fast`, within one level of them.
+    workers : processes that decode.
+    clean : manifest of the clean set, whose classes the images must be of.
+    made_from : as of `write_manifest`.
+
+    Raises
+    ------
+    ValueError
+        if the source or its classes are not what is asked for, images are bad (all are in
+        `images.bad.txt` beside the store), an archive is damaged, or the disk has too little room.
+    """
+    images, manifest = Path(images), Path(manifest)
+    decoder(decoding)
+    listing = list_images(source, root, part=part, num_images=num_images, num_classes=num_classes)
+    name = " ".join(filter(None, [str(source.get("path", root)), part]))
+    classes = listed_classes(listing, str(source["layout"]))
+    if clean is not None:
+        named = f"source.path {source.get('path')!r}", f"the clean set ({clean.parent})"
+        check_classes(classes, read_classes(clean), named)
+    report = BadImages(name, images.with_name(f"{images.stem}.bad.txt"))
+    report.add(listing.strays)
+    side = _side(view, listing, name, side)
+    facts = _facts(view, decoding)
+    array = PartialArray(images, (len(listing), 3, side, side), facts)
+    target = Target(str(array.path), array.offset, side, view, decoding)
+    _fill(array, target, listing, workers, report)
+    report.raise_if_any()
+    write_manifest(manifest, _manifest(listing, facts | noted(classes)), made_from)
+    array.finish()
+    logger.info("%s: %d images of %d px are in %s", name, len(listing), side, images)
+
+
+def _facts(view: View, decoding: str) -> dict[str, Any]:
+    """Return what the pixels of an image depend on."""
+    # torch is asked for its version without being loaded: it is slow to.
+    packages = ("simplejpeg", "torch") if decoding == "fast" else ()
+    versions = {"pillow": PIL.__version__, **{name: version(name) for name in packages}}
+    return {
+        "view": asdict(view),
+        "decoding": decoding,
+        "protocol": DECODING_PROTOCOL,
+        "versions": versions,
+    }
+
+
+def _fill(
+    array: PartialArray, target: Target, listing: Listing, workers: int, report: BadImages
+) -> None:
+    """Decode what the array does not hold yet."""
+    order = reading_order(listing.locators)
+    chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
+    state = lru_cache(maxsize=64)(file_state)  # an archive's is asked for by every image in it
+    digests = {chunk[0]: _digest(listing, chunk, state) for chunk in chunks}
+    missing = [chunk for chunk in chunks if not array.holds(digests[chunk[0]])]
+    progress = Progress(report.name, len(order), len(order) - sum(map(len, missing)))
+    tasks = _tasks(target, listing, missing)
+    for answer in carried_out(tasks, min(workers, len(missing))):
+        report.add((listing.image_ids[row], reason) for row, reason in answer.bad)
+        if not answer.bad:
+            array.note(digests[answer.task.rows[0]])
+        progress.advance(len(answer.task.rows))
+    array.commit()
+
+
+def _tasks(target: Target, listing: Listing, chunks: Sequence[Sequence[int]]) -> Iterator[Task]:
+    contents = _contents(listing, [row for chunk in chunks for row in chunk])
+    for chunk in chunks:
+        yield Task(target, chunk, [next(contents) for _ in chunk])
+
+
+def _contents(listing: Listing, rows: Sequence[int]) -> Iterator[Content]:
+    """Yield where the bytes of each image lie, or the bytes where they are read in order alone."""
+    if can_be_read_anywhere(listing.locators):
+        yield from (listing.locators[row] for row in rows)
+        return
+    try:
+        for _, data in read_in_order(listing.locators, rows):
+            yield data
+    except READ_ERRORS as error:
+        paths = some(sorted({listing.locators[row].path for row in rows}), 3)
+        raise ValueError(f"{paths}: damaged, cannot be read to its end ({error})") from error
+
+
+def _digest(listing: Listing, rows: Sequence[int], state: Callable[[str], tuple[int, int]]) -> str:
+    """Return the digest of a chunk: its rows, where they come from, and the state of the files."""
+    locators = [(row, listing.locators[row]) for row in rows]
+    return digest_of(
+        (row, listing.image_ids[row], locator, state(locator.path)) for row, locator in locators
+    )
+
+
+def _side(view: View, listing: Listing, name: str, needed: int | None) -> int:
+    side = view.side or _common_side(listing)
+    if needed is not None and side != needed:
+        raise ValueError(
+            f"{name}: images are {side} px; allowed: {needed} px, on which AlexNet's errors were "
+            "measured. Other sides need `denominators: reference`"
+        )
+    return side
+
+
+def _common_side(listing: Listing) -> int:
+    """Return the side of the first square image: in a set taken as it is all must be like it [px].
+
+    Raises
+    ------
+    ValueError : there is none among the first hundred.
+    """
+    rows = reading_order(listing.locators)[:_NUM_TRIED]
+    reasons: list[str] = []
+    for row, content in zip(rows, _contents(listing, rows), strict=True):
+        try:
+            return int(decode(load(content), AS_IS).shape[1])
+        except BadImageError as error:
+            reasons.append(f"{listing.image_ids[row]} {error}")
+    raise ValueError(
+        f"preprocessing as_is: none of the first {len(rows)} images can be taken as it is; "
+        f"{some(reasons, 3)}"
+    )
+
+
+def _manifest(listing: Listing, facts: Mapping[str, Any]) -> pa.Table:
+    """Return the manifest: ids, keys, targets and the further columns of the listing.
+
+    What the pixels depend on stands in its metadata, under `perturb`, and the classes by name.
+    """
+    table = {
+        "image_id": pa.array(listing.image_ids, pa.string()),
+        "image_key": pa.array([image_key(id) for id in listing.image_ids], pa.int64()),
+        "target": pa.array(listing.targets, pa.int16()),
+    }
+    for name, values in listing.columns.items():
+        table[name] = pa.array(values, _COLUMN_TYPES[name])
+    return pa.table(table, metadata={"perturb": json.dumps(facts)})

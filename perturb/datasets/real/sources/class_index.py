@@ -1,0 +1,208 @@
+"""Which class a folder's name or a label stands for.
+
+A class index is a JSON object: from names to class numbers, or, as in the map of the sixteen
+classes, from names to lists, with the classes in the order of its keys. `numbers` says that the
+names are the numbers themselves: ImageNet-V2's folders 0 to 999 would be out of order if they were
+sorted as words. Without an index, labels that are numbers are classes, and names are classes in
+their order; numbers beside names are refused, and folders that are numbers, too.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perturb.datasets.labels import Label, faults_of, label_of_text, trimmed
+from perturb.datasets.real.sources.rows import Source, refuse, some
+
+MAX_CLASS = 32767
+"""The highest class that fits the int16 column of targets."""
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """The class of each label, in their order, and of each name that is known; see `Listing`."""
+
+    targets: list[int]
+    classes: Mapping[str, int]
+    given_by: str
+
+
+def numbering(
+    source: Source, labels: Sequence[Label], place: Callable[[int], str], *, are_folders: bool
+) -> Numbering:
+    """Return the classes of some labels.
+
+    Parameters
+    ----------
+    place : of a label by its position, for messages: the file, and the row or the sample.
+    are_folders : names of folders that are numbers are classes only if `class_index: numbers`
+        says so.
+
+    Raises
+    ------
+    ValueError
+        if a label is none, or not in the index, or the index is not one.
+    """
+    asked = source.options.get("class_index")
+    path = source.file("class_index") if asked != "numbers" else None
+    index = read_class_index(path) if path is not None else {}
+    where = f"source.path {source.options.get('path')!r}"
+    if are_folders and asked is not None:
+        _check_spellings(labels, where)
+    unknown = [label.fault is not None and label.text not in index for label in labels]
+    if any(unknown):
+        rows = [row for row, is_unknown in enumerate(unknown) if is_unknown]
+        refuse(where, faults_of([labels[row] for row in rows], lambda row: place(rows[row])))
+    distinct: dict[Label, int] = {}
+    for row, label in enumerate(labels):
+        distinct.setdefault(label, row)
+    named = {label: place(row) for label, row in distinct.items()}
+    if path is not None:
+        classes, given_by = _indexed(path, index, named, are_folders), "index"
+    elif asked == "numbers" or (not are_folders and _are_numbers(named, where)):
+        classes, given_by = _numbers(source, named), "numbers"
+    else:
+        classes, given_by = _in_order(named, where, are_folders), "order"
+    return Numbering([classes[label.text] for label in labels], classes, given_by)
+
+
+def read_class_index(path: Path) -> dict[str, int]:
+    """Return the classes by name in a JSON file.
+
+    Raises
+    ------
+    ValueError
+        if it is not a JSON object, a name stands twice, or a class is not a whole number from 0
+        to 32767 and not every one is a list.
+    """
+    try:
+        pairs = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"source.class_index {path}: is not JSON ({error})") from error
+    if not isinstance(pairs, _Pairs) or not pairs:
+        raise ValueError(f"source.class_index {path}: allowed: a JSON object of names and classes")
+    index: dict[str, Any] = {}
+    for given, value in pairs:
+        name = trimmed(given)
+        if name in index:
+            raise ValueError(f"source.class_index {path}: the name {name!r} stands twice")
+        index[name] = value
+    if all(isinstance(value, list) and not isinstance(value, _Pairs) for value in index.values()):
+        return {name: position for position, name in enumerate(index)}
+    for name, value in index.items():
+        # In Python, not in JSON, true is a whole number.
+        if type(value) is not int or not 0 <= value <= MAX_CLASS:
+            shown = dict(value) if isinstance(value, _Pairs) else value
+            raise ValueError(
+                f"source.class_index {path}: {name} is {shown!r}; allowed: 0 to {MAX_CLASS}, or "
+                "a list for every name"
+            )
+    return index
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object, with names that stand twice."""
+
+
+def _indexed(
+    path: Path, index: Mapping[str, int], named: Mapping[Label, str], are_folders: bool
+) -> dict[str, int]:
+    """Return the classes by an index, in which a number may be spelt in another way."""
+    by_number = _by_number(path, index)
+    found: dict[str, int] = {}
+    for label in named:
+        if label.text in index:
+            found[label.text] = index[label.text]
+        elif label.number in by_number:
+            found[label.text] = by_number[label.number]
+    are_numbers = all(label.number is not None for label in named)
+    if not are_folders and are_numbers and not found and not by_number:
+        return dict(index) | _within(named, max(index.values()) + 1)
+    unknown = sorted((label.text, place) for label, place in named.items())
+    unknown = [(text, place) for text, place in unknown if text not in found]
+    if unknown:
+        places = "" if are_folders else f" (first {unknown[0][1]})"
+        names = some([text for text, _ in unknown])
+        raise ValueError(f"source.class_index {path}: does not know {names}{places}")
+    return dict(index) | found
+
+
+def _by_number(path: Path, index: Mapping[str, int]) -> dict[int | None, int]:
+    """Return the classes of the names of an index that are numbers: `1`, `01` and `1.0` are one."""
+    spelt: dict[int | None, str] = {}
+    for name in index:
+        number = label_of_text(name).number
+        other = spelt.setdefault(number, name)
+        if number is not None and index[other] != index[name]:
+            raise ValueError(
+                f"source.class_index {path}: {other} and {name} are the same number, but the "
+                f"classes {index[other]} and {index[name]}"
+            )
+    return {number: index[name] for number, name in spelt.items() if number is not None}
+
+
+def _within(named: Mapping[Label, str], num_classes: int) -> dict[str, int]:
+    """Return the numbers that labels are, if the classes of the index are so many."""
+    beyond = [
+        f"label {label.text} is beyond the {num_classes} classes of source.class_index"
+        for label in named
+        if label.number is not None and not 0 <= label.number < num_classes
+    ]
+    refuse("classes count from 0", sorted(beyond))
+    return _by_text(named)
+
+
+def _numbers(source: Source, named: Mapping[Label, str]) -> dict[str, int]:
+    """Return the names as numbers, and the other numbers below the number of classes."""
+    wrong = [
+        f"{label.text} is not a class; allowed: 0 to {MAX_CLASS} ({place})"
+        for label, place in named.items()
+        # A label of -1 stands for none in some test sets: it must not pass for a name.
+        if label.number is None or not 0 <= label.number <= MAX_CLASS
+    ]
+    refuse(f"source.class_index is {source.options.get('class_index')!r}", sorted(wrong))
+    known = {str(number): number for number in range(source.num_classes or 0)}
+    return known | _by_text(named)
+
+
+def _check_spellings(folders: Sequence[Label], where: str) -> None:
+    """Refuse folders that are the same number, 7 and 007."""
+    seen: dict[int, str] = {}
+    for label in folders:
+        if label.number is None:
+            continue
+        other = seen.setdefault(label.number, label.text)
+        if other != label.text:
+            raise ValueError(f"{where}: {other} and {label.text} are the same number")
+
+
+def _by_text(named: Mapping[Label, str]) -> dict[str, int]:
+    return {label.text: label.number for label in named if label.number is not None}
+
+
+def _are_numbers(named: Mapping[Label, str], where: str) -> bool:
+    """Return whether labels are numbers, and not names; refuse both beside each other."""
+    numbers = {label: place for label, place in named.items() if label.number is not None}
+    names = {label: place for label, place in named.items() if label.number is None}
+    if numbers and names:
+        raise ValueError(
+            f"{where}: some labels are numbers ({_first(numbers)}) and some are names "
+            f"({_first(names)}); name a file as `class_index` that says which class each is"
+        )
+    return bool(numbers)
+
+
+def _first(labels: Mapping[Label, str]) -> str:
+    label, place = next(iter(labels.items()))
+    return f"{label.text!r}, {place}"
+
+
+def _in_order(named: Mapping[Label, str], where: str, are_folders: bool) -> dict[str, int]:
+    if named and are_folders and _are_numbers(named, where):
+        raise ValueError(
+            f"{where}: its folders are numbers; say "
+            "`class_index: numbers`, or name a file that says which class each is"
+        )
+    return {name: position for position, name in enumerate(sorted({n.text for n in named}))}

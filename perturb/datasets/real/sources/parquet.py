@@ -1,0 +1,210 @@
+"""Images in the cells of Parquet files: a column of bytes, or of structs {bytes, path}.
+
+Bytes, paths and labels may have any of Arrow's types for them: large and view types, dictionaries,
+and binaries of one size.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perturb.datasets.labels import Label, label_of, normal_form
+from perturb.datasets.real.file_names import LeftOut
+from perturb.datasets.real.locators import ParquetCell
+from perturb.datasets.real.sources.class_index import numbering, read_class_index
+from perturb.datasets.real.sources.columns import find_column, usual_columns
+from perturb.datasets.real.sources.rows import Listing, Source, unique_ids
+
+
+def list_parquet(source: Source) -> Listing:
+    """Return the images of one or several Parquet files, in the order of files and rows.
+
+    Ids are the paths in the structs where every image has one of its own, else file and row.
+
+    Raises
+    ------
+    ValueError
+        if a file is not Parquet, or lacks a column, or a label is null.
+    """
+    files = [_read(path, source.options.get("columns", {})) for path in source.paths]
+    rows = [(file, row) for file in files for row in _data_rows(file.names, source.left_out)]
+    given = [file.names[row] for file, row in rows]
+    ids = [name for name in given if name]
+    is_named = len(ids) == len(rows) and len(set(ids)) == len(ids)
+    fallbacks = [f"{file.path.stem}/{row:06d}" for file, row in rows]
+    folders = [file.path.parent.name for file, _ in rows]
+    names = _class_names(files)
+    labels = [file.labels[row] for file, row in rows]
+    found = numbering(
+        source,
+        _named(labels, names) if _index_knows(source, names) else labels,
+        lambda row: f"{rows[row][0].path}, row {rows[row][1]}",
+        are_folders=False,
+    )
+    own = found.given_by == "numbers"
+    return Listing(
+        image_ids=ids if is_named else unique_ids(fallbacks, folders),
+        targets=found.targets,
+        locators=[file.cells[row] for file, row in rows],
+        classes={**found.classes, **(names if own else {})},
+        given_by=found.given_by,
+    )
+
+
+def _data_rows(names: Sequence[str | None], left_out: LeftOut) -> list[int]:
+    """Return the rows whose image is data by its file's name; its folders are another machine's."""
+    file_names = [(name or "").replace("\\", "/").rpartition("/")[2] for name in names]
+    return [row for row, name in enumerate(file_names) if not left_out.takes(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a file says of its images: row by row, and the names of the classes by number."""
+
+    path: Path
+    names: list[str | None]
+    labels: list[Label]
+    cells: list[ParquetCell]
+    class_names: dict[str, int]
+
+
+def _read(path: Path, columns: Mapping[str, str]) -> _File:
+    """Return the names, labels and locators of a file."""
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            image, name = _image_columns(schema, _column("image", schema, columns, path), path)
+            label = _column("label", schema, columns, path)
+            labels = _labels(file, label, path)
+            names: list[str | None] = [None] * len(labels)
+            if name is not None:
+                names = _names(file, name)
+            sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: cannot be read as Parquet ({error})") from error
+    cells = [
+        ParquetCell(str(path), image, group, row)
+        for group, size in enumerate(sizes)
+        for row in range(size)
+    ]
+    return _File(path, names, labels, cells, _features(schema, label))
+
+
+def _features(schema: pa.Schema, column: str) -> dict[str, int]:
+    """Return the names of the classes that the `datasets` library keeps beside their numbers."""
+    try:
+        content = json.loads((schema.metadata or {})[b"huggingface"])
+        names = content["info"]["features"][column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    if not isinstance(names, list):
+        return {}
+    return {label_of(name).text: number for number, name in enumerate(names)}
+
+
+def _class_names(files: Sequence[_File]) -> dict[str, int]:
+    first, *others = files
+    for other in others:
+        if other.class_names != first.class_names:
+            raise ValueError(f"{other.path}: its metadata name other classes than {first.path}")
+    return first.class_names
+
+
+def _index_knows(source: Source, names: Mapping[str, int]) -> bool:
+    """Return whether a class index is one of these names, and not of other things.
+
+    Names in another spelling are looked up too, and refused as unknown: the numbers beside them
+    are not those of the index.
+    """
+    path = source.file("class_index") if source.options.get("class_index") != "numbers" else None
+    if path is None:
+        return False
+    return not set(map(normal_form, names)).isdisjoint(map(normal_form, read_class_index(path)))
+
+
+def _named(labels: Sequence[Label], names: Mapping[str, int]) -> list[Label]:
+    by_number = {number: label_of(name) for name, number in names.items()}
+    return [
+        label if label.number is None else by_number.get(label.number, label) for label in labels
+    ]
+
+
+def _column(key: str, schema: pa.Schema, columns: Mapping[str, str], path: Path) -> str:
+    """Return the column that is given, or `image` and `label`, or the one with a usual name."""
+    if key in columns:
+        return find_column(key, schema.names, columns, str(path))
+    fits = [f.name for f in schema if key == "label" or _bytes_in(f.type) is not None]
+    found = [] if key in schema.names else usual_columns(key, fits)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        return find_column(key, found, columns, str(path))
+    return find_column(key, schema.names, {key: key}, str(path))
+
+
+def _image_columns(schema: pa.Schema, image: str, path: Path) -> tuple[str, str | None]:
+    """Return the dotted names of the column of bytes and, if there is one, of paths."""
+    kind = schema.field(image).type
+    below = _bytes_in(kind)
+    if below is None:
+        raise ValueError(
+            f"{path}: column {image} is {kind}; allowed: bytes, or structs of bytes and path"
+        )
+    has_path = bool(below) and any(f.name == "path" and _is_text(f.type) for f in kind)
+    return image + below, f"{image}.path" if has_path else None
+
+
+def _bytes_in(kind: pa.DataType) -> str | None:
+    """Return where the bytes lie in a column of a type: in itself, in a field, or nowhere."""
+    if _is_bytes(kind):
+        return ""
+    fields = kind if pa.types.is_struct(kind) else ()
+    return ".bytes" if any(f.name == "bytes" and _is_bytes(f.type) for f in fields) else None
+
+
+def _labels(file: pq.ParquetFile, column: str, path: Path) -> list[Label]:
+    kind = _plain(file.schema_arrow.field(column).type)
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if not (is_number or _is_text(kind) or _is_bytes(kind) or pa.types.is_null(kind)):
+        raise ValueError(
+            f"{path}: column {column} is {kind}; allowed: integers, strings, whole floats"
+        )
+    return [label_of(value) for value in file.read(columns=[column])[column].to_pylist()]
+
+
+def _names(file: pq.ParquetFile, column: str) -> list[str | None]:
+    name = column.rpartition(".")[2]
+    # Of structs with dictionaries Arrow reads no more than one row group at a time.
+    groups = range(file.num_row_groups)
+    batches = (b for g in groups for b in file.iter_batches(row_groups=[g], columns=[column]))
+    rows = (row for batch in batches for row in batch.column(0).to_pylist())
+    return [_text(row[name]) if row else None for row in rows]
+
+
+def _text(value: str | bytes | None) -> str | None:
+    return value.decode("utf-8", errors="surrogateescape") if isinstance(value, bytes) else value
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the values of a dictionary or an extension."""
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    return _plain(kind.storage_type) if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    plain = _plain(kind)
+    types = pa.types
+    kinds = (types.is_string, types.is_large_string, types.is_string_view)
+    return _is_bytes(plain) or any(is_one(plain) for is_one in kinds)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    plain = _plain(kind)
+    types = pa.types
+    kinds = (types.is_binary, types.is_large_binary, types.is_binary_view)
+    return any(is_one(plain) for is_one in (*kinds, types.is_fixed_size_binary))

@@ -1,0 +1,202 @@
+"""What a layout is asked for, a `Source`, and what it answers, a `Listing`."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+from perturb.datasets.real.archives import Entry
+from perturb.datasets.real.file_names import BESIDE, LeftOut, is_image_name, is_text_beside
+from perturb.datasets.real.locators import Locator
+from perturb.datasets.real.places import place_of
+
+_WILD = re.compile(r"[*?]")
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_LABEL_FILES = ("labels", "synsets", "accepted_labels", "class_index")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a data set, in the order of its store.
+
+    image_ids : relative to the source, so that they are the same wherever it lies.
+    targets : the class of each image.
+    locators : where the bytes of each image lie.
+    classes : the class of each name that the class index knows.
+    given_by : how classes have their numbers: `index` or `numbers`, or by the `order` of the names.
+    columns : further facts by name, a value an image: `texture`, a class; `accepted`, classes.
+    strays : (name, what is wrong) of files that are no images of the set and should not be there.
+    """
+
+    image_ids: Sequence[str]
+    targets: Sequence[int]
+    locators: Sequence[Locator]
+    classes: Mapping[str, int]
+    given_by: str
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    strays: Sequence[tuple[str, str]] = ()
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def only(self, rows: Sequence[int]) -> "Listing":
+        """Return the listing of these rows alone."""
+        return replace(
+            self,
+            image_ids=[self.image_ids[row] for row in rows],
+            targets=[self.targets[row] for row in rows],
+            locators=[self.locators[row] for row in rows],
+            columns={n: [values[row] for row in rows] for n, values in self.columns.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """The `source` of a data set in the configuration.
+
+    root : folder that its paths are relative to.
+    part : which of several sets in one source, e.g. `gaussian_noise-3`; None for all of it.
+    num_classes : the number of classes it should have, if known.
+    left_out : takes up what lies there and is no data.
+    """
+
+    options: Mapping[str, Any]
+    root: Path
+    part: str | None = None
+    num_classes: int | None = None
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
+
+    @property
+    def path(self) -> Path:
+        """The folder or archive; the root itself where a download is taken whole."""
+        path = self.root / str(self.options.get("path", "."))
+        if not path.exists():
+            raise ValueError(f"source.path is {self.options.get('path')!r}; {path} does not exist")
+        return path
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of a path with `*` or `{000000..000063}` in it, sorted.
+
+        The suffix is matched in any case. What is no data is left out, unless the path names it.
+
+        Raises
+        ------
+        ValueError
+            if there is none, or one of a range is missing.
+        """
+        pattern = str(self.options.get("path", "."))
+        paths: list[Path] = []
+        for name in _expanded(pattern):
+            found = self._matches(name)
+            if not found:
+                said = f"; left out: {self.left_out}" if self.left_out.names else ""
+                raise ValueError(
+                    f"source.path is {pattern!r}; no such file in {self.root}: {name}{said}"
+                )
+            paths += found
+        return paths
+
+    def _matches(self, name: str) -> list[Path]:
+        if not _WILD.search(name):
+            if not (self.root / name).exists():
+                raise ValueError(f"source.path: {self.root / name} does not exist")
+            return [self.root / name]
+        anchor = Path(name).anchor
+        base, below = Path(anchor) if anchor else self.root, name.removeprefix(anchor)
+        return [
+            path
+            # Brackets are no wildcards here: folders may be named so.
+            for path in sorted(base.glob(_any_case(below.replace("[", "[[]"))))
+            if not self.names_file(path) and self._keeps(path.relative_to(base), below)
+        ]
+
+    def _keeps(self, path: Path, pattern: str) -> bool:
+        """Return whether a file that a pattern found is data, by what its wildcards stand for."""
+        if is_text_beside(path.name) and path.suffix.lower() in ("", ".md", ".txt"):
+            self.left_out.add(BESIDE, [path.as_posix()])
+            return False
+        asked = [part for part in PurePath(pattern).parts if not _WILD.search(part)]
+        return not self.left_out.takes("/".join(part for part in path.parts if part not in asked))
+
+    def names_file(self, path: Path) -> bool:
+        """Return whether a file is one of labels that the source names, and note it as no data."""
+        keys = (key for key in _LABEL_FILES if self.options.get(key) not in (None, "numbers"))
+        files = (file for file in map(self.file, keys) if file is not None)
+        found = any(file.resolve() == path.resolve() for file in files)
+        if found:
+            self.left_out.add(BESIDE, [path.name])
+        return found
+
+    def file(self, key: str) -> Path | None:
+        """Return the file that a key of the source names, None where the key is absent.
+
+        `place_of` says where it is looked for.
+
+        Raises
+        ------
+        ValueError
+            if it is in neither.
+        """
+        if key not in self.options:
+            return None
+        name = str(self.options[key])
+        path = place_of(self.root, name)
+        if path.exists():
+            return path
+        raise ValueError(f"source.{key} is {name!r}; neither {self.root / name} nor {name} exists")
+
+
+def split_strays(entries: Sequence[Entry]) -> tuple[list[Entry], list[tuple[str, str]]]:
+    """Return the images among the entries, and what is wrong with the others."""
+    images = [entry for entry in entries if is_image_name(entry.name)]
+    strays = [
+        (entry.name, "is not named like an image")
+        for entry in entries
+        if not is_image_name(entry.name)
+    ]
+    return images, strays
+
+
+def unique_ids(names: Sequence[str], prefixes: Sequence[str]) -> list[str]:
+    """Return the names if each occurs once, else each behind the name of its file."""
+    if len(set(names)) == len(names):
+        return list(names)
+    return [f"{prefix}/{name}" for prefix, name in zip(prefixes, names, strict=True)]
+
+
+def some(names: Sequence[object], most: int = 10) -> str:
+    """Return the first of some names, and how many more there are."""
+    shown = ", ".join(str(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _any_case(pattern: str) -> str:
+    """Return a pattern whose suffix is matched in any case: tools of Windows write .TAR."""
+    stem, dot, suffix = pattern.rpartition(".")
+    if not dot or not suffix.isalnum():
+        return pattern
+    return stem + dot + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in suffix)
+
+
+def refuse(where: str, faults: Iterable[str], most: int = 10) -> None:
+    """Raise a ValueError with the first of some faults and their number, if there are any."""
+    found = list(faults)
+    if found:
+        shown = "; ".join(found[:most])
+        rest = f"; and {len(found) - most} more, {len(found)} in all" if len(found) > most else ""
+        raise ValueError(f"{where}: {shown}{rest}")
+
+
+def _expanded(pattern: str) -> list[str]:
+    match = _RANGE.search(pattern)
+    if match is None:
+        return [pattern]
+    first, last = match.groups()
+    numbers = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
+    return [
+        name
+        for number in numbers
+        for name in _expanded(pattern[: match.start()] + number + pattern[match.end() :])
+    ]

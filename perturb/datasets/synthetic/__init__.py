@@ -1,0 +1,1 @@
+"""The embedded image family: its shapes, textures and scenes, and their renderer."""

@@ -1,0 +1,282 @@
+"""What a classifier decides on every image of a cell, under one perturbation and severity.
+
+The loop knows neither corruptions nor attacks: it hands a batch from the store to the perturbation
+and records one decision an image, condition and sample. A batch that does not fit into the memory
+is done again in halves (`perturb.evaluate.batch_size`), in the precision that is asked for
+(`perturb.models.precision`).
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from perturb import provenance
+from perturb.datasets.classes import Classes
+from perturb.datasets.manifests import classes_of
+from perturb.datasets.store import Images, ImageStore
+from perturb.evaluate.batch_size import BatchSize
+from perturb.evaluate.batches import batches_on, part_of
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluate.rows import Decisions, accepted_classes, decisions, rows
+from perturb.experiments.evaluators import EVALUATORS
+from perturb.experiments.names import PROTOCOLS, STORED_CORRUPTIONS
+from perturb.models.checkpoints import ModelCard
+from perturb.models.class_maps import ClassMap
+from perturb.models.classifier import Classifier
+from perturb.models.compiled import CompiledClassifier
+from perturb.models.precision import computing_in, resolved
+from perturb.plan.cells import Cell
+
+logger = logging.getLogger(__name__)
+
+# Images on the device, and the place of the first of them in the store -> what is decided.
+Decide = Callable[[Images, int], Iterable[Outcome]]
+# One batch's decisions under each condition and sample.
+_Answers = Mapping[tuple[str, int], Decisions]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: a classifier on its device, in evaluation mode, and its card.
+
+    class_map : the coarser classes that decisions are made among, where they are not the
+        classifier's own.
+    """
+
+    classifier: Classifier
+    card: ModelCard
+    device: torch.device
+    class_map: ClassMap | None = None
+
+
+# A model's id -> the model, loaded.
+Load = Callable[[str], Subject]
+
+
+def evaluate_cell(
+    subject: Subject,
+    store: ImageStore,
+    cell: Cell,
+    setting: Setting,
+    *,
+    batch_size: int,
+    precision: str = "float32",
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the rows of a cell's shard, and how they were made.
+
+    Parameters
+    ----------
+    store : the images that the cell is evaluated on.
+    setting : of the perturbation; its severity is the cell's.
+    batch_size : an upper bound, halved where memory runs out.
+    precision : of the networks: float32, bfloat16, or auto (see `perturb.models.precision`).
+
+    Raises
+    ------
+    ValueError
+        if a target is not among the classes that are decided among, or a logit is not finite.
+    torch.OutOfMemoryError
+        if a single image does not fit into the memory.
+    """
+    if cell.perturbation == STORED_CORRUPTIONS:
+        raise ValueError(f"{cell}: each of its conditions has a store; use evaluate_parts")
+    decide = partial(_evaluated, subject.classifier, setting, EVALUATORS[cell.perturbation])
+    return record(
+        subject, [(store, decide)], cell, setting, batch_size=batch_size, precision=precision
+    )
+
+
+def evaluate_parts(
+    subject: Subject,
+    stores: Mapping[str, ImageStore],
+    cell: Cell,
+    setting: Setting,
+    *,
+    batch_size: int,
+    precision: str = "float32",
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the rows of the shard of a cell whose conditions each have a store of their own.
+
+    Parameters
+    ----------
+    stores : of each condition of the setting: the same images in the same order, each in its own
+        way perturbed beforehand.
+    setting, batch_size, precision : as of `evaluate_cell`.
+
+    Raises
+    ------
+    ValueError
+        as `evaluate_cell`, and if the conditions are others than those of the setting, or a store
+        holds other images or targets than the first.
+    """
+    _check_parts(stores, cell, setting)
+    parts = []
+    for condition in setting.conditions:
+        of_part = replace(setting, conditions=(condition,))
+        decide = partial(_evaluated, subject.classifier, of_part, EVALUATORS[cell.perturbation])
+        parts.append((stores[condition], decide))
+    return record(subject, parts, cell, setting, batch_size=batch_size, precision=precision)
+
+
+def _evaluated(
+    classifier: Classifier,
+    setting: Setting,
+    evaluator: Callable[[Classifier, Images, Setting], Iterable[Outcome]],
+    images: Images,
+    _: int,
+) -> Iterable[Outcome]:
+    return evaluator(classifier, images, setting)
+
+
+def record(
+    subject: Subject,
+    parts: Sequence[tuple[ImageStore, Decide]],
+    cell: Cell,
+    setting: Setting,
+    *,
+    batch_size: int,
+    precision: str = "float32",
+    source_sha256: str | None = None,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the rows of a shard, and how they were made.
+
+    Parameters
+    ----------
+    parts : stores, and what decides on their images; mostly one. No two may decide under the same
+        condition.
+    setting, batch_size, precision : as of `evaluate_cell`; errors too.
+    source_sha256 : weights of the model that the images were made against, if another.
+    """
+    precision = resolved(precision, subject.device)
+    started = time.perf_counter()
+    size = BatchSize(batch_size, cell)
+    tables, samples = [], dict[str, list[int]]()
+    for store, decide in parts:
+        loop = _Loop(subject, store, cell, decide, precision)
+        for (condition, sample), decided in loop.run(size).items():
+            tables.append(rows(cell, condition, sample, store, decided))
+            samples.setdefault(condition, []).append(sample)
+    table = pa.concat_tables(tables)
+    seconds = time.perf_counter() - started
+    return table, {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "perturbation": cell.perturbation,
+        "severity": cell.severity_value,
+        "samples": samples,
+        "options": dict(setting.options),
+        "protocol": PROTOCOLS[cell.perturbation],
+        "seed": setting.seed,
+        "weights_sha256": subject.card.weights_sha256,
+        "source_sha256": source_sha256,
+        "preprocessing": asdict(subject.card.preprocessing),
+        "batch_size": batch_size,
+        "smallest_batch_size": size.now,
+        "device": provenance.device_name(subject.device),
+        "dtype": precision,
+        "is_compiled": isinstance(subject.classifier, CompiledClassifier),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "num_images": len(parts[0][0]),
+        "seconds": seconds,
+        "images_per_second": table.num_rows / seconds,
+    }
+
+
+class _Loop:
+    """All images of a store, batch by batch."""
+
+    def __init__(
+        self, subject: Subject, store: ImageStore, cell: Cell, decide: Decide, precision: str
+    ) -> None:
+        self.subject, self.store, self.cell = subject, store, cell
+        self.decide, self.precision = decide, precision
+        self.accepted = accepted_classes(store)
+        _check_targets(subject, store, cell, self.accepted)
+
+    def run(self, size: BatchSize) -> dict[tuple[str, int], list[Decisions]]:
+        """Return the decisions of each condition and sample, in the order of the images."""
+        decided: dict[tuple[str, int], list[Decisions]] = {}
+        num_done = 0
+        for images in batches_on(self.subject.device, self.store, size.limit):
+            num_images = len(images.keys)
+            for answers in size.over(num_images, partial(self._answers, images, num_done)):
+                for key, answer in answers.items():
+                    decided.setdefault(key, []).append(answer)
+            num_done += num_images
+            logger.info("%s: %d of %d images", self.cell, num_done, len(self.store))
+        return decided
+
+    def _answers(self, batch: Images, offset: int, start: int, stop: int) -> _Answers:
+        """Return the decisions on some images of a batch, whose first is at `offset`."""
+        images, first = part_of(batch, start, stop), offset + start
+        accepted: Tensor | None = None
+        if self.accepted is not None:
+            accepted = self.accepted[first : offset + stop].to(self.subject.device)
+        class_map = self.subject.class_map
+        with computing_in(self.precision, self.subject.device):
+            try:
+                return {
+                    (outcome.condition, outcome.sample): decisions(
+                        outcome, images.targets, accepted, class_map
+                    )
+                    for outcome in self.decide(images, first)
+                }
+            except ValueError as error:
+                raise ValueError(f"{self.cell}: {error}") from error
+
+
+def _check_targets(
+    subject: Subject, store: ImageStore, cell: Cell, accepted: Tensor | None
+) -> None:
+    num_classes = subject.classifier.num_classes
+    if subject.class_map is not None:
+        if accepted is not None:
+            raise ValueError(f"{cell.dataset} accepts several classes; allowed without class map")
+        subject.class_map.check(num_classes)
+        num_classes = len(subject.class_map.names)
+    else:
+        _check_order(classes_of(store.manifest), cell, num_classes)
+    highest = store.num_classes - 1 if accepted is None else int(accepted.max())
+    if highest >= num_classes:
+        raise ValueError(
+            f"{cell.dataset} has targets up to {highest}, "
+            f"but {cell.model} has {num_classes} classes"
+        )
+
+
+def _check_order(classes: Classes | None, cell: Cell, num_classes: int) -> None:
+    """Refuse classes that are numbered by the order of their names, if the model has more."""
+    if classes and classes.given_by == "order" and len(classes.names) < num_classes:
+        raise ValueError(
+            f"{cell.dataset}: nothing says which of the {num_classes} classes of {cell.model} its "
+            f"{len(classes.names)} classes are; `source.class_index` is needed"
+        )
+
+
+def _check_parts(stores: Mapping[str, ImageStore], cell: Cell, setting: Setting) -> None:
+    if set(stores) != set(setting.conditions):
+        allowed = ", ".join(setting.conditions)
+        raise ValueError(f"{cell}: stores of {', '.join(stores)}; allowed: one each of {allowed}")
+    first, *others = setting.conditions
+    for condition in others:
+        one, other = stores[first], stores[condition]
+        if len(one) != len(other):
+            raise ValueError(
+                f"{cell}: {condition!r} has {len(other)} images, but {first!r} has {len(one)}"
+            )
+        same = zip(one.image_ids.to_pylist(), other.image_ids.to_pylist(), strict=True)
+        for row, (wanted, found) in enumerate(same):
+            if wanted != found:
+                raise ValueError(
+                    f"{cell}: image {row} of {condition!r} is {found!r}, of {first!r} {wanted!r}"
+                )
+        if not torch.equal(one.targets, other.targets):
+            raise ValueError(f"{cell}: {condition!r} has other targets than {first!r}")

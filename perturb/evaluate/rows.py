@@ -1,0 +1,139 @@
+"""From logits to the rows of a shard: what was decided on each image, and was that right?
+
+A data set may accept several classes for an image, as the reassessed labels of ImageNet do [1]_: a
+prediction among them is right. The target in the row is then the prediction itself, and otherwise
+the first accepted class; top-5 and loss are those of that target.
+
+Legend: B images of a batch, N of a store, K classes, M most accepted classes of an image.
+
+References
+----------
+.. [1] Beyer, Hénaff, Kolesnikov, Zhai, van den Oord, "Are we done with ImageNet?", 2020.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from perturb.datasets.store import ImageStore
+from perturb.evaluate.outcome import Outcome
+from perturb.evaluate.shards import SCHEMA
+from perturb.models.class_maps import ClassMap
+from perturb.plan.cells import Cell
+
+# One condition and sample of a batch: columns of B values on the host, or one text for all.
+Decisions = Mapping[str, Tensor | str]
+
+_ACCEPTED = "accepted"
+
+
+@torch.inference_mode()
+def decisions(
+    outcome: Outcome, targets: Tensor, accepted: Tensor | None, class_map: ClassMap | None
+) -> Decisions:
+    """Return what was decided on B images.
+
+    Parameters
+    ----------
+    outcome : its logits are turned into float32 before anything is computed from them.
+    targets : int64 (B,).
+    accepted : int64 (B, M), filled up with -1; None where the target alone is right.
+    class_map : coarser classes that decisions are made among.
+
+    Raises
+    ------
+    ValueError
+        if a logit is not finite.
+    """
+    logits = outcome.logits.float()  # (B, K)
+    is_finite = torch.isfinite(logits).all(dim=1)
+    if not is_finite.all():
+        num_broken = (~is_finite).sum().item()
+        raise ValueError(f"{outcome.condition}: logits of {num_broken} images are not finite")
+    log_probabilities = logits.log_softmax(dim=1)
+    if class_map is not None:
+        # Means over members do not add up to one, and are not made to.
+        logits = log_probabilities = class_map.log_probabilities(logits)
+    prediction = logits.argmax(dim=1)
+    if accepted is not None:
+        is_accepted = (accepted == prediction[:, None]).any(dim=1)
+        targets = torch.where(is_accepted, prediction, accepted[:, 0])
+    top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    loss = F.nll_loss(log_probabilities, targets, reduction="none")
+    decided = {
+        "target": targets,
+        "prediction": prediction,
+        "is_top5": (top5 == targets[:, None]).any(dim=1),
+        "target_probability": loss.neg().exp(),
+        "loss": loss,
+    }
+    columns = {**decided, **outcome.added}
+    return {
+        name: value if isinstance(value, str) else value.cpu() for name, value in columns.items()
+    }
+
+
+def accepted_classes(store: ImageStore) -> Tensor | None:
+    """Return the classes that are right for each image, int64 (N, M), filled up with -1.
+
+    None where the manifest has no column `accepted`.
+
+    Raises
+    ------
+    ValueError
+        if an image has no accepted class.
+    """
+    if _ACCEPTED not in store.manifest.column_names:
+        return None
+    lists = store.manifest[_ACCEPTED].combine_chunks()
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    if (lengths == 0).any():
+        image_id = store.image_ids[int((lengths == 0).argmax())].as_py()
+        raise ValueError(f"image {image_id!r}: `accepted` is empty; allowed: one class or more")
+    classes = np.full((len(lengths), lengths.max()), -1, np.int64)
+    classes[np.arange(lengths.max()) < lengths[:, None]] = pc.list_flatten(lists).to_numpy()
+    return torch.from_numpy(classes)
+
+
+def rows(
+    cell: Cell, condition: str, sample: int, store: ImageStore, parts: Sequence[Decisions]
+) -> pa.Table:
+    """Return the rows of one condition and sample, a row an image of the store.
+
+    Parameters
+    ----------
+    parts : the decisions of the batches, in the order of the images.
+    """
+    num_images = len(store)
+    joined = {name: _joined([part[name] for part in parts], num_images) for name in parts[0]}
+    columns = {
+        "model": _repeated(cell.model, num_images),
+        "dataset": _repeated(cell.dataset, num_images),
+        "perturbation": _repeated(cell.perturbation, num_images),
+        "severity": np.full(num_images, cell.severity_value),
+        "condition": _repeated(condition, num_images),
+        "sample": np.full(num_images, sample, np.int16),
+        "image_id": store.image_ids,
+        "is_correct": pc.equal(joined["prediction"], joined["target"]),
+        **joined,
+    }
+    absent = {name: pa.nulls(num_images) for name in SCHEMA.names if name not in columns}
+    return pa.table({**columns, **absent}).select(SCHEMA.names).cast(SCHEMA)
+
+
+def _joined(values: Sequence[Tensor | str], num_images: int) -> pa.Array:
+    if isinstance(values[0], str):
+        return _repeated(values[0], num_images)
+    tensors: Any = values
+    # Not a number: not measured for this image.
+    return pa.array(torch.cat(tensors).numpy(), from_pandas=True)
+
+
+def _repeated(value: str, count: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int16), [value])

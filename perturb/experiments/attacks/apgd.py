@@ -1,0 +1,187 @@
+"""APGD: projected gradient steps whose size follows from the loss, with no step size to choose.
+
+Algorithm 1 of Croce and Hein [1]_ in the L-infinity ball: the step starts at twice epsilon, and at
+certain checkpoints it is halved, and the search goes back to the best point, for the images whose
+loss no longer rises.
+
+Where we differ from the published code: an image is left alone from the moment it breaks; the
+checkpoints are the paper's for any number of steps (the code's are so for 100, but crowd when steps
+are few); and whether the loss rose in the first step is asked of the loss at the start, not of 0.
+
+B images, of which b still stand, C channels, H W pixels, K classes.
+
+References
+----------
+.. [1] Croce, Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
+   Parameter-free Attacks", ICML 2020.
+"""
+
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from perturb.experiments.attacks import gradients
+
+# What a step keeps of its direction; the share of rising steps below which it is halved.
+_NEW_DIRECTION = 0.75
+_RISING_SHARE = 0.75
+
+
+class LabelLoss(Protocol):
+    """What is to be increased, (b,)."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Take logits (b, K) and labels (b, n), of which the first is the true class."""
+
+
+def apgd(
+    classifier: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    epsilon: float,
+    loss: LabelLoss,
+    start: Tensor,
+    steps: int,
+) -> Tensor:
+    """Return the images after one run of APGD from a given start (Algorithm 1 of [1]_).
+
+    Parameters
+    ----------
+    classifier : its weights are ``frozen``.
+    images, start : float32 (B, 3, H, W); the start is clipped to the ball around the images.
+    labels : int64 (B, n) for the loss; the first column is the true class.
+    """
+    # As gradients of convolutions lie in memory: mixed orders would cost more than the arithmetic.
+    images = images.contiguous(memory_format=torch.channels_last)
+    lowest, highest = gradients.ball(images, epsilon)
+    result = start.contiguous(memory_format=torch.channels_last).clamp(lowest, highest)
+    state = _State.at(result, lowest, highest, labels, step_size=2 * epsilon)
+    last_check = 0
+    for step in range(steps + 1):
+        if step > 0:
+            state = state.moved(_NEW_DIRECTION if step > 1 else 1.0)
+        logits, losses, gradient = gradients.climb(
+            classifier, state.pixels, partial(loss, labels=state.labels)
+        )
+        gradients.check_finite(logits, gradient)
+        is_standing = logits.argmax(dim=1) == state.labels[:, 0]
+        result[state.rows[~is_standing]] = state.pixels[~is_standing]
+        state = state.seen(losses, gradient).kept(is_standing)
+        if len(state.rows) == 0:
+            break
+        if step in checkpoints(steps):
+            state, last_check = state.adapted(step - last_check), step
+    result[state.rows] = state.best
+    return result.contiguous()
+
+
+def checkpoints(steps: int) -> tuple[int, ...]:
+    """Return the steps after which step sizes are reconsidered.
+
+    After 22 % of all steps, then after 3 % less than last time, but after 6 % at least.
+    """
+    percent, width, checks = 22, 22, []
+    while percent <= 100:
+        checks.append(-(-percent * steps // 100))  # rounded up, in whole numbers
+        width = max(width - 3, 6)
+        percent += width
+    return tuple(checks)
+
+
+@dataclass(frozen=True)
+class _State:
+    """Where APGD is with b images: every field has a row an image."""
+
+    rows: Tensor  # (b,) among the images of the run
+    labels: Tensor  # (b, n)
+    lowest: Tensor  # (b, 3, H, W), as all pixels and gradients
+    highest: Tensor
+    pixels: Tensor
+    previous: Tensor
+    gradient: Tensor
+    best: Tensor  # where the loss was highest
+    best_gradient: Tensor
+    loss: Tensor  # (b,)
+    best_loss: Tensor
+    checked_loss: Tensor  # best_loss at the last checkpoint
+    num_rises: Tensor  # since the last checkpoint
+    was_halved: Tensor  # at the last checkpoint
+    step_size: Tensor  # (b, 1, 1, 1)
+
+    @classmethod
+    def at(
+        cls, start: Tensor, lowest: Tensor, highest: Tensor, labels: Tensor, *, step_size: float
+    ) -> Self:
+        """Return the state before the first gradient."""
+        lacking = torch.full_like(start[:, 0, 0, 0], -torch.inf)
+        return cls(
+            rows=torch.arange(len(start), device=start.device),
+            labels=labels,
+            lowest=lowest,
+            highest=highest,
+            pixels=start.clone(),
+            previous=start.clone(),
+            gradient=torch.zeros_like(start),
+            best=start.clone(),
+            best_gradient=torch.zeros_like(start),
+            loss=-lacking,  # the start is no rise
+            best_loss=lacking,
+            checked_loss=lacking,
+            num_rises=torch.zeros_like(lacking),
+            was_halved=torch.ones_like(lacking, dtype=torch.bool),
+            step_size=torch.full_like(start[:, :1, :1, :1], step_size),
+        )
+
+    def kept(self, mask: Tensor) -> Self:
+        """Return the state of some of the images."""
+        if mask.all():
+            return self
+        return replace(self, **{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+
+    def moved(self, share: float) -> Self:
+        """Return the state after a step of which the direction keeps a share of itself."""
+        target = self.pixels + self.step_size * self.gradient.sign()
+        target = target.clamp_(self.lowest, self.highest)
+        pixels = self.pixels + (target - self.pixels) * share
+        pixels += (self.pixels - self.previous) * (1 - share)
+        return replace(self, pixels=pixels.clamp_(self.lowest, self.highest), previous=self.pixels)
+
+    def seen(self, loss: Tensor, gradient: Tensor) -> Self:
+        """Return the state that knows loss and gradient where it is."""
+        is_better = loss > self.best_loss
+        return replace(
+            self,
+            gradient=gradient,
+            best=_chosen(is_better, self.pixels, self.best),
+            best_gradient=_chosen(is_better, gradient, self.best_gradient),
+            loss=loss,
+            best_loss=loss.maximum(self.best_loss),
+            num_rises=self.num_rises + (loss > self.loss),
+        )
+
+    def adapted(self, num_steps: int) -> Self:
+        """Return the state after a checkpoint, so many steps after the last one.
+
+        The step is halved, and goes on from the best point, if the loss rose too rarely, or if the
+        best loss is that of the last checkpoint in spite of the same step.
+        """
+        is_stuck = self.num_rises <= _RISING_SHARE * num_steps
+        is_stuck |= ~self.was_halved & (self.best_loss <= self.checked_loss)
+        return replace(
+            self,
+            pixels=_chosen(is_stuck, self.best, self.pixels),
+            gradient=_chosen(is_stuck, self.best_gradient, self.gradient),
+            checked_loss=self.best_loss,
+            num_rises=torch.zeros_like(self.num_rises),
+            was_halved=is_stuck,
+            step_size=_chosen(is_stuck, self.step_size / 2, self.step_size),
+        )
+
+
+def _chosen(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Return one of two (b, ...) an image, by a mask (b,)."""
+    return torch.where(mask.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)

@@ -1,0 +1,193 @@
+"""What a classifier decides on images that were attacked: FGSM, PGD and the attack ensemble.
+
+Protocol: one forward pass says which images are classified correctly, and only those are attacked;
+an image that is wrong already counts as broken and keeps its clean logits bit for bit, so accuracy
+under attack can never exceed clean accuracy. The verdict is a new forward pass over the final
+images, never what the attack believed. In the ensemble every attack sees what still stands, and its
+outcome says what stands after it and all before it.
+
+B images, C channels, H W pixels, K classes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.attacks import ensemble, gradients
+from perturb.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class _Victims:
+    """The b images that still stand, and the cross-entropy's gradient at their clean pixels."""
+
+    images: Tensor  # float32 (b, 3, H, W) in [0, 1]
+    targets: Tensor  # (b,)
+    keys: Tensor  # (b,)
+    gradient: Tensor  # (b, 3, H, W)
+
+
+# Returns adversarial images (b, 3, H, W).
+_Attack = Callable[[Classifier, _Victims, Setting], Tensor]
+
+
+def fgsm_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
+    """Yield the decisions after one step of epsilon, which is the setting's severity."""
+    return _outcomes(classifier, images, setting, {"fgsm": _fgsm})
+
+
+def pgd_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
+    """Yield the decisions after projected gradient descent.
+
+    Options: steps (8), relative_step (0.125, of epsilon), random_start (False), restarts (1).
+    """
+    return _outcomes(classifier, images, setting, {"pgd": _pgd})
+
+
+def ensemble_outcomes(
+    classifier: Classifier, images: Images, setting: Setting
+) -> Iterator[Outcome]:
+    """Yield the decisions after each attack of the ensemble, in the order of the conditions.
+
+    Options: steps (20) and restarts (1) of both APGD forms, targets (3) of the DLR form, queries
+    (100) of Square.
+    """
+    return _outcomes(classifier, images, setting, _ENSEMBLE)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is known of all B images."""
+
+    clean: Tensor  # float32 (B, 3, H, W) in [0, 1]
+    targets: Tensor  # (B,)
+    keys: Tensor  # (B,)
+    gradient: Tensor  # (B, 3, H, W), 0 where the clean image is wrong
+    gradient_norm: Tensor  # (B,), NaN where the clean image is wrong
+    adversarial: Tensor  # (B, 3, H, W)
+    logits: Tensor  # (B, K), of the adversarial images
+
+    @property
+    def standing(self) -> Tensor:
+        """The images that are still classified correctly, bool (B,)."""
+        return self.logits.argmax(dim=1) == self.targets
+
+    @property
+    def columns(self) -> dict[str, Tensor]:
+        """What the shard says of the attack, each (B,)."""
+        distance = (self.adversarial - self.clean).abs().amax(dim=(1, 2, 3))
+        return {"distance": distance, "gradient_norm": self.gradient_norm}
+
+
+def _outcomes(
+    classifier: Classifier, images: Images, setting: Setting, table: Mapping[str, _Attack]
+) -> Iterator[Outcome]:
+    for condition in setting.conditions:
+        if condition not in table:
+            raise ValueError(f"condition is {condition!r}; allowed: {', '.join(table)}")
+    state = _unattacked(classifier, images, setting.severity)
+    for condition in setting.conditions:
+        state = _attacked(classifier, state, setting, table[condition])
+        yield Outcome(condition, 0, state.logits, state.columns)
+
+
+# Neither of the two yields: a mode of torch set around a yield would leak into the caller.
+@torch.inference_mode(False)
+def _unattacked(classifier: Classifier, images: Images, epsilon: float) -> _State:
+    pixels = images.pixels
+    if pixels.dtype == torch.uint8:
+        pixels = pixels.float() / 255  # as the classifier does, to the bit
+    clean, targets = gradients.checked(pixels, images.targets, epsilon)
+    logits = gradients.predict(classifier, clean)
+    is_correct = logits.argmax(dim=1) == targets
+    gradient = torch.zeros_like(clean)
+    norm = torch.full_like(logits[:, 0], torch.nan)
+    if is_correct.any():
+        gradient[is_correct] = gradients.loss_gradient(
+            classifier, clean[is_correct], targets[is_correct]
+        )
+        gradients.check_finite(logits, gradient)
+        norm[is_correct] = gradient[is_correct].abs().amax(dim=(1, 2, 3))
+    return _State(clean, targets, images.keys, gradient, norm, clean, logits)
+
+
+@torch.inference_mode(False)
+def _attacked(classifier: Classifier, state: _State, setting: Setting, attack: _Attack) -> _State:
+    """Return the state after an attack on what stands."""
+    standing = state.standing
+    if not standing.any():
+        return state
+    victims = _Victims(
+        state.clean[standing],
+        state.targets[standing],
+        state.keys[standing],
+        state.gradient[standing],
+    )
+    adversarial = state.adversarial.clone()
+    adversarial[standing] = attack(classifier, victims, setting)
+    # All images again, not only those attacked: a batch of the same size gives the same bits where
+    # the pixels are the same.
+    logits = gradients.predict(classifier, adversarial)
+    logits = torch.where(standing[:, None], logits, state.logits)
+    return replace(state, adversarial=adversarial, logits=logits)
+
+
+def _fgsm(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
+    return gradients.fgsm(
+        classifier,
+        victims.images,
+        victims.targets,
+        setting.severity,
+        gradient=victims.gradient,
+    )
+
+
+def _pgd(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
+    return gradients.pgd(
+        classifier,
+        victims.images,
+        victims.targets,
+        setting.severity,
+        steps=setting.options.get("steps", 8),
+        step_size=setting.options.get("relative_step", 0.125) * setting.severity,
+        random_start=setting.options.get("random_start", False),
+        restarts=setting.options.get("restarts", 1),
+        keys=victims.keys,
+        seed=setting.seed,
+        gradient=victims.gradient,
+    )
+
+
+def _stage(attack: Callable[..., Tensor], **options: tuple[str, int]) -> _Attack:
+    """Return an attack of the ensemble as the driver calls it.
+
+    options : for each argument of the attack, the option that it is and its default.
+    """
+
+    def run(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
+        return attack(
+            classifier,
+            victims.images,
+            victims.targets,
+            setting.severity,
+            keys=victims.keys,
+            seed=setting.seed,
+            **{
+                argument: setting.options.get(option, default)
+                for argument, (option, default) in options.items()
+            },
+        )
+
+    return run
+
+
+_GRADIENT = {"steps": ("steps", 20), "restarts": ("restarts", 1)}
+_ENSEMBLE: Mapping[str, _Attack] = {
+    "apgd_ce": _stage(ensemble.apgd_ce, **_GRADIENT),
+    "apgd_dlr": _stage(ensemble.apgd_dlr, **_GRADIENT, num_targets=("targets", 3)),
+    "square": _stage(ensemble.square, queries=("queries", 100)),
+}

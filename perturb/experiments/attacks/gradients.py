@@ -1,0 +1,292 @@
+"""FGSM and PGD: how far does accuracy fall if every pixel may move by epsilon, in the worst way?
+
+Protocol: untargeted cross-entropy on the true class, in the L-infinity ball. FGSM [1]_ is one step
+of epsilon, PGD [2]_ several smaller ones, each projected. Pixels are float32 in [0, 1], are never
+rounded to gray levels, and normalisation is inside the classifier.
+
+With a zero start every iterate has the same bits as those of torchattacks and foolbox. Where we
+differ: x + epsilon, rounded to float32, often lies further than epsilon from x, so at the end every
+pixel is pulled to the nearest float that does not; and the loss is summed over the images, because
+a mean makes the gradient of one image depend on how many others there are.
+
+B images, C channels, H W pixels, K classes.
+
+References
+----------
+.. [1] Goodfellow, Shlens, Szegedy, "Explaining and Harnessing Adversarial Examples", ICLR 2015.
+.. [2] Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards Deep Learning Models Resistant to
+   Adversarial Attacks", ICLR 2018.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from perturb import random
+from perturb.models.precision import exactly
+
+# logits (B, K) -> what is to be increased, (B,)
+Loss = Callable[[Tensor], Tensor]
+# rows of the images, int64 (b,) -> adversarial images (b, C, H, W)
+Attempt = Callable[[Tensor], Tensor]
+
+
+@torch.inference_mode(False)
+def pgd(
+    classifier: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    epsilon: float,
+    *,
+    steps: int = 8,
+    step_size: float | None = None,
+    random_start: bool = False,
+    restarts: int = 1,
+    keys: Tensor | None = None,
+    seed: int = 0,
+    gradient: Tensor | None = None,
+) -> Tensor:
+    """Return the images after projected steps along the sign of the loss' gradient.
+
+    A pixel of zero gradient stays. With restarts, an image that one of them broke keeps that
+    result and is not attacked again.
+
+    Parameters
+    ----------
+    classifier : pixels -> logits, in evaluation mode; no gradient is left in its weights.
+    images : float32 (B, 3, H, W) in [0, 1]; not changed.
+    targets : int64 (B,).
+    epsilon : radius of the ball, in units of [0, 1]; 0 returns the images bit for bit.
+    steps, step_size : how many, how long [units of [0, 1]]; None is epsilon / 8.
+    random_start : start anywhere in the ball, drawn for (seed, restart, key) and nothing else.
+    keys : int64 (B,), ``perturb.random.image_key`` of each image's id; for random starts.
+    gradient : of the loss at the images (``loss_gradient``), if it is known: saves a pass.
+
+    Returns
+    -------
+    float32 (B, 3, H, W) in [0, 1]; no pixel is further than epsilon from where it was, in exact
+    arithmetic and hence in float32.
+
+    Raises
+    ------
+    ValueError
+        if an argument is out of range, or a logit or a gradient is not finite.
+    """
+    images, targets = checked(images, targets, epsilon)
+    step_size = epsilon / 8 if step_size is None else step_size
+    _check_schedule(steps, step_size, restarts, is_random=random_start)
+    keys = checked_keys(keys, images) if random_start else None
+    if epsilon == 0 or len(images) == 0:
+        return images.clone()
+
+    def attempt(restart: int, rows: Tensor) -> Tensor:
+        clean, known = images[rows], gradient
+        start = clean
+        if keys is not None:
+            stream = random.stream_keys(seed, f"pgd/{restart}", keys[rows])
+            start, known = (clean + epsilon * noise(stream, clean)).clamp_(0, 1), None
+        loss = partial(cross_entropy, targets=targets[rows])
+        path = _Path(classifier, loss, clean, epsilon, step_size)
+        final = path.follow(start, steps, known)
+        return final.clamp_(*ball(clean, epsilon))
+
+    with frozen(classifier):
+        attempts = [partial(attempt, restart) for restart in range(restarts)]
+        return until_broken(classifier, images, targets, attempts)
+
+
+def fgsm(
+    classifier: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    epsilon: float,
+    *,
+    gradient: Tensor | None = None,
+) -> Tensor:
+    """Return images + epsilon * sign(gradient of the loss), clipped: PGD of one full step.
+
+    Parameters, result and errors are those of ``pgd``.
+    """
+    return pgd(classifier, images, targets, epsilon, steps=1, step_size=epsilon, gradient=gradient)
+
+
+@dataclass(frozen=True)
+class _Path:
+    """Projected steps of one size in the ball around some images."""
+
+    classifier: nn.Module
+    loss: Loss
+    images: Tensor
+    epsilon: float
+    step_size: float
+
+    def follow(self, start: Tensor, steps: int, gradient: Tensor | None) -> Tensor:
+        """Return where the steps lead; `gradient` is that at the start if it is known."""
+        # As the gradient lies in memory: mixed orders would cost more than the arithmetic.
+        images = self.images.contiguous(memory_format=torch.channels_last)
+        pixels = start.clone(memory_format=torch.channels_last)
+        is_finite = torch.ones((), dtype=torch.bool, device=pixels.device)
+        for _ in range(steps):
+            if gradient is None:
+                logits, _, gradient = climb(self.classifier, pixels, self.loss)
+                is_finite &= torch.isfinite(logits).all()
+            # A gradient of NaN has sign 0 and would pass for a model that ignores its input.
+            is_finite &= torch.isfinite(gradient.sum())
+            pixels.add_(gradient.sign(), alpha=self.step_size)
+            # The peers' order of operations, for their bits.
+            pixels.sub_(images).clamp_(-self.epsilon, self.epsilon).add_(images).clamp_(0, 1)
+            gradient = None
+        if not is_finite:  # asked once: a step that waits for the answer leaves a GPU idle
+            raise ValueError("logits or gradients are not finite; allowed: no NaN, no infinity")
+        return pixels.contiguous()
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the loss of each image, (B,)."""
+    return F.cross_entropy(logits, targets, reduction="none")
+
+
+def loss_gradient(classifier: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross-entropy's gradient with respect to the pixels, (B, 3, H, W)."""
+    with frozen(classifier):
+        return climb(classifier, images, partial(cross_entropy, targets=targets))[2]
+
+
+def climb(classifier: nn.Module, images: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
+    """Return logits (B, K), losses (B,) and the losses' gradient at the pixels (B, 3, H, W).
+
+    Under ``frozen`` weights a ViT holds two thirds of the memory. The gradient is exactly 0 if
+    the logits do not depend on the pixels.
+    """
+    pixels = images.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = classifier(pixels).float()
+        losses = loss(logits)
+    if not losses.requires_grad:
+        return logits, losses, torch.zeros_like(images)
+    with exactly(images.device):  # what goes back runs in the precision of what came
+        (gradient,) = torch.autograd.grad(losses.sum(), pixels, allow_unused=True)
+    gradient = torch.zeros_like(images) if gradient is None else gradient
+    return logits.detach(), losses.detach(), gradient
+
+
+@contextmanager
+def frozen(classifier: nn.Module) -> Iterator[None]:
+    """Take no gradients of weights inside; afterwards each parameter asks for what it did."""
+    weights = [weight for weight in classifier.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
+
+
+def until_broken(
+    classifier: nn.Module, images: Tensor, targets: Tensor, attempts: Sequence[Attempt]
+) -> Tensor:
+    """Return what the attempts, each on what those before did not break, made of the images."""
+    standing = torch.arange(len(images), device=images.device)
+    adversarial = attempts[0](standing)
+    for attempt in attempts[1:]:
+        logits = predict(classifier, adversarial[standing])
+        standing = standing[logits.argmax(dim=1) == targets[standing]]
+        if len(standing) == 0:
+            break
+        adversarial[standing] = attempt(standing)
+    return adversarial
+
+
+def predict(classifier: nn.Module, images: Tensor) -> Tensor:
+    """Return logits, float32 (B, K); a ValueError if one is not finite."""
+    with torch.inference_mode():
+        logits: Tensor = classifier(images).float()
+    check_finite(logits)
+    return logits.clone()  # usable outside inference mode
+
+
+def noise(keys: Tensor, images: Tensor) -> Tensor:
+    """Return draws from U[-1, 1) in the shape of the images; image b's depend on its key alone."""
+    return random.uniform(keys, images[0].numel()).mul_(2).sub_(1).reshape(images.shape)
+
+
+def ball(images: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Return the lowest and highest float32 in [0, 1] that are no further than epsilon away.
+
+    A sum s of a >= b >= 0, rounded, is above a + b exactly if s - a, which is exact (Dekker's
+    Fast2Sum), is above b; then the float below s is the bound. As for differences.
+    """
+    radius = torch.tensor(epsilon)
+    if radius.item() > epsilon:  # so that distances that are rounded to float32 stay below it too
+        radius = radius.nextafter(torch.tensor(0.0))
+    radius = radius.to(images.device)
+    highest = images + radius
+    is_above = highest - images.maximum(radius) > images.minimum(radius)
+    # The bits of a positive float, read as an integer, count the floats up to it.
+    highest.view(torch.int32).sub_(is_above.int())
+    lowest = images - radius
+    is_below = images - lowest > radius
+    lowest.view(torch.int32).add_(is_below.int())
+    return lowest.clamp_(min=0), highest.clamp_(max=1)
+
+
+def checked(images: Tensor, targets: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Return images and targets as tensors that gradients can pass, or refuse what is wrong."""
+    if not (math.isfinite(epsilon) and epsilon >= 0):
+        raise ValueError(f"epsilon is {epsilon}; allowed: a finite number of 0 or more")
+    if images.dtype != torch.float32 or images.ndim != 4:
+        raise ValueError(
+            f"images are {images.dtype} {tuple(images.shape)}; allowed: float32 (B, 3, H, W)"
+        )
+    if targets.shape != images.shape[:1]:
+        raise ValueError(
+            f"targets have shape {tuple(targets.shape)}; allowed: one for each of {len(images)}"
+        )
+    lowest, highest = torch.aminmax(images) if len(images) else (0, 1)
+    if not (lowest >= 0 and highest <= 1):  # also refuses NaN
+        raise ValueError(f"images lie in [{lowest:.4g}, {highest:.4g}]; allowed: [0, 1]")
+    return _ordinary(images.detach()), _ordinary(targets)
+
+
+def checked_keys(keys: Tensor | None, images: Tensor) -> Tensor:
+    """Return the keys that random draws need."""
+    if keys is None or keys.shape != images.shape[:1]:
+        shape = None if keys is None else tuple(keys.shape)
+        raise ValueError(f"keys are {shape}; random draws need one for each of {len(images)}")
+    return keys
+
+
+def check_at_least_one(**counts: int) -> None:
+    """Refuse counts that are not whole numbers of 1 or more."""
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"{name} is {count}; allowed: a whole number of 1 or more")
+
+
+def check_finite(logits: Tensor, gradient: Tensor | None = None) -> None:
+    """Refuse logits that no decision, and a gradient that no step can be taken from."""
+    is_finite = torch.isfinite(logits).all(dim=1)
+    if not is_finite.all():
+        raise ValueError(f"logits of {(~is_finite).sum().item()} images are not finite")
+    if gradient is not None and not torch.isfinite(gradient.sum()):
+        raise ValueError("the gradient at the pixels is not finite")
+
+
+def _check_schedule(steps: int, step_size: float, restarts: int, *, is_random: bool) -> None:
+    check_at_least_one(steps=steps, restarts=restarts)
+    if not (math.isfinite(step_size) and step_size >= 0):
+        raise ValueError(f"step_size is {step_size}; allowed: a finite number of 0 or more")
+    if restarts > 1 and not is_random:
+        raise ValueError(f"restarts is {restarts}; allowed without random_start: 1, all are equal")
+
+
+def _ordinary(tensor: Tensor) -> Tensor:
+    """Return the tensor, or a copy if it was made in inference mode and cannot be used here."""
+    return tensor.clone() if tensor.is_inference() else tensor

@@ -1,0 +1,1 @@
+"""Robustness benchmarks: clean images, renditions, natural adversarial images."""

@@ -1,0 +1,94 @@
+"""Evaluation under perturbations that need no classifier: none, the corruptions, fewer classes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.corruptions.corruptions import corrupt
+from perturb.models.classifier import Classifier
+from perturb.models.precision import exactly
+
+# What a logit is lowered by where its class is not to be chosen: its probability is exactly 0 in
+# float32, and its logarithm still a number.
+_OUT_OF_REACH = 1e4
+
+
+@torch.inference_mode()
+def unchanged_outcomes(
+    classifier: Classifier, images: Images, setting: Setting
+) -> Iterator[Outcome]:
+    """Yield what is decided on the images as they are."""
+    for condition in setting.conditions:
+        yield Outcome(condition, 0, classifier(images.pixels))
+
+
+@torch.inference_mode()
+def corrupted_outcomes(
+    classifier: Classifier, images: Images, setting: Setting
+) -> Iterator[Outcome]:
+    """Yield what is decided under each corruption.
+
+    Options: `jpeg_quality`, of a JPEG pass after the corruption; none where absent.
+    """
+    quality = setting.options.get("jpeg_quality")
+    for condition in setting.conditions:
+        # A corruption is the same whatever the network computes in.
+        with exactly(images.pixels.device):
+            pixels = corrupt(
+                images.pixels,
+                condition,
+                int(setting.severity),
+                images.keys,
+                setting.seed,
+                jpeg_quality=quality,
+            )
+        yield Outcome(condition, 0, classifier(pixels))
+
+
+@torch.inference_mode()
+def subset_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
+    """Yield what is decided on the images as they are among the classes of each subset alone.
+
+    The logits of all other classes are lowered by 1e4: none of them is chosen, the probabilities
+    are those of a softmax over the subset, and nothing becomes infinite. What is said of an image
+    whose target is not in the subset means nothing: its loss is about 1e4. One forward pass serves
+    all conditions.
+
+    Parameters
+    ----------
+    setting : its conditions are names of subsets, such as ids of data sets; option ``classes`` has
+        the classes of each.
+
+    Raises
+    ------
+    ValueError
+        for another option, a condition without classes, or a class that the classifier has not.
+    """
+    if unknown := sorted(setting.options.keys() - {"classes"}):
+        raise ValueError(f"option of class_subset is {unknown[0]!r}; allowed: classes")
+    logits = classifier(images.pixels).float()
+    subsets = setting.options.get("classes", {})
+    for condition in setting.conditions:
+        classes = _checked_subset(condition, subsets, classifier.num_classes)
+        lowered = logits - _OUT_OF_REACH
+        lowered[:, classes] = logits[:, classes]
+        yield Outcome(condition, 0, lowered)
+
+
+def _checked_subset(
+    condition: str, subsets: Mapping[str, Sequence[Any]], num_classes: int
+) -> list[int]:
+    classes = list(subsets.get(condition, ()))
+    if not classes:
+        allowed = ", ".join(name for name, members in subsets.items() if members)
+        raise ValueError(f"class_subset has no classes of {condition!r}; it has some of: {allowed}")
+    for number in classes:
+        if type(number) is not int or not 0 <= number < num_classes:
+            raise ValueError(
+                f"class_subset of {condition!r} has class {number!r}; "
+                f"allowed: 0 to {num_classes - 1}"
+            )
+    return classes

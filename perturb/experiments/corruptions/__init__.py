@@ -1,0 +1,1 @@
+"""Corruptions: those of ImageNet-C, at five severities."""

@@ -1,0 +1,265 @@
+"""The corruptions of ImageNet-C by name: ``corrupt(images, corruption, severity, keys, seed)``.
+
+Which question: how much accuracy does a classifier lose under noise, blur, weather and digital
+artefacts of five strengths? Protocol: the 15 corruptions and 4 extra ones of Hendrycks and
+Dietterich (ICLR 2019), computed in memory; given the same draws, the published code's pixels at
+224 px, and the same picture in proportion at other sizes (``corruption_constants.py`` says how).
+
+Where we differ: draws are a hash of (seed, corruption, severity, image key), so an image's result
+does not depend on its batch, its order or its worker; frost textures are ours unless others are
+given; the JPEG pass of the published *files* is an option, whose results need a name of their own.
+Every corruption is a function of (images, constants, draws) in a module of its kind; here are only
+the draws and the names.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from perturb import random
+from perturb.experiments.corruptions import (
+    blur,
+    digital,
+    draws,
+    elastic,
+    glass,
+    noise,
+    spatter,
+    weather,
+)
+from perturb.experiments.corruptions.constants import Constants, constants
+from perturb.experiments.corruptions.digital import jpeg_pass
+from perturb.experiments.corruptions.frost_textures import frost_textures as our_frost_textures
+from perturb.experiments.names import (
+    BENCHMARK_CORRUPTIONS,
+    CORRUPTIONS,
+    EXTRA_CORRUPTIONS,
+    SMALLEST_SIDE,
+)
+
+__all__ = [
+    "BENCHMARK_CORRUPTIONS",
+    "CORRUPTIONS",
+    "EXTRA_CORRUPTIONS",
+    "corrupt",
+    "draw",
+    "jpeg_pass",
+]
+
+MAX_SEVERITY = 5
+
+Draw = Callable[[Tensor, Constants, int, int], tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class _Corruption:
+    """``apply(images, constants, *draw(keys, constants, H, W))``, in pieces of some pixels."""
+
+    apply: Callable[..., Tensor]
+    draw: Draw
+    # On a CPU, pieces that stay in its cache: values a piece, chosen by measurement.
+    num_values: int = 1 << 18
+
+
+def _nothing(*_: object) -> tuple[Tensor, ...]:
+    return ()
+
+
+def _normals(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return (draws.normals(keys, 3, H, W),)
+
+
+def _normal_plane(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return (draws.normals(keys, H, W),)
+
+
+def _uniforms(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return (draws.uniforms(keys, 3, H, W),)
+
+
+def _salt(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return draws.uniforms_and_signs(keys, 3, H, W)
+
+
+def _glass(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return (glass.draw_offsets(keys, constants, H, W),)
+
+
+def _motion(keys: Tensor, *_: object) -> tuple[Tensor, ...]:
+    return (draws.angles_deg(keys, -45, 45),)
+
+
+def _snow(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    direction = random.stream_keys(0, "direction", keys)
+    return draws.normals(keys, H, W), draws.angles_deg(direction, -135, -45)
+
+
+def _frost(keys: Tensor, *_: object) -> tuple[Tensor, ...]:
+    place = draws.uniforms(keys, 3)
+    return (place[:, 0] * weather.NUM_DRAWN_TEXTURES).long(), place[:, 1:]
+
+
+def _fog(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return (draws.uniforms(keys, weather.plasma_side(H, W) ** 2 - 1),)
+
+
+def _elastic(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    corners = random.stream_keys(0, "corners", keys)
+    return draws.uniforms(corners, 3, 2), draws.uniforms(keys, 2, H, W)
+
+
+_TABLE: dict[str, _Corruption] = {
+    "gaussian_noise": _Corruption(noise.gaussian_noise, _normals),
+    "shot_noise": _Corruption(noise.shot_noise, _uniforms),
+    "impulse_noise": _Corruption(noise.impulse_noise, _salt),
+    "defocus_blur": _Corruption(blur.defocus_blur, _nothing),
+    "glass_blur": _Corruption(glass.glass_blur, _glass),
+    "motion_blur": _Corruption(blur.motion_blur, _motion, 1 << 20),
+    "zoom_blur": _Corruption(blur.zoom_blur, _nothing, 1 << 19),
+    "snow": _Corruption(weather.snow, _snow, 1 << 20),
+    "frost": _Corruption(weather.frost, _frost),
+    "fog": _Corruption(weather.fog, _fog),
+    "brightness": _Corruption(digital.brightness, _nothing),
+    "contrast": _Corruption(digital.contrast, _nothing),
+    "elastic_transform": _Corruption(elastic.elastic_transform, _elastic),
+    "pixelate": _Corruption(digital.pixelate, _nothing),
+    "jpeg_compression": _Corruption(digital.jpeg_compression, _nothing),
+    "speckle_noise": _Corruption(noise.speckle_noise, _normals),
+    "gaussian_blur": _Corruption(blur.gaussian_blur, _nothing),
+    "spatter": _Corruption(spatter.spatter, _normal_plane),
+    "saturate": _Corruption(digital.saturate, _nothing),
+}
+
+
+@torch.no_grad()
+def corrupt(
+    images: Tensor,
+    corruption: str,
+    severity: int,
+    image_keys: Tensor,
+    seed: int,
+    *,
+    frost_textures: Sequence[Tensor] | None = None,
+    jpeg_quality: int | None = None,
+) -> Tensor:
+    """Return the images under a corruption, and then under JPEG if that is asked for.
+
+    Parameters
+    ----------
+    images : uint8 (B, 3, H, W), one or more, sides of 16 px or more; not changed.
+    corruption : one of ``CORRUPTIONS``.
+    severity : 0 to 5; 0 leaves the images as they are.
+    image_keys : int64 (B,), ``perturb.random.image_key`` of each image's id.
+    seed : the study's seed.
+    frost_textures : in place of ours: five or more, uint8 (3, height, width), larger than the
+        images.
+    jpeg_quality : 1 to 95, of the JPEG pass that follows, 85 for the published files of ImageNet-C;
+        None for no such pass. Its results are another benchmark: the study names them apart.
+
+    Returns
+    -------
+    uint8 (B, 3, H, W) on the device of the images; image b depends on its own pixels, its key, the
+    corruption, the severity and the seed alone.
+
+    Raises
+    ------
+    ValueError : what is wrong, the value, and what is allowed.
+
+    References
+    ----------
+    Hendrycks, Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+    Perturbations", ICLR 2019.
+    """
+    _check_names(corruption, severity)
+    _check_images(images, image_keys)
+    if jpeg_quality is not None:
+        digital.check_quality(jpeg_quality)
+    if severity == 0:
+        changed = images.clone()
+    else:
+        changed = _corrupted(
+            images, corruption, severity, image_keys, seed, frost_textures=frost_textures
+        )
+    return changed if jpeg_quality is None else jpeg_pass(changed, jpeg_quality)
+
+
+def _corrupted(
+    images: Tensor,
+    corruption: str,
+    severity: int,
+    image_keys: Tensor,
+    seed: int,
+    *,
+    frost_textures: Sequence[Tensor] | None,
+) -> Tensor:
+    H, W = images.shape[-2:]
+    entry, values = _TABLE[corruption], constants(corruption, severity, H, W)
+    extra = () if corruption != "frost" else (_checked_textures(frost_textures, H, W),)
+    num_pieces = 1 if images.is_cuda else -(-images.numel() // entry.num_values)
+    keys = image_keys.to(images.device).chunk(num_pieces)
+    pieces = [
+        entry.apply(piece, values, *draw(corruption, severity, piece_keys, seed, (H, W)), *extra)
+        for piece, piece_keys in zip(images.chunk(num_pieces), keys, strict=True)
+    ]
+    return torch.cat(pieces)
+
+
+def draw(
+    corruption: str, severity: int, image_keys: Tensor, seed: int, size: tuple[int, int]
+) -> tuple[Tensor, ...]:
+    """Return what each image draws: the arguments of the corruption's function after the constants.
+
+    Parameters
+    ----------
+    corruption : one of ``CORRUPTIONS``.
+    severity : 1 to 5.
+    image_keys : int64 (B,), on the device that the draws are wanted on.
+    seed : the study's seed.
+    size : height and width of the images.
+    """
+    keys = random.stream_keys(seed, f"{corruption}/{severity}", image_keys)
+    values = constants(corruption, severity, *size)
+    return _TABLE[corruption].draw(keys, values, *size)
+
+
+def _check_names(corruption: str, severity: int) -> None:
+    if corruption not in _TABLE:
+        raise ValueError(f"corruption is {corruption!r}; allowed: {', '.join(CORRUPTIONS)}")
+    if isinstance(severity, bool) or severity not in range(MAX_SEVERITY + 1):
+        raise ValueError(f"severity is {severity!r}; allowed: 0 to {MAX_SEVERITY}, whole")
+
+
+def _check_images(images: Tensor, image_keys: Tensor) -> None:
+    if images.dtype != torch.uint8:
+        raise ValueError(f"images are {images.dtype}; allowed: torch.uint8")
+    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < SMALLEST_SIDE:
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}; allowed: (B, 3, H, W), "
+            f"H and W at least {SMALLEST_SIDE}"
+        )
+    if len(images) == 0:
+        raise ValueError("images are an empty batch; allowed: one image or more")
+    if image_keys.shape != images.shape[:1] or image_keys.dtype != torch.int64:
+        raise ValueError(
+            f"image_keys are {image_keys.dtype} {tuple(image_keys.shape)}; "
+            f"allowed: torch.int64 ({len(images)},), one key an image"
+        )
+
+
+def _checked_textures(textures: Sequence[Tensor] | None, H: int, W: int) -> Sequence[Tensor]:
+    if textures is None:
+        return our_frost_textures(max(H, W))
+    if len(textures) < weather.NUM_DRAWN_TEXTURES:
+        raise ValueError(
+            f"frost_textures holds {len(textures)}; allowed: {weather.NUM_DRAWN_TEXTURES} or more"
+        )
+    for texture in textures:
+        is_larger = texture.shape[-2] > H and texture.shape[-1] > W
+        if texture.dtype != torch.uint8 or texture.ndim != 3 or not is_larger:
+            raise ValueError(
+                f"a frost texture is {texture.dtype} {tuple(texture.shape)}; "
+                f"allowed: torch.uint8 (3, height, width), larger than {H} x {W}"
+            )
+    return textures

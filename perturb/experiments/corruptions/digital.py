@@ -1,0 +1,155 @@
+"""Colour and digital corruptions: brightness, saturate, contrast, pixelate and JPEG.
+
+Semantics of ImageNet-C. None of them draws anything. Pixelate and JPEG run Pillow on the CPU, one
+image at a time: it is the reference, and the faster one.
+
+B images, C channels, H W pixels.
+"""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from perturb.experiments.corruptions.constants import Constants
+from perturb.experiments.corruptions.filters import to_bytes
+
+
+def brightness(images: Tensor, constants: Constants) -> Tensor:
+    """Return the image with a constant added to V of HSV."""
+    (shift,) = constants
+    hue, saturation, value = _rgb_to_hsv(images)
+    return _hsv_to_bytes(hue, saturation, (value + shift).clamp(0, 1))
+
+
+def saturate(images: Tensor, constants: Constants) -> Tensor:
+    """Return the image with S of HSV scaled and shifted."""
+    scale, shift = constants
+    hue, saturation, value = _rgb_to_hsv(images)
+    return _hsv_to_bytes(hue, (saturation * scale + shift).clamp(0, 1), value)
+
+
+def _rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return H, S and V, float64 (B, H, W), in scikit-image's order of operations.
+
+    Adding 0.2 or 0.4 to V puts exact values on whole numbers, where float64's noise decides
+    whether truncation takes one off: another order of the same operations is another image.
+    """
+    pixels = images.double() / 255
+    red, green, blue = pixels.unbind(1)
+    value = pixels.amax(1)
+    delta = value - pixels.amin(1)
+    is_gray = delta == 0
+    # Zero over one is zero: gray pixels get hue and saturation 0, as scikit-image sets them.
+    saturation = delta / value.masked_fill(is_gray, 1.0)
+    delta.masked_fill_(is_gray, 1.0)
+    is_green, is_blue = green == value, blue == value
+    hue = torch.where(is_blue, red - green, torch.where(is_green, blue - red, green - blue))
+    hue.div_(delta).add_(torch.where(is_blue, 4.0, torch.where(is_green, 2.0, 0.0).double()))
+    hue.div_(6.0)
+    hue.add_((hue < 0).double())
+    return hue.masked_fill_(is_gray, 0.0), saturation, value
+
+
+def _hsv_to_bytes(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
+    """Return uint8 (B, 3, H, W), in scikit-image's order of operations."""
+    turns = hue * 6
+    sextant = turns.floor()
+    fraction = turns.sub_(sextant)
+    sextant = sextant.to(torch.uint8)
+    lowest = _unit_to_bytes(value * (1 - saturation))
+    falling = _unit_to_bytes(value * (1 - fraction * saturation))
+    rising = _unit_to_bytes(value * (1 - (1 - fraction) * saturation))
+    highest = _unit_to_bytes(value.clone())
+    is_in = [sextant == number for number in range(6)]  # 6 itself, by rounding, is sextant 0
+    is_in[0] = is_in[0] | (sextant == 6)
+    channels = []
+    for lead in (0, 2, 4):  # red, green and blue run through one curve, two sextants apart
+        channel = torch.where(is_in[(1 + lead) % 6], falling, highest)
+        channel = torch.where(is_in[(4 + lead) % 6], rising, channel)
+        is_low = is_in[(2 + lead) % 6] | is_in[(3 + lead) % 6]
+        channels.append(torch.where(is_low, lowest, channel))
+    return torch.stack(channels, dim=1)
+
+
+def _unit_to_bytes(plane: Tensor) -> Tensor:
+    return to_bytes(plane.clamp_(0, 1).mul_(255))
+
+
+def contrast(images: Tensor, constants: Constants) -> Tensor:
+    """Return the image pulled towards the mean of each channel."""
+    (scale,) = constants
+    # An integer sum is the same in any order; a float mean of a large plane is not.
+    totals = images.sum(dim=(2, 3), keepdim=True, dtype=torch.int64)
+    means = totals.double() / (255 * images.shape[-2] * images.shape[-1])
+    pixels = images.double() / 255
+    return to_bytes(((pixels - means) * scale + means).clamp(0, 1) * 255)
+
+
+def pixelate(images: Tensor, constants: Constants) -> Tensor:
+    """Return the image reduced to a share of its side and enlarged again, both by Pillow's BOX."""
+    (ratio,) = constants
+    H, W = images.shape[-2:]
+    small = (int(H * ratio), int(W * ratio))
+
+    pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
+    resized = _resize_box(_resize_box(pixels, *small), H, W)
+    return torch.from_numpy(resized).permute(0, 3, 1, 2).contiguous().to(images.device)
+
+
+def _resize_box(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return uint8 (B, H, W, 3) resized by Pillow's BOX filter, all images in two calls.
+
+    Pillow resizes along the rows, rounds to bytes, then along the columns. Images stacked on top of
+    each other share the first pass and images side by side the second, without touching.
+    """
+    B, H, W, _ = pixels.shape
+    box = Image.Resampling.BOX
+    tall = Image.fromarray(pixels.reshape(B * H, W, 3)).resize((width, B * H), box)
+    side_by_side = np.asarray(tall).reshape(B, H, width, 3).transpose(1, 0, 2, 3)
+    wide = np.ascontiguousarray(side_by_side).reshape(H, B * width, 3)
+    resized = np.asarray(Image.fromarray(wide).resize((B * width, height), box))
+    return np.array(resized.reshape(height, B, width, 3).transpose(1, 0, 2, 3), order="C")
+
+
+def jpeg_compression(images: Tensor, constants: Constants) -> Tensor:
+    """Return the image encoded as JPEG (4:2:0) and decoded; quality is the only constant."""
+    return jpeg_pass(images, int(constants[0]))
+
+
+def jpeg_pass(images: Tensor, quality: int) -> Tensor:
+    """Return uint8 (B, 3, H, W) encoded as JPEG, chroma 4:2:0, and decoded again.
+
+    The published ImageNet-C files went through quality 85 after their corruption; in-memory
+    results without this pass are another benchmark.
+
+    Parameters
+    ----------
+    images : uint8 (B, 3, H, W).
+    quality : 1 to 95, Pillow's scale.
+    """
+    check_quality(quality)
+
+    def encode_and_decode(picture: Image.Image) -> Image.Image:
+        stream = io.BytesIO()
+        picture.save(stream, "JPEG", quality=quality)
+        return Image.open(stream, formats=("JPEG",))
+
+    return _through_pillow(images, encode_and_decode)
+
+
+def check_quality(quality: int) -> None:
+    """Raise a ValueError unless Pillow takes this JPEG quality and recommends it."""
+    if isinstance(quality, bool) or quality not in range(1, 96):
+        raise ValueError(f"JPEG quality is {quality!r}; allowed: 1 to 95, whole")
+
+
+def _through_pillow(images: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tensor:
+    rows = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
+    changed = np.empty_like(rows)
+    for index, row in enumerate(rows):
+        changed[index] = np.asarray(change(Image.fromarray(row)))
+    return torch.from_numpy(changed).permute(0, 3, 1, 2).contiguous().to(images.device)

@@ -1,0 +1,157 @@
+"""Linear filters whose bytes do not depend on the batch, and the step from numbers to bytes.
+
+A convolution or matrix product may add its terms in another order for another batch size. Here
+sums are taken in float64, where orders differ by some 1e-13, and ``to_bytes`` truncates after
+adding ``GUARD``: a flat region, whose exact value *is* an integer, lands on it in every order, and
+any other value is as good as never within 1e-13 of the edge. The published code truncates without
+a guard, so in flat regions its rounding noise decides between v and v - 1; ours always gives v.
+
+B images, C channels, H W pixels, R taps to either side.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from perturb.experiments.corruptions.constants import gaussian_taps
+
+# Gray levels: more than the order of a sum is worth, less than the float32 of a published kernel.
+GUARD = 2.0**-30
+_LARGEST_DIRECT_KERNEL = 49  # taps; above it a transform is cheaper
+
+
+def to_bytes(levels: Tensor, guard: float = 0.0) -> Tensor:
+    """Return gray levels as uint8: clipped to [0, 255] and **truncated**, as in the published code.
+
+    ``levels`` is scratch space afterwards: large temporaries are most of what these sums cost.
+    """
+    if guard:
+        levels = levels.add_(guard)
+    return levels.clamp_(0, 255).to(torch.uint8)
+
+
+def gaussian_blur(levels: Tensor, taps: np.ndarray) -> Tensor:
+    """Return float64 (B, C, H, W) filtered along both axes, edges replicated."""
+    radius = len(taps) // 2
+    if radius == 0:
+        return levels
+    padded = F.pad(levels, (radius, radius, radius, radius), mode="replicate")
+    return filter_along(filter_along(padded, taps, -2), taps, -1)
+
+
+def filter_along(levels: Tensor, taps: np.ndarray, dim: int) -> Tensor:
+    """Return the levels correlated with the taps along one axis, shorter by all but one of them."""
+    length = levels.shape[dim] - len(taps) + 1
+    first, *others = taps.tolist()
+    total: Tensor = levels.narrow(dim, 0, length) * first
+    for start, weight in enumerate(others, 1):
+        total.add_(levels.narrow(dim, start, length), alpha=weight)
+    return total
+
+
+def subpixel_gaussian_taps(sigma: float) -> np.ndarray:
+    """Return taps that shift by N(0, sigma) with bilinear interpolation, float64 (2 R + 1,).
+
+    A sampled Gaussian of sigma 0.15 px is the identity to 1e-9; this one moves 12 % of a pixel's
+    light to its neighbours, in proportion to sigma.
+    """
+    radius = math.ceil(4 * sigma) + 1
+    offsets = np.arange(-radius, radius + 1)
+    shifts = np.linspace(-4 * sigma, 4 * sigma, 2001)
+    density = np.exp(-0.5 * (shifts / sigma) ** 2)
+    tents = np.clip(1 - np.abs(offsets[:, None] - shifts), 0, None)  # (taps, shifts)
+    taps = (tents * density).sum(axis=1) / density.sum()
+    # What is left beyond the neighbours is below what one gray level can show.
+    kept = np.abs(offsets) <= max(1, int(np.abs(offsets[taps > 1e-6]).max()))
+    normalised: np.ndarray = taps[kept] / taps[kept].sum()
+    return normalised
+
+
+def blur_taps(sigma: float, is_published_size: bool) -> np.ndarray:
+    """Return the Gaussian of the published code, or at another size its sub-pixel form."""
+    return gaussian_taps(sigma) if is_published_size else subpixel_gaussian_taps(sigma)
+
+
+def convolve(levels: Tensor, kernel: np.ndarray) -> Tensor:
+    """Return float64 (B, C, H, W) convolved with a symmetric kernel, edges reflected (101)."""
+    radius = kernel.shape[0] // 2
+    H, W = levels.shape[-2:]
+    padded = F.pad(levels, (radius, radius, radius, radius), mode="reflect")
+    if kernel.size <= _LARGEST_DIRECT_KERNEL:
+        total = torch.zeros_like(levels)
+        for (y, x), weight in np.ndenumerate(kernel):
+            total.add_(padded[..., y : y + H, x : x + W], alpha=float(weight))
+        return total
+    size = (_fast_length(H + 2 * radius), _fast_length(W + 2 * radius))
+    spectrum = torch.fft.rfft2(padded, s=size)
+    spectrum *= torch.fft.rfft2(torch.from_numpy(kernel).to(levels), s=size)
+    blurred: Tensor = torch.fft.irfft2(spectrum, s=size)
+    return blurred[..., 2 * radius : 2 * radius + H, 2 * radius : 2 * radius + W]
+
+
+def _fast_length(length: int) -> int:
+    """Return the next length that has no prime factor above 5."""
+    rest = length
+    for factor in (2, 3, 5):
+        while rest % factor == 0:
+            rest //= factor
+    return length if rest == 1 else _fast_length(length + 1)
+
+
+def zoom_positions(length: int, factor: float, is_published_size: bool) -> np.ndarray:
+    """Return where each pixel of a magnified centre crop is read along one axis, float64 (length,).
+
+    At the published size the crop is ceil(length / factor) pixels, stretched corner to corner to
+    round(crop * factor) pixels and trimmed, as ``scipy.ndimage.zoom`` does. Those roundings are a
+    thousandth of 224 px but swallow whole factors at 32 px: elsewhere the axis is magnified about
+    its centre without rounding.
+    """
+    pixels = np.arange(length, dtype=np.float64)
+    if not is_published_size:
+        centre = (length - 1) / 2
+        return centre + (pixels - centre) / factor
+    crop = math.ceil(length / factor)
+    stretched = round(crop * factor)
+    pixels += (stretched - length) // 2
+    return (length - crop) // 2 + pixels * ((crop - 1) / (stretched - 1))
+
+
+def interpolation(positions: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two pixels around each position and their weights, (N, 2) and (N, 2)."""
+    lower = np.clip(np.floor(positions).astype(np.int64), 0, length - 2)
+    share = positions - lower
+    return np.stack([lower, lower + 1], 1), np.stack([1 - share, share], 1)
+
+
+def resample(levels: Tensor, rows: np.ndarray, columns: np.ndarray) -> Tensor:
+    """Return float64 (B, C, H, W) read bilinearly at these positions of each axis."""
+    for dim, positions in ((-2, rows), (-1, columns)):
+        pixels, weights = interpolation(positions, levels.shape[dim])
+        shape = (-1, 1) if dim == -2 else (-1,)
+        total = torch.zeros_like(levels)
+        for side in (0, 1):
+            index = torch.from_numpy(np.ascontiguousarray(pixels[:, side])).to(levels.device)
+            weight = torch.from_numpy(np.ascontiguousarray(weights[:, side])).to(levels)
+            total += levels.index_select(dim, index) * weight.view(shape)
+        levels = total
+    return levels
+
+
+@lru_cache(maxsize=32)
+def reflecting_smoother(length: int, sigma: float, truncate: float) -> np.ndarray:
+    """Return the Gaussian with reflected edges (d c b a | a b c d) as a matrix (length, length).
+
+    A matrix, since these smoothings are as wide as the image and fold over several times.
+    """
+    taps = gaussian_taps(sigma, truncate)
+    radius = len(taps) // 2
+    matrix = np.zeros((length, length))
+    rows = np.arange(length)
+    for offset, weight in zip(range(-radius, radius + 1), taps, strict=True):
+        folded = (rows + offset) % (2 * length)
+        np.add.at(matrix, (rows, np.minimum(folded, 2 * length - 1 - folded)), weight)
+    return matrix

@@ -1,0 +1,82 @@
+"""Glass blur, exact and parallel: a sequential sweep of pixel copies, done by pointer doubling.
+
+The published code sweeps the pixels from the lower right to the upper left and "swaps" each with a
+neighbour drawn at random. Both sides of its swap are views of the array, so it **copies**:
+x[p] = x[q]. Where q lies later in raster order it was already rewritten in this sweep, and the
+value comes from wherever q's came from. Each pixel thus points at another; following the pointers
+to where they stop, doubling the stride each time, gives the sweep's result in about five gathers.
+
+B images, I iterations, P = H W pixels.
+"""
+
+import torch
+from torch import Tensor
+
+from perturb import random
+from perturb.experiments.corruptions import filters
+from perturb.experiments.corruptions.blur import is_published_size
+from perturb.experiments.corruptions.constants import Constants
+from perturb.experiments.corruptions.filters import GUARD, to_bytes
+
+
+def draw_offsets(keys: Tensor, constants: Constants, height: int, width: int) -> Tensor:
+    """Return (dy, dx) of each iteration and pixel, int8 (B, I, 2, H, W), from {-d, ..., d - 1}.
+
+    Where only a share of the pixels takes part (see the constants), the others draw (0, 0).
+    """
+    _, max_delta, iterations, share = constants
+    shape = (int(iterations), 2, height, width)
+    num_offsets = int(iterations) * 2 * height * width
+    # 16 bits are enough to choose one of at most 2 d values: four draws from one hash.
+    words = random.bits(keys, (num_offsets + 3) // 4).view(torch.int16)[:, :num_offsets]
+    wide = (words.to(torch.int32) & 0xFFFF).mul_(2 * int(max_delta)).view(-1, *shape)
+    offsets = (wide >> 16).sub_(int(max_delta)).to(torch.int8)
+    if share < 1:
+        # What the choice of dy left of its 16 bits is uniform too, and decides who takes part.
+        takes_part = (wide[:, :, :1] & 0xFFFF) < share * 0x10000
+        offsets = offsets * takes_part
+    return offsets
+
+
+def glass_blur(images: Tensor, constants: Constants, offsets: Tensor) -> Tensor:
+    """Return blur > bytes > shuffle > blur > bytes; ``offsets`` int8 (B, I, 2, H, W): (dy, dx)."""
+    sigma, max_delta, _, _ = constants
+    B, C, H, W = images.shape
+    taps = filters.blur_taps(sigma, is_published_size(images))
+    blurred = to_bytes(filters.gaussian_blur(images.double(), taps), GUARD)
+    sources = sweep_sources(offsets, int(max_delta))  # (B, P)
+    shifts = torch.arange(B * C, device=images.device) * (H * W)
+    index = sources.long()[:, None] + shifts.view(B, C, 1)
+    shuffled = blurred.flatten().index_select(0, index.flatten()).view(B, C, H, W)
+    return to_bytes(filters.gaussian_blur(shuffled.double(), taps), GUARD)
+
+
+def sweep_sources(offsets: Tensor, max_delta: int) -> Tensor:
+    """Return which pixel of the image before all sweeps ends up at each pixel, int32 (B, P)."""
+    B, num_iterations, _, H, W = offsets.shape
+    pixels = torch.arange(H * W, device=offsets.device, dtype=torch.int32)
+    # The sweep leaves rows and columns 0..d and those above H - d, W - d alone.
+    moves = torch.zeros(H, W, dtype=torch.bool, device=offsets.device)
+    moves[max_delta + 1 : H - max_delta + 1, max_delta + 1 : W - max_delta + 1] = True
+    steps = offsets[:, :, 0].to(torch.int32) * W + offsets[:, :, 1]  # (B, I, H, W)
+    copied = pixels + (steps * moves).view(B, num_iterations, H * W)  # (B, I, P)
+    # A pixel later in raster order was rewritten before: follow it. Any other stops the chain.
+    jumps = torch.maximum(copied, pixels)
+    base = (torch.arange(B * num_iterations, device=offsets.device) * (H * W)).view(B, -1, 1)
+    ends = _follow((jumps + base).flatten())
+    stops = copied.flatten().index_select(0, ends).view(B, num_iterations, H * W)
+    sources = stops[:, 0]
+    row = (torch.arange(B, device=offsets.device) * (H * W)).view(B, 1)
+    for iteration in range(1, num_iterations):
+        index = (stops[:, iteration] + row).flatten()
+        sources = sources.flatten().index_select(0, index).view(B, H * W)
+    return sources
+
+
+def _follow(jumps: Tensor) -> Tensor:
+    """Return the end of each chain of jumps, by pointer doubling."""
+    while True:
+        doubled = jumps.index_select(0, jumps)
+        if torch.equal(doubled, jumps):
+            return jumps
+        jumps = doubled

@@ -1,0 +1,202 @@
+"""Spatter: drops of water or mud on the lens, given the draws.
+
+Semantics of ImageNet-C's extra corruption, re-derived from its sequence of OpenCV calls. Water
+(severities 1-3) is a thresholded smooth noise whose outline, found by Canny, is turned by a
+distance transform and an emboss filter into highlights. Everything after the first smoothing is
+whole numbers or float32 in the published order, so that the pixels are the published ones.
+
+B images, H W pixels; all planes are (B, H, W).
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from perturb.experiments.corruptions import filters
+from perturb.experiments.corruptions.constants import Constants, gaussian_taps
+from perturb.experiments.corruptions.filters import GUARD, to_bytes
+
+_WATER = (175 / 255, 238 / 255, 238 / 255)  # pale turquoise
+_MUD = (63 / 255, 42 / 255, 20 / 255)
+_CANNY_LOW, _CANNY_HIGH = 50, 150
+_SOBEL_X = ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1))
+_SOBEL_Y = ((-1, -2, -1), (0, 0, 0), (1, 2, 1))
+_BOX = ((1, 1, 1),) * 3
+_EMBOSS = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
+# Steps of OpenCV's 5 x 5 distance transform: to a neighbour, across a corner, a knight's move.
+_STRAIGHT, _DIAGONAL, _KNIGHT = np.float32(1.0), np.float32(1.4), np.float32(2.1969)
+
+
+def spatter(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
+    """Return the image behind drops; ``normals`` float32 (B, H, W) from N(0, 1)."""
+    mean, sigma, blur_sigma, threshold, strength, is_mud, reach = constants
+    noise = normals.double() * sigma + mean
+    layer = filters.gaussian_blur(noise[:, None], gaussian_taps(blur_sigma))[:, 0]
+    layer = torch.where(layer < threshold, 0.0, layer)
+    pixels = images.float() / 255
+    if is_mud:
+        cover = _smooth((layer > threshold).float(), strength)
+        cover = torch.where(cover < 0.8, 0.0, cover)[:, None]
+        return _to_bytes(pixels * (1 - cover) + cover * _colour(_MUD, pixels))
+    drops = _water_mask(layer, reach)[:, None] * strength
+    return _to_bytes(pixels + drops * _colour(_WATER, pixels))
+
+
+def _colour(colour: tuple[float, ...], like: Tensor) -> Tensor:
+    return torch.tensor(colour, dtype=like.dtype, device=like.device).view(3, 1, 1)
+
+
+def _to_bytes(pixels: Tensor) -> Tensor:
+    return to_bytes(pixels.clamp_(0, 1).mul_(255))
+
+
+def _smooth(planes: Tensor, sigma: float) -> Tensor:
+    """Return float32 planes blurred, rounded to float32 after either axis as SciPy does."""
+    taps = gaussian_taps(sigma)
+    radius = len(taps) // 2
+    for dim, padding in ((-2, (0, 0, radius, radius)), (-1, (radius, radius, 0, 0))):
+        padded = F.pad(planes[:, None], padding, mode="replicate").double()
+        planes = filters.filter_along(padded, taps, dim)[:, 0].float()
+    return planes
+
+
+def _water_mask(layer: Tensor, reach: float) -> Tensor:
+    """Return how bright the water is at each pixel, float32 in [0, 1]."""
+    liquid = to_bytes(layer * 255, GUARD).float()
+    # The mean of nine float32, rounded to float32 before it is cut to a whole number.
+    nearby = _correlate(_distance(_canny(liquid), reach).double(), _BOX).div_(9).float().floor_()
+    shaded = _correlate(_equalise(nearby), _EMBOSS).clamp_(0, 255)
+    # Nine whole numbers have no mean half-way between two.
+    mask = liquid * _correlate(shaded, _BOX).add_(4.5).div_(9).floor_()
+    # A picture without a drop stays as it is; the published code divides zero by zero there.
+    return mask / mask.amax(dim=(1, 2), keepdim=True).clamp_min(1.0)
+
+
+def _correlate(
+    planes: Tensor, kernel: tuple[tuple[float, ...], ...], mode: str = "reflect"
+) -> Tensor:
+    """Return the planes correlated with a 3 x 3 kernel, edges reflected (101) or replicated."""
+    H, W = planes.shape[-2:]
+    padded = F.pad(planes, (1, 1, 1, 1), mode=mode)
+    total = torch.zeros_like(planes)
+    for y, row in enumerate(kernel):
+        for x, weight in enumerate(row):
+            if weight:
+                total.add_(padded[:, y : y + H, x : x + W], alpha=weight)
+    return total
+
+
+def _canny(planes: Tensor) -> Tensor:
+    """Return the edges of gray levels: Sobel, thinning across the gradient, hysteresis."""
+    dx = _correlate(planes, _SOBEL_X, "replicate")
+    dy = _correlate(planes, _SOBEL_Y, "replicate")
+    size = dx.abs() + dy.abs()
+    padded = F.pad(size, (1, 1, 1, 1))
+    H, W = planes.shape[-2:]
+
+    def neighbour(y: int, x: int) -> Tensor:
+        return padded[:, 1 + y : 1 + y + H, 1 + x : 1 + x + W]
+
+    is_flat = dy.abs() <= dx.abs() * math.tan(math.pi / 8)
+    is_steep = dy.abs() > dx.abs() * math.tan(3 * math.pi / 8)
+    across = (size > neighbour(0, -1)) & (size >= neighbour(0, 1))
+    along = (size > neighbour(-1, 0)) & (size >= neighbour(1, 0))
+    falling = (size > neighbour(-1, -1)) & (size > neighbour(1, 1))
+    rising = (size > neighbour(-1, 1)) & (size > neighbour(1, -1))
+    diagonal = torch.where(dx * dy >= 0, falling, rising)
+    is_peak = torch.where(is_flat, across, torch.where(is_steep, along, diagonal))
+    is_weak = is_peak & (size > _CANNY_LOW)
+    return _grow(is_weak & (size > _CANNY_HIGH), is_weak)
+
+
+def _grow(strong: Tensor, weak: Tensor) -> Tensor:
+    """Return the weak pixels that are connected to a strong one, over eight neighbours."""
+    while True:
+        grown = strong.clone()
+        for dim in (-2, -1):  # first up and down, then what that gave left and right
+            kept, source = grown.shape[dim] - 1, grown.clone()
+            grown.narrow(dim, 0, kept).logical_or_(source.narrow(dim, 1, kept))
+            grown.narrow(dim, 1, kept).logical_or_(source.narrow(dim, 0, kept))
+        grown &= weak
+        if torch.equal(grown, strong):
+            return strong
+        strong = grown
+
+
+def _distance(is_edge: Tensor, reach: float) -> Tensor:
+    """Return OpenCV's distance to the nearest edge (5 x 5 mask), float32, at most ``reach``.
+
+    Along a row only the nearest edge counts, so the nearest edge of all is found by looking up, for
+    every row within reach, how far that row's nearest edge is. Ranks stand for distances: int16.
+    """
+    ranks, distances = _distance_tables(reach, is_edge.device)
+    rows = len(ranks)
+    along = _distance_along_rows(is_edge, rows - 1).int().flatten()
+    nearest = ranks[0].index_select(0, along).view(is_edge.shape)
+    H = is_edge.shape[-2]
+    for step in range(1, min(rows, H)):
+        away = ranks[step].index_select(0, along).view(is_edge.shape)
+        lower, upper = nearest[:, step:], nearest[:, : H - step]
+        torch.minimum(lower, away[:, : H - step], out=lower)
+        torch.minimum(upper, away[:, step:], out=upper)
+    return distances.index_select(0, nearest.flatten().int()).view(is_edge.shape)
+
+
+def _distance_along_rows(is_edge: Tensor, limit: int) -> Tensor:
+    """Return how many pixels the row's nearest edge is away, int16, at most ``limit``."""
+    distance = torch.where(is_edge, 0, limit).to(torch.int16)
+    strides, covered = [], 0
+    while covered < limit:  # strides whose sums are every number up to the limit
+        strides.append(min(covered + 1, limit - covered))
+        covered += strides[-1]
+    W = is_edge.shape[-1]
+    leftward, rightward = distance.clone(), distance
+    for stride in [stride for stride in strides if stride < W]:
+        left, right = slice(W - stride), slice(stride, None)
+        # The right-hand side is complete before it is assigned: every stride counts once.
+        leftward[..., left] = torch.minimum(leftward[..., left], leftward[..., right] + stride)
+        rightward[..., right] = torch.minimum(rightward[..., right], rightward[..., left] + stride)
+    return torch.minimum(leftward, rightward)
+
+
+@lru_cache(maxsize=16)
+def _distance_tables(reach: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the rank of the distance over (rows, columns), and the distance of a rank.
+
+    Distances are sums of steps, in float32 and one after the other: straight steps first.
+    """
+    size = math.ceil(reach) + 1
+    table = np.full((size, size), reach, np.float32)
+    for rows in range(size):
+        for columns in range(size):
+            long, short = max(rows, columns), min(rows, columns)
+            knights = min(short, long - short)
+            moves = [_STRAIGHT] * (long - short - knights) + [_DIAGONAL] * (short - knights)
+            away = np.float32(0)
+            for move in moves + [_KNIGHT] * knights:
+                away += move
+            table[rows, columns] = min(away, np.float32(reach))
+    # Beyond the last column there may be no edge at all.
+    table[:, -1] = reach
+    distances, ranks = np.unique(table, return_inverse=True)
+    as_ranks = ranks.reshape(size, size).astype(np.int16)
+    return torch.from_numpy(as_ranks).to(device), torch.from_numpy(distances).to(device)
+
+
+def _equalise(planes: Tensor) -> Tensor:
+    """Return each plane of whole levels with its histogram equalised to 0-255, as OpenCV does."""
+    B, H, W = planes.shape
+    levels = planes.long().view(B, H * W)
+    ones = torch.ones_like(levels)
+    counts = torch.zeros(B, 256, dtype=torch.int64, device=planes.device)
+    cumulative = counts.scatter_add_(1, levels, ones).cumsum(1)
+    lowest = counts.gather(1, levels.amin(1, keepdim=True))
+    scale = 255.0 / (H * W - lowest).clamp_min(1).float()
+    table = ((cumulative - lowest).float() * scale).clamp_min(0).round()
+    # A plane of one level has nothing to spread.
+    table = torch.where(lowest == H * W, torch.arange(256.0, device=planes.device), table)
+    return table.gather(1, levels).view(B, H, W)

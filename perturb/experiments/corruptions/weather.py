@@ -1,0 +1,148 @@
+"""Weather corruptions: snow, frost and fog, each given its draws.
+
+Semantics of ImageNet-C. The frost textures are ours (``frost_textures.py``): the published six are
+photographs of undocumented origin. Whoever holds them passes them in their place.
+
+B images, H W pixels, S side of the plasma.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perturb.experiments.corruptions import filters
+from perturb.experiments.corruptions.blur import is_published_size, motion_blur
+from perturb.experiments.corruptions.constants import Constants
+from perturb.experiments.corruptions.filters import to_bytes
+
+# The published code draws from the first five of its six files.
+NUM_DRAWN_TEXTURES = 5
+_GRAY_WEIGHTS = (0.299, 0.587, 0.114)
+
+
+def snow(images: Tensor, constants: Constants, normals: Tensor, angles_deg: Tensor) -> Tensor:
+    """Return the image whitened, with streaks of snow and the same streaks upside down on it.
+
+    Parameters
+    ----------
+    images : uint8 (B, 3, H, W).
+    constants : mean, sigma, zoom, threshold, radius_px, sigma_px, weight of the image.
+    normals : float32 (B, H, W) from N(0, 1).
+    angles_deg : float64 (B,), the direction of the fall, from U(-135, -45).
+    """
+    mean, sigma, zoom, threshold, radius, blur_sigma, weight = constants
+    H, W = images.shape[-2:]
+    layer = (normals.double() * sigma + mean)[:, None]
+    is_published = is_published_size(images)
+    rows = filters.zoom_positions(H, zoom, is_published)
+    columns = filters.zoom_positions(W, zoom, is_published)
+    layer = filters.resample(layer, rows, columns)
+    layer = to_bytes(layer.masked_fill_(layer < threshold, 0.0).clamp_(0, 1).mul_(255))
+    flakes = motion_blur(layer, (radius, blur_sigma), angles_deg).double() / 255
+    pixels = images.float() / 255  # the published code blends in float32
+    red, green, blue = (pixels[:, c : c + 1] * w for c, w in enumerate(_GRAY_WEIGHTS))
+    whitened = torch.maximum(pixels, (red + green + blue) * 1.5 + 0.5)
+    blended = pixels * weight + whitened * (1 - weight)
+    snowy = blended.double().add_(flakes).add_(flakes.flip(-2, -1))
+    return to_bytes(snowy.clamp_(0, 1).mul_(255))
+
+
+def frost(
+    images: Tensor,
+    constants: Constants,
+    files: Tensor,
+    corners: Tensor,
+    textures: Sequence[Tensor],
+) -> Tensor:
+    """Return a weighted sum of the image and a crop of a frost texture.
+
+    Parameters
+    ----------
+    images : uint8 (B, 3, H, W).
+    constants : weight of the image, weight of the frost.
+    files : int64 (B,), which texture.
+    corners : float (B, 2) in [0, 1), where in the range of possible corners (y, x) the crop begins.
+    textures : uint8 (3, height, width) each, larger than the images.
+    """
+    H, W = images.shape[-2:]
+    crops = []
+    for file, (down, right) in zip(files.tolist(), corners.tolist(), strict=True):
+        texture = textures[file]
+        # The upper end is exclusive, as in the published randint.
+        top = int(down * (texture.shape[-2] - H))
+        left = int(right * (texture.shape[-1] - W))
+        crops.append(texture[:, top : top + H, left : left + W])
+    crop = torch.stack(crops).to(images.device)
+    table = _blend_table(constants, images.device)
+    index = images.to(torch.int32).mul_(256).add_(crop)
+    return table.index_select(0, index.flatten()).view_as(images)
+
+
+@lru_cache(maxsize=16)
+def _blend_table(constants: Constants, device: torch.device) -> Tensor:
+    """Return the blend of every pair of bytes, uint8 (65536,).
+
+    Both inputs are bytes, and float64 rounding decides where the exact sum is a whole number.
+    """
+    image_weight, frost_weight = constants
+    levels = np.arange(256, dtype=np.float64)
+    blend = image_weight * levels[:, None] + frost_weight * levels
+    return torch.from_numpy(np.clip(blend, 0, 255).astype(np.uint8).ravel()).to(device)
+
+
+def fog(images: Tensor, constants: Constants, uniforms: Tensor) -> Tensor:
+    """Return the image with a plasma added, scaled back to its own maximum.
+
+    Parameters
+    ----------
+    images : uint8 (B, 3, H, W).
+    constants : weight of the fog, decay of the plasma's wibble from one scale to the next.
+    uniforms : (B, S * S - 1) in [0, 1) with S = ``plasma_side(H, W)``.
+    """
+    weight, decay = constants
+    H, W = images.shape[-2:]
+    plasma = plasma_fractal(uniforms.double(), plasma_side(H, W), decay)
+    pixels = images.double() / 255
+    brightest = pixels.amax(dim=(1, 2, 3), keepdim=True)
+    foggy = pixels.add_(weight * plasma[:, None, :H, :W])
+    return to_bytes(foggy.mul_(brightest).div_(brightest + weight).clamp_(0, 1).mul_(255))
+
+
+def plasma_side(height: int, width: int) -> int:
+    """Return the side of the plasma: the smallest power of two that covers the image."""
+    return 1 << (max(height, width) - 1).bit_length()
+
+
+def plasma_fractal(uniforms: Tensor, side: int, decay: float) -> Tensor:
+    """Return float64 (B, S, S) in [0, 1]: the diamond-square algorithm on a torus, batched.
+
+    Points of a level are the mean of four older ones plus w U(-w, w), where the wibble w is 100
+    and divided by ``decay`` from level to level: the square of w is the published amplitude.
+    The draws are used in the order squares, upper diamonds, left diamonds, coarse to fine.
+    """
+    B = len(uniforms)
+    plasma = torch.zeros(B, side, side, dtype=torch.float64, device=uniforms.device)
+    step, wibble, used = side, 100.0, 0
+
+    def wibbled_mean(total: Tensor) -> Tensor:
+        nonlocal used
+        draws = uniforms[:, used : used + total[0].numel()].view_as(total)
+        used += total[0].numel()
+        return (total / 4).add_(wibble * (-wibble + 2 * wibble * draws))
+
+    while step >= 2:
+        half = step // 2
+        old = plasma[:, ::step, ::step]
+        pairs = old + old.roll(-1, 1)
+        plasma[:, half::step, half::step] = wibbled_mean(pairs + pairs.roll(-1, 2))
+        centres = plasma[:, half::step, half::step]
+        above = (centres + centres.roll(1, 1)) + (old + old.roll(-1, 2))
+        plasma[:, ::step, half::step] = wibbled_mean(above)
+        beside = (centres + centres.roll(1, 2)) + (old + old.roll(-1, 1))
+        plasma[:, half::step, ::step] = wibbled_mean(beside)
+        step, wibble = half, wibble / decay
+    plasma -= plasma.amin(dim=(1, 2), keepdim=True)
+    return plasma.div_(plasma.amax(dim=(1, 2), keepdim=True))

@@ -1,0 +1,1 @@
+"""Layer correlations: similarity of the outputs of the blocks of a network."""

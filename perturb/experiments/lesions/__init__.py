@@ -1,0 +1,1 @@
+"""Lesions: blocks, MLPs, attention layers or heads removed."""

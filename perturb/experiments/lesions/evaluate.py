@@ -1,0 +1,175 @@
+"""What is decided by a classifier that has lost some of its layers, for many lesions at once.
+
+Lesions agree up to the first layer that only some of them remove, so they are the leaves of a tree
+whose branches part at that layer; every stretch of it is computed once for all lesions beyond it.
+The tree holds all conditions and samples of a cell: its trunk is the unchanged network. Even one
+block can be shared in part, as a block without its MLP is where the unchanged one stands after its
+attention. What runs is the network's own blocks in their order, so a lesion's logits are those of
+`without` from the pixels: bit for bit, but for the few rows of the last block where the head reads
+nothing but the class token (see `lesion_steps`), which may be rounded otherwise.
+
+Memory: the tree is walked depth first. For each layer that a lesion has lost so far, at most three
+activations of one layer wait for their turn (one, where a cell has one condition); on top come one
+forward pass and the logits of all lesions.
+
+Legend: B images, N tokens, D width, K classes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.lesions.plans import DEFAULT_SAMPLES, head_sets, lesion_sets
+from perturb.experiments.lesions.steps import Steps
+from perturb.experiments.lesions.surgery import (
+    attention_of,
+    blanked,
+    check_lesions,
+    replaced_forward,
+)
+from perturb.models.anatomy import anatomy
+from perturb.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class _Lesion:
+    """Which part of which blocks one sample of one condition removes."""
+
+    condition: str
+    sample: int
+    blocks: tuple[int, ...]
+
+    def part_at(self, block: int) -> str:
+        """Return what is removed of this block; nothing is ``""``."""
+        return self.condition if block in self.blocks else ""
+
+
+@torch.inference_mode()
+def lesion_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
+    """Yield what is decided without n blocks, MLPs or attentions; the evaluator of ``lesions``.
+
+    The conditions are the parts of a block: ``block``, ``mlp``, ``attention``; of ResNets ``block``
+    alone. The samples, and what they remove, are those of `lesion_plans.lesion_sets`; column
+    ``removed`` names the blocks, such as ``2,5,7``.
+
+    Parameters
+    ----------
+    setting : its severity is n; option ``samples`` (25) is how many sets are drawn where n > 1.
+
+    Raises
+    ------
+    ValueError
+        For an unknown condition or option, an n that the network has not enough blocks for, or a
+        network whose blocks cannot be told apart or have no such part.
+    """
+    options = {"samples": DEFAULT_SAMPLES, **setting.options}
+    samples = options.pop("samples")
+    if options:
+        raise ValueError(f"option of lesions is {next(iter(options))!r}; allowed: samples")
+    if setting.severity != int(setting.severity):
+        raise ValueError(f"number of removed blocks is {setting.severity}; allowed: whole numbers")
+    body = anatomy(classifier.network)
+    lesions = []
+    for condition in setting.conditions:
+        check_lesions(body, body.removable, condition)
+        sets = lesion_sets(body.removable, int(setting.severity), samples, setting.seed, condition)
+        lesions += [_Lesion(condition, sample, blocks) for sample, blocks in sets.items()]
+    steps = Steps(body, is_exact=setting.severity == 0)
+    logits = dict(_walk(steps, body.embed(classifier, images.pixels), lesions))
+    for lesion in lesions:
+        removed = ",".join(map(str, lesion.blocks))
+        yield Outcome(lesion.condition, lesion.sample, logits[lesion].float(), {"removed": removed})
+
+
+@torch.inference_mode()
+def head_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
+    """Yield what is decided without each single attention head; the evaluator of ``heads``.
+
+    Samples count through the heads block by block; column ``removed`` names block and head, such as
+    ``4.1``. The outputs of a block's heads are computed once for all of its heads.
+
+    Parameters
+    ----------
+    setting : its severity is 1 and its condition ``head``; there are no options.
+
+    Raises
+    ------
+    ValueError
+        For another setting, or a network without separate attention heads.
+    """
+    _check_head_setting(setting)
+    body = anatomy(classifier.network)
+    samples = {
+        heads: sample for sample, heads in head_sets(body.num_blocks, body.num_heads).items()
+    }
+    attentions = [attention_of(body, index) for index in range(body.num_blocks)]
+    steps = Steps(body)
+    activations = body.embed(classifier, images.pixels)
+    for index, attention in enumerate(attentions):
+        with _recorded_input(attention.proj) as recorded:
+            following = steps.attend(index, activations)
+        for head in range(body.num_heads):
+            with _given_heads(attention, blanked(recorded[0], head, body.num_heads)):
+                damaged = steps.mlp(index, steps.attend(index, activations))
+            for later in range(index + 1, body.num_blocks):
+                damaged = steps.block(later, damaged)
+            logits = body.head(damaged).float()
+            yield Outcome("head", samples[index, head], logits, {"removed": f"{index}.{head}"})
+        activations = steps.mlp(index, following)
+
+
+def _walk(
+    steps: Steps, activations: Tensor, lesions: Sequence[_Lesion], start: int = 0
+) -> Iterator[tuple[_Lesion, Tensor]]:
+    """Yield each lesion's logits (B, K), given the input of block ``start`` that they share."""
+    for index in range(start, steps.body.num_blocks):
+        groups: dict[str, list[_Lesion]] = {}
+        for lesion in lesions:
+            groups.setdefault(lesion.part_at(index), []).append(lesion)
+        lesions = groups.pop("", [])
+        parting = {part: steps.without(index, part, activations) for part in groups}
+        if lesions and "mlp" in parting:  # they have gone as far as the attention already
+            activations = steps.mlp(index, parting["mlp"])
+        elif lesions:
+            activations = steps.block(index, activations)
+        for part, group in groups.items():
+            yield from _walk(steps, parting.pop(part), group, index + 1)
+    if lesions:
+        logits = steps.body.head(activations)
+        yield from ((lesion, logits) for lesion in lesions)
+
+
+@contextmanager
+def _recorded_input(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Yield a list that gets what the module is called with."""
+    recorded: list[Tensor] = []
+    with module.register_forward_pre_hook(lambda _, args: recorded.append(args[0])):
+        yield recorded
+
+
+def _check_head_setting(setting: Setting) -> None:
+    for name, value, allowed in (
+        ("severity of heads", setting.severity, 1),
+        ("conditions of heads", tuple(setting.conditions), ("head",)),
+        ("options of heads", dict(setting.options), {}),
+    ):
+        if value != allowed:
+            raise ValueError(f"{name} is {value!r}; allowed: {allowed!r}")
+
+
+@contextmanager
+def _given_heads(attention: Any, outputs: Tensor) -> Iterator[None]:
+    """Let an attention module start at its projection, from these outputs of its heads."""
+
+    def project(*_: object, **__: object) -> Tensor:
+        projected: Tensor = attention.proj_drop(attention.proj(outputs))
+        return projected
+
+    with replaced_forward(attention, project):
+        yield

@@ -1,0 +1,188 @@
+"""A classifier without some of its layers for as long as a `with` statement lasts.
+
+What is removed leaves its skip connection: a block passes on what it gets, a block without its MLP
+or attention adds nothing in its place, a removed head gives zeros to the projection. Nothing is
+computed of a removed layer: its method ``forward`` gives way to one that does nothing, and a hook
+blanks heads. No weight is touched, and both go when the `with` statement is left, also by an
+exception.
+
+Removing a residual block puts the identity in its place. The first block of each stage is never
+removed: its skip connection is a learned projection, which would go with it.
+
+Legend: B images, N tokens, D width.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from perturb.experiments.lesions.plans import PARTS
+from perturb.models.anatomy import Anatomy, anatomy
+from perturb.models.classifier import Classifier
+
+_PARTS = PARTS["vit"]
+
+
+@contextmanager
+def without(
+    classifier: Classifier, blocks: Iterable[int], part: str = "block"
+) -> Iterator[Classifier]:
+    """Remove blocks, or a part of each, while the `with` statement lasts; yields the classifier.
+
+    Without blocks the logits are the same bit for bit. Statements may be nested: what any of them
+    removes is removed, and heads and attention masks may be restricted beside it.
+
+    Parameters
+    ----------
+    classifier : changed in place, and restored at the end.
+    blocks : which blocks, counted from 0 over all stages.
+    part : ``block``, ``mlp`` or ``attention``; of a ResNet only ``block``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown part, an index out of range, a block that changes the shape of its input, or
+        one that has no such part by itself.
+    """
+    body = anatomy(classifier.network)
+    removed = sorted(set(blocks))
+    check_lesions(body, removed, part)
+    with ExitStack() as stack:
+        for index in removed:
+            stack.enter_context(block_without(body.blocks[index], part))
+        yield classifier
+
+
+@contextmanager
+def without_heads(classifier: Classifier, heads: Iterable[tuple[int, int]]) -> Iterator[Classifier]:
+    """Remove attention heads while the `with` statement lasts; yields the classifier.
+
+    A removed head's output is zero where the heads' outputs enter the projection that mixes them,
+    whether the softmax before is fused or not.
+
+    Parameters
+    ----------
+    classifier : with a ViT of timm's. It is changed in place, and restored at the end.
+    heads : pairs of a block and a head of it, both counted from 0.
+
+    Raises
+    ------
+    ValueError
+        For a network or a block without separate attention heads, or an index out of range.
+    """
+    body = anatomy(classifier.network)
+    removed = sorted(set(heads))
+    for block, head in removed:
+        _check_index("block", block, body.num_blocks)
+        _check_index("head", head, body.num_heads)
+    with ExitStack() as stack:
+        for block, head in removed:
+            projection = attention_of(body, block).proj
+            stack.enter_context(
+                projection.register_forward_pre_hook(_blanking(head, body.num_heads))
+            )
+        yield classifier
+
+
+def check_lesions(body: Anatomy, blocks: Iterable[int], part: str) -> None:
+    """Raise a ValueError unless that part of these blocks can be removed."""
+    if part not in _PARTS:
+        raise ValueError(f"part is {part!r}; allowed: {', '.join(_PARTS)}")
+    for index in blocks:
+        _check_index("block", index, body.num_blocks)
+        if index not in body.removable:
+            allowed = ", ".join(map(str, body.removable))
+            raise ValueError(f"block {index} has no skip of its input as it is; allowed: {allowed}")
+        if part != "block" and not _branches(body.blocks[index], part):
+            kind = type(body.blocks[index]).__name__
+            raise ValueError(
+                f"block {index} is a {kind}, without a separate {part}; allowed: block"
+            )
+
+
+def attention_of(body: Anatomy, block: int) -> Any:
+    """Return the attention module of a block, whose ``proj`` takes the heads side by side.
+
+    Raises
+    ------
+    ValueError
+        If the block has none.
+    """
+    attention = getattr(body.blocks[block], "attn", None)
+    if attention is None or not body.num_heads:
+        kind = type(body.blocks[block]).__name__
+        raise ValueError(f"block {block} is a {kind}; allowed: blocks with one attention module")
+    return attention
+
+
+@contextmanager
+def block_without(block: nn.Module, part: str) -> Iterator[None]:
+    """Remove a block, or a part of it that it has, while the `with` statement lasts."""
+    with ExitStack() as stack:
+        if part == "block":
+            stack.enter_context(replaced_forward(block, _pass_on))
+        else:
+            for norm, layer in _branches(block, part):
+                # The norm stands before the layer or after it, and would turn zeros into its bias.
+                stack.enter_context(replaced_forward(norm, _pass_on))
+                stack.enter_context(replaced_forward(layer, _nothing))
+        yield
+
+
+def blanked(outputs: Tensor, head: int, num_heads: int) -> Tensor:
+    """Return the heads' outputs side by side, (B, N, D), with zeros for one of them."""
+    kept = outputs.clone()
+    kept.view(*kept.shape[:-1], num_heads, -1)[..., head, :] = 0
+    return kept
+
+
+@contextmanager
+def replaced_forward(module: nn.Module, forward: Callable[..., Tensor]) -> Iterator[None]:
+    """Let a module run another function while the `with` statement lasts."""
+    own = vars(module)  # an attribute of the instance hides the method of its class
+    before = own.get("forward")
+    own["forward"] = forward
+    try:
+        yield
+    finally:
+        if before is None:
+            del own["forward"]
+        else:
+            own["forward"] = before
+
+
+def _branches(block: nn.Module, part: str) -> list[tuple[nn.Module, nn.Module]]:
+    """Return the norms and layers that make up the part; none if the block is not so divided."""
+    norm, layer, several = {
+        "attention": ("norm1", "attn", "attns"),
+        "mlp": ("norm2", "mlp", "ffns"),
+    }[part]
+    if hasattr(block, several):  # parallel branches, each with a norm of its own
+        return [(branch.norm, getattr(branch, layer)) for branch in getattr(block, several)]
+    if hasattr(block, "attn") and hasattr(block, "mlp"):
+        return [(getattr(block, norm), getattr(block, layer))]
+    return []
+
+
+def _pass_on(activations: Tensor, *_: object, **__: object) -> Tensor:
+    return activations
+
+
+def _nothing(tokens: Tensor, *_: object, **__: object) -> Tensor:
+    """Return zeros that broadcast: adding them is all that is left of the removed layer."""
+    return tokens.new_zeros(tokens.shape[-1])
+
+
+def _blanking(head: int, num_heads: int) -> Callable[..., tuple[Tensor, ...]]:
+    def blank(_: nn.Module, args: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        return (blanked(args[0], head, num_heads), *args[1:])
+
+    return blank
+
+
+def _check_index(name: str, index: int, count: int) -> None:
+    if not 0 <= index < count:
+        allowed = f"0 to {count - 1}" if count else "none, as it has no separate attention heads"
+        raise ValueError(f"{name} is {index}; allowed: {allowed}")

@@ -1,0 +1,1 @@
+"""Perturbation patterns: what adversarial perturbations look like."""

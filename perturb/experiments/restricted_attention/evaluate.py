@@ -1,0 +1,137 @@
+"""What is decided when patches may attend only to near patches, or to none but themselves.
+
+The two restrictions of Bhojanapalli et al. [1]_ as evaluators. Where the figures leave it open:
+every block is restricted to the distance; the control draws another permutation for each block, and
+several of them; tokens of the prefix are never restricted. The masks are those of
+`attention_masks`. What lies before the first restricted block is computed once for all conditions
+and samples of a cell.
+
+References
+----------
+.. [1] Bhojanapalli et al., "Understanding Robustness of Transformers for Image Classification",
+   ICCV 2021.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.restricted_attention.attention import Masks, token_layout, with_attention
+from perturb.experiments.restricted_attention.masks import (
+    patch_cls_mask,
+    permuted_masks,
+    window_mask,
+)
+from perturb.models.anatomy import Anatomy, anatomy
+from perturb.models.classifier import Classifier
+
+DEFAULT_SEEDS = 5
+
+
+@torch.inference_mode()
+def distance_outcomes(
+    classifier: Classifier, images: Images, setting: Setting
+) -> Iterator[Outcome]:
+    """Yield what is decided with attention within a distance; the evaluator of attention_distance.
+
+    Condition ``window`` has one sample. Condition ``permuted`` has as many as option ``seeds`` (5)
+    says, numbered from 1: permutations of the window's mask that cut off as many pairs. At a
+    distance that no pair exceeds both are the unrestricted classifier, bit for bit.
+
+    Parameters
+    ----------
+    setting : its severity is the largest horizontal or vertical distance [patches].
+
+    Raises
+    ------
+    ValueError
+        If the classifier's attention cannot be restricted, for a distance that is no whole number
+        of 0 or more, an unknown condition or option, or fewer than one seed.
+    """
+    seeds = _num_seeds(setting.options)
+    layout, body = token_layout(classifier), anatomy(classifier.network)
+    distance = _whole("distance", setting.severity)
+    window = window_mask(layout.grid, distance, layout.num_prefix, images.pixels.device)
+    embedded = body.embed(classifier, images.pixels)
+    for condition in setting.conditions:
+        if condition == "window":
+            yield Outcome(condition, 0, _restricted(classifier, body, embedded, window))
+        elif condition == "permuted":
+            for sample in range(1, seeds + 1):
+                masks = permuted_masks(
+                    window, layout.num_prefix, body.num_blocks, seed=setting.seed, sample=sample
+                )
+                yield Outcome(condition, sample, _restricted(classifier, body, embedded, masks))
+        else:
+            raise ValueError(
+                f"condition of attention_distance is {condition!r}; allowed: window, permuted"
+            )
+
+
+@torch.inference_mode()
+def patch_cls_outcomes(
+    classifier: Classifier, images: Images, setting: Setting
+) -> Iterator[Outcome]:
+    """Yield what is decided without attention between patches; the evaluator of patch_cls.
+
+    In the ``first`` or in the ``last`` n blocks a patch attends to itself and to the prefix tokens
+    only. With n = 0 both conditions are the unrestricted classifier, bit for bit.
+
+    A head that reads prefix tokens alone does not hear what patches say to each other in the last
+    block: for such a network the last n = 1 changes nothing but rounding errors.
+
+    Parameters
+    ----------
+    setting : its severity is n, up to the number of blocks.
+
+    Raises
+    ------
+    ValueError
+        If the classifier's attention cannot be restricted or it has no prefix tokens, for an n out
+        of range, an unknown condition, or any option.
+    """
+    if setting.options:
+        raise ValueError(f"option of patch_cls is {next(iter(setting.options))!r}; allowed: none")
+    layout, body = token_layout(classifier), anatomy(classifier.network)
+    if not layout.num_prefix:
+        raise ValueError(
+            f"network {type(classifier.network).__name__} has no prefix tokens (class token, "
+            "registers); patch_cls needs one, through which patches can still exchange something"
+        )
+    depth = body.num_blocks
+    count = _whole("number of blocks without attention between patches", setting.severity, depth)
+    mask = patch_cls_mask(layout.num_patches, layout.num_prefix, images.pixels.device)
+    embedded = body.embed(classifier, images.pixels)
+    for condition in setting.conditions:
+        if condition not in ("first", "last"):
+            raise ValueError(f"condition of patch_cls is {condition!r}; allowed: first, last")
+        start = 0 if condition == "first" else depth - count
+        masks = [mask if start <= i < start + count else None for i in range(depth)]
+        yield Outcome(condition, 0, _restricted(classifier, body, embedded, masks))
+
+
+def _restricted(classifier: Classifier, body: Anatomy, embedded: Tensor, masks: Masks) -> Tensor:
+    """Return logits (B, K); the masks are gone before anything is yielded."""
+    with with_attention(classifier, masks):
+        return body.head(body.run(embedded)).float()
+
+
+def _num_seeds(options: Mapping[str, Any]) -> int:
+    if unknown := sorted(options.keys() - {"seeds"}):
+        raise ValueError(f"option of attention_distance is {unknown[0]!r}; allowed: seeds")
+    seeds = int(options.get("seeds", DEFAULT_SEEDS))
+    if seeds < 1:
+        raise ValueError(f"seeds of attention_distance is {seeds}; allowed: 1 or more")
+    return seeds
+
+
+def _whole(name: str, value: float, largest: int | None = None) -> int:
+    is_within = value >= 0 and (largest is None or value <= largest)
+    if not is_within or value != int(value):
+        bound = "0 or more" if largest is None else f"0 to {largest}"
+        raise ValueError(f"{name} is {value}; allowed: a whole number, {bound}")
+    return int(value)

@@ -1,0 +1,1 @@
+"""Token removal: patch tokens that leave a ViT early."""

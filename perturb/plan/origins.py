@@ -1,0 +1,197 @@
+"""What each checkpoint and image store of a study must have been made from, and whether it was.
+
+Snakemake compares a job's parameters with those that it recorded when the job ran, and keeps these
+records beside the results, not in them. A results folder that was copied without them, or made by
+another checkout, would be taken as it is, whatever the configuration asks for. So each checkpoint
+and store says itself what it was made from: all that changes its numbers, by names and hashes that
+stay the same when results or data are moved. Each job compares it with the configuration.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from perturb.config import Config
+from perturb.files import sha256_of
+from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
+from perturb.models.recipes import RECIPES
+from perturb.plan import params, sources
+from perturb.plan.cells import Layout
+from perturb.plan.stores import stores_of_dataset
+
+Origin = Mapping[str, Any]
+
+_UNREAD = "not read: the file is not there"
+_LABEL_FILES = ("labels", "synsets", "accepted_labels", "class_index")
+_NUM_NAMED = 20
+
+
+def of_store(config: Config, store: str) -> dict[str, Any]:
+    """Return what an image store is made from."""
+    id = store.partition("/")[0]
+    dataset = config.datasets[id]
+    if dataset.generate is not None:
+        return params.generated(config, id)
+    if dataset.bundled is not None:
+        return params.bundled(config, id)
+    if dataset.filter is not None:
+        return {
+            "filter": dict(dataset.filter),
+            "pool": of_store(config, dataset.filter["dataset"]),
+            "wrong_by": of_checkpoint(config, dataset.filter["wrong_by"]),
+        }
+    return sources.decoded(config, store) | {"source": _source(config, id)}
+
+
+def of_checkpoint(config: Config, model: str) -> dict[str, Any]:
+    """Return what a model's weights are made from: a whole training, or given weights."""
+    entry = config.models[model]
+    if entry.training is not None:
+        datasets = params.training_datasets(config, model)
+        return {
+            **params.model_facts(config, model),
+            "num_samples": params.training_samples(config, model),
+            "images": {purpose: of_store(config, id) for purpose, id in datasets.items()},
+            "recipe": asdict(RECIPES[entry.architecture.family]),
+            "seed": config.seed,
+            "protocol": TRAINING_PROTOCOL,
+        }
+    facts = params.given_facts(config, model)
+    weights = facts["weights"]
+    if "sha256" in weights:
+        named = {key: value for key, value in weights.items() if key != "file"}
+        facts["weights"] = named | {"sha256": weights["sha256"].lower()}
+    is_as_clean = entry.own_view is None  # its input and classes are those of the clean images
+    return facts | {"images": of_store(config, config.clean_dataset.id) if is_as_clean else None}
+
+
+def check_files(config: Config, files: Iterable[str | Path]) -> None:
+    """Raise a ValueError if checkpoints or stores among a job's files are not the study's own.
+
+    Raises
+    ------
+    ValueError
+        naming each, what differs, and the way out.
+    """
+    asked = {os.path.normpath(file) for file in files}
+    _refuse({path: origin for path, origin in _artefacts(config).items() if path in asked})
+
+
+def check_study(config: Config, is_left_out: Callable[[str], bool] | None = None) -> None:
+    """Raise a ValueError if checkpoints or stores that are there are not the study's own.
+
+    Parameters
+    ----------
+    is_left_out : says of the path of a card or manifest whether it is not compared; None: all are.
+    """
+    there = {
+        path: origin
+        for path, origin in _artefacts(config).items()
+        if Path(path).exists() and not (is_left_out and is_left_out(path))
+    }
+    _refuse(there)
+
+
+def differences(found: Any, expected: Any, key: str = "") -> Iterator[str]:
+    """Yield what differs between two origins, a line a key."""
+    if _UNREAD in (found, expected) or found == expected:
+        return
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in sorted(found.keys() | expected.keys()):
+            inner = f"{key}.{name}" if key else name
+            yield from differences(found.get(name), expected.get(name), inner)
+        return
+    yield f"{key} is {found!r}, expected {expected!r}"
+
+
+def _artefacts(config: Config) -> dict[str, Callable[[], Origin]]:
+    """Return what makes the origin of each checkpoint and store, by the file that holds it."""
+    layout = Layout(config.results)
+    found: dict[str, Callable[[], Origin]] = {}
+    for model in config.models:
+        found[layout.card(model)] = partial(of_checkpoint, config, model)
+    for dataset in config.datasets:
+        for store in stores_of_dataset(config, dataset):
+            found[layout.manifest(store)] = partial(of_store, config, store)
+    return {os.path.normpath(path): origin for path, origin in found.items()}
+
+
+def _refuse(origins: Mapping[str, Callable[[], Origin]]) -> None:
+    lines, faulty = [], []
+    for path, origin in origins.items():
+        found = [f"{path}: {line}" for line in _faults(Path(path), origin())]
+        lines += found
+        faulty += [path] if found else []
+    if not faulty:
+        return
+    more = [f"and {len(lines) - _NUM_NAMED} more"] if len(lines) > _NUM_NAMED else []
+    folders = " ".join(str(Path(path).parent) for path in faulty)
+    raise ValueError(
+        "\n".join(
+            [
+                "Results on disk were not made from what the configuration asks for.",
+                *lines[:_NUM_NAMED],
+                *more,
+                f"Delete these folders, and the next run makes them anew: {folders}",
+                f"(or give the options `--forcerun {' '.join(faulty)}`), or put the configuration "
+                "back as it was.",
+            ]
+        )
+    )
+
+
+def _faults(path: Path, expected: Origin) -> list[str]:
+    found = _card_origin(path) if path.suffix == ".json" else _store_origin(path)
+    if found and found.get("model") != expected.get("model"):  # what else differs says no more
+        return [f"is the card of model {found.get('model')!r}, expected {expected['model']!r}"]
+    if found is None:
+        return [
+            "does not say what it was made from: it was written by an older version, or by "
+            "another program"
+        ]
+    return list(differences(found, json.loads(json.dumps(expected))))
+
+
+def _card_origin(path: Path) -> Origin | None:
+    try:
+        card = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    origin = card.get("made_from") if isinstance(card, dict) else None
+    return origin or None
+
+
+def _store_origin(path: Path) -> Origin | None:
+    # Not needed where Snakemake plans a study, and slow to import.
+    from perturb.datasets.manifests import read_origin
+
+    return read_origin(path)
+
+
+def _source(config: Config, id: str) -> dict[str, Any]:
+    """Return a source with the paths and hashes that it has wherever it lies."""
+    source = sources.resolved_source(config, config.datasets[id])
+    source["path"] = _place(Path(source["path"]), Path(config.data))
+    for key in _LABEL_FILES:
+        if key in source and source[key] != "numbers":
+            source[key] = _content(Path(source[key]))
+    return source
+
+
+def _place(path: Path, root: Path) -> str:
+    """Return a path below the root; of one elsewhere its end, which a move does not change."""
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return "/".join(path.parts[-2:])
+
+
+@cache
+def _content(path: Path) -> str:
+    """Return the SHA-256 of a file, the name of a folder."""
+    if path.is_dir():
+        return path.name
+    return sha256_of(path) if path.is_file() else _UNREAD

@@ -1,0 +1,220 @@
+"""What the tables and charts of a study are made from; the rules ask here for their inputs."""
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from perturb.charts.catalogue import Chart, charts_of
+from perturb.config import Config
+from perturb.experiments.names import PROTOCOLS
+from perturb.experiments.possible import samples_of
+from perturb.plan.cells import Layout, cells
+from perturb.plan.stores import any_store
+from perturb.severities import severity_value
+from perturb.tables.catalogue import TABLES, code_of, tables_of
+
+# Bootstrap samples of the images behind the interval of a rank correlation.
+NUM_RESAMPLES = 2000
+
+_PACKAGE = Path(__file__).parent
+# Beside these, editors leave files of their own in folders of code.
+_CODE = (".py", ".html", ".css", ".js")
+
+
+def studies(config: Config) -> set[str]:
+    """Return what a study has that tables and charts may need."""
+    found = {_kind(config, perturbation) for perturbation in config.perturbations}
+    if config.has_cue_conflict:
+        found.add("cue_conflict")
+    if config.patterns is not None:
+        found.add("patterns")
+    if config.correlations is not None:
+        found.add("correlations")
+    if any(item.paper for item in config.pretraining.values()):
+        found.add("paper")
+    if any(item.published for item in config.datasets.values()):
+        found.add("published")
+    return found
+
+
+def _kind(config: Config, perturbation: str) -> str:
+    """Return what tables call a perturbation: corruptions whether or not they passed JPEG."""
+    is_corruptions = config.perturbations[perturbation] is config.corruptions
+    return "corruptions" if is_corruptions else perturbation
+
+
+def tables(config: Config) -> tuple[str, ...]:
+    """Return the tables of a study."""
+    return tuple(tables_of(studies(config)))
+
+
+def tables_as_made(config: Config) -> list[str]:
+    """Return the tables of a study, those that are queries over another table after it."""
+    return sorted(tables(config), key=lambda table: "reference_errors" in TABLES[table].sources)
+
+
+def tables_read(config: Config) -> list[str]:
+    """Return the files that the tables of a study are made from, less those that are tables."""
+    files: dict[str, None] = {}
+    for table in tables(config):
+        for source in table_sources(config, table).values():
+            files |= dict.fromkeys([source] if isinstance(source, str) else source)
+    layout = Layout(config.results)
+    made = {layout.table(table) for table in tables(config)}
+    return [file for file in files if file not in made]
+
+
+def tables_code(config: Config) -> list[str]:
+    """Return the files that the bytes of a study's tables depend on."""
+    files = dict.fromkeys(file for table in tables(config) for file in code_of(table))
+    return [*files, "perturb/plan/products.py"]
+
+
+def charts_code() -> list[str]:
+    """Return the files that the bytes of charts depend on, beside the tables and their code."""
+    return _code_in("charts")
+
+
+def page_code() -> list[str]:
+    """Return the files that the bytes of the page depend on: it holds the charts, too."""
+    return [*_code_in("page"), *charts_code()]
+
+
+def _code_in(folder: str) -> list[str]:
+    files = (_PACKAGE / folder).rglob("*")
+    return sorted(
+        file.relative_to(_PACKAGE.parent).as_posix()
+        for file in files
+        if file.suffix in _CODE and file.is_file()
+    )
+
+
+def checked_shards(config: Config) -> dict[str, Any]:
+    """Return what shards are held against, beside their cells, images and weights.
+
+    Of each perturbation it is a digest: some are told hundreds of classes, and have hundreds of
+    samples.
+    """
+    asked: dict[str, dict[str, Any]] = {
+        id: {
+            "protocol": PROTOCOLS[id],
+            "options": dict(entry.options),
+            "num_images": entry.num_images,
+            "samples": {},
+        }
+        for id, entry in config.perturbations.items()
+    }
+    for cell in cells(config):
+        architecture = config.models[cell.model].architecture
+        plans, key = asked[cell.perturbation]["samples"], f"{architecture.id} {cell.severity}"
+        if key not in plans and cell.source is None:
+            perturbation = config.perturbations[cell.perturbation]
+            plans[key] = samples_of(perturbation, cell.severity_value, architecture, config.seed)
+    return {"seed": config.seed} | {id: _digest(entry) for id, entry in asked.items()}
+
+
+def _digest(entry: Mapping[str, Any]) -> str:
+    text = json.dumps(entry, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def charts(config: Config) -> Mapping[str, Chart]:
+    """Return the charts of a study."""
+    return charts_of(studies(config))
+
+
+def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
+    """Return the files of each relation that a table is a query over."""
+    layout = Layout(config.results)
+    files: dict[str, str | list[str]] = {
+        "decisions": _decisions(config, TABLES[table].reads),
+        "models": layout.models,
+        "datasets": layout.datasets,
+        "inventory": layout.inventory,
+        "claim_rules": "resources/claims.csv",
+        "reference_errors": reference_errors(config),
+        "paper_figures": "resources/paper_figures.csv",
+        "published_top1": "resources/timm_top1.csv",
+        "stimuli": [
+            layout.manifest(any_store(config, dataset)) for dataset in cue_conflict_sets(config)
+        ],
+        "patterns": [layout.patterns] if config.patterns else [],
+        "representations": [layout.correlations] if config.correlations else [],
+    }
+    return {source: files[source] for source in TABLES[table].sources}
+
+
+def _decisions(config: Config, reads: Collection[str]) -> list[str]:
+    layout = Layout(config.results)
+    return [
+        layout.shard(cell)
+        for cell in cells(config)
+        if not reads or _kind(config, cell.perturbation) in reads
+    ]
+
+
+def cue_conflict_sets(config: Config) -> list[str]:
+    """Return the evaluated sets whose shape and texture disagree."""
+    evaluated = config.perturbations["none"].datasets
+    return [id for id in evaluated if config.datasets[id].role == "cue_conflict"]
+
+
+def reference_errors(config: Config) -> str:
+    """Return the errors that are the denominators of mCE: the study's own, or AlexNet's."""
+    if config.corruptions is not None and config.corruptions.denominators == "alexnet":
+        return "resources/alexnet_errors.csv"
+    return Layout(config.results).table("reference_errors")
+
+
+def table_parameters(config: Config, table: str) -> dict[str, float]:
+    """Return the parameters of a table's query."""
+    values = {
+        "num_resamples": NUM_RESAMPLES,
+        "seed": config.seed,
+        "headline_epsilon": severity_value(config.epsilon),
+    }
+    return {name: values[name] for name in TABLES[table].parameters}
+
+
+def chart_tables(config: Config) -> dict[str, str]:
+    """Return the tables that charts show."""
+    layout = Layout(config.results)
+    return {
+        table: layout.table(table) for chart in charts(config).values() for table in chart.tables
+    }
+
+
+def pictures(config: Config) -> dict[str, str]:
+    """Return the pictures of the page by what they show."""
+    if config.patterns is None:
+        return {}
+    patterns = config.patterns
+    epsilon, steps = round(255 * patterns.options["epsilon"], 2), patterns.options["steps"]
+    caption = (
+        f"What PGD changes in the same images to mislead different models, in {steps} steps and by "
+        f"at most {epsilon:g} gray levels a pixel; gray is no change, and the largest "
+        "change is black or white in each colour (the form of Figure 5 of the paper)"
+    )
+    return {caption: Layout(config.results).pattern_sheet}
+
+
+def command(files: Sequence[Path], entries: Sequence[str], folder: Path) -> str:
+    """Return the command line that makes a study, typed in the folder of the Snakefile.
+
+    Parameters
+    ----------
+    files : the configuration files that Snakemake was given, none for the default one.
+    entries : what it was given with `--config`.
+    folder : of the Snakefile.
+    """
+    words = ["snakemake", "--cores"]
+    if entries:
+        words += ["--config", *entries]
+    named = [os.path.relpath(file, folder) for file in files]
+    if named not in ([], ["config.yaml"]):
+        words += ["--configfile", *named]
+    return shlex.join(words)

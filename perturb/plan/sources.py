@@ -1,0 +1,238 @@
+"""Where images of data sets are read from: what their stores depend on, and what is missing.
+
+Paths of a source are below the configuration's `data`; here they are named from the working
+directory, as jobs need them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from perturb.config import Config
+from perturb.config.alexnet import needed_side
+from perturb.config.records import Dataset
+from perturb.config.source_checks import registered
+from perturb.datasets.classes import Classes, are_folders, index_if_readable, unlike
+from perturb.datasets.labels import trimmed
+from perturb.datasets.real.file_names import class_folders
+from perturb.datasets.real.parts import unlike_suffixes
+from perturb.datasets.real.places import place_of
+from perturb.datasets.synthetic.family import DECODING_PROTOCOL
+from perturb.files import as_inputs, beside_inputs
+from perturb.plan.cells import Layout
+from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of
+
+# Keys of a source that name files; `class_index` is named where it lies already.
+_LABEL_FILES = ("labels", "synsets", "accepted_labels")
+# Layouts whose `path` may have `*`, `?` and ranges of numbers in it.
+_PATTERNS = ("parquet", "webdataset")
+
+
+def decoded(config: Config, store: str) -> dict[str, Any]:
+    """Return what a store of real images depends on."""
+    entry = config.datasets[store.partition("/")[0]]
+    view = view_of(config, store)
+    # Only where they are needed: one more key would repeat the jobs of all other stores.
+    needed = {"side": needed_side(config, entry), "files": beside_inputs(_labels(config, entry))}
+    return {
+        **{key: value for key, value in needed.items() if value},
+        "source": resolved_source(config, entry),
+        "view": asdict(view) if view is not None else None,
+        "part": part_of(config, store),
+        "num_images": entry.num_images,
+        "num_classes": entry.num_classes,
+        "decoding": config.decoding,
+        "protocol": DECODING_PROTOCOL,
+    }
+
+
+def label_files(config: Config, store: str) -> list[str]:
+    """Return the files that say which class each image of a store has, as inputs of its job."""
+    return as_inputs(_labels(config, config.datasets[store.partition("/")[0]]))
+
+
+def _labels(config: Config, dataset: Dataset) -> list[str]:
+    source = resolved_source(config, dataset)
+    return [source[name] for name in (*_LABEL_FILES, "class_index") if name in source]
+
+
+def mark_of_download(config: Config, download: str) -> str:
+    """Return the file that says that a set was downloaded: beside its folder.
+
+    Where the name of `data` has braces, which Snakemake takes for wildcards, it is in the results.
+    """
+    has_braces = bool(set("{}") & set(config.data))
+    folder = f"{config.results}/downloads" if has_braces else config.data
+    return f"{folder}/{download}.downloaded"
+
+
+def given_sha256(config: Config, download: str) -> Any:
+    """Return the SHA-256 that the configuration gives for a downloaded set, if it does."""
+    sources = (dataset.source or {} for dataset in config.datasets.values())
+    given = (source.get("sha256") for source in sources if source.get("download") == download)
+    return next(given, None)
+
+
+def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
+    """Return a source whose files are named from the working directory, not from `data`."""
+    source = dict(dataset.source or {})
+    root = Path(config.data)
+    if "download" in source:
+        entry = registered(f"datasets.{dataset.id}.source", source)
+        source["path"] = str(Path(entry.name) / source.get("path", entry.path))
+        source = {key: source[key] for key in source.keys() - {"download", "sha256"}}
+    if "path" in source:
+        source["path"] = str(root / source["path"])
+    for name in _LABEL_FILES:
+        if name in source:
+            source[name] = str(place_of(root, source[name]))
+    if source and dataset.class_map is not None:
+        # Its names are those of the coarser classes, in their order: no other order is meant.
+        source.setdefault("class_index", dataset.class_map)
+    return source
+
+
+def missing_files(config: Config) -> list[str]:
+    """Return what the study reads and is not there: one line a key and path.
+
+    Patterns, and files that the workflow fetches itself, are left to the jobs that read them.
+    """
+    asked: dict[str, str] = {}
+    for id, dataset in config.datasets.items():
+        if _is_decoded(config, dataset):
+            continue  # the originals may be gone
+        source = resolved_source(config, dataset)
+        is_elsewhere = "download" in (dataset.source or {}) or _is_pattern(source)
+        names = _LABEL_FILES if is_elsewhere else ("path", *_LABEL_FILES)
+        asked |= {f"datasets.{id}.source.{name}": source[name] for name in names if name in source}
+        index = source.get("class_index", "numbers")
+        asked |= {f"datasets.{id}.source.class_index": index} if index != "numbers" else {}
+        asked |= {f"datasets.{id}.class_map": dataset.class_map} if dataset.class_map else {}
+    for id, model in config.models.items():
+        if model.weights_file is not None:
+            asked[f"models.{id}.weights.file"] = model.weights_file.path
+    return [
+        f"{key}: {path} does not exist" for key, path in asked.items() if not Path(path).exists()
+    ]
+
+
+def _is_decoded(config: Config, dataset: Dataset) -> bool:
+    has_stores = dataset.is_seen_alike or all(model.own_view for model in config.models.values())
+    return has_stores and all(
+        Path(Layout(config.results).manifest(store)).exists()
+        for store in stores_of_dataset(config, dataset.id)
+    )
+
+
+def _is_pattern(source: Mapping[str, Any]) -> bool:
+    """Return whether a source's path may stand for several files."""
+    return source.get("layout") in _PATTERNS and bool(set("*?{") & set(source.get("path", "")))
+
+
+def clean_manifest(config: Config, store: str) -> list[str]:
+    """Return the manifest of the clean set, where a store's classes have no index and need it.
+
+    They are compared before anything is decoded. What has a class index is compared with the
+    facts about all sets: so adding the check repeats no decoding of the large public sets. So are
+    all sets where the clean one is a filter's, which may itself be made from them.
+    """
+    dataset = config.datasets[store.partition("/")[0]]
+    has_index = "class_index" in (dataset.source or {})
+    is_made = config.clean_dataset.filter is not None
+    if has_index or is_made or dataset.id not in compared_datasets(config):
+        return []
+    clean = any_store(config, config.clean_dataset.id)
+    return [Layout(config.results).manifest(clean)]
+
+
+def compared_datasets(config: Config) -> list[str]:
+    """Return the data sets whose classes must be those of the clean set.
+
+    Of the sets for training these are the ones for fine-tuning: pre-training may have classes of
+    its own. A class map says what coarser classes are.
+    """
+    tuned = {
+        id
+        for model in config.models.values()
+        if model.training is not None
+        for id in (model.training.dataset, model.training.validation)
+    }
+    return [
+        id
+        for id, dataset in config.datasets.items()
+        if dataset.class_map is None
+        and (dataset.role != "train" or id in tuned)
+        and dataset.role != "clean"
+    ]
+
+
+def unlike_classes(config: Config) -> list[str]:
+    """Return the data sets whose classes are not those of the clean set: one line each.
+
+    As far as folders, zip archives, plain tar archives and class indices say without a job.
+    """
+    clean = config.clean_dataset
+    expected = _named_classes(config, clean)
+    if expected is None:
+        return []
+    reasons = {
+        id: unlike(found, expected, f"datasets.{clean.id}")
+        for id in compared_datasets(config)
+        if (found := _named_classes(config, config.datasets[id])) is not None
+    }
+    return [f"datasets.{id}.source: {reason}" for id, reason in reasons.items() if reason]
+
+
+def _named_classes(config: Config, dataset: Dataset) -> Classes | None:
+    """Return the classes of a source, if their names can be read at once."""
+    source = resolved_source(config, dataset)
+    is_by_folder = are_folders(source.get("layout", ""))
+    index = source.get("class_index")
+    if index is not None:
+        names = index_if_readable(Path(index)) if Path(index).is_file() else None
+        return Classes("index", is_by_folder, names) if names else None
+    folders = _class_folders(config, dataset)
+    return Classes.in_order(folders, is_by_folder) if folders else None
+
+
+def _class_folders(config: Config, dataset: Dataset) -> set[str]:
+    """Return the names of class folders, where nothing else says what they stand for."""
+    source = resolved_source(config, dataset)
+    if source.get("layout") != "class_folders" or "class_index" in source:
+        return set()
+    folder = Path(source["path"])
+    if folder.is_dir():
+        return {trimmed(name) for name in class_folders(folder)}
+    manifests = map(Layout(config.results).manifest, stores_of_dataset(config, dataset.id))
+    if not folder.is_file() or all(Path(manifest).exists() for manifest in manifests):
+        return set()  # a pattern, or not there, or compared already
+    return _folders_in_archive(folder)
+
+
+def _folders_in_archive(path: Path) -> set[str]:
+    """Return the class folders in an archive, if they can be listed in seconds."""
+    try:
+        from perturb.datasets.real.archive_formats import kind_of
+        from perturb.datasets.real.sources.folders import class_names
+    except ImportError:  # in a bare Snakemake, whose jobs have the packages
+        return set()
+    try:
+        return class_names(path) if kind_of(path) in ("zip", "plain") else set()
+    except ValueError:
+        return set()  # the job that decodes it says what is wrong
+
+
+def unlike_parts(config: Config) -> list[str]:
+    """Return the stored corruptions whose files are not named alike: one line a data set."""
+    lines = []
+    for id, dataset in config.datasets.items():
+        source = resolved_source(config, dataset)
+        if dataset.role != "corrupted" or not Path(source["path"]).is_dir():
+            continue
+        parts = [str(part_of(config, store)) for store in stores_of_dataset(config, id)]
+        clean = resolved_source(config, config.clean_dataset)
+        folder = Path(clean["path"]) if clean.get("layout") == "class_folders" else None
+        said = unlike_suffixes(Path(source["path"]), parts, folder)
+        lines += [f"datasets.{id}.source.path: {said}"] if said else []
+    return lines

@@ -1,0 +1,82 @@
+"""Which image stores a study has: a data set decoded once for every way in which it is seen.
+
+A store is named by its folder below `stores/`. Generated sets, and those with `preprocessing` of
+their own, are seen alike by all models: one store, named as the set. Of others there is one for
+each view that some model has, `imagenet/384-squash-bilinear`; of stored corruptions one for each
+corruption and severity, `imagenet-c/fog-3`, because each has pixels of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no store needs
+    from perturb.config import Config
+    from perturb.config.records import Dataset
+    from perturb.models.views import View
+    from perturb.plan.cells import Cell
+
+
+def store_of(config: Config, dataset: str, model: str) -> str:
+    """Return the store in which a model sees a data set."""
+    entry = config.datasets[dataset]
+    if entry.is_seen_alike:
+        return dataset
+    own_view = config.models[model].own_view
+    if own_view is None:
+        raise ValueError(f"models.{model} has no view of its own of {dataset!r}")
+    return f"{dataset}/{own_view.view.id}"
+
+
+def stores_of_cell(config: Config, cell: Cell, model: str) -> tuple[str, ...]:
+    """Return the stores of a cell: one, or of stored corruptions one a condition, in order.
+
+    `model` is the cell's, which may be a wildcard in the cell itself.
+    """
+    perturbation = config.perturbations[cell.perturbation]
+    if config.datasets[cell.dataset].role != "corrupted":
+        return (store_of(config, cell.dataset, model),)
+    return tuple(f"{cell.dataset}/{name}-{cell.severity}" for name in perturbation.conditions)
+
+
+def stores_of_dataset(config: Config, dataset: str) -> tuple[str, ...]:
+    """Return all stores of a data set that the study needs."""
+    entry = config.datasets[dataset]
+    if entry.role == "corrupted":
+        return _parts(config, entry)
+    if entry.is_seen_alike:
+        return (dataset,)
+    # The reference is asked about the clean set alone.
+    models = config.models if entry.role == "clean" else config.benchmark_models
+    return tuple(dict.fromkeys(store_of(config, dataset, model) for model in models))
+
+
+def any_store(config: Config, dataset: str) -> str:
+    """Return one store of a data set: all of them hold the same images in the same order."""
+    return stores_of_dataset(config, dataset)[0]
+
+
+def view_of(config: Config, store: str) -> View | None:
+    """Return the view of a store; None where its images are made, not decoded."""
+    dataset, _, of_store = store.partition("/")
+    entry = config.datasets[dataset]
+    if entry.source is None or entry.view is not None:
+        return entry.view
+    views = (model.own_view.view for model in config.models.values() if model.own_view)
+    return next(view for view in views if view.id == of_store)
+
+
+def part_of(config: Config, store: str) -> str | None:
+    """Return which part of its data set a store holds, such as `fog-3`; None for the whole."""
+    dataset, _, part = store.partition("/")
+    return part if config.datasets[dataset].role == "corrupted" else None
+
+
+def _parts(config: Config, dataset: Dataset) -> tuple[str, ...]:
+    return tuple(
+        f"{dataset.id}/{name}-{severity}"
+        for perturbation in config.perturbations.values()
+        if dataset.id in perturbation.datasets
+        for severity in perturbation.severities
+        for name in perturbation.conditions
+    )

@@ -1,0 +1,160 @@
+"""Facts about models and data sets, as tables that decisions are joined with."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from perturb.config.records import Dataset, Model
+from perturb.datasets.classes import check_classes
+from perturb.datasets.manifests import read_classes, read_manifest
+
+MODELS = pa.schema(
+    [
+        ("model", pa.string()),
+        ("label", pa.string()),
+        ("architecture", pa.string()),
+        ("family", pa.string()),
+        ("size", pa.string()),
+        ("patch_size", pa.int32()),
+        ("num_blocks", pa.int32()),  # residual blocks of a ResNet, over all stages
+        ("grid_side", pa.int32()),  # patches along a side of the network's input
+        ("pretraining", pa.string()),
+        ("pretraining_label", pa.string()),
+        ("pretraining_rank", pa.int32()),
+        ("pretraining_images", pa.int64()),
+        ("num_parameters", pa.int64()),
+        ("is_reference", pa.bool_()),
+        ("paper_pretraining", pa.string()),  # name of the pre-training set in the paper
+        ("timm_tag", pa.string()),  # of weights that come from timm
+        ("weights_sha256", pa.string()),
+        ("planned", pa.list_(pa.string())),  # perturbations that it has cells of
+    ]
+)
+DATASETS = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("label", pa.string()),
+        ("role", pa.string()),
+        ("num_images", pa.int64()),
+        ("num_classes", pa.int32()),
+        ("num_subset_classes", pa.int32()),  # that are decided among in `class_subset`
+        ("published", pa.string()),  # name of the set among timm's published results
+    ]
+)
+
+
+def describe_models(
+    models: Sequence[Model],
+    cards: Mapping[str, Path],
+    planned: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> pa.Table:
+    """Return one row a model: what the configuration says of it, and what its card says.
+
+    Parameters
+    ----------
+    planned : of each model, the perturbations that it is evaluated under.
+    """
+    rows = []
+    for model in models:
+        card = _card_of(model, cards[model.id])
+        pretraining = model.pretraining
+        rows.append(
+            {
+                "model": model.id,
+                "label": model.architecture.label,
+                "architecture": model.architecture.id,
+                "family": model.architecture.family,
+                "size": model.architecture.size,
+                "patch_size": model.architecture.patch_size,
+                "num_blocks": _num_blocks(card),
+                "grid_side": _grid_side(card, model.architecture.patch_size),
+                "pretraining": pretraining.id if pretraining else None,
+                "pretraining_label": pretraining.label if pretraining else None,
+                "pretraining_rank": pretraining.rank if pretraining else None,
+                "pretraining_images": pretraining.num_images if pretraining else None,
+                "num_parameters": card["num_parameters"],
+                "is_reference": model.is_reference,
+                "paper_pretraining": pretraining.paper if pretraining else None,
+                "timm_tag": model.timm_tag,
+                "weights_sha256": card["weights_sha256"],
+                "planned": list(planned.get(model.id, ())),
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=MODELS)
+
+
+def _card_of(model: Model, path: Path) -> dict[str, Any]:
+    """Return a card that is the model's own."""
+    try:
+        card: dict[str, Any] = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    if card.get("model") != model.id:
+        raise ValueError(
+            f"{path}: is the card of model {card.get('model')!r}, expected {model.id!r}"
+        )
+    return card
+
+
+def _num_blocks(card: Mapping[str, Any]) -> int | None:
+    arguments = card["arguments"]
+    blocks: int | None = arguments.get("depth") or sum(arguments.get("layers", ())) or None
+    return blocks
+
+
+def _grid_side(card: Mapping[str, Any], patch_size: int | None) -> int | None:
+    if patch_size is None:
+        return None
+    side: int = card["preprocessing"]["side"]
+    return side // patch_size
+
+
+def check_datasets(datasets: Sequence[Dataset], manifests: Mapping[str, Path]) -> None:
+    """Refuse data sets whose classes are not those of the clean set among them.
+
+    Raises
+    ------
+    ValueError
+        naming the data sets and the classes that only one of two has.
+    """
+    clean = next((dataset.id for dataset in datasets if dataset.role == "clean"), None)
+    if clean is None:
+        return
+    expected = read_classes(manifests[clean])
+    for dataset in datasets:
+        if dataset.id != clean and dataset.class_map is None:
+            names = f"datasets.{dataset.id}", f"datasets.{clean}"
+            check_classes(read_classes(manifests[dataset.id]), expected, names)
+
+
+def describe_datasets(
+    datasets: Sequence[Dataset],
+    manifests: Mapping[str, Path],
+    subsets: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> pa.Table:
+    """Return one row a data set.
+
+    Parameters
+    ----------
+    subsets : of data sets whose classes alone are decided among, these classes.
+    """
+    rows = []
+    for dataset in datasets:
+        targets = read_manifest(manifests[dataset.id], ["target"])["target"]
+        rows.append(
+            {
+                "dataset": dataset.id,
+                "label": dataset.label,
+                "role": dataset.role,
+                "num_images": len(targets),
+                "num_classes": pc.count_distinct(targets).as_py(),
+                "num_subset_classes": len(subsets[dataset.id]) if dataset.id in subsets else None,
+                "published": dataset.published,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=DATASETS)
