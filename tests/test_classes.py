@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 from perturb.config import Config, load_config
-from perturb.config.records import Training
 from perturb.datasets.classes import Classes, unlike
 from perturb.datasets.manifests import read_classes
 from perturb.datasets.real.ingest import build_from_source
 from perturb.models.views import View
 from perturb.plan import sources
+from perturb.records import Training
 from perturb.tables.facts import check_datasets
 from tests.conftest import ROOT
 from tests.image_files import encoded, picture, write_as, write_folder, write_tar

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from perturb.config import load_config
-from perturb.config.records import Config
 from perturb.cost.passes import Passes, passes_of
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
@@ -20,6 +19,7 @@ from perturb.experiments.transfer.examples import examples_against, outcome_on
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.plan.cells import Cell, cells
+from perturb.records import Config
 
 NUM_IMAGES = 3
 VIT = {"embed_dim": 16, "depth": 4, "num_heads": 2, "mlp_ratio": 2}

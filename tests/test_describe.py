@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perturb.config.records import Architecture, Model
+from perturb.records import Architecture, Model
 from perturb.tables.facts import describe_models
 
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from perturb.datasets.build import build_generated
 from perturb.datasets.store import Images, ImageStore, open_store
+from perturb.evaluate import loop
 from perturb.evaluate.loading import (
     PatternStudy,
     correlations_of,
     measure_patterns,
     transfer_shards,
 )
-from perturb.evaluate import loop
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.names import CONDITIONS

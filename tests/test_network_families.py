@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from perturb.config.models import architecture
 from perturb.config.perturbations import perturbation
-from perturb.config.records import Architecture, Makeup, Perturbation
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.evaluators import EVALUATORS
@@ -29,6 +28,7 @@ from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_modules import find_maker, load_timm_zoo
 from perturb.models.timm_table import TimmModel, timm_models
 from perturb.models.zoo import build_timm_network, describe_network
+from perturb.records import Architecture, Makeup, PerturbationEntry
 
 NUM_CLASSES = 5
 SMALL = {"depth": 2, "num_heads": 2, "embed_dim": 32}
@@ -100,7 +100,7 @@ def some_images(side: int, count: int = 2) -> Images:
     return Images(pixels, torch.arange(count), torch.zeros(count, dtype=torch.long))
 
 
-def asked(id: str) -> Perturbation:
+def asked(id: str) -> PerturbationEntry:
     """Return one cell of a change."""
     return perturbation(id, {"datasets": ["test"], **ASKED[id]}, {"test": {}})
 

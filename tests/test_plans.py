@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from perturb.config import load_config
-from perturb.config.records import Config
 from perturb.datasets.store import Images
 from perturb.datasets.synthetic.generated import generate
 from perturb.evaluate.outcome import Setting
@@ -19,6 +18,7 @@ from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_table import geometry
 from perturb.plan.cells import cells, evaluation_jobs, own_cells
 from perturb.random import image_key
+from perturb.records import Config
 
 PERTURBATIONS = {
     "none": {"datasets": ["test"]},

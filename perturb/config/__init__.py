@@ -16,10 +16,10 @@ from perturb.config.models import architecture, model
 from perturb.config.numbers import with_numbers
 from perturb.config.paths import check_paths, with_paths, with_places
 from perturb.config.perturbations import correlations, patterns, perturbation
-from perturb.config.records import Config, Dataset, Pretraining
 from perturb.config.schema import ConfigError, check_schema, default, each, refuse
 from perturb.datasets.real.bundled_sets import BUNDLED_IMAGES
 from perturb.models.views import AS_IS, View
+from perturb.records import Config, Dataset, Pretraining
 from perturb.severities import severity_id
 
 __all__ = ["Config", "ConfigError", "load_config"]

@@ -7,9 +7,9 @@ a number that looks like mCE and is none.
 
 from collections.abc import Iterator
 
-from perturb.config.records import Config, Dataset
 from perturb.config.schema import listed
 from perturb.config.source_checks import num_label_classes
+from perturb.records import Config, Dataset
 
 IMAGENET_C_SIDE = 224  # of the published files [px]
 NUM_SEVERITIES = 5

@@ -7,13 +7,13 @@ import jsonschema
 
 from perturb.config.class_checks import check_classes
 from perturb.config.perturbation_checks import check_perturbations
-from perturb.config.records import Architecture, Config, Dataset, Model, Pretraining
 from perturb.config.schema import did_you_mean, each, listed, schema
 from perturb.config.source_checks import check_source, check_views
 from perturb.datasets.real.bundled_sets import BUNDLED_SIDE
 from perturb.datasets.synthetic.family import SIDE
 from perturb.experiments.names import JPEG_QUALITY, PROTOCOLS
 from perturb.models.arguments import ARGUMENTS, unfit_arguments
+from perturb.records import Architecture, Config, Dataset, Model, Pretraining
 
 # Ids that would read as something else in a path or a table.
 RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from perturb.config.records import Config, Dataset, Model
 from perturb.config.schema import schema
 from perturb.config.source_checks import num_label_classes
 from perturb.models.class_maps import ClassMap, read_class_map
 from perturb.models.timm_table import model_of
+from perturb.records import Config, Dataset, Model
 
 FEWEST_OF_DLR = 3
 """Classes that the DLR loss needs: with two it is constant."""

@@ -5,7 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from perturb.config.model_views import own_view
-from perturb.config.records import (
+from perturb.config.schema import ConfigError, did_you_mean
+from perturb.models.arguments import ARGUMENTS
+from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
+from perturb.records import (
     Architecture,
     Makeup,
     Model,
@@ -14,9 +17,6 @@ from perturb.config.records import (
     Training,
     WeightsFile,
 )
-from perturb.config.schema import ConfigError, did_you_mean
-from perturb.models.arguments import ARGUMENTS
-from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
 
 # `Other` stands until timm says what the network is.
 _NAMES = {"vit": "ViT", "resnet": "ResNet", "other": "Other"}

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from perturb.config.alexnet import check_alexnet
-from perturb.config.records import Config, Perturbation
 from perturb.config.schema import each, listed
 from perturb.experiments.names import SMALLEST_SIDE
 from perturb.experiments.possible import is_possible, lacking
+from perturb.records import Config, PerturbationEntry
 from perturb.severities import severity_value
 
 # The unbiased estimate of CKA divides by n - 3.
@@ -161,7 +161,7 @@ def _check_corruptions(config: Config) -> Iterator[str]:
             yield f"{key}: {listed(perturbation.datasets)}; allowed: one"
 
 
-def _check_sides(corruptions: Perturbation, config: Config) -> Iterator[str]:
+def _check_sides(corruptions: PerturbationEntry, config: Config) -> Iterator[str]:
     """Corruptions cannot be made of images below a certain side, where that is known."""
     for dataset in (config.datasets[id] for id in corruptions.datasets):
         views = {f"datasets.{dataset.id}": dataset.view}

@@ -5,7 +5,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from perturb.config.records import Correlations, Patterns, Perturbation
 from perturb.config.schema import ConfigError, schema
 from perturb.config.source_checks import class_index
 from perturb.experiments.names import (
@@ -16,6 +15,7 @@ from perturb.experiments.names import (
     JPEG_SUFFIX,
     STORED_CORRUPTIONS,
 )
+from perturb.records import Correlations, Patterns, PerturbationEntry
 from perturb.severities import severity_id, severity_value
 
 # Keys that are no option of the perturbation itself: records have fields of their own for them.
@@ -25,7 +25,9 @@ _COMMON = frozenset({"datasets", "images", "corruptions", "jpeg", "denominators"
 _ONLY_SEVERITY = {"none": 0, "class_subset": 0, "heads": 1}
 
 
-def perturbation(id: str, entry: Mapping[str, Any], datasets: Mapping[str, Any]) -> Perturbation:
+def perturbation(
+    id: str, entry: Mapping[str, Any], datasets: Mapping[str, Any]
+) -> PerturbationEntry:
     """Return a perturbation with the schema's defaults filled in.
 
     Raises
@@ -40,7 +42,7 @@ def perturbation(id: str, entry: Mapping[str, Any], datasets: Mapping[str, Any])
         if key in entry or "default" in value
     }
     options = {key: value for key, value in filled.items() if key not in _COMMON}
-    record = Perturbation(
+    record = PerturbationEntry(
         id=id,
         datasets=tuple(entry["datasets"]),
         severities=_severities(id, filled),
@@ -62,8 +64,8 @@ def perturbation(id: str, entry: Mapping[str, Any], datasets: Mapping[str, Any])
 
 
 def _corruptions(
-    record: Perturbation, entry: Mapping[str, Any], datasets: Mapping[str, Any]
-) -> Perturbation:
+    record: PerturbationEntry, entry: Mapping[str, Any], datasets: Mapping[str, Any]
+) -> PerturbationEntry:
     asked = entry.get("corruptions", CORRUPTIONS)
     is_generated = all("source" not in datasets[dataset] for dataset in record.datasets)
     with_jpeg = entry.get("jpeg", not is_generated)
@@ -76,7 +78,7 @@ def _corruptions(
     )
 
 
-def _class_subset(record: Perturbation, datasets: Mapping[str, Any]) -> Perturbation:
+def _class_subset(record: PerturbationEntry, datasets: Mapping[str, Any]) -> PerturbationEntry:
     """Return the decisions among the classes of some sets, on these sets and on the clean one."""
     clean = [id for id, dataset in datasets.items() if dataset.get("role") == "clean"]
     return replace(

@@ -6,12 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from perturb.config.records import Config, Dataset
 from perturb.config.schema import ConfigError, each, listed
 from perturb.datasets.download.register import Entry, register_entry
 from perturb.datasets.real.bundled_sets import BUNDLED_CLASSES
 from perturb.datasets.synthetic.family import NUM_TARGET_CLASSES
 from perturb.models.timm_table import model_of
+from perturb.records import Config, Dataset
 
 REGISTER = Path(__file__).parents[2] / "resources" / "downloads.yaml"
 # Keys that belong to some layouts alone, and those that a layout cannot do without.

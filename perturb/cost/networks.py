@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from perturb.config import Config
-from perturb.config.records import Model
 from perturb.datasets.real.bundled_sets import BUNDLED_CLASSES
 from perturb.datasets.synthetic.family import NUM_TARGET_CLASSES
 from perturb.models.timm_table import TimmModel, geometry, model_of
+from perturb.records import Model
 
 _BOTTLENECK = 4  # a block's outputs over its inner channels
 _IMAGENET_CLASSES = 1000

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from perturb.config import Config
-from perturb.config.records import Architecture, Perturbation
 from perturb.experiments.lesions.plans import lesion_sets, removable_blocks
 from perturb.experiments.possible import conditions_of
 from perturb.plan.cells import Cell
+from perturb.records import Architecture, PerturbationEntry
 
 # Queries, keys and values, of an attention's weights.
 _PROJECTED_SHARE = 3 / 4
@@ -62,7 +62,7 @@ class Asked:
     """One cell: a perturbation at one severity, of one network."""
 
     cell: Cell
-    perturbation: Perturbation
+    perturbation: PerturbationEntry
     architecture: Architecture
     seed: int
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from perturb.config import Config
-from perturb.config.records import Model
 from perturb.cost.networks import EMBEDDED_SIDE, Network, network_of
 from perturb.cost.passes import Passes, passes_of
 from perturb.cost.rates import Machine
 from perturb.experiments.possible import samples_of
 from perturb.plan.cells import Cell, cells
 from perturb.plan.stores import store_of, view_of
+from perturb.records import Model
 
 
 @dataclass

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets, removable_blocks
 
 if TYPE_CHECKING:  # the configuration's checks import this module
-    from perturb.config.records import Architecture, Perturbation
+    from perturb.records import Architecture, PerturbationEntry
 
 # Perturbations of the network itself; all others change images.
 ON_NETWORKS = ("lesions", "heads", "attention_distance", "patch_cls", "tokens")
@@ -40,12 +40,16 @@ _REPEATED = {
 }
 
 
-def is_possible(perturbation: Perturbation, severity: float, architecture: Architecture) -> bool:
+def is_possible(
+    perturbation: PerturbationEntry, severity: float, architecture: Architecture
+) -> bool:
     """Return whether a network has what a cell would change, and as much of it."""
     return why_not(perturbation, severity, architecture) is None
 
 
-def why_not(perturbation: Perturbation, severity: float, architecture: Architecture) -> str | None:
+def why_not(
+    perturbation: PerturbationEntry, severity: float, architecture: Architecture
+) -> str | None:
     """Return what a network lacks for a cell, None where nothing.
 
     Beside what `lacking` says: no more blocks can be removed or restricted than there are, where
@@ -146,7 +150,9 @@ def _unknown(what: str, name: str | None) -> str:
     return f"its {what} ({name or 'of several kinds'}) cannot be changed so"
 
 
-def conditions_of(perturbation: Perturbation, architecture: Architecture | None) -> tuple[str, ...]:
+def conditions_of(
+    perturbation: PerturbationEntry, architecture: Architecture | None
+) -> tuple[str, ...]:
     """Return the variants in a cell of a network; None: of a perturbation that changes images."""
     if perturbation.id == "lesions" and architecture is not None:
         return parts_of(architecture)
@@ -154,7 +160,7 @@ def conditions_of(perturbation: Perturbation, architecture: Architecture | None)
 
 
 def samples_of(
-    perturbation: Perturbation, severity: float, architecture: Architecture, seed: int
+    perturbation: PerturbationEntry, severity: float, architecture: Architecture, seed: int
 ) -> dict[str, tuple[int, ...]]:
     """Return the sample numbers of every condition of a cell: 0 alone where nothing is repeated."""
     arguments = architecture.arguments
@@ -170,6 +176,6 @@ def samples_of(
     return {condition: _numbers(perturbation, condition) for condition in perturbation.conditions}
 
 
-def _numbers(perturbation: Perturbation, condition: str) -> tuple[int, ...]:
+def _numbers(perturbation: PerturbationEntry, condition: str) -> tuple[int, ...]:
     option = _REPEATED.get((perturbation.id, condition))
     return tuple(range(1, perturbation.options[option] + 1)) if option else (0,)

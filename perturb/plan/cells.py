@@ -14,7 +14,7 @@ from perturb.severities import severity_value
 
 if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no cell needs
     from perturb.config import Config
-    from perturb.config.records import Model, Perturbation
+    from perturb.records import Model, PerturbationEntry
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,9 @@ def transfer_cells(config: Config, source: str) -> list[Cell]:
     ]
 
 
-def _is_asked_of(model: Model, perturbation: Perturbation, dataset: str, config: Config) -> bool:
+def _is_asked_of(
+    model: Model, perturbation: PerturbationEntry, dataset: str, config: Config
+) -> bool:
     """The reference is no part of the benchmark: its errors are needed for mCE, and no more."""
     if not model.is_reference:
         return True

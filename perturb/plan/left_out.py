@@ -7,7 +7,6 @@ an error nor a gap in the numbers, and has to be said once.
 from collections.abc import Iterator
 
 from perturb.config import Config
-from perturb.config.records import Architecture
 from perturb.experiments.possible import (
     ON_NETWORKS,
     VIT_ONLY,
@@ -16,6 +15,7 @@ from perturb.experiments.possible import (
     why_not,
 )
 from perturb.plan.params import titles
+from perturb.records import Architecture
 from perturb.severities import severity_value
 
 _NAMES = {

@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from perturb.config import Config
-from perturb.config.records import Architecture, Model
 from perturb.config.source_checks import num_label_classes
 from perturb.datasets.real.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
 from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
@@ -19,6 +18,7 @@ from perturb.files import beside_inputs
 from perturb.models.timm_table import model_of
 from perturb.plan.cells import EvaluationJob, evaluated_datasets, own_cells, transfer_cells
 from perturb.plan.stores import stores_of_cell
+from perturb.records import Architecture, Model
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:

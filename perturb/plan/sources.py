@@ -11,7 +11,6 @@ from typing import Any
 
 from perturb.config import Config
 from perturb.config.alexnet import needed_side
-from perturb.config.records import Dataset
 from perturb.config.source_checks import registered
 from perturb.datasets.classes import Classes, are_folders, index_if_readable, unlike
 from perturb.datasets.labels import trimmed
@@ -22,6 +21,7 @@ from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.files import as_inputs, beside_inputs
 from perturb.plan.cells import Layout
 from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of
+from perturb.records import Dataset
 
 # Keys of a source that name files; `class_index` is named where it lies already.
 _LABEL_FILES = ("labels", "synsets", "accepted_labels")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no store needs
     from perturb.config import Config
-    from perturb.config.records import Dataset
     from perturb.models.views import View
     from perturb.plan.cells import Cell
+    from perturb.records import Dataset
 
 
 def store_of(config: Config, dataset: str, model: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perturb.config.records import Dataset, Model
 from perturb.datasets.classes import check_classes
 from perturb.datasets.manifests import read_classes, read_manifest
+from perturb.records import Dataset, Model
 
 MODELS = pa.schema(
     [

@@ -1,7 +1,8 @@
 """FGSM, PGD, APGD and Square beside torchattacks and foolbox, which none of us wrote.
 
-The peers' images may lie a rounding outside the ball, ours may not (``gradients.py`` says why):
-ours are theirs, bit for bit, after the same last correction, which moves no pixel by more than 2**-24.
+The peers' images may lie a rounding outside the ball, ours may not (``gradients.py`` says why).
+Ours are theirs, bit for bit, after the same last correction, which moves no pixel by more than
+2**-24.
 Where epsilon and the gray levels are multiples of a power of two nothing has to be corrected, and
 the images are equal as they are.
 """

@@ -158,7 +158,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Perturbation:
+class PerturbationEntry:
     """A perturbation with the data sets, severities and conditions it is evaluated on.
 
     id : its name in paths and shards; corruptions with a JPEG pass have another than without.
@@ -228,7 +228,7 @@ class Config:
     architectures: Mapping[str, Architecture]
     models: Mapping[str, Model]
     absent: Mapping[str, Model]
-    perturbations: Mapping[str, Perturbation]
+    perturbations: Mapping[str, PerturbationEntry]
     patterns: Patterns | None
     correlations: Correlations | None
 
@@ -243,7 +243,7 @@ class Config:
         return next(dataset for dataset in self.datasets.values() if dataset.role == "clean")
 
     @property
-    def corruptions(self) -> Perturbation | None:
+    def corruptions(self) -> PerturbationEntry | None:
         """The corruptions, whatever their id."""
         found = (item for id, item in self.perturbations.items() if id.startswith("corruptions"))
         return next(found, None)

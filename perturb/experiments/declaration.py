@@ -1,0 +1,197 @@
+"""What an experiment declares: its perturbations, tables and charts, as data and without torch.
+
+Each folder of this package has one `EXPERIMENT`, and `ORDER` lists the folders. Everything else
+(configuration, planning, cost, tables, charts, page) reads the declarations through
+`perturb.experiments.registry` and knows no experiment by name. Code that needs torch, DuckDB or
+Altair is named as an entry point, ``"package.module:function"``, and imported when it is called.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from perturb.records import Architecture, PerturbationEntry
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Passes of one image through its network.
+
+    predictions : forward passes without a gradient.
+    gradients : forward passes followed by a backward pass to the pixels, weights frozen.
+    corruptions : corrupted images that are computed; no pass, but work.
+    """
+
+    predictions: float = 0.0
+    gradients: float = 0.0
+    corruptions: float = 0.0
+
+    def __add__(self, other: "Passes") -> "Passes":
+        return Passes(
+            self.predictions + other.predictions,
+            self.gradients + other.gradients,
+            self.corruptions + other.corruptions,
+        )
+
+    def times(self, count: float) -> "Passes":
+        """Return the passes of this many images."""
+        return Passes(self.predictions * count, self.gradients * count, self.corruptions * count)
+
+    @property
+    def forward(self) -> float:
+        """All forward passes."""
+        return self.predictions + self.gradients
+
+    @property
+    def backward(self) -> float:
+        """All backward passes."""
+        return self.gradients
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One cell as its perturbation's functions see it: an entry, a severity, a network, the seed.
+
+    severity : the natural value.
+    """
+
+    entry: PerturbationEntry
+    severity: float
+    architecture: Architecture
+    seed: int
+
+    def option(self, name: str) -> int:
+        """Return an option that is a count; the configuration has filled in its default."""
+        return int(self.entry.options[name])
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """What an accuracy, or another value of a model, is measured on.
+
+    position : its place among all test sets in tables and charts.
+    """
+
+    id: str
+    label: str
+    position: int
+
+
+@dataclass(frozen=True)
+class Pivot:
+    """A long table shown wide: a column of values for each entry of `names`.
+
+    keys : what identifies a row beside the columns shown.
+    beside : a column with the value on the same images without the change. It stands before the
+        values of an entry unless another column shows the same already.
+    """
+
+    names: str
+    values: str
+    keys: tuple[str, ...] = ()
+    beside: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the query `<name>.sql` and the caption `<name>.rst` of its experiment's folder.
+
+    sources, relations : what the query reads: files, and relations made from them, in order.
+    shown : the columns that readers see.
+    empty : what stands in the place of the rows if there are none.
+    optional : the sources that may have no file.
+    reads : the perturbations whose shards it is made from; empty: all.
+    parameters : values that the queries read by `getvariable`.
+    needs : what a study must have for the table to exist: perturbations, and what
+        `perturb.plan.products.studies` names. Empty: every study has it.
+    """
+
+    name: str
+    title: str
+    sources: tuple[str, ...]
+    relations: tuple[str, ...]
+    shown: tuple[str, ...]
+    pivot: Pivot | None = None
+    optional: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    empty: str = "No row: no model of this study has such a number."
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart: drawn by an entry point, with the caption `<name>.chart.rst`.
+
+    tables : what it is drawn from, in order. The page shows the chart where the first is there.
+    drawn : columns of the first table. A row without any of their values makes no mark.
+    empty : why there is nothing to draw if no row makes a mark.
+    draw : entry point; takes the tables as data frames, in order.
+    note : entry point; takes all tables of the study and returns a sentence beside the caption.
+    is_logarithmic : values of 0 make no mark either.
+    needs : as of a `Table`.
+    """
+
+    name: str
+    title: str
+    tables: tuple[str, ...]
+    drawn: tuple[str, ...]
+    empty: str
+    draw: str
+    note: str | None = None
+    is_logarithmic: bool = False
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """A perturbation of images or of a network, and all that planning must know of it.
+
+    id : in paths and shards.
+    protocol : raised by one when its numbers change, so that shards made before are made again and
+        never mixed with new ones; a golden test fails when numbers change without it.
+    evaluator : entry point of its `perturb.evaluate.outcome.Evaluator`.
+    passes : what an image of a cell costs.
+    severities : the option that lists the severities, or the only severity there is.
+    conditions : the variants inside each cell; those of a cell may be fewer, see `conditions_of`.
+    changes : ``input`` or ``model``.
+    is_on_clean_set : whether it is evaluated on the clean dataset alone.
+    lacks : what a network lacks for it altogether, None if nothing. By default nothing.
+    why_not : what a network lacks for one cell, asked if it lacks nothing altogether.
+    samples : the sample numbers of each condition of a cell; by default 0 alone, and 1 to the
+        option in `repeated` for the conditions named there.
+    conditions_of : the conditions of a cell of a network; by default those of the entry.
+    """
+
+    id: str
+    protocol: int
+    evaluator: str
+    passes: Callable[[Asked], Passes]
+    severities: str | float
+    conditions: tuple[str, ...] = ()
+    changes: str = "input"
+    is_on_clean_set: bool = False
+    repeated: Mapping[str, str] = field(default_factory=dict)
+    lacks: Callable[[Architecture], str | None] | None = None
+    why_not: Callable[[Asked], str | None] | None = None
+    samples: Callable[[Asked], Mapping[str, tuple[int, ...]]] | None = None
+    conditions_of: Callable[[PerturbationEntry, Architecture], tuple[str, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What stands behind one figure of the paper, or one question beyond it.
+
+    title : of its section of the page.
+    figure : the paper's, as ``"9"``; None if the paper has none.
+    relations : SQL files of the folder that several tables read come by their names; those made
+        in Python are here, with their entry points.
+    test_sets : what it adds to the test sets that models are compared on.
+    """
+
+    title: str
+    figure: str | None = None
+    perturbations: tuple[Perturbation, ...] = ()
+    test_sets: tuple[TestSet, ...] = ()
+    tables: tuple[Table, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    relations: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,97 @@
+"""All experiments, read from their folders in the order of `ORDER`."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from perturb.experiments.declaration import Chart, Experiment, Perturbation, Table
+
+FOLDER = Path(__file__).parent
+
+
+@cache
+def experiments() -> Mapping[str, Experiment]:
+    """Return the experiments by the names of their folders, in order.
+
+    Raises
+    ------
+    ValueError
+        if `ORDER` names a folder that declares no experiment, or two declare the same name.
+    """
+    names = (FOLDER / "ORDER").read_text(encoding="utf-8").split()
+    found = {name: _declared(name) for name in names}
+    _refuse_repeated(found)
+    return found
+
+
+def _declared(name: str) -> Experiment:
+    if not (FOLDER / name / "__init__.py").is_file():
+        raise ValueError(f"{FOLDER / 'ORDER'}: there is no folder {name!r} with an `__init__.py`")
+    experiment = getattr(import_module(f"perturb.experiments.{name}"), "EXPERIMENT", None)
+    if not isinstance(experiment, Experiment):
+        raise ValueError(f"perturb.experiments.{name}: declares no `EXPERIMENT`")  # noqa: TRY004
+    return experiment
+
+
+def _refuse_repeated(found: Mapping[str, Experiment]) -> None:
+    for kind in ("perturbations", "tables", "charts", "test_sets"):
+        owners: dict[str, str] = {}
+        for experiment, declared in found.items():
+            for item in getattr(declared, kind):
+                id = item.id if hasattr(item, "id") else item.name
+                owner = owners.setdefault(id, experiment)
+                if owner != experiment:
+                    raise ValueError(f"{kind}: {owner} and {experiment} both declare {id!r}")
+
+
+@cache
+def perturbations() -> Mapping[str, Perturbation]:
+    """Return all perturbations by id."""
+    return {item.id: item for found in experiments().values() for item in found.perturbations}
+
+
+def perturbation(id: str) -> Perturbation:
+    """Return a perturbation.
+
+    Raises
+    ------
+    ValueError
+        if no experiment declares it.
+    """
+    if id not in perturbations():
+        raise ValueError(f"perturbation is {id!r}; allowed: {', '.join(perturbations())}")
+    return perturbations()[id]
+
+
+@cache
+def tables() -> Mapping[str, tuple[str, Table]]:
+    """Return all tables by name, each with the name of its experiment."""
+    return {
+        item.name: (name, item) for name, found in experiments().items() for item in found.tables
+    }
+
+
+@cache
+def charts() -> Mapping[str, tuple[str, Chart]]:
+    """Return all charts by name, each with the name of its experiment."""
+    return {
+        item.name: (name, item) for name, found in experiments().items() for item in found.charts
+    }
+
+
+def entry_point(path: str) -> Callable[..., Any]:
+    """Return the function that ``"package.module:function"`` names, importing its module.
+
+    Raises
+    ------
+    ValueError
+        if there is no such module or function.
+    """
+    module, _, name = path.partition(":")
+    try:
+        function: Callable[..., Any] = getattr(import_module(module), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise ValueError(f"entry point {path!r}: {error}") from error
+    return function
