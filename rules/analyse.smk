@@ -13,7 +13,7 @@ if STUDY.patterns:
             table=PATHS.patterns,
             sheet=report(
                 PATHS.pattern_sheet,
-                caption="../report/patterns.rst",
+                caption="../perturb/experiments/perturbation_patterns/picture.rst",
                 category="Images",
                 labels={"data set": "adversarial perturbations"},
             ),

@@ -10,7 +10,7 @@ rule draw_charts:
         **{
             f"{chart}_html": report(
                 PATHS.chart(chart, "html"),
-                caption=f"../report/charts/{chart}.rst",
+                caption=products.report_caption("chart", chart),
                 category="Charts",
                 labels={"chart": CHARTS[chart].title, "format": "interactive"},
             )
@@ -19,7 +19,7 @@ rule draw_charts:
         **{
             f"{chart}_png": report(
                 PATHS.chart(chart, "png"),
-                caption=f"../report/charts/{chart}.rst",
+                caption=products.report_caption("chart", chart),
                 category="Charts",
                 labels={"chart": CHARTS[chart].title, "format": "picture"},
             )

@@ -36,6 +36,7 @@ rule check_shards:
             "perturb/plan/check_shards.py",
             "perturb/evaluate/shards.py",
             "perturb/datasets/subset.py",
+            "perturb/plan/clean_chance.py",
             "perturb/tables/chance.py",
             "perturb/tables/relations/clean_chance.sql",
         ],
@@ -69,7 +70,7 @@ rule make_tables:
         **{
             f"{table}_csv": report(
                 PATHS.table(table, "csv"),
-                caption=f"../report/tables/{table}.rst",
+                caption=products.report_caption("table", table),
                 category="Tables",
                 labels={"table": table},
             )

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from perturb.charts.draw import draw
 from perturb.charts.save import save_chart
+from perturb.experiments.drawing import draw
 from perturb.logs import log_to
 
 if TYPE_CHECKING:

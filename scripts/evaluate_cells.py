@@ -9,8 +9,8 @@ from perturb.config import load_config
 from perturb.evaluate.jobs import evaluate_into, job_slots
 from perturb.evaluate.loading import loader
 from perturb.logs import log_to
+from perturb.plan.clean_chance import warn_of_clean
 from perturb.plan.origins import check_files
-from perturb.tables.chance import warn_of_clean
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -7,9 +7,11 @@ import yaml
 
 from perturb.config import load_config
 from perturb.logs import log_to
+from perturb.page.pictures import picture_caption
 from perturb.page.write import Words, write_page
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.origins import check_study
+from perturb.plan.params import measured_patterns
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -31,5 +33,8 @@ write_page(
     tables={table: Path(snakemake.input[table]) for table in snakemake.params.tables},
     datasets=Path(snakemake.input.study_datasets),
     contact_sheets=dict(zip(labels, map(Path, snakemake.input.contact_sheets), strict=True)),
-    pictures=dict(zip(snakemake.params.pictures, map(Path, snakemake.input.pictures), strict=True)),
+    pictures={
+        name: (picture_caption(name, patterns=measured_patterns(study)), Path(file))
+        for name, file in zip(snakemake.params.pictures, snakemake.input.pictures, strict=True)
+    },
 )

@@ -6,11 +6,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.tables import catalogue
-from perturb.tables.catalogue import FOLDER, TABLES
+from perturb.experiments import registry
+from perturb.tables.queries import FOLDER
 from perturb.tables.run import make_table
 from tests.synthetic_attacks import HEADLINE_EPSILON
 from tests.synthetic_study import Study
+
+TABLES = {name: table for name, (_, table) in registry.tables().items()}
+CHARTS = {name: chart for name, (_, chart) in registry.charts().items()}
 
 
 def table_of(study: Study, name: str, *, threads: int = 1) -> pa.Table:
@@ -26,7 +29,7 @@ def table_of(study: Study, name: str, *, threads: int = 1) -> pa.Table:
 def tables_of(study: Study, folder: Path) -> dict[str, Path]:
     """Write every table that a study has as Parquet."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = catalogue.tables_of(study.available)
+    names = registry.tables_of(study.available)
     for name in names:
         pq.write_table(table_of(study, name), folder / f"{name}.parquet")
     return {name: folder / f"{name}.parquet" for name in names}

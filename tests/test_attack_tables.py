@@ -183,7 +183,8 @@ PGD = {"perturbation": "pgd", "severity": 4 / 255}
         ),
         (decided("b", "11111", **PGD), "pgd at .* of b has images that the model has no clean"),
         (
-            decided("b", "1", perturbation="spatial", severity=1.0, condition="grid")
+            decided("b", "1111", **PGD)
+            + decided("b", "1", perturbation="spatial", severity=1.0, condition="grid")
             + decided("b", "1", perturbation="spatial", severity=0.5, condition="grid"),
             "spatial has 2 scales of its grid; allowed: one",
         ),
@@ -211,10 +212,10 @@ def test_transfer_is_held_against_clean_decisions_on_its_own_set(tmp_path: Path)
     sources = written(tmp_path, [vit("a", 8), resnet("b")], rows)
     message = "transfer of b has images that the model has no clean decision on"
     with pytest.raises(ValueError, match=message):
-        make_table("transfer", sources, HEADLINE)
+        make_table("transfer", sources)
     of_set = [row for model in "ab" for row in decided(model, "1100", dataset="small")]
     sources = written(tmp_path, [vit("a", 8), resnet("b")], [*rows, *of_set])
-    table = make_table("transfer", sources, HEADLINE).to_pylist()
+    table = make_table("transfer", sources).to_pylist()
     assert [(row["num_images"], row["clean_accuracy"]) for row in table] == [(4, 0.5)] * 4
 
 
@@ -236,4 +237,4 @@ def test_transfer_must_be_whole(tmp_path: Path, extra: dict[str, Any], message: 
     rows += decided(model, "1110", **transfer, **extra)
     sources = written(tmp_path, [vit("a", 8), resnet("b")], rows)
     with pytest.raises(ValueError, match=message):
-        make_table("transfer", sources, HEADLINE)
+        make_table("transfer", sources)

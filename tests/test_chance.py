@@ -11,11 +11,12 @@ import pytest
 from perturb.config import Config, load_config
 from perturb.evaluate.shards import SCHEMA, write_shard
 from perturb.plan.cells import Cell, Layout
+from perturb.plan.clean_chance import chance_warnings, warn_of_chance
 from perturb.runs.census import census
 from perturb.runs.events import Events
 from perturb.runs.progress import Tracker
 from perturb.runs.status import as_json, described
-from perturb.tables.chance import chance_warnings, clean_chance, warn_of_chance
+from perturb.tables.chance import clean_chance
 from perturb.tables.display import grid
 from perturb.tables.run import make_table
 from perturb.tables.write import csv_text, markdown_text

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import vl_convert
 
-from perturb.charts.catalogue import CHARTS, SECTIONS, charts_of
-from perturb.charts.draw import draw
 from perturb.charts.save import save_chart
 from perturb.charts.style import FAMILIES, look, nice_log_ticks, ramp
-from perturb.tables.catalogue import TABLES
-from tests.study_tables import table_of, tables_of
+from perturb.experiments.captions import chart_caption, chart_caption_file
+from perturb.experiments.drawing import draw
+from perturb.experiments.registry import charts_of
+from tests.study_tables import CHARTS, TABLES, table_of, tables_of
 from tests.synthetic_study import ARCHITECTURES, make_study
 
 Frames = Mapping[str, pd.DataFrame]
@@ -370,7 +370,6 @@ def _data(chart: dict[str, Any], part: dict[str, Any] | None = None) -> list[dic
 def test_a_chart_needs_what_its_tables_need(name: str) -> None:
     needs = {need for table in CHARTS[name].tables for need in TABLES[table].needs}
     assert set(CHARTS[name].needs) == needs
-    assert CHARTS[name].section in SECTIONS
 
 
 @pytest.mark.parametrize(
@@ -390,10 +389,9 @@ def test_a_study_has_the_charts_that_it_can_draw(available: set[str], more: set[
 
 
 def test_snakemakes_report_has_the_same_captions() -> None:
-    folder = Path(__file__).parent.parent / "report" / "charts"
     for name, chart in CHARTS.items():
-        text = " ".join((folder / f"{name}.rst").read_text().split())
-        assert text == f"**{chart.title}.** {chart.caption}"
+        text = " ".join(chart_caption_file(name).read_text().split())
+        assert text == f"**{chart.title}.** {chart_caption(name)}"
 
 
 def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:

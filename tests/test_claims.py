@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.statistics import rank_correlation, spearman
+from perturb.experiments.claims.statistics import rank_correlation, spearman
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
 from tests.study_tables import rows_where, sql, table_of

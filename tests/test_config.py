@@ -17,7 +17,8 @@ from perturb.datasets.synthetic.family import GENERATED_SETS, SPLITS
 from perturb.experiments.names import CONDITIONS, CORRUPTIONS, PROTOCOLS, STORED_CORRUPTIONS
 from perturb.plan.cells import Cell, cells, evaluation_jobs
 from perturb.severities import severity_id
-from perturb.tables.catalogue import FOLDER
+from perturb.tables.declared import declared_test_sets
+from perturb.tables.queries import relation_file
 
 
 def test_default_configuration_is_the_study_of_the_paper_in_miniature(
@@ -306,15 +307,19 @@ def test_mistake_is_named(name: str, tiny_study: dict[str, Any]) -> None:
 
 def _test_sets() -> list[tuple[str, str]]:
     """Return id and label of every test set of the tables, whatever kind of corruptions was run."""
-    with duckdb.connect() as connection:
-        connection.execute((FOLDER / "macros.sql").read_text())
-        connection.execute("CREATE TABLE datasets (dataset VARCHAR, label VARCHAR, role VARCHAR)")
-        connection.execute("CREATE TABLE cells (perturbation VARCHAR)")
-        connection.execute((FOLDER / "relations" / "test_sets.sql").read_text())
-        found = set()
-        for perturbation in PROTOCOLS:
-            connection.execute("DELETE FROM cells")
+    found = set()
+    for perturbation in PROTOCOLS:
+        with duckdb.connect() as connection:
+            connection.execute(
+                "CREATE TABLE datasets (dataset VARCHAR, label VARCHAR, role VARCHAR)"
+            )
+            connection.execute("CREATE TABLE cells (perturbation VARCHAR)")
             connection.execute("INSERT INTO cells VALUES (?)", [perturbation])
+            connection.register("declared_test_sets", declared_test_sets())
+            for relation in ("test_sets", "corruption_names"):
+                connection.execute(relation_file(relation).read_text())
+            queries = relation_file("corruption_images").read_text()
+            connection.execute(queries[queries.index("UPDATE test_sets") :])
             query = "SELECT test_set, test_set_label FROM test_sets WHERE test_set_label NOT NULL"
             found |= set(connection.execute(query).fetchall())
     return sorted(found)

@@ -8,19 +8,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from perturb.charts.catalogue import CHARTS
-from perturb.charts.draw import draw
 from perturb.charts.sentences import NO_MODEL
-from perturb.page.notes import note_beside
-from perturb.page.shown import left_out, shown_table
+from perturb.experiments.drawing import draw
+from perturb.experiments.registry import tables_of as declared_tables_of
+from perturb.page.shown import left_out, note_beside, shown_table
 from perturb.page.write import Words, write_page
-from perturb.tables.catalogue import TABLES
-from perturb.tables.catalogue import tables_of as tables_of_catalogue
 from perturb.tables.display import grid
 from perturb.tables.write import csv_text, latex_text, markdown_text
 from tests.drawn_panels import drawn
 from tests.extreme_studies import EXTREMES, extreme_study, ragged_study
-from tests.study_tables import table_of, tables_of
+from tests.study_tables import CHARTS, TABLES, table_of, tables_of
 from tests.synthetic_study import Study
 
 NO_NUMBERS = ("nan", "NaN", "inf", "Infinity", "None", "null", "undefined")
@@ -28,7 +25,7 @@ NO_NUMBERS = ("nan", "NaN", "inf", "Infinity", "None", "null", "undefined")
 
 def made(study: Study) -> dict[str, pa.Table]:
     """Return every table of a study."""
-    return {name: table_of(study, name) for name in tables_of_catalogue(study.available)}
+    return {name: table_of(study, name) for name in declared_tables_of(study.available)}
 
 
 @pytest.fixture(scope="module", params=list(EXTREMES))

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from perturb.charts.catalogue import charts_of
-from perturb.charts.draw import draw
 from perturb.charts.style import OTHER_SHAPE, look, ramp
 from perturb.config import Config, ConfigError, load_config
+from perturb.experiments.drawing import draw
+from perturb.experiments.registry import charts_of
 from perturb.models.timm_table import geometry, timm_models
 from perturb.page.write import Words, write_page
 from perturb.plan.cells import cells, own_cells

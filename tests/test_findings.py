@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from perturb.page.findings import sentence
+from perturb.experiments.claims.sentences import sentence
 from tests.study_tables import rows_where, table_of
 from tests.synthetic_study import Study, make_study
 

@@ -10,19 +10,20 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from perturb.charts.catalogue import CHARTS
-from perturb.charts.correlations import layer_correlations
-from perturb.charts.draw import draw
 from perturb.charts.shading import signed
 from perturb.charts.style import CONTROL, SERIES, look
-from tests.study_tables import table_of
+from perturb.experiments import registry
+from perturb.experiments.drawing import draw
+from perturb.experiments.layer_correlations.charts import layer_correlations
+from tests.study_tables import CHARTS, table_of
 from tests.synthetic_model_perturbations import CORRELATIONS, MODEL_PERTURBATIONS
 from tests.synthetic_study import PRETRAINING, make_study
 
 Frames = Mapping[str, pd.DataFrame]
 Specs = Mapping[str, Any]
 
-NAMES = [name for name, chart in CHARTS.items() if chart.section == "model"]
+MODEL_EXPERIMENTS = ("layer_correlations", "lesions", "restricted_attention", "token_removal")
+NAMES = [name for name, (owner, _) in registry.charts().items() if owner in MODEL_EXPERIMENTS]
 CURVES = {
     "lesions_single": ("block", "part"),
     "lesions": ("num_removed", "part"),

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.tables.catalogue import TABLES
 from perturb.tables.display import grid
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import rows_where, sql, table_of
+from tests.study_tables import TABLES, rows_where, sql, table_of
 from tests.synthetic_model_perturbations import MODEL_PERTURBATIONS
 from tests.synthetic_study import Study, make_study
 

@@ -15,14 +15,14 @@ import pytest
 from markupsafe import escape
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from perturb.charts.catalogue import CHARTS, charts_of
-from perturb.page.findings import claims, sentence
-from perturb.page.notes import warnings_of
+from perturb.experiments import registry
+from perturb.experiments.attacks.notes import vanishing_gradients
+from perturb.experiments.claims.sentences import claims, sentence
+from perturb.experiments.registry import charts_of
+from perturb.experiments.registry import tables_of as declared_tables_of
 from perturb.page.shown import charts_from, shown_sections
 from perturb.page.write import Words, write_page
-from perturb.tables.catalogue import TABLES
-from perturb.tables.catalogue import tables_of as tables_of_catalogue
-from tests.study_tables import tables_of
+from tests.study_tables import CHARTS, TABLES, tables_of
 from tests.synthetic_study import make_study
 
 NASTY = "<script>window.hacked = true</script>\"'&"
@@ -63,7 +63,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tables=tables_of(study, folder / "tables"),
         datasets=study.datasets,
         contact_sheets={f"Shapes {NASTY}": sheet},
-        pictures={f"PGD {NASTY}": sheet},
+        pictures={"perturbation_patterns": (f"PGD {NASTY}", sheet)},
     )
     return folder / "report" / "index.html"
 
@@ -129,10 +129,18 @@ def test_what_users_typed_is_text(opened: Opened) -> None:
 
 SECTIONS = {
     "benchmarks": "Benchmarks",
-    "adversarial": "Adversarial attacks",
+    "corruptions": "Corruptions",
+    "model_size": "Model size",
+    "attacks": "Adversarial attacks",
+    "transfer": "Transfer of adversarial images",
+    "perturbation_patterns": "Perturbation patterns",
     "spatial": "Rotation and translation",
-    "texture": "Texture or shape",
-    "model": "Perturbations of the model",
+    "shape_bias": "Shape bias",
+    "layer_correlations": "Layer correlations",
+    "lesions": "Removed layers",
+    "restricted_attention": "Restricted attention",
+    "token_removal": "Token removal",
+    "published": "Comparison with published numbers",
 }
 
 
@@ -141,21 +149,25 @@ def test_charts_stand_in_their_sections_and_the_navigation_leads_there(opened: O
     links = page.locator("nav a").all()
     assert all(page.locator(link.get_attribute("href") or "").count() == 1 for link in links)
     names = [link.inner_text() for link in links]
-    assert names[2:8] == [*SECTIONS.values(), "The paper\N{RIGHT SINGLE QUOTATION MARK}s claims"]
+    assert names[2:16] == [*SECTIONS.values(), "The paper\N{RIGHT SINGLE QUOTATION MARK}s claims"]
     for id, title in SECTIONS.items():
         section = page.locator(f"main > section#{id}")
         assert section.locator("h2").inner_text() == title
         drawn = [chart.get_attribute("id") for chart in section.locator(".vega").all()]
-        assert drawn == [f"chart-{name}" for name in CHARTS if CHARTS[name].section == id]
+        assert drawn == [f"chart-{chart.name}" for chart in registry.experiments()[id].charts]
 
 
 @pytest.mark.parametrize(
     ("section", "terms"),
     [
-        ("adversarial", ["Epsilon", "FGSM", "PGD", "Attack ensemble", "Transfer"]),
+        ("attacks", ["Epsilon", "FGSM", "PGD", "Attack ensemble"]),
+        ("transfer", ["Transfer"]),
         ("spatial", ["Spatial attack", "Worst of 10"]),
-        ("texture", ["Cue conflict", "Shape bias"]),
-        ("model", ["Lesion", "Skip connection", "Head", "Token", "Attention window", "CKA"]),
+        ("shape_bias", ["Cue conflict", "Shape bias"]),
+        ("layer_correlations", ["Block", "Token", "CKA"]),
+        ("lesions", ["Lesion", "Skip connection", "Head"]),
+        ("restricted_attention", ["Attention window"]),
+        ("token_removal", ["FLOPs kept"]),
     ],
 )
 def test_words_of_the_field_are_explained(opened: Opened, section: str, terms: list[str]) -> None:
@@ -163,8 +175,8 @@ def test_words_of_the_field_are_explained(opened: Opened, section: str, terms: l
     assert set(terms) <= set(found)
 
 
-def test_pictures_of_perturbations_stand_among_the_attacks(opened: Opened) -> None:
-    figure = opened.page.locator("#adversarial figure.picture")
+def test_pictures_of_perturbations_stand_with_their_experiment(opened: Opened) -> None:
+    figure = opened.page.locator("#perturbation_patterns figure.picture")
     assert figure.locator("figcaption").inner_text() == f"PGD {NASTY}"
     picture = figure.locator("img")
     assert (picture.get_attribute("src") or "").startswith("data:image/png;base64,")
@@ -175,7 +187,7 @@ def test_models_without_gradient_are_named(opened: Opened, report: Path) -> None
     rows = pq.read_table(report.parents[1] / "tables" / "adversarial_accuracy.parquet").to_pylist()
     named = {row["architecture_label"] for row in rows if row["num_zero_gradient"]}
     assert named
-    warning = opened.page.locator("#adversarial .warning")
+    warning = opened.page.locator("#attacks .warning")
     assert "says nothing" in warning.inner_text()
     text = " ".join(warning.locator("li").all_inner_texts())
     assert all(name in text for name in named)
@@ -215,18 +227,32 @@ def test_warnings_name_only_models_whose_gradients_vanish(report: Path) -> None:
     ]
     label = next(row["pretraining_label"] for row in rows if row["pretraining"] == "large")
     found = {"adversarial_accuracy": pa.Table.from_pylist(rows)}
-    assert warnings_of(found) == [f"ViT-S/4 ({label}): no gradient on 3 of 20 attacked images"]
-    assert warnings_of({}) == []
+    assert vanishing_gradients(found) == [
+        f"ViT-S/4 ({label}): no gradient on 3 of 20 attacked images"
+    ]
+    assert vanishing_gradients({}) == []
 
 
 @pytest.mark.parametrize(
     ("available", "sections", "absent"),
     [
-        (set(), ["benchmarks"], ["Corruptions", "FGSM", "Shape bias"]),
-        ({"pgd", "corruptions"}, ["benchmarks", "adversarial"], ["Transfer", "Borders, object"]),
-        ({"cue_conflict"}, ["benchmarks", "texture"], ["PGD", "Spatial attack"]),
-        ({"lesions"}, ["benchmarks", "model"], ["Head", "Token", "Attention window", "CKA"]),
-        ({"patch_cls"}, ["benchmarks", "model"], ["Lesion", "Attention window", "FLOPs kept"]),
+        (set(), ["benchmarks", "model_size"], ["Corruptions", "FGSM", "Shape bias"]),
+        (
+            {"pgd", "corruptions"},
+            ["benchmarks", "corruptions", "model_size", "attacks"],
+            ["Transfer", "Borders, object"],
+        ),
+        ({"cue_conflict"}, ["benchmarks", "model_size", "shape_bias"], ["PGD", "Spatial attack"]),
+        (
+            {"lesions"},
+            ["benchmarks", "model_size", "lesions"],
+            ["Head", "Token", "Attention window", "CKA"],
+        ),
+        (
+            {"patch_cls"},
+            ["benchmarks", "model_size", "restricted_attention"],
+            ["Lesion", "Attention window", "FLOPs kept"],
+        ),
     ],
 )
 def test_a_page_shows_the_studies_own_perturbations_alone(
@@ -238,7 +264,7 @@ def test_a_page_shows_the_studies_own_perturbations_alone(
     absent: list[str],
 ) -> None:
     folder = report.parents[1]
-    names = tables_of_catalogue(available)
+    names = declared_tables_of(available)
     path = tmp_path / "index.html"
     write_page(
         path,
@@ -257,10 +283,11 @@ def test_a_page_shows_the_studies_own_perturbations_alone(
 
 def test_a_chart_without_any_row_is_left_out(report: Path) -> None:
     """Of a study of ResNets no head can be silenced, whatever its configuration asks for."""
-    names = tables_of_catalogue({"heads"})
+    names = declared_tables_of({"heads"})
     folder = report.parents[1] / "tables"
     found = {name: pq.read_table(folder / f"{name}.parquet") for name in names}
-    for heads, sections in ((found["heads"], ["benchmarks", "model"]), (None, ["benchmarks"])):
+    always = ["benchmarks", "model_size"]
+    for heads, sections in ((found["heads"], [*always, "lesions"]), (None, always)):
         table = found["heads"].slice(0, 0) if heads is None else heads
         shown = shown_sections({**found, "heads": table}, {}, {})
         assert [section.id for section in shown] == sections

@@ -6,12 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from perturb.charts.draw import draw
-from perturb.tables.catalogue import TABLES
+from perturb.experiments.drawing import draw
 from perturb.tables.display import Grid, grid
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
-from tests.study_tables import rows_where
+from tests.study_tables import TABLES, rows_where
 
 # On all eight images: 6 and 5 right. On the first four: 2 and 3 right.
 CLEAN = {"v": "11001111", "r": "11100011"}

@@ -15,13 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from perturb.charts.catalogue import CHARTS
 from perturb.config import load_config
 from perturb.plan import products
 from perturb.plan.cells import cells, evaluated_datasets
-from perturb.tables.catalogue import TABLES
 from tests.cluster import running_cluster
 from tests.cluster_runs import Run, starting
+from tests.study_tables import CHARTS, TABLES
 from tests.workspace import Workspace, environment, fresh_clone, locked_environment
 
 pytestmark = pytest.mark.slow

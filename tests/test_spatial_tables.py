@@ -15,7 +15,6 @@ from tests.study_tables import rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 Z95 = 1.959963984540054
-HEADLINE = {"headline_epsilon": None}
 SPATIAL = {"perturbation": "spatial", "severity": 1.0}
 
 
@@ -47,7 +46,7 @@ def test_worst_of_grid_and_of_ten_and_mean_by_hand(tmp_path: Path) -> None:
     for sample in range(1, 13):
         rows += turned({1: "1010", 11: "1000"}.get(sample, "1110"), sample, 0, 0)
     sources = written(tmp_path, [vit("a", 8)], rows)
-    [row] = make_table("spatial_accuracy", sources, HEADLINE).to_pylist()
+    [row] = make_table("spatial_accuracy", sources).to_pylist()
     assert (row["clean_accuracy"], row["worst_of_grid"], row["worst_of_10"]) == (0.75, 0.25, 0.5)
     right = np.array([12, 10, 11, 0]) / 12
     assert row["grid_mean"] == pytest.approx(right.mean(), abs=1e-12)
@@ -63,10 +62,10 @@ def test_fewer_than_ten_samples_have_no_worst_of_ten(tmp_path: Path, num_samples
     for sample in range(1, num_samples + 1):
         rows += turned("11", sample, 0, 0)
     sources = written(tmp_path, [vit("a", 8)], rows)
-    [row] = make_table("spatial_accuracy", sources, HEADLINE).to_pylist()
+    [row] = make_table("spatial_accuracy", sources).to_pylist()
     assert (row["worst_of_10"], row["worst_of_10_low"]) == (None, None)
     assert row["grid_mean"] == (1 if num_samples else None)
-    assert make_table("spatial_grid", sources, HEADLINE).num_rows == min(num_samples, 1)
+    assert make_table("spatial_grid", sources).num_rows == min(num_samples, 1)
 
 
 def test_grid_cells_by_hand(tmp_path: Path) -> None:
@@ -77,7 +76,7 @@ def test_grid_cells_by_hand(tmp_path: Path) -> None:
     # Two more of one cell: a shift of 3 px is the middle of three, whatever its sign and axis.
     rows += turned("100", 8, 2, 3) + turned("000", 9, 2, 0, -3)
     rows += turned("001", 10, -4, -7, 3)
-    table = make_table("spatial_grid", written(tmp_path, [vit("a", 8)], rows), HEADLINE)
+    table = make_table("spatial_grid", written(tmp_path, [vit("a", 8)], rows))
     bins = ["-6", "-4 to -2", "0", "2 to 4", "6"]
     assert table["rotation_bin"].unique().to_pylist() == bins
     assert table["translation"].unique().to_pylist() == [0.5, 1]
@@ -101,7 +100,7 @@ def test_translations_are_fractions_of_the_models_own_longest(tmp_path: Path) ->
                 "10" if distance == distances[-1] else "11", sample, 0, distance, 0, model
             )
     sources = written(tmp_path, [vit("a", 8), vit("b", 8)], rows)
-    table = make_table("spatial_grid", sources, HEADLINE)
+    table = make_table("spatial_grid", sources)
     found = [(row["model"], row["translation"], row["accuracy"]) for row in table.to_pylist()]
     assert found == [("a", 0.5, 1), ("a", 1, 0.5), ("b", 0.5, 1), ("b", 1, 0.5)]
 
@@ -144,10 +143,10 @@ def test_a_cell_without_failure_keeps_an_interval(tmp_path: Path) -> None:
     for sample in (1, 2):
         rows += turned("1111", sample, 0, 0)
     sources = written(tmp_path, [vit("a", 8)], rows)
-    [cell] = make_table("spatial_grid", sources, HEADLINE).to_pylist()
+    [cell] = make_table("spatial_grid", sources).to_pylist()
     assert cell["accuracy"] == cell["accuracy_high"] == 1
     assert cell["accuracy_low"] == pytest.approx(sql("wilson_low(4, 4)"))
-    [row] = make_table("spatial_accuracy", sources, HEADLINE).to_pylist()
+    [row] = make_table("spatial_accuracy", sources).to_pylist()
     assert row["grid_mean_low"] == pytest.approx(sql("wilson_low(4, 4)"))
 
 
@@ -156,4 +155,4 @@ def test_unequal_samples_are_refused(tmp_path: Path) -> None:
     rows += turned("11", 1, 0, 0) + turned("1", 2, 0, 0)
     sources = written(tmp_path, [vit("a", 8)], rows)
     with pytest.raises(ValueError, match="a has between 1 and 2 random transforms an image"):
-        make_table("spatial_accuracy", sources, HEADLINE)
+        make_table("spatial_accuracy", sources)

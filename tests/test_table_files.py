@@ -13,13 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.tables import catalogue
-from perturb.tables.catalogue import TABLES, code_of, columns
-from perturb.tables.display import formatted, grid
-from perturb.tables.entries.table import DECISIONS
+from perturb.experiments import registry
+from perturb.experiments.captions import chart_caption_file, table_caption_file
+from perturb.experiments.declaration import DECISIONS
+from perturb.formatting import formatted
+from perturb.tables.columns import columns
+from perturb.tables.display import grid
+from perturb.tables.queries import checks_of, code_of, query_file, relations_of
 from perturb.tables.run import make_table
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
-from tests.study_tables import table_of, tables_of
+from tests.study_tables import CHARTS, TABLES, table_of, tables_of
 from tests.synthetic_shards import shard, write_shard
 from tests.synthetic_study import Study, make_study
 
@@ -120,13 +123,10 @@ def test_words_of_users_are_text_in_every_format(study: Study, tmp_path: Path) -
 
 
 def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
-    from perturb.charts.catalogue import CHARTS
-
-    for folder, entries in (("tables", TABLES), ("charts", CHARTS)):
-        files = {file.stem: file.read_text() for file in (ROOT / "report" / folder).iterdir()}
-        assert set(files) == set(entries)
+    for entries, file_of in ((TABLES, table_caption_file), (CHARTS, chart_caption_file)):
         for name, entry in entries.items():
-            assert files[name].startswith(f"**{entry.title.removesuffix('?')}")
+            text = file_of(name).read_text()
+            assert text.startswith(f"**{entry.title.removesuffix('?')}")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "ref
     ],
 )
 def test_a_study_has_the_tables_of_its_perturbations(available: set[str], added: set[str]) -> None:
-    assert set(catalogue.tables_of(available)) == ALWAYS | added
+    assert set(registry.tables_of(available)) == ALWAYS | added
 
 
 def test_tables_without_attacks_stimuli_or_patterns_can_be_made(tmp_path: Path) -> None:
@@ -229,13 +229,13 @@ def test_tables_without_attacks_stimuli_or_patterns_can_be_made(tmp_path: Path) 
 def test_a_table_depends_on_its_queries_and_their_checks(name: str) -> None:
     code = code_of(name)
     assert len(set(code)) == len(code)
-    for relation in TABLES[name].relations:
-        checks = f"perturb/tables/relations/checks/{relation}.sql"
-        assert (checks in code) == (ROOT / checks).is_file()
-    assert "perturb/experiments/names.py" in code  # the relation of the corruptions
-    entries = [file for file in code if "entries/" in file]
-    assert len(entries) == 2
-    assert any(f'"{name}": Table(' in (ROOT / file).read_text() for file in entries)
+    for relation in relations_of(name):
+        checks = checks_of(relation)
+        assert checks is None or checks.relative_to(ROOT).as_posix() in code
+    assert query_file(name).relative_to(ROOT).as_posix() in code
+    # Relations of what is declared are there for all queries.
+    experiments = {f"perturb/experiments/{id}/__init__.py" for id in registry.experiments()}
+    assert experiments <= set(code)
 
 
 def test_corruptions_with_a_jpeg_pass_say_so(tmp_path: Path) -> None:

@@ -1,4 +1,1 @@
-"""Charts: pure functions from tables to Altair charts, in the form of the paper's figures.
-
-Nothing is imported here: `perturb.charts.catalogue` must stay light for the Snakefile.
-"""
+"""Forms that charts share, as Altair charts; each experiment draws its own with them."""

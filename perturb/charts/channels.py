@@ -7,6 +7,7 @@ import pandas as pd
 
 from perturb.charts.style import OTHER_SHAPE, RESNET_SHAPE, VIT_SHAPES, Look
 
+_LEAST_TICK = 24  # least distance of two numbers on an axis, in px
 # From the largest patches to the smallest; the first is a solid line.
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 
@@ -80,3 +81,10 @@ def percent_axis(column: str, title: str) -> alt.Y:
             tickCount=6,  # of low panels, Vega would leave some out
         ),
     )
+
+
+def indices(count: int, length: float) -> alt.Axis:
+    """Return the axis of indices from 0, as many of them named as fit into the length, in px."""
+    step = -(-count * _LEAST_TICK // int(length))
+    values = list(range(0, count, step))
+    return alt.Axis(values=values, labelAngle=0, ticks=False, domain=False)

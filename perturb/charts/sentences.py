@@ -1,12 +1,11 @@
 """Sentences in the place of marks: a panel or a chart without a value says why it has none."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
 
-from perturb.charts.catalogue import CHARTS
 from perturb.charts.style import config
 
 # Of a panel's rows, the sentence that stands in it; null where there is something to draw.
@@ -16,21 +15,6 @@ _FONT_SIZE = 12
 _CHARACTER = 6.4  # mean width of a character, in px
 _MARGIN = 12  # px
 _WIDTH = 560  # of a chart that is a sentence, in px
-
-
-def why_empty(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return why a chart has nothing to draw in this study, or an empty text if it has something.
-
-    Parameters
-    ----------
-    name : one of `CHARTS`.
-    tables : the tables that it is drawn from.
-    """
-    chart = CHARTS[name]
-    rows = tables[chart.tables[0]]
-    values = rows[list(chart.drawn)]
-    is_drawn = values > 0 if chart.is_logarithmic else values.notna()
-    return "" if is_drawn.any(axis=None) else chart.empty
 
 
 def nothing(sentence: str) -> alt.ConcatChart:

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from perturb.records import Architecture, PerturbationEntry
 
+# The files that most tables are queries over: shards, and the facts that they are joined with.
+DECISIONS = ("decisions", "models", "datasets")
+
 
 @dataclass(frozen=True)
 class Passes:
@@ -69,11 +72,13 @@ class TestSet:
     """What an accuracy, or another value of a model, is measured on.
 
     position : its place among all test sets in tables and charts.
+    measure : what is measured on it, None for accuracy.
     """
 
     id: str
     label: str
     position: int
+    measure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,13 @@ class Pivot:
 class Table:
     """A table: the query `<name>.sql` and the caption `<name>.rst` of its experiment's folder.
 
-    sources, relations : what the query reads: files, and relations made from them, in order.
+    relations : what the query reads, in order; what these read themselves comes before them.
     shown : the columns that readers see.
+    sources : the files that the relations are made from.
+    pivot : how readers see a long table.
     empty : what stands in the place of the rows if there are none.
+    on_page : whether it stands in its experiment's section of the page, as no chart answers the
+        same. All others stand under "All numbers".
     optional : the sources that may have no file.
     reads : the perturbations whose shards it is made from; empty: all.
     parameters : values that the queries read by `getvariable`.
@@ -107,14 +116,15 @@ class Table:
 
     name: str
     title: str
-    sources: tuple[str, ...]
     relations: tuple[str, ...]
     shown: tuple[str, ...]
+    sources: tuple[str, ...] = DECISIONS
     pivot: Pivot | None = None
     optional: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    on_page: bool = False
     empty: str = "No row: no model of this study has such a number."
 
 
@@ -126,7 +136,8 @@ class Chart:
     drawn : columns of the first table. A row without any of their values makes no mark.
     empty : why there is nothing to draw if no row makes a mark.
     draw : entry point; takes the tables as data frames, in order.
-    note : entry point; takes all tables of the study and returns a sentence beside the caption.
+    note : entry point; takes the same tables as Arrow tables and returns a sentence beside the
+        caption.
     is_logarithmic : values of 0 make no mark either.
     needs : as of a `Table`.
     """
@@ -154,6 +165,8 @@ class Perturbation:
     severities : the option that lists the severities, or the only severity there is.
     conditions : the variants inside each cell; those of a cell may be fewer, see `conditions_of`.
     changes : ``input`` or ``model``.
+    unchanged : of a changed model, the severity at which it is the model itself: series of
+        accuracies over the severity start there. None if every severity is a change.
     is_on_clean_set : whether it is evaluated on the clean dataset alone.
     lacks : what a network lacks for it altogether, None if nothing. By default nothing.
     why_not : what a network lacks for one cell, asked if it lacks nothing altogether.
@@ -169,6 +182,7 @@ class Perturbation:
     severities: str | float
     conditions: tuple[str, ...] = ()
     changes: str = "input"
+    unchanged: float | None = None
     is_on_clean_set: bool = False
     repeated: Mapping[str, str] = field(default_factory=dict)
     lacks: Callable[[Architecture], str | None] | None = None
@@ -184,8 +198,16 @@ class Experiment:
     title : of its section of the page.
     figure : the paper's, as ``"9"``; None if the paper has none.
     relations : SQL files of the folder that several tables read come by their names; those made
-        in Python are here, with their entry points.
+        in Python are here, with their entry points: functions of a query's result (SQL in, Arrow
+        table out) and the table's parameters.
     test_sets : what it adds to the test sets that models are compared on.
+    phrases : what claims say of comparisons of its conditions, by the comparison's name in
+        `resources/claims.csv`. ``{difference}`` stands for, say, "2.0 percentage points more".
+    warnings : entry point; takes all tables of the study by name and returns a sentence for each
+        model that a part of the numbers says nothing of. `page.html` shows them.
+    lead : a sentence of the page's first paragraph, where the study has this experiment.
+    has_picture : whether a job of its own draws a picture for the page, with the caption
+        `picture.rst`.
     """
 
     title: str
@@ -195,3 +217,7 @@ class Experiment:
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
     relations: Mapping[str, str] = field(default_factory=dict)
+    phrases: Mapping[str, str] = field(default_factory=dict)
+    warnings: str | None = None
+    lead: str = ""
+    has_picture: bool = False

@@ -1,12 +1,12 @@
 """All experiments, read from their folders in the order of `ORDER`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from perturb.experiments.declaration import Chart, Experiment, Perturbation, Table
+from perturb.experiments.declaration import Chart, Experiment, Perturbation, Table, TestSet
 
 FOLDER = Path(__file__).parent
 
@@ -36,11 +36,11 @@ def _declared(name: str) -> Experiment:
 
 
 def _refuse_repeated(found: Mapping[str, Experiment]) -> None:
-    for kind in ("perturbations", "tables", "charts", "test_sets"):
+    for kind in ("perturbations", "tables", "charts", "test_sets", "relations"):
         owners: dict[str, str] = {}
         for experiment, declared in found.items():
             for item in getattr(declared, kind):
-                id = item.id if hasattr(item, "id") else item.name
+                id = item if isinstance(item, str) else getattr(item, "id", None) or item.name
                 owner = owners.setdefault(id, experiment)
                 if owner != experiment:
                     raise ValueError(f"{kind}: {owner} and {experiment} both declare {id!r}")
@@ -78,6 +78,66 @@ def charts() -> Mapping[str, tuple[str, Chart]]:
     """Return all charts by name, each with the name of its experiment."""
     return {
         item.name: (name, item) for name, found in experiments().items() for item in found.charts
+    }
+
+
+def table(name: str) -> Table:
+    """Return a table.
+
+    Raises
+    ------
+    ValueError
+        if no experiment declares it.
+    """
+    if name not in tables():
+        raise ValueError(f"table is {name!r}; allowed: {', '.join(tables())}")
+    return tables()[name][1]
+
+
+def chart(name: str) -> Chart:
+    """Return a chart.
+
+    Raises
+    ------
+    ValueError
+        if no experiment declares it.
+    """
+    if name not in charts():
+        raise ValueError(f"chart is {name!r}; allowed: {', '.join(charts())}")
+    return charts()[name][1]
+
+
+def tables_of(available: Collection[str]) -> tuple[str, ...]:
+    """Return the names of the tables that a study has, in order.
+
+    Parameters
+    ----------
+    available : what is in the study, in the words of `Table.needs`.
+    """
+    return tuple(name for name, (_, item) in tables().items() if set(item.needs) <= set(available))
+
+
+def charts_of(available: Collection[str]) -> dict[str, Chart]:
+    """Return the charts that a study has, in order.
+
+    Parameters
+    ----------
+    available : what is in the study, in the words of `Chart.needs`.
+    """
+    return {name: item for name, (_, item) in charts().items() if set(item.needs) <= set(available)}
+
+
+@cache
+def test_sets() -> Mapping[str, TestSet]:
+    """Return all declared test sets by id."""
+    return {item.id: item for found in experiments().values() for item in found.test_sets}
+
+
+@cache
+def made_relations() -> Mapping[str, str]:
+    """Return the entry points of all relations that are made in Python."""
+    return {
+        name: path for found in experiments().values() for name, path in found.relations.items()
     }
 
 

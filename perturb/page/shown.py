@@ -11,23 +11,17 @@ import pyarrow as pa
 import vl_convert
 from markupsafe import Markup
 
-from perturb.charts.catalogue import CHARTS, SECTIONS
-from perturb.charts.draw import draw
-from perturb.charts.sentences import why_empty
-from perturb.page.notes import note_beside, warnings_of
-from perturb.tables.catalogue import TABLES
+from perturb.experiments import registry
+from perturb.experiments.captions import chart_caption, table_caption
+from perturb.experiments.declaration import Chart, Experiment
+from perturb.experiments.drawing import draw, why_empty
 from perturb.tables.display import Grid, grid
 from perturb.tables.write import csv_text
 
 Tables = Mapping[str, pa.Table]
+# Of an experiment, its caption and its PNG.
+Pictures = Mapping[str, tuple[str, Path]]
 
-# Tables that answer what no chart of their section does.
-_TABLES_IN: Mapping[str, tuple[str, ...]] = {
-    "benchmarks": ("class_subsets", "published_comparison"),
-    "adversarial": ("transfer_means",),
-    "spatial": ("spatial_accuracy",),
-}
-_PICTURES_IN = "adversarial"
 # A chart shrinks to this share of its size on narrow screens, and is scrolled on narrower ones.
 _LEAST_SCALE = 0.75
 
@@ -59,68 +53,104 @@ class ShownChart:
 
 @dataclass(frozen=True)
 class ShownSection:
-    """A part of the findings: a subject, introduced in the template of its id."""
+    """An experiment's part of the findings, introduced by the `page.html` of its folder."""
 
     id: str
     title: str
+    lead: str  # sentence of the page's first paragraph
     warnings: list[str]  # models of which a part of the numbers says nothing
     charts: list[ShownChart]
     pictures: dict[str, str]  # data: URI by caption
     tables: list[ShownTable]
 
+    @property
+    def has_something(self) -> bool:
+        """Whether there is a chart, a picture or a row of a table."""
+        has_rows = any(table.grid.rows for table in self.tables)
+        return bool(self.charts or self.pictures or has_rows)
+
 
 def shown_table(name: str, table: pa.Table) -> ShownTable:
     """Return a table made by `make_table` as readers see it."""
-    entry = TABLES[name]
+    entry = registry.table(name)
     uri = data_uri("text/csv;charset=utf-8", csv_text(table).encode())
-    caption = entry.caption if table.num_rows else f"{entry.caption} {entry.empty}"
-    return ShownTable(name, entry.title, caption, grid(table, name), uri)
+    caption = table_caption(name)
+    said = caption if table.num_rows else f"{caption} {entry.empty}"
+    return ShownTable(name, entry.title, said, grid(table, name), uri)
 
 
 def shown_sections(
-    found: Tables, shown: Mapping[str, ShownTable], pictures: Mapping[str, Path]
+    found: Tables, shown: Mapping[str, ShownTable], pictures: Pictures
 ) -> list[ShownSection]:
-    """Return the sections that have something to show, in their order.
+    """Return the sections that have something to show, in the order of the experiments.
 
-    A chart without anything to draw is left out, and a section without any chart or picture: no
-    ViT of the study has heads that could be silenced, say. See `left_out`.
+    A chart without anything to draw is left out, and a section without any chart, picture or row:
+    no ViT of the study has heads that could be silenced, say. See `left_out`.
 
     Parameters
     ----------
     found : the tables of the study.
     shown : the same as readers see them.
-    pictures : a PNG for each caption: perturbations made visible.
+    pictures : perturbations made visible, by experiment.
     """
+    charts = _shown_charts(found)
+    sections = [
+        ShownSection(
+            id=id,
+            title=experiment.title,
+            lead=experiment.lead,
+            warnings=_warnings(experiment, found),
+            charts=[charts[chart.name] for chart in experiment.charts if chart.name in charts],
+            pictures=shown_pictures(dict([pictures[id]]) if id in pictures else {}),
+            # What no chart of the experiment answers.
+            tables=[
+                shown[table.name]
+                for table in experiment.tables
+                if table.on_page and table.name in shown
+            ],
+        )
+        for id, experiment in registry.experiments().items()
+    ]
+    return [part for part in sections if part.has_something]
+
+
+def _shown_charts(found: Tables) -> dict[str, ShownChart]:
     frames = {name: table.to_pandas() for name, table in found.items()}
-    charts = {
+    return {
         name: _shown_chart(name, draw(name, frames), note_beside(name, found))
         for name in charts_from(found)
         if not why_empty(name, frames)
     }
-    sections = [
-        ShownSection(
-            id=id,
-            title=title,
-            warnings=warnings_of(found) if id == "adversarial" else [],
-            charts=[chart for name, chart in charts.items() if CHARTS[name].section == id],
-            pictures=shown_pictures(pictures if id == _PICTURES_IN else {}),
-            tables=[shown[name] for name in _TABLES_IN.get(id, ()) if name in shown],
-        )
-        for id, title in SECTIONS.items()
-    ]
-    return [section for section in sections if section.charts or section.pictures]
+
+
+def _warnings(experiment: Experiment, found: Tables) -> list[str]:
+    if experiment.warnings is None:
+        return []
+    return list(registry.entry_point(experiment.warnings)(found))
+
+
+def note_beside(name: str, found: Tables) -> str:
+    """Return what a chart's caption cannot know, or nothing."""
+    chart = registry.chart(name)
+    if chart.note is None:
+        return ""
+    return str(registry.entry_point(chart.note)(*(found[table] for table in chart.tables)))
 
 
 def left_out(found: Tables) -> list[tuple[str, str]]:
     """Return the title of each chart that has nothing to draw in this study, and why."""
     frames = {name: table.to_pandas() for name, table in found.items()}
     reasons = {name: why_empty(name, frames) for name in charts_from(found)}
-    return [(CHARTS[name].title, reason) for name, reason in reasons.items() if reason]
+    return [(registry.chart(name).title, reason) for name, reason in reasons.items() if reason]
 
 
-def charts_from(tables: Mapping[str, object]) -> list[str]:
+def charts_from(tables: Mapping[str, object]) -> dict[str, Chart]:
     """Return the charts that every study has, and those whose own table, the first, is here."""
-    return [name for name, chart in CHARTS.items() if not chart.needs or chart.tables[0] in tables]
+    return {
+        name: chart
+        for name, (_, chart) in registry.charts().items()
+        if not chart.needs or chart.tables[0] in tables
+    }
 
 
 def shown_pictures(pictures: Mapping[str, Path]) -> dict[str, str]:
@@ -137,10 +167,10 @@ def data_uri(media_type: str, content: bytes) -> str:
 
 
 def _shown_chart(name: str, chart: alt.TopLevelMixin, note: str) -> ShownChart:
-    words = CHARTS[name]
+    title, caption = registry.chart(name).title, chart_caption(name)
     spec = {
         **chart.to_dict(validate=False),
-        "description": f"{words.title}. {words.caption}",
+        "description": f"{title}. {caption}",
         "background": "transparent",  # the page's own
     }
     # Inside a script element, `<` could end it: JSON has another spelling for it.
@@ -149,8 +179,8 @@ def _shown_chart(name: str, chart: alt.TopLevelMixin, note: str) -> ShownChart:
     width = float(picture.split('width="', 1)[1].split('"', 1)[0])
     return ShownChart(
         id=name,
-        title=words.title,
-        caption=words.caption,
+        title=title,
+        caption=caption,
         note=note,
         has_choice=any(parameter.get("bind") == "legend" for parameter in spec.get("params", [])),
         least_width_px=round(_LEAST_SCALE * width),

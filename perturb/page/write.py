@@ -5,8 +5,9 @@ What users typed (labels, ids, the configuration) is escaped by the template eng
 page's own policy forbids it any request to the network.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,19 @@ import pyarrow.parquet as pq
 import vl_convert
 from markupsafe import Markup
 
-from perturb.charts.catalogue import CHARTS
+from perturb.experiments import registry
+from perturb.experiments.claims.sentences import VERDICTS, claims, summary
 from perturb.files import replacing
-from perturb.page.findings import VERDICTS, claims, summary
+from perturb.formatting import formatted
 from perturb.page.notes import models_at_chance
-from perturb.page.shown import charts_from, left_out, shown_pictures, shown_sections, shown_table
-from perturb.tables.catalogue import TABLES
-from perturb.tables.display import formatted
+from perturb.page.shown import (
+    Pictures,
+    charts_from,
+    left_out,
+    shown_pictures,
+    shown_sections,
+    shown_table,
+)
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # Tables that the page's own text is made from.
@@ -49,7 +56,7 @@ def write_page(
     tables: Mapping[str, Path],
     datasets: Path,
     contact_sheets: Mapping[str, Path] | None = None,
-    pictures: Mapping[str, Path] | None = None,
+    pictures: Pictures | None = None,
 ) -> None:
     """Write the report page.
 
@@ -61,18 +68,19 @@ def write_page(
         here has no place on the page.
     datasets : facts about the data sets: dataset, label, role, num_images, num_classes.
     contact_sheets : a PNG of sample images for each caption.
-    pictures : a PNG of perturbations made visible for each caption.
+    pictures : a caption and a PNG of perturbations made visible, by experiment.
 
     Raises
     ------
     ValueError
         if a table is missing that every page has, or one of several that a chart is drawn from.
     """
-    needed = dict.fromkeys([*_NEEDED, *(t for c in charts_from(tables) for t in CHARTS[c].tables)])
+    of_charts = (table for chart in charts_from(tables).values() for table in chart.tables)
+    needed = dict.fromkeys([*_NEEDED, *of_charts])
     missing = [name for name in needed if name not in tables]
     if missing:
         raise ValueError(f"tables {missing} are missing; needed: {list(needed)}")
-    found = {name: pq.read_table(tables[name]) for name in TABLES if name in tables}
+    found = {name: pq.read_table(tables[name]) for name in registry.tables() if name in tables}
     shown = {name: shown_table(name, table) for name, table in found.items()}
     sections = shown_sections(found, shown, pictures or {})
     placed = {*_UNDER_HOW_IT_WAS_RUN, *(table.id for part in sections for table in part.tables)}
@@ -86,7 +94,9 @@ def write_page(
             script=_asset("page.js"),
             vega=Markup(_closed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))),
             sections=sections,
-            attacks=_attacks(found),
+            sure=_templates("sure.html", shown),
+            values=partial(_values, found),
+            is_new=_OnceEach(),
             shown=shown,
             others=[table for name, table in shown.items() if name not in placed],
             claims=all_claims,
@@ -108,7 +118,7 @@ def write_page(
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader([_TEMPLATES, registry.FOLDER]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -150,9 +160,31 @@ def _best(accuracy: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _attacks(found: Mapping[str, pa.Table]) -> set[str]:
-    """Return the attacks of the study, and `clean` where there is any."""
-    return set(found["attacks"]["test_set"].to_pylist()) if "attacks" in found else set()
+def _templates(file: str, shown: Collection[str]) -> list[str]:
+    """Return a file of each experiment that has it and a table of the study."""
+    return [
+        f"{name}/{file}"
+        for name, experiment in registry.experiments().items()
+        if (registry.FOLDER / name / file).is_file()
+        and any(table.name in shown for table in experiment.tables)
+    ]
+
+
+def _values(found: Mapping[str, pa.Table], table: str, column: str) -> set[Any]:
+    """Return the values in a column of a table, none if the study has no such table."""
+    return set(found[table][column].to_pylist()) if table in found else set()
+
+
+class _OnceEach:
+    """Whether a term is asked for the first time: each is explained once on the page."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def __call__(self, term: str) -> bool:
+        is_new = term not in self._seen
+        self._seen.add(term)
+        return is_new
 
 
 def _run_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:

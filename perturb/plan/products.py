@@ -8,19 +8,21 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from perturb.charts.catalogue import Chart, charts_of
 from perturb.config import Config
+from perturb.experiments import registry
+from perturb.experiments.captions import chart_caption_file, table_caption_file
+from perturb.experiments.declaration import Chart
 from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
 from perturb.plan.cells import Layout, cells
 from perturb.plan.stores import any_store
 from perturb.severities import severity_value
-from perturb.tables.catalogue import TABLES, code_of, tables_of
+from perturb.tables.queries import code_of
 
 # Bootstrap samples of the images behind the interval of a rank correlation.
 NUM_RESAMPLES = 2000
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 # Beside these, editors leave files of their own in folders of code.
 _CODE = (".py", ".html", ".css", ".js")
 
@@ -49,12 +51,14 @@ def _kind(config: Config, perturbation: str) -> str:
 
 def tables(config: Config) -> tuple[str, ...]:
     """Return the tables of a study."""
-    return tuple(tables_of(studies(config)))
+    return registry.tables_of(studies(config))
 
 
 def tables_as_made(config: Config) -> list[str]:
     """Return the tables of a study, those that are queries over another table after it."""
-    return sorted(tables(config), key=lambda table: "reference_errors" in TABLES[table].sources)
+    return sorted(
+        tables(config), key=lambda table: "reference_errors" in registry.table(table).sources
+    )
 
 
 def tables_read(config: Config) -> list[str]:
@@ -76,12 +80,25 @@ def tables_code(config: Config) -> list[str]:
 
 def charts_code() -> list[str]:
     """Return the files that the bytes of charts depend on, beside the tables and their code."""
-    return _code_in("charts")
+    own = ("__init__.py", "charts.py")
+    shared = ["perturb/formatting.py", "perturb/experiments/drawing.py"]
+    return [*_code_in("charts"), *_experiment_files(own), *shared]
 
 
 def page_code() -> list[str]:
     """Return the files that the bytes of the page depend on: it holds the charts, too."""
-    return [*_code_in("page"), *charts_code()]
+    own = ("notes.py", "page.html", "sentences.py", "sure.html")
+    captions = [
+        *(chart_caption_file(chart) for chart in registry.charts()),
+        *(table_caption_file(table) for table in registry.tables()),
+    ]
+    named = [file.relative_to(_PACKAGE.parent).as_posix() for file in captions]
+    return [*_code_in("page"), *charts_code(), *_experiment_files(own), *named]
+
+
+def _experiment_files(names: Sequence[str]) -> list[str]:
+    files = (registry.FOLDER / folder / name for folder in registry.experiments() for name in names)
+    return [file.relative_to(_PACKAGE.parent).as_posix() for file in files if file.is_file()]
 
 
 def _code_in(folder: str) -> list[str]:
@@ -124,14 +141,14 @@ def _digest(entry: Mapping[str, Any]) -> str:
 
 def charts(config: Config) -> Mapping[str, Chart]:
     """Return the charts of a study."""
-    return charts_of(studies(config))
+    return registry.charts_of(studies(config))
 
 
 def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
     """Return the files of each relation that a table is a query over."""
     layout = Layout(config.results)
     files: dict[str, str | list[str]] = {
-        "decisions": _decisions(config, TABLES[table].reads),
+        "decisions": _decisions(config, registry.table(table).reads),
         "models": layout.models,
         "datasets": layout.datasets,
         "inventory": layout.inventory,
@@ -145,7 +162,7 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "patterns": [layout.patterns] if config.patterns else [],
         "representations": [layout.correlations] if config.correlations else [],
     }
-    return {source: files[source] for source in TABLES[table].sources}
+    return {source: files[source] for source in registry.table(table).sources}
 
 
 def _decisions(config: Config, reads: Collection[str]) -> list[str]:
@@ -177,7 +194,7 @@ def table_parameters(config: Config, table: str) -> dict[str, float]:
         "seed": config.seed,
         "headline_epsilon": severity_value(config.epsilon),
     }
-    return {name: values[name] for name in TABLES[table].parameters}
+    return {name: values[name] for name in registry.table(table).parameters}
 
 
 def chart_tables(config: Config) -> dict[str, str]:
@@ -189,17 +206,20 @@ def chart_tables(config: Config) -> dict[str, str]:
 
 
 def pictures(config: Config) -> dict[str, str]:
-    """Return the pictures of the page by what they show."""
-    if config.patterns is None:
-        return {}
-    patterns = config.patterns
-    epsilon, steps = round(255 * patterns.options["epsilon"], 2), patterns.options["steps"]
-    caption = (
-        f"What PGD changes in the same images to mislead different models, in {steps} steps and by "
-        f"at most {epsilon:g} gray levels a pixel; gray is no change, and the largest "
-        "change is black or white in each colour (the form of Figure 5 of the paper)"
-    )
-    return {caption: Layout(config.results).pattern_sheet}
+    """Return the pictures of the page by their experiments."""
+    owners = [name for name, found in registry.experiments().items() if found.has_picture]
+    return dict.fromkeys(owners, Layout(config.results).pattern_sheet) if config.patterns else {}
+
+
+def report_caption(kind: str, name: str) -> str:
+    """Return the caption file of a table or a chart as rules name it, from their own folder.
+
+    Parameters
+    ----------
+    kind : ``table`` or ``chart``.
+    """
+    file = {"table": table_caption_file, "chart": chart_caption_file}[kind](name)
+    return f"../{file.relative_to(_PACKAGE.parent).as_posix()}"
 
 
 def command(files: Sequence[Path], entries: Sequence[str], folder: Path) -> str:

@@ -18,7 +18,7 @@ class ChanceWarnings:
         """Return a sentence for each model that is no better than chance, as far as is known."""
         # Imported late: it takes a while, and no run fails where only Snakemake's packages are.
         try:
-            from perturb.tables.chance import chance_warnings
+            from perturb.plan.clean_chance import chance_warnings
         except ImportError:
             return []
         for model in self._config.models:

@@ -1,4 +1,4 @@
-"""Tables: queries over shards, each in the SQL file of its name.
+"""Tables: queries over shards, and the relations that those of several experiments read.
 
-Nothing is imported here: `perturb.tables.catalogue` must stay light for the Snakefile.
+Nothing is imported here: `perturb.tables.queries` must stay light for the Snakefile.
 """

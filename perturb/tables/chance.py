@@ -2,10 +2,10 @@
 
 A label read as another, a class index of another order, constants of another scale: each gives an
 accuracy like any other, but one that a guess reaches. What counts as that is one query,
-`relations/clean_chance.sql`, which the tables and the page, the terminal and `status` read.
+`relations/clean_chance.sql`, which the tables and the page, the terminal and `status` read;
+`perturb.plan.clean_chance` knows where the shards of a study lie.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,46 +13,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from perturb.config import Config
-from perturb.plan.cells import Cell, Layout
-from perturb.tables.catalogue import FOLDER
-from perturb.tables.display import formatted
-
-logger = logging.getLogger(__name__)
+from perturb.formatting import formatted
+from perturb.tables.queries import FOLDER
 
 _RELATION = FOLDER / "relations" / "clean_chance.sql"
-
-
-def chance_warnings(config: Config, models: Sequence[str] | None = None) -> list[str]:
-    """Return a sentence for each model whose clean accuracy is no better than chance.
-
-    Parameters
-    ----------
-    models : to look at, all of the study's where none are named; those whose shard of clean images
-        is not there yet are passed over.
-
-    Raises
-    ------
-    ValueError
-        if such a shard cannot be read.
-    """
-    clean = config.clean_dataset.id
-    cells = [Cell(model, clean, "none", "0") for model in models or config.models]
-    paths = [Path(Layout(config.results).shard(cell)) for cell in cells]
-    rows = clean_chance([path for path in paths if path.exists()], clean)
-    return [warning_of(row["model"], row) for row in rows if row["warning"]]
-
-
-def warn_of_chance(config: Config, models: Sequence[str] | None = None) -> None:
-    """Log `chance_warnings`, which show on the terminal (see `perturb.logs`)."""
-    for warning in chance_warnings(config, models):
-        logger.warning("%s", warning)
-
-
-def warn_of_clean(config: Config, cell: Cell) -> None:
-    """Log a warning if a cell is that of clean images, and its model no better than chance."""
-    if (cell.dataset, cell.perturbation) == (config.clean_dataset.id, "none"):
-        warn_of_chance(config, [cell.model])
 
 
 def clean_chance(shards: Sequence[Path], dataset: str) -> list[dict[str, Any]]:

@@ -4,16 +4,18 @@ Files for programs (Parquet, CSV) hold every column and plain fractions. Here a 
 of its interval become one cell, and long tables become wide. Nothing is computed but layout.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from perturb.tables.catalogue import Column, Pivot, columns, table_named
+from perturb.experiments.declaration import Pivot
+from perturb.experiments.registry import table as declared_table
+from perturb.formatting import MISSING, formatted
+from perturb.tables.columns import Column, columns
 
 Row = Mapping[str, Any]
-MINUS, MISSING = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ _WideRow = tuple[list[Cell], dict[_Place, Cell]]
 
 def grid(table: pa.Table, name: str) -> Grid:
     """Return what readers see of a table made by `make_table(name, ...)`."""
-    entry = table_named(name)
+    entry = declared_table(name)
     rows = table.to_pylist()
     shown = tuple(column for column in entry.shown if not _is_silent(column, rows))
     headers = [_header(columns()[column]) for column in shown]
@@ -71,17 +73,6 @@ def grid(table: pa.Table, name: str) -> Grid:
 def _is_silent(column: str, rows: list[dict[str, Any]]) -> bool:
     """Return whether a column of words is empty in every row, as that of warnings mostly is."""
     return columns()[column].unit == "text" and bool(rows) and not any(row[column] for row in rows)
-
-
-def formatted(value: Any, unit: str) -> str:
-    """Return a value as text in its unit; an en dash for None."""
-    if value is None:
-        return MISSING
-    text = _FORMATS[unit](value)
-    if unit not in _SIGNED:
-        return text
-    is_zero = not text.strip("+-0.")
-    return text.lstrip("+-") if is_zero else text.replace("-", MINUS)
 
 
 def _header(column: Column) -> Header:
@@ -160,27 +151,3 @@ def _cell(row: Row, column: str) -> Cell:
     # The head of a column of several units cannot name one.
     suffix = " pp" if is_by_row and unit == "points" and value is not None else ""
     return Cell(formatted(value, unit) + suffix, interval, value)
-
-
-def _human(value: float) -> str:
-    """Return a count with three significant digits and k, M or G."""
-    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= 0.9995 * size:
-            scaled = value / size
-            return f"{scaled:.{max(0, 2 - len(str(int(scaled))) + 1)}f}{suffix}"
-    return f"{value:.0f}"
-
-
-_FORMATS: Mapping[str, Callable[[Any], str]] = {
-    "text": str,
-    "flag": lambda value: "yes" if value else "no",
-    "count": lambda value: f"{value:,}",
-    "parameters": _human,
-    "percent": lambda value: f"{100 * value:.1f}",
-    "points": lambda value: f"{100 * value:+.1f}",
-    "number": lambda value: f"{value:.3f}",
-    "ratio": lambda value: f"{value:.2f}",
-    "seconds": lambda value: f"{value:,.1f}",
-    "rate": lambda value: f"{value:,.0f}",
-}
-_SIGNED = {"percent", "points", "number"}

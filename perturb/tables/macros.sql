@@ -6,12 +6,6 @@
 -- 97.5 % point of the standard normal distribution.
 CREATE MACRO z95() AS 1.959963984540054;
 
--- Accuracies with and without a JPEG pass, and on files that others corrupted, are different
--- things, and named apart.
-CREATE MACRO is_corruption(perturbation) AS
-    perturbation IN ('corruptions', 'corruptions_stored')
-    OR starts_with(perturbation::VARCHAR, 'corruptions_jpeg');
-
 -- Epsilon in gray levels; rounded, since it was written as a fraction of 255.
 CREATE MACRO epsilon_gray(epsilon) AS round(epsilon * 255, 6);
 

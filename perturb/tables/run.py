@@ -1,4 +1,4 @@
-"""A table from shards: every number is computed by DuckDB, from the SQL file of the table's name.
+"""A table from shards: every number is computed by DuckDB, by the query that is declared for it.
 
 The inputs are handed over by name and read as explicit lists: a glob would count a stale shard.
 The result has the same bytes whatever the number of threads and the order of the files: counts
@@ -7,21 +7,19 @@ are integers, floating-point sums are ordered (`macros.sql`), and every query or
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
 
-from perturb.experiments.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
-from perturb.tables.catalogue import FOLDER, checks_of, table_named
-from perturb.tables.correlations import rank_correlations
+from perturb.experiments import registry
+from perturb.tables.declared import declared_test_sets, perturbations
+from perturb.tables.queries import FOLDER, checks_of, query_file, relation_file, relations_of
 
 Sources = Mapping[str, Path | Sequence[Path]]
 Parameters = Mapping[str, float | None]
-
-# ImageNet-C's own groups, by the number of corruptions in each.
-_GROUPS = ["Noise"] * 3 + ["Blur"] * 4 + ["Weather"] * 4 + ["Digital"] * 4 + ["Extra"] * 4
 
 # Types that cannot be read off a CSV file: AlexNet's severities are all empty.
 _CSV_TYPES = {
@@ -83,7 +81,7 @@ def make_table(
 
     Parameters
     ----------
-    name : one of `perturb.tables.TABLES`, which says what each table needs.
+    name : of a declared table, which says what it needs.
     sources : the files of each needed relation. `decisions`: verified shards, all of the cells
         that the table covers; `models`, `datasets`: Parquet; `reference_errors`, `claim_rules`:
         Parquet or CSV; `stimuli`: manifests of cue-conflict sets (image_id, target, texture;
@@ -106,14 +104,15 @@ def make_table(
         if a source or a parameter is missing or unknown, or the models cannot be compared: not
         the same images and conditions on every test set.
     """
-    table = table_named(name)
+    table = registry.table(name)
     parameters = parameters or {}
     _check_names(f"{name}: sources", sources, table.sources)
     _check_names(f"{name}: parameters", parameters, table.parameters)
     with _connected(threads, memory_mb) as connection:
         # The relations of one table read the same files several times.
         connection.execute("SET parquet_metadata_cache = true")
-        connection.register("corruptions", _corruptions())
+        connection.register("perturbations", perturbations())
+        connection.register("declared_test_sets", declared_test_sets())
         connection.execute((FOLDER / "macros.sql").read_text())
         for key, value in parameters.items():
             connection.execute(f"SET VARIABLE {key} = ?", [value])
@@ -122,9 +121,9 @@ def make_table(
             if not paths and source not in table.optional:
                 raise ValueError(f"{source}: no files; at least one is needed")
             connection.execute(f"CREATE TEMP VIEW {source} AS {_reader(source, paths)}")
-        for relation in table.relations:
+        for relation in relations_of(name):
             _build(connection, relation, parameters)
-        return _fetch(connection, (FOLDER / f"{name}.sql").read_text())
+        return _fetch(connection, query_file(name).read_text())
 
 
 @contextmanager
@@ -139,24 +138,17 @@ def _connected(threads: int, memory_mb: int | None) -> Iterator[duckdb.DuckDBPyC
 
 
 def _build(connection: duckdb.DuckDBPyConnection, relation: str, parameters: Parameters) -> None:
-    if relation == "rank_correlations":
-        outcomes = _fetch(connection, "FROM image_outcomes JOIN compared_models USING (model)")
-        connection.register(relation, rank_correlations(outcomes, **_bootstrap(parameters)))
+    made = registry.made_relations().get(relation)
+    if made:
+        make = registry.entry_point(made)
+        connection.register(relation, make(partial(_fetch, connection), parameters))
         return
-    connection.execute((FOLDER / "relations" / f"{relation}.sql").read_text())
+    connection.execute(relation_file(relation).read_text())
     checks = checks_of(relation)
     if checks:
         problems = _fetch(connection, checks.read_text())["problem"].to_pylist()
         if problems:
             raise ValueError("\n".join(problems))
-
-
-def _bootstrap(parameters: Parameters) -> dict[str, int]:
-    return {
-        name: int(value)
-        for name, value in parameters.items()
-        if name in ("num_resamples", "seed") and value is not None
-    }
 
 
 def _reader(source: str, paths: Sequence[Path]) -> str:
@@ -188,14 +180,3 @@ def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 def _check_names(what: str, given: Mapping[str, object], needed: Sequence[str]) -> None:
     if sorted(given) != sorted(needed):
         raise ValueError(f"{what} are {sorted(given)}; needed: {sorted(needed)}")
-
-
-def _corruptions() -> pa.Table:
-    return pa.table(
-        {
-            "corruption": CORRUPTIONS,
-            "corruption_group": _GROUPS,
-            "position": range(len(CORRUPTIONS)),
-            "is_benchmark": [name in BENCHMARK_CORRUPTIONS for name in CORRUPTIONS],
-        }
-    )

@@ -13,9 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from perturb.experiments.captions import table_caption
+from perturb.experiments.registry import table as declared_table
 from perturb.files import replacing
-from perturb.tables.catalogue import columns, table_named
-from perturb.tables.display import MINUS, MISSING, Cell, Grid, grid
+from perturb.formatting import MINUS, MISSING
+from perturb.tables.columns import columns
+from perturb.tables.display import Cell, Grid, grid
 
 _LATEX = str.maketrans(
     {
@@ -73,13 +76,13 @@ def csv_text(table: pa.Table) -> str:
 
 def markdown_text(shown: Grid, name: str) -> str:
     """Return a shown table as GitHub Markdown, with its title and caption."""
-    entry = table_named(name)
+    entry = declared_table(name)
     labels = [_markdown(header.label) for header in shown.headers]
     rules = ["---:" if header.is_number else ":---" for header in shown.headers]
     body = [[_markdown(str(cell)) for cell in row] for row in shown.rows]
     lines = ["| " + " | ".join(row) + " |" for row in [labels, rules, *body]]
     reason = [] if shown.rows else [entry.empty, ""]
-    return "\n".join([f"## {entry.title}", "", entry.caption, "", *lines, "", *reason])
+    return "\n".join([f"## {entry.title}", "", table_caption(name), "", *lines, "", *reason])
 
 
 def _markdown(text: str) -> str:
@@ -88,13 +91,13 @@ def _markdown(text: str) -> str:
 
 def latex_text(shown: Grid, name: str) -> str:
     r"""Return a shown table as a LaTeX `tabular` with booktabs rules, for `\input`."""
-    entry = table_named(name)
+    entry = declared_table(name)
     layout = "".join("r" if header.is_number else "l" for header in shown.headers)
     labels = " & ".join(header.label.translate(_LATEX) for header in shown.headers)
     body = [" & ".join(map(_latex_cell, row)) for row in shown.rows]
     empty = rf"\multicolumn{{{len(layout)}}}{{l}}{{{entry.empty.translate(_LATEX)}}}"
     lines = [
-        f"% {entry.title}. {entry.caption}",
+        f"% {entry.title}. {table_caption(name)}",
         r"% Needs \usepackage{booktabs}.",
         rf"\begin{{tabular}}{{{layout}}}",
         r"\toprule",

@@ -1,5 +1,66 @@
 """Adversarial attacks: FGSM, PGD and an ensemble of stronger ones."""
 
-from perturb.experiments.declaration import Experiment
+from perturb.experiments.declaration import Chart, Experiment, Pivot, Table, TestSet
 
-EXPERIMENT = Experiment(title="Adversarial attacks", figure="3")
+EXPERIMENT = Experiment(
+    title="Adversarial attacks",
+    figure="3",
+    test_sets=(
+        TestSet("fgsm", "FGSM", 6),
+        TestSet("pgd", "PGD", 7),
+        TestSet("ensemble", "Attack ensemble", 8),
+    ),
+    tables=(
+        Table(
+            "attacks",
+            title="Accuracy under attack",
+            relations=("attack_outcomes", "spatial_outcomes"),
+            shown=("architecture_label", "pretraining_label", "num_parameters"),
+            pivot=Pivot("test_set_label", "accuracy", ("model",), beside="clean_accuracy"),
+            reads=("none", "fgsm", "pgd", "ensemble", "spatial"),
+            parameters=("headline_epsilon",),
+            needs=("pgd",),
+        ),
+        Table(
+            "adversarial_accuracy",
+            title="Accuracy over epsilon",
+            relations=("attack_outcomes",),
+            shown=(
+                "architecture_label",
+                "pretraining_label",
+                "attack_label",
+                "condition_label",
+                "num_images",
+                "clean_accuracy",
+            ),
+            pivot=Pivot("epsilon_label", "accuracy", ("model",)),
+            reads=("none", "fgsm", "pgd", "ensemble"),
+            parameters=("headline_epsilon",),
+            needs=("pgd",),
+        ),
+    ),
+    charts=(
+        Chart(
+            "adversarial",
+            title="Accuracy under attack",
+            tables=("attacks", "models"),
+            drawn=("accuracy",),
+            empty="No model was attacked at the epsilon that models are compared at.",
+            draw="perturb.experiments.attacks.charts:adversarial",
+            note="perturb.charts.notes:epsilon_and_images",
+            needs=("pgd",),
+        ),
+        Chart(
+            "robust_accuracy",
+            title="The stronger the attack",
+            tables=("adversarial_accuracy", "models"),
+            drawn=("accuracy",),
+            empty="No model was attacked.",
+            draw="perturb.experiments.attacks.charts:robust_accuracy",
+            note="perturb.charts.notes:images",
+            needs=("pgd",),
+        ),
+    ),
+    warnings="perturb.experiments.attacks.notes:vanishing_gradients",
+    lead="Adversaries changed them, too, on purpose, to mislead the models.",
+)

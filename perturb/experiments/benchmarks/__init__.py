@@ -1,5 +1,88 @@
 """Robustness benchmarks: clean images, renditions, natural adversarial images."""
 
-from perturb.experiments.declaration import Experiment
+from perturb.experiments.declaration import Chart, Experiment, Pivot, Table, TestSet
 
-EXPERIMENT = Experiment(title="Benchmarks", figure="2")
+EXPERIMENT = Experiment(
+    title="Benchmarks",
+    figure="2",
+    test_sets=(
+        TestSet("clean", "Clean", 1),
+        TestSet("renditions", "Renditions", 3),
+        TestSet("natural_adversarial", "Natural adversarial", 4),
+    ),
+    tables=(
+        Table(
+            "models",
+            title="Models",
+            relations=("benchmark_models", "clean_chance"),
+            shown=(
+                "architecture_label",
+                "pretraining_label",
+                "pretraining_images",
+                "num_parameters",
+                "is_reference",
+                "num_images",
+                "clean_top1",
+                "chance",
+                "warning",
+            ),
+            reads=("none",),
+        ),
+        Table(
+            "accuracy",
+            title="Robustness benchmarks",
+            relations=("corruption_images", "clean_outcomes", "clean_chance"),
+            shown=("architecture_label", "pretraining_label", "num_parameters", "warning"),
+            pivot=Pivot("test_set_label", "accuracy", ("model",), beside="clean_accuracy"),
+            reads=("none", "corruptions"),
+        ),
+        Table(
+            "class_subsets",
+            title="All classes or the set's own",
+            relations=("subset_outcomes",),
+            shown=(
+                "architecture_label",
+                "pretraining_label",
+                "dataset_label",
+                "num_all_classes",
+                "num_subset_classes",
+                "top1_all_classes",
+                "top1_subset",
+                "clean_top1_all_classes",
+                "clean_top1_subset",
+                "num_images",
+                "num_clean_images",
+            ),
+            reads=("none", "class_subset"),
+            needs=("class_subset",),
+            on_page=True,
+        ),
+        Table(
+            "runs",
+            title="What was run",
+            relations=(),
+            shown=(
+                "perturbation",
+                "dataset",
+                "num_cells",
+                "num_models",
+                "num_images",
+                "num_decisions",
+                "seconds",
+                "images_per_second",
+            ),
+            sources=("inventory",),
+        ),
+    ),
+    charts=(
+        Chart(
+            "robustness_benchmarks",
+            title="Robustness benchmarks",
+            tables=("accuracy", "models"),
+            drawn=("accuracy",),
+            empty="No model under test has decided on any image.",
+            draw="perturb.experiments.benchmarks.charts:robustness_benchmarks",
+            note="perturb.charts.notes:images",
+        ),
+    ),
+)

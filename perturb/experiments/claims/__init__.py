@@ -1,5 +1,40 @@
 """Claims of the paper, each as a statistic with an interval and a verdict."""
 
-from perturb.experiments.declaration import Experiment
+from perturb.experiments.declaration import DECISIONS, Experiment, Table
 
-EXPERIMENT = Experiment(title="Claims of the paper")
+EXPERIMENT = Experiment(
+    title="Claims of the paper",
+    tables=(
+        Table(
+            "claims",
+            title="The paper's claims",
+            relations=(
+                "corruption_images",
+                "attack_outcomes",
+                "spatial_outcomes",
+                "shape_values",
+                "pattern_values",
+                "contrasts",
+                "model_contrasts",
+                "rank_correlations",
+            ),
+            shown=(
+                "claim",
+                "test_set_label",
+                "statistic",
+                "estimate",
+                "threshold",
+                "verdict",
+                "num_models",
+                "num_images",
+                "paper",
+            ),
+            sources=(*DECISIONS, "claim_rules", "stimuli", "patterns", "representations"),
+            optional=("stimuli", "patterns", "representations"),
+            parameters=("num_resamples", "seed", "headline_epsilon"),
+        ),
+    ),
+    relations={
+        "rank_correlations": "perturb.experiments.claims.correlations:rank_correlation_relation"
+    },
+)

@@ -1,5 +1,85 @@
 """Lesions: blocks, MLPs, attention layers or heads removed."""
 
-from perturb.experiments.declaration import Experiment
+from perturb.experiments.declaration import Chart, Experiment, Pivot, Table, TestSet
 
-EXPERIMENT = Experiment(title="Removed layers", figure="8")
+EXPERIMENT = Experiment(
+    title="Removed layers",
+    figure="8",
+    test_sets=(TestSet("lesions", "Removed layers", 14),),
+    tables=(
+        Table(
+            "lesions_single",
+            title="Without one layer",
+            relations=("single_drops",),
+            shown=("architecture_label", "pretraining_label", "part_label", "baseline_accuracy"),
+            pivot=Pivot("block", "drop", ("model",)),
+            reads=("none", "lesions"),
+            needs=("lesions",),
+        ),
+        Table(
+            "lesions",
+            title="Without several layers",
+            relations=("single_drops",),
+            shown=("architecture_label", "pretraining_label", "part_label"),
+            pivot=Pivot("num_removed", "accuracy", ("model",)),
+            reads=("none", "lesions"),
+            needs=("lesions",),
+        ),
+        Table(
+            "heads",
+            title="Without one attention head",
+            relations=("single_drops",),
+            shown=("architecture_label", "pretraining_label", "baseline_accuracy", "block"),
+            pivot=Pivot("head", "drop", ("model",)),
+            reads=("none", "heads"),
+            needs=("heads",),
+        ),
+    ),
+    charts=(
+        Chart(
+            "lesions_single",
+            title="One block less",
+            tables=("lesions_single", "models"),
+            drawn=("accuracy",),
+            empty="No model of this study has a block that can be removed.",
+            draw="perturb.experiments.lesions.charts:lesions_single",
+            note="perturb.charts.notes:images",
+            needs=("lesions",),
+        ),
+        Chart(
+            "lesions",
+            title="Several blocks less",
+            tables=("lesions", "models"),
+            drawn=("accuracy",),
+            empty="No model of this study has a block that can be removed.",
+            draw="perturb.experiments.lesions.charts:lesions",
+            note="perturb.charts.notes:images",
+            needs=("lesions",),
+        ),
+        Chart(
+            "heads",
+            title="One attention head less",
+            tables=("heads", "models"),
+            drawn=("drop",),
+            empty="No model of this study has attention heads.",
+            draw="perturb.experiments.lesions.charts:heads",
+            note="perturb.charts.notes:images",
+            needs=("heads",),
+        ),
+    ),
+    lead="Parts of the models were removed, too.",
+    phrases={
+        "small - large, equal share": "the smallest ViT loses {difference} than the largest when "
+        "the same share of the blocks is removed",
+        "small - large, equal number": "the smallest ViT loses {difference} than the largest when "
+        "as many blocks are removed",
+        "large - small data": "a ViT of the largest pre-training set loses {difference} than the "
+        "same ViT of the smallest when as many blocks are removed",
+        "mlp - attention": "ViTs are {difference} accurate without some MLPs than without as many "
+        "attention layers",
+        "mlp - block": "ViTs are {difference} accurate without some MLPs than without as many "
+        "blocks",
+        "attention - block": "ViTs are {difference} accurate without some attention layers than "
+        "without as many blocks",
+    },
+)

@@ -1,5 +1,78 @@
 """Published numbers: those of the paper, and of timm, beside ours."""
 
-from perturb.experiments.declaration import Experiment
+from perturb.experiments.declaration import DECISIONS, Chart, Experiment, Table
 
-EXPERIMENT = Experiment(title="Comparison with published numbers")
+EXPERIMENT = Experiment(
+    title="Comparison with published numbers",
+    tables=(
+        Table(
+            "paper_comparison",
+            title="Beside the paper",
+            relations=("corruption_images", "paper_outcomes"),
+            shown=(
+                "architecture_label",
+                "pretraining_label",
+                "quantity_label",
+                "setting",
+                "clean_accuracy",
+                "ours",
+                "paper_value",
+                "is_upper_bound",
+                "tolerance",
+                "paper_difference",
+                "is_within",
+                "num_images",
+            ),
+            sources=(*DECISIONS, "stimuli", "paper_figures"),
+            optional=("stimuli",),
+            reads=(
+                "none",
+                "corruptions",
+                "fgsm",
+                "pgd",
+                "spatial",
+                "lesions",
+                "attention_distance",
+                "patch_cls",
+            ),
+            parameters=("headline_epsilon",),
+            needs=("paper",),
+        ),
+        Table(
+            "published_comparison",
+            title="Beside timm's published results",
+            relations=("image_outcomes", "subset_outcomes"),
+            shown=(
+                "architecture_label",
+                "pretraining_label",
+                "timm_tag",
+                "benchmark_label",
+                "image_side",
+                "crop",
+                "interpolation",
+                "ours",
+                "published_value",
+                "tolerance",
+                "published_difference",
+                "is_within",
+                "num_images",
+            ),
+            sources=(*DECISIONS, "published_top1"),
+            reads=("none", "class_subset"),
+            needs=("published",),
+            on_page=True,
+        ),
+    ),
+    charts=(
+        Chart(
+            "paper_comparison",
+            title="Beside the paper",
+            tables=("paper_comparison", "models"),
+            drawn=("ours",),
+            empty="No model of this study has a number in the paper's figures.",
+            draw="perturb.experiments.published.charts:paper_comparison",
+            note="perturb.experiments.published.notes:share_within",
+            needs=("paper",),
+        ),
+    ),
+)

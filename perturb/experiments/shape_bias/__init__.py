@@ -1,5 +1,51 @@
 """Shape bias: whether models follow shape or texture where the two conflict."""
 
-from perturb.experiments.declaration import Experiment
+from perturb.experiments.declaration import DECISIONS, Chart, Experiment, Pivot, Table, TestSet
 
-EXPERIMENT = Experiment(title="Shape bias", figure="6")
+EXPERIMENT = Experiment(
+    title="Shape bias",
+    figure="6",
+    test_sets=(TestSet("cue_conflict", "Shape bias", 10, measure="shape bias"),),
+    tables=(
+        Table(
+            "shape_bias",
+            title="Shape or texture",
+            relations=("cue_outcomes",),
+            shown=(
+                "architecture_label",
+                "pretraining_label",
+                "shape_bias",
+                "shape_rate",
+                "texture_rate",
+                "num_shape",
+                "num_texture",
+                "num_images",
+            ),
+            sources=(*DECISIONS, "stimuli"),
+            reads=("none",),
+            needs=("cue_conflict",),
+        ),
+        Table(
+            "shape_bias_classes",
+            title="Shape or texture, class by class",
+            relations=("cue_outcomes",),
+            shown=("architecture_label", "pretraining_label"),
+            sources=(*DECISIONS, "stimuli"),
+            pivot=Pivot("shape_class_label", "shape_bias", ("model",)),
+            reads=("none",),
+            needs=("cue_conflict",),
+        ),
+    ),
+    charts=(
+        Chart(
+            "shape_bias",
+            title="Shape against texture",
+            tables=("shape_bias", "models"),
+            drawn=("shape_bias", "shape_rate", "texture_rate"),
+            empty="No stimulus has the shape of one class and the texture of another.",
+            draw="perturb.experiments.shape_bias.charts:shape_bias",
+            note="perturb.charts.notes:images",
+            needs=("cue_conflict",),
+        ),
+    ),
+)

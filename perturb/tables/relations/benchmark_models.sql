@@ -18,3 +18,17 @@ WHERE NOT is_reference;
 CREATE TEMP VIEW compared_models AS
 FROM benchmark_models
 WHERE family IN ('vit', 'resnet');
+
+-- The columns that the tables have of a model, in their order.
+CREATE TEMP VIEW model_columns AS
+SELECT
+    model,
+    architecture_label,
+    family,
+    size,
+    patch_size,
+    num_parameters,
+    pretraining,
+    pretraining_label,
+    pretraining_rank
+FROM benchmark_models;

@@ -1,3 +1,4 @@
+-- NEEDS image_outcomes
 -- What the models decide on the images of a test set before these are changed: an accuracy under a
 -- change is compared with the clean accuracy on the same images. Corruptions and attacks start from
 -- clean images, all of them or some; other test sets have images of their own, and so no rows.

@@ -1,3 +1,4 @@
+-- NEEDS series, matched, patch_pairs, image_values
 -- Every comparison between models as a weighted sum of their values on one test set: accuracies, or
 -- what else `model_values` holds. All models see the same images, so the interval comes from the
 -- images' own weighted sums: paired by image, whatever the models have in common cancels.

@@ -1,6 +1,7 @@
--- How many of its decisions on an image a model got right, test set by test set. Corruptions
--- count the 15 of the benchmark, every severity; the extra four are in no mean. Stimuli whose
--- shape and texture disagree have no right answer: they are not among the test sets.
+-- NEEDS benchmark_models, cells, test_sets
+-- How many of its decisions on an image a model got right, test set by test set. Here are the
+-- unchanged images; relations of perturbations add theirs. Stimuli whose shape and texture disagree
+-- have no right answer: they are not among the test sets.
 CREATE TEMP TABLE image_outcomes AS
 SELECT
     CASE WHEN datasets.role = 'other' THEN decisions.dataset ELSE datasets.role END::VARCHAR
@@ -13,19 +14,6 @@ SELECT
 FROM decisions
 JOIN datasets ON datasets.dataset = decisions.dataset
 WHERE decisions.perturbation = 'none' AND datasets.role <> 'cue_conflict'
-GROUP BY ALL
-UNION ALL
-SELECT
-    'corruptions',
-    decisions.dataset::VARCHAR,
-    decisions.model::VARCHAR,
-    decisions.image_id,
-    count(*),
-    count(*) FILTER (decisions.is_correct)
-FROM corruption_decisions AS decisions
-JOIN datasets ON datasets.dataset = decisions.dataset
-JOIN corruptions ON corruptions.corruption = decisions.condition
-WHERE datasets.role IN ('clean', 'corrupted') AND corruptions.is_benchmark
 GROUP BY ALL;
 
 -- The models under test that lack decisions which another one has.
@@ -56,3 +44,17 @@ CROSS JOIN benchmark_models AS m
 LEFT JOIN found ON found.test_set = whole.test_set AND found.model = m.model
 WHERE found.num_images IS DISTINCT FROM whole.num_images
     OR found.num_decisions IS DISTINCT FROM whole.num_decisions;
+
+CREATE TEMP VIEW shared_test_sets AS
+SELECT
+    'datasets: ' || string_agg(DISTINCT dataset, ' and ' ORDER BY dataset)
+    || ' are both the test set ' || test_set || '; allowed: one' AS problem
+FROM image_outcomes
+GROUP BY test_set
+HAVING count(DISTINCT dataset) > 1;
+
+-- Changed images are compared with the same images unchanged, so that these must be there.
+CREATE TEMP VIEW clean_images AS
+SELECT dataset, model, image_id
+FROM image_outcomes
+WHERE test_set IN ('clean', dataset);

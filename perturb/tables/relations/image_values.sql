@@ -1,3 +1,4 @@
+-- NEEDS image_outcomes
 -- What models are compared by, test set by test set: a value of each model, and for each image a
 -- value whose mean over the images is the model's. Intervals come from the images' values.
 CREATE TEMP TABLE model_values AS

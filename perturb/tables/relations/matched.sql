@@ -1,3 +1,4 @@
+-- NEEDS series
 -- Each ViT with its ResNet of matched size at the same pre-training set: the one of the same
 -- size name where there is one, else the nearest in parameters if the larger of the two has at
 -- most three times the parameters of the smaller.

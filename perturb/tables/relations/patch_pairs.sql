@@ -1,3 +1,4 @@
+-- NEEDS benchmark_models
 -- ViTs of one size and one pre-training set that differ in the size of their patches: the largest
 -- patches with the smallest.
 CREATE TEMP VIEW patch_pairs AS

@@ -1,3 +1,4 @@
+-- NEEDS benchmark_models
 -- Which models a straight line is fitted through: one family, one pre-training set, one patch
 -- size. The patch size is the one that exists in most sizes, the smaller one at a tie; a size
 -- that lacks it enters with the nearest patch size it has. On the paper's grid that gives

@@ -9,15 +9,7 @@ WITH strangers AS (
     SELECT DISTINCT 'datasets: ' || dataset || ' has shards but no entry'
     FROM cells
     WHERE dataset NOT IN (SELECT dataset FROM datasets)
-),
-shared_roles AS (
-    SELECT
-        'datasets: ' || string_agg(DISTINCT dataset, ' and ' ORDER BY dataset)
-        || ' are both the test set ' || test_set || '; allowed: one' AS problem
-    FROM image_outcomes
-    GROUP BY test_set
-    HAVING count(DISTINCT dataset) > 1
 )
 SELECT problem
-FROM (FROM strangers UNION ALL FROM shared_roles UNION ALL FROM unequal_models)
+FROM (FROM strangers UNION ALL FROM shared_test_sets UNION ALL FROM unequal_models)
 ORDER BY problem;

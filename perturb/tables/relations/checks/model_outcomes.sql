@@ -2,34 +2,13 @@
 -- been decided on the same images, these be among the clean ones, and no model lack a perturbation
 -- that is planned for it: of what its network has, and as much of it.
 WITH changed AS (
-    SELECT DISTINCT perturbation, condition, dataset
-    FROM cells
-    WHERE perturbation IN ('lesions', 'heads', 'attention_distance', 'patch_cls', 'tokens')
+    SELECT perturbation FROM perturbations WHERE changes = 'model'
 ),
 elsewhere AS (
-    SELECT DISTINCT
-        'datasets: ' || perturbation || ' was run on ' || dataset || ', whose role is ' || role
-        || '; allowed: the clean data set' AS problem
-    FROM changed
-    JOIN datasets USING (dataset)
-    WHERE role <> 'clean'
-),
-allowed AS (
-    FROM (VALUES
-        ('lesions', ['block', 'mlp', 'attention']),
-        ('heads', ['head']),
-        ('attention_distance', ['window', 'permuted']),
-        ('patch_cls', ['first', 'last']),
-        ('tokens', ['random', 'low_attention'])
-    ) AS conditions (perturbation, names)
+    SELECT problem FROM off_clean WHERE perturbation IN (FROM changed)
 ),
 unknown AS (
-    SELECT DISTINCT
-        'shards: ' || perturbation || ' has the condition ' || condition || '; allowed: '
-        || array_to_string(names, ', ')
-    FROM changed
-    JOIN allowed USING (perturbation)
-    WHERE NOT list_contains(names, condition)
+    SELECT problem FROM unknown_conditions WHERE perturbation IN (FROM changed)
 ),
 without_clean AS (
     SELECT DISTINCT
@@ -56,11 +35,10 @@ other_images AS (
 ),
 other_flops AS (
     SELECT DISTINCT
-        'shards: tokens of ' || model || ' at ' || severity || ', ' || condition
+        'shards: ' || perturbation || ' of ' || model || ' at ' || severity || ', ' || condition
         || ', has several values of flops_kept; allowed: one, the same for every image'
     FROM model_samples
-    WHERE perturbation = 'tokens'
-    GROUP BY model, severity, condition
+    GROUP BY perturbation, model, severity, condition
     HAVING min(flops_kept) <> max(highest_flops_kept)
 ),
 missing AS (

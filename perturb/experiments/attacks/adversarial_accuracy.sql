@@ -1,0 +1,30 @@
+-- Accuracy over epsilon, attack by attack. The ensemble's attacks come one after another, each on
+-- what the ones before it left standing: the last one's accuracy is the ensemble's.
+SELECT
+    m.*,
+    a.attack,
+    test_sets.test_set_label AS attack_label,
+    a.condition,
+    a.condition_label,
+    a.is_final,
+    a.epsilon,
+    a.epsilon_gray,
+    printf('%g/255', a.epsilon_gray) AS epsilon_label,
+    a.is_headline,
+    count(*) AS num_images,
+    sum(clean.num_correct) / count(*) AS clean_accuracy,
+    wilson_low(sum(clean.num_correct), count(*)) AS clean_accuracy_low,
+    wilson_high(sum(clean.num_correct), count(*)) AS clean_accuracy_high,
+    count(*) FILTER (a.is_correct) / count(*) AS accuracy,
+    wilson_low(count(*) FILTER (a.is_correct), count(*)) AS accuracy_low,
+    wilson_high(count(*) FILTER (a.is_correct), count(*)) AS accuracy_high,
+    sum(clean.num_correct)::BIGINT AS num_attacked,
+    count(*) FILTER (a.gradient_norm = 0) AS num_zero_gradient
+FROM attack_decisions AS a
+JOIN model_columns AS m USING (model)
+JOIN test_sets ON test_sets.test_set = a.attack
+JOIN image_outcomes AS clean
+    ON clean.test_set = 'clean' AND clean.model = a.model AND clean.image_id = a.image_id
+GROUP BY ALL
+ORDER BY
+    m.pretraining_rank, m.family, m.num_parameters, m.model, min(a.position), a.epsilon;

@@ -1,0 +1,145 @@
+"""The paper's Figure 3, accuracy under every attack, and the curves over epsilon behind it."""
+
+import math
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.channels import choice, dashes, identity, percent_axis, pretraining_order
+from perturb.charts.style import CHART_WIDTH, INK, Look, config, look
+from perturb.charts.test_sets import by_test_set
+from perturb.charts.tooltips import EPSILON, IMAGES, MODEL, PARAMETERS, count, interval, text
+
+_SPACING = 18
+_SIDES = 100  # what names and axes take of the width, in px
+_WIDEST = 420
+_DODGE = 2.5  # from one model's marks to the next one's, in px
+_AREA = 34
+_TOOLTIP = [
+    *MODEL,
+    text("attack_label", "Attack"),
+    EPSILON,
+    *interval("accuracy", "Accuracy"),
+    IMAGES,
+    count("num_attacked", "Right when clean, so attacked"),
+    count("num_zero_gradient", "Of these, with no gradient"),
+    PARAMETERS,
+]
+
+
+def adversarial(attacks: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
+    """Return a panel an attack, beside the same images unattacked, in the same form.
+
+    Parameters
+    ----------
+    attacks, models : the tables of these names.
+    """
+    is_clean = attacks["test_set"] == "clean"
+    frame = attacks.assign(test_set_label=attacks["test_set_label"].mask(is_clean, "Clean"))
+    tooltip = [
+        *MODEL,
+        text("test_set_label", "Attack"),
+        EPSILON,
+        *interval("accuracy", "Accuracy"),
+        IMAGES,
+        PARAMETERS,
+    ]
+    return by_test_set(frame, models, tooltip)
+
+
+def robust_accuracy(curve: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
+    """Return a panel an attack and pre-training set: accuracy over epsilon, a line a model.
+
+    Parameters
+    ----------
+    curve : the table `adversarial_accuracy`; of an ensemble the last stage is drawn, which gives
+        the verdict of all stages.
+    models : the table `models`.
+    """
+    final = curve[curve["is_final"].astype(bool)]
+    looks = look(models)
+    attacks = list(dict.fromkeys(final["attack_label"]))
+    pretraining = pretraining_order(final)
+    width = min(_WIDEST, (CHART_WIDTH - _SIDES) // max(1, len(attacks)) - _SPACING)
+    epsilons = sorted({epsilon for epsilon in final["epsilon_gray"] if epsilon > 0})
+    rows = _placed(_with_clean(final), looks, epsilons, width)
+    chart: alt.FacetChart = (
+        alt.layer(*_layers(rows, looks, epsilons))
+        .properties(width=width, height=190 if len(pretraining) > 1 else 260)
+        .facet(
+            column=alt.Column("attack_label:N", title=None, sort=attacks),
+            row=alt.Row("pretraining_label:N", title=None, sort=pretraining),
+            spacing=_SPACING,
+        )
+        .add_params(choice())
+        .configure(**config())
+    )
+    return chart
+
+
+def _layers(rows: pd.DataFrame, looks: Look, epsilons: Sequence[float]) -> list[alt.Chart]:
+    chosen, words, data = choice(), identity(looks), alt.Chart(rows)
+    base = data.encode(
+        x=_x(epsilons), y=percent_axis("accuracy", "Accuracy (%)"), color=words["color"]
+    )
+    lines = base.mark_line(strokeWidth=1.5).encode(
+        detail="model:N",
+        strokeDash=dashes(looks),
+        opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.06)),
+    )
+    bars = base.mark_rule(strokeWidth=1).encode(
+        y=percent_axis("accuracy_low", "Accuracy (%)"),
+        y2="accuracy_high:Q",
+        opacity=alt.condition(chosen, alt.value(0.55), alt.value(0.04)),
+    )
+    points = base.mark_point(filled=True, strokeWidth=0, size=_AREA).encode(
+        shape=words["shape"],
+        opacity=alt.condition(chosen, alt.value(0.95), alt.value(0.06)),
+        tooltip=_TOOLTIP,
+    )
+    # One row a panel is left, and so one line.
+    headline = (
+        data.transform_filter("datum.is_headline")
+        .transform_aggregate(rows="count()", groupby=["epsilon_gray"])
+        .mark_rule(color=INK, strokeDash=[2, 3], opacity=0.6)
+        .encode(x="epsilon_gray:Q")
+    )
+    return [lines, bars, points, headline]
+
+
+def _x(epsilons: Sequence[float]) -> alt.X:
+    least, largest = epsilons[0], epsilons[-1]
+    return alt.X(
+        "place:Q",
+        title="Epsilon (gray levels, 0 = clean)",
+        # Logarithmic but for its start, so that no attack at all has a place.
+        scale=alt.Scale(type="symlog", constant=least, domain=[0, largest], nice=False, padding=12),
+        axis=alt.Axis(values=[0, *epsilons], format=".3~g", labelOverlap=False),
+    )
+
+
+def _placed(
+    rows: pd.DataFrame, looks: Look, epsilons: Sequence[float], width: float
+) -> pd.DataFrame:
+    """Return the rows with `place`: epsilon, moved aside so that intervals stand side by side.
+
+    A continuous axis has no offsets: what is so many px aside follows from the scale of `_x`.
+    """
+    least, largest = epsilons[0], epsilons[-1]
+    px = math.log1p(largest / least) / width
+    middle = (len(looks.labels) - 1) / 2
+    aside = {label: (at - middle) * _DODGE * px for at, label in enumerate(looks.labels)}
+    place = [
+        least * math.expm1(math.log1p(epsilon / least) + aside[label])
+        for epsilon, label in zip(rows["epsilon_gray"], rows["architecture_label"], strict=True)
+    ]
+    return rows.assign(place=place)
+
+
+def _with_clean(final: pd.DataFrame) -> pd.DataFrame:
+    """Return the curves with their start: the clean accuracy at epsilon 0."""
+    columns = {f"clean_accuracy{end}": f"accuracy{end}" for end in ("", "_low", "_high")}
+    starts = final.drop_duplicates(["attack", "model"]).drop(columns=list(columns.values()))
+    starts = starts.rename(columns=columns).assign(epsilon_gray=0.0, is_headline=False)
+    return pd.concat([starts, final.drop(columns=list(columns))], ignore_index=True)

@@ -1,0 +1,25 @@
+"""The paper's Figure 2: accuracy on every test set."""
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.test_sets import by_test_set
+from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, count, interval, text
+
+
+def robustness_benchmarks(accuracy: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
+    """Return a panel a test set: accuracy by pre-training set, ResNets left, ViTs right.
+
+    Parameters
+    ----------
+    accuracy, models : the tables of these names.
+    """
+    tooltip = [
+        *MODEL,
+        text("test_set_label", "Test set"),
+        *interval("accuracy", "Accuracy"),
+        IMAGES,
+        count("num_decisions", "Decisions"),
+        PARAMETERS,
+    ]
+    return by_test_set(accuracy, models, tooltip)

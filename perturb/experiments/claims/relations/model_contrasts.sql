@@ -1,0 +1,252 @@
+-- NEEDS series, single_drops, layer_pairs
+-- What the claims say of changed ViTs: weighted sums of accuracies under changes, over all ViTs and
+-- pre-training sets. All are decided on the same images, so the interval comes from the images'
+-- own weighted sums, as in contrasts.sql.
+--
+--   condition_difference  one kind of change less another, the same number (or distance) of both,
+--                         mean over these numbers, then over ViTs
+--   lesion_pair           accuracy lost without n blocks, of one ViT less that of another, mean over
+--                         n, then over pairs:
+--     large - small data           the same network at the largest and at the smallest pre-training
+--                                  set, at equal numbers of blocks
+--     small - large, equal number  the smallest and the largest ViT of a series (series.sql)
+--     small - large, equal share   the same at equal shares of the blocks: the larger ViT's losses
+--                                  on straight lines between the numbers of blocks that were removed
+--   layer_rise            correlation of the last third's layers less that of the first third's
+--   worst_lesion          the most that any ViT loses without any one block but the first
+CREATE TEMP TABLE change_values AS
+SELECT
+    perturbation AS test_set,
+    condition,
+    severity,
+    o.model,
+    image_id,
+    num_correct / num_decisions AS value
+FROM model_outcomes AS o
+JOIN benchmark_models AS m USING (model)
+WHERE m.family = 'vit' AND perturbation IN ('lesions', 'attention_distance', 'patch_cls')
+UNION ALL
+SELECT measure, 'rise', 0, model, image_id, rise
+FROM image_rises
+SEMI JOIN layer_rises USING (model, measure);
+
+-- What was run at all, be there something to compare or not.
+CREATE TEMP VIEW change_sets AS
+SELECT perturbation AS test_set FROM model_samples
+UNION
+SELECT measure FROM layer_pairs;
+
+CREATE TEMP TABLE changes AS
+SELECT DISTINCT test_set, condition, severity, model
+FROM change_values;
+
+-- Weights of the accuracy lost: of what the unchanged model gets right less the changed one.
+CREATE TEMP VIEW loss_weights AS
+WITH losses AS (
+    SELECT model, severity AS n
+    FROM changes
+    WHERE test_set = 'lesions' AND condition = 'block' AND severity > 0
+),
+of_data AS (
+    SELECT
+        'large - small data' AS name,
+        arg_max(model, (pretraining_rank, model)) AS plus,
+        arg_min(model, (pretraining_rank, model)) AS minus
+    FROM compared_models
+    WHERE pretraining_rank IN (
+            SELECT unnest([min(pretraining_rank), max(pretraining_rank)]) FROM compared_models)
+        AND model IN (SELECT model FROM losses)
+    GROUP BY size, patch_size
+    HAVING min(pretraining_rank) < max(pretraining_rank)
+),
+of_size AS (
+    SELECT
+        arg_min(model, (num_parameters, model)) AS plus,
+        arg_max(model, (num_parameters, model)) AS minus
+    FROM series
+    WHERE family = 'vit' AND model IN (SELECT model FROM losses)
+    GROUP BY pretraining
+    HAVING count(DISTINCT size) > 1 AND min(num_parameters) < max(num_parameters)
+),
+at_equal_number AS (
+    SELECT name, plus, minus, p.n AS plus_n, m.n AS minus_n, 1.0 AS share
+    FROM (
+        FROM of_data
+        UNION ALL
+        SELECT 'small - large, equal number', plus, minus FROM of_size
+    ) AS pairs
+    JOIN losses AS p ON p.model = plus
+    JOIN losses AS m ON m.model = minus AND m.n = p.n
+),
+-- Where the number of blocks that is the same share of the larger ViT's was not removed, the two
+-- numbers around it count, the nearer one more. Without any block nothing is lost.
+shares AS (
+    SELECT
+        plus,
+        minus,
+        p.n AS plus_n,
+        p.n * large.num_blocks / small.num_blocks AS x,
+        max(m.n) FILTER (m.n <= x) AS below,
+        min(m.n) FILTER (m.n >= x) AS above
+    FROM of_size
+    JOIN benchmark_models AS small ON small.model = plus
+    JOIN benchmark_models AS large ON large.model = minus
+    JOIN losses AS p ON p.model = plus
+    JOIN (FROM losses UNION ALL SELECT DISTINCT model, 0 FROM losses) AS m ON m.model = minus
+    GROUP BY ALL
+),
+at_equal_share AS (
+    SELECT
+        'small - large, equal share' AS name,
+        plus,
+        minus,
+        plus_n,
+        unnest([below, above]) AS minus_n,
+        unnest(CASE WHEN below = above THEN [1.0, 0.0]
+            ELSE [(above - x) / (above - below), (x - below) / (above - below)] END) AS share
+    FROM shares
+    -- Beyond the larger ViT's last number of blocks nothing is known.
+    WHERE above IS NOT NULL
+),
+points AS (
+    SELECT
+        *,
+        count(DISTINCT (plus, minus)) OVER (PARTITION BY name) AS num_pairs,
+        count(DISTINCT plus_n) OVER (PARTITION BY name, plus, minus) AS num_points
+    FROM (FROM at_equal_number UNION ALL FROM at_equal_share)
+),
+signed AS (
+    SELECT name, unnest([plus, minus]) AS model, unnest([plus_n, minus_n]) AS n,
+        unnest([share, -share]) / (num_points * num_pairs) AS weight
+    FROM points
+)
+SELECT name, model, n, weight
+FROM signed
+WHERE weight <> 0;
+
+CREATE TEMP TABLE change_weights AS
+WITH differences AS (
+    FROM (VALUES
+        ('lesions', 'mlp - attention', 'mlp', 'attention'),
+        ('lesions', 'mlp - block', 'mlp', 'block'),
+        ('lesions', 'attention - block', 'attention', 'block'),
+        ('attention_distance', 'window - permuted', 'window', 'permuted'),
+        ('patch_cls', 'last - first', 'last', 'first')
+    ) AS named (test_set, name, plus, minus)
+),
+compared AS (
+    SELECT d.*, a.model, a.severity
+    FROM differences AS d
+    JOIN changes AS a ON a.test_set = d.test_set AND a.condition = d.plus
+    JOIN changes AS b
+        ON b.test_set = d.test_set
+        AND b.condition = d.minus
+        AND b.severity = a.severity
+        AND b.model = a.model
+    JOIN benchmark_models AS m ON m.model = a.model
+    WHERE CASE d.test_set
+        -- Farther than that nothing is masked.
+        WHEN 'attention_distance' THEN a.severity < m.grid_side - 1
+        -- The first and the last of all blocks are the same.
+        WHEN 'patch_cls' THEN a.severity BETWEEN 1 AND m.num_blocks - 1
+        ELSE a.severity > 0 END
+),
+of_conditions AS (
+    SELECT
+        *,
+        count(DISTINCT model) OVER (PARTITION BY test_set, name) AS num_models,
+        count(*) OVER (PARTITION BY test_set, name, model) AS num_severities
+    FROM compared
+)
+SELECT
+    test_set,
+    'condition_difference' AS kind,
+    name,
+    model,
+    unnest([plus, minus]) AS condition,
+    severity,
+    unnest([1.0, -1.0]) / (num_severities * num_models) AS weight
+FROM of_conditions
+UNION ALL
+SELECT
+    'lesions',
+    'lesion_pair',
+    name,
+    model,
+    'block',
+    unnest([0, n]),
+    unnest([weight, -weight])
+FROM loss_weights
+UNION ALL
+SELECT test_set, 'layer_rise', 'vit', model, condition, severity,
+    1 / count(*) OVER (PARTITION BY test_set)
+FROM changes
+WHERE condition = 'rise';
+
+CREATE TEMP VIEW weighted_contrasts AS
+WITH images AS (
+    SELECT
+        test_set,
+        kind,
+        name,
+        image_id,
+        ordered_sum(weight * value, (model, condition, severity, weight)) AS influence
+    FROM change_weights
+    JOIN change_values USING (test_set, model, condition, severity)
+    GROUP BY ALL
+),
+sizes AS (
+    SELECT test_set, kind, name, count(DISTINCT model) AS num_models
+    FROM change_weights
+    GROUP BY ALL
+)
+SELECT
+    test_set,
+    kind,
+    name,
+    any_value(num_models) AS num_models,
+    count(*) AS num_images,
+    ordered_mean(influence, image_id) AS estimate,
+    nullif(z95() * ordered_stddev(influence, image_id) / sqrt(count(*)), 0) AS half_width
+FROM images
+JOIN sizes USING (test_set, kind, name)
+GROUP BY test_set, kind, name;
+
+-- The maximum of many drops. It lies below the upper end of the truly worst one's own interval, and
+-- so below the highest of all upper ends. It lies above the lower ends of all, and the highest of
+-- these was chosen: each must then hold with its share of the 2.5 %, which is Bonferroni's.
+CREATE TEMP VIEW worst_lesions AS
+WITH drops AS (
+    SELECT
+        model,
+        num_images,
+        drop,
+        coalesce(drop_half_width, 0) AS half_width,
+        normal_quantile(0.025 / count(*) OVER ()) / z95() AS widening
+    FROM single_drops
+    JOIN benchmark_models AS m USING (model)
+    WHERE perturbation = 'lesions' AND condition = 'block' AND sample <> 0 AND m.family = 'vit'
+)
+SELECT
+    count(DISTINCT model) AS num_models,
+    max(num_images) AS num_images,
+    max(drop) AS estimate,
+    CASE WHEN max(half_width) > 0 THEN max(drop - widening * half_width) END AS low,
+    CASE WHEN max(half_width) > 0 THEN max(drop + half_width) END AS high
+FROM drops
+HAVING count(*) > 0;
+
+CREATE TEMP TABLE model_contrasts AS
+SELECT
+    test_set,
+    kind,
+    name,
+    estimate,
+    estimate - half_width AS low,
+    estimate + half_width AS high,
+    num_models,
+    num_images
+FROM weighted_contrasts
+UNION ALL
+SELECT 'lesions', 'worst_lesion', 'vit', estimate, low, high, num_models, num_images
+FROM worst_lesions;

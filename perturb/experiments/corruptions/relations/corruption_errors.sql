@@ -1,0 +1,20 @@
+-- NEEDS corruption_sums, reference_sums
+-- CE = (sum of the model's errors over severities) / (sum of the reference's errors), where the
+-- reference was tested on the same images: those of the clean set. mCE is the mean of the CE; a
+-- mean over fewer corruptions or severities is not what the name stands for.
+CREATE TEMP VIEW corruption_errors AS
+SELECT
+    sums.*,
+    sum_wrong / sums.num_images / error_sum AS ce,
+    clustered_half_width(sum_wrong, sum_wrong2, sums.num_images, error_sum) AS ce_half_width
+FROM corruption_sums AS sums
+JOIN datasets ON datasets.dataset = sums.dataset AND datasets.role IN ('clean', 'corrupted')
+JOIN reference_sums USING (corruption)
+WHERE error_sum > 0;
+
+CREATE TEMP VIEW mean_corruption_errors AS
+SELECT model, ordered_mean(ce, position) AS mce
+FROM corruption_errors
+WHERE is_benchmark
+GROUP BY model
+HAVING count(*) = 15 AND min(num_severities) = 5;

@@ -1,0 +1,18 @@
+-- NEEDS corruption_outcomes
+-- What a model's decisions under a corruption add up to over images and severities: all that its
+-- accuracy, its CE and their intervals need.
+CREATE TEMP TABLE corruption_sums AS
+SELECT
+    model,
+    dataset,
+    corruption,
+    position,
+    is_benchmark,
+    num_severities,
+    count(*) AS num_images,
+    sum(num_severities - num_wrong) AS sum_right,
+    sum((num_severities - num_wrong) ** 2) AS sum_right2,
+    sum(num_wrong) AS sum_wrong,
+    sum(num_wrong ** 2) AS sum_wrong2
+FROM corruption_outcomes
+GROUP BY ALL;

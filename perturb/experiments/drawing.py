@@ -1,0 +1,50 @@
+"""Any chart of the study, by name: its entry point, or the reason why it is empty."""
+
+from collections.abc import Mapping
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.sentences import nothing
+from perturb.experiments.registry import chart as declared_chart
+from perturb.experiments.registry import entry_point
+
+
+def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
+    """Return a chart; one without anything to draw is a sentence that says why.
+
+    Parameters
+    ----------
+    name : of a declared chart.
+    tables : those that it is drawn from, as `make_table` made them; others are ignored.
+
+    Raises
+    ------
+    ValueError
+        if there is no such chart, or a table is missing.
+    """
+    chart = declared_chart(name)
+    missing = [table for table in chart.tables if table not in tables]
+    if missing:
+        raise ValueError(f"{name}: tables {missing} are missing; needed: {list(chart.tables)}")
+    reason = why_empty(name, tables)
+    if reason:
+        return nothing(reason)
+    # Altair's limit guards against large files; ours hold all data on purpose.
+    alt.data_transformers.disable_max_rows()
+    drawn: alt.TopLevelMixin = entry_point(chart.draw)(*(tables[table] for table in chart.tables))
+    return drawn
+
+
+def why_empty(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return why a chart has nothing to draw in this study, or an empty text if it has something.
+
+    Parameters
+    ----------
+    name : of a declared chart.
+    tables : the tables that it is drawn from.
+    """
+    chart = declared_chart(name)
+    values = tables[chart.tables[0]][list(chart.drawn)]
+    is_drawn = values > 0 if chart.is_logarithmic else values.notna()
+    return "" if is_drawn.any(axis=None) else chart.empty

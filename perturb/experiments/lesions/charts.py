@@ -1,0 +1,112 @@
+"""The paper's Figure 8: accuracy without blocks or parts of them, and without single heads."""
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.channels import indices
+from perturb.charts.curves import Curves, curves
+from perturb.charts.panels import Panel, Size, panels
+from perturb.charts.shading import FINE, signed
+from perturb.charts.style import SERIES, look
+from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
+
+_PARTS = dict(zip(("block", "mlp", "attention"), SERIES, strict=True))
+_BASELINE = number("baseline_accuracy", "Accuracy of the whole model", ".1%")
+_HEADS_SIZE = Size(widest=260, least=130, height=120, axis=20)
+_HEADS_TOOLTIP = [
+    *MODEL,
+    count("block", "Block"),
+    count("head", "Head"),
+    *interval("drop", "Lost"),
+    number("accuracy", "Accuracy without the head", ".1%"),
+    number("baseline_accuracy", "Accuracy of the whole model", ".1%"),
+    IMAGES,
+]
+
+
+def lesions_single(single: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
+    """Return accuracy by the index of the one block that is removed, or whose part is.
+
+    Parameters
+    ----------
+    single : the table `lesions_single`.
+    models : the table `models`.
+    """
+    tooltip = [
+        *MODEL,
+        text("part_label", "Removed"),
+        count("block", "Index of the block"),
+        *interval("accuracy", "Accuracy"),
+        _BASELINE,
+        # Titles must differ: of two lines of one title, readers see the second alone.
+        number("drop", "Lost", ".1%"),
+        number("drop_low", "Lost, 95 % low", ".1%"),
+        number("drop_high", "Lost, 95 % high", ".1%"),
+        IMAGES,
+    ]
+    what = Curves("block", "Index of the removed block", way="part", ways=_PARTS)
+    return curves(single, models, what, tooltip)
+
+
+def lesions(removed: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
+    """Return accuracy by the number of blocks, or parts of blocks, that are removed at once.
+
+    Parameters
+    ----------
+    removed : the table `lesions`; bars are the standard error over random sets of that number.
+    models : the table `models`.
+    """
+    ends = {
+        "error_low": removed["accuracy"] - removed["accuracy_se"],
+        "error_high": removed["accuracy"] + removed["accuracy_se"],
+    }
+    tooltip = [
+        *MODEL,
+        text("part_label", "Removed"),
+        count("num_removed", "How many"),
+        number("removed_share", "Share of the blocks", ".0%"),
+        *interval("accuracy", "Accuracy, mean"),
+        number("accuracy_se", "Standard error", ".2%"),
+        number("accuracy_min", "Least", ".1%"),
+        number("accuracy_max", "Most", ".1%"),
+        _BASELINE,
+        count("num_samples", "Sets of blocks"),
+        IMAGES,
+    ]
+    what = Curves(
+        "num_removed",
+        "Number of removed blocks",
+        way="part",
+        ways=_PARTS,
+        bars=("error_low", "error_high"),
+        spread=("accuracy_min", "accuracy_max"),
+    )
+    return curves(removed.assign(**ends), models, what, tooltip)
+
+
+def heads(lost: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
+    """Return blocks x heads, a panel a model: the accuracy that goes with each head.
+
+    Parameters
+    ----------
+    lost : the table `heads`.
+    models : the table `models`.
+    """
+    shades = signed("drop", lost["drop"], "Accuracy lost (percentage points)")
+
+    def layers(rows: pd.DataFrame, panel: Panel) -> list[alt.Chart]:
+        blocks, each = int(rows["block"].max()) + 1, int(rows["head"].max()) + 1
+        base = alt.Chart().encode(
+            x=alt.X("block:O", title="Block", axis=indices(blocks, panel.width)),
+            y=alt.Y(
+                "head:O",
+                title="Head" if panel.is_first else None,
+                axis=indices(each, panel.height),
+            ),
+            tooltip=_HEADS_TOOLTIP,
+        )
+        width, height = panel.width / blocks, panel.height / each
+        is_fine = min(width, height) < FINE
+        return [shades.boxes(base, is_fine=is_fine), *shades.numbers(base, width, height)]
+
+    return panels(lost, look(models).labels, layers, size=_HEADS_SIZE)

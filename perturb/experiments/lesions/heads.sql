@@ -1,0 +1,19 @@
+-- What a single attention head is worth: accuracy without it, against the whole model's.
+SELECT
+    m.*,
+    split_part(a.removed, '.', 1)::INTEGER AS block,
+    split_part(a.removed, '.', 2)::INTEGER AS head,
+    a.num_images,
+    a.baseline_accuracy,
+    a.baseline_accuracy_low,
+    a.baseline_accuracy_high,
+    a.accuracy,
+    a.accuracy_low,
+    a.accuracy_high,
+    a.drop,
+    a.drop - a.drop_half_width AS drop_low,
+    a.drop + a.drop_half_width AS drop_high
+FROM single_drops AS a
+JOIN model_columns AS m USING (model)
+WHERE a.perturbation = 'heads'
+ORDER BY m.pretraining_rank, m.family, m.num_parameters, m.model, block, head;

@@ -1,0 +1,22 @@
+-- Figure 8, left: accuracy without one block, one MLP or one attention layer, wherever it stands.
+SELECT
+    m.*,
+    a.condition AS part,
+    part_labels.part_label,
+    a.sample AS block,
+    a.num_images,
+    a.baseline_accuracy,
+    a.baseline_accuracy_low,
+    a.baseline_accuracy_high,
+    a.accuracy,
+    a.accuracy_low,
+    a.accuracy_high,
+    a.drop,
+    a.drop - a.drop_half_width AS drop_low,
+    a.drop + a.drop_half_width AS drop_high
+FROM single_drops AS a
+JOIN part_labels ON part_labels.part = a.condition
+JOIN model_columns AS m USING (model)
+WHERE a.perturbation = 'lesions'
+ORDER BY
+    m.pretraining_rank, m.family, m.num_parameters, m.model, part_labels.position, a.sample;

@@ -1,0 +1,28 @@
+-- NEEDS model_outcomes
+-- What a single removed part costs: block, MLP or attention of a block, or head.
+CREATE TEMP VIEW single_drops AS
+SELECT
+    perturbation,
+    condition,
+    model,
+    sample,
+    removed,
+    num_images,
+    clean / num_images AS baseline_accuracy,
+    wilson_low(clean, num_images) AS baseline_accuracy_low,
+    wilson_high(clean, num_images) AS baseline_accuracy_high,
+    k / num_images AS accuracy,
+    wilson_low(k, num_images) AS accuracy_low,
+    wilson_high(k, num_images) AS accuracy_high,
+    (clean - k) / num_images AS drop,
+    -- No image tells the two models apart: that is no evidence that none ever would.
+    nullif(clustered_half_width(clean - k, d2, num_images, 1), 0) AS drop_half_width
+FROM model_samples
+WHERE perturbation IN ('lesions', 'heads') AND severity = 1;
+
+CREATE TEMP VIEW part_labels AS
+FROM (VALUES
+    ('block', 'Block', 1),
+    ('mlp', 'MLP', 2),
+    ('attention', 'Attention', 3)
+) AS labels (part, part_label, position);

@@ -1,0 +1,61 @@
+"""What a logarithmic axis, or a line through several sizes, has no place for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from perturb.charts.notes import images_by_set
+from perturb.experiments.model_size.charts import FAMILY_NAMES
+
+Row = Mapping[str, Any]
+
+
+def missing_marks(points: pa.Table, *_: pa.Table) -> str:
+    """Return sentences about the lines and points that are not drawn, and the images.
+
+    Parameters
+    ----------
+    points : the table `scaling_models`.
+    """
+    rows = points.to_pylist()
+    sentences = [_families_without_line(rows), _sets_without_line(rows), _no_errors(rows)]
+    return " ".join([*filter(None, sentences), images_by_set(points, "test_set_label")])
+
+
+def _families_without_line(points: Sequence[Row]) -> str:
+    """Return a sentence about the families that have too few sizes for a slope, or nothing."""
+    fitted = {row["family"] for row in points if row["is_fitted"]}
+    families = {row["family"] for row in points} - {"other"}
+    lacking = [_family(family) for family in sorted(families - fitted)]
+    if not lacking:
+        return ""
+    return f"No line for {' and '.join(lacking)}: fewer than two sizes at this pre-training set."
+
+
+def _sets_without_line(points: Sequence[Row]) -> str:
+    """Return a sentence about the lines that one model without any error prevents, or nothing."""
+    lacking = dict.fromkeys(
+        f"{_family(row['family'])} on {row['test_set_label']}"
+        for row in points
+        if row["is_fitted"] and row["fitted_error"] is None
+    )
+    if not lacking:
+        return ""
+    return f"No line for {', '.join(lacking)}: a model of the line makes no error there."
+
+
+def _no_errors(points: Sequence[Row]) -> str:
+    """Return a sentence about the models that make no error at all, or nothing."""
+    lacking = [
+        f"{row['architecture_label']} ({row['test_set_label']})"
+        for row in points
+        if row["error"] == 0
+    ]
+    if not lacking:
+        return ""
+    return f"Not drawn, since no error has no logarithm: {', '.join(lacking)}."
+
+
+def _family(family: str) -> str:
+    return FAMILY_NAMES.get(family, family)

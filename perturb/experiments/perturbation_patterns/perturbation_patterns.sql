@@ -1,0 +1,33 @@
+-- Figure 5 as numbers: do perturbations align with the borders of patches, and do they lie on the
+-- object? Means over images of two ratios; 1 stands for no preference.
+WITH summary AS (
+    SELECT
+        model,
+        patch_px,
+        is_own_patch,
+        count(border_ratio) AS num_images,
+        ordered_mean(border_ratio, image_id) AS border_ratio,
+        z95() * ordered_stddev(border_ratio, image_id) / sqrt(count(border_ratio))
+            AS border_half_width,
+        count(foreground_ratio) AS num_foregrounds,
+        ordered_mean(foreground_ratio, image_id) AS foreground_ratio,
+        z95() * ordered_stddev(foreground_ratio, image_id) / sqrt(count(foreground_ratio))
+            AS foreground_half_width
+    FROM image_patterns
+    GROUP BY model, patch_px, is_own_patch
+)
+SELECT
+    m.*,
+    s.patch_px,
+    s.is_own_patch,
+    s.num_images,
+    s.border_ratio,
+    s.border_ratio - s.border_half_width AS border_ratio_low,
+    s.border_ratio + s.border_half_width AS border_ratio_high,
+    s.num_foregrounds,
+    s.foreground_ratio,
+    s.foreground_ratio - s.foreground_half_width AS foreground_ratio_low,
+    s.foreground_ratio + s.foreground_half_width AS foreground_ratio_high
+FROM summary AS s
+JOIN model_columns AS m USING (model)
+ORDER BY m.pretraining_rank, m.family, m.num_parameters, m.model, s.patch_px;

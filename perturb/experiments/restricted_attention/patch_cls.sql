@@ -1,0 +1,18 @@
+-- Figure 9, right: no attention between different patches in the first or in the last n blocks.
+SELECT
+    m.*,
+    a.condition AS place,
+    CASE a.condition WHEN 'first' THEN 'First blocks' ELSE 'Last blocks' END AS place_label,
+    a.severity::INTEGER AS num_blocks_restricted,
+    a.num_images,
+    a.baseline_accuracy,
+    a.baseline_accuracy_low,
+    a.baseline_accuracy_high,
+    a.accuracy,
+    a.accuracy_low,
+    a.accuracy_high
+FROM model_accuracies AS a
+JOIN model_columns AS m USING (model)
+WHERE a.perturbation = 'patch_cls'
+ORDER BY
+    m.pretraining_rank, m.family, m.num_parameters, m.model, a.condition, a.severity;

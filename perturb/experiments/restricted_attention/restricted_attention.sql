@@ -1,0 +1,26 @@
+-- Figure 9, left: attention between patches up to a distance along either axis, and as many pairs
+-- of patches masked at random. A grid of s patches a side holds distances up to s - 1.
+SELECT
+    m.*,
+    a.severity::INTEGER AS distance,
+    least(1.0, a.severity / nullif(networks.grid_side - 1, 0)) AS distance_share,
+    a.condition AS control,
+    CASE a.condition WHEN 'window' THEN 'Local window' ELSE 'Equally many pairs at random' END
+        AS control_label,
+    a.num_samples AS num_seeds,
+    a.num_images,
+    a.baseline_accuracy,
+    a.baseline_accuracy_low,
+    a.baseline_accuracy_high,
+    a.accuracy,
+    a.accuracy_low,
+    a.accuracy_high,
+    a.accuracy_se,
+    a.accuracy_min,
+    a.accuracy_max
+FROM model_accuracies AS a
+JOIN model_columns AS m USING (model)
+JOIN models AS networks USING (model)
+WHERE a.perturbation = 'attention_distance'
+ORDER BY
+    m.pretraining_rank, m.family, m.num_parameters, m.model, a.condition DESC, a.severity;

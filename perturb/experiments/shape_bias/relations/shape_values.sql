@@ -1,0 +1,25 @@
+-- NEEDS cue_outcomes, image_values
+-- Shape bias as one more thing that models are compared by. It is a ratio, S / (S + T), so the
+-- images' values are those of the delta method: bias + n (s - bias (s + t)) / (S + T), where s and
+-- t say whether the image was taken for its shape or its texture and n is the number of images.
+INSERT INTO model_values
+SELECT 'cue_conflict', model, sum(is_shape) / nullif(sum(is_shape + is_texture), 0)
+FROM cue_outcomes
+GROUP BY model;
+
+INSERT INTO image_values
+SELECT
+    'cue_conflict',
+    model,
+    image_id,
+    bias + num_images * (is_shape - bias * (is_shape + is_texture)) / num_cues
+FROM cue_outcomes
+JOIN (
+    SELECT
+        model,
+        count(*) AS num_images,
+        nullif(sum(is_shape + is_texture), 0) AS num_cues,
+        sum(is_shape) / num_cues AS bias
+    FROM cue_outcomes
+    GROUP BY model
+) USING (model);

@@ -1,0 +1,6 @@
+-- NEEDS image_outcomes
+-- The worst of the rotations and translations of the grid, as a test set like all others.
+INSERT INTO image_outcomes
+SELECT 'spatial', dataset::VARCHAR, model::VARCHAR, image_id, 1, is_correct::BIGINT
+FROM decisions
+WHERE perturbation = 'spatial' AND condition = 'grid';

@@ -1,0 +1,38 @@
+"""Accuracy among fewer patches: over the computations that are left."""
+
+import altair as alt
+import pandas as pd
+
+from perturb.charts.curves import Curves, curves
+from perturb.charts.style import CONTROL, SERIES
+from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
+
+_BASELINE = number("baseline_accuracy", "Accuracy of the unchanged model", ".1%")
+
+
+def tokens(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
+    """Return accuracy over the computations that are left when patch tokens are dropped.
+
+    Parameters
+    ----------
+    kept : the table `tokens`.
+    models : the table `models`.
+    """
+    tooltip = [
+        *MODEL,
+        text("method_label", "Dropped"),
+        number("dropped_share", "Share of the patch tokens", ".0%"),
+        number("flops_kept", "FLOPs kept", ".1%"),
+        *interval("accuracy", "Accuracy"),
+        _BASELINE,
+        count("num_seeds", "Seeds"),
+        IMAGES,
+    ]
+    what = Curves(
+        "flops_kept",
+        "FLOPs kept (%)",
+        way="method",
+        ways={"low_attention": SERIES[2], "random": CONTROL},
+        is_share=True,
+    )
+    return curves(kept, models, what, tooltip)

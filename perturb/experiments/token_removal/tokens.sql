@@ -1,0 +1,21 @@
+-- Accuracy over the share of patch tokens that leave the model early, and what that saves.
+SELECT
+    m.*,
+    a.condition AS method,
+    CASE a.condition WHEN 'random' THEN 'At random' ELSE 'Least attention' END AS method_label,
+    a.severity AS dropped_share,
+    printf('%g %%', 100 * dropped_share) AS dropped_label,
+    a.flops_kept,
+    a.num_samples AS num_seeds,
+    a.num_images,
+    a.baseline_accuracy,
+    a.baseline_accuracy_low,
+    a.baseline_accuracy_high,
+    a.accuracy,
+    a.accuracy_low,
+    a.accuracy_high
+FROM model_accuracies AS a
+JOIN model_columns AS m USING (model)
+WHERE a.perturbation = 'tokens'
+ORDER BY
+    m.pretraining_rank, m.family, m.num_parameters, m.model, a.condition DESC, a.severity;

@@ -1,0 +1,41 @@
+"""Numbers as readers see them: percent, points, counts, with signs that print well."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+MINUS, MISSING = "\N{MINUS SIGN}", "\N{EN DASH}"
+
+
+def formatted(value: Any, unit: str) -> str:
+    """Return a value as text in its unit; an en dash for None."""
+    if value is None:
+        return MISSING
+    text = _FORMATS[unit](value)
+    if unit not in _SIGNED:
+        return text
+    is_zero = not text.strip("+-0.")
+    return text.lstrip("+-") if is_zero else text.replace("-", MINUS)
+
+
+def _human(value: float) -> str:
+    """Return a count with three significant digits and k, M or G."""
+    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= 0.9995 * size:
+            scaled = value / size
+            return f"{scaled:.{max(0, 2 - len(str(int(scaled))) + 1)}f}{suffix}"
+    return f"{value:.0f}"
+
+
+_FORMATS: Mapping[str, Callable[[Any], str]] = {
+    "text": str,
+    "flag": lambda value: "yes" if value else "no",
+    "count": lambda value: f"{value:,}",
+    "parameters": _human,
+    "percent": lambda value: f"{100 * value:.1f}",
+    "points": lambda value: f"{100 * value:+.1f}",
+    "number": lambda value: f"{value:.3f}",
+    "ratio": lambda value: f"{value:.2f}",
+    "seconds": lambda value: f"{value:,.1f}",
+    "rate": lambda value: f"{value:,.0f}",
+}
+_SIGNED = {"percent", "points", "number"}

@@ -1,0 +1,49 @@
+"""What the experiments declare, as relations that every query can read.
+
+perturbations        perturbation, experiment, changes, unchanged, has_severities, conditions
+declared_test_sets   test_set, test_set_label, position
+"""
+
+import pyarrow as pa
+
+from perturb.experiments import registry
+
+_PERTURBATIONS = pa.schema(
+    [
+        ("perturbation", pa.string()),
+        ("experiment", pa.string()),
+        ("changes", pa.string()),
+        ("unchanged", pa.float64()),
+        ("has_severities", pa.bool_()),
+        ("conditions", pa.list_(pa.string())),
+    ]
+)
+_TEST_SETS = pa.schema(
+    [("test_set", pa.string()), ("test_set_label", pa.string()), ("position", pa.int32())]
+)
+
+
+def perturbations() -> pa.Table:
+    """Return one row a perturbation; without conditions where a study decides on them."""
+    rows = [
+        {
+            "perturbation": item.id,
+            "experiment": experiment,
+            "changes": item.changes,
+            "unchanged": item.unchanged,
+            "has_severities": isinstance(item.severities, str),
+            "conditions": item.conditions,
+        }
+        for experiment, found in registry.experiments().items()
+        for item in found.perturbations
+    ]
+    return pa.Table.from_pylist(rows, schema=_PERTURBATIONS)
+
+
+def declared_test_sets() -> pa.Table:
+    """Return one row a test set that an experiment declares."""
+    rows = [
+        {"test_set": item.id, "test_set_label": item.label, "position": item.position}
+        for item in registry.test_sets().values()
+    ]
+    return pa.Table.from_pylist(rows, schema=_TEST_SETS)

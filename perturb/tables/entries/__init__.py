@@ -1,1 +1,0 @@
-"""The tables' entries, a module for each of the report's subjects. No heavy imports."""
