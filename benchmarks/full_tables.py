@@ -39,8 +39,8 @@ from perturb.datasets.subset import balanced_subset
 from perturb.datasets.synthetic.family import SHAPES
 from perturb.evaluate.rows import rows
 from perturb.evaluate.shards import write_shard
-from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
+from perturb.experiments.registry import protocol_of
 from perturb.models.classifier import Preprocessing
 from perturb.plan import products
 from perturb.plan.cells import Cell, Layout, cells, evaluated_datasets
@@ -166,7 +166,7 @@ def decided(config: Config, cell: Cell, store: ImageStore) -> tuple[pa.Table, di
         "severity": value,
         "samples": samples,
         "options": dict(perturbation.options),
-        "protocol": PROTOCOLS[cell.perturbation],
+        "protocol": protocol_of(cell.perturbation),
         "seed": config.seed,
         "weights_sha256": weights_of(cell.model),
         "source_sha256": weights_of(cell.source) if cell.source else None,

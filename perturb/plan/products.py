@@ -10,8 +10,8 @@ from typing import Any
 
 from perturb.charts.catalogue import Chart, charts_of
 from perturb.config import Config
-from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
+from perturb.experiments.registry import protocol_of
 from perturb.plan.cells import Layout, cells
 from perturb.plan.stores import any_store
 from perturb.severities import severity_value
@@ -101,7 +101,7 @@ def checked_shards(config: Config) -> dict[str, Any]:
     """
     asked: dict[str, dict[str, Any]] = {
         id: {
-            "protocol": PROTOCOLS[id],
+            "protocol": protocol_of(id),
             "options": dict(entry.options),
             "num_images": entry.num_images,
             "samples": {},

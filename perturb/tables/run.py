@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow as pa
 
-from perturb.experiments.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
+from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.tables.catalogue import FOLDER, checks_of, table_named
 from perturb.tables.correlations import rank_correlations
 

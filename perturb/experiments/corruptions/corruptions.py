@@ -32,7 +32,7 @@ from perturb.experiments.corruptions import (
 from perturb.experiments.corruptions.constants import Constants, constants
 from perturb.experiments.corruptions.digital import jpeg_pass
 from perturb.experiments.corruptions.frost_textures import frost_textures as our_frost_textures
-from perturb.experiments.names import (
+from perturb.experiments.corruptions.names import (
     BENCHMARK_CORRUPTIONS,
     CORRUPTIONS,
     EXTRA_CORRUPTIONS,

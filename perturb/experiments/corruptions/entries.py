@@ -1,0 +1,45 @@
+"""The entries `corruptions` and `stored_corruptions` of a configuration."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from perturb.experiments.corruptions.names import (
+    BENCHMARK_CORRUPTIONS,
+    CORRUPTIONS,
+    JPEG_QUALITY,
+    JPEG_SUFFIX,
+)
+from perturb.records import PerturbationEntry
+
+
+def with_corruptions(
+    record: PerturbationEntry, entry: Mapping[str, Any], datasets: Mapping[str, Any]
+) -> PerturbationEntry:
+    """Return the entry with its corruptions, named by whether they pass through JPEG."""
+    is_generated = all("source" not in datasets[dataset] for dataset in record.datasets)
+    with_jpeg = entry.get("jpeg", not is_generated)
+    return replace(
+        record,
+        id=f"corruptions{JPEG_SUFFIX}" if with_jpeg else "corruptions",
+        conditions=_chosen(entry.get("corruptions", CORRUPTIONS)),
+        options={"jpeg_quality": JPEG_QUALITY} if with_jpeg else {},
+        denominators=record.options["denominators"],
+    )
+
+
+def with_stored_corruptions(
+    record: PerturbationEntry, entry: Mapping[str, Any], _: Mapping[str, Any]
+) -> PerturbationEntry:
+    """Return the entry with the corruptions that are stored, by default the benchmark's."""
+    return replace(
+        record,
+        conditions=_chosen(entry.get("corruptions", BENCHMARK_CORRUPTIONS)),
+        options={},
+        denominators=record.options["denominators"],
+    )
+
+
+def _chosen(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the corruptions in the benchmark's order: that of the file changes no shard."""
+    return tuple(name for name in CORRUPTIONS if name in names)
