@@ -14,7 +14,8 @@ import pytest
 from perturb.config import ConfigError, load_config
 from perturb.config.schema import schema
 from perturb.datasets.synthetic.family import GENERATED_SETS, SPLITS
-from perturb.experiments.names import CONDITIONS, CORRUPTIONS, PROTOCOLS, STORED_CORRUPTIONS
+from perturb.experiments.corruptions.names import CORRUPTIONS
+from perturb.experiments.registry import perturbations
 from perturb.plan.cells import Cell, cells, evaluation_jobs
 from perturb.severities import severity_id
 from perturb.tables.catalogue import FOLDER
@@ -36,9 +37,8 @@ def test_default_configuration_is_the_study_of_the_paper_in_miniature(
 def test_schema_is_valid_and_describes_and_closes_every_object() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
     open_objects = {"arguments", "datasets", "pretraining", "architectures", "models"}
-    own_names = {"stored_corruptions": STORED_CORRUPTIONS}
     asked = set(schema()["$defs"]["perturbations"]["properties"])
-    assert {own_names.get(id, id) for id in asked} == set(CONDITIONS)
+    assert asked == {declared.key or id for id, declared in perturbations().items()}
 
     def visit(node: Any, name: str) -> None:
         if not isinstance(node, dict):
@@ -312,7 +312,7 @@ def _test_sets() -> list[tuple[str, str]]:
         connection.execute("CREATE TABLE cells (perturbation VARCHAR)")
         connection.execute((FOLDER / "relations" / "test_sets.sql").read_text())
         found = set()
-        for perturbation in PROTOCOLS:
+        for perturbation in perturbations():
             connection.execute("DELETE FROM cells")
             connection.execute("INSERT INTO cells VALUES (?)", [perturbation])
             query = "SELECT test_set, test_set_label FROM test_sets WHERE test_set_label NOT NULL"
@@ -326,7 +326,7 @@ def test_names_of_test_sets_and_perturbations_are_kept_from_data_sets(
     test_sets = _test_sets()
     labels = {label for _, label in test_sets}
     assert labels >= {"Clean", "Corruptions", "Corruptions (stored)", "Corruptions (JPEG 85)"}
-    for id in {id for id, _ in test_sets} | set(PROTOCOLS):
+    for id in {id for id, _ in test_sets} | set(perturbations()):
         with pytest.raises(ConfigError, match=rf"datasets\.{id}: |'{id}' is reserved"):
             load_config({**tiny_study, "datasets": {**tiny_study["datasets"], id: SET}})
     for label in labels:

@@ -14,7 +14,8 @@ from torch import Tensor
 from perturb import random
 from perturb.experiments.corruptions.constants import constants
 from perturb.experiments.corruptions.corruptions import CORRUPTIONS, corrupt, jpeg_pass
-from perturb.experiments.names import JPEG_QUALITY, JPEG_SUFFIX, PROTOCOLS
+from perturb.experiments.corruptions.names import JPEG_QUALITY, JPEG_SUFFIX
+from perturb.experiments.registry import protocol_of
 from tests.corruption_images import make_images, make_keys
 
 DETERMINISTIC = {
@@ -265,11 +266,11 @@ def statistics(corruption: str) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
 def test_golden(corruption: str) -> None:
-    protocols = (PROTOCOLS["corruptions"], PROTOCOLS[f"corruptions{JPEG_SUFFIX}"])
+    protocols = (protocol_of("corruptions"), protocol_of(f"corruptions{JPEG_SUFFIX}"))
     assert protocols in GOLDEN, "a protocol was bumped: bump the other one and record its numbers"
     # Encoders differ between builds of libjpeg by up to half a level.
     tolerance = 0.5 if corruption == "jpeg_compression" else 0.004
     expected = GOLDEN[protocols][corruption]
     assert statistics(corruption) == pytest.approx(expected, abs=tolerance), (
-        "numbers changed: bump both of PROTOCOLS"
+        "numbers changed: bump both of perturbations()"
     )

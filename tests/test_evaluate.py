@@ -15,7 +15,8 @@ from perturb.datasets.store import ImageStore, open_store
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Setting
 from perturb.evaluate.shards import Expected, verify_shard, write_shard
-from perturb.experiments.names import CORRUPTIONS, PROTOCOLS
+from perturb.experiments.corruptions.names import CORRUPTIONS
+from perturb.experiments.registry import protocol_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier, Preprocessing
@@ -105,7 +106,7 @@ def test_shard_of_an_evaluation_is_accepted(tmp_path: Path) -> None:
             CORRUPTED,
             {"fog": (0,), "contrast": (0,)},
             store.image_ids,
-            PROTOCOLS["corruptions"],
+            protocol_of("corruptions"),
             2021,
             "0",
         ),

@@ -13,16 +13,16 @@ from perturb.config.models import architecture
 from perturb.config.perturbations import perturbation
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
-from perturb.experiments.evaluators import EVALUATORS
 from perturb.experiments.layer_correlations.similarity import correlate_layers
-from perturb.experiments.names import CONDITIONS
 from perturb.experiments.possible import (
-    ON_NETWORKS,
     conditions_of,
     is_possible,
     lacking,
     samples_of,
 )
+from perturb.experiments.registry import evaluator as evaluator_of
+from perturb.experiments.registry import perturbation as perturbation_of
+from perturb.experiments.registry import perturbations
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_modules import find_maker, load_timm_zoo
@@ -31,6 +31,8 @@ from perturb.models.zoo import build_timm_network, describe_network
 from perturb.records import Architecture, Makeup, PerturbationEntry
 
 NUM_CLASSES = 5
+# Perturbations of the network itself; all others change images.
+ON_NETWORKS = [id for id, declared in perturbations().items() if declared.changes == "model"]
 SMALL = {"depth": 2, "num_heads": 2, "embed_dim": 32}
 # Of each change one cell, as a configuration asks for it.
 ASKED = {
@@ -112,7 +114,7 @@ def outcomes(
     severity = {"tokens": 0.5, "attention_distance": 0.0}.get(id, 1.0)
     images = some_images(classifier.preprocessing.side)
     setting = Setting(tuple(conditions), severity, 7, options)
-    return list(EVALUATORS[id](classifier, images, setting))
+    return list(evaluator_of(id)(classifier, images, setting))
 
 
 def logits_of(classifier: Classifier) -> Tensor:
@@ -138,7 +140,7 @@ def test_what_is_planned_changes_a_vit_and_what_is_not_is_refused(name: str, id:
     severity = 0.5 if id == "tokens" else 1.0
     if not is_possible(change, severity, plan):
         with pytest.raises(ValueError, match=r"."):
-            outcomes(classifier, id, CONDITIONS[id], change.options)
+            outcomes(classifier, id, perturbation_of(id).conditions, change.options)
     else:
         conditions = conditions_of(change, plan)
         found: dict[str, tuple[int, ...]] = {}
@@ -149,7 +151,9 @@ def test_what_is_planned_changes_a_vit_and_what_is_not_is_refused(name: str, id:
                 assert not torch.allclose(outcome.logits, clean, atol=1e-4), outcome.condition
             assert outcome.logits.isfinite().all()
         assert found == samples_of(change, severity, plan, 7)
-        parts = set(CONDITIONS["lesions"]) - set(conditions) if id == "lesions" else ()
+        parts = (
+            set(perturbation_of("lesions").conditions) - set(conditions) if id == "lesions" else ()
+        )
         for part in parts:
             with pytest.raises(ValueError, match="without a separate"):
                 outcomes(classifier, id, (part,), change.options)
@@ -216,6 +220,7 @@ def _smallest(module: str) -> TimmModel:
 )
 def test_other_networks_of_timm_are_planned_for_changed_images_alone(module: str) -> None:
     known = _smallest(module)
+    torch.manual_seed(0)
     network: nn.Module = build_timm_network(known.architecture, NUM_CLASSES, known.side)
     for parameter in network.parameters():
         if not parameter.any():  # some start with a head that decides nothing
@@ -235,6 +240,6 @@ def test_other_networks_of_timm_are_planned_for_changed_images_alone(module: str
     assert is_possible(attack, 8 / 255, plan)
     setting = Setting(("fgsm",), 8 / 255, 7, attack.options)
     images = replace(some_images(known.side), targets=clean.argmax(dim=1))
-    [outcome] = EVALUATORS["fgsm"](classifier, images, setting)
+    [outcome] = evaluator_of("fgsm")(classifier, images, setting)
     assert not torch.equal(outcome.logits, clean)
     assert torch.equal(logits_of(classifier), clean)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.attacks.gradients import climb, frozen, pgd
-from perturb.experiments.evaluators import EVALUATORS
 from perturb.experiments.lesions.surgery import without
-from perturb.experiments.names import CONDITIONS
+from perturb.experiments.registry import evaluator as evaluator_of
+from perturb.experiments.registry import perturbation as perturbation_of
 from perturb.experiments.restricted_attention.attention import with_attention
 from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
@@ -70,7 +70,7 @@ def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
     classifier = _classifier(family)
     images = _images(classifier)
     severity, options = SETTINGS[name]
-    conditions = CONDITIONS[name] or tuple(options["classes"])
+    conditions = perturbation_of(name).conditions or tuple(options["classes"])
     if family == "resnet" and name == "lesions":
         conditions = ("block",)
     conditions = ("fog", "gaussian_noise") if name == "corruptions" else conditions
@@ -78,7 +78,7 @@ def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
     found = {}
     for precision in ("float32", "bfloat16"):
         with computing_in(precision, CPU):
-            found[precision] = list(EVALUATORS[name](classifier, images, setting))
+            found[precision] = list(evaluator_of(name)(classifier, images, setting))
     for exact, rough in zip(found["float32"], found["bfloat16"], strict=True):
         assert (exact.condition, exact.sample) == (rough.condition, rough.sample)
         scale = exact.logits.std()
@@ -90,7 +90,7 @@ def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
             assert isinstance(value, str) or value.dtype != torch.bfloat16
 
 
-@pytest.mark.parametrize("corruption", CONDITIONS["corruptions"])
+@pytest.mark.parametrize("corruption", perturbation_of("corruptions").conditions)
 def test_corrupted_pixels_do_not_depend_on_the_precision(corruption: str) -> None:
     seen: list[Tensor] = []
 
@@ -104,7 +104,7 @@ def test_corrupted_pixels_do_not_depend_on_the_precision(corruption: str) -> Non
     classifier = Watching(plain.network, plain.preprocessing).eval()
     for precision in ("float32", "bfloat16"):
         with computing_in(precision, CPU):
-            list(EVALUATORS["corruptions"](classifier, images, Setting((corruption,), 3, 1, {})))
+            list(evaluator_of("corruptions")(classifier, images, Setting((corruption,), 3, 1, {})))
     assert torch.equal(seen[0], seen[1])
 
 

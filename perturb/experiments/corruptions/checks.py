@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from perturb.experiments.corruptions.alexnet import check_alexnet
 from perturb.experiments.corruptions.names import SMALLEST_SIDE
 from perturb.messages import each, listed
 from perturb.records import Config, PerturbationEntry
