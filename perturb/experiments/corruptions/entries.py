@@ -1,6 +1,6 @@
 """The entries `corruptions` and `stored_corruptions` of a configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from perturb.experiments.corruptions.names import (
     JPEG_QUALITY,
     JPEG_SUFFIX,
 )
+from perturb.messages import did_you_mean, listed, refuse
 from perturb.records import PerturbationEntry
 
 
@@ -22,7 +23,7 @@ def with_corruptions(
     return replace(
         record,
         id=f"corruptions{JPEG_SUFFIX}" if with_jpeg else "corruptions",
-        conditions=_chosen(entry.get("corruptions", CORRUPTIONS)),
+        conditions=_chosen(record.key, entry.get("corruptions", CORRUPTIONS)),
         options={"jpeg_quality": JPEG_QUALITY} if with_jpeg else {},
         denominators=record.options["denominators"],
     )
@@ -34,12 +35,20 @@ def with_stored_corruptions(
     """Return the entry with the corruptions that are stored, by default the benchmark's."""
     return replace(
         record,
-        conditions=_chosen(entry.get("corruptions", BENCHMARK_CORRUPTIONS)),
+        conditions=_chosen(record.key, entry.get("corruptions", BENCHMARK_CORRUPTIONS)),
         options={},
         denominators=record.options["denominators"],
     )
 
 
-def _chosen(names: tuple[str, ...]) -> tuple[str, ...]:
+def _chosen(key: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return the corruptions in the benchmark's order: that of the file changes no shard."""
+    known = listed(CORRUPTIONS)
+    unknown = [
+        f"perturbations.{key}.corruptions.{position}: {name!r} is not one of {known}."
+        f"{did_you_mean(name, CORRUPTIONS)}"
+        for position, name in enumerate(names)
+        if name not in CORRUPTIONS
+    ]
+    refuse(unknown)
     return tuple(name for name in CORRUPTIONS if name in names)
