@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from perturb.config.models import architecture
 from perturb.config.perturbations import perturbation
+from perturb.config.schema import schema
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.layer_correlations.similarity import correlate_layers
@@ -29,19 +30,12 @@ from perturb.models.timm_modules import find_maker, load_timm_zoo
 from perturb.models.timm_table import TimmModel, timm_models
 from perturb.models.zoo import build_timm_network, describe_network
 from perturb.records import Architecture, Makeup, PerturbationEntry
+from perturb.severities import severity_value
 
 NUM_CLASSES = 5
-# Perturbations of the network itself; all others change images.
-ON_NETWORKS = [id for id, declared in perturbations().items() if declared.changes == "model"]
+# Perturbations of parts that not every network has.
+ON_NETWORKS = [id for id, declared in perturbations().items() if declared.lacks is not None]
 SMALL = {"depth": 2, "num_heads": 2, "embed_dim": 32}
-# Of each change one cell, as a configuration asks for it.
-ASKED = {
-    "lesions": {"removed": [1], "samples": 2},
-    "heads": {},
-    "attention_distance": {"distances": [0], "seeds": 1},
-    "patch_cls": {"blocks": [1]},
-    "tokens": {"shares": [0.5], "seeds": 1},
-}
 # timm's modules of transformers that are no plain ViT, or not in its order: a small one of each.
 OTHERS = (
     *("beit", "cait", "coat", "convit", "crossvit", "davit", "deit", "edgenext", "efficientformer"),
@@ -103,17 +97,22 @@ def some_images(side: int, count: int = 2) -> Images:
 
 
 def asked(id: str) -> PerturbationEntry:
-    """Return one cell of a change."""
-    return perturbation(id, {"datasets": ["test"], **ASKED[id]}, {"test": {}})
+    """Return the entry of a change, the example of its schema."""
+    properties = schema()["$defs"]["perturbations"]["properties"]
+    return perturbation(id, properties[id]["examples"][0], {"test": {}})
+
+
+def severity_of(id: str) -> float:
+    """Return the severity of the example that changes least."""
+    return severity_value(asked(id).severities[0])
 
 
 def outcomes(
     classifier: Classifier, id: str, conditions: Sequence[str], options: Mapping[str, Any]
 ) -> list[Outcome]:
     """Return what a changed network decides on two images."""
-    severity = {"tokens": 0.5, "attention_distance": 0.0}.get(id, 1.0)
     images = some_images(classifier.preprocessing.side)
-    setting = Setting(tuple(conditions), severity, 7, options)
+    setting = Setting(tuple(conditions), severity_of(id), 7, options)
     return list(evaluator_of(id)(classifier, images, setting))
 
 
@@ -137,7 +136,7 @@ def test_a_small_network_of_each_kind_is_what_the_table_says(name: str) -> None:
 def test_what_is_planned_changes_a_vit_and_what_is_not_is_refused(name: str, id: str) -> None:
     classifier, plan = small_vit(name)
     clean, change = logits_of(classifier), asked(id)
-    severity = 0.5 if id == "tokens" else 1.0
+    severity = severity_of(id)
     if not is_possible(change, severity, plan):
         with pytest.raises(ValueError, match=r"."):
             outcomes(classifier, id, perturbation_of(id).conditions, change.options)

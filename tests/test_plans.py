@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from perturb.config import load_config
+from perturb.config.schema import schema
 from perturb.datasets.store import Images
 from perturb.datasets.synthetic.generated import generate
 from perturb.evaluate.outcome import Setting
@@ -21,19 +22,11 @@ from perturb.plan.cells import cells, evaluation_jobs, own_cells
 from perturb.random import image_key
 from perturb.records import Config
 
+# An example of each perturbation of images that are made here, as its schema gives it.
 PERTURBATIONS = {
-    "none": {"datasets": ["test"]},
-    "corruptions": {"datasets": ["test"], "severities": [5], "corruptions": ["fog"], "jpeg": True},
-    "fgsm": {"datasets": ["test"], "epsilons": ["1/255"]},
-    "pgd": {"datasets": ["test"], "epsilons": ["1/255"], "steps": 2},
-    "ensemble": {"datasets": ["test"], "epsilons": ["1/255"], "steps": 2, "queries": 2},
-    "spatial": {"datasets": ["test"], "rotations": 3, "translations": 3, "samples": 4},
-    "transfer": {"datasets": ["test"], "images": 4, "epsilons": ["1/255"]},
-    "lesions": {"datasets": ["test"], "images": 4, "removed": [1, 2], "samples": 3},
-    "heads": {"datasets": ["test"], "images": 4},
-    "attention_distance": {"datasets": ["test"], "distances": [1], "seeds": 2},
-    "patch_cls": {"datasets": ["test"], "blocks": [1, 3]},
-    "tokens": {"datasets": ["test"], "shares": [0.5], "seeds": 2},
+    key: entry["examples"][0]
+    for key, entry in schema()["$defs"]["perturbations"]["properties"].items()
+    if entry["examples"][0]["datasets"] == ["test"]
 }
 
 

@@ -1,7 +1,9 @@
 """bfloat16 where networks compute, float32 for pixels, updates and what follows the logits."""
 
 import copy
+import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.attacks.gradients import climb, frozen, pgd
 from perturb.experiments.lesions.surgery import without
+from perturb.experiments.registry import FOLDER
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.registry import perturbation as perturbation_of
 from perturb.experiments.restricted_attention.attention import with_attention
@@ -21,6 +24,7 @@ from perturb.models.compiled import CompiledClassifier
 from perturb.models.precision import computing_in, exactly, resolved
 from perturb.models.zoo import build_timm_network
 from perturb.random import stream_keys, uniform
+from perturb.severities import severity_id, severity_value
 
 CPU = torch.device("cpu")
 ARGUMENTS = {
@@ -45,22 +49,22 @@ def _images(classifier: Classifier, count: int = 6) -> Images:
     return Images(pixels, keys, classifier(pixels).argmax(dim=1))
 
 
-SETTINGS = {
-    "none": (0, {}),
-    "class_subset": (0, {"classes": {"some": list(range(12))}}),
-    "corruptions": (3, {}),
-    "fgsm": (4 / 255, {}),
-    "pgd": (4 / 255, {"steps": 2}),
-    "ensemble": (4 / 255, {"steps": 2, "queries": 3}),
-    "spatial": (1, {"rotations": 3, "translations": 3, "samples": 2}),
-    "lesions": (1, {"samples": 2}),
-    "heads": (1, {}),
-    "attention_distance": (1, {"seeds": 2}),
-    "patch_cls": (1, {}),
-    "tokens": (0.5, {"seeds": 2}),
-}
+def _settings() -> dict[str, tuple[float, dict[str, Any]]]:
+    """Return severity and options of the golden numbers of each perturbation."""
+    found = {"corruptions": (3.0, dict[str, Any]())}
+    for path in FOLDER.glob("*/golden.json"):
+        for name, golden in json.loads(path.read_text()).items():
+            if path.parent.name != "corruptions":
+                severity = severity_value(severity_id(golden["severity"]))
+                found[name] = severity, golden["options"]
+    return found
+
+
+SETTINGS = _settings()
 CASES = [("vit", name) for name in SETTINGS] + [
-    ("resnet", name) for name in ("none", "pgd", "spatial", "lesions")
+    ("resnet", name)
+    for name in SETTINGS
+    if name == "lesions" or perturbation_of(name).lacks is None
 ]
 
 
