@@ -26,7 +26,7 @@ from perturb import provenance
 from perturb.datasets.store import ImageStore, open_store, write_store
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Setting
-from perturb.experiments.names import BENCHMARK_CORRUPTIONS
+from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS
 from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier

@@ -39,8 +39,8 @@ from perturb.datasets.subset import balanced_subset
 from perturb.datasets.synthetic.family import SHAPES
 from perturb.evaluate.rows import rows
 from perturb.evaluate.shards import write_shard
-from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
+from perturb.experiments.registry import protocol_of
 from perturb.models.classifier import Preprocessing
 from perturb.plan import products
 from perturb.plan.cells import Cell, Layout, cells, evaluated_datasets
@@ -166,7 +166,7 @@ def decided(config: Config, cell: Cell, store: ImageStore) -> tuple[pa.Table, di
         "severity": value,
         "samples": samples,
         "options": dict(perturbation.options),
-        "protocol": PROTOCOLS[cell.perturbation],
+        "protocol": protocol_of(cell.perturbation),
         "seed": config.seed,
         "weights_sha256": weights_of(cell.model),
         "source_sha256": weights_of(cell.source) if cell.source else None,
@@ -184,7 +184,7 @@ def decided(config: Config, cell: Cell, store: ImageStore) -> tuple[pa.Table, di
 def answers(cell: Cell, store: ImageStore, generator: torch.Generator) -> dict[str, Tensor | str]:
     """Return decisions on all images, two thirds of them right, and what a perturbation adds."""
     size, targets = len(store), store.targets
-    draws = torch.rand((size, 4), generator=generator)
+    draws = torch.rand((size, 5), generator=generator)
     is_right = draws[:, 0] < 2 / 3
     added: dict[str, Tensor | str] = {}
     if cell.perturbation in ("fgsm", "pgd", "ensemble", "transfer"):
@@ -203,6 +203,7 @@ def answers(cell: Cell, store: ImageStore, generator: torch.Generator) -> dict[s
         "is_top5": is_right | (draws[:, 1] < 0.5),
         "target_probability": draws[:, 2],
         "loss": draws[:, 3],
+        "confidence": draws[:, 4],
         **added,
     }
 

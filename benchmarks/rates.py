@@ -24,7 +24,7 @@ from perturb.cost.networks import resnet_size, vit_size
 from perturb.cost.rates import COLUMNS
 from perturb.experiments.attacks.gradients import frozen, loss_gradient
 from perturb.experiments.corruptions.corruptions import corrupt
-from perturb.experiments.names import CORRUPTIONS
+from perturb.experiments.corruptions.names import CORRUPTIONS
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.recipes import RECIPES

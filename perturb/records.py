@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from perturb.experiments.names import STORED_CORRUPTIONS
 from perturb.models.views import View
 
 
@@ -159,31 +158,27 @@ class Model:
 
 @dataclass(frozen=True)
 class PerturbationEntry:
-    """A perturbation with the data sets, severities and conditions it is evaluated on.
+    """An entry of `perturbations`: the datasets, severities and conditions it is evaluated on.
 
-    id : its name in paths and shards; corruptions with a JPEG pass have another than without.
+    id : its name in paths and shards.
+    key : its name in the configuration; one key may stand for several ids.
     severities : in their id-safe form, the weakest first.
     conditions : the variants inside each cell, the parts of all families among them; the source
         models of transfer attacks are not listed here.
     num_images : size of the class-balanced subset it is evaluated on; None for all images.
-    options : what the perturbation itself is told.
-    denominators : whose errors divide a model's in mCE: `reference` or `alexnet`.
+    options : of the perturbation itself.
+    denominators : whose errors divide a model's in mCE, ``reference`` or ``alexnet``; None for a
+        perturbation whose errors are not divided.
     """
 
     id: str
+    key: str
     datasets: tuple[str, ...]
     severities: tuple[str, ...]
     conditions: tuple[str, ...]
     num_images: int | None
     options: Mapping[str, Any]
-    denominators: str
-
-    @property
-    def key(self) -> str:
-        """What the configuration calls it; ids of corruptions tell how these were made."""
-        if self.id == STORED_CORRUPTIONS:
-            return "stored_corruptions"
-        return "corruptions" if self.id.startswith("corruptions") else self.id
+    denominators: str | None = None
 
 
 @dataclass(frozen=True)
@@ -244,8 +239,8 @@ class Config:
 
     @property
     def corruptions(self) -> PerturbationEntry | None:
-        """The corruptions, whatever their id."""
-        found = (item for id, item in self.perturbations.items() if id.startswith("corruptions"))
+        """The corruptions, whatever their id: their errors are divided by those of a reference."""
+        found = (item for item in self.perturbations.values() if item.denominators is not None)
         return next(found, None)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.experiments.names import CORRUPTIONS
+from perturb.experiments.corruptions.names import CORRUPTIONS
 from tests.synthetic_attacks import NUM_CLASSES
 from tests.synthetic_model_perturbations import CORRELATIONS
 from tests.synthetic_study import ARCHITECTURES, DATASETS, EXTRAS, Study, make_study

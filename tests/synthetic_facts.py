@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.experiments.names import CORRUPTIONS
+from perturb.experiments.corruptions.names import CORRUPTIONS
 from tests.synthetic_attacks import NUM_SAMPLES, STAGES
 from tests.synthetic_model_perturbations import depth_of, grid_side, planned_for
 from tests.synthetic_published import NUM_CLASSES, SUBSETS, subset_facts

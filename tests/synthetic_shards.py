@@ -23,6 +23,7 @@ SHARD = pa.schema(
         ("is_top5", pa.bool_()),
         ("target_probability", pa.float32()),
         ("loss", pa.float32()),
+        ("confidence", pa.float32()),
         ("distance", pa.float32()),
         ("gradient_norm", pa.float32()),
         ("rotation_deg", pa.float32()),
@@ -66,6 +67,7 @@ def shard(
         "is_top5": np.ones(num_rows, bool),
         "target_probability": np.full(num_rows, 0.5, np.float32),
         "loss": np.full(num_rows, 0.7, np.float32),
+        "confidence": np.full(num_rows, 0.5, np.float32),
     }
     # NaN stands for null, as pandas has it.
     given = {

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from perturb.experiments.names import CORRUPTIONS
+from perturb.experiments.corruptions.names import CORRUPTIONS
 from tests.synthetic_attacks import (
     EPSILONS,
     Attacked,

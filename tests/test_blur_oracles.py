@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from perturb.experiments.corruptions import blur, filters, glass
-from perturb.experiments.corruptions.constants import constants
+from perturb.experiments.corruptions.corruptions import constants
 from tests.corruption_images import assert_close, make_images, make_keys, planes
 
 

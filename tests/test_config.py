@@ -12,9 +12,11 @@ import jsonschema
 import pytest
 
 from perturb.config import ConfigError, load_config
-from perturb.config.schema import schema
+from perturb.config.options import merged, text_of
+from perturb.config.schema import SCHEMA_PATH, schema
 from perturb.datasets.synthetic.family import GENERATED_SETS, SPLITS
-from perturb.experiments.names import CONDITIONS, CORRUPTIONS, PROTOCOLS, STORED_CORRUPTIONS
+from perturb.experiments.corruptions.names import CORRUPTIONS
+from perturb.experiments.registry import perturbations
 from perturb.plan.cells import Cell, cells, evaluation_jobs
 from perturb.severities import severity_id
 from perturb.tables.declared import declared_test_sets
@@ -37,9 +39,8 @@ def test_default_configuration_is_the_study_of_the_paper_in_miniature(
 def test_schema_is_valid_and_describes_and_closes_every_object() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
     open_objects = {"arguments", "datasets", "pretraining", "architectures", "models"}
-    own_names = {"stored_corruptions": STORED_CORRUPTIONS}
     asked = set(schema()["$defs"]["perturbations"]["properties"])
-    assert {own_names.get(id, id) for id in asked} == set(CONDITIONS)
+    assert asked == {declared.key or id for id, declared in perturbations().items()}
 
     def visit(node: Any, name: str) -> None:
         if not isinstance(node, dict):
@@ -57,7 +58,6 @@ def test_schema_is_valid_and_describes_and_closes_every_object() -> None:
 
 def test_schema_lists_the_names_that_the_code_knows() -> None:
     definitions = schema()["$defs"]
-    assert tuple(definitions["corruption_names"]["items"]["enum"]) == CORRUPTIONS
     generate = definitions["dataset"]["properties"]["generate"]["properties"]
     assert tuple(generate["set"]["enum"]) == tuple(GENERATED_SETS)
     assert tuple(generate["split"]["enum"]) == tuple(SPLITS)
@@ -308,7 +308,7 @@ def test_mistake_is_named(name: str, tiny_study: dict[str, Any]) -> None:
 def _test_sets() -> list[tuple[str, str]]:
     """Return id and label of every test set of the tables, whatever kind of corruptions was run."""
     found = set()
-    for perturbation in PROTOCOLS:
+    for perturbation in perturbations():
         with duckdb.connect() as connection:
             connection.execute(
                 "CREATE TABLE datasets (dataset VARCHAR, label VARCHAR, role VARCHAR)"
@@ -331,7 +331,7 @@ def test_names_of_test_sets_and_perturbations_are_kept_from_data_sets(
     test_sets = _test_sets()
     labels = {label for _, label in test_sets}
     assert labels >= {"Clean", "Corruptions", "Corruptions (stored)", "Corruptions (JPEG 85)"}
-    for id in {id for id, _ in test_sets} | set(PROTOCOLS):
+    for id in {id for id, _ in test_sets} | set(perturbations()):
         with pytest.raises(ConfigError, match=rf"datasets\.{id}: |'{id}' is reserved"):
             load_config({**tiny_study, "datasets": {**tiny_study["datasets"], id: SET}})
     for label in labels:
@@ -400,3 +400,8 @@ def test_configuration_needs_no_heavy_import() -> None:
     code = "import sys, perturb.plan.params, perturb.plan.products; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert heavy.isdisjoint(done.stdout.split())
+
+
+def test_schema_has_the_options_that_the_experiments_declare() -> None:
+    assert merged() == schema(), "write it anew: python -m perturb.config.options"
+    assert SCHEMA_PATH.read_text(encoding="utf-8") == text_of(schema()) + "\n"

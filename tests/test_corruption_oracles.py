@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 
 from perturb.experiments.corruptions import digital, draws, frost_textures, noise, spatter, weather
-from perturb.experiments.corruptions.constants import constants
-from perturb.experiments.corruptions.corruptions import corrupt, jpeg_pass
+from perturb.experiments.corruptions.corruptions import constants, corrupt, jpeg_pass
 from tests.corruption_images import assert_close, make_images, make_keys, planes
 
 

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
@@ -12,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from perturb import random
-from perturb.experiments.corruptions.constants import constants
-from perturb.experiments.corruptions.corruptions import CORRUPTIONS, corrupt, jpeg_pass
-from perturb.experiments.names import JPEG_QUALITY, JPEG_SUFFIX, PROTOCOLS
+from perturb.experiments.corruptions.corruptions import CORRUPTIONS, constants, corrupt, jpeg_pass
+from perturb.experiments.corruptions.names import JPEG_QUALITY, JPEG_SUFFIX
+from perturb.experiments.registry import FOLDER, protocol_of
 from tests.corruption_images import make_images, make_keys
 
 DETERMINISTIC = {
@@ -228,31 +229,9 @@ def test_gpu_gives_the_same_picture(corruption: str) -> None:
 
 
 # Mean, mean absolute change and a signed mean of severities 1, 3 and 5, in gray levels: coarse
-# enough for other libraries and processors, and moved by any change of the numbers. The key is the
-# protocol with and without the JPEG pass, since one cannot change without the other.
-GOLDEN: dict[tuple[int, int], dict[str, tuple[float, float, float]]] = {
-    (2, 1): {
-        "gaussian_noise": (134.352, 37.959, 0.897),
-        "shot_noise": (129.667, 42.385, 0.797),
-        "impulse_noise": (134.365, 16.530, 0.631),
-        "defocus_blur": (135.120, 5.753, 0.544),
-        "glass_blur": (133.519, 7.049, 0.555),
-        "motion_blur": (136.194, 7.475, 0.565),
-        "zoom_blur": (136.476, 9.011, 0.507),
-        "snow": (201.818, 66.301, 1.159),
-        "frost": (155.643, 29.857, 0.594),
-        "fog": (129.199, 40.631, 0.673),
-        "brightness": (179.587, 44.069, 1.009),
-        "contrast": (135.012, 34.918, 0.904),
-        "elastic_transform": (134.679, 10.657, 0.587),
-        "pixelate": (135.777, 9.782, 0.567),
-        "jpeg_compression": (135.403, 15.106, 0.587),
-        "speckle_noise": (131.111, 34.807, 0.501),
-        "gaussian_blur": (135.010, 5.050, 0.553),
-        "spatter": (133.684, 8.381, 0.575),
-        "saturate": (118.967, 32.276, 0.392),
-    }
-}
+# enough for other libraries and processors, and moved by any change of the numbers. The
+# protocols with and without the JPEG pass stand beside: one cannot change without the other.
+GOLDEN = json.loads((FOLDER / "corruptions" / "golden.json").read_text())
 
 
 def statistics(corruption: str) -> tuple[float, float, float]:
@@ -265,11 +244,14 @@ def statistics(corruption: str) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
 def test_golden(corruption: str) -> None:
-    protocols = (PROTOCOLS["corruptions"], PROTOCOLS[f"corruptions{JPEG_SUFFIX}"])
-    assert protocols in GOLDEN, "a protocol was bumped: bump the other one and record its numbers"
+    protocols = [protocol_of("corruptions"), protocol_of(f"corruptions{JPEG_SUFFIX}")]
+    assert protocols == GOLDEN["protocols"], (
+        "a protocol was raised: raise the other one and record the numbers of both"
+    )
+    assert corruption in GOLDEN["statistics"], f"golden.json has no numbers of {corruption!r}"
     # Encoders differ between builds of libjpeg by up to half a level.
     tolerance = 0.5 if corruption == "jpeg_compression" else 0.004
-    expected = GOLDEN[protocols][corruption]
+    expected = GOLDEN["statistics"][corruption]
     assert statistics(corruption) == pytest.approx(expected, abs=tolerance), (
-        "numbers changed: bump both of PROTOCOLS"
+        "numbers changed: raise both protocols of corruptions"
     )

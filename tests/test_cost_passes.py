@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from perturb.config import load_config
-from perturb.cost.passes import Passes, passes_of
+from perturb.cost.passes import passes_of
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
-from perturb.experiments.evaluators import EVALUATORS
+from perturb.experiments.declaration import Passes
 from perturb.experiments.perturbation_patterns.measures import perturbations_of
 from perturb.experiments.possible import conditions_of
+from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.transfer.examples import examples_against, outcome_on
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
@@ -132,11 +133,11 @@ def test_passes_are_those_of_the_evaluator(
             conditions_of(record, network), cell.severity_value, config.seed, record.options
         )
         with _counted(classifier, by_token=perturbation == "tokens") as counter:
-            list(EVALUATORS[perturbation](classifier, images, setting))
+            list(evaluator_of(perturbation)(classifier, images, setting))
         passes = passes_of(config, cell)
         # Prefix tokens, which are always kept, are left out of the estimate.
         tolerance = 0.03 if perturbation == "tokens" else 1e-6
-        assert passes.decisions == pytest.approx(counter.decisions, rel=tolerance)
+        assert passes.predictions == pytest.approx(counter.decisions, rel=tolerance)
         assert passes.gradients == pytest.approx(counter.gradients)
 
 
@@ -157,7 +158,7 @@ def test_random_starts_cost_a_gradient_more(
     record = config.perturbations["pgd"]
     setting = Setting(record.conditions, cell.severity_value, config.seed, record.options)
     with _counted(classifier) as counter:
-        list(EVALUATORS["pgd"](classifier, images, setting))
+        list(evaluator_of("pgd")(classifier, images, setting))
     assert passes_of(config, cell) == Passes(
         pytest.approx(counter.decisions), pytest.approx(counter.gradients)
     )
@@ -185,4 +186,4 @@ def test_corruptions_are_counted(config: Config) -> None:
     (cell,) = [
         cell for cell in cells(config) if (cell.model, cell.perturbation) == ("a", "corruptions")
     ]
-    assert passes_of(config, cell) == Passes(decisions=2, corruptions=2)
+    assert passes_of(config, cell) == Passes(predictions=2, corruptions=2)

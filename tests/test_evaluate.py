@@ -15,7 +15,8 @@ from perturb.datasets.store import ImageStore, open_store
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Setting
 from perturb.evaluate.shards import Expected, verify_shard, write_shard
-from perturb.experiments.names import CORRUPTIONS, PROTOCOLS
+from perturb.experiments.corruptions.names import CORRUPTIONS
+from perturb.experiments.registry import protocol_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier, Preprocessing
@@ -89,6 +90,8 @@ def test_rows_are_what_the_logits_say(tmp_path: Path) -> None:
         probabilities.tolist(), rel=1e-5
     )
     assert table["loss"].to_pylist() == pytest.approx(probabilities.log().neg().tolist(), rel=1e-4)
+    highest = logits.softmax(dim=1).max(dim=1).values
+    assert table["confidence"].to_pylist() == pytest.approx(highest.tolist(), rel=1e-5)
     assert metadata["num_images"] == 24
     assert metadata["images_per_second"] > 0
 
@@ -98,14 +101,14 @@ def test_shard_of_an_evaluation_is_accepted(tmp_path: Path) -> None:
     conditions = ("fog", "contrast")
     table, metadata = _evaluate(_classifier(ByColour()), store, CORRUPTED, conditions)
     path = tmp_path / "shard.parquet"
-    write_shard(path, table, metadata)
+    write_shard(path, table, metadata | {"identity": "0"})
     verify_shard(
         path,
         Expected(
             CORRUPTED,
             {"fog": (0,), "contrast": (0,)},
             store.image_ids,
-            PROTOCOLS["corruptions"],
+            protocol_of("corruptions"),
             2021,
             "0",
         ),
@@ -212,6 +215,18 @@ def test_decisions_among_coarser_classes_take_the_mean_probability(tmp_path: Pat
     coarse = probability.clone()
     coarse[:, 11] = (probability[:, 11] + probability[:, 0]) / 2
     assert table["prediction"].to_pylist() == coarse.argmax(dim=1).tolist()
+    highest = coarse.max(dim=1).values.tolist()
+    assert table["confidence"].to_pylist() == pytest.approx(highest, rel=1e-5)
+
+
+def test_confidence_of_a_correct_prediction_is_the_target_probability(tmp_path: Path) -> None:
+    table, _ = _evaluate(_classifier(ByColour()), _store(tmp_path), CORRUPTED, CORRUPTIONS)
+    correct, wrong = (
+        table.filter(rows) for rows in (table["is_correct"], pc.invert(table["is_correct"]))
+    )
+    assert correct["confidence"].equals(correct["target_probability"])
+    assert pc.all(pc.greater_equal(wrong["confidence"], wrong["target_probability"])).as_py()
+    assert table["confidence"].null_count == 0
 
 
 def test_members_beyond_the_classes_are_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from perturb.evaluate.loading import (
 )
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Outcome, Setting
-from perturb.experiments.names import CONDITIONS
+from perturb.experiments.registry import perturbation as perturbation_of
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.plan.cells import Cell
@@ -86,7 +86,7 @@ def _evaluated(
 ) -> tuple[pa.Table, dict[str, Any]]:
     severity, options = CASES[name]
     cell = Cell("a", "test", name, severity)
-    conditions = ("fog", "snow") if name == "corruptions" else CONDITIONS[name]
+    conditions = ("fog", "snow") if name == "corruptions" else perturbation_of(name).conditions
     setting = Setting(conditions, cell.severity_value, 7, options)
     return evaluate_cell(subject, store, cell, setting, batch_size=batch_size, **how)
 
@@ -128,7 +128,7 @@ def test_what_a_failed_batch_had_yielded_is_thrown_away(
                 sizes.append(len(images.keys))
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setitem(loop.EVALUATORS, "none", evaluator)
+    monkeypatch.setattr(loop, "evaluator", lambda _: evaluator)
     setting = Setting(("a", "b", "c"), 0, 1)
     cell = Cell("a", "test", "none", "0")
     table, _ = evaluate_cell(_subject(), store, cell, setting, batch_size=8)

@@ -79,7 +79,7 @@ def test_each_condition_is_decided_on_its_own_store(tmp_path: Path) -> None:
     assert metadata["samples"] == {"snow": [0], "fog": [0]}
     assert metadata["num_images"] == 3
     path = tmp_path / "shard.parquet"
-    write_shard(path, table, metadata)
+    write_shard(path, table, metadata | {"identity": "0"})
     samples = {"fog": (0,), "snow": (0,)}
     verify_shard(path, Expected(STORED, samples, stores["fog"].image_ids, 1, 1, "0"))
 
@@ -194,7 +194,7 @@ def test_shard_of_several_accepted_classes_is_accepted(tmp_path: Path) -> None:
         _subject(), store, CLEAN, Setting(("none",), 0, 1), batch_size=2
     )
     path = tmp_path / "shard.parquet"
-    write_shard(path, table, metadata)
+    write_shard(path, table, metadata | {"identity": "0"})
     verify_shard(path, Expected(CLEAN, {"none": (0,)}, store.image_ids, 1, 1, "0"))
 
 

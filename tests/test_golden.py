@@ -14,28 +14,40 @@ import torch
 from perturb.datasets.store import Images
 from perturb.datasets.synthetic.generated import generate
 from perturb.evaluate.outcome import Setting
-from perturb.experiments.evaluators import EVALUATORS
-from perturb.experiments.names import CONDITIONS, PROTOCOLS
+from perturb.experiments.registry import (
+    FOLDER,
+    evaluator,
+    experiment_of,
+    perturbation,
+    perturbations,
+    protocol_of,
+)
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.random import image_key, stream_keys, uniform
+from perturb.severities import severity_id, severity_value
 
-RECORD = Path(__file__).parent / "data" / "golden.json"
 # Corruptions have a record of their own, pixel by pixel, in test_corruptions.
-NAMES = [name for name in PROTOCOLS if name in EVALUATORS and not name.startswith("corruptions")]
-SETTINGS: dict[str, tuple[float, dict[str, Any]]] = {
-    "none": (0, {}),
-    "class_subset": (0, {"classes": {"all": list(range(12)), "fewer": [0, 1, 3, 4, 6, 7, 9, 11]}}),
-    "fgsm": (4 / 255, {}),
-    "pgd": (4 / 255, {"steps": 4, "random_start": True, "restarts": 2}),
-    "ensemble": (4 / 255, {"steps": 6, "queries": 6}),
-    "spatial": (1, {"rotations": 5, "translations": 3, "samples": 4}),
-    "lesions": (2, {"samples": 3}),
-    "heads": (1, {}),
-    "attention_distance": (1, {"seeds": 2}),
-    "patch_cls": (2, {}),
-    "tokens": (0.5, {"seeds": 2}),
-}
+NAMES = [
+    name
+    for name, declared in perturbations().items()
+    if declared.evaluator and experiment_of(name) != "corruptions"
+]
+
+
+def _record_of(name: str) -> Path:
+    return FOLDER / experiment_of(name) / "golden.json"
+
+
+def _golden(name: str) -> dict[str, Any]:
+    """Return the recorded numbers of a perturbation, and the severity and options they are of."""
+    path = _record_of(name)
+    record = json.loads(path.read_text()) if path.exists() else {}
+    assert name in record, f"{path}: no golden numbers of perturbation {name!r}"
+    golden: dict[str, Any] = record[name]
+    return golden
+
+
 ARGUMENTS = {"patch_size": 8, "embed_dim": 24, "depth": 4, "num_heads": 2, "mlp_ratio": 2}
 
 
@@ -63,36 +75,43 @@ def _images() -> Images:
 
 def _numbers(name: str) -> dict[str, float]:
     """Return the mean loss under each condition and sample."""
-    severity, options = SETTINGS[name]
-    conditions = CONDITIONS[name] or tuple(options["classes"])
+    golden = _golden(name)
+    severity, options = severity_value(severity_id(golden["severity"])), golden["options"]
+    conditions = perturbation(name).conditions or tuple(options["classes"])
     setting = Setting(conditions, severity, 2021, options)
     images = _images()
     return {
         f"{outcome.condition} {outcome.sample}": round(
             torch.nn.functional.cross_entropy(outcome.logits, images.targets).item(), 5
         )
-        for outcome in EVALUATORS[name](_classifier(), images, setting)
+        for outcome in evaluator(name)(_classifier(), images, setting)
     }
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_change_only_with_the_protocol(name: str) -> None:
-    record = json.loads(RECORD.read_text())[name]
-    told = f"PROTOCOLS[{name!r}] was raised; record its numbers: python -m tests.test_golden"
-    assert record["protocol"] == PROTOCOLS[name], told
+    golden = _golden(name)
+    assert golden["protocol"] == protocol_of(name), (
+        f"the protocol of {name} was raised; record its numbers: python -m tests.test_golden"
+    )
     # Last bits differ from processor to processor, and steps along signs make more of them.
-    assert _numbers(name) == pytest.approx(record["losses"], rel=2e-3), (
-        f"the numbers of {name} changed: raise PROTOCOLS[{name!r}], then record them"
+    assert _numbers(name) == pytest.approx(golden["losses"], rel=2e-3), (
+        f"the numbers of {name} changed: raise its protocol, then record them"
     )
 
 
 def test_conditions_of_the_record_differ() -> None:
     """Perturbations that changed nothing would hide behind equal numbers."""
     clean = _numbers("none")["none 0"]
-    for name in NAMES[1:]:
-        assert any(abs(loss - clean) > 1e-3 for loss in _numbers(name).values()), name
+    for name in NAMES:
+        if name != "none":
+            assert any(abs(loss - clean) > 1e-3 for loss in _numbers(name).values()), name
 
 
 if __name__ == "__main__":
-    content = {name: {"protocol": PROTOCOLS[name], "losses": _numbers(name)} for name in NAMES}
-    RECORD.write_text(json.dumps(content, indent=1) + "\n")
+    for path in dict.fromkeys(map(_record_of, NAMES)):
+        record = {
+            name: golden | {"protocol": protocol_of(name), "losses": _numbers(name)}
+            for name, golden in json.loads(path.read_text()).items()
+        }
+        path.write_text(json.dumps(record, indent=1) + "\n")

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.datasets.manifests import pixels_digest
 from perturb.datasets.real import decoding_pool, ingest, partial
 from perturb.datasets.real.decoding import decode
 from perturb.datasets.real.ingest import build_from_source
-from perturb.datasets.store import ImageStore, open_store
+from perturb.datasets.store import ImageStore, digest_of_pixels, open_store
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.models.views import AS_IS, View
 from perturb.random import image_key
@@ -57,6 +58,7 @@ def test_every_kind_makes_the_same_store(
     kind: str, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "CHUNK", 2)
+    monkeypatch.chdir(tmp_path)
     # In another order than that of the names, so that rows and places differ.
     shuffled = dict(sorted(FOLDERS.items(), key=lambda item: image_key(item[0])))
     source = _source(write_as(kind, tmp_path, shuffled))
@@ -73,6 +75,8 @@ def test_every_kind_makes_the_same_store(
     assert facts["view"]["side"] == 24
     assert facts["decoding"] == "exact"
     assert facts["protocol"] == DECODING_PROTOCOL
+    digest = pixels_digest(tmp_path / "store" / "manifest.parquet")
+    assert digest == digest_of_pixels(store.pixels)
     assert _left(tmp_path) == ["images.npy", "manifest.parquet"]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from perturb.datasets.manifests import pixels_digest
 from perturb.datasets.real import decoding_pool, ingest, ingest_reports, partial
 from perturb.datasets.real.decoding import decode
 from perturb.datasets.real.ingest import build_from_source
@@ -142,11 +143,13 @@ def test_a_build_goes_on_with_what_is_still_true(
     del options["monkeypatch"]
     rows = _counted(monkeypatch)
     resumed = _build(tmp_path, source, **options)
+    digest = pixels_digest(tmp_path / "store" / "manifest.parquet")
     assert len(rows) == num_decoded
     shutil.move(tmp_path / "store", tmp_path / "resumed")
     whole = _build(tmp_path, source, **options)
     np.testing.assert_array_equal(resumed.pixels, whole.pixels)
     assert resumed.manifest.equals(whole.manifest)
+    assert pixels_digest(tmp_path / "store" / "manifest.parquet") == digest
 
 
 @pytest.mark.parametrize("package", ["pillow", "simplejpeg", "torch", None])
@@ -177,7 +180,7 @@ def test_a_killed_process_leaves_no_store_and_no_other_process(tmp_path: Path) -
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from perturb.datasets import ingest, partial\n"
+        "from perturb.datasets.real import ingest, partial\n"
         "from perturb.datasets.real.ingest import build_from_source\n"
         "from perturb.models.views import View\n"
         "ingest.CHUNK, partial._COMMIT_S = 8, -1.0\n"

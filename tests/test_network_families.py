@@ -11,35 +11,31 @@ from torch import Tensor, nn
 
 from perturb.config.models import architecture
 from perturb.config.perturbations import perturbation
+from perturb.config.schema import schema
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
-from perturb.experiments.evaluators import EVALUATORS
 from perturb.experiments.layer_correlations.similarity import correlate_layers
-from perturb.experiments.names import CONDITIONS
 from perturb.experiments.possible import (
-    ON_NETWORKS,
     conditions_of,
     is_possible,
     lacking,
     samples_of,
 )
+from perturb.experiments.registry import evaluator as evaluator_of
+from perturb.experiments.registry import perturbation as perturbation_of
+from perturb.experiments.registry import perturbations
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_modules import find_maker, load_timm_zoo
 from perturb.models.timm_table import TimmModel, timm_models
 from perturb.models.zoo import build_timm_network, describe_network
 from perturb.records import Architecture, Makeup, PerturbationEntry
+from perturb.severities import severity_value
 
 NUM_CLASSES = 5
+# Perturbations of parts that not every network has.
+ON_NETWORKS = [id for id, declared in perturbations().items() if declared.lacks is not None]
 SMALL = {"depth": 2, "num_heads": 2, "embed_dim": 32}
-# Of each change one cell, as a configuration asks for it.
-ASKED = {
-    "lesions": {"removed": [1], "samples": 2},
-    "heads": {},
-    "attention_distance": {"distances": [0], "seeds": 1},
-    "patch_cls": {"blocks": [1]},
-    "tokens": {"shares": [0.5], "seeds": 1},
-}
 # timm's modules of transformers that are no plain ViT, or not in its order: a small one of each.
 OTHERS = (
     *("beit", "cait", "coat", "convit", "crossvit", "davit", "deit", "edgenext", "efficientformer"),
@@ -101,18 +97,23 @@ def some_images(side: int, count: int = 2) -> Images:
 
 
 def asked(id: str) -> PerturbationEntry:
-    """Return one cell of a change."""
-    return perturbation(id, {"datasets": ["test"], **ASKED[id]}, {"test": {}})
+    """Return the entry of a change, the example of its schema."""
+    properties = schema()["$defs"]["perturbations"]["properties"]
+    return perturbation(id, properties[id]["examples"][0], {"test": {}})
+
+
+def severity_of(id: str) -> float:
+    """Return the severity of the example that changes least."""
+    return severity_value(asked(id).severities[0])
 
 
 def outcomes(
     classifier: Classifier, id: str, conditions: Sequence[str], options: Mapping[str, Any]
 ) -> list[Outcome]:
     """Return what a changed network decides on two images."""
-    severity = {"tokens": 0.5, "attention_distance": 0.0}.get(id, 1.0)
     images = some_images(classifier.preprocessing.side)
-    setting = Setting(tuple(conditions), severity, 7, options)
-    return list(EVALUATORS[id](classifier, images, setting))
+    setting = Setting(tuple(conditions), severity_of(id), 7, options)
+    return list(evaluator_of(id)(classifier, images, setting))
 
 
 def logits_of(classifier: Classifier) -> Tensor:
@@ -135,10 +136,10 @@ def test_a_small_network_of_each_kind_is_what_the_table_says(name: str) -> None:
 def test_what_is_planned_changes_a_vit_and_what_is_not_is_refused(name: str, id: str) -> None:
     classifier, plan = small_vit(name)
     clean, change = logits_of(classifier), asked(id)
-    severity = 0.5 if id == "tokens" else 1.0
+    severity = severity_of(id)
     if not is_possible(change, severity, plan):
         with pytest.raises(ValueError, match=r"."):
-            outcomes(classifier, id, CONDITIONS[id], change.options)
+            outcomes(classifier, id, perturbation_of(id).conditions, change.options)
     else:
         conditions = conditions_of(change, plan)
         found: dict[str, tuple[int, ...]] = {}
@@ -149,7 +150,9 @@ def test_what_is_planned_changes_a_vit_and_what_is_not_is_refused(name: str, id:
                 assert not torch.allclose(outcome.logits, clean, atol=1e-4), outcome.condition
             assert outcome.logits.isfinite().all()
         assert found == samples_of(change, severity, plan, 7)
-        parts = set(CONDITIONS["lesions"]) - set(conditions) if id == "lesions" else ()
+        parts = (
+            set(perturbation_of("lesions").conditions) - set(conditions) if id == "lesions" else ()
+        )
         for part in parts:
             with pytest.raises(ValueError, match="without a separate"):
                 outcomes(classifier, id, (part,), change.options)
@@ -216,6 +219,7 @@ def _smallest(module: str) -> TimmModel:
 )
 def test_other_networks_of_timm_are_planned_for_changed_images_alone(module: str) -> None:
     known = _smallest(module)
+    torch.manual_seed(0)
     network: nn.Module = build_timm_network(known.architecture, NUM_CLASSES, known.side)
     for parameter in network.parameters():
         if not parameter.any():  # some start with a head that decides nothing
@@ -235,6 +239,6 @@ def test_other_networks_of_timm_are_planned_for_changed_images_alone(module: str
     assert is_possible(attack, 8 / 255, plan)
     setting = Setting(("fgsm",), 8 / 255, 7, attack.options)
     images = replace(some_images(known.side), targets=clean.argmax(dim=1))
-    [outcome] = EVALUATORS["fgsm"](classifier, images, setting)
+    [outcome] = evaluator_of("fgsm")(classifier, images, setting)
     assert not torch.equal(outcome.logits, clean)
     assert torch.equal(logits_of(classifier), clean)

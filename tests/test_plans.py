@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from perturb.config import load_config
+from perturb.config.schema import schema
 from perturb.datasets.store import Images
 from perturb.datasets.synthetic.generated import generate
 from perturb.evaluate.outcome import Setting
-from perturb.experiments.evaluators import EVALUATORS
-from perturb.experiments.names import STORED_CORRUPTIONS
+from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
 from perturb.experiments.possible import conditions_of, is_possible, samples_of
+from perturb.experiments.registry import evaluator as evaluator_of
+from perturb.experiments.registry import perturbations
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_table import geometry
@@ -20,19 +22,11 @@ from perturb.plan.cells import cells, evaluation_jobs, own_cells
 from perturb.random import image_key
 from perturb.records import Config
 
+# An example of each perturbation of images that are made here, as its schema gives it.
 PERTURBATIONS = {
-    "none": {"datasets": ["test"]},
-    "corruptions": {"datasets": ["test"], "severities": [5], "corruptions": ["fog"], "jpeg": True},
-    "fgsm": {"datasets": ["test"], "epsilons": ["1/255"]},
-    "pgd": {"datasets": ["test"], "epsilons": ["1/255"], "steps": 2},
-    "ensemble": {"datasets": ["test"], "epsilons": ["1/255"], "steps": 2, "queries": 2},
-    "spatial": {"datasets": ["test"], "rotations": 3, "translations": 3, "samples": 4},
-    "transfer": {"datasets": ["test"], "images": 4, "epsilons": ["1/255"]},
-    "lesions": {"datasets": ["test"], "images": 4, "removed": [1, 2], "samples": 3},
-    "heads": {"datasets": ["test"], "images": 4},
-    "attention_distance": {"datasets": ["test"], "distances": [1], "seeds": 2},
-    "patch_cls": {"datasets": ["test"], "blocks": [1, 3]},
-    "tokens": {"datasets": ["test"], "shares": [0.5], "seeds": 2},
+    key: entry["examples"][0]
+    for key, entry in schema()["$defs"]["perturbations"]["properties"].items()
+    if entry["examples"][0]["datasets"] == ["test"]
 }
 
 
@@ -48,7 +42,7 @@ def config(tiny_study: dict[str, Any]) -> Config:
 def test_every_perturbation_is_here(config: Config) -> None:
     from_configuration = {item.id for item in config.perturbations.values()}
     of_real_images = {"corruptions", "class_subset", STORED_CORRUPTIONS}
-    assert from_configuration | of_real_images == set(EVALUATORS) | {"transfer"}
+    assert from_configuration | of_real_images == set(perturbations())
 
 
 @pytest.mark.parametrize("model", ["a", "b"])
@@ -64,7 +58,7 @@ def test_evaluators_yield_what_is_planned(model: str, config: Config) -> None:
         conditions = conditions_of(perturbation, architecture)
         setting = Setting(conditions, cell.severity_value, 7, perturbation.options)
         found: dict[str, tuple[int, ...]] = {}
-        for outcome in EVALUATORS[cell.perturbation](classifier, images, setting):
+        for outcome in evaluator_of(cell.perturbation)(classifier, images, setting):
             found[outcome.condition] = (*found.get(outcome.condition, ()), outcome.sample)
             assert outcome.logits.shape == (2, 12)
         assert found == samples_of(perturbation, cell.severity_value, architecture, 7), cell

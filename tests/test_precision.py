@@ -1,7 +1,9 @@
 """bfloat16 where networks compute, float32 for pixels, updates and what follows the logits."""
 
 import copy
+import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +12,10 @@ from torch import Tensor, nn
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.attacks.gradients import climb, frozen, pgd
-from perturb.experiments.evaluators import EVALUATORS
 from perturb.experiments.lesions.surgery import without
-from perturb.experiments.names import CONDITIONS
+from perturb.experiments.registry import FOLDER
+from perturb.experiments.registry import evaluator as evaluator_of
+from perturb.experiments.registry import perturbation as perturbation_of
 from perturb.experiments.restricted_attention.attention import with_attention
 from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
@@ -21,6 +24,7 @@ from perturb.models.compiled import CompiledClassifier
 from perturb.models.precision import computing_in, exactly, resolved
 from perturb.models.zoo import build_timm_network
 from perturb.random import stream_keys, uniform
+from perturb.severities import severity_id, severity_value
 
 CPU = torch.device("cpu")
 ARGUMENTS = {
@@ -45,22 +49,22 @@ def _images(classifier: Classifier, count: int = 6) -> Images:
     return Images(pixels, keys, classifier(pixels).argmax(dim=1))
 
 
-SETTINGS = {
-    "none": (0, {}),
-    "class_subset": (0, {"classes": {"some": list(range(12))}}),
-    "corruptions": (3, {}),
-    "fgsm": (4 / 255, {}),
-    "pgd": (4 / 255, {"steps": 2}),
-    "ensemble": (4 / 255, {"steps": 2, "queries": 3}),
-    "spatial": (1, {"rotations": 3, "translations": 3, "samples": 2}),
-    "lesions": (1, {"samples": 2}),
-    "heads": (1, {}),
-    "attention_distance": (1, {"seeds": 2}),
-    "patch_cls": (1, {}),
-    "tokens": (0.5, {"seeds": 2}),
-}
+def _settings() -> dict[str, tuple[float, dict[str, Any]]]:
+    """Return severity and options of the golden numbers of each perturbation."""
+    found = {"corruptions": (3.0, dict[str, Any]())}
+    for path in FOLDER.glob("*/golden.json"):
+        for name, golden in json.loads(path.read_text()).items():
+            if path.parent.name != "corruptions":
+                severity = severity_value(severity_id(golden["severity"]))
+                found[name] = severity, golden["options"]
+    return found
+
+
+SETTINGS = _settings()
 CASES = [("vit", name) for name in SETTINGS] + [
-    ("resnet", name) for name in ("none", "pgd", "spatial", "lesions")
+    ("resnet", name)
+    for name in SETTINGS
+    if name == "lesions" or perturbation_of(name).lacks is None
 ]
 
 
@@ -70,7 +74,7 @@ def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
     classifier = _classifier(family)
     images = _images(classifier)
     severity, options = SETTINGS[name]
-    conditions = CONDITIONS[name] or tuple(options["classes"])
+    conditions = perturbation_of(name).conditions or tuple(options["classes"])
     if family == "resnet" and name == "lesions":
         conditions = ("block",)
     conditions = ("fog", "gaussian_noise") if name == "corruptions" else conditions
@@ -78,7 +82,7 @@ def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
     found = {}
     for precision in ("float32", "bfloat16"):
         with computing_in(precision, CPU):
-            found[precision] = list(EVALUATORS[name](classifier, images, setting))
+            found[precision] = list(evaluator_of(name)(classifier, images, setting))
     for exact, rough in zip(found["float32"], found["bfloat16"], strict=True):
         assert (exact.condition, exact.sample) == (rough.condition, rough.sample)
         scale = exact.logits.std()
@@ -90,7 +94,7 @@ def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
             assert isinstance(value, str) or value.dtype != torch.bfloat16
 
 
-@pytest.mark.parametrize("corruption", CONDITIONS["corruptions"])
+@pytest.mark.parametrize("corruption", perturbation_of("corruptions").conditions)
 def test_corrupted_pixels_do_not_depend_on_the_precision(corruption: str) -> None:
     seen: list[Tensor] = []
 
@@ -104,7 +108,7 @@ def test_corrupted_pixels_do_not_depend_on_the_precision(corruption: str) -> Non
     classifier = Watching(plain.network, plain.preprocessing).eval()
     for precision in ("float32", "bfloat16"):
         with computing_in(precision, CPU):
-            list(EVALUATORS["corruptions"](classifier, images, Setting((corruption,), 3, 1, {})))
+            list(evaluator_of("corruptions")(classifier, images, Setting((corruption,), 3, 1, {})))
     assert torch.equal(seen[0], seen[1])
 
 

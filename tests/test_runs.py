@@ -17,7 +17,7 @@ import yaml
 from perturb.__main__ import main
 from perturb.config import Config, load_config
 from perturb.evaluate.shards import SCHEMA, write_shard
-from perturb.experiments.names import PROTOCOLS
+from perturb.experiments.registry import protocol_of
 from perturb.plan.cells import Cell, Layout, cells
 from perturb.runs import resume, status
 from perturb.runs.census import census
@@ -46,7 +46,7 @@ def _write_shard(config: Config, cell: Cell, **changed: Any) -> Path:
         "perturbation": cell.perturbation,
         "severity": cell.severity_value,
         "samples": {"one": [0], "two": [0, 1]},
-        "protocol": PROTOCOLS[cell.perturbation],
+        "protocol": protocol_of(cell.perturbation),
         "seed": config.seed,
         "num_images": NUM_IMAGES,
         "seconds": 1800.0,

@@ -1,9 +1,11 @@
-"""Shards: written whole or not at all, and refused unless they are what they should be."""
+"""Shards: written whole or not at all, small, documented, and refused if anything is wrong."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,18 +13,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from perturb.datasets.store import ImageStore
+from perturb.evaluate.content_digest import content_digest
+from perturb.evaluate.loop import Subject, evaluate_cell
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluate.rows import decisions
 from perturb.evaluate.shards import (
     METADATA_KEY,
+    NAMES,
     SCHEMA,
     Expected,
-    content_digest,
     read_metadata,
     verify_shard,
     write_shard,
 )
+from perturb.models.classifier import Classifier, Preprocessing
 from perturb.plan.cells import Cell
 
+DOCUMENT = Path(__file__).parents[1] / "docs" / "shards.md"
 IMAGE_IDS = [f"target/test/{index:06d}" for index in range(20)]
 CONDITIONS = ("brightness", "contrast")
 EXPECTED = Expected(
@@ -34,6 +44,7 @@ EXPECTED = Expected(
     weights_sha256="f" * 64,
 )
 METADATA: dict[str, Any] = {
+    "identity": "e" * 32,
     "model": "a",
     "dataset": "test",
     "perturbation": "corruptions",
@@ -65,6 +76,7 @@ def _table() -> pa.Table:
         "is_top5": [True] * num_rows,
         "target_probability": random.random(num_rows),
         "loss": random.random(num_rows),
+        "confidence": random.random(num_rows),
     }
     absent = {name: pa.nulls(num_rows) for name in SCHEMA.names if name not in columns}
     return pa.table({**columns, **absent}).cast(SCHEMA)
@@ -89,12 +101,51 @@ def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     verify_shard(path, EXPECTED)
 
 
-def test_shard_is_small(tmp_path: Path) -> None:
-    """Narrow types and encodings keep a row to a few bytes beside its two random floats."""
-    table = pa.concat_tables([_table()] * 500).combine_chunks()
-    table = _replaced(table, "image_id", [f"target/test/{i:06d}" for i in range(len(table))])
-    write_shard(tmp_path / "3.parquet", table, METADATA)
-    assert (tmp_path / "3.parquet").stat().st_size < 16 * len(table)
+def _imagenet_ids(random: np.random.Generator) -> list[str]:
+    """Return ids of 50,000 images like those of ImageNet's validation set, sorted by class."""
+    synsets = np.sort(random.choice(np.arange(1440764, 15075141), 1000, replace=False))
+    numbers = np.sort(random.permutation(50_000).reshape(1000, 50) + 1, axis=1)
+    return [
+        f"val/n{synset:08d}/ILSVRC2012_val_{number:08d}.JPEG"
+        for synset, own in zip(synsets, numbers, strict=True)
+        for number in own
+    ]
+
+
+@pytest.mark.parametrize("margin", [8.0, 5.0, 2.0, None])
+def test_50_000_rows_take_less_than_700_kb(margin: float | None, tmp_path: Path) -> None:
+    """Logits of 1,000 classes whose target is raised by a margin, or numbers without any order."""
+    random = np.random.default_rng(0)
+    targets = np.repeat(np.arange(1000), 50)
+    if margin is None:
+        predictions = random.integers(0, 1000, 50_000)
+        numbers = random.random((3, 50_000), np.float32)
+        is_top5 = random.random(50_000) < 0.5
+    else:
+        logits = random.standard_normal((50_000, 1000), np.float32) * 1.5
+        raised = random.standard_normal(50_000, np.float32) * 3 + margin
+        logits[np.arange(50_000), targets] += raised
+        outcome = Outcome("none", 0, torch.from_numpy(logits))
+        made: Any = decisions(outcome, torch.from_numpy(targets), None, None)
+        predictions, is_top5 = made["prediction"].numpy(), made["is_top5"].numpy()
+        numbers = np.stack([made[name] for name in ("target_probability", "loss", "confidence")])
+    columns = {
+        **{name: [name] * 50_000 for name in ("model", "dataset", "perturbation", "condition")},
+        "severity": np.zeros(50_000),
+        "sample": np.zeros(50_000),
+        "image_id": _imagenet_ids(random),
+        "target": targets,
+        "prediction": predictions,
+        "is_correct": predictions == targets,
+        "is_top5": is_top5,
+        **dict(zip(("target_probability", "loss", "confidence"), numbers, strict=True)),
+    }
+    absent = {name: pa.nulls(50_000) for name in SCHEMA.names if name not in columns}
+    table = pa.table({**columns, **absent}).select(SCHEMA.names).cast(SCHEMA)
+    path = tmp_path / "0.parquet"
+    write_shard(path, table, METADATA)
+    assert path.stat().st_size < 700_000
+    assert pq.read_table(path, partitioning=None).equals(table)
 
 
 def _rewritten(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
@@ -111,7 +162,9 @@ def _truncate(path: Path) -> None:
 
 def _damage(path: Path) -> None:
     content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 1
+    loss = SCHEMA.get_field_index("loss")
+    page = pq.read_metadata(path).row_group(0).column(loss)
+    content[page.data_page_offset + page.total_compressed_size // 2] ^= 1
     path.write_bytes(content)
 
 
@@ -181,6 +234,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "edited metadata": (_edit_metadata, "was changed after it was written"),
     "without digest": (_drop_digest, "has no digest"),
+    "without identity": (_with_metadata(identity=None), "has no identity of its cell; delete"),
     "edited decisions": (_rewritten(_flip), "`is_correct` does not follow"),
 }
 
@@ -235,9 +289,15 @@ def test_the_digest_sees_every_column_and_what_is_null() -> None:
 
 def test_shard_without_the_right_columns_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "3.parquet"
-    table = _table().drop_columns("loss")
-    pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(METADATA)}), path)
-    with pytest.raises(ValueError, match="columns are"):
+    metadata = {METADATA_KEY: json.dumps(METADATA)}
+    pq.write_table(_table().drop_columns("confidence").replace_schema_metadata(metadata), path)
+    message = f"{path}: has no column confidence; delete the folder `shards` of its study, and the "
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        verify_shard(path, EXPECTED)
+    assert "\n" not in str(caught.value)
+    wide = _table().set_column(13, "confidence", pa.nulls(40, pa.float64()))
+    pq.write_table(wide.replace_schema_metadata(metadata), path)
+    with pytest.raises(ValueError, match=r"columns are .*double.*; delete the folder `shards`"):
         verify_shard(path, EXPECTED)
 
 
@@ -257,3 +317,56 @@ def test_images_of_another_data_set_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not hold each image of 'test'"):
         verify_shard(path, other)
     assert read_metadata(path)["model"] == "a"
+
+
+def test_the_document_lists_the_columns_of_the_schema() -> None:
+    names = {pa.string(): "text", NAMES: "text (dictionary)", pa.float32(): "float32"}
+    names |= {pa.float64(): "float64"}
+    listed = DOCUMENT.read_text().partition("## Columns")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", listed, re.MULTILINE)
+    columns = [(field.name, names.get(field.type, str(field.type))) for field in SCHEMA]
+    assert rows == columns
+
+
+def test_the_document_lists_the_metadata() -> None:
+    metadata = DOCUMENT.read_text().partition("## Metadata")[2].partition("\n## ")[0]
+    first_cells = re.findall(r"^\| (`[^|]+) \|", metadata, re.MULTILINE)
+    keys = re.findall(r"`(\w+)`", " ".join(first_cells))
+    network = torch.nn.Flatten()
+    network.num_classes = 12
+    classifier = Classifier(network, Preprocessing(side=2)).eval()
+    card: Any = SimpleNamespace(weights_sha256="0", preprocessing=Preprocessing(side=2))
+    subject = Subject(classifier, card, torch.device("cpu"))
+    manifest = pa.table({"image_id": ["a"], "image_key": [1], "target": [0]})
+    store = ImageStore(np.zeros((1, 3, 2, 2), np.uint8), manifest)
+    cell, setting = Cell("a", "test", "none", "0"), Setting(("none",), 0, 1)
+    _, made = evaluate_cell(subject, store, cell, setting, batch_size=1)
+    assert sorted(keys) == sorted({*made, "identity"})
+
+
+def test_the_code_of_the_document_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    facts = METADATA | {"device": "CPU", "versions": {}}
+    clean = _replaced(_table().slice(0, 20), "perturbation", ["none"] * 20)
+    shards = {"corruptions/3": _table(), "none/0": _replaced(clean, "severity", [0.0] * 20)}
+    paths = [f"results/shards/a/test/{cell}.parquet" for cell in shards]
+    for path, table in zip(paths, shards.values(), strict=True):
+        write_shard(Path(path), table, facts)
+    inventory = pa.table({"path": paths, "perturbation": ["corruptions", "none"]})
+    pq.write_table(inventory, "results/inventory.parquet")
+    found: dict[str, Any] = {}
+    for code in re.findall(
+        r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL
+    ):
+        exec(code, found)
+    accuracy, calibration = found["accuracy"], found["calibration"]
+    assert accuracy.loc[("test", "a"), "is_correct"] == pc.mean(clean["is_correct"]).as_py()
+    assert accuracy.loc[("test", "a"), "confidence"] == pytest.approx(
+        pc.mean(clean["confidence"]).as_py()
+    )
+    assert calibration["perturbation"].tolist() == ["corruptions", "none"]
+    assert calibration["calibration_error"].between(0, 1, inclusive="neither").all()
+    assert found["facts"] == facts
+    assert METADATA["identity"] in capsys.readouterr().out

@@ -12,7 +12,7 @@ from perturb import random
 from perturb.datasets.store import Images
 from perturb.datasets.synthetic.generated import generate
 from perturb.evaluate.outcome import Outcome, Setting
-from perturb.experiments.names import PROTOCOLS
+from perturb.experiments.registry import protocol_of
 from perturb.experiments.spatial.evaluate import (
     WorstCase,
     spatial_grid,
@@ -415,7 +415,7 @@ GOLDEN: dict[int, tuple[float, ...]] = {1: (68.85, 0.37, -330, 5, -49)}
 
 
 def test_golden() -> None:
-    assert PROTOCOLS["spatial"] in GOLDEN, "the protocol was bumped: record its numbers"
+    assert protocol_of("spatial") in GOLDEN, "the protocol was bumped: record its numbers"
     images = make_images(24)
     signs = random.integers(torch.tensor([5]), images.pixels.numel(), 2).view_as(images.pixels)
     moved = torch.stack([transform(images.pixels, *point) for point in POINTS]).double() * 255
@@ -425,6 +425,6 @@ def test_golden() -> None:
         for name in drawn[0].added
     ]
     found = (moved.mean().item(), (moved * (signs * 2 - 1)).mean().item(), *sums)
-    assert found == pytest.approx(GOLDEN[PROTOCOLS["spatial"]], abs=0.01), (
-        "numbers changed: bump PROTOCOLS"
+    assert found == pytest.approx(GOLDEN[protocol_of("spatial")], abs=0.01), (
+        "numbers changed: bump perturbations()"
     )

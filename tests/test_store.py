@@ -1,4 +1,4 @@
-"""The image store: what goes in comes out, and a store that does not fit is refused."""
+"""Decoded datasets: what is written is read, their pixels have a digest, mismatches are refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.datasets.store import ImageStore, open_store, write_store
+from perturb.datasets.manifests import pixels_digest
+from perturb.datasets.store import (
+    ImageStore,
+    digest_of_pixels,
+    open_store,
+    write_manifest,
+    write_store,
+)
 
 PIXELS = torch.arange(10 * 3 * 4 * 5, dtype=torch.int64).remainder(251).to(torch.uint8)
 PIXELS = PIXELS.reshape(10, 3, 4, 5)
@@ -67,6 +74,39 @@ def test_an_id_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="occurs twice"):
         write_store(*paths, num_images=10, chunks=_chunks(list("abcdefghia")))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_digest_is_that_of_the_pixels_in_their_order(tmp_path: Path) -> None:
+    _, manifest = _write(tmp_path)
+    pixels = PIXELS.numpy()
+    digest = pixels_digest(manifest)
+    # Chunks, the file, ids and targets do not matter.
+    other = tmp_path / "other.npy", tmp_path / "other.parquet"
+    [*_, last] = chunks = _chunks(list("jihgfedcba"))
+    columns = {name: pa.concat_arrays([chunk[name] for _, chunk in chunks]) for name in last[1]}
+    columns["target"] = pa.array([0] * 10, pa.int16())
+    write_store(*other, num_images=10, chunks=[(PIXELS, columns)], made_from={"a": 1})
+    assert pixels_digest(other[1]) == digest == digest_of_pixels(pixels)
+    changed = pixels.copy()
+    changed[9, 2, 3, 4] ^= 1
+    others = [changed, pixels[::-1], pixels[:9], pixels.reshape(10, 3, 5, 4)]
+    assert len({digest, *(digest_of_pixels(np.ascontiguousarray(some)) for some in others)}) == 5
+
+
+@pytest.mark.parametrize("num_images", [1, 63, 64, 65, 300])
+def test_threads_do_not_change_the_digest(num_images: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (num_images, 3, 8, 8), np.uint8)
+    assert digest_of_pixels(pixels) == digest_of_pixels(pixels, 4)
+
+
+def test_a_manifest_without_digest_is_refused(tmp_path: Path) -> None:
+    manifest = tmp_path / "store" / "manifest.parquet"
+    write_manifest(manifest, pa.table({"image_id": ["a"]}), {"a": 1})
+    with pytest.raises(ValueError, match=f"{manifest}: its manifest has no digest .*; delete "):
+        pixels_digest(manifest)
+    manifest.write_bytes(b"")
+    with pytest.raises(ValueError, match=f"{manifest}: cannot be read"):
+        pixels_digest(manifest)
 
 
 def _shorten_manifest(images: Path, manifest: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.experiments.names import BENCHMARK_CORRUPTIONS
+from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS
 from perturb.tables.queries import FOLDER, relation_file
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.experiments.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
+from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, written
 from tests.study_tables import rows_where, sql, table_of

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from perturb.config.checks import check_references, check_study
-from perturb.config.class_checks import with_possible_attacks
 from perturb.config.models import architecture, model
 from perturb.config.numbers import with_numbers
 from perturb.config.paths import check_paths, with_paths, with_places
 from perturb.config.perturbations import correlations, patterns, perturbation
-from perturb.config.schema import ConfigError, check_schema, default, each, refuse
+from perturb.config.schema import check_schema, default
 from perturb.datasets.real.bundled_sets import BUNDLED_IMAGES
+from perturb.experiments.registry import experiments
+from perturb.messages import ConfigError, each, refuse
 from perturb.models.views import AS_IS, View
 from perturb.records import Config, Dataset, Pretraining
 from perturb.severities import severity_id
@@ -55,7 +56,9 @@ def load_config(
     config = _study(with_places(raw, raw.get("data", default("data"))))
     mistakes = list(check_study(config))
     refuse(each(mistakes, _asked(beside, config) if mistakes else ()))
-    return with_possible_attacks(config)
+    for experiment in experiments().values():
+        config = experiment.adapted(config) if experiment.adapted else config
+    return config
 
 
 def _asked(check: Callable[[Config], Iterable[str]], config: Config) -> Iterator[str]:

@@ -7,11 +7,13 @@ import jsonschema
 
 from perturb.config.class_checks import check_classes
 from perturb.config.perturbation_checks import check_perturbations
-from perturb.config.schema import did_you_mean, each, listed, schema
+from perturb.config.schema import schema
 from perturb.config.source_checks import check_source, check_views
 from perturb.datasets.real.bundled_sets import BUNDLED_SIDE
 from perturb.datasets.synthetic.family import SIDE
-from perturb.experiments.names import JPEG_QUALITY, PROTOCOLS
+from perturb.experiments.corruptions.names import JPEG_QUALITY
+from perturb.experiments.registry import perturbations
+from perturb.messages import did_you_mean, each, listed
 from perturb.models.arguments import ARGUMENTS, unfit_arguments
 from perturb.records import Architecture, Config, Dataset, Model, Pretraining
 
@@ -39,7 +41,7 @@ TEST_SETS = {
 }
 TEST_SET_LABELS = tuple(label for labels in TEST_SETS.values() for label in labels)
 # A data set of such an id would have its decisions pooled with those of the test set or change.
-RESERVED_DATASET_IDS = frozenset({*TEST_SETS, *PROTOCOLS})
+RESERVED_DATASET_IDS = frozenset({*TEST_SETS, *perturbations()})
 
 
 def check_references(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -4,26 +4,11 @@ A target beyond a model's head would stop that model's job, after hours of other
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from perturb.config.schema import schema
-from perturb.config.source_checks import num_label_classes
+from perturb.datasets.label_space import num_label_classes, num_logits
 from perturb.models.class_maps import ClassMap, read_class_map
-from perturb.models.timm_table import model_of
 from perturb.records import Config, Dataset, Model
-
-FEWEST_OF_DLR = 3
-"""Classes that the DLR loss needs: with two it is constant."""
-
-
-def num_logits(config: Config, model: Model) -> int | None:
-    """Return how many classes a model decides among; None where nothing says so beforehand."""
-    if model.timm_tag is not None:
-        return model_of(model.timm_tag).num_classes
-    if model.training is not None:
-        return num_label_classes(config.datasets[model.training.dataset])
-    return num_label_classes(config.clean_dataset)
 
 
 def check_classes(config: Config) -> Iterator[str]:
@@ -37,7 +22,6 @@ def check_classes(config: Config) -> Iterator[str]:
             yield from _check_targets(dataset, config)
         elif Path(dataset.class_map).exists():  # else it is among the missing files
             yield from _check_members(dataset, config)
-    yield from _check_attack_targets(config)
 
 
 def _deciding_on(dataset: Dataset, config: Config) -> list[Model]:
@@ -73,36 +57,3 @@ def _check_members(dataset: Dataset, config: Config) -> Iterator[str]:
             class_map.check(head if head is not None else class_map.highest + 1)
         except ValueError as error:
             yield f"{key}.class_map: {dataset.class_map}: {error} (models.{model.id})"
-
-
-def _check_attack_targets(config: Config) -> Iterator[str]:
-    """The DLR attack aims at other classes; by default at as many as there are, up to three."""
-    ensemble = config.perturbations.get("ensemble")
-    if ensemble is None:
-        return
-    asked = ensemble.options["targets"]
-    entry = schema()["$defs"]["perturbations"]["properties"]["ensemble"]["properties"]["targets"]
-    for id in config.benchmark_models:
-        head = num_logits(config, config.models[id])
-        if head is not None and asked > head - 1 and asked != entry["default"]:
-            yield (
-                f"perturbations.ensemble.targets: {asked}, but models.{id} has {head} classes; "
-                f"allowed: at most {max(head - 1, 1)}, the other classes"
-            )
-
-
-def with_possible_attacks(config: Config) -> Config:
-    """Return a study whose ensemble has no DLR attack, where some model has too few classes.
-
-    APGD on the cross-entropy and Square remain. Tables and shards name the attacks that were run.
-    """
-    ensemble = config.perturbations.get("ensemble")
-    heads = [num_logits(config, config.models[id]) for id in config.benchmark_models]
-    if ensemble is None or all(head is None or head >= FEWEST_OF_DLR for head in heads):
-        return config
-    possible = replace(
-        ensemble,
-        conditions=tuple(name for name in ensemble.conditions if name != "apgd_dlr"),
-        options={key: value for key, value in ensemble.options.items() if key != "targets"},
-    )
-    return replace(config, perturbations={**config.perturbations, "ensemble": possible})

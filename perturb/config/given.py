@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from perturb.config import Config, load_config
-from perturb.config.schema import ConfigError
+from perturb.messages import ConfigError
 
 DEFAULT = Path("config.yaml")
 _MERGE = "tag:yaml.org,2002:merge"

@@ -9,7 +9,7 @@ normalisation costs a network a quarter of its accuracy without an error anywher
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from perturb.config.schema import ConfigError
+from perturb.messages import ConfigError
 from perturb.models.arguments import INTERPOLATION, MEAN, STD
 from perturb.models.timm_table import TimmModel, default_of, model_of, tags_of
 from perturb.models.views import View

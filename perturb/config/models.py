@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from perturb.config.model_views import own_view
-from perturb.config.schema import ConfigError, did_you_mean
+from perturb.messages import ConfigError, did_you_mean
 from perturb.models.arguments import ARGUMENTS
 from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
 from perturb.records import (

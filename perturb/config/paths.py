@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from perturb.config.schema import ConfigError
 from perturb.config.walk import Forms, rewritten
 from perturb.datasets.real.places import place_of
+from perturb.messages import ConfigError
 
 _VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([^}]*)\})")
 

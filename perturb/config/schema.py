@@ -1,36 +1,17 @@
 """The JSON schema, and its complaints in words: key, value, what is allowed."""
 
-import difflib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 
+from perturb.messages import did_you_mean, listed, refuse
+
 SCHEMA_PATH = Path(__file__).parents[2] / "schemas" / "config.schema.json"
-
-
-class ConfigError(ValueError):
-    """The configuration asks for something that does not exist."""
-
-
-def each(*checks: Iterable[str]) -> Iterator[str]:
-    """Yield the messages of all checks; one that cannot go on after a mistake may raise it."""
-    for check in checks:
-        try:
-            yield from check
-        except ConfigError as error:
-            yield str(error)
-
-
-def refuse(messages: Iterable[str]) -> None:
-    """Raise a ConfigError with a line for each message, if there is any."""
-    lines = "\n".join(dict.fromkeys(messages))
-    if lines:
-        raise ConfigError(lines)
 
 
 @cache
@@ -130,15 +111,3 @@ def _explain_unknown_keys(key: str, error: jsonschema.ValidationError) -> str:
         f"{key}: unknown key `{name}`; allowed: {listed(allowed)}.{did_you_mean(name, allowed)}"
         for name in unknown
     )
-
-
-def did_you_mean(value: str, allowed: Iterable[str]) -> str:
-    """Return a sentence with the allowed word nearest to a misspelt one, or nothing."""
-    # Of words of three letters, those that differ in one are different words: gpu, cpu.
-    near = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.7)
-    return f" Did you mean `{near[0]}`?" if near else ""
-
-
-def listed(values: Iterable[Any]) -> str:
-    """Return the values as a list in words."""
-    return ", ".join(str(value) for value in values)

@@ -1,15 +1,12 @@
 """What is known of real images before one is read: sources, views, classes that do not fit."""
 
-import json
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from perturb.config.schema import ConfigError, each, listed
 from perturb.datasets.download.register import Entry, register_entry
-from perturb.datasets.real.bundled_sets import BUNDLED_CLASSES
-from perturb.datasets.synthetic.family import NUM_TARGET_CLASSES
+from perturb.datasets.label_space import num_label_classes
+from perturb.messages import ConfigError, each, listed
 from perturb.models.timm_table import model_of
 from perturb.records import Config, Dataset
 
@@ -59,50 +56,6 @@ def registered(key: str, source: Mapping[str, Any]) -> Entry:
         return register_entry(REGISTER, source["download"], source.get("sha256"))
     except ValueError as error:
         raise ConfigError(f"{key}.{error}") from None
-
-
-def num_label_classes(dataset: Dataset) -> int | None:
-    """Return how many classes a model of a data set's labels has; None where nobody says.
-
-    A class index lists the classes of the models, of which the images may show a few.
-    """
-    if dataset.bundled is not None:
-        return BUNDLED_CLASSES[dataset.bundled["set"]]
-    if dataset.generate is not None:
-        return int(dataset.generate.get("classes", NUM_TARGET_CLASSES))
-    index = (dataset.source or {}).get("class_index", "numbers")
-    if index == "numbers" or dataset.class_map is not None:
-        return dataset.num_classes
-    return max(class_index(f"datasets.{dataset.id}.source.class_index", index).values()) + 1
-
-
-def class_index(key: str, path: str) -> Mapping[str, int]:
-    """Return the classes of each folder in a JSON file.
-
-    Raises
-    ------
-    ConfigError
-        naming the key, if it is no object of names and numbers.
-    """
-    try:
-        content = _json_of(Path(path).absolute())
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{key}: {path} does not exist, nor a file of that name from the working directory on"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{key}: {path} cannot be read as JSON ({error})") from None
-    if not isinstance(content, dict) or not all(type(value) is int for value in content.values()):
-        raise ConfigError(f"{key}: {path} is no JSON object of names and the numbers of classes")
-    if not content or min(content.values()) < 0:
-        found = "a negative number" if content else "no class"
-        raise ConfigError(f"{key}: {path} holds {found}; allowed: names with numbers from 0 on")
-    return content
-
-
-@cache
-def _json_of(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def check_views(config: Config) -> Iterator[str]:
@@ -160,17 +113,10 @@ def _says_which_classes(dataset: Dataset, num_classes: int) -> bool:
 
 
 def _check_seen_alike(config: Config) -> Iterator[str]:
-    """What puts models side by side on the same pixels needs one store for all of them."""
-    needed = {}
-    if "transfer" in config.perturbations:
-        needed["perturbations.transfer"] = config.perturbations["transfer"].datasets[0]
-    if config.patterns is not None:
-        needed["analyses.patterns"] = config.patterns.dataset
+    """A network is trained on the pixels that all models see."""
     for model in config.models.values():
-        if model.training is not None:
-            needed[f"models.{model.id}.training"] = model.training.dataset
-    for key, id in needed.items():
-        if not config.datasets[id].is_seen_alike:
+        if model.training is not None and not config.datasets[model.training.dataset].is_seen_alike:
             yield (
-                f"{key}: every model must see the same pixels; datasets.{id} needs `preprocessing`"
+                f"models.{model.id}.training: every model must see the same pixels; "
+                f"datasets.{model.training.dataset} needs `preprocessing`"
             )

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 from perturb.config import Config
 from perturb.cost.networks import EMBEDDED_SIDE, Network, network_of
-from perturb.cost.passes import Passes, passes_of
+from perturb.cost.passes import passes_of
 from perturb.cost.rates import Machine
+from perturb.experiments.declaration import Passes
 from perturb.experiments.possible import samples_of
+from perturb.experiments.registry import measurements
 from perturb.plan.cells import Cell, cells
 from perturb.plan.stores import store_of, view_of
 from perturb.records import Model
@@ -113,7 +115,7 @@ def _add_passes(line: Line, passes: Passes, network: Network, machine: Machine) 
     line.backward += passes.backward
     # With frozen weights a backward pass multiplies as often as a forward one.
     line.flops += (network.forward_flops or 0) * (passes.forward + passes.backward)
-    line.seconds += machine.seconds("forward", network, passes.decisions) or 0
+    line.seconds += machine.seconds("forward", network, passes.predictions) or 0
     line.seconds += machine.seconds("gradient", network, passes.gradients) or 0
 
 
@@ -134,9 +136,11 @@ def _stored_side(config: Config, cell: Cell) -> int:
 
 
 def _analyses(config: Config) -> Iterator[tuple[str, int, Passes]]:
-    """Yield each analysis, its images, and the passes of each by every model."""
-    if config.patterns is not None:
-        steps = int(config.patterns.options["steps"])
-        yield "patterns", config.patterns.num_images, Passes(gradients=steps)
-    if config.correlations is not None:
-        yield "correlations", config.correlations.num_images, Passes(decisions=1)
+    """Yield each measurement, its images, and the passes of each by every model."""
+    asked = {
+        "patterns": (config.patterns, config.patterns.options if config.patterns else {}),
+        "correlations": (config.correlations, {}),
+    }
+    for id, (entry, options) in asked.items():
+        if entry is not None:
+            yield id, entry.num_images, measurements()[id].passes(options)

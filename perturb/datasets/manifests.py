@@ -1,7 +1,11 @@
-"""The manifest of an image store, for those who need no pixels: read without loading torch."""
+"""Manifests of decoded datasets: a table with a row per image, and metadata on their making.
+
+Reading a manifest does not import torch.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +15,83 @@ import pyarrow.parquet as pq
 from perturb.datasets.classes import KEY, Classes
 
 ORIGIN_KEY = b"perturb_made_from"
+PIXELS_KEY = b"pixels_digest"
 
 
-def with_origin(table: pa.Table, made_from: Mapping[str, Any]) -> pa.Table:
-    """Return a manifest that says in its metadata what its store was made from."""
-    metadata = {**(table.schema.metadata or {}), ORIGIN_KEY: json.dumps(made_from)}
+def with_facts(
+    table: pa.Table, made_from: Mapping[str, Any] | None, pixels: str | None
+) -> pa.Table:
+    """Return a manifest with the origin and the digest of its pixels in its metadata.
+
+    Parameters
+    ----------
+    made_from, pixels : as of `perturb.datasets.store.write_manifest`.
+    """
+    metadata = dict(table.schema.metadata or {})
+    if made_from is not None:
+        metadata[ORIGIN_KEY] = json.dumps(made_from)
+    if pixels is not None:
+        metadata[PIXELS_KEY] = pixels
     return table.replace_schema_metadata(metadata)
 
 
 def read_origin(manifest: Path) -> dict[str, Any] | None:
-    """Return what the store of a manifest was made from; None where it does not say.
+    """Return the origin of a decoded dataset: what it was made from; None if not recorded.
 
     Raises
     ------
     ValueError
-        if it is no whole Parquet file.
+        if the manifest is not a whole Parquet file.
     """
-    try:
-        metadata = pq.read_schema(manifest).metadata or {}
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"image store {manifest}: cannot be read ({error})") from error
+    metadata = _read_metadata(manifest)
     return json.loads(metadata[ORIGIN_KEY]) if ORIGIN_KEY in metadata else None
 
 
-def read_manifest(manifest: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return the manifest of a store, or some columns of it.
+def pixels_digest(manifest_path: Path) -> str:
+    """Return the digest of all pixels of a decoded dataset, made when the dataset was decoded.
+
+    Equal digests mean equal pixels in equal order, whatever the file they lie in. The pixels are
+    not read.
 
     Raises
     ------
     ValueError
-        if it is no whole Parquet file.
+        if the manifest is not a whole Parquet file, or has no digest.
     """
-    try:
+    metadata = _read_metadata(manifest_path)
+    if PIXELS_KEY not in metadata:
+        raise ValueError(
+            f"decoded dataset {manifest_path}: its manifest has no digest of the pixels; delete "
+            f"{Path(manifest_path).parent}, and the next run makes it again"
+        )
+    digest: str = metadata[PIXELS_KEY].decode()
+    return digest
+
+
+def read_manifest(manifest: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the manifest of a decoded dataset, or some columns of it.
+
+    Raises
+    ------
+    ValueError
+        if it is not a whole Parquet file.
+    """
+    with _named(manifest):
         return pq.read_table(manifest, columns=columns)
+
+
+def _read_metadata(manifest: Path) -> dict[bytes, bytes]:
+    with _named(manifest):
+        return pq.read_schema(manifest).metadata or {}
+
+
+@contextmanager
+def _named(manifest: Path) -> Iterator[None]:
+    """Turn errors of reading a manifest into a ValueError that names it."""
+    try:
+        yield
     except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"image store {manifest}: cannot be read ({error})") from error
+        raise ValueError(f"decoded dataset {manifest}: cannot be read ({error})") from error
 
 
 def read_classes(manifest: Path) -> Classes | None:
@@ -54,9 +100,9 @@ def read_classes(manifest: Path) -> Classes | None:
 
 
 def classes_of(table: pa.Table) -> Classes | None:
-    """Return the classes of a manifest; None if it is an older one, which keeps none.
+    """Return the classes of a manifest; None if an older version wrote it without classes.
 
-    The classes of generated and bundled sets are numbers.
+    The classes of generated and bundled datasets are numbers.
     """
     found = json.loads((table.schema.metadata or {}).get(b"perturb", b"{}"))
     if not found:

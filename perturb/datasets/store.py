@@ -1,11 +1,13 @@
-"""The image store: a data set decoded once, shared by every model and severity.
+"""Decoded datasets: pixels and targets of a dataset, decoded once for all models and severities.
 
-Pixels are one uint8 array (N, 3, H, W) in NumPy's own file format, opened as a memory map: jobs on
-one machine share its pages, and nothing is decoded or held twice. Beside it a manifest in Parquet
-says for each row which image it is. A store is refused if the two do not fit each other.
+Pixels are one uint8 array (N, 3, H, W) in NumPy's file format, opened as a memory map: jobs on one
+machine share its pages, and nothing is decoded or held twice. A manifest in Parquet beside it has a
+row per image: id, key, target. A decoded dataset whose two files disagree is refused.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,18 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from perturb.datasets.manifests import read_manifest, with_origin
+from perturb.datasets.manifests import read_manifest, with_facts
 from perturb.datasets.subset import balanced_subset
 from perturb.files import replacing, reserve
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+_DIGEST_CHUNK = 64  # images
 
 
 @dataclass(frozen=True)
 class Images:
-    """Some images of a store: pixels uint8 (B, 3, H, W), keys int64 (B,), targets int64 (B,)."""
+    """B images of a decoded dataset: pixels uint8 (B, 3, H, W), keys and targets int64 (B,)."""
 
     pixels: Tensor
     keys: Tensor
@@ -36,9 +42,9 @@ class Images:
 
 @dataclass(frozen=True)
 class ImageStore:
-    """An open store. `pixels` is uint8 (N, 3, H, W), a read-only memory map unless a subset."""
+    """An open decoded dataset; `pixels` is uint8 (N, 3, H, W), a read-only map unless a subset."""
 
-    pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    pixels: Pixels
     manifest: pa.Table
 
     def __len__(self) -> int:
@@ -69,7 +75,7 @@ class ImageStore:
         )
 
     def subset(self, rows: Sequence[int]) -> "ImageStore":
-        """Return a store of these rows alone; it stays on the disk if they are all there are."""
+        """Return a decoded dataset of some rows; the same one, unread, if they are all rows."""
         if len(rows) == len(self):
             return self
         return ImageStore(self.pixels[rows], self.manifest.take(rows))
@@ -81,17 +87,17 @@ class ImageStore:
 
 
 def open_store(images: Path, manifest: Path) -> ImageStore:
-    """Return the store in two files.
+    """Return the decoded dataset in two files.
 
     Raises
     ------
     ValueError
-        if a file cannot be read, or pixels and manifest do not fit each other.
+        if a file cannot be read, or pixels and manifest disagree.
     """
     try:
         pixels = np.load(images, mmap_mode="r")
     except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"image store {images}: cannot be read ({error})") from error
+        raise ValueError(f"decoded dataset {images}: cannot be read ({error})") from error
     table = read_manifest(manifest)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
         raise ValueError(f"{images}: {pixels.dtype} {pixels.shape}, expected uint8 (N, 3, H, W)")
@@ -101,17 +107,17 @@ def open_store(images: Path, manifest: Path) -> ImageStore:
 
 
 def open_subset(images: Path, manifest: Path, num_images: int | None, seed: int) -> ImageStore:
-    """Return the class-balanced subset of a store that costly perturbations are evaluated on.
+    """Return the class-balanced subset of a decoded dataset, for costly perturbations.
 
     Parameters
     ----------
-    num_images : size of the subset; None for the whole store.
-    seed : the study's seed.
+    num_images : size of the subset; None for all images.
+    seed : seed of the study.
 
     Raises
     ------
     ValueError
-        as `open_store`, and if there are fewer images than are asked for.
+        as `open_store`, and if the dataset has fewer images than `num_images`.
     """
     store = open_store(images, manifest)
     try:
@@ -131,14 +137,16 @@ def write_store(
     chunks: Iterable[tuple[Tensor, Mapping[str, pa.Array]]],
     made_from: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a store from chunks of (pixels, manifest columns) that add up to `num_images`.
+    """Write a decoded dataset from chunks of (pixels, manifest columns), `num_images` in all.
 
-    `made_from` is kept in the manifest.
+    Parameters
+    ----------
+    made_from : as of `write_manifest`.
 
     Raises
     ------
     ValueError
-        if the chunks hold more or fewer images, or an image id occurs twice.
+        if the chunks hold another number of images, or an image id occurs twice.
     """
     tables: list[pa.Table] = []
     position = 0
@@ -156,13 +164,41 @@ def write_store(
         if array is None or position != num_images:
             raise ValueError(f"{images}: {position} images were made, expected {num_images}")
         array.flush()
-        write_manifest(manifest, pa.concat_tables(tables), made_from)
+        pixels_digest = digest_of_pixels(array)
+        write_manifest(manifest, pa.concat_tables(tables), made_from, pixels_digest=pixels_digest)
+
+
+def digest_of_pixels(pixels: Pixels, num_threads: int = 1) -> str:
+    """Return the BLAKE2b digest of pixels uint8 (N, 3, H, W), in hexadecimal.
+
+    It is the digest of the shape and of the digests of all images in their order, so that threads
+    share the work.
+    """
+
+    def digests(start: int) -> bytes:
+        chunk = pixels[start : start + _DIGEST_CHUNK]
+        return b"".join(hashlib.blake2b(image, digest_size=16).digest() for image in chunk)
+
+    digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    with ThreadPoolExecutor(num_threads) as threads:
+        for found in threads.map(digests, range(0, len(pixels), _DIGEST_CHUNK)):
+            digest.update(found)
+    return digest.hexdigest()
 
 
 def write_manifest(
-    manifest: Path, table: pa.Table, made_from: Mapping[str, Any] | None = None
+    manifest: Path,
+    table: pa.Table,
+    made_from: Mapping[str, Any] | None = None,
+    *,
+    pixels_digest: str | None = None,
 ) -> None:
-    """Write the manifest of a store, which says what the store was made from, if that is given.
+    """Write the manifest of a decoded dataset.
+
+    Parameters
+    ----------
+    made_from : origin of the dataset, kept in the metadata if given.
+    pixels_digest : as `digest_of_pixels` returns it; None for a manifest without pixels.
 
     Raises
     ------
@@ -171,8 +207,7 @@ def write_manifest(
     """
     if len(table["image_id"].unique()) != table.num_rows:
         raise ValueError(f"{manifest}: an image id occurs twice")
-    if made_from is not None:
-        table = with_origin(table, made_from)
+    table = with_facts(table, made_from, pixels_digest)
     with replacing(manifest) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 

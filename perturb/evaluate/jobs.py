@@ -12,7 +12,7 @@ from perturb.evaluate.finished import Slot, forget, restored, slot_of
 from perturb.evaluate.identity import cell_identity
 from perturb.evaluate.loop import Load, Subject, evaluate_cell, evaluate_parts
 from perturb.evaluate.outcome import Setting
-from perturb.experiments.names import STORED_CORRUPTIONS
+from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
 from perturb.models.class_maps import read_class_map
 from perturb.plan.cells import Cell
 from perturb.severities import severity_value

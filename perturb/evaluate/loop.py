@@ -25,8 +25,8 @@ from perturb.evaluate.batch_size import BatchSize
 from perturb.evaluate.batches import batches_on, part_of
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.evaluate.rows import Decisions, accepted_classes, decisions, rows
-from perturb.experiments.evaluators import EVALUATORS
-from perturb.experiments.names import PROTOCOLS, STORED_CORRUPTIONS
+from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
+from perturb.experiments.registry import evaluator, protocol_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier
@@ -87,7 +87,7 @@ def evaluate_cell(
     """
     if cell.perturbation == STORED_CORRUPTIONS:
         raise ValueError(f"{cell}: each of its conditions has a store; use evaluate_parts")
-    decide = partial(_evaluated, subject.classifier, setting, EVALUATORS[cell.perturbation])
+    decide = partial(_evaluated, subject.classifier, setting, evaluator(cell.perturbation))
     return record(
         subject, [(store, decide)], cell, setting, batch_size=batch_size, precision=precision
     )
@@ -120,7 +120,7 @@ def evaluate_parts(
     parts = []
     for condition in setting.conditions:
         of_part = replace(setting, conditions=(condition,))
-        decide = partial(_evaluated, subject.classifier, of_part, EVALUATORS[cell.perturbation])
+        decide = partial(_evaluated, subject.classifier, of_part, evaluator(cell.perturbation))
         parts.append((stores[condition], decide))
     return record(subject, parts, cell, setting, batch_size=batch_size, precision=precision)
 
@@ -172,7 +172,7 @@ def record(
         "severity": cell.severity_value,
         "samples": samples,
         "options": dict(setting.options),
-        "protocol": PROTOCOLS[cell.perturbation],
+        "protocol": protocol_of(cell.perturbation),
         "seed": setting.seed,
         "weights_sha256": subject.card.weights_sha256,
         "source_sha256": source_sha256,

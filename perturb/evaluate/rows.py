@@ -1,10 +1,10 @@
-"""From logits to the rows of a shard: what was decided on each image, and was that right?
+"""Turns logits into the rows of a shard: prediction, correctness, probabilities and loss per image.
 
-A data set may accept several classes for an image, as the reassessed labels of ImageNet do [1]_: a
-prediction among them is right. The target in the row is then the prediction itself, and otherwise
+A dataset may accept several classes for an image, as the reassessed labels of ImageNet do [1]_: a
+prediction among them is correct. The target in the row is then the prediction itself, and otherwise
 the first accepted class; top-5 and loss are those of that target.
 
-Legend: B images of a batch, N of a store, K classes, M most accepted classes of an image.
+Legend: B images of a batch, N of a decoded dataset, K classes, M most accepted classes of an image.
 
 References
 ----------
@@ -27,7 +27,7 @@ from perturb.evaluate.shards import SCHEMA
 from perturb.models.class_maps import ClassMap
 from perturb.plan.cells import Cell
 
-# One condition and sample of a batch: columns of B values on the host, or one text for all.
+# One condition and sample of a batch: columns of B values on the host, or one text for all B.
 Decisions = Mapping[str, Tensor | str]
 
 _ACCEPTED = "accepted"
@@ -37,14 +37,17 @@ _ACCEPTED = "accepted"
 def decisions(
     outcome: Outcome, targets: Tensor, accepted: Tensor | None, class_map: ClassMap | None
 ) -> Decisions:
-    """Return what was decided on B images.
+    """Return the predictions on B images and the columns that follow from their logits.
+
+    `confidence` is the highest probability among the classes that the prediction is made among: the
+    softmax probability of the predicted class, or of a class map the highest mean over members.
 
     Parameters
     ----------
-    outcome : its logits are turned into float32 before anything is computed from them.
+    outcome : its logits are converted to float32 first.
     targets : int64 (B,).
-    accepted : int64 (B, M), filled up with -1; None where the target alone is right.
-    class_map : coarser classes that decisions are made among.
+    accepted : int64 (B, M), padded with -1; None if only the target is correct.
+    class_map : coarser classes to predict; None for the classifier's own classes.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def decisions(
         raise ValueError(f"{outcome.condition}: logits of {num_broken} images are not finite")
     log_probabilities = logits.log_softmax(dim=1)
     if class_map is not None:
-        # Means over members do not add up to one, and are not made to.
+        # Means over members do not add up to one; they are not normalised.
         logits = log_probabilities = class_map.log_probabilities(logits)
     prediction = logits.argmax(dim=1)
     if accepted is not None:
@@ -66,12 +69,14 @@ def decisions(
         targets = torch.where(is_accepted, prediction, accepted[:, 0])
     top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices
     loss = F.nll_loss(log_probabilities, targets, reduction="none")
+    confidence = log_probabilities.gather(1, prediction[:, None])[:, 0].exp()
     decided = {
         "target": targets,
         "prediction": prediction,
         "is_top5": (top5 == targets[:, None]).any(dim=1),
         "target_probability": loss.neg().exp(),
         "loss": loss,
+        "confidence": confidence,
     }
     columns = {**decided, **outcome.added}
     return {
@@ -80,9 +85,9 @@ def decisions(
 
 
 def accepted_classes(store: ImageStore) -> Tensor | None:
-    """Return the classes that are right for each image, int64 (N, M), filled up with -1.
+    """Return the correct classes of each image, int64 (N, M), padded with -1.
 
-    None where the manifest has no column `accepted`.
+    None if the manifest has no column `accepted`.
 
     Raises
     ------
@@ -104,11 +109,11 @@ def accepted_classes(store: ImageStore) -> Tensor | None:
 def rows(
     cell: Cell, condition: str, sample: int, store: ImageStore, parts: Sequence[Decisions]
 ) -> pa.Table:
-    """Return the rows of one condition and sample, a row an image of the store.
+    """Return the rows of one condition and sample, one row per image of a decoded dataset.
 
     Parameters
     ----------
-    parts : the decisions of the batches, in the order of the images.
+    parts : the columns of the batches, in the order of the images.
     """
     num_images = len(store)
     joined = {name: _joined([part[name] for part in parts], num_images) for name in parts[0]}
@@ -131,7 +136,7 @@ def _joined(values: Sequence[Tensor | str], num_images: int) -> pa.Array:
     if isinstance(values[0], str):
         return _repeated(values[0], num_images)
     tensors: Any = values
-    # Not a number: not measured for this image.
+    # NaN marks images without a measurement: null in the shard.
     return pa.array(torch.cat(tensors).numpy(), from_pandas=True)
 
 

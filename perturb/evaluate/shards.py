@@ -1,24 +1,26 @@
-"""Shards: one Parquet file a cell, one row an image and condition, one fixed schema.
+"""Shards: one Parquet file per cell, one row per image, condition and sample, one fixed schema.
 
-A shard is the only thing an evaluation leaves behind, and every number is a query over shards. So
-its writer leaves either a whole file or none, and its reader believes nothing: a shard that is cut
-short, belongs to another cell, was made with other weights or another protocol, does not hold each
-image exactly once a condition and sample, or was changed after it was written, is refused with its
-path in the message.
+A shard is the only output of an evaluation, and every number is a query over shards. The writer
+leaves a whole file or none. The reader refuses, with the path in the message, a shard that is cut
+short, belongs to another cell, has other weights or another protocol, does not hold each image
+exactly once per condition and sample, or was changed after it was written. `docs/shards.md`
+describes columns and metadata.
+
+Encodings keep 50,000 rows of an ImageNet evaluation below 700 kB with exact float32 columns: the
+levels of zstd from 16 on compress image ids to 105 kB, those below to 154 kB.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from perturb.evaluate.content_digest import content_digest
 from perturb.files import replacing
 from perturb.plan.cells import Cell
 
@@ -38,6 +40,7 @@ SCHEMA = pa.schema(
         ("is_top5", pa.bool_()),
         ("target_probability", pa.float32()),
         ("loss", pa.float32()),
+        ("confidence", pa.float32()),
         # What some perturbations add, null elsewhere.
         ("distance", pa.float32()),  # L-infinity distance to the clean image, units of [0, 1]
         ("gradient_norm", pa.float32()),  # of the loss at the clean image, L-infinity
@@ -52,22 +55,20 @@ METADATA_KEY = b"perturb"
 DIGEST_KEY = b"perturb_digest"
 
 _DICTIONARY = ["model", "dataset", "perturbation", "condition", "removed"]
-_ENCODINGS = {
-    "image_id": "DELTA_BYTE_ARRAY",
-    "target_probability": "BYTE_STREAM_SPLIT",
-    "loss": "BYTE_STREAM_SPLIT",
-}
+_SPLIT = ["target", "prediction", "target_probability", "loss", "confidence"]
+_ENCODINGS = {"image_id": "DELTA_LENGTH_BYTE_ARRAY", **dict.fromkeys(_SPLIT, "BYTE_STREAM_SPLIT")}
+_DELETE = "delete the folder `shards` of its study, and the next run makes its shards again"
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a shard must be: its cell, and what it must have been made from.
+    """The cell of a shard and the inputs that it must have been made from.
 
-    samples : the sample numbers of each condition.
-    image_ids : of the images that the cell is evaluated on.
-    weights_sha256 : of the model that decided.
-    options : what the perturbation was told.
-    source_sha256 : of the model that adversarial images were made against, if another.
+    samples : sample numbers of each condition.
+    image_ids : images that the cell is evaluated on.
+    weights_sha256 : weights of the evaluated model.
+    options : options of the perturbation.
+    source_sha256 : weights of the model that adversarial images were made against, if another.
     """
 
     cell: Cell
@@ -81,7 +82,12 @@ class Expected:
 
 
 def write_shard(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
-    """Write a shard under a temporary name, then rename it: a killed job leaves no shard."""
+    """Write a shard under a temporary name, then rename it: a killed job leaves no shard.
+
+    Parameters
+    ----------
+    metadata : how the rows were made, `identity` of the cell among it; written as JSON.
+    """
     table, facts = table.cast(SCHEMA), json.dumps(metadata)
     digest = content_digest(table, facts)
     table = table.replace_schema_metadata({METADATA_KEY: facts, DIGEST_KEY: digest})
@@ -90,15 +96,16 @@ def write_shard(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> Non
             table,
             temporary,
             compression="zstd",
-            compression_level=3,
+            compression_level=16,
             use_dictionary=_DICTIONARY,
             column_encoding=_ENCODINGS,
+            data_page_size=8 << 20,  # each page is compressed by itself
             write_page_checksum=True,
         )
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Return how a shard was made.
+    """Return the metadata of a shard.
 
     Raises
     ------
@@ -116,7 +123,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
-    """Return the metadata of a shard that is what it should be.
+    """Return the metadata of a shard after checking metadata, rows and digest.
 
     Raises
     ------
@@ -124,6 +131,9 @@ def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
         naming the shard, what was expected and what was found.
     """
     metadata = read_metadata(path)
+    table = _read_rows(path)
+    if not metadata.get("identity"):
+        raise ValueError(f"{path}: has no identity of its cell; {_DELETE}")
     cell = expected.cell
     claims = {
         "model": cell.model,
@@ -139,58 +149,22 @@ def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
     for key, value in claims.items():
         if metadata.get(key) != value:
             raise ValueError(f"{path}: {key} is {metadata.get(key)!r}, expected {value!r}")
-    table = _read_rows(path)
     _verify_rows(path, table, expected)
     _verify_digest(path, table)
     return metadata
 
 
 def read_whole(path: Path) -> dict[str, Any]:
-    """Return how a shard was made if its content is as it was written, whatever that is.
+    """Return the metadata of a shard whose content has its digest, of whatever cell it is.
 
     Raises
     ------
     ValueError
-        if it is not.
+        if the file is not whole, not a shard, or was changed after it was written.
     """
     metadata = read_metadata(path)
     _verify_digest(path, _read_rows(path))
     return metadata
-
-
-def content_digest(table: pa.Table, facts: str) -> str:
-    """Return the BLAKE2b digest of a shard's rows and of how they were made, in hexadecimal.
-
-    The same rows in the same order have the same digest, however a file divides and encodes them.
-
-    Parameters
-    ----------
-    facts : the metadata as they are written.
-    """
-    digest = hashlib.blake2b(facts.encode(), digest_size=16)
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        digest.update(f"\0{name} {len(column)} {column.null_count}\0".encode())
-        if column.null_count == len(column):
-            continue
-        if column.null_count:
-            digest.update(pc.is_null(column).to_numpy().data)
-        for values in _plain_values(column):
-            digest.update(values.data)
-    return digest.hexdigest()
-
-
-def _plain_values(column: pa.ChunkedArray) -> list[np.ndarray[Any, Any]]:
-    """Return a column as numbers, zero where it is null; of texts, their ends and their bytes."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)  # its codes may be numbered otherwise
-    values = column.combine_chunks()
-    if not pa.types.is_string(values.type):
-        blank = pa.scalar(0, pa.int8()).cast(values.type)
-        return [pc.fill_null(values, blank).to_numpy(zero_copy_only=False)]
-    values = pc.fill_null(values, "")
-    _, ends, text = values.buffers()
-    ends = np.frombuffer(ends, np.int32)[values.offset : values.offset + len(values) + 1]
-    return [ends - ends[0], np.frombuffer(text or b"", np.uint8)[ends[0] : ends[-1]]]
 
 
 def _read_rows(path: Path) -> pa.Table:
@@ -199,8 +173,16 @@ def _read_rows(path: Path) -> pa.Table:
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path}: not a whole Parquet file ({error})") from error
     if not table.schema.equals(SCHEMA):
-        raise ValueError(f"{path}: columns are {table.schema.names}, expected {SCHEMA.names}")
+        raise ValueError(f"{path}: {_other_columns(table.schema)}; {_DELETE}")
     return table
+
+
+def _other_columns(schema: pa.Schema) -> str:
+    """Return the difference between a schema and that of shards."""
+    missing = [name for name in SCHEMA.names if name not in schema.names]
+    if missing:
+        return f"has no column {', '.join(missing)}"
+    return f"columns are {schema.names} of types {list(map(str, schema.types))}, not of this schema"
 
 
 def _verify_rows(path: Path, table: pa.Table, expected: Expected) -> None:
@@ -218,17 +200,17 @@ def _verify_rows(path: Path, table: pa.Table, expected: Expected) -> None:
             f"images x {num_samples} samples of {len(expected.samples)} conditions)"
         )
     _verify_conditions(path, table, expected)
-    if not pc.all(pc.equal(table["is_correct"], _is_hit(table))).as_py():
+    if not pc.all(pc.equal(table["is_correct"], _is_correct(table))).as_py():
         raise ValueError(f"{path}: `is_correct` does not follow from prediction and target")
 
 
 def _verify_digest(path: Path, table: pa.Table) -> None:
     kept = table.schema.metadata
     if DIGEST_KEY not in kept:
-        raise ValueError(f"{path}: has no digest of its content: another program has written it")
+        raise ValueError(f"{path}: has no digest of its content: another program wrote it")
     if content_digest(table, kept[METADATA_KEY].decode()) != kept[DIGEST_KEY].decode():
         raise ValueError(
-            f"{path}: was changed after it was written: its content does not have its digest"
+            f"{path}: was changed after it was written: its content has another digest"
         )
 
 
@@ -245,9 +227,9 @@ def _verify_conditions(path: Path, table: pa.Table, expected: Expected) -> None:
             if not found.take(pc.sort_indices(found)).equals(wanted):
                 raise ValueError(
                     f"{path}: sample {sample} of condition {condition!r} does not hold each image "
-                    f"of {expected.cell.dataset!r} that is asked for exactly once"
+                    f"of {expected.cell.dataset!r} in the cell exactly once"
                 )
 
 
-def _is_hit(table: pa.Table) -> pa.ChunkedArray:
+def _is_correct(table: pa.Table) -> pa.ChunkedArray:
     return pc.equal(table["prediction"], table["target"])

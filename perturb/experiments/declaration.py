@@ -6,10 +6,14 @@ Each folder of this package has one `EXPERIMENT`, and `ORDER` lists the folders.
 Altair is named as an entry point, ``"package.module:function"``, and imported when it is called.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from perturb.records import Architecture, PerturbationEntry
+from perturb.records import Architecture, Config, PerturbationEntry
+
+# An entry so far, the configuration's own entry, the configuration's datasets -> the entry.
+Configured = Callable[[PerturbationEntry, Mapping[str, Any], Mapping[str, Any]], PerturbationEntry]
 
 # The files that most tables are queries over: shards, and the facts that they are joined with.
 DECISIONS = ("decisions", "models", "datasets")
@@ -55,12 +59,14 @@ class Asked:
     """One cell as its perturbation's functions see it: an entry, a severity, a network, the seed.
 
     severity : the natural value.
+    is_source : whether the model of the cell is the one that its images are attacked on.
     """
 
     entry: PerturbationEntry
     severity: float
     architecture: Architecture
     seed: int
+    is_source: bool = True
 
     def option(self, name: str) -> int:
         """Return an option that is a count; the configuration has filled in its default."""
@@ -160,35 +166,65 @@ class Perturbation:
     id : in paths and shards.
     protocol : raised by one when its numbers change, so that shards made before are made again and
         never mixed with new ones; a golden test fails when numbers change without it.
-    evaluator : entry point of its `perturb.evaluate.outcome.Evaluator`.
+    evaluator : entry point of its `perturb.evaluate.outcome.Evaluator`; None if cells of it are
+        evaluated by another job than most, as those of transfer.
     passes : what an image of a cell costs.
     severities : the option that lists the severities, or the only severity there is.
+    label : in sentences, "removed layers".
+    key : in the configuration, the id by default. Several ids may share one: `configured` chooses.
     conditions : the variants inside each cell; those of a cell may be fewer, see `conditions_of`.
     changes : ``input`` or ``model``.
     unchanged : of a changed model, the severity at which it is the model itself: series of
         accuracies over the severity start there. None if every severity is a change.
+    families : of the networks that it is about; empty: all.
     is_on_clean_set : whether it is evaluated on the clean dataset alone.
-    lacks : what a network lacks for it altogether, None if nothing. By default nothing.
+    repeated : conditions with several samples, and the option that says how many.
+    lacks : what a network lacks for it altogether, None if nothing.
     why_not : what a network lacks for one cell, asked if it lacks nothing altogether.
-    samples : the sample numbers of each condition of a cell; by default 0 alone, and 1 to the
-        option in `repeated` for the conditions named there.
+    partly : what is left out on a network that it can change, and why.
+    samples : the sample numbers of each condition of a cell; by default those of `repeated`, else
+        0 alone.
     conditions_of : the conditions of a cell of a network; by default those of the entry.
+    configured : completes the entry, given the configuration's own and its datasets.
     """
 
     id: str
     protocol: int
-    evaluator: str
-    passes: Callable[[Asked], Passes]
+    evaluator: str | None
+    passes: Callable[["Asked"], Passes]
     severities: str | float
+    label: str = ""
+    key: str = ""
     conditions: tuple[str, ...] = ()
     changes: str = "input"
     unchanged: float | None = None
+    families: tuple[str, ...] = ()
     is_on_clean_set: bool = False
     repeated: Mapping[str, str] = field(default_factory=dict)
     lacks: Callable[[Architecture], str | None] | None = None
-    why_not: Callable[[Asked], str | None] | None = None
-    samples: Callable[[Asked], Mapping[str, tuple[int, ...]]] | None = None
+    why_not: Callable[["Asked"], str | None] | None = None
+    partly: Callable[[Architecture], tuple[str, str] | None] | None = None
+    samples: Callable[["Asked"], Mapping[str, tuple[int, ...]]] | None = None
     conditions_of: Callable[[PerturbationEntry, Architecture], tuple[str, ...]] | None = None
+    configured: Configured | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measurement of one model that is no prediction, such as the similarity of its layers.
+
+    id : in the configuration's `analyses`.
+    protocol : as of a `Perturbation`.
+    passes : what an image costs, from the options.
+    label : in sentences.
+    lacks : what a network lacks for it, None if nothing.
+    """
+
+    id: str
+    protocol: int
+    passes: Callable[[Mapping[str, Any]], Passes]
+    label: str
+    lacks: Callable[[Architecture], str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +233,8 @@ class Experiment:
 
     title : of its section of the page.
     figure : the paper's, as ``"9"``; None if the paper has none.
+    checks : yields a message for each mistake of a study that concerns the experiment.
+    adapted : returns the study as it can be run, once it is free of mistakes.
     relations : SQL files of the folder that several tables read come by their names; those made
         in Python are here, with their entry points: functions of a query's result (SQL in, Arrow
         table out) and the table's parameters.
@@ -213,6 +251,9 @@ class Experiment:
     title: str
     figure: str | None = None
     perturbations: tuple[Perturbation, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    checks: Callable[[Config], Iterator[str]] | None = None
+    adapted: Callable[[Config], Config] | None = None
     test_sets: tuple[TestSet, ...] = ()
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()

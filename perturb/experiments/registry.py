@@ -6,7 +6,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from perturb.experiments.declaration import Chart, Experiment, Perturbation, Table, TestSet
+from perturb.experiments.declaration import (
+    Chart,
+    Experiment,
+    Measurement,
+    Perturbation,
+    Table,
+    TestSet,
+)
 
 FOLDER = Path(__file__).parent
 
@@ -36,7 +43,8 @@ def _declared(name: str) -> Experiment:
 
 
 def _refuse_repeated(found: Mapping[str, Experiment]) -> None:
-    for kind in ("perturbations", "tables", "charts", "test_sets", "relations"):
+    kinds = ("perturbations", "measurements", "tables", "charts", "test_sets", "relations")
+    for kind in kinds:
         owners: dict[str, str] = {}
         for experiment, declared in found.items():
             for item in getattr(declared, kind):
@@ -52,6 +60,40 @@ def perturbations() -> Mapping[str, Perturbation]:
     return {item.id: item for found in experiments().values() for item in found.perturbations}
 
 
+@cache
+def measurements() -> Mapping[str, Measurement]:
+    """Return all measurements by id."""
+    return {item.id: item for found in experiments().values() for item in found.measurements}
+
+
+def of_key(key: str) -> Perturbation:
+    """Return the first perturbation that the configuration calls `key`."""
+    return next(item for item in perturbations().values() if key in (item.key, item.id))
+
+
+def experiment_of(id: str) -> str:
+    """Return the experiment that declares a perturbation or measurement."""
+    for name, found in experiments().items():
+        ids = [item.id for item in found.perturbations] + [item.id for item in found.measurements]
+        if id in ids:
+            return name
+    raise ValueError(f"no experiment declares {id!r}")
+
+
+def evaluator(id: str) -> Callable[..., Any]:
+    """Return what evaluates a perturbation: its `perturb.evaluate.outcome.Evaluator`.
+
+    Raises
+    ------
+    ValueError
+        if no experiment declares the perturbation, or its entry point does not exist.
+    """
+    path = perturbation(id).evaluator
+    if path is None:
+        raise ValueError(f"perturbation {id!r} has no evaluator of its own")
+    return entry_point(path)
+
+
 def perturbation(id: str) -> Perturbation:
     """Return a perturbation.
 
@@ -63,6 +105,11 @@ def perturbation(id: str) -> Perturbation:
     if id not in perturbations():
         raise ValueError(f"perturbation is {id!r}; allowed: {', '.join(perturbations())}")
     return perturbations()[id]
+
+
+def protocol_of(id: str) -> int:
+    """Return the protocol of a perturbation."""
+    return perturbation(id).protocol
 
 
 @cache

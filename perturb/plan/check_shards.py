@@ -15,8 +15,8 @@ from perturb.config import Config
 from perturb.datasets.manifests import read_manifest
 from perturb.datasets.subset import balanced_subset
 from perturb.evaluate.shards import Expected, verify_shard
-from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
+from perturb.experiments.registry import protocol_of
 from perturb.plan.cells import Cell, Layout, cells
 from perturb.plan.stores import any_store
 
@@ -114,7 +114,7 @@ def _expected(
             )
         ),
         image_ids=image_ids,
-        protocol=PROTOCOLS[cell.perturbation],
+        protocol=protocol_of(cell.perturbation),
         seed=config.seed,
         weights_sha256=weights_sha256[cell.model],
         options=perturbation.options,

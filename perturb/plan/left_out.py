@@ -7,26 +7,11 @@ an error nor a gap in the numbers, and has to be said once.
 from collections.abc import Iterator
 
 from perturb.config import Config
-from perturb.experiments.possible import (
-    ON_NETWORKS,
-    VIT_ONLY,
-    lacking,
-    parts_of,
-    why_not,
-)
+from perturb.experiments.possible import lacking, why_not
+from perturb.experiments.registry import measurements, perturbations
 from perturb.plan.params import titles
 from perturb.records import Architecture
 from perturb.severities import severity_value
-
-_NAMES = {
-    "lesions": "removed layers",
-    "heads": "removed heads",
-    "attention_distance": "restricted attention",
-    "patch_cls": "patches apart",
-    "tokens": "token removal",
-    "correlations": "layer correlations",
-}
-_WITHOUT_PARTS = "removed MLPs and attentions alone"
 
 
 def left_out(config: Config) -> list[str]:
@@ -49,18 +34,20 @@ def left_out(config: Config) -> list[str]:
 
 def _lacks(config: Config, architecture: Architecture) -> Iterator[tuple[str, str]]:
     """Yield what is asked and not planned for a network, with the reason."""
-    for id in ON_NETWORKS:
-        perturbation = config.perturbations.get(id)
-        if perturbation is None or (architecture.family == "resnet" and id in VIT_ONLY):
+    for id, declared in perturbations().items():
+        entry = config.perturbations.get(id)
+        is_about = not declared.families or architecture.family != "resnet"
+        if declared.changes != "model" or entry is None or not is_about:
             continue
         reasons = [
-            why_not(perturbation, severity_value(severity), architecture)
-            for severity in perturbation.severities
+            why_not(entry, severity_value(severity), architecture) for severity in entry.severities
         ]
         if None not in reasons:
-            yield _NAMES[id], str(reasons[0])
-        elif id == "lesions" and architecture.family == "vit" and len(parts_of(architecture)) == 1:
-            yield _WITHOUT_PARTS, "its blocks compute both from one projection"
-    reason = lacking("correlations", architecture)
-    if config.correlations is not None and reason is not None:
-        yield _NAMES["correlations"], reason
+            yield declared.label, str(reasons[0])
+        elif declared.partly and (partly := declared.partly(architecture)):
+            yield partly
+    asked = {"patterns": config.patterns, "correlations": config.correlations}
+    for id, measurement in measurements().items():
+        reason = lacking(id, architecture)
+        if asked[id] is not None and reason is not None:
+            yield measurement.label, reason

@@ -9,11 +9,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from perturb.config import Config
-from perturb.config.source_checks import num_label_classes
+from perturb.datasets.label_space import num_label_classes
 from perturb.datasets.real.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
 from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
-from perturb.experiments.names import CORRELATIONS_PROTOCOL, PATTERNS_PROTOCOL, PROTOCOLS
 from perturb.experiments.possible import conditions_of, lacking
+from perturb.experiments.registry import measurements, protocol_of
 from perturb.files import beside_inputs
 from perturb.models.timm_table import model_of
 from perturb.plan.cells import EvaluationJob, evaluated_datasets, own_cells, transfer_cells
@@ -136,7 +136,7 @@ def _perturbed(
         "num_images": entry.num_images,
         "seed": config.seed,
         **_forward(config),
-        "protocol": PROTOCOLS[perturbation],
+        "protocol": protocol_of(perturbation),
     }
 
 
@@ -185,7 +185,7 @@ def measured_patterns(config: Config) -> dict[str, Any]:
         "options": dict(patterns.options),
         "seed": config.seed,
         **_forward(config),
-        "protocol": PATTERNS_PROTOCOL,
+        "protocol": measurements()["patterns"].protocol,
     }
 
 
@@ -207,7 +207,7 @@ def measured_correlations(config: Config) -> dict[str, Any]:
         "num_images": config.correlations.num_images,
         "seed": config.seed,
         **_forward(config),
-        "protocol": CORRELATIONS_PROTOCOL,
+        "protocol": measurements()["correlations"].protocol,
     }
 
 

@@ -12,8 +12,8 @@ from perturb.config import Config
 from perturb.experiments import registry
 from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import Chart
-from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
+from perturb.experiments.registry import protocol_of
 from perturb.plan.cells import Layout, cells
 from perturb.plan.stores import any_store
 from perturb.severities import severity_value
@@ -118,7 +118,7 @@ def checked_shards(config: Config) -> dict[str, Any]:
     """
     asked: dict[str, dict[str, Any]] = {
         id: {
-            "protocol": PROTOCOLS[id],
+            "protocol": protocol_of(id),
             "options": dict(entry.options),
             "num_images": entry.num_images,
             "samples": {},

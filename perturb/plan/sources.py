@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
-from perturb.config.alexnet import needed_side
 from perturb.config.source_checks import registered
 from perturb.datasets.classes import Classes, are_folders, index_if_readable, unlike
 from perturb.datasets.labels import trimmed
@@ -18,6 +17,7 @@ from perturb.datasets.real.file_names import class_folders
 from perturb.datasets.real.parts import unlike_suffixes
 from perturb.datasets.real.places import place_of
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
+from perturb.experiments.corruptions.alexnet import needed_side
 from perturb.files import as_inputs, beside_inputs
 from perturb.plan.cells import Layout
 from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of

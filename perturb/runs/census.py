@@ -14,7 +14,7 @@ from typing import Any
 
 from perturb.config import Config
 from perturb.evaluate.shards import read_metadata
-from perturb.experiments.names import PROTOCOLS
+from perturb.experiments.registry import protocol_of
 from perturb.plan.cells import Cell, Layout, cells, evaluation_jobs
 from perturb.runs.clean import ChanceWarnings
 
@@ -109,7 +109,7 @@ def _fault(config: Config, cell: Cell, metadata: Mapping[str, Any]) -> str | Non
         "dataset": cell.dataset,
         "perturbation": cell.perturbation,
         "severity": cell.severity_value,
-        "protocol": PROTOCOLS[cell.perturbation],
+        "protocol": protocol_of(cell.perturbation),
         "seed": config.seed,
     }
     for key, value in expected.items():

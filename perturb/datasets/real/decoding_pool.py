@@ -18,6 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, cast
 
+import perturb
 from perturb.datasets.real.decoding import BadImageError, Pixels, decoder
 from perturb.datasets.real.locators import READ_ERRORS, FileAt, Locator
 from perturb.models.views import View
@@ -154,7 +155,7 @@ def _pool(num_workers: int) -> Iterator[tuple[ThreadPoolExecutor, SimpleQueue[Wo
 
 
 def _start() -> Worker:
-    package_root = str(Path(__file__).resolve().parents[2])
+    package_root = str(Path(perturb.__file__).resolve().parents[1])
     path = [package_root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     # One thread each: the processes are as many as the cores.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}

@@ -30,7 +30,7 @@ from perturb.datasets.real.locators import (
 )
 from perturb.datasets.real.partial import PartialArray, digest_of, file_state
 from perturb.datasets.real.sources.rows import some
-from perturb.datasets.store import write_manifest
+from perturb.datasets.store import digest_of_pixels, write_manifest
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.models.views import AS_IS, View
 from perturb.random import image_key
@@ -91,7 +91,12 @@ def build_from_source(
     target = Target(str(array.path), array.offset, side, view, decoding)
     _fill(array, target, listing, workers, report)
     report.raise_if_any()
-    write_manifest(manifest, _manifest(listing, facts | noted(classes)), made_from)
+    write_manifest(
+        manifest,
+        _manifest(listing, facts | noted(classes)),
+        made_from,
+        pixels_digest=digest_of_pixels(array.pixels, workers),
+    )
     array.finish()
     logger.info("%s: %d images of %d px are in %s", name, len(listing), side, images)
 

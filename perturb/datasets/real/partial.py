@@ -58,7 +58,13 @@ class PartialArray:
         self._check_room()
         if not self._done:
             self._begin()
-        self.offset = int(np.load(self.path, mmap_mode="r").offset)
+        self.offset = int(self.pixels.offset)
+
+    @property
+    def pixels(self) -> np.memmap[Any, np.dtype[np.uint8]]:
+        """The pixels, a read-only map of the unfinished file."""
+        pixels: np.memmap[Any, np.dtype[np.uint8]] = np.load(self.path, mmap_mode="r")
+        return pixels
 
     def holds(self, digest: str) -> bool:
         """Return whether a chunk is there already."""

@@ -1,4 +1,4 @@
-"""Evaluation under perturbations that need no classifier: none, the corruptions, fewer classes."""
+"""Evaluation on unchanged images, among all classes or among those of one dataset."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,9 +7,7 @@ import torch
 
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
-from perturb.experiments.corruptions.corruptions import corrupt
 from perturb.models.classifier import Classifier
-from perturb.models.precision import exactly
 
 # What a logit is lowered by where its class is not to be chosen: its probability is exactly 0 in
 # float32, and its logarithm still a number.
@@ -23,29 +21,6 @@ def unchanged_outcomes(
     """Yield what is decided on the images as they are."""
     for condition in setting.conditions:
         yield Outcome(condition, 0, classifier(images.pixels))
-
-
-@torch.inference_mode()
-def corrupted_outcomes(
-    classifier: Classifier, images: Images, setting: Setting
-) -> Iterator[Outcome]:
-    """Yield what is decided under each corruption.
-
-    Options: `jpeg_quality`, of a JPEG pass after the corruption; none where absent.
-    """
-    quality = setting.options.get("jpeg_quality")
-    for condition in setting.conditions:
-        # A corruption is the same whatever the network computes in.
-        with exactly(images.pixels.device):
-            pixels = corrupt(
-                images.pixels,
-                condition,
-                int(setting.severity),
-                images.keys,
-                setting.seed,
-                jpeg_quality=quality,
-            )
-        yield Outcome(condition, 0, classifier(pixels))
 
 
 @torch.inference_mode()

@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturb.experiments.corruptions import filters
-from perturb.experiments.corruptions.constants import PUBLISHED_SIDE, Constants
+from perturb.experiments.corruptions import draws, filters
+from perturb.experiments.corruptions.corruption import Corruption
 from perturb.experiments.corruptions.filters import GUARD, to_bytes
+from perturb.experiments.corruptions.scaling import PUBLISHED_SIDE, Constants, scaled_lengths
 
 _DISK_SAMPLES = 16  # per pixel and axis
 # One byte is 257 of ImageMagick's 16-bit quanta.
@@ -166,3 +167,40 @@ def _paths(angles_deg: Tensor, num_taps: int) -> Tensor:
     directions = torch.stack([angles.sin(), angles.cos()], dim=1)  # (B, 2)
     taps = torch.arange(num_taps, device=angles.device, dtype=torch.float64)
     return torch.ceil(taps[None, :, None] * directions[:, None, :] - 0.5).long()
+
+
+def _angles(keys: Tensor, *_: object) -> tuple[Tensor, ...]:
+    return (draws.angles_deg(keys, -45, 45),)
+
+
+CORRUPTIONS = {
+    "defocus_blur": Corruption(
+        defocus_blur,
+        # radius_px, sigma_px of the blur of the disk's edge
+        published=((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
+        scaled=scaled_lengths,
+    ),
+    "motion_blur": Corruption(
+        motion_blur,
+        # radius_px, sigma_px
+        published=((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
+        draw=_angles,
+        scaled=scaled_lengths,
+        num_values=1 << 20,
+    ),
+    "zoom_blur": Corruption(
+        zoom_blur,
+        # `np.arange(1, stop, step)` and not a typed list: its rounding decides how many there are
+        published=tuple(
+            tuple(np.arange(1, stop, step).tolist())
+            for stop, step in ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
+        ),
+        num_values=1 << 19,
+    ),
+    "gaussian_blur": Corruption(
+        gaussian_blur,
+        # sigma_px
+        published=((1,), (2,), (3,), (4,), (6,)),
+        scaled=scaled_lengths,
+    ),
+}

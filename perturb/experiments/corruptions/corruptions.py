@@ -3,17 +3,15 @@
 Which question: how much accuracy does a classifier lose under noise, blur, weather and digital
 artefacts of five strengths? Protocol: the 15 corruptions and 4 extra ones of Hendrycks and
 Dietterich (ICLR 2019), computed in memory; given the same draws, the published code's pixels at
-224 px, and the same picture in proportion at other sizes (``corruption_constants.py`` says how).
+224 px, and the same picture in proportion at other sizes (``scaling.py`` says how).
 
 Where we differ: draws are a hash of (seed, corruption, severity, image key), so an image's result
 does not depend on its batch, its order or its worker; frost textures are ours unless others are
 given; the JPEG pass of the published *files* is an option, whose results need a name of their own.
-Every corruption is a function of (images, constants, draws) in a module of its kind; here are only
-the draws and the names.
+Every corruption stands in a module of its kind, with its constants and draws.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -22,22 +20,22 @@ from perturb import random
 from perturb.experiments.corruptions import (
     blur,
     digital,
-    draws,
     elastic,
     glass,
     noise,
     spatter,
     weather,
 )
-from perturb.experiments.corruptions.constants import Constants, constants
+from perturb.experiments.corruptions.corruption import Corruption
 from perturb.experiments.corruptions.digital import jpeg_pass
 from perturb.experiments.corruptions.frost_textures import frost_textures as our_frost_textures
-from perturb.experiments.names import (
+from perturb.experiments.corruptions.names import (
     BENCHMARK_CORRUPTIONS,
     CORRUPTIONS,
     EXTRA_CORRUPTIONS,
     SMALLEST_SIDE,
 )
+from perturb.experiments.corruptions.scaling import Constants
 
 __all__ = [
     "BENCHMARK_CORRUPTIONS",
@@ -50,87 +48,15 @@ __all__ = [
 
 MAX_SEVERITY = 5
 
-Draw = Callable[[Tensor, Constants, int, int], tuple[Tensor, ...]]
-
-
-@dataclass(frozen=True)
-class _Corruption:
-    """``apply(images, constants, *draw(keys, constants, H, W))``, in pieces of some pixels."""
-
-    apply: Callable[..., Tensor]
-    draw: Draw
-    # On a CPU, pieces that stay in its cache: values a piece, chosen by measurement.
-    num_values: int = 1 << 18
-
-
-def _nothing(*_: object) -> tuple[Tensor, ...]:
-    return ()
-
-
-def _normals(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    return (draws.normals(keys, 3, H, W),)
-
-
-def _normal_plane(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    return (draws.normals(keys, H, W),)
-
-
-def _uniforms(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    return (draws.uniforms(keys, 3, H, W),)
-
-
-def _salt(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    return draws.uniforms_and_signs(keys, 3, H, W)
-
-
-def _glass(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    return (glass.draw_offsets(keys, constants, H, W),)
-
-
-def _motion(keys: Tensor, *_: object) -> tuple[Tensor, ...]:
-    return (draws.angles_deg(keys, -45, 45),)
-
-
-def _snow(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    direction = random.stream_keys(0, "direction", keys)
-    return draws.normals(keys, H, W), draws.angles_deg(direction, -135, -45)
-
-
-def _frost(keys: Tensor, *_: object) -> tuple[Tensor, ...]:
-    place = draws.uniforms(keys, 3)
-    return (place[:, 0] * weather.NUM_DRAWN_TEXTURES).long(), place[:, 1:]
-
-
-def _fog(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    return (draws.uniforms(keys, weather.plasma_side(H, W) ** 2 - 1),)
-
-
-def _elastic(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    corners = random.stream_keys(0, "corners", keys)
-    return draws.uniforms(corners, 3, 2), draws.uniforms(keys, 2, H, W)
-
-
-_TABLE: dict[str, _Corruption] = {
-    "gaussian_noise": _Corruption(noise.gaussian_noise, _normals),
-    "shot_noise": _Corruption(noise.shot_noise, _uniforms),
-    "impulse_noise": _Corruption(noise.impulse_noise, _salt),
-    "defocus_blur": _Corruption(blur.defocus_blur, _nothing),
-    "glass_blur": _Corruption(glass.glass_blur, _glass),
-    "motion_blur": _Corruption(blur.motion_blur, _motion, 1 << 20),
-    "zoom_blur": _Corruption(blur.zoom_blur, _nothing, 1 << 19),
-    "snow": _Corruption(weather.snow, _snow, 1 << 20),
-    "frost": _Corruption(weather.frost, _frost),
-    "fog": _Corruption(weather.fog, _fog),
-    "brightness": _Corruption(digital.brightness, _nothing),
-    "contrast": _Corruption(digital.contrast, _nothing),
-    "elastic_transform": _Corruption(elastic.elastic_transform, _elastic),
-    "pixelate": _Corruption(digital.pixelate, _nothing),
-    "jpeg_compression": _Corruption(digital.jpeg_compression, _nothing),
-    "speckle_noise": _Corruption(noise.speckle_noise, _normals),
-    "gaussian_blur": _Corruption(blur.gaussian_blur, _nothing),
-    "spatter": _Corruption(spatter.spatter, _normal_plane),
-    "saturate": _Corruption(digital.saturate, _nothing),
+_KINDS = (noise, blur, glass, weather, digital, elastic, spatter)
+_TABLE: dict[str, Corruption] = {
+    name: entry for kind in _KINDS for name, entry in kind.CORRUPTIONS.items()
 }
+
+
+def constants(corruption: str, severity: int, height: int, width: int) -> Constants:
+    """Return a corruption's constants at a severity from 1 to 5 for images of this size."""
+    return _TABLE[corruption].constants(severity, height, width)
 
 
 @torch.no_grad()

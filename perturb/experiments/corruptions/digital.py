@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from perturb.experiments.corruptions.constants import Constants
+from perturb.experiments.corruptions.corruption import Corruption
 from perturb.experiments.corruptions.filters import to_bytes
+from perturb.experiments.corruptions.scaling import Constants
 
 
 def brightness(images: Tensor, constants: Constants) -> Tensor:
@@ -153,3 +154,32 @@ def _through_pillow(images: Tensor, change: Callable[[Image.Image], Image.Image]
     for index, row in enumerate(rows):
         changed[index] = np.asarray(change(Image.fromarray(row)))
     return torch.from_numpy(changed).permute(0, 3, 1, 2).contiguous().to(images.device)
+
+
+CORRUPTIONS = {
+    "brightness": Corruption(
+        brightness,
+        # added to V of HSV
+        published=((0.1,), (0.2,), (0.3,), (0.4,), (0.5,)),
+    ),
+    "contrast": Corruption(
+        contrast,
+        # scale about the channel's mean
+        published=((0.4,), (0.3,), (0.2,), (0.1,), (0.05,)),
+    ),
+    "pixelate": Corruption(
+        pixelate,
+        # ratio
+        published=((0.6,), (0.5,), (0.4,), (0.3,), (0.25,)),
+    ),
+    "jpeg_compression": Corruption(
+        jpeg_compression,
+        # quality
+        published=((25,), (18,), (15,), (10,), (7,)),
+    ),
+    "saturate": Corruption(
+        saturate,
+        # scale, shift of S of HSV
+        published=((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
+    ),
+}

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturb.experiments.corruptions import filters
-from perturb.experiments.corruptions.constants import Constants
+from perturb import random
+from perturb.experiments.corruptions import draws, filters
+from perturb.experiments.corruptions.corruption import Corruption
 from perturb.experiments.corruptions.filters import GUARD, to_bytes
+from perturb.experiments.corruptions.scaling import Constants, scaled_elastic
 
 
 def elastic_transform(
@@ -82,3 +84,31 @@ def _read(levels: Tensor, x: Tensor, y: Tensor, *, is_101: bool) -> Tensor:
     size = torch.tensor([W, H], dtype=grid.dtype, device=grid.device)
     grid = grid * (2 / (size - 1)) - 1 if is_101 else (grid * 2 + 1) / size - 1
     return F.grid_sample(levels, grid, padding_mode="reflection", align_corners=is_101)
+
+
+def _draws(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    corners = random.stream_keys(0, "corners", keys)
+    return draws.uniforms(corners, 3, 2), draws.uniforms(keys, 2, H, W)
+
+
+# 244 stands in the published code where 224 was meant; results depend on it, so it stays.
+_ELASTIC = 244.0
+
+CORRUPTIONS = {
+    "elastic_transform": Corruption(
+        elastic_transform,
+        # alpha_px, sigma_px of the smoothing, jitter_px of the affine map's corners
+        published=tuple(
+            (_ELASTIC * alpha, _ELASTIC * sigma, _ELASTIC * jitter)
+            for alpha, sigma, jitter in (
+                (2, 0.7, 0.1),
+                (2, 0.08, 0.2),
+                (0.05, 0.01, 0.02),
+                (0.07, 0.01, 0.02),
+                (0.12, 0.01, 0.02),
+            )
+        ),
+        draw=_draws,
+        scaled=scaled_elastic,
+    ),
+}

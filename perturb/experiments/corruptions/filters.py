@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturb.experiments.corruptions.constants import gaussian_taps
+from perturb.experiments.corruptions.scaling import gaussian_taps
 
 # Gray levels: more than the order of a sum is worth, less than the float32 of a published kernel.
 GUARD = 2.0**-30

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from perturb import random
-from perturb.experiments.corruptions.constants import PUBLISHED_SIDE, gaussian_taps
 from perturb.experiments.corruptions.filters import gaussian_blur
+from perturb.experiments.corruptions.scaling import PUBLISHED_SIDE, gaussian_taps
 
 NUM_TEXTURES = 6
 _SIDE = 512  # px, for images of 224 px

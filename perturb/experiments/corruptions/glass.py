@@ -15,8 +15,9 @@ from torch import Tensor
 from perturb import random
 from perturb.experiments.corruptions import filters
 from perturb.experiments.corruptions.blur import is_published_size
-from perturb.experiments.corruptions.constants import Constants
+from perturb.experiments.corruptions.corruption import Corruption
 from perturb.experiments.corruptions.filters import GUARD, to_bytes
+from perturb.experiments.corruptions.scaling import Constants, scaled_glass
 
 
 def draw_offsets(keys: Tensor, constants: Constants, height: int, width: int) -> Tensor:
@@ -80,3 +81,18 @@ def _follow(jumps: Tensor) -> Tensor:
         if torch.equal(doubled, jumps):
             return jumps
         jumps = doubled
+
+
+def _draws(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return (draw_offsets(keys, constants, H, W),)
+
+
+CORRUPTIONS = {
+    "glass_blur": Corruption(
+        glass_blur,
+        # sigma_px, largest displacement_px, iterations, probability that a pixel takes part
+        published=((0.7, 1, 2, 1), (0.9, 2, 1, 1), (1, 2, 3, 1), (1.1, 3, 2, 1), (1.5, 4, 2, 1)),
+        draw=_draws,
+        scaled=scaled_glass,
+    ),
+}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from perturb.experiments.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
+from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 
 # ImageNet-C's own groups.
 GROUPS: Mapping[str, str] = {

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perturb.experiments.corruptions.constants import Constants
+from perturb.experiments.corruptions import draws
+from perturb.experiments.corruptions.corruption import Corruption, normals, uniforms
 from perturb.experiments.corruptions.filters import to_bytes
+from perturb.experiments.corruptions.scaling import Constants
 
 _GUIDE_BINS = 4096
 # A byte that no photon count is drawn as: at most 60 counts share 255 levels, so 1 stays free.
@@ -88,3 +90,35 @@ def _poisson_tables(rate: int, device: torch.device) -> tuple[Tensor, Tensor, Te
     tables = (guide.reshape(-1), cumulative, levels)
     on_device = [torch.from_numpy(table).to(device) for table in tables]
     return on_device[0], on_device[1], on_device[2]
+
+
+def _salt(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return draws.uniforms_and_signs(keys, 3, H, W)
+
+
+CORRUPTIONS = {
+    "gaussian_noise": Corruption(
+        gaussian_noise,
+        # sigma
+        published=((0.08,), (0.12,), (0.18,), (0.26,), (0.38,)),
+        draw=normals,
+    ),
+    "shot_noise": Corruption(
+        shot_noise,
+        # photons of a white pixel
+        published=((60,), (25,), (12,), (5,), (3,)),
+        draw=uniforms,
+    ),
+    "impulse_noise": Corruption(
+        impulse_noise,
+        # share of replaced values
+        published=((0.03,), (0.06,), (0.09,), (0.17,), (0.27,)),
+        draw=_salt,
+    ),
+    "speckle_noise": Corruption(
+        speckle_noise,
+        # sigma
+        published=((0.15,), (0.2,), (0.35,), (0.45,), (0.6,)),
+        draw=normals,
+    ),
+}

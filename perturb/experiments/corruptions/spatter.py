@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from perturb.experiments.corruptions import filters
-from perturb.experiments.corruptions.constants import Constants, gaussian_taps
+from perturb.experiments.corruptions.corruption import Corruption, normal_plane
 from perturb.experiments.corruptions.filters import GUARD, to_bytes
+from perturb.experiments.corruptions.scaling import Constants, gaussian_taps, scaled_spatter
 
 _WATER = (175 / 255, 238 / 255, 238 / 255)  # pale turquoise
 _MUD = (63 / 255, 42 / 255, 20 / 255)
@@ -200,3 +201,20 @@ def _equalise(planes: Tensor) -> Tensor:
     # A plane of one level has nothing to spread.
     table = torch.where(lowest == H * W, torch.arange(256.0, device=planes.device), table)
     return table.gather(1, levels).view(B, H, W)
+
+
+CORRUPTIONS = {
+    "spatter": Corruption(
+        spatter,
+        # mean, sigma, blur sigma_px, threshold, strength (mud: blur sigma_px), is mud, reach_px
+        published=(
+            (0.65, 0.3, 4, 0.69, 0.6, 0, 20),
+            (0.65, 0.3, 3, 0.68, 0.6, 0, 20),
+            (0.65, 0.3, 2, 0.68, 0.5, 0, 20),
+            (0.65, 0.3, 1, 0.65, 1.5, 1, 20),
+            (0.67, 0.4, 1, 0.65, 1.5, 1, 20),
+        ),
+        draw=normal_plane,
+        scaled=scaled_spatter,
+    ),
+}

@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perturb.experiments.corruptions import filters
+from perturb import random
+from perturb.experiments.corruptions import draws, filters
 from perturb.experiments.corruptions.blur import is_published_size, motion_blur
-from perturb.experiments.corruptions.constants import Constants
+from perturb.experiments.corruptions.corruption import Corruption
 from perturb.experiments.corruptions.filters import to_bytes
+from perturb.experiments.corruptions.scaling import Constants, scaled_snow
 
 # The published code draws from the first five of its six files.
 NUM_DRAWN_TEXTURES = 5
@@ -146,3 +148,47 @@ def plasma_fractal(uniforms: Tensor, side: int, decay: float) -> Tensor:
         step, wibble = half, wibble / decay
     plasma -= plasma.amin(dim=(1, 2), keepdim=True)
     return plasma.div_(plasma.amax(dim=(1, 2), keepdim=True))
+
+
+def _snow_draws(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    direction = random.stream_keys(0, "direction", keys)
+    return draws.normals(keys, H, W), draws.angles_deg(direction, -135, -45)
+
+
+def _frost_draws(keys: Tensor, *_: object) -> tuple[Tensor, ...]:
+    place = draws.uniforms(keys, 3)
+    return (place[:, 0] * NUM_DRAWN_TEXTURES).long(), place[:, 1:]
+
+
+def _fog_draws(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    return (draws.uniforms(keys, plasma_side(H, W) ** 2 - 1),)
+
+
+CORRUPTIONS = {
+    "snow": Corruption(
+        snow,
+        # mean, sigma, zoom, threshold, radius_px, sigma_px, weight of the image
+        published=(
+            (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
+            (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
+            (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
+            (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
+            (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
+        ),
+        draw=_snow_draws,
+        scaled=scaled_snow,
+        num_values=1 << 20,
+    ),
+    "frost": Corruption(
+        frost,
+        # image, frost
+        published=((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),
+        draw=_frost_draws,
+    ),
+    "fog": Corruption(
+        fog,
+        # weight, decay of the wibble
+        published=((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
+        draw=_fog_draws,
+    ),
+}

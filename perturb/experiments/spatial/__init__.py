@@ -1,10 +1,67 @@
 """Rotation and translation: the worst case of a grid, and a random sample of it."""
 
-from perturb.experiments.declaration import Chart, Experiment, Pivot, Table, TestSet
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from perturb.experiments.declaration import (
+    Asked,
+    Chart,
+    Experiment,
+    Passes,
+    Perturbation,
+    Pivot,
+    Table,
+    TestSet,
+)
+from perturb.records import Config
+
+
+def _passes(asked: Asked) -> Passes:
+    points = asked.option("rotations") * asked.option("translations") ** 2
+    return Passes(predictions=points + asked.option("samples"))
+
+
+def _check(config: Config) -> Iterator[str]:
+    spatial = config.perturbations.get("spatial")
+    if spatial is None:
+        return
+    yield from _check_samples(spatial.options)
+    for name in ("rotations", "translations"):
+        if spatial.options[name] % 2 == 0:
+            yield (
+                f"perturbations.spatial.{name}: {spatial.options[name]} is even; "
+                "allowed: odd numbers, so that the unchanged image is in the grid"
+            )
+
+
+def _check_samples(options: Mapping[str, Any]) -> Iterator[str]:
+    """Samples are drawn without repetition, so a grid must have as many points."""
+    rotations = options["rotations"] if options["max_rotation_deg"] else 1
+    translations = options["translations"] if options["max_translation"] else 1
+    points = rotations * translations**2
+    if 1 < points < options["samples"]:
+        yield (
+            f"perturbations.spatial.samples: {options['samples']} is more than the {points} points "
+            f"of the grid, {rotations} rotations x {translations}^2 translations"
+        )
+
 
 EXPERIMENT = Experiment(
     title="Rotation and translation",
     figure="3",
+    perturbations=(
+        Perturbation(
+            id="spatial",
+            protocol=1,
+            evaluator="perturb.experiments.spatial.evaluate:spatial_outcomes",
+            passes=_passes,
+            severities="scales",
+            conditions=("grid", "random"),
+            repeated={"random": "samples"},
+            is_on_clean_set=True,
+        ),
+    ),
+    checks=_check,
     test_sets=(TestSet("spatial", "Adversarial spatial", 9),),
     tables=(
         Table(

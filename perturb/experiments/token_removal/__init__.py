@@ -1,9 +1,80 @@
 """Token removal: patch tokens that leave a ViT early."""
 
-from perturb.experiments.declaration import Chart, Experiment, Table
+from perturb.experiments.blocks import (
+    DIVIDED_BLOCKS,
+    attention_fraction,
+    unknown,
+    without_tokens,
+)
+from perturb.experiments.declaration import Asked, Chart, Experiment, Passes, Perturbation, Table
+from perturb.records import Architecture
+
+# What the weights that rank tokens, and multiplications of fewer tokens, are computed for.
+_ATTENTION = "Attention"
+_EMBEDDING = "PatchEmbed"
+_POOLING = frozenset({"token", "avg", "max", "map"})
+# Queries, keys and values, of an attention's weights.
+_PROJECTED_FRACTION = 3 / 4
+
+
+def _lacks(architecture: Architecture) -> str | None:
+    makeup = architecture.makeup
+    if lacks := without_tokens(architecture):
+        return lacks
+    if architecture.arguments.get("num_class_tokens", 1) == 0:
+        return "it has no class token, whose attention ranks patches"
+    if makeup.embedding != _EMBEDDING:
+        return "its patches are embedded by more than one convolution"
+    if makeup.block not in DIVIDED_BLOCKS:
+        return unknown("blocks", makeup.block)
+    if makeup.attention != _ATTENTION:
+        return unknown("attention", makeup.attention)
+    if makeup.pooling not in _POOLING:
+        return unknown("pooling", makeup.pooling)
+    return None
+
+
+def _why_not(asked: Asked) -> str | None:
+    if asked.severity == 1 and asked.architecture.makeup.pooling != "token":
+        return "its head pools patches, of which none would be left"
+    after_block = asked.entry.options["after_block"] or 0
+    is_enough = after_block <= int(asked.architecture.arguments["depth"])
+    return None if is_enough else "it has too few blocks"
+
+
+def _passes(asked: Asked) -> Passes:
+    """Return passes: what comes before the cut once; after it the tokens left, for every sample.
+
+    For the class token's attention queries, keys and values are computed once more.
+    """
+    depth = int(asked.architecture.arguments["depth"])
+    after = asked.entry.options["after_block"]
+    before = (max(1, depth // 3) if after is None else int(after)) / depth
+    samples = 1 + asked.option("seeds")
+    again = _PROJECTED_FRACTION * attention_fraction(asked.architecture) / depth
+    return Passes(predictions=before + again + samples * (1 - before) * (1 - asked.severity))
+
 
 EXPERIMENT = Experiment(
     title="Token removal",
+    perturbations=(
+        Perturbation(
+            id="tokens",
+            protocol=1,
+            evaluator="perturb.experiments.token_removal.evaluate:token_outcomes",
+            passes=_passes,
+            severities="shares",
+            label="token removal",
+            conditions=("random", "low_attention"),
+            changes="model",
+            unchanged=0.0,
+            families=("vit",),
+            is_on_clean_set=True,
+            repeated={"random": "seeds"},
+            lacks=_lacks,
+            why_not=_why_not,
+        ),
+    ),
     tables=(
         Table(
             "tokens",

@@ -7,8 +7,8 @@ a number that looks like mCE and is none.
 
 from collections.abc import Iterator
 
-from perturb.config.schema import listed
-from perturb.config.source_checks import num_label_classes
+from perturb.datasets.label_space import num_label_classes
+from perturb.messages import listed
 from perturb.records import Config, Dataset
 
 IMAGENET_C_SIDE = 224  # of the published files [px]

@@ -1,0 +1,98 @@
+"""Mistakes of a study that concern attacks on its own models, found before any job starts."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from perturb.datasets.label_space import num_logits
+from perturb.messages import listed
+from perturb.records import Config, PerturbationEntry
+from perturb.severities import severity_value
+
+ATTACKS = ("fgsm", "pgd", "ensemble")
+# Classes that the DLR loss needs: with two it is constant.
+FEWEST_OF_DLR = 3
+# Classes that the DLR attack aims at unless the configuration says another number.
+DEFAULT_TARGETS = 3
+
+
+def check_attacks(config: Config) -> Iterator[str]:
+    """Yield a message for each mistake: models under attack are compared at one epsilon."""
+    if config.clean_dataset.class_map is not None:
+        yield (
+            f"datasets.{config.clean_dataset.id}.class_map: not allowed on the clean set, whose "
+            "classes are the models' own"
+        )
+    if severity_value(config.epsilon) > 1:
+        yield f"epsilon: {config.epsilon.replace('_', '/')} > 1, in units of [0, 1]"
+    for id in ATTACKS:
+        if id not in config.perturbations:
+            continue
+        yield from _check_headline(id, config)
+        yield from check_epsilons(config.perturbations[id])
+        yield from check_restarts(config.perturbations[id])
+    for id in ("fgsm", "ensemble"):
+        yield from check_pgd(id, config)
+    yield from _check_targets(config)
+
+
+def _check_headline(id: str, config: Config) -> Iterator[str]:
+    severities = config.perturbations[id].severities
+    if severity_value(config.epsilon) not in set(map(severity_value, severities)):
+        known = listed(severity.replace("_", "/") for severity in severities)
+        yield (
+            f"epsilon: {config.epsilon.replace('_', '/')} is not among "
+            f"perturbations.{id}.epsilons ({known}); attacks are compared at it"
+        )
+
+
+def check_epsilons(attack: PerturbationEntry) -> Iterator[str]:
+    """Yield a message for each epsilon beyond the range of pixels."""
+    for severity in attack.severities:
+        if severity_value(severity) > 1:
+            yield (
+                f"perturbations.{attack.id}.epsilons: {severity.replace('_', '/')} > 1, in "
+                "units of [0, 1]"
+            )
+
+
+def check_restarts(attack: PerturbationEntry) -> Iterator[str]:
+    """Yield a message if an attack restarts from the same place."""
+    options = attack.options
+    if options.get("restarts", 1) > 1 and not options.get("random_start", True):
+        yield f"perturbations.{attack.id}.restarts: more than one needs `random_start: true`"
+
+
+def check_pgd(id: str, config: Config) -> Iterator[str]:
+    """Yield a message if an attack is asked for without PGD."""
+    if id in config.perturbations and "pgd" not in config.perturbations:
+        yield f"perturbations.{id}: needs perturbations.pgd, which it is compared with"
+
+
+def _check_targets(config: Config) -> Iterator[str]:
+    """The DLR attack aims at other classes; by default at as many as there are, up to three."""
+    ensemble = config.perturbations.get("ensemble")
+    asked = ensemble.options["targets"] if ensemble else DEFAULT_TARGETS
+    for id in config.benchmark_models:
+        head = num_logits(config, config.models[id])
+        if head is not None and asked > head - 1 and asked != DEFAULT_TARGETS:
+            yield (
+                f"perturbations.ensemble.targets: {asked}, but models.{id} has {head} classes; "
+                f"allowed: at most {max(head - 1, 1)}, the other classes"
+            )
+
+
+def with_possible_attacks(config: Config) -> Config:
+    """Return a study whose ensemble has no DLR attack where some model has too few classes.
+
+    APGD on the cross-entropy and Square remain. Tables and shards name the attacks that were run.
+    """
+    ensemble = config.perturbations.get("ensemble")
+    heads = [num_logits(config, config.models[id]) for id in config.benchmark_models]
+    if ensemble is None or all(head is None or head >= FEWEST_OF_DLR for head in heads):
+        return config
+    possible = replace(
+        ensemble,
+        conditions=tuple(name for name in ensemble.conditions if name != "apgd_dlr"),
+        options={key: value for key, value in ensemble.options.items() if key != "targets"},
+    )
+    return replace(config, perturbations={**config.perturbations, "ensemble": possible})

@@ -1,0 +1,38 @@
+"""Passes of gradient attacks: an upper bound, as if no image were misled before the last step."""
+
+from perturb.experiments.declaration import Asked, Passes
+
+
+def fgsm(_: Asked) -> Passes:
+    """Return those of FGSM: the clean prediction, its gradient, the verdict."""
+    return Passes(predictions=2, gradients=1)
+
+
+def pgd(asked: Asked) -> Passes:
+    """Return those of PGD: as FGSM; the clean gradient is the first step's without random start."""
+    return Passes(predictions=2) + descents(asked, knows_first=True)
+
+
+def descents(asked: Asked, *, knows_first: bool) -> Passes:
+    """Return those of PGD's steps: all restarts, and the predictions between them."""
+    steps, restarts = asked.option("steps"), asked.option("restarts")
+    is_random = bool(asked.entry.options["random_start"])
+    clean = 1 if knows_first and is_random else 0
+    return Passes(predictions=restarts - 1, gradients=clean + steps * restarts)
+
+
+def ensemble(asked: Asked) -> Passes:
+    """Return those of the ensemble: the clean gradient, then each attack with its verdict.
+
+    A run of APGD takes a gradient at its start and after each step; between runs it is checked
+    which images are still correct. The targeted form first asks which classes are likely.
+    """
+    run, restarts = asked.option("steps") + 1, asked.option("restarts")
+    has_dlr = "apgd_dlr" in asked.entry.conditions
+    runs = (restarts, asked.option("targets") * restarts) if has_dlr else (restarts,)
+    between = sum(count - 1 for count in runs)
+    verdicts, likely_classes = len(asked.entry.conditions), int(has_dlr)
+    return Passes(
+        predictions=1 + between + likely_classes + asked.option("queries") + verdicts,
+        gradients=1 + run * sum(runs),
+    )

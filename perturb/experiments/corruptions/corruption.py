@@ -1,0 +1,56 @@
+"""The parts of a corruption: a function of images, constants and draws, and both of these."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from perturb.experiments.corruptions import draws
+from perturb.experiments.corruptions.scaling import PUBLISHED_SIDE, Constants
+
+# Keys of the images, constants, height, width -> what each image draws.
+Draw = Callable[[Tensor, Constants, int, int], tuple[Tensor, ...]]
+
+
+def nothing(*_: object) -> tuple[Tensor, ...]:
+    """Draw nothing."""
+    return ()
+
+
+def normals(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    """Draw N(0, 1) for each value."""
+    return (draws.normals(keys, 3, H, W),)
+
+
+def normal_plane(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    """Draw N(0, 1) for each pixel."""
+    return (draws.normals(keys, H, W),)
+
+
+def uniforms(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
+    """Draw U[0, 1) for each value."""
+    return (draws.uniforms(keys, 3, H, W),)
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """``apply(images, constants, *draw(keys, constants, H, W))``, in pieces of some pixels.
+
+    published : the constants of severities 1 to 5 at 224 px.
+    scaled : returns what they become at another size, given its side over 224.
+    num_values : on a CPU, the size of pieces that stay in its cache, chosen by measurement.
+    """
+
+    apply: Callable[..., Tensor]
+    published: tuple[Constants, ...]
+    draw: Draw = nothing
+    scaled: Callable[[Constants, float], Constants] | None = None
+    num_values: int = 1 << 18
+
+    def constants(self, severity: int, height: int, width: int) -> Constants:
+        """Return the constants at a severity from 1 to 5 for images of this size."""
+        published = self.published[severity - 1]
+        scale = min(height, width) / PUBLISHED_SIDE
+        if scale == 1.0 or self.scaled is None:
+            return published
+        return self.scaled(published, scale)

@@ -1,0 +1,30 @@
+"""The corruptions by name and group, in the order of ImageNet-C.
+
+References
+----------
+.. [1] Hendrycks, Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+   Perturbations", ICLR 2019.
+"""
+
+# The 15 of the benchmark, and the four that its authors offer for validation.
+BENCHMARK_GROUPS = {
+    "Noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "Blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "Weather": ("snow", "frost", "fog", "brightness"),
+    "Digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+}
+EXTRA_GROUP = "Extra"
+EXTRA_CORRUPTIONS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
+GROUPS = BENCHMARK_GROUPS | {EXTRA_GROUP: EXTRA_CORRUPTIONS}
+
+BENCHMARK_CORRUPTIONS = tuple(name for names in BENCHMARK_GROUPS.values() for name in names)
+CORRUPTIONS = BENCHMARK_CORRUPTIONS + EXTRA_CORRUPTIONS
+# Of the images that they can be made of [px].
+SMALLEST_SIDE = 16
+
+# Corruptions whose result passes through JPEG, as the published files of ImageNet-C have, are named
+# apart from those that do not: their accuracies differ by many points.
+JPEG_QUALITY = 85
+JPEG_SUFFIX = "_jpeg85"
+# The published files themselves.
+STORED_CORRUPTIONS = "corruptions_stored"

@@ -1,0 +1,138 @@
+"""Which lesions a network can have, and what they cost."""
+
+from collections.abc import Mapping, Sequence
+
+from perturb.experiments.blocks import (
+    DIVIDED_BLOCKS,
+    JOINT_BLOCKS,
+    attention_fraction,
+    unknown,
+    without_blocks,
+    without_masks,
+    without_tokens,
+)
+from perturb.experiments.declaration import Asked, Passes
+from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets, removable_blocks
+from perturb.records import Architecture, PerturbationEntry
+
+# Queries, keys and values, of an attention's weights.
+PROJECTED_FRACTION = 3 / 4
+# The part that a lesion removes, and of which blocks.
+_Lesion = tuple[str, frozenset[int]]
+
+
+def parts_of(architecture: Architecture) -> tuple[str, ...]:
+    """Return what can be removed of each block of a network, none where that is not known."""
+    if architecture.family == "vit" and "depth" in architecture.arguments:
+        if architecture.makeup.block in DIVIDED_BLOCKS:
+            return PARTS["vit"]
+        return ("block",) if architecture.makeup.block in JOINT_BLOCKS else ()
+    if architecture.family == "resnet" and "layers" in architecture.arguments:
+        return PARTS["resnet"]
+    return ()
+
+
+def without_lesions(architecture: Architecture) -> str | None:
+    """Return what a network lacks for lesions, None if nothing."""
+    if lacks := without_blocks(architecture):
+        return lacks
+    return None if parts_of(architecture) else unknown("blocks", architecture.makeup.block)
+
+
+def without_parts(architecture: Architecture) -> tuple[str, str] | None:
+    """Return what is left out on ViTs whose blocks go only as a whole, and why; None elsewhere."""
+    if architecture.family == "vit" and len(parts_of(architecture)) == 1:
+        return "removed MLPs and attentions alone", "its blocks compute both from one projection"
+    return None
+
+
+def too_many(asked: Asked) -> str | None:
+    """Return that a network has too few blocks: the first stays where several are removed."""
+    blocks = removable_blocks(asked.architecture.family, asked.architecture.arguments)
+    others = [block for block in blocks if block != 0]
+    most = len(blocks) if asked.severity == 1 else len(others)
+    return None if asked.severity <= most else "it has too few blocks"
+
+
+def conditions_of(_: PerturbationEntry, architecture: Architecture) -> tuple[str, ...]:
+    """Return the parts that are removed, one condition each."""
+    return parts_of(architecture)
+
+
+def samples_of(asked: Asked) -> Mapping[str, tuple[int, ...]]:
+    """Return the numbers of the sets of blocks that are removed, of each part."""
+    return {part: tuple(sets) for part, sets in _sets_of(asked).items()}
+
+
+def _sets_of(asked: Asked) -> dict[str, dict[int, tuple[int, ...]]]:
+    blocks = removable_blocks(asked.architecture.family, asked.architecture.arguments)
+    count, samples = int(asked.severity), asked.option("samples")
+    return {
+        part: lesion_sets(blocks, count, samples, asked.seed, part)
+        for part in parts_of(asked.architecture)
+    }
+
+
+def lesion_passes(asked: Asked) -> Passes:
+    """Return passes: each stretch of the network once for all lesions that begin alike."""
+    family, arguments = asked.architecture.family, asked.architecture.arguments
+    lesions = [
+        (part, frozenset(blocks))
+        for part, sets in _sets_of(asked).items()
+        for blocks in sets.values()
+    ]
+    num_blocks = int(arguments["depth"]) if family == "vit" else sum(arguments["layers"])
+    attention = attention_fraction(asked.architecture)
+    run_without = {"block": 0.0, "mlp": attention, "attention": 1 - attention}
+    return Passes(predictions=_walked(lesions, 0, num_blocks, run_without) / num_blocks)
+
+
+def _walked(
+    lesions: Sequence[_Lesion], start: int, num_blocks: int, run_without: Mapping[str, float]
+) -> float:
+    """Return how many blocks are run for lesions that are alike before block `start`.
+
+    The walk is that of `lesion_outcomes`. `run_without` says what is run of a block that loses a
+    part, as a fraction of the block.
+    """
+    walked = 0.0
+    for index in range(start, num_blocks):
+        groups: dict[str, list[_Lesion]] = {"": []}
+        for part, blocks in lesions:
+            groups.setdefault(part if index in blocks else "", []).append((part, blocks))
+        lesions = groups.pop("")
+        walked += sum(run_without[part] for part in groups)
+        walked += sum(
+            _walked(group, index + 1, num_blocks, run_without) for group in groups.values()
+        )
+        if not lesions:
+            break
+        # A block without its MLP is where the whole one stands after its attention.
+        walked += run_without["attention"] if "mlp" in groups else 1
+    return walked
+
+
+def without_heads(architecture: Architecture) -> str | None:
+    """Return what a network lacks for heads that go one by one, None if nothing."""
+    if lacks := without_tokens(architecture):
+        return lacks
+    if architecture.makeup.block not in DIVIDED_BLOCKS:
+        return "its blocks have no attention module by itself"
+    if architecture.arguments.get("num_heads") is None:
+        return "its blocks do not all have as many heads"
+    return without_masks(architecture)
+
+
+def head_samples(asked: Asked) -> Mapping[str, tuple[int, ...]]:
+    """Return a sample number for each head of the network."""
+    arguments = asked.architecture.arguments
+    return {"head": tuple(head_sets(arguments["depth"], arguments["num_heads"]))}
+
+
+def head_passes(asked: Asked) -> Passes:
+    """Return passes: the unchanged network; for each head the rest of its block, and later ones."""
+    arguments = asked.architecture.arguments
+    depth, num_heads = int(arguments["depth"]), int(arguments["num_heads"])
+    rest_of_block = 1 - PROJECTED_FRACTION * attention_fraction(asked.architecture)
+    blocks = sum(rest_of_block + later for later in range(depth))
+    return Passes(predictions=1 + num_heads * blocks / depth)

@@ -1,0 +1,29 @@
+"""Datasets of which all models see the same pixels: experiments put models side by side on them."""
+
+from collections.abc import Iterator, Sequence
+
+from perturb.messages import listed
+from perturb.records import Config
+
+
+def check_shared_pixels(key: str, ids: Sequence[str], config: Config) -> Iterator[str]:
+    """Yield a message unless one dataset is given, and all models see the same pixels of it.
+
+    Parameters
+    ----------
+    key : of the configuration, that gives the datasets.
+    ids : of the datasets.
+    """
+    if len(ids) > 1:
+        yield f"{key}: {listed(ids)}; allowed: one"
+    dataset = config.datasets[ids[0]]
+    if dataset.role not in ("clean", "other"):
+        yield (
+            f"{key}: {ids[0]!r}; allowed: {config.clean_dataset.id}, the clean set, or one "
+            "with `role: other`"
+        )
+    if not dataset.is_seen_alike:
+        yield (
+            f"{key.rpartition('.')[0]}: every model must see the same pixels; "
+            f"datasets.{dataset.id} needs `preprocessing`"
+        )
