@@ -37,16 +37,17 @@ from perturb.cost.study import num_images_of
 from perturb.datasets.store import ImageStore, write_manifest
 from perturb.datasets.subset import balanced_subset
 from perturb.datasets.synthetic.family import SHAPES
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.rows import rows
 from perturb.evaluate.shards import write_shard
 from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
 from perturb.models.classifier import Preprocessing
 from perturb.plan import products
-from perturb.plan.cells import Cell, Layout, cells, evaluated_datasets
+from perturb.plan.cells import cells, evaluated_datasets
 from perturb.plan.origins import of_checkpoint, of_store
 from perturb.plan.params import class_subsets
-from perturb.plan.resources import RESOURCES
+from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ NUM_CLASSES = 1000
 # Analyses that are no shards: their files are small, and so are the tables made from them.
 WITHOUT = ("patterns", "correlations")
 JOBS = ("describe_study", "check_shards", "make_tables", "draw_charts")
+MEMORY_MB = 12_000  # of the rule `make_tables`
 
 
 def study() -> dict[str, Any]:
@@ -67,7 +69,7 @@ def study() -> dict[str, Any]:
 
 def write_inputs(config: Config) -> None:
     """Write what the jobs read beside shards: manifests of stores and cards of models."""
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     for dataset in evaluated_datasets(config):
         path = Path(layout.manifest(any_store(config, dataset)))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +118,7 @@ def write_shards(config: Config, model: str) -> int:
     stores: dict[tuple[str, int | None], ImageStore] = {}
     num_rows = 0
     for cell in cells(config):
-        path = Path(Layout(config.results).shard(cell))
+        path = Path(Paths(config.results).shard(cell))
         if cell.model != model or path.exists():
             continue
         key = cell.dataset, config.perturbations[cell.perturbation].num_images
@@ -211,7 +213,7 @@ def run_script(job: str) -> None:
     """Run the script of a job as Snakemake does."""
     raw = study()
     config = load_config(raw)
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     forms = {"parquet": "parquet", "csv": "csv", "markdown": "md", "latex": "tex"}
     tables, charts = products.tables(config), products.charts(config)
     outputs = {
@@ -248,7 +250,7 @@ def run_script(job: str) -> None:
         output=Namedlist(fromdict=outputs[job]),
         log=[layout.log(job)],
         threads=4,
-        resources=SimpleNamespace(mem_mb=RESOURCES[job].mem_mb_at(1)),
+        resources=SimpleNamespace(mem_mb=MEMORY_MB),
     )
     runpy.run_path(str(ROOT / "scripts" / f"{job}.py"), init_globals={"snakemake": snakemake})
 
@@ -301,7 +303,7 @@ def main() -> None:
     logger.info("%s rows written in %.0f s", f"{num_rows:,}", time.perf_counter() - started)
     for job in JOBS:
         logger.info("%-16s %7.1f s %6.2f GB", job, *measured(job))
-    log = Path(Layout(config.results).log("make_tables"))
+    log = Path(Paths(config.results).log("make_tables"))
     slowest = sorted(table_seconds(log), key=lambda row: -row[1])[:8]
     logger.info("slowest tables: %s", ", ".join(f"{name} {seconds} s" for name, seconds in slowest))
 

@@ -9,6 +9,8 @@ rule train_model:
         card=PATHS.card("{model}"),
     log:
         PATHS.log("train_model", "{model}"),
+    benchmark:
+        PATHS.benchmark("train_model", "{model}")
     wildcard_constraints:
         model=ids(TRAINED),
     # The longest jobs first: nothing else can fill the cores while the last of them runs alone.
@@ -17,7 +19,9 @@ rule train_model:
         "../envs/perturb.yaml"
     threads: 1
     resources:
-        **needs("train_model"),
+        **GPU,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         model=lambda wildcards: params.model_facts(STUDY, wildcards.model),
         num_samples=lambda wildcards: params.training_samples(STUDY, wildcards.model),
@@ -37,6 +41,8 @@ rule import_checkpoint:
         card=PATHS.card("{model}"),
     log:
         PATHS.log("import_checkpoint", "{model}"),
+    benchmark:
+        PATHS.benchmark("import_checkpoint", "{model}")
     wildcard_constraints:
         model=ids(GIVEN),
     # Wrong weights are found in seconds: before hours are spent on other models.
@@ -44,7 +50,8 @@ rule import_checkpoint:
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("import_checkpoint"),
+        mem_mb=lambda wildcards, attempt: 12000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         model=lambda wildcards: params.given_facts(STUDY, wildcards.model),
     script:

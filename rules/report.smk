@@ -28,10 +28,13 @@ rule draw_charts:
         **{f"{chart}_svg": PATHS.chart(chart, "svg") for chart in CHARTS},
     log:
         PATHS.log("draw_charts"),
+    benchmark:
+        PATHS.benchmark("draw_charts")
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("draw_charts"),
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         charts=list(CHARTS),
         tables=list(products.chart_tables(STUDY)),
@@ -56,10 +59,13 @@ rule write_page:
         ),
     log:
         PATHS.log("write_page"),
+    benchmark:
+        PATHS.benchmark("write_page")
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("write_page"),
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         # Texts come from functions: in others Snakemake takes braces for wildcards.
         configuration=lambda wildcards: yaml.safe_dump(

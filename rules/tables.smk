@@ -1,11 +1,10 @@
-# REQUIRED INPUTS  {results}/shards/, {results}/checkpoints/{model}/card.json, {results}/stores/
+# REQUIRED INPUTS  {results}/receipts/, {results}/checkpoints/{model}/card.json, {results}/stores/
 # OUTPUTS          {results}/models.parquet, datasets.parquet, inventory.parquet
 #                  {results}/tables/{table}.parquet, .csv, .md, .tex
 rule describe_study:
     """Collect the facts about models and data sets that decisions are joined with."""
     input:
-        # A function: it is called when the jobs are planned, before any starts.
-        cards=lambda wildcards: cards(),
+        cards=[PATHS.card(model) for model in STUDY.models],
         manifests=manifests(EVALUATED),
         module="perturb/tables/facts.py",
     output:
@@ -13,10 +12,13 @@ rule describe_study:
         datasets=PATHS.datasets,
     log:
         PATHS.log("describe_study"),
+    benchmark:
+        PATHS.benchmark("describe_study")
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("describe_study"),
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         # Texts come from functions: in others Snakemake takes braces for wildcards.
         models=lambda wildcards: params.described_models(STUDY),
@@ -29,7 +31,7 @@ rule describe_study:
 rule check_shards:
     """Check every shard of the study against its cell, its images and its weights."""
     input:
-        shards=[PATHS.shard(cell) for cell in CELLS],
+        receipts=RECEIPTS,
         manifests=manifests(EVALUATED),
         models=PATHS.models,
         code=[
@@ -43,10 +45,13 @@ rule check_shards:
         PATHS.inventory,
     log:
         PATHS.log("check_shards"),
+    benchmark:
+        PATHS.benchmark("check_shards")
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("check_shards"),
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         # What shards must be made under: so those that were not are found even where Snakemake has
         # lost what it knew of the job that made them.
@@ -61,7 +66,7 @@ rule make_tables:
     # One job for all: a job for each would start Python more often than it queries, and each would
     # list most shards of the study, which is what planning a large one takes its time for.
     input:
-        sources=products.tables_read(STUDY),
+        sources=receipts_of(STUDY, products.tables_read(STUDY)),
         checked=PATHS.inventory,
         code=products.tables_code(STUDY),
     output:
@@ -79,11 +84,14 @@ rule make_tables:
         **{f"{table}_latex": PATHS.table(table, "tex") for table in TABLES},
     log:
         PATHS.log("make_tables"),
+    benchmark:
+        PATHS.benchmark("make_tables")
     conda:
         "../envs/perturb.yaml"
     threads: 4
     resources:
-        **needs("make_tables"),
+        mem_mb=lambda wildcards, attempt: 12000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         parameters={table: products.table_parameters(STUDY, table) for table in TABLES},
     script:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from perturb.config import load_config
-from perturb.evaluate.finished import forget_all
 from perturb.files import replacing
 from perturb.logs import log_to
 from perturb.plan.check_shards import check_shards
@@ -23,4 +22,3 @@ hashes = dict(zip(*models.to_pydict().values(), strict=True))
 inventory = check_shards(study, hashes)
 with replacing(Path(snakemake.output[0])) as temporary:
     pq.write_table(inventory, temporary)
-forget_all(study.results)

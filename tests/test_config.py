@@ -14,8 +14,9 @@ import pytest
 from perturb.config import ConfigError, load_config
 from perturb.config.schema import schema
 from perturb.datasets.synthetic.family import GENERATED_SETS, SPLITS
+from perturb.evaluate.cell import Cell
 from perturb.experiments.names import CONDITIONS, CORRUPTIONS, PROTOCOLS, STORED_CORRUPTIONS
-from perturb.plan.cells import Cell, cells, evaluation_jobs
+from perturb.plan.cells import cells
 from perturb.severities import severity_id
 from perturb.tables.catalogue import FOLDER
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from perturb.datasets.build import build_filtered, build_generated
 from perturb.datasets.store import ImageStore, open_store
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Setting
 from perturb.evaluate.shards import Expected, verify_shard, write_shard
@@ -19,7 +20,6 @@ from perturb.experiments.names import CORRUPTIONS, PROTOCOLS
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.plan.cells import Cell
 
 CLEAN = Cell("a", "test", "none", "0")
 CORRUPTED = Cell("a", "test", "corruptions", "3")

@@ -12,6 +12,7 @@ from torch import Tensor
 from perturb.datasets.build import build_generated
 from perturb.datasets.store import Images, ImageStore, open_store
 from perturb.evaluate import loop
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.loading import (
     PatternStudy,
     correlations_of,
@@ -23,7 +24,6 @@ from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.names import CONDITIONS
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.plan.cells import Cell
 
 CPU = torch.device("cpu")
 ARGUMENTS = {"patch_size": 8, "embed_dim": 32, "depth": 4, "num_heads": 2, "mlp_ratio": 2}

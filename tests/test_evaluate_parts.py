@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from perturb.datasets.store import Images, ImageStore
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.loop import Subject, evaluate_cell, evaluate_parts
 from perturb.evaluate.outcome import Setting
 from perturb.evaluate.shards import Expected, verify_shard, write_shard
 from perturb.experiments.benchmarks.evaluate import subset_outcomes
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.plan.cells import Cell
 
 CARD: Any = SimpleNamespace(weights_sha256="0", preprocessing=Preprocessing(side=16))
 STORED = Cell("a", "c", "corruptions_stored", "3")

@@ -10,22 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from perturb.evaluate.finished import forget_all
+from perturb.runs.failed import _EVALUATING
 
 from perturb.datasets.store import open_store, write_store
-from perturb.evaluate.finished import forget_all
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.jobs import evaluate_into, job_slots
 from perturb.evaluate.loop import Subject
 from perturb.evaluate.shards import read_metadata, read_whole
 from perturb.experiments.transfer.jobs import transfer_into, transfer_slots
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.plan.cells import Cell, Layout
-from perturb.runs.failed import _EVALUATING
+from perturb.plan.paths import Paths
 from tests.test_transfer import Templates
 from tests.workspace import ROOT
 
 SEVERITIES = ("0", "1_255", "2_255", "4_255")
 RESULTS = "results"
-LAYOUT = Layout(RESULTS)
+LAYOUT = Paths(RESULTS)
 FILES = {"test": (LAYOUT.images("test"), LAYOUT.manifest("test"))}
 STARTED = 1_000_000_000
 

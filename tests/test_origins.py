@@ -18,8 +18,8 @@ from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import write_manifest
 from perturb.models.checkpoints import load_classifier, read_card, save_checkpoint
 from perturb.models.views import View
-from perturb.plan.cells import Layout
 from perturb.plan.origins import check_files, check_study, of_checkpoint, of_store
+from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_dataset
 from tests.image_files import class_folder_files, write_folder
 from tests.test_checkpoints import CARD, build_classifier
@@ -53,7 +53,7 @@ def _study() -> dict[str, Any]:
 def _make(study: dict[str, Any]) -> None:
     """Write what says what each artefact was made from, as the jobs do."""
     config = load_config(study)
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     for model in config.models:
         path = Path(layout.card(model))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,14 +202,14 @@ def test_results_and_data_may_be_moved(study: dict[str, Any]) -> None:
 def test_jobs_are_refused_for_their_own_files_alone(study: dict[str, Any]) -> None:
     study["models"]["given"]["weights"] = WEIGHTS | {"sha256": "b" * 64}
     config = load_config(study)
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     check_files(config, [layout.card("a"), layout.weights("a"), layout.manifest("own")])
     with pytest.raises(ValueError, match=r"given/card\.json: weights\.sha256 is"):
         check_files(config, [layout.card("a"), f"./{layout.card('given')}"])
 
 
 def test_the_card_of_another_model_is_named_as_that(study: dict[str, Any]) -> None:
-    layout = Layout(study["results"])
+    layout = Paths(study["results"])
     shutil.copyfile(layout.card("b"), layout.card("a"))
     told = _told(study)
     assert told.count("checkpoints/a/card.json: ") == 1
@@ -217,7 +217,7 @@ def test_the_card_of_another_model_is_named_as_that(study: dict[str, Any]) -> No
 
 
 def test_what_does_not_say_what_it_was_made_from_is_refused(study: dict[str, Any]) -> None:
-    layout = Layout(study["results"])
+    layout = Paths(study["results"])
     Path(layout.card("a")).write_text("{}")
     write_manifest(Path(layout.manifest("test")), pa.table({"image_id": ["a"]}))
     told = _told(study)

@@ -16,7 +16,7 @@ from perturb.experiments.possible import conditions_of, is_possible, samples_of
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_table import geometry
-from perturb.plan.cells import cells, evaluation_jobs, own_cells
+from perturb.plan.cells import cells, own_cells
 from perturb.random import image_key
 from perturb.records import Config
 

@@ -12,7 +12,7 @@ from perturb.config import Config, ConfigError, load_config
 from perturb.files import as_inputs, beside_inputs
 from perturb.models.views import AS_IS, View
 from perturb.plan import params, sources
-from perturb.plan.cells import cells, evaluation_jobs
+from perturb.plan.cells import cells
 from perturb.plan.stores import any_store, part_of, store_of, stores_of_dataset, view_of
 
 IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"

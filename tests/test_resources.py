@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from perturb.plan.resources import GRES, RESOURCES, gpu_request
 
 RULES = Path(__file__).parents[1] / "rules"

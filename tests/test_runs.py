@@ -16,9 +16,11 @@ import yaml
 
 from perturb.__main__ import main
 from perturb.config import Config, load_config
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import SCHEMA, write_shard
 from perturb.experiments.names import PROTOCOLS
-from perturb.plan.cells import Cell, Layout, cells
+from perturb.plan.cells import cells
+from perturb.plan.paths import Paths
 from perturb.runs import resume, status
 from perturb.runs.census import census
 from perturb.runs.events import Events
@@ -39,7 +41,7 @@ def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def _write_shard(config: Config, cell: Cell, **changed: Any) -> Path:
-    path = Path(Layout(config.results).shard(cell))
+    path = Path(Paths(config.results).shard(cell))
     facts = {
         "model": cell.model,
         "dataset": cell.dataset,
@@ -290,7 +292,7 @@ def test_the_census_tells_done_missing_and_faulty_cells(config: Config) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     _write_shard(config, swapped, model="another")
     _write_shard(config, outdated, protocol=0)
-    log = Path(Layout(config.results).log("evaluate_cells", missing.model, "0"))
+    log = Path(Paths(config.results).log("evaluate_cells", missing.model, "0"))
     log.parent.mkdir(parents=True)
     log.touch()
     found = census(config)

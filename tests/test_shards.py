@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import (
     METADATA_KEY,
     SCHEMA,
@@ -21,7 +22,6 @@ from perturb.evaluate.shards import (
     verify_shard,
     write_shard,
 )
-from perturb.plan.cells import Cell
 
 IMAGE_IDS = [f"target/test/{index:06d}" for index in range(20)]
 CONDITIONS = ("brightness", "contrast")

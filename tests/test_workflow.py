@@ -14,7 +14,6 @@ import yaml
 
 from perturb.config import load_config
 from perturb.plan import products
-from perturb.plan.cells import evaluation_jobs
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import ROOT, Workspace, environment, fresh_clone, planned_jobs
 

@@ -28,7 +28,7 @@ _Record = TypeVar("_Record")
 
 _SCALARS = (
     *("title", "seed", "results", "device", "data", "decoding", "compile"),
-    *("batch_size", "cells_per_job"),
+    *("batch_size", "jobs_by"),
 )
 
 

@@ -1,7 +1,7 @@
 """How many jobs a study's workflow has, by rule: what a dry run on an empty folder would list."""
 
 from perturb.config import Config
-from perturb.plan.cells import evaluation_jobs
+from perturb.plan.jobs import TRANSFER, jobs
 from perturb.plan.stores import stores_of_dataset
 
 
@@ -29,10 +29,9 @@ def jobs_of(config: Config) -> dict[str, int]:
         "draw_contact_sheets": 1,
         "train_model": sum(model.weights is None for model in models),
         "import_checkpoint": sum(model.weights is not None for model in models),
-        "evaluate_cells": sum(len(job.models) for job in evaluation_jobs(config)),
+        "evaluate": sum(name != TRANSFER for _, name in jobs(config)),
         "transfer_attacks": len(config.benchmark_models) if has_transfer else 0,
-        "measure_patterns": int(config.patterns is not None),
-        "correlate_layers": int(config.correlations is not None),
+        "draw_patterns": int(config.patterns is not None),
         "describe_study": 1,
         "check_shards": 1,
         "make_tables": 1,

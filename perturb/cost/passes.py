@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from perturb.config import Config
+from perturb.evaluate.cell import Cell
 from perturb.experiments.lesions.plans import lesion_sets, removable_blocks
 from perturb.experiments.possible import conditions_of
-from perturb.plan.cells import Cell
 from perturb.records import Architecture, PerturbationEntry
 
 # Queries, keys and values, of an attention's weights.

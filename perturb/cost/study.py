@@ -11,8 +11,9 @@ from perturb.config import Config
 from perturb.cost.networks import EMBEDDED_SIDE, Network, network_of
 from perturb.cost.passes import Passes, passes_of
 from perturb.cost.rates import Machine
+from perturb.evaluate.cell import Cell
 from perturb.experiments.possible import samples_of
-from perturb.plan.cells import Cell, cells
+from perturb.plan.cells import cells
 from perturb.plan.stores import store_of, view_of
 from perturb.records import Model
 

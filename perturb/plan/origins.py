@@ -20,7 +20,7 @@ from perturb.files import sha256_of
 from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
 from perturb.models.recipes import RECIPES
 from perturb.plan import params, sources
-from perturb.plan.cells import Layout
+from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_dataset
 
 Origin = Mapping[str, Any]
@@ -110,7 +110,7 @@ def differences(found: Any, expected: Any, key: str = "") -> Iterator[str]:
 
 def _artefacts(config: Config) -> dict[str, Callable[[], Origin]]:
     """Return what makes the origin of each checkpoint and store, by the file that holds it."""
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     found: dict[str, Callable[[], Origin]] = {}
     for model in config.models:
         found[layout.card(model)] = partial(of_checkpoint, config, model)

@@ -12,7 +12,9 @@ from perturb.charts.catalogue import Chart, charts_of
 from perturb.config import Config
 from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
-from perturb.plan.cells import Layout, cells
+from perturb.plan.cells import cells
+from perturb.plan.params import measured_models
+from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 from perturb.severities import severity_value
 from perturb.tables.catalogue import TABLES, code_of, tables_of
@@ -63,7 +65,7 @@ def tables_read(config: Config) -> list[str]:
     for table in tables(config):
         for source in table_sources(config, table).values():
             files |= dict.fromkeys([source] if isinstance(source, str) else source)
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     made = {layout.table(table) for table in tables(config)}
     return [file for file in files if file not in made]
 
@@ -129,7 +131,7 @@ def charts(config: Config) -> Mapping[str, Chart]:
 
 def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
     """Return the files of each relation that a table is a query over."""
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     files: dict[str, str | list[str]] = {
         "decisions": _decisions(config, TABLES[table].reads),
         "models": layout.models,
@@ -142,19 +144,24 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "stimuli": [
             layout.manifest(any_store(config, dataset)) for dataset in cue_conflict_sets(config)
         ],
-        "patterns": [layout.patterns] if config.patterns else [],
-        "representations": [layout.correlations] if config.correlations else [],
+        "patterns": _measurements(config, "perturbation_patterns"),
+        "representations": _measurements(config, "layer_correlations"),
     }
     return {source: files[source] for source in TABLES[table].sources}
 
 
 def _decisions(config: Config, reads: Collection[str]) -> list[str]:
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     return [
         layout.shard(cell)
         for cell in cells(config)
         if not reads or _kind(config, cell.perturbation) in reads
     ]
+
+
+def _measurements(config: Config, name: str) -> list[str]:
+    paths = Paths(config.results)
+    return [paths.measurement(model, name) for model in measured_models(config, name)]
 
 
 def cue_conflict_sets(config: Config) -> list[str]:
@@ -167,7 +174,7 @@ def reference_errors(config: Config) -> str:
     """Return the errors that are the denominators of mCE: the study's own, or AlexNet's."""
     if config.corruptions is not None and config.corruptions.denominators == "alexnet":
         return "resources/alexnet_errors.csv"
-    return Layout(config.results).table("reference_errors")
+    return Paths(config.results).table("reference_errors")
 
 
 def table_parameters(config: Config, table: str) -> dict[str, float]:
@@ -182,7 +189,7 @@ def table_parameters(config: Config, table: str) -> dict[str, float]:
 
 def chart_tables(config: Config) -> dict[str, str]:
     """Return the tables that charts show."""
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     return {
         table: layout.table(table) for chart in charts(config).values() for table in chart.tables
     }
@@ -199,7 +206,7 @@ def pictures(config: Config) -> dict[str, str]:
         f"at most {epsilon:g} gray levels a pixel; gray is no change, and the largest "
         "change is black or white in each colour (the form of Figure 5 of the paper)"
     )
-    return {caption: Layout(config.results).pattern_sheet}
+    return {caption: Paths(config.results).pattern_sheet}
 
 
 def command(files: Sequence[Path], entries: Sequence[str], folder: Path) -> str:

@@ -1,0 +1,123 @@
+"""Receipts: what a job has made, file by file, and the output that Snakemake knows it by.
+
+Shards and measurements are no declared outputs: Snakemake deletes those before a job starts and
+after it fails, finished ones too. A receipt lists them instead, each with what the configuration
+asked for (`asked`), its identity, and its size. It is valid if it lists all that the study plans
+for its job, as planned, and these files are there, unchanged; it may list more. So a cell that is
+removed from the study costs nothing, and a cell that is added costs a start of its job, which keeps
+what it finds.
+
+Nothing here depends on Snakemake's own records: they may be lost, or those of another folder.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from perturb.config import Config
+from perturb.evaluate.identity import digest_of
+from perturb.files import replacing
+from perturb.plan.jobs import Job, asked_of, jobs
+from perturb.plan.paths import Paths
+
+_ASIDE = ".aside"
+
+
+def set_stale_aside(config: Config) -> list[str]:
+    """Rename receipts that are not valid, so that Snakemake plans their jobs; return their paths.
+
+    One that was set aside earlier and is valid for this configuration gets its name back, with its
+    time: a dry run with another configuration leaves nothing to do.
+    """
+    stale = []
+    for job in jobs(config).values():
+        path = job.receipt(Paths(config.results))
+        aside = path + _ASIDE
+        if os.path.exists(path):  # noqa: PTH110 - a Path takes twice as long
+            if not _is_valid(config, job, path):
+                Path(path).replace(aside)
+                stale.append(path)
+        elif os.path.exists(aside) and _is_valid(config, job, aside):  # noqa: PTH110
+            Path(aside).replace(path)
+    return stale
+
+
+def write_receipt(config: Config, job: Job, identities: Mapping[str, str]) -> None:
+    """Write a job's receipt; files that an earlier one lists beside the planned stay listed.
+
+    Parameters
+    ----------
+    identities : of each file that the job makes.
+    """
+    path = Path(job.receipt(Paths(config.results)))
+    aside = path.with_name(path.name + _ASIDE)
+    earlier = {
+        file: entry
+        for file, entry in _entries(str(aside)).items()
+        if _size_of(_whole(config, file)) == entry["bytes"]
+    }
+    planned = {
+        _short(config, file): {
+            "asked": digest_of(asked),
+            "identity": identities[file],
+            "bytes": _size_of(file),
+        }
+        for file, asked in asked_of(config, job)
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps({"files": earlier | planned}, indent=0) + "\n")
+    aside.unlink(missing_ok=True)
+
+
+def done_files(config: Config) -> set[str]:
+    """Return the files of all valid receipts that the study plans."""
+    found: set[str] = set()
+    for job in jobs(config).values():
+        if _is_valid(config, job, job.receipt(Paths(config.results))):
+            found |= job.files(Paths(config.results)).keys()
+    return found
+
+
+def _is_valid(config: Config, job: Job, receipt: str) -> bool:
+    entries = _entries(receipt)
+    if not entries:
+        return False
+    written_ns = os.stat(receipt).st_mtime_ns  # noqa: PTH116
+    for file, asked in asked_of(config, job):
+        entry = entries.get(_short(config, file))
+        if entry is None or entry["asked"] != digest_of(asked):
+            return False
+        try:
+            status = os.stat(file)  # noqa: PTH116
+        except OSError:
+            return False
+        # A file that was written later is another one, or the same: its job looks.
+        if status.st_size != entry["bytes"] or status.st_mtime_ns > written_ns:
+            return False
+    return True
+
+
+def _entries(receipt: str) -> dict[str, dict[str, Any]]:
+    """Return what a receipt lists; nothing if there is none, or another program wrote it."""
+    try:
+        entries = json.loads(Path(receipt).read_text())["files"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return dict(entries) if isinstance(entries, dict) else {}
+
+
+def _short(config: Config, file: str) -> str:
+    return file.removeprefix(f"{config.results}/")
+
+
+def _whole(config: Config, file: str) -> str:
+    return f"{config.results}/{file}"
+
+
+def _size_of(file: str) -> int | None:
+    try:
+        return os.stat(file).st_size  # noqa: PTH116
+    except OSError:
+        return None
