@@ -29,6 +29,7 @@ from perturb.plan.jobs import (
     stores_of_job,
 )
 from perturb.plan.left_out import left_out
+from perturb.plan.origins import set_foreign_aside
 from perturb.plan.paths import Paths
 from perturb.plan.receipts import set_stale_aside
 from perturb.plan.stores import any_store, stores_of_dataset
@@ -152,13 +153,15 @@ def has_written_page():
     return any(map(workflow.dag.finished, jobs))
 
 
-def plan_stale_receipts():
-    """Have the jobs planned whose receipts do not list what the configuration asks for.
+def plan_what_is_stale():
+    """Have the jobs planned whose results are not what the configuration asks for.
 
-    Jobs of a run that is going on read receipts: meanwhile none is touched.
+    Jobs of a run that is going on read these results: meanwhile none is touched.
     """
     if any(Path(".snakemake/locks").glob("*")):
         return
+    for line in set_foreign_aside(STUDY):
+        print(f"Made again: {line}", file=sys.stderr)
     set_stale_aside(STUDY)
 
 
@@ -230,4 +233,4 @@ wildcard_constraints:
 
 # In a job or on a node nothing is planned.
 if workflow.exec_mode == ExecMode.DEFAULT:
-    plan_stale_receipts()
+    plan_what_is_stale()

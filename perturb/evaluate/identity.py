@@ -20,10 +20,9 @@ from perturb.files import sha256_of
 _PLACES = ("stores", "class_map")
 
 
-def digest_of(facts: Any) -> str:
-    """Return the digest of facts that JSON can hold, in hexadecimal."""
-    text = json.dumps(facts, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def asked_digest(asked: Mapping[str, Any]) -> str:
+    """Return the digest of what is known of an identity before any file is there."""
+    return _digest(_ordered(asked))
 
 
 def identity_of(
@@ -39,14 +38,24 @@ def identity_of(
     cards : of the checkpoints that take part.
     """
     class_map = asked.get("class_map")
-    return digest_of(
+    return _digest(
         {
-            "asked": {key: value for key, value in asked.items() if key not in _PLACES},
+            "asked": {key: value for key, value in _ordered(asked).items() if key not in _PLACES},
             "datasets": [dataset_facts(Path(images), Path(rows)) for images, rows in stores],
             "models": [_model_facts(card) for card in cards],
             "class_map": sha256_of(Path(class_map)) if class_map else None,
         }
     )
+
+
+def _ordered(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is asked for, whatever the order in which the configuration lists conditions."""
+    return {**asked, "conditions": sorted(asked.get("conditions", ()))}
+
+
+def _digest(facts: Any) -> str:
+    text = json.dumps(facts, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 @cache

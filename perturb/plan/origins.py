@@ -4,7 +4,8 @@ Snakemake compares a job's parameters with those that it recorded when the job r
 records beside the results, not in them. A results folder that was copied without them, or made by
 another checkout, would be taken as it is, whatever the configuration asks for. So each checkpoint
 and store says itself what it was made from: all that changes its numbers, by names and hashes that
-stay the same when results or data are moved. Each job compares it with the configuration.
+stay the same when results or data are moved. It is compared with the configuration when jobs are
+planned, and made again if it differs; each job compares what it reads.
 """
 
 import json
@@ -28,6 +29,9 @@ Origin = Mapping[str, Any]
 _UNREAD = "not read: the file is not there"
 _LABEL_FILES = ("labels", "synsets", "accepted_labels", "class_index")
 _NUM_NAMED = 20
+_CARD = "card.json"
+# The end of the name of what is not the study's own, until it is made again.
+ASIDE = ".aside"
 
 
 def of_store(config: Config, store: str) -> dict[str, Any]:
@@ -81,19 +85,38 @@ def check_files(config: Config, files: Iterable[str | Path]) -> None:
     _refuse({path: origin for path, origin in _artefacts(config).items() if path in asked})
 
 
-def check_study(config: Config, is_left_out: Callable[[str], bool] | None = None) -> None:
-    """Raise a ValueError if checkpoints or stores that are there are not the study's own.
+def check_study(config: Config) -> None:
+    """Raise a ValueError if checkpoints or stores that are there are not the study's own."""
+    _refuse({path: origin for path, origin in _artefacts(config).items() if Path(path).exists()})
 
-    Parameters
-    ----------
-    is_left_out : says of the path of a card or manifest whether it is not compared; None: all are.
+
+def set_foreign_aside(config: Config) -> list[str]:
+    """Rename cards and manifests that are not the study's own, so that their jobs are planned.
+
+    One that was set aside earlier, and is the study's own again, gets its name back.
+
+    Returns
+    -------
+    what differs, a line each.
     """
-    there = {
-        path: origin
-        for path, origin in _artefacts(config).items()
-        if Path(path).exists() and not (is_left_out and is_left_out(path))
-    }
-    _refuse(there)
+    found = []
+    for path, origin in _artefacts(config).items():
+        file, aside = Path(path), Path(path + ASIDE)
+        if file.exists():
+            lines = _differs(file, origin())
+            if lines:
+                file.replace(aside)
+                found += [f"{path}: {line}" for line in lines]
+        elif aside.exists() and not _differs(aside, origin()):
+            aside.replace(file)
+    return found
+
+
+def _differs(path: Path, expected: Origin) -> list[str]:
+    try:
+        return _faults(path, expected)
+    except ValueError as error:
+        return [str(error)]
 
 
 def differences(found: Any, expected: Any, key: str = "") -> Iterator[str]:
@@ -145,7 +168,7 @@ def _refuse(origins: Mapping[str, Callable[[], Origin]]) -> None:
 
 
 def _faults(path: Path, expected: Origin) -> list[str]:
-    found = _card_origin(path) if path.suffix == ".json" else _store_origin(path)
+    found = _card_origin(path) if path.name.startswith(_CARD) else _store_origin(path)
     if found and found.get("model") != expected.get("model"):  # what else differs says no more
         return [f"is the card of model {found.get('model')!r}, expected {expected['model']!r}"]
     if found is None:

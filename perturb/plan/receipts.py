@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
-from perturb.evaluate.identity import digest_of
+from perturb.evaluate.identity import asked_digest
 from perturb.files import replacing
 from perturb.plan.jobs import Job, asked_of, jobs
+from perturb.plan.origins import ASIDE
 from perturb.plan.paths import Paths
-
-_ASIDE = ".aside"
 
 
 def set_stale_aside(config: Config) -> list[str]:
@@ -34,7 +33,7 @@ def set_stale_aside(config: Config) -> list[str]:
     stale = []
     for job in jobs(config).values():
         path = job.receipt(Paths(config.results))
-        aside = path + _ASIDE
+        aside = path + ASIDE
         if os.path.exists(path):  # noqa: PTH110 - a Path takes twice as long
             if not _is_valid(config, job, path):
                 Path(path).replace(aside)
@@ -52,7 +51,7 @@ def write_receipt(config: Config, job: Job, identities: Mapping[str, str]) -> No
     identities : of each file that the job makes.
     """
     path = Path(job.receipt(Paths(config.results)))
-    aside = path.with_name(path.name + _ASIDE)
+    aside = path.with_name(path.name + ASIDE)
     earlier = {
         file: entry
         for file, entry in _entries(str(aside)).items()
@@ -60,7 +59,7 @@ def write_receipt(config: Config, job: Job, identities: Mapping[str, str]) -> No
     }
     planned = {
         _short(config, file): {
-            "asked": digest_of(asked),
+            "asked": asked_digest(asked),
             "identity": identities[file],
             "bytes": _size_of(file),
         }
@@ -87,7 +86,7 @@ def _is_valid(config: Config, job: Job, receipt: str) -> bool:
     written_ns = os.stat(receipt).st_mtime_ns  # noqa: PTH116
     for file, asked in asked_of(config, job):
         entry = entries.get(_short(config, file))
-        if entry is None or entry["asked"] != digest_of(asked):
+        if entry is None or entry["asked"] != asked_digest(asked):
             return False
         try:
             status = os.stat(file)  # noqa: PTH116

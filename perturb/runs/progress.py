@@ -1,7 +1,7 @@
 """How far a run has come: cells done, rate, time left, failures; for people and for programs.
 
 A cell is done when a valid receipt lists it, or when its shard is newer than the run's start. The
-planned cells are those that were not done at its start: the run evaluates those of them that have no
+planned cells are those not done at its start: the run evaluates those of them that have no
 shard of their identity. No folder is searched: the paths follow from the cells.
 
 The status file, `status.json` in the results folder, is replaced as a whole. Its keys:
