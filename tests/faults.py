@@ -30,7 +30,7 @@ def fault_study() -> dict[str, Any]:
     none, corruptions = study["perturbations"]["none"], study["perturbations"]["corruptions"]
     corruptions |= {"severities": [1], "corruptions": ["contrast"]}
     study["training"]["samples"] = study["pretraining"]["small"]["samples"] = 64
-    return study | {"cells_per_job": 2, "perturbations": {"none": none, "corruptions": corruptions}}
+    return study | {"jobs_by": "model", "perturbations": {"none": none, "corruptions": corruptions}}
 
 
 def new_workspace(folder: Path) -> Workspace:

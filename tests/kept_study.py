@@ -1,7 +1,7 @@
 """A study whose jobs run in this process, on networks of random weights: what Snakemake would do.
 
-A job runs if its receipt is not valid, not there, or older than a file that it reads; it runs by the
-same functions as the scripts of the rules.
+A job runs if its receipt is not valid, not there, or older than a file that it reads. What it runs
+are the functions that the scripts of the rules call.
 """
 
 import time

@@ -177,8 +177,9 @@ SAME: dict[str, Change] = {
     "another order": _reorder,
     "one job a cell": lambda study: study.update(jobs_by="cell"),
     "one job a model": lambda study: study.update(jobs_by="model"),
-    "another batch size": lambda study: study["analyses"].pop("correlations")
-    and study.update(batch_size=5),
+    "another batch size": lambda study: (
+        study["analyses"].pop("correlations") and study.update(batch_size=5)
+    ),
     "one model less": lambda study: study["models"].pop("b"),
     "one epsilon less": lambda study: study["perturbations"]["fgsm"]["epsilons"].pop(0),
     "one severity less": lambda study: study["perturbations"]["corruptions"]["severities"].pop(),

@@ -1,10 +1,10 @@
 """The configuration: what is read, and that every mistake is named before anything starts."""
 
+import copy
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -17,6 +17,7 @@ from perturb.datasets.synthetic.family import GENERATED_SETS, SPLITS
 from perturb.evaluate.cell import Cell
 from perturb.experiments.names import CONDITIONS, CORRUPTIONS, PROTOCOLS, STORED_CORRUPTIONS
 from perturb.plan.cells import cells
+from perturb.plan.jobs import jobs
 from perturb.severities import severity_id
 from perturb.tables.catalogue import FOLDER
 
@@ -362,18 +363,34 @@ def test_cells_are_the_whole_grid_once(tiny_study: dict[str, Any]) -> None:
     assert [cell.severity_value for cell in found[:3]] == [0.0, 1.0, 2.0]
 
 
-def test_jobs_hold_every_cell_once(default_config: dict[str, Any]) -> None:
-    config = load_config(default_config)
-    for cells_per_job in (1, 5, 12):
-        divided = replace(config, cells_per_job=cells_per_job)
-        jobs = evaluation_jobs(divided)
-        assert max(len(job.cells) for job in jobs) <= cells_per_job
-        joined = [
-            replace(cell, model=model) for job in jobs for model in job.models for cell in job.cells
-        ]
-        transferred = [cell for cell in cells(config) if cell.source]
-        assert sorted(map(str, joined + transferred)) == sorted(map(str, cells(config)))
+@pytest.mark.parametrize("jobs_by", ["experiment", "model", "cell"])
+def test_jobs_hold_every_cell_once(default_config: dict[str, Any], jobs_by: str) -> None:
+    config = load_config(default_config | {"jobs_by": jobs_by})
+    found = jobs(config)
+    joined = [cell for job in found.values() for cell in job.cells]
+    assert sorted(map(str, joined)) == sorted(map(str, cells(config)))
+    transferred = [cell for cell in joined if cell.source]
     assert len(transferred) == len(config.benchmark_models) ** 2
+    own = [job for job in found.values() if job.name != "transfer" and not job.measurements]
+    if jobs_by == "model":
+        assert [job.name for job in own] == ["all"] * len(config.models)
+    if jobs_by == "cell":
+        assert {len(job.cells) for job in own} == {1}
+    if jobs_by == "experiment":
+        assert {"attacks", "lesions", "token_removal"} <= {job.name for job in own}
+
+
+def test_the_name_of_a_job_depends_on_no_other_cell(default_config: dict[str, Any]) -> None:
+    for jobs_by in ("experiment", "model", "cell"):
+        raw = copy.deepcopy(default_config) | {"jobs_by": jobs_by}
+        before = {cell: job.name for job in jobs(load_config(raw)).values() for cell in job.cells}
+        raw["perturbations"] = dict(reversed(raw["perturbations"].items()))
+        del raw["perturbations"]["lesions"]
+        raw["perturbations"]["fgsm"]["epsilons"].append("31/255")
+        after = {cell: job.name for job in jobs(load_config(raw)).values() for cell in job.cells}
+        assert {cell: before[cell] for cell in before.keys() & after.keys()}.items() <= (
+            after.items()
+        )
 
 
 def test_severities_come_back_from_their_paths() -> None:

@@ -16,6 +16,7 @@ from perturb.evaluate.cell import Cell
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Setting
 from perturb.evaluate.shards import Expected, verify_shard, write_shard
+from perturb.experiments.evaluators import EVALUATORS
 from perturb.experiments.names import CORRUPTIONS, PROTOCOLS
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
@@ -48,7 +49,15 @@ def _evaluate(
 ) -> tuple[pa.Table, dict[str, Any]]:
     subject = Subject(classifier, CARD, torch.device("cpu"), class_map)
     setting = Setting(conditions, cell.severity_value, seed)
-    return evaluate_cell(subject, store, cell, setting, batch_size=batch_size)
+    return evaluate_cell(
+        subject,
+        dict.fromkeys(conditions, store),
+        cell,
+        setting,
+        EVALUATORS[cell.perturbation],
+        protocol=PROTOCOLS[cell.perturbation],
+        batch_size=batch_size,
+    )
 
 
 class ByColour(nn.Module):

@@ -99,8 +99,3 @@ def test_registers_stand_in_for_a_class_token_where_it_only_passes_on(config: Co
     registers = replace(architecture, arguments={**architecture.arguments, **counts})
     assert is_possible(config.perturbations["patch_cls"], 1, registers)
     assert not is_possible(config.perturbations["tokens"], 0.5, registers)
-
-
-def test_families_do_not_share_a_rule(config: Config) -> None:
-    for job in evaluation_jobs(config):
-        assert {config.models[id].architecture.family for id in job.models} == {job.family}

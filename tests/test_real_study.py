@@ -34,7 +34,7 @@ def _study(folder: Path) -> dict[str, Any]:
     }
     return {
         "title": "Given networks",
-        "cells_per_job": 24,
+        "jobs_by": "model",
         "epsilon": "1/255",
         "datasets": data_sets(Path("data")),
         "pretraining": {"some": {"label": "Some", "images": 1000, "paper": "ImageNet-21k"}},
