@@ -25,7 +25,7 @@ _IMPORTS = {
     "filter_dataset": "import perturb.datasets.build, perturb.models.checkpoints",
     "draw_contact_sheets": "import perturb.datasets.contact_sheet",
     "train_model": _TORCH,
-    "evaluate_cells": _TORCH,
+    "evaluate": _TORCH,
     "transfer_attacks": _TORCH,
     "measure_patterns": _TORCH,
     "correlate_layers": _TORCH,
