@@ -31,6 +31,7 @@ rule all:
     input:
         PATHS.page,
         RECEIPTS,
+        [PATHS.inventory(experiment) for experiment in EXPERIMENTS],
         [PATHS.table(table) for table in TABLES],
         [PATHS.chart(chart) for chart in CHARTS],
         [PATHS.contact_sheet(dataset) for dataset in SHEETS],

@@ -31,8 +31,8 @@ _IMPORTS = {
     "correlate_layers": _TORCH,
     "describe_study": "import perturb.config, perturb.tables.facts",
     "check_shards": "import perturb.plan.check_shards",
-    "make_tables": "import perturb.tables.run, perturb.tables.write",
-    "draw_charts": "import perturb.charts.draw, perturb.charts.save",
+    "make_table": "import perturb.tables.run, perturb.tables.write",
+    "draw_chart": "import perturb.charts.draw, perturb.charts.save",
     "write_page": "import perturb.page.write",
 }
 

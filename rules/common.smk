@@ -17,15 +17,17 @@ from perturb.config.model_views import assumed_values
 from perturb.config.numbers import spelt_alike
 from perturb.config.source_checks import REGISTER
 from perturb.datasets.download.register import read_register
+from perturb.evaluate.digests import digest_of
 from perturb.files import as_inputs, existing, refusal_of
 from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
 from perturb.plan import params, products, sources
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.jobs import (
     TRANSFER,
+    Sources,
     datasets_of_job,
+    experiments,
     jobs,
-    receipts_of,
     stores_of_job,
 )
 from perturb.plan.left_out import left_out
@@ -46,6 +48,8 @@ except ConfigError as error:
 
 PATHS = Paths(STUDY.results)
 JOBS = jobs(STUDY)
+EXPERIMENTS = experiments(STUDY)
+SOURCES = Sources(STUDY)
 RECEIPTS = [job.receipt(PATHS) for job in JOBS.values()]
 EVALUATED = evaluated_datasets(STUDY)
 TABLES = products.tables(STUDY)
@@ -207,6 +211,19 @@ def given_weights(model):
     named = [entry.weights_file.path] if entry.weights_file else []
     file = {"file": path for path in as_inputs(named)}
     return file | (store(STUDY.clean_dataset.id) if entry.own_view is None else {})
+
+
+def table_files(table):
+    """Return the files that a table is made from."""
+    found = {}
+    for files in products.table_sources(STUDY, table).values():
+        found |= dict.fromkeys([files] if isinstance(files, str) else files)
+    return list(found)
+
+
+def caption(path):
+    """Return the caption of a product, for Snakemake's own report."""
+    return Path(workflow.basedir, path).read_text(encoding="utf-8")
 
 
 def class_maps(datasets):

@@ -27,7 +27,7 @@ pytestmark = [
 
 SHARD = "results/shards/a/test/none/0.parquet"
 RECEIPT = "results/receipts/a/all.json"
-INVENTORY = "results/inventory.parquet"
+INVENTORY = "results/inventory/benchmarks.parquet"
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def _assert_nothing_half_written(results: Path, finished: Workspace) -> None:
 ROOM = {
     "store": (("stores", "checkpoints", "shards"), 160, r"stores/\w+/images\.npy"),
     "shard": (("shards",), 12, r"shards/\w+/test/\w+/\d\.parquet"),
-    "table": ((), 20, r"tables/\w+\.\w+|inventory\.parquet"),
+    "table": ((), 20, r"tables/\w+\.\w+|inventory/\w+\.parquet"),
 }
 
 

@@ -95,7 +95,7 @@ def test_a_removed_model_leaves_no_trace_in_the_tables(
     del tiny_study["models"]["b"]
     workspace.configure(tiny_study)
     assert {"train_model", "evaluate"}.isdisjoint(workspace.planned())
-    done = workspace.run("--until", "make_tables")
+    done = workspace.run("--until", "make_table")
     assert done.returncode == 0, done.stdout + done.stderr
     for file in (workspace.folder / "results" / "tables").glob("*.parquet"):
         table = pq.read_table(file)

@@ -157,7 +157,7 @@ include: "Snakefile"
 
 import json
 
-NAMES = ("draw_charts", "write_page", "check_shards", "import_checkpoint", "train_model",
+NAMES = ("draw_chart", "write_page", "check_shards", "import_checkpoint", "train_model",
          "decode_dataset", "download_dataset")
 print("FOUND" + json.dumps({
     each.name: {
@@ -193,7 +193,7 @@ def test_charts_and_page_are_made_anew_when_what_they_are_made_of_changes(
     templates = (ROOT / "perturb/page/templates").rglob("*.*")
     page = {file.relative_to(ROOT).as_posix() for file in templates}
     page |= {f"perturb/page/{file.name}" for file in (ROOT / "perturb/page").glob("*.py")}
-    assert charts <= set(found["draw_charts"]["input"])
+    assert charts <= set(found["draw_chart"]["input"])
     assert charts | page <= set(found["write_page"]["input"])
     shown = found["write_page"]["params"]["configuration"]
     assert yaml.safe_load(shown) == tiny_study

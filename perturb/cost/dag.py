@@ -1,7 +1,8 @@
 """How many jobs a study's workflow has, by rule: what a dry run on an empty folder would list."""
 
 from perturb.config import Config
-from perturb.plan.jobs import TRANSFER, jobs
+from perturb.plan import products
+from perturb.plan.jobs import TRANSFER, experiments, jobs
 from perturb.plan.stores import stores_of_dataset
 
 
@@ -33,9 +34,9 @@ def jobs_of(config: Config) -> dict[str, int]:
         "transfer_attacks": len(config.benchmark_models) if has_transfer else 0,
         "draw_patterns": int(config.patterns is not None),
         "describe_study": 1,
-        "check_shards": 1,
-        "make_tables": 1,
-        "draw_charts": 1,
+        "check_shards": len(experiments(config)),
+        "make_table": len(products.tables(config)),
+        "draw_chart": len(products.charts(config)),
         "write_page": 1,
     }
     return {rule: count for rule, count in counts.items() if count}

@@ -7,22 +7,20 @@ alone. Versions of packages are none either: `protocol` says when the code's num
 each shard names the versions it was made with.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from perturb.datasets.manifests import read_manifest
+from perturb.evaluate.digests import digest_of, ordered
 from perturb.files import sha256_of
 
 # What finds the files, whose content is what the numbers depend on.
 _PLACES = ("stores", "class_map")
-
-
-def asked_digest(asked: Mapping[str, Any]) -> str:
-    """Return the digest of what is known of an identity before any file is there."""
-    return _digest(_ordered(asked))
+# Columns of a manifest that predictions, or the rows of a shard, depend on.
+_ROWS = ("image_id", "image_key", "target", "accepted")
 
 
 def identity_of(
@@ -38,9 +36,9 @@ def identity_of(
     cards : of the checkpoints that take part.
     """
     class_map = asked.get("class_map")
-    return _digest(
+    return digest_of(
         {
-            "asked": {key: value for key, value in _ordered(asked).items() if key not in _PLACES},
+            "asked": {key: value for key, value in ordered(asked).items() if key not in _PLACES},
             "datasets": [dataset_facts(Path(images), Path(rows)) for images, rows in stores],
             "models": [_model_facts(card) for card in cards],
             "class_map": sha256_of(Path(class_map)) if class_map else None,
@@ -48,20 +46,19 @@ def identity_of(
     )
 
 
-def _ordered(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is asked for, whatever the order in which the configuration lists conditions."""
-    return {**asked, "conditions": sorted(asked.get("conditions", ()))}
-
-
-def _digest(facts: Any) -> str:
-    text = json.dumps(facts, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 @cache
-def dataset_facts(images: Path, manifest: Path) -> tuple[str, int]:
-    """Return what a decoded dataset holds: its manifest's SHA-256 and the size of its pixels."""
-    return sha256_of(manifest), images.stat().st_size
+def dataset_facts(images: Path, manifest: Path) -> tuple[str, str]:
+    """Return what predictions depend on of a decoded dataset: its pixels and its rows.
+
+    Of a manifest that has no digest of the pixels it is their number of bytes.
+    """
+    table = read_manifest(manifest)
+    pixels = (table.schema.metadata or {}).get(b"pixels_digest")
+    rows = table.select([name for name in _ROWS if name in table.column_names])
+    return (
+        pixels.decode() if pixels else str(images.stat().st_size),
+        digest_of(rows.to_pydict()),
+    )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Which shards a study has: every one checked, none found by a glob.
+"""Which shards an experiment has: every one checked, none found by a glob.
 
 The tables read what this inventory lists. It is made from the cells of the configuration, so a
 shard of a model that was removed is not in it, and it is not made at all while a shard is cut
@@ -19,6 +19,7 @@ from perturb.evaluate.shards import Expected, verify_shard
 from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
 from perturb.plan.cells import cells
+from perturb.plan.jobs import experiment_of
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 
@@ -48,11 +49,12 @@ INVENTORY = pa.schema(
 )
 
 
-def check_shards(config: Config, weights_sha256: Mapping[str, str]) -> pa.Table:
-    """Return the inventory of a study whose shards are all what they should be.
+def check_shards(config: Config, experiment: str, weights_sha256: Mapping[str, str]) -> pa.Table:
+    """Return the inventory of an experiment whose shards are all what they should be.
 
     Parameters
     ----------
+    experiment : the name of its folder.
     weights_sha256 : the hash of each model's present weights.
 
     Raises
@@ -63,6 +65,8 @@ def check_shards(config: Config, weights_sha256: Mapping[str, str]) -> pa.Table:
     subsets: dict[tuple[str, int | None], pa.StringArray] = {}
     rows, faults = [], []
     for cell in cells(config):
+        if experiment_of(cell.perturbation) != experiment:
+            continue
         path = Paths(config.results).shard(cell)
         key = cell.dataset, config.perturbations[cell.perturbation].num_images
         if key not in subsets:

@@ -6,7 +6,7 @@ nothing else: a job evaluates those of its results that are not there yet. `jobs
 measurement has a job of its own. Jobs are named by what they hold.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.experiments.names import STORED_CORRUPTIONS
 from perturb.plan import params
-from perturb.plan.cells import own_cells, transfer_cells
+from perturb.plan.cells import cells, own_cells, transfer_cells
 from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_cell
 
@@ -42,6 +42,11 @@ _EXPERIMENTS = {
 def experiment_of(perturbation: str) -> str:
     """Return the folder of the experiment that a perturbation belongs to."""
     return _EXPERIMENTS[perturbation]
+
+
+def experiments(config: Config) -> list[str]:
+    """Return the experiments that have cells in a study."""
+    return list(dict.fromkeys(experiment_of(cell.perturbation) for cell in cells(config)))
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,8 @@ def jobs(config: Config) -> dict[tuple[str, str], Job]:
     """Return the jobs of all models by model and name, those of transfer attacks after the rest."""
     found = {}
     for model in config.models:
-        for name, (cells, measurements) in _of_model(config, model).items():
-            found[model, name] = Job(model, name, tuple(cells), tuple(measurements))
+        for name, (of_job, measurements) in _of_model(config, model).items():
+            found[model, name] = Job(model, name, tuple(of_job), tuple(measurements))
     return found | transfer_jobs(config)
 
 
@@ -137,10 +142,33 @@ def datasets_of_job(job: Job) -> list[str]:
     return list(dict.fromkeys(cell.dataset for cell in job.cells))
 
 
-def receipts_of(config: Config, files: list[str]) -> list[str]:
-    """Return files with each result of a job replaced by the job's receipt, which stands for it."""
-    paths = Paths(config.results)
-    receipt_of = {
-        file: job.receipt(paths) for job in jobs(config).values() for file in job.files(paths)
-    }
-    return list(dict.fromkeys(receipt_of.get(file, file) for file in files))
+class Sources:
+    """What stands for the results of jobs among the inputs of other rules.
+
+    Shards and measurements are no outputs that Snakemake knows. A job's receipt stands for them,
+    and for shards the inventory of their experiment too, which is there once they are checked.
+    """
+
+    def __init__(self, config: Config) -> None:
+        paths = Paths(config.results)
+        self._stands_for: dict[str, tuple[str, ...]] = {}
+        self._receipts: dict[str, dict[str, None]] = {}
+        for job in jobs(config).values():
+            receipt = job.receipt(paths)
+            for file, item in job.files(paths).items():
+                checked: tuple[str, ...] = ()
+                if isinstance(item, Cell):
+                    experiment = experiment_of(item.perturbation)
+                    self._receipts.setdefault(experiment, {})[receipt] = None
+                    checked = (paths.inventory(experiment),)
+                self._stands_for[file] = (receipt, *checked)
+
+    def of_files(self, files: Iterable[str]) -> list[str]:
+        """Return files with those of jobs replaced by what stands for them."""
+        stands_for = self._stands_for
+        found = dict.fromkeys(name for file in files for name in stands_for.get(file, (file,)))
+        return list(found)
+
+    def of_experiment(self, experiment: str) -> list[str]:
+        """Return the receipts of an experiment's cells."""
+        return list(self._receipts[experiment])

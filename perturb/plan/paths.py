@@ -50,10 +50,9 @@ class Paths:
         """Facts about the datasets."""
         return f"{self.root}/datasets.parquet"
 
-    @property
-    def inventory(self) -> str:
-        """The list of all shards, each checked."""
-        return f"{self.root}/inventory.parquet"
+    def inventory(self, experiment: str) -> str:
+        """Return the list of an experiment's shards, each checked."""
+        return f"{self.root}/inventory/{experiment}.parquet"
 
     @property
     def pattern_sheet(self) -> str:

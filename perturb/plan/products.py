@@ -13,6 +13,7 @@ from perturb.config import Config
 from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
 from perturb.plan.cells import cells
+from perturb.plan.jobs import experiments
 from perturb.plan.params import measured_models
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
@@ -22,7 +23,7 @@ from perturb.tables.catalogue import TABLES, code_of, tables_of
 # Bootstrap samples of the images behind the interval of a rank correlation.
 NUM_RESAMPLES = 2000
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 # Beside these, editors leave files of their own in folders of code.
 _CODE = (".py", ".html", ".css", ".js")
 
@@ -54,26 +55,9 @@ def tables(config: Config) -> tuple[str, ...]:
     return tuple(tables_of(studies(config)))
 
 
-def tables_as_made(config: Config) -> list[str]:
-    """Return the tables of a study, those that are queries over another table after it."""
-    return sorted(tables(config), key=lambda table: "reference_errors" in TABLES[table].sources)
-
-
-def tables_read(config: Config) -> list[str]:
-    """Return the files that the tables of a study are made from, less those that are tables."""
-    files: dict[str, None] = {}
-    for table in tables(config):
-        for source in table_sources(config, table).values():
-            files |= dict.fromkeys([source] if isinstance(source, str) else source)
-    layout = Paths(config.results)
-    made = {layout.table(table) for table in tables(config)}
-    return [file for file in files if file not in made]
-
-
-def tables_code(config: Config) -> list[str]:
-    """Return the files that the bytes of a study's tables depend on."""
-    files = dict.fromkeys(file for table in tables(config) for file in code_of(table))
-    return [*files, "perturb/plan/products.py"]
+def table_code(table: str) -> list[str]:
+    """Return the files that the bytes of a table depend on."""
+    return [*code_of(table), "perturb/plan/products.py"]
 
 
 def charts_code() -> list[str]:
@@ -136,7 +120,7 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "decisions": _decisions(config, TABLES[table].reads),
         "models": layout.models,
         "datasets": layout.datasets,
-        "inventory": layout.inventory,
+        "inventory": [layout.inventory(experiment) for experiment in experiments(config)],
         "claim_rules": "resources/claims.csv",
         "reference_errors": reference_errors(config),
         "paper_figures": "resources/paper_figures.csv",

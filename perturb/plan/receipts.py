@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
-from perturb.evaluate.identity import asked_digest
+from perturb.evaluate.digests import asked_digest
 from perturb.files import replacing
 from perturb.plan.jobs import Job, asked_of, jobs
 from perturb.plan.origins import ASIDE
