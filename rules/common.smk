@@ -31,9 +31,8 @@ from perturb.plan.jobs import (
     stores_of_job,
 )
 from perturb.plan.left_out import left_out
-from perturb.plan.origins import set_foreign_aside
 from perturb.plan.paths import Paths
-from perturb.plan.receipts import set_stale_aside
+from perturb.plan.stale import Stale
 from perturb.plan.stores import any_store, stores_of_dataset
 from perturb.runs import lock
 from perturb.runs.reasons import show_reasons
@@ -84,6 +83,12 @@ COMMAND = products.command(
 # Here already, as Snakemake looks for results before it starts anything.
 if not existing(Path(STUDY.results)).is_dir():
     raise WorkflowError(f"results: {existing(Path(STUDY.results))} is not a folder.")
+
+
+# In a job nothing is planned.
+STALE = Stale(STUDY, is_known=workflow.exec_mode == ExecMode.DEFAULT)
+for line in STALE.reasons:
+    print(f"Made again: {line}", file=sys.stderr)
 
 
 def ids(entries):
@@ -155,18 +160,6 @@ def has_written_page():
     """Whether a job of this run wrote the page."""
     jobs = (job for job in workflow.dag.jobs if job.rule.name == "write_page")
     return any(map(workflow.dag.finished, jobs))
-
-
-def plan_what_is_stale():
-    """Have the jobs planned whose results are not what the configuration asks for.
-
-    Jobs of a run that is going on read these results: meanwhile none is touched.
-    """
-    if any(Path(".snakemake/locks").glob("*")):
-        return
-    for line in set_foreign_aside(STUDY):
-        print(f"Made again: {line}", file=sys.stderr)
-    set_stale_aside(STUDY)
 
 
 def job_images(model, job):
@@ -246,8 +239,3 @@ wildcard_constraints:
     dataset=ids(STUDY.datasets),
     store=ids(DECODED),
     download=ids(read_register(REGISTER)),
-
-
-# In a job or on a node nothing is planned.
-if workflow.exec_mode == ExecMode.DEFAULT:
-    plan_what_is_stale()

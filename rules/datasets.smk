@@ -5,6 +5,8 @@
 #                  {results}/contact_sheets/{dataset}.png
 rule generate_dataset:
     """Render a set of the embedded image family into an image store."""
+    input:
+        stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
         images=PATHS.images("{dataset}"),
         manifest=PATHS.manifest("{dataset}"),
@@ -29,6 +31,8 @@ rule generate_dataset:
 
 rule bundle_dataset:
     """Put a set that comes with a library into an image store."""
+    input:
+        stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
         images=PATHS.images("{dataset}"),
         manifest=PATHS.manifest("{dataset}"),
@@ -89,6 +93,7 @@ rule decode_dataset:
         clean=lambda wildcards: [
             ancient(path) for path in sources.clean_manifest(STUDY, wildcards.store)
         ],
+        stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.store)),
     output:
         images=PATHS.images("{store}"),
         manifest=PATHS.manifest("{store}"),
@@ -125,6 +130,7 @@ rule filter_dataset:
                 STUDY.datasets[wildcards.dataset].filter["wrong_by"]
             )
         ),
+        stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
         images=PATHS.images("{dataset}"),
         manifest=PATHS.manifest("{dataset}"),

@@ -6,7 +6,7 @@
 #
 # A job evaluates what its receipt is to list and is not there yet. Which cells these are is no
 # parameter: removing one from the configuration repeats nothing, and adding one makes the receipt
-# invalid (`perturb.plan.receipts`).
+# invalid, which plans its job (`perturb.plan.stale`).
 rule evaluate:
     """Record what one model predicts under some perturbations, or measure its inside."""
     input:
@@ -15,6 +15,9 @@ rule evaluate:
         manifests=lambda wildcards: job_manifests(wildcards.model, wildcards.job),
         class_maps=lambda wildcards: class_maps(
             datasets_of_job(JOBS[wildcards.model, wildcards.job])
+        ),
+        stale=lambda wildcards: STALE.mark_of(
+            PATHS.receipt(wildcards.model, wildcards.job)
         ),
     output:
         receipt=PATHS.receipt("{model}", "{job}"),
@@ -44,6 +47,9 @@ if TRANSFER in STUDY.perturbations:
             manifests=lambda wildcards: job_manifests(wildcards.source, TRANSFER),
             weights=[PATHS.weights(model) for model in STUDY.benchmark_models],
             cards=[PATHS.card(model) for model in STUDY.benchmark_models],
+            stale=lambda wildcards: STALE.mark_of(
+                PATHS.receipt(wildcards.source, TRANSFER)
+            ),
         output:
             receipt=PATHS.receipt("{source}", TRANSFER),
         log:

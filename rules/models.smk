@@ -4,6 +4,7 @@ rule train_model:
     """Pre-train a model, then fine-tune it on the target task."""
     input:
         unpack(lambda wildcards: training_stores(wildcards.model)),
+        stale=lambda wildcards: STALE.mark_of(PATHS.card(wildcards.model)),
     output:
         weights=PATHS.weights("{model}"),
         card=PATHS.card("{model}"),
@@ -36,6 +37,7 @@ rule import_checkpoint:
     """Check given weights against their SHA-256 and their architecture; fetch those of timm."""
     input:
         unpack(lambda wildcards: given_weights(wildcards.model)),
+        stale=lambda wildcards: STALE.mark_of(PATHS.card(wildcards.model)),
     output:
         weights=PATHS.weights("{model}"),
         card=PATHS.card("{model}"),

@@ -19,9 +19,9 @@ from perturb.models.architectures import build_network
 from perturb.models.checkpoints import ModelCard, save_checkpoint
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.plan.jobs import TRANSFER, Job, jobs
-from perturb.plan.origins import of_checkpoint, of_store, set_foreign_aside
+from perturb.plan.origins import foreign_artefacts, of_checkpoint, of_store
 from perturb.plan.paths import Paths
-from perturb.plan.receipts import set_stale_aside, write_receipt
+from perturb.plan.receipts import stale_receipts, write_receipt
 from perturb.plan.tasks import files_of, tasks_of
 
 SIDE, NUM_CLASSES = 32, 12
@@ -29,20 +29,19 @@ SIDE, NUM_CLASSES = 32, 12
 
 def run(config: Config) -> set[str]:
     """Bring a study to its end; return the cells and measurements that were evaluated."""
-    set_foreign_aside(config)
-    set_stale_aside(config)
+    for path in foreign_artefacts(config):
+        Path(path).unlink()
     _prepare(config)
     evaluated = set()
-    for job in jobs(config).values():
-        if _is_planned(config, job):
-            evaluated |= set(_run_job(config, job))
+    for key in planned(config):
+        evaluated |= set(_run_job(config, jobs(config)[key]))
     return evaluated
 
 
 def planned(config: Config) -> set[tuple[str, str]]:
     """Return the jobs that a run would start, by model and name."""
-    set_stale_aside(config)
-    return {key for key, job in jobs(config).items() if _is_planned(config, job)}
+    stale = set(stale_receipts(config))
+    return {key for key, job in jobs(config).items() if _is_planned(config, job, stale)}
 
 
 def save_model(config: Config, model: str) -> None:
@@ -80,12 +79,12 @@ def _prepare(config: Config) -> None:
             save_model(config, model)
 
 
-def _is_planned(config: Config, job: Job) -> bool:
+def _is_planned(config: Config, job: Job, stale: set[str]) -> bool:
     paths = Paths(config.results)
     receipt = Path(job.receipt(paths))
     read = [file for files in files_of(config, job).values() for file in files]
     read += [paths.weights(model) for model in job.models()]
-    return not receipt.exists() or any(
+    return str(receipt) in stale or any(
         Path(file).stat().st_mtime_ns > receipt.stat().st_mtime_ns for file in read
     )
 

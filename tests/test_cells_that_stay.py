@@ -13,7 +13,6 @@ import pytest
 from perturb.config import load_config
 from perturb.evaluate.identity import _model_facts, dataset_facts
 from perturb.experiments import names
-from perturb.plan.paths import Paths
 from tests import kept_study
 from tests.tiny_study import TINY_STUDY
 
@@ -296,4 +295,3 @@ def test_receipts_are_read_fast(study: dict[str, Any]) -> None:
     started = time.perf_counter()
     kept_study.planned(load_config(study))
     assert time.perf_counter() - started < 1
-    assert not Path(Paths("results").receipt("a", "attacks") + ".aside").exists()

@@ -29,9 +29,6 @@ Origin = Mapping[str, Any]
 _UNREAD = "not read: the file is not there"
 _LABEL_FILES = ("labels", "synsets", "accepted_labels", "class_index")
 _NUM_NAMED = 20
-_CARD = "card.json"
-# The end of the name of what is not the study's own, until it is made again.
-ASIDE = ".aside"
 
 
 def of_store(config: Config, store: str) -> dict[str, Any]:
@@ -90,26 +87,11 @@ def check_study(config: Config) -> None:
     _refuse({path: origin for path, origin in _artefacts(config).items() if Path(path).exists()})
 
 
-def set_foreign_aside(config: Config) -> list[str]:
-    """Rename cards and manifests that are not the study's own, so that their jobs are planned.
-
-    One that was set aside earlier, and is the study's own again, gets its name back.
-
-    Returns
-    -------
-    what differs, a line each.
-    """
-    found = []
-    for path, origin in _artefacts(config).items():
-        file, aside = Path(path), Path(path + ASIDE)
-        if file.exists():
-            lines = _differs(file, origin())
-            if lines:
-                file.replace(aside)
-                found += [f"{path}: {line}" for line in lines]
-        elif aside.exists() and not _differs(aside, origin()):
-            aside.replace(file)
-    return found
+def foreign_artefacts(config: Config) -> dict[str, list[str]]:
+    """Return the cards and manifests that are there and not the study's own, with what differs."""
+    there = ((path, origin) for path, origin in _artefacts(config).items() if Path(path).exists())
+    differences_of = {path: _differs(Path(path), origin()) for path, origin in there}
+    return {path: lines for path, lines in differences_of.items() if lines}
 
 
 def _differs(path: Path, expected: Origin) -> list[str]:
@@ -168,7 +150,7 @@ def _refuse(origins: Mapping[str, Callable[[], Origin]]) -> None:
 
 
 def _faults(path: Path, expected: Origin) -> list[str]:
-    found = _card_origin(path) if path.name.startswith(_CARD) else _store_origin(path)
+    found = _card_origin(path) if path.suffix == ".json" else _store_origin(path)
     if found and found.get("model") != expected.get("model"):  # what else differs says no more
         return [f"is the card of model {found.get('model')!r}, expected {expected['model']!r}"]
     if found is None:

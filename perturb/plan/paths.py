@@ -41,6 +41,11 @@ class Paths:
         return f"{self.root}/receipts/{model}/{job}.json"
 
     @property
+    def mark(self) -> str:
+        """Return the file whose date says when stale results were last looked for."""
+        return f"{self.root}/receipts/looked"
+
+    @property
     def models(self) -> str:
         """Facts about the models."""
         return f"{self.root}/models.parquet"

@@ -5,9 +5,7 @@ after it fails, finished ones too. A receipt lists them instead, each with what 
 asked for (`asked`), its identity, and its size. It is valid if it lists all that the study plans
 for its job, as planned, and these files are there, unchanged; it may list more. So a cell that is
 removed from the study costs nothing, and a cell that is added costs a start of its job, which keeps
-what it finds.
-
-Nothing here depends on Snakemake's own records: they may be lost, or those of another folder.
+what it finds. How Snakemake learns which are not valid is in `perturb.plan.stale`.
 """
 
 import json
@@ -20,54 +18,36 @@ from perturb.config import Config
 from perturb.evaluate.digests import asked_digest
 from perturb.files import replacing
 from perturb.plan.jobs import Job, asked_of, jobs
-from perturb.plan.origins import ASIDE
 from perturb.plan.paths import Paths
 
 
-def set_stale_aside(config: Config) -> list[str]:
-    """Rename receipts that are not valid, so that Snakemake plans their jobs; return their paths.
-
-    One that was set aside earlier and is valid for this configuration gets its name back, with its
-    time: a dry run with another configuration leaves nothing to do.
-    """
-    stale = []
-    for job in jobs(config).values():
-        path = job.receipt(Paths(config.results))
-        aside = path + ASIDE
-        if os.path.exists(path):  # noqa: PTH110 - a Path takes twice as long
-            if not _is_valid(config, job, path):
-                Path(path).replace(aside)
-                stale.append(path)
-        elif os.path.exists(aside) and _is_valid(config, job, aside):  # noqa: PTH110
-            Path(aside).replace(path)
-    return stale
+def stale_receipts(config: Config) -> list[str]:
+    """Return the receipts that are not valid, or not there."""
+    paths = Paths(config.results)
+    return [
+        job.receipt(paths)
+        for job in jobs(config).values()
+        if not _is_valid(config, job, job.receipt(paths))
+    ]
 
 
 def write_receipt(config: Config, job: Job, identities: Mapping[str, str]) -> None:
-    """Write a job's receipt; files that an earlier one lists beside the planned stay listed.
+    """Write a job's receipt.
 
     Parameters
     ----------
     identities : of each file that the job makes.
     """
-    path = Path(job.receipt(Paths(config.results)))
-    aside = path.with_name(path.name + ASIDE)
-    earlier = {
-        file: entry
-        for file, entry in _entries(str(aside)).items()
-        if _size_of(_whole(config, file)) == entry["bytes"]
-    }
-    planned = {
+    entries = {
         _short(config, file): {
             "asked": asked_digest(asked),
             "identity": identities[file],
-            "bytes": _size_of(file),
+            "bytes": Path(file).stat().st_size,
         }
         for file, asked in asked_of(config, job)
     }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps({"files": earlier | planned}, indent=0) + "\n")
-    aside.unlink(missing_ok=True)
+    with replacing(Path(job.receipt(Paths(config.results)))) as temporary:
+        temporary.write_text(json.dumps({"files": entries}, indent=0) + "\n")
 
 
 def done_files(config: Config) -> set[str]:
@@ -109,14 +89,3 @@ def _entries(receipt: str) -> dict[str, dict[str, Any]]:
 
 def _short(config: Config, file: str) -> str:
     return file.removeprefix(f"{config.results}/")
-
-
-def _whole(config: Config, file: str) -> str:
-    return f"{config.results}/{file}"
-
-
-def _size_of(file: str) -> int | None:
-    try:
-        return os.stat(file).st_size  # noqa: PTH116
-    except OSError:
-        return None
