@@ -21,7 +21,6 @@ include: "rules/common.smk"
 include: "rules/datasets.smk"
 include: "rules/models.smk"
 include: "rules/evaluate.smk"
-include: "rules/analyse.smk"
 include: "rules/tables.smk"
 include: "rules/report.smk"
 
@@ -31,7 +30,8 @@ rule all:
     default_target: True
     input:
         PATHS.page,
-        [PATHS.shard(cell) for cell in CELLS],
+        RECEIPTS,
+        [PATHS.inventory(experiment) for experiment in EXPERIMENTS],
         [PATHS.table(table) for table in TABLES],
         [PATHS.chart(chart) for chart in CHARTS],
         [PATHS.contact_sheet(dataset) for dataset in SHEETS],

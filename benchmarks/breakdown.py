@@ -25,14 +25,14 @@ _IMPORTS = {
     "filter_dataset": "import perturb.datasets.build, perturb.models.checkpoints",
     "draw_contact_sheets": "import perturb.datasets.contact_sheet",
     "train_model": _TORCH,
-    "evaluate_cells": _TORCH,
+    "evaluate": _TORCH,
     "transfer_attacks": _TORCH,
     "measure_patterns": _TORCH,
     "correlate_layers": _TORCH,
     "describe_study": "import perturb.config, perturb.tables.facts",
     "check_shards": "import perturb.plan.check_shards",
-    "make_tables": "import perturb.tables.run, perturb.tables.write",
-    "draw_charts": "import perturb.charts.save, perturb.experiments.drawing",
+    "make_table": "import perturb.tables.run, perturb.tables.write",
+    "draw_chart": "import perturb.charts.save, perturb.experiments.drawing",
     "write_page": "import perturb.page.write",
 }
 

@@ -24,15 +24,16 @@ from torch import Tensor
 
 from perturb import provenance
 from perturb.datasets.store import ImageStore, open_store, write_store
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS
+from perturb.experiments.registry import evaluator, protocol_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier
 from perturb.models.precision import computing_in, resolved
 from perturb.models.timm_modules import load_timm_zoo
-from perturb.plan.cells import Cell
 from perturb.random import image_key
 
 _SIDE_PX = 224
@@ -129,7 +130,14 @@ def _runs(
     def evaluated(cell: Cell, conditions: tuple[str, ...]) -> int:
         setting = Setting(conditions, cell.severity_value, 2021)
         table, metadata = evaluate_cell(
-            subject, store, cell, setting, batch_size=size, precision=precision
+            subject,
+            dict.fromkeys(conditions, store),
+            cell,
+            setting,
+            evaluator(cell.perturbation),
+            protocol=protocol_of(cell.perturbation),
+            batch_size=size,
+            precision=precision,
         )
         if metadata["smallest_batch_size"] != size:
             raise ValueError(f"--batch-size is {size}; only fewer fit into the memory")

@@ -55,7 +55,7 @@ def study(folder: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
         "results": "results/full-size",
         "data": str(folder / "data"),
         "batch_size": 32,
-        "cells_per_job": 4,
+        "jobs_by": "cell",
         "epsilon": "1/255",
         "datasets": datasets,
         "pretraining": {"random": {"label": "Random weights", "images": 1}},

@@ -15,7 +15,7 @@ import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -37,16 +37,18 @@ from perturb.cost.study import num_images_of
 from perturb.datasets.store import ImageStore, write_manifest
 from perturb.datasets.subset import balanced_subset
 from perturb.datasets.synthetic.family import SHAPES
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.rows import rows
 from perturb.evaluate.shards import write_shard
 from perturb.experiments.possible import samples_of
 from perturb.experiments.registry import protocol_of
 from perturb.models.classifier import Preprocessing
 from perturb.plan import products
-from perturb.plan.cells import Cell, Layout, cells, evaluated_datasets
+from perturb.plan.cells import cells, evaluated_datasets
+from perturb.plan.jobs import experiments
 from perturb.plan.origins import of_checkpoint, of_store
 from perturb.plan.params import class_subsets
-from perturb.plan.resources import RESOURCES
+from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,8 @@ ROOT = Path(__file__).parents[1]
 NUM_CLASSES = 1000
 # Analyses that are no shards: their files are small, and so are the tables made from them.
 WITHOUT = ("patterns", "correlations")
-JOBS = ("describe_study", "check_shards", "make_tables", "draw_charts")
+JOBS = ("describe_study", "check_shards", "make_table", "draw_chart")
+MEMORY_MB = 12_000  # of the rule `make_table`
 
 
 def study() -> dict[str, Any]:
@@ -67,7 +70,7 @@ def study() -> dict[str, Any]:
 
 def write_inputs(config: Config) -> None:
     """Write what the jobs read beside shards: manifests of stores and cards of models."""
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     for dataset in evaluated_datasets(config):
         path = Path(layout.manifest(any_store(config, dataset)))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,7 @@ def write_shards(config: Config, model: str) -> int:
     stores: dict[tuple[str, int | None], ImageStore] = {}
     num_rows = 0
     for cell in cells(config):
-        path = Path(Layout(config.results).shard(cell))
+        path = Path(Paths(config.results).shard(cell))
         if cell.model != model or path.exists():
             continue
         key = cell.dataset, config.perturbations[cell.perturbation].num_images
@@ -209,47 +212,65 @@ def answers(cell: Cell, store: ImageStore, generator: torch.Generator) -> dict[s
 
 
 def run_script(job: str) -> None:
-    """Run the script of a job as Snakemake does."""
+    """Run the script of a job as Snakemake does, once for each of its products."""
     raw = study()
     config = load_config(raw)
-    layout = Layout(config.results)
+    seconds: dict[str, float] = {}
+    for wildcards in products_of(config, job):
+        started = time.perf_counter()
+        run_once(raw, config, job, wildcards)
+        seconds[" ".join(wildcards.values()) or job] = time.perf_counter() - started
+    slowest = sorted(seconds, key=lambda name: -seconds[name])[:8]
+    told = ", ".join(f"{name} {seconds[name]:.0f} s" for name in slowest)
+    sys.stdout.write(f"slowest of {job}: {told}\n")
+
+
+def products_of(config: Config, job: str) -> list[dict[str, str]]:
+    """Return the wildcards of each job of a rule."""
+    if job == "check_shards":
+        return [{"experiment": experiment} for experiment in experiments(config)]
+    if job == "make_table":
+        # One that is a query over another comes after it.
+        names = sorted(products.tables(config), key=lambda name: name != "reference_errors")
+        return [{"table": name} for name in names]
+    if job == "draw_chart":
+        return [{"chart": name} for name in products.charts(config)]
+    return [{}]
+
+
+def run_once(raw: dict[str, Any], config: Config, job: str, wildcards: Mapping[str, str]) -> None:
+    """Run the script of one job."""
+    paths = Paths(config.results)
+    table, chart = wildcards.get("table", ""), wildcards.get("chart", "")
     forms = {"parquet": "parquet", "csv": "csv", "markdown": "md", "latex": "tex"}
-    tables, charts = products.tables(config), products.charts(config)
-    outputs = {
-        "describe_study": {"models": layout.models, "datasets": layout.datasets},
-        "check_shards": {"inventory": layout.inventory},
-        "make_tables": {
-            f"{table}_{form}": layout.table(table, suffix)
-            for table in tables
-            for form, suffix in forms.items()
-        },
-        "draw_charts": {
-            f"{chart}_{form}": layout.chart(chart, form)
-            for chart in charts
-            for form in ("html", "svg", "png")
-        },
+    drawn = list(products.charts(config)[chart].tables) if chart else []
+    outputs: dict[str, dict[str, str]] = {
+        "describe_study": {"models": paths.models, "datasets": paths.datasets},
+        "check_shards": {"inventory": paths.inventory(wildcards.get("experiment", ""))},
+        "make_table": {form: paths.table(table, suffix) for form, suffix in forms.items()},
+        "draw_chart": {form: paths.chart(chart, form) for form in ("html", "svg", "png")},
     }
-    inputs = {
-        "check_shards": {"models": layout.models},
-        "draw_charts": products.chart_tables(config),
+    inputs: dict[str, dict[str, Any]] = {
+        "check_shards": {"models": paths.models},
+        "draw_chart": {"tables": [paths.table(name) for name in drawn]},
     }
     params = {
-        "parameters": {table: products.table_parameters(config, table) for table in tables},
-        "charts": list(charts),
-        "tables": list(products.chart_tables(config)),
+        "parameters": products.table_parameters(config, table) if table else {},
+        "tables": drawn,
     }
-    for path in (*outputs[job].values(), layout.log(job)):
+    log = paths.log(job, *wildcards.values())
+    for path in (*outputs[job].values(), log):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     snakemake = SimpleNamespace(
         rule=job,
         config=raw,
-        wildcards=Namedlist(),
+        wildcards=Namedlist(fromdict=dict(wildcards)),
         params=Namedlist(fromdict=params),
         input=Namedlist(fromdict=inputs.get(job, {})),
         output=Namedlist(fromdict=outputs[job]),
-        log=[layout.log(job)],
+        log=[log],
         threads=4,
-        resources=SimpleNamespace(mem_mb=RESOURCES[job].mem_mb_at(1)),
+        resources=SimpleNamespace(mem_mb=MEMORY_MB),
     )
     runpy.run_path(str(ROOT / "scripts" / f"{job}.py"), init_globals={"snakemake": snakemake})
 
@@ -263,19 +284,6 @@ def measured(job: str) -> tuple[float, float]:
     if status:
         raise SystemExit(f"{job}: see its log")
     return time.perf_counter() - started, used.ru_maxrss * 1024 / 1e9
-
-
-def table_seconds(log: Path) -> Iterator[tuple[str, int]]:
-    """Yield how long each table took, from the job's log, which names each when it begins."""
-    lines = [line.split() for line in log.read_text().splitlines()]
-    named = [
-        (time.strptime(line[0], "%H:%M:%S"), line[1])
-        for line in lines
-        if len(line) == 2 and line[0].count(":") == 2
-    ]
-    moments = [m.tm_hour * 3600 + m.tm_min * 60 + m.tm_sec for m, _ in named]
-    for (_, name), begun, ended in zip(named, moments, moments[1:], strict=False):
-        yield name, (ended - begun) % 86400
 
 
 def main() -> None:
@@ -302,9 +310,6 @@ def main() -> None:
     logger.info("%s rows written in %.0f s", f"{num_rows:,}", time.perf_counter() - started)
     for job in JOBS:
         logger.info("%-16s %7.1f s %6.2f GB", job, *measured(job))
-    log = Path(Layout(config.results).log("make_tables"))
-    slowest = sorted(table_seconds(log), key=lambda row: -row[1])[:8]
-    logger.info("slowest tables: %s", ", ".join(f"{name} {seconds} s" for name, seconds in slowest))
 
 
 if __name__ == "__main__":

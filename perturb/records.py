@@ -216,7 +216,7 @@ class Config:
     precision: str
     compile: bool
     batch_size: int
-    cells_per_job: int
+    jobs_by: str
     epsilon: str
     datasets: Mapping[str, Dataset]
     pretraining: Mapping[str, Pretraining]

@@ -9,36 +9,35 @@ import sys
 
 import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.io import IOFile
+from snakemake.settings.types import ExecMode
 
-from perturb.plan import params, products, sources
-from perturb.plan.cells import (
-    Layout,
-    cells,
-    evaluated_datasets,
-    evaluation_jobs,
-    transfer_cells,
-)
 from perturb.config import ConfigError, load_config
 from perturb.config.given import refuse_faulty_files
 from perturb.config.model_views import assumed_values
 from perturb.config.numbers import spelt_alike
 from perturb.config.source_checks import REGISTER
-from perturb.files import as_inputs, existing, refusal_of
 from perturb.datasets.download.register import read_register
-from perturb.plan.left_out import left_out
+from perturb.evaluate.digests import digest_of
+from perturb.files import as_inputs, existing, refusal_of
 from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
-from perturb.plan.origins import check_study
-from perturb.plan.resources import RESOURCES, gpu_request
+from perturb.plan import params, products, sources
+from perturb.plan.cells import evaluated_datasets
+from perturb.plan.jobs import (
+    TRANSFER,
+    Sources,
+    datasets_of_job,
+    experiments,
+    jobs,
+    stores_of_job,
+)
+from perturb.plan.left_out import left_out
+from perturb.plan.paths import Paths
+from perturb.plan.stale import Stale
+from perturb.plan.stores import any_store, stores_of_dataset
 from perturb.runs import lock
-from perturb.runs.failed import keep_finished_shards
 from perturb.runs.reasons import show_reasons
-from perturb.runs.records import record_in_jobs
-from perturb.plan.stores import any_store, store_of, stores_of_dataset
 
-record_in_jobs(workflow)
 show_reasons(workflow)
-keep_finished_shards()
 try:
     # Snakemake keeps the last of two equal keys without a word.
     refuse_faulty_files(["--configfile", *map(str, workflow.overwrite_configfiles)])
@@ -46,8 +45,11 @@ try:
 except ConfigError as error:
     raise WorkflowError(f"The configuration is not valid.\n{error}") from None
 
-PATHS = Layout(STUDY.results)
-CELLS = cells(STUDY)
+PATHS = Paths(STUDY.results)
+JOBS = jobs(STUDY)
+EXPERIMENTS = experiments(STUDY)
+SOURCES = Sources(STUDY)
+RECEIPTS = [job.receipt(PATHS) for job in JOBS.values()]
 EVALUATED = evaluated_datasets(STUDY)
 TABLES = products.tables(STUDY)
 CHARTS = products.charts(STUDY)
@@ -68,7 +70,10 @@ SHEETS = {
 }
 TRAINED = [model.id for model in STUDY.models.values() if model.training]
 GIVEN = [model.id for model in STUDY.models.values() if model.weights]
-GPUS = 1 if STUDY.device == "cuda" else 0
+# How a cluster spells a GPU, if not as `--gpus`: see slurm/README.md.
+GRES = os.environ.get("PERTURB_SLURM_GRES")
+NUM_GPUS = 1 if STUDY.device == "cuda" else 0
+GPU = {"gres": GRES} if NUM_GPUS and GRES else {"gpu": NUM_GPUS}
 COMMAND = products.command(
     workflow.overwrite_configfiles,
     workflow.config_settings.config_args or [],
@@ -78,6 +83,12 @@ COMMAND = products.command(
 # Here already, as Snakemake looks for results before it starts anything.
 if not existing(Path(STUDY.results)).is_dir():
     raise WorkflowError(f"results: {existing(Path(STUDY.results))} is not a folder.")
+
+
+# In a job nothing is planned.
+STALE = Stale(STUDY, is_known=workflow.exec_mode == ExecMode.DEFAULT)
+for line in STALE.reasons:
+    print(f"Made again: {line}", file=sys.stderr)
 
 
 def ids(entries):
@@ -151,22 +162,14 @@ def has_written_page():
     return any(map(workflow.dag.finished, jobs))
 
 
-def needs(rule):
-    """What a rule's jobs ask of a machine, more at each attempt."""
-    asked = RESOURCES[rule]
-    return {
-        **gpu_request(GPUS if asked.is_on_device else 0, os.environ),
-        "mem_mb": lambda wildcards, attempt: asked.mem_mb_at(attempt),
-        "runtime": lambda wildcards, attempt: asked.runtime_min_at(attempt),
-    }
+def job_images(model, job):
+    """Return the pixels that a job reads."""
+    return [PATHS.images(store) for store in stores_of_job(STUDY, JOBS[model, job])]
 
 
-def set_resources_of_all(script, numbered):
-    """Have `--set-resources` with a script's name reach the numbered jobs' definitions, too."""
-    given = workflow.resource_settings.overwrite_resources
-    # What was said of one of them goes before what was said of all.
-    for name in (script, numbered):
-        workflow.get_rule(numbered).resources.update(given.get(name, {}))
+def job_manifests(model, job):
+    """Return the manifests that a job reads."""
+    return [PATHS.manifest(store) for store in stores_of_job(STUDY, JOBS[model, job])]
 
 
 def store(dataset):
@@ -203,20 +206,17 @@ def given_weights(model):
     return file | (store(STUDY.clean_dataset.id) if entry.own_view is None else {})
 
 
-def cards():
-    """The models' cards, once those results fit the study that Snakemake has no record of.
+def table_files(table):
+    """Return the files that a table is made from."""
+    found = {}
+    for files in products.table_sources(STUDY, table).values():
+        found |= dict.fromkeys([files] if isinstance(files, str) else files)
+    return list(found)
 
-    What it has one of, it makes anew itself where the study asks for something else.
-    """
-    asked = workflow.dag_settings
-    if not (asked.forceall or asked.forcerun):
-        try:
-            check_study(STUDY, lambda path: workflow.persistence.metadata(IOFile(path)))
-        except ValueError as error:
-            # Snakemake drops an error of its own kind where the file that it looks for is there.
-            print(error, file=sys.stderr)
-            sys.exit(1)
-    return [PATHS.card(model) for model in STUDY.models]
+
+def caption(kind, name):
+    """Return the caption of a table or chart, for Snakemake's own report."""
+    return products.caption_file(kind, name).read_text(encoding="utf-8")
 
 
 def class_maps(datasets):

@@ -5,11 +5,15 @@
 #                  {results}/contact_sheets/{dataset}.png
 rule generate_dataset:
     """Render a set of the embedded image family into an image store."""
+    input:
+        stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
         images=PATHS.images("{dataset}"),
         manifest=PATHS.manifest("{dataset}"),
     log:
         PATHS.log("generate_dataset", "{dataset}"),
+    benchmark:
+        PATHS.benchmark("generate_dataset", "{dataset}")
     wildcard_constraints:
         dataset=ids(GENERATED),
     # Before the training that waits for it, which is itself before anything else that is ready.
@@ -17,7 +21,8 @@ rule generate_dataset:
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("generate_dataset"),
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         dataset=lambda wildcards: params.generated(STUDY, wildcards.dataset),
     script:
@@ -26,18 +31,23 @@ rule generate_dataset:
 
 rule bundle_dataset:
     """Put a set that comes with a library into an image store."""
+    input:
+        stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
         images=PATHS.images("{dataset}"),
         manifest=PATHS.manifest("{dataset}"),
     log:
         PATHS.log("bundle_dataset", "{dataset}"),
+    benchmark:
+        PATHS.benchmark("bundle_dataset", "{dataset}")
     wildcard_constraints:
         dataset=ids(BUNDLED),
     priority: 20
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("bundle_dataset"),
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 5 * attempt,
     params:
         dataset=lambda wildcards: params.bundled(STUDY, wildcards.dataset),
     script:
@@ -56,12 +66,15 @@ rule download_dataset:
         touch(sources.mark_of_download(STUDY, "{download}")),
     log:
         PATHS.log("download_dataset", "{download}"),
+    benchmark:
+        PATHS.benchmark("download_dataset", "{download}")
     # What waits for the network waits while something else is done.
     priority: 30
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("download_dataset"),
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
     params:
         folder=lambda wildcards: f"{STUDY.data}/{wildcards.download}",
         name="{download}",
@@ -80,11 +93,14 @@ rule decode_dataset:
         clean=lambda wildcards: [
             ancient(path) for path in sources.clean_manifest(STUDY, wildcards.store)
         ],
+        stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.store)),
     output:
         images=PATHS.images("{store}"),
         manifest=PATHS.manifest("{store}"),
     log:
         PATHS.log("decode_dataset", "{store}"),
+    benchmark:
+        PATHS.benchmark("decode_dataset", "{store}")
     wildcard_constraints:
         store=ids(DECODED),
     # What is wrong with the images is found before anything is evaluated on some of them.
@@ -93,7 +109,8 @@ rule decode_dataset:
         "../envs/perturb.yaml"
     threads: 16
     resources:
-        **needs("decode_dataset"),
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         dataset=lambda wildcards: sources.decoded(STUDY, wildcards.store),
     script:
@@ -113,17 +130,22 @@ rule filter_dataset:
                 STUDY.datasets[wildcards.dataset].filter["wrong_by"]
             )
         ),
+        stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
         images=PATHS.images("{dataset}"),
         manifest=PATHS.manifest("{dataset}"),
     log:
         PATHS.log("filter_dataset", "{dataset}"),
+    benchmark:
+        PATHS.benchmark("filter_dataset", "{dataset}")
     wildcard_constraints:
         dataset=ids(FILTERED),
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("filter_dataset"),
+        **GPU,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         batch_size=STUDY.batch_size,
         device=STUDY.device,
@@ -150,9 +172,12 @@ rule draw_contact_sheets:
         ],
     log:
         PATHS.log("draw_contact_sheets"),
+    benchmark:
+        PATHS.benchmark("draw_contact_sheets")
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("draw_contact_sheets"),
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
     script:
         "../scripts/draw_contact_sheets.py"

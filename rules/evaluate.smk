@@ -1,68 +1,107 @@
 # REQUIRED INPUTS  {results}/stores/{dataset}/, {results}/checkpoints/{model}/
-# OUTPUTS          {results}/shards/{model}/{dataset}/{perturbation}/{severity}.parquet
+# OUTPUTS          {results}/receipts/{model}/{job}.json, and what these list:
+#                  {results}/shards/{model}/{dataset}/{perturbation}/{severity}.parquet
 #                  {results}/shards/{model}/{dataset}/transfer/{severity}/{source}.parquet
-for NUMBER, JOB in enumerate(evaluation_jobs(STUDY)):
-
-    # One rule for each set of cells that a job evaluates: a job's outputs are these cells' shards.
-    rule:
-        """Record what one model decides on every image, under some perturbations."""
-        name:
-            f"evaluate_cells_{NUMBER}"
-        input:
-            **checkpoint("{model}"),
-            # The loop's variables belong to the last round once it is over: the job is a default.
-            images=lambda wildcards, job=JOB: [
-                PATHS.images(store)
-                for store in params.job_stores(STUDY, job, wildcards.model)
-            ],
-            manifests=lambda wildcards, job=JOB: [
-                PATHS.manifest(store)
-                for store in params.job_stores(STUDY, job, wildcards.model)
-            ],
-            class_maps=lambda wildcards, job=JOB: class_maps(job.datasets),
-        output:
-            [PATHS.shard(cell) for cell in JOB.cells],
-        log:
-            PATHS.log("evaluate_cells", "{model}", str(NUMBER)),
-        wildcard_constraints:
-            model=ids(JOB.models),
-        conda:
-            "../envs/perturb.yaml"
-        threads: 1
-        resources:
-            **needs("evaluate_cells"),
-        params:
-            stores=lambda wildcards, job=JOB: params.job_stores(
-                STUDY, job, wildcards.model
-            ),
-            cells=lambda wildcards, job=JOB: params.evaluated(STUDY, job, wildcards.model),
-        script:
-            "../scripts/evaluate_cells.py"
-
-    set_resources_of_all("evaluate_cells", f"evaluate_cells_{NUMBER}")
+#                  {results}/measurements/{model}/{measurement}.parquet
+#
+# A job evaluates what its receipt is to list and is not there yet. Which cells these are is no
+# parameter: removing one from the configuration repeats nothing, and adding one makes the receipt
+# invalid, which plans its job (`perturb.plan.stale`).
+rule evaluate:
+    """Record what one model predicts under some perturbations, or measure its inside."""
+    input:
+        **checkpoint("{model}"),
+        images=lambda wildcards: job_images(wildcards.model, wildcards.job),
+        manifests=lambda wildcards: job_manifests(wildcards.model, wildcards.job),
+        class_maps=lambda wildcards: class_maps(
+            datasets_of_job(JOBS[wildcards.model, wildcards.job])
+        ),
+        stale=lambda wildcards: STALE.mark_of(
+            PATHS.receipt(wildcards.model, wildcards.job)
+        ),
+    output:
+        receipt=PATHS.receipt("{model}", "{job}"),
+    log:
+        PATHS.log("evaluate", "{model}", "{job}"),
+    benchmark:
+        PATHS.benchmark("evaluate", "{model}", "{job}")
+    wildcard_constraints:
+        job=ids({job.name for job in JOBS.values() if job.name != TRANSFER}),
+    conda:
+        "../envs/perturb.yaml"
+    threads: 1
+    resources:
+        **GPU,
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
+        runtime=lambda wildcards, attempt: 480 * attempt,
+    script:
+        "../scripts/evaluate.py"
 
 
-if "transfer" in STUDY.perturbations:
+if TRANSFER in STUDY.perturbations:
 
     rule transfer_attacks:
-        """Make adversarial images against one model, and record what every model decides on them."""
+        """Make adversarial images against one model, and record what every model predicts on them."""
         input:
-            **store(STUDY.perturbations["transfer"].datasets[0]),
+            images=lambda wildcards: job_images(wildcards.source, TRANSFER),
+            manifests=lambda wildcards: job_manifests(wildcards.source, TRANSFER),
             weights=[PATHS.weights(model) for model in STUDY.benchmark_models],
             cards=[PATHS.card(model) for model in STUDY.benchmark_models],
+            stale=lambda wildcards: STALE.mark_of(
+                PATHS.receipt(wildcards.source, TRANSFER)
+            ),
         output:
-            [PATHS.shard(cell) for cell in transfer_cells(STUDY, "{source}")],
+            receipt=PATHS.receipt("{source}", TRANSFER),
         log:
             PATHS.log("transfer_attacks", "{source}"),
+        benchmark:
+            PATHS.benchmark("transfer_attacks", "{source}")
         wildcard_constraints:
             source=ids(STUDY.benchmark_models),
         conda:
             "../envs/perturb.yaml"
         threads: 1
         resources:
-            **needs("transfer_attacks"),
-        params:
-            cells=lambda wildcards: params.transfer_targets(STUDY),
-            transfer=lambda wildcards: params.transferred(STUDY),
+            **GPU,
+            mem_mb=lambda wildcards, attempt: 12000 * attempt,
+            runtime=lambda wildcards, attempt: 240 * attempt,
         script:
             "../scripts/transfer_attacks.py"
+
+
+if STUDY.patterns:
+
+    rule draw_patterns:
+        """Draw what adversarial perturbations look like, model beside model."""
+        input:
+            images=PATHS.images(STUDY.patterns.dataset),
+            manifest=PATHS.manifest(STUDY.patterns.dataset),
+            measurements=[
+                PATHS.receipt(model, "perturbation_patterns")
+                for model in STUDY.patterns.shown_models
+            ],
+        output:
+            report(
+                PATHS.pattern_sheet,
+                caption="../report/patterns.rst",
+                category="Images",
+                labels={"dataset": "adversarial perturbations"},
+            ),
+        log:
+            PATHS.log("draw_patterns"),
+        benchmark:
+            PATHS.benchmark("draw_patterns")
+        conda:
+            "../envs/perturb.yaml"
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=lambda wildcards, attempt: 10 * attempt,
+        params:
+            num_images=STUDY.patterns.num_images,
+            num_shown=STUDY.patterns.num_shown,
+            # A function: in texts Snakemake takes braces for wildcards.
+            shown=lambda wildcards: params.titles(
+                [STUDY.models[model] for model in STUDY.patterns.shown_models]
+            ),
+        script:
+            "../scripts/draw_patterns.py"

@@ -4,11 +4,14 @@ rule train_model:
     """Pre-train a model, then fine-tune it on the target task."""
     input:
         unpack(lambda wildcards: training_stores(wildcards.model)),
+        stale=lambda wildcards: STALE.mark_of(PATHS.card(wildcards.model)),
     output:
         weights=PATHS.weights("{model}"),
         card=PATHS.card("{model}"),
     log:
         PATHS.log("train_model", "{model}"),
+    benchmark:
+        PATHS.benchmark("train_model", "{model}")
     wildcard_constraints:
         model=ids(TRAINED),
     # The longest jobs first: nothing else can fill the cores while the last of them runs alone.
@@ -17,7 +20,9 @@ rule train_model:
         "../envs/perturb.yaml"
     threads: 1
     resources:
-        **needs("train_model"),
+        **GPU,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         model=lambda wildcards: params.model_facts(STUDY, wildcards.model),
         num_samples=lambda wildcards: params.training_samples(STUDY, wildcards.model),
@@ -32,11 +37,14 @@ rule import_checkpoint:
     """Check given weights against their SHA-256 and their architecture; fetch those of timm."""
     input:
         unpack(lambda wildcards: given_weights(wildcards.model)),
+        stale=lambda wildcards: STALE.mark_of(PATHS.card(wildcards.model)),
     output:
         weights=PATHS.weights("{model}"),
         card=PATHS.card("{model}"),
     log:
         PATHS.log("import_checkpoint", "{model}"),
+    benchmark:
+        PATHS.benchmark("import_checkpoint", "{model}")
     wildcard_constraints:
         model=ids(GIVEN),
     # Wrong weights are found in seconds: before hours are spent on other models.
@@ -44,7 +52,8 @@ rule import_checkpoint:
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("import_checkpoint"),
+        mem_mb=lambda wildcards, attempt: 12000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         model=lambda wildcards: params.given_facts(STUDY, wildcards.model),
     script:

@@ -1,42 +1,48 @@
 # REQUIRED INPUTS  {results}/tables/, {results}/stores/, {results}/datasets.parquet
 # OUTPUTS          {results}/charts/{chart}.html, .svg, .png; {results}/report/index.html
-rule draw_charts:
-    """Draw the charts in the form of the paper's figures."""
+rule draw_chart:
+    """Draw a chart in the form of the paper's figures."""
     input:
-        **products.chart_tables(STUDY),
+        tables=lambda wildcards: [
+            PATHS.table(table) for table in CHARTS[wildcards.chart].tables
+        ],
         code=products.charts_code(),
     output:
-        # One job for all: bundling the drawing library takes longer than any chart.
-        **{
-            f"{chart}_html": report(
-                PATHS.chart(chart, "html"),
-                caption=products.report_caption("chart", chart),
-                category="Charts",
-                labels={"chart": CHARTS[chart].title, "format": "interactive"},
-            )
-            for chart in CHARTS
-        },
-        **{
-            f"{chart}_png": report(
-                PATHS.chart(chart, "png"),
-                caption=products.report_caption("chart", chart),
-                category="Charts",
-                labels={"chart": CHARTS[chart].title, "format": "picture"},
-            )
-            for chart in CHARTS
-        },
-        **{f"{chart}_svg": PATHS.chart(chart, "svg") for chart in CHARTS},
+        html=report(
+            PATHS.chart("{chart}", "html"),
+            caption="../report/product.rst",
+            category="Charts",
+            labels=lambda wildcards: {
+                "chart": CHARTS[wildcards.chart].title,
+                "format": "interactive",
+            },
+        ),
+        png=report(
+            PATHS.chart("{chart}", "png"),
+            caption="../report/product.rst",
+            category="Charts",
+            labels=lambda wildcards: {
+                "chart": CHARTS[wildcards.chart].title,
+                "format": "picture",
+            },
+        ),
+        svg=PATHS.chart("{chart}", "svg"),
     log:
-        PATHS.log("draw_charts"),
+        PATHS.log("draw_chart", "{chart}"),
+    benchmark:
+        PATHS.benchmark("draw_chart", "{chart}")
+    wildcard_constraints:
+        chart=ids(CHARTS),
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("draw_charts"),
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        charts=list(CHARTS),
-        tables=list(products.chart_tables(STUDY)),
+        tables=lambda wildcards: list(CHARTS[wildcards.chart].tables),
+        caption=lambda wildcards: caption("chart", wildcards.chart),
     script:
-        "../scripts/draw_charts.py"
+        "../scripts/draw_chart.py"
 
 
 rule write_page:
@@ -56,10 +62,13 @@ rule write_page:
         ),
     log:
         PATHS.log("write_page"),
+    benchmark:
+        PATHS.benchmark("write_page")
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("write_page"),
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         # Texts come from functions: in others Snakemake takes braces for wildcards.
         configuration=lambda wildcards: yaml.safe_dump(

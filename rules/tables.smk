@@ -1,11 +1,10 @@
-# REQUIRED INPUTS  {results}/shards/, {results}/checkpoints/{model}/card.json, {results}/stores/
-# OUTPUTS          {results}/models.parquet, datasets.parquet, inventory.parquet
+# REQUIRED INPUTS  {results}/receipts/, {results}/checkpoints/{model}/card.json, {results}/stores/
+# OUTPUTS          {results}/models.parquet, datasets.parquet, inventory/{experiment}.parquet
 #                  {results}/tables/{table}.parquet, .csv, .md, .tex
 rule describe_study:
     """Collect the facts about models and data sets that decisions are joined with."""
     input:
-        # A function: it is called when the jobs are planned, before any starts.
-        cards=lambda wildcards: cards(),
+        cards=[PATHS.card(model) for model in STUDY.models],
         manifests=manifests(EVALUATED),
         module="perturb/tables/facts.py",
     output:
@@ -13,10 +12,13 @@ rule describe_study:
         datasets=PATHS.datasets,
     log:
         PATHS.log("describe_study"),
+    benchmark:
+        PATHS.benchmark("describe_study")
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("describe_study"),
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         # Texts come from functions: in others Snakemake takes braces for wildcards.
         models=lambda wildcards: params.described_models(STUDY),
@@ -27,9 +29,9 @@ rule describe_study:
 
 
 rule check_shards:
-    """Check every shard of the study against its cell, its images and its weights."""
+    """Check every shard of an experiment against its cell, its images and its weights."""
     input:
-        shards=[PATHS.shard(cell) for cell in CELLS],
+        receipts=lambda wildcards: SOURCES.of_experiment(wildcards.experiment),
         manifests=manifests(EVALUATED),
         models=PATHS.models,
         code=[
@@ -41,51 +43,57 @@ rule check_shards:
             "perturb/tables/relations/clean_chance.sql",
         ],
     output:
-        PATHS.inventory,
+        PATHS.inventory("{experiment}"),
     log:
-        PATHS.log("check_shards"),
+        PATHS.log("check_shards", "{experiment}"),
+    benchmark:
+        PATHS.benchmark("check_shards", "{experiment}")
+    wildcard_constraints:
+        experiment=ids(EXPERIMENTS),
     conda:
         "../envs/perturb.yaml"
     resources:
-        **needs("check_shards"),
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        # What shards must be made under: so those that were not are found even where Snakemake has
-        # lost what it knew of the job that made them.
+        # The set of shards, which may shrink, and what they must be made under.
+        receipts=lambda wildcards: digest_of(SOURCES.of_experiment(wildcards.experiment)),
         expected=lambda wildcards: products.checked_shards(STUDY),
     script:
         "../scripts/check_shards.py"
 
 
-rule make_tables:
-    """Make the tables of the paper, queries over shards, each in four formats."""
-
-    # One job for all: a job for each would start Python more often than it queries, and each would
-    # list most shards of the study, which is what planning a large one takes its time for.
+rule make_table:
+    """Make a table of the paper, a query over shards, in four formats."""
     input:
-        sources=products.tables_read(STUDY),
-        checked=PATHS.inventory,
-        code=products.tables_code(STUDY),
+        sources=lambda wildcards: SOURCES.of_files(table_files(wildcards.table)),
+        code=lambda wildcards: products.table_code(wildcards.table),
     output:
-        **{f"{table}_parquet": PATHS.table(table, "parquet") for table in TABLES},
-        **{
-            f"{table}_csv": report(
-                PATHS.table(table, "csv"),
-                caption=products.report_caption("table", table),
-                category="Tables",
-                labels={"table": table},
-            )
-            for table in TABLES
-        },
-        **{f"{table}_markdown": PATHS.table(table, "md") for table in TABLES},
-        **{f"{table}_latex": PATHS.table(table, "tex") for table in TABLES},
+        parquet=PATHS.table("{table}", "parquet"),
+        csv=report(
+            PATHS.table("{table}", "csv"),
+            caption="../report/product.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        markdown=PATHS.table("{table}", "md"),
+        latex=PATHS.table("{table}", "tex"),
     log:
-        PATHS.log("make_tables"),
+        PATHS.log("make_table", "{table}"),
+    benchmark:
+        PATHS.benchmark("make_table", "{table}")
+    wildcard_constraints:
+        table=ids(TABLES),
     conda:
         "../envs/perturb.yaml"
     threads: 4
     resources:
-        **needs("make_tables"),
+        mem_mb=lambda wildcards, attempt: 12000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        parameters={table: products.table_parameters(STUDY, table) for table in TABLES},
+        # The set of files that it is made from, which may shrink.
+        sources=lambda wildcards: digest_of(table_files(wildcards.table)),
+        parameters=lambda wildcards: products.table_parameters(STUDY, wildcards.table),
+        caption=lambda wildcards: caption("table", wildcards.table),
     script:
-        "../scripts/make_tables.py"
+        "../scripts/make_table.py"

@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 from perturb.config import load_config
 from perturb.files import replacing
 from perturb.logs import log_to
-from perturb.plan.cells import Layout, evaluated_datasets
+from perturb.plan.cells import evaluated_datasets
 from perturb.plan.origins import check_files
 from perturb.plan.params import class_subsets, planned
+from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 from perturb.tables.facts import check_datasets, describe_datasets, describe_models
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 log_to(snakemake.log[0], snakemake)
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
-paths = Layout(study.results)
+paths = Paths(study.results)
 cards = {model: Path(paths.card(model)) for model in study.models}
 datasets = [study.datasets[id] for id in evaluated_datasets(study)]
 stores = {dataset.id: any_store(study, dataset.id) for dataset in datasets}

@@ -1,17 +1,19 @@
-"""Make adversarial images against one model, and record what every model decides on them."""
+"""Make adversarial images against one model, and record what every model predicts on them."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from perturb.config import load_config
-from perturb.datasets.store import open_subset
 from perturb.evaluate.loading import loader
-from perturb.experiments.transfer.jobs import transfer_into, transfer_slots
+from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.logs import log_to
-from perturb.plan.cells import Cell
+from perturb.plan.jobs import TRANSFER, jobs
 from perturb.plan.origins import check_files
+from perturb.plan.receipts import write_receipt
+from perturb.plan.tasks import files_of, tasks_of
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,16 +22,9 @@ log_to(snakemake.log[0], snakemake)
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)
-job, source, files = snakemake.params.transfer, snakemake.wildcards.source, snakemake.input
-cells = [Cell(**cell, source=source) for cell in snakemake.params.cells]
-cards = {Path(card).parent.name: Path(card) for card in files.cards}
-store = open_subset(Path(files.images), Path(files.manifest), job["num_images"], job["seed"])
-load = loader(map(Path, files.weights), job["device"], compiled=job["compile"])
-slots = transfer_slots(
-    dict(zip(cells, map(Path, snakemake.output), strict=True)),
-    study.results,
-    cards,
-    job,
-    (files.images, files.manifest),
-)
-transfer_into(slots, load, store, job)
+job = jobs(study)[snakemake.wildcards.source, TRANSFER]
+cells, _ = tasks_of(study, job)
+load = loader(map(Path, snakemake.input.weights), study.device, compiled=study.compile)
+for cell in evaluate_transfer(cells, load, files_of(study, job), study.batch_size):
+    logging.info("%s: done", cell)
+write_receipt(study, job, {str(task.path): task.identity for task in cells.values()})

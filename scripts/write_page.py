@@ -11,7 +11,6 @@ from perturb.page.pictures import picture_caption
 from perturb.page.write import Words, write_page
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.origins import check_study
-from perturb.plan.params import measured_patterns
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -34,7 +33,7 @@ write_page(
     datasets=Path(snakemake.input.study_datasets),
     contact_sheets=dict(zip(labels, map(Path, snakemake.input.contact_sheets), strict=True)),
     pictures={
-        name: (picture_caption(name, patterns=measured_patterns(study)), Path(file))
+        name: (picture_caption(name, patterns=study.patterns), Path(file))
         for name, file in zip(snakemake.params.pictures, snakemake.input.pictures, strict=True)
     },
 )

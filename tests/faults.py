@@ -30,7 +30,7 @@ def fault_study() -> dict[str, Any]:
     none, corruptions = study["perturbations"]["none"], study["perturbations"]["corruptions"]
     corruptions |= {"severities": [1], "corruptions": ["contrast"]}
     study["training"]["samples"] = study["pretraining"]["small"]["samples"] = 64
-    return study | {"cells_per_job": 2, "perturbations": {"none": none, "corruptions": corruptions}}
+    return study | {"jobs_by": "model", "perturbations": {"none": none, "corruptions": corruptions}}
 
 
 def new_workspace(folder: Path) -> Workspace:
@@ -87,7 +87,8 @@ def assert_same(workspace: Workspace, finished: Workspace) -> None:
     """Check that tables are those of an undisturbed run, and made of each cell once."""
     assert workspace.tables() == finished.tables()
     results = workspace.folder / "results"
-    listed = pq.read_table(results / "inventory.parquet")["path"].to_pylist()
+    inventories = sorted((results / "inventory").glob("*.parquet"))
+    listed = [path for file in inventories for path in pq.read_table(file)["path"].to_pylist()]
     found = {str(path.relative_to(workspace.folder)) for path in results.glob("shards/*/*/*/*")}
     assert len(listed) == NUM_CELLS
     assert set(listed) == found

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.config import Config, load_config
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import SCHEMA, write_shard
-from perturb.plan.cells import Cell, Layout
 from perturb.plan.clean_chance import chance_warnings, warn_of_chance
+from perturb.plan.paths import Paths
 from perturb.runs.census import census
 from perturb.runs.events import Events
 from perturb.runs.progress import Tracker
@@ -107,7 +108,7 @@ def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monke
         rows = _decisions(model, targets, outcomes, dataset="test")
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
         facts = {"model": model, "dataset": "test", "perturbation": "none", "severity": 0}
-        write_shard(Path(Layout("results").shard(Cell(model, "test", "none", "0"))), table, facts)
+        write_shard(Path(Paths("results").shard(Cell(model, "test", "none", "0"))), table, facts)
     return config
 
 
@@ -131,7 +132,7 @@ def test_it_is_named_in_status(config: Config) -> None:
 
 
 def test_it_stands_in_the_status_file_as_soon_as_it_is_known(config: Config) -> None:
-    shard = Path(Layout("results").shard(Cell("a", "test", "none", "0")))
+    shard = Path(Paths("results").shard(Cell("a", "test", "none", "0")))
     whole = shard.read_bytes()
     tracker = Tracker(config, Events(Path("events.jsonl")), 0)
     shown = []
@@ -143,12 +144,12 @@ def test_it_stands_in_the_status_file_as_soon_as_it_is_known(config: Config) -> 
 
 
 def test_a_broken_shard_is_named(config: Config) -> None:
-    Path(Layout("results").shard(Cell("a", "test", "none", "0"))).write_bytes(b"nothing")
+    Path(Paths("results").shard(Cell("a", "test", "none", "0"))).write_bytes(b"nothing")
     with pytest.raises(ValueError, match="cannot be read"):
         chance_warnings(config)
     assert census(config).warnings == []
 
 
 def test_shards_are_read_as_they_are_written(config: Config) -> None:
-    path = Path(Layout(config.results).shard(Cell("a", "test", "none", "0")))
+    path = Path(Paths(config.results).shard(Cell("a", "test", "none", "0")))
     assert pq.read_schema(path).remove_metadata() == SCHEMA

@@ -1,10 +1,10 @@
 """The configuration: what is read, and that every mistake is named before anything starts."""
 
+import copy
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -15,9 +15,11 @@ from perturb.config import ConfigError, load_config
 from perturb.config.options import merged, text_of
 from perturb.config.schema import SCHEMA_PATH, schema
 from perturb.datasets.synthetic.family import GENERATED_SETS, SPLITS
+from perturb.evaluate.cell import Cell
 from perturb.experiments.corruptions.names import CORRUPTIONS
 from perturb.experiments.registry import perturbations
-from perturb.plan.cells import Cell, cells, evaluation_jobs
+from perturb.plan.cells import cells
+from perturb.plan.jobs import jobs
 from perturb.severities import severity_id
 from perturb.tables.declared import declared_test_sets
 from perturb.tables.queries import relation_file
@@ -138,21 +140,24 @@ MISTAKES = {
     "patterns without patches": (
         lambda config: (
             config["models"].pop("a"),
-            config.update(analyses={"patterns": {"dataset": "test", "images": 4}}),
+            config.update(analyses={"perturbation_patterns": {"dataset": "test", "images": 4}}),
         ),
-        ["analyses.patterns: needs a model with patches"],
+        ["analyses.perturbation_patterns: needs a model with patches"],
     ),
     "patterns of another set": (
-        _set("analyses", value={"patterns": {"dataset": "fit", "images": 4}}),
-        ["analyses.patterns.dataset: 'fit'; allowed: test"],
+        _set("analyses", value={"perturbation_patterns": {"dataset": "fit", "images": 4}}),
+        ["analyses.perturbation_patterns.dataset: 'fit'; allowed: test"],
     ),
     "patterns of no change": (
-        _set("analyses", value={"patterns": {"dataset": "test", "images": 4, "epsilon": 0}}),
-        ["analyses.patterns.epsilon: 0 changes nothing"],
+        _set(
+            "analyses",
+            value={"perturbation_patterns": {"dataset": "test", "images": 4, "epsilon": 0}},
+        ),
+        ["analyses.perturbation_patterns.epsilon: 0 changes nothing"],
     ),
     "correlations over too few images": (
-        _set("analyses", value={"correlations": {"dataset": "test", "images": 3}}),
-        ["analyses.correlations.images: 3; allowed: 4 or more"],
+        _set("analyses", value={"layer_correlations": {"dataset": "test", "images": 3}}),
+        ["analyses.layer_correlations.images: 3; allowed: 4 or more"],
     ),
     "architecture without its depth": (
         _drop("architectures", "vit", "arguments", "depth"),
@@ -183,15 +188,20 @@ MISTAKES = {
         ["perturbations.corruptions.images: 25 is more than the 24 of 'test'"],
     ),
     "patterns of an unknown model": (
-        _set("analyses", value={"patterns": {"dataset": "test", "images": 4, "models": ["aa"]}}),
-        ["analyses.patterns.models.0: there is no entry 'aa'"],
+        _set(
+            "analyses",
+            value={"perturbation_patterns": {"dataset": "test", "images": 4, "models": ["aa"]}},
+        ),
+        ["analyses.perturbation_patterns.models.0: there is no entry 'aa'"],
     ),
     "patterns of the reference": (
         _set(
             "analyses",
-            value={"patterns": {"dataset": "test", "images": 4, "models": ["reference"]}},
+            value={
+                "perturbation_patterns": {"dataset": "test", "images": 4, "models": ["reference"]}
+            },
         ),
-        ["analyses.patterns.models: 'reference' is the reference"],
+        ["analyses.perturbation_patterns.models: 'reference' is the reference"],
     ),
     "class map on the clean set": (
         _set("datasets", "test", "class_map", value="map.json"),
@@ -366,18 +376,34 @@ def test_cells_are_the_whole_grid_once(tiny_study: dict[str, Any]) -> None:
     assert [cell.severity_value for cell in found[:3]] == [0.0, 1.0, 2.0]
 
 
-def test_jobs_hold_every_cell_once(default_config: dict[str, Any]) -> None:
-    config = load_config(default_config)
-    for cells_per_job in (1, 5, 12):
-        divided = replace(config, cells_per_job=cells_per_job)
-        jobs = evaluation_jobs(divided)
-        assert max(len(job.cells) for job in jobs) <= cells_per_job
-        joined = [
-            replace(cell, model=model) for job in jobs for model in job.models for cell in job.cells
-        ]
-        transferred = [cell for cell in cells(config) if cell.source]
-        assert sorted(map(str, joined + transferred)) == sorted(map(str, cells(config)))
+@pytest.mark.parametrize("jobs_by", ["experiment", "model", "cell"])
+def test_jobs_hold_every_cell_once(default_config: dict[str, Any], jobs_by: str) -> None:
+    config = load_config(default_config | {"jobs_by": jobs_by})
+    found = jobs(config)
+    joined = [cell for job in found.values() for cell in job.cells]
+    assert sorted(map(str, joined)) == sorted(map(str, cells(config)))
+    transferred = [cell for cell in joined if cell.source]
     assert len(transferred) == len(config.benchmark_models) ** 2
+    own = [job for job in found.values() if job.name != "transfer" and not job.measurements]
+    if jobs_by == "model":
+        assert [job.name for job in own] == ["all"] * len(config.models)
+    if jobs_by == "cell":
+        assert {len(job.cells) for job in own} == {1}
+    if jobs_by == "experiment":
+        assert {"attacks", "lesions", "token_removal"} <= {job.name for job in own}
+
+
+def test_the_name_of_a_job_depends_on_no_other_cell(default_config: dict[str, Any]) -> None:
+    for jobs_by in ("experiment", "model", "cell"):
+        raw = copy.deepcopy(default_config) | {"jobs_by": jobs_by}
+        before = {cell: job.name for job in jobs(load_config(raw)).values() for cell in job.cells}
+        raw["perturbations"] = dict(reversed(raw["perturbations"].items()))
+        del raw["perturbations"]["lesions"]
+        raw["perturbations"]["fgsm"]["epsilons"].append("31/255")
+        after = {cell: job.name for job in jobs(load_config(raw)).values() for cell in job.cells}
+        assert {cell: before[cell] for cell in before.keys() & after.keys()}.items() <= (
+            after.items()
+        )
 
 
 def test_severities_come_back_from_their_paths() -> None:

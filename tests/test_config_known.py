@@ -277,8 +277,10 @@ def test_a_network_that_is_trained_sees_whole_patches(tiny_study: dict[str, Any]
 def test_a_subset_lies_within_the_pool_of_a_filter(tiny_study: dict[str, Any]) -> None:
     tiny_study["datasets"]["hard"] = {"filter": {"dataset": "second", "wrong_by": "a"}}
     tiny_study["perturbations"]["none"]["datasets"].append("hard")
-    tiny_study["analyses"] = {"patterns": {"dataset": "hard", "images": 11}}
-    assert "analyses.patterns.images: 11 is more than the 10 of 'hard'" in _refusal(tiny_study)
+    tiny_study["analyses"] = {"perturbation_patterns": {"dataset": "hard", "images": 11}}
+    assert "analyses.perturbation_patterns.images: 11 is more than the 10 of 'hard'" in _refusal(
+        tiny_study
+    )
 
 
 # --- AlexNet's errors ---

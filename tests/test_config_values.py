@@ -179,8 +179,12 @@ RANGES = {
         ["epsilon: 300/255 > 1"],
     ),
     "an epsilon of patterns above 1": (
-        _set("analyses", "patterns", value={"dataset": "test", "images": 4, "epsilon": "9/8"}),
-        ["analyses.patterns.epsilon: more than 1"],
+        _set(
+            "analyses",
+            "perturbation_patterns",
+            value={"dataset": "test", "images": 4, "epsilon": "9/8"},
+        ),
+        ["analyses.perturbation_patterns.epsilon: more than 1"],
     ),
     "a shift in pixels": (
         _set("perturbations", "spatial", value={"datasets": ["test"], "max_translation": 24}),

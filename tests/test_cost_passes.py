@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from perturb.config import load_config
 from perturb.cost.passes import passes_of
 from perturb.datasets.store import Images
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.declaration import Passes
 from perturb.experiments.perturbation_patterns.measures import perturbations_of
@@ -19,7 +20,7 @@ from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.transfer.examples import examples_against, outcome_on
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.plan.cells import Cell, cells
+from perturb.plan.cells import cells
 from perturb.records import Config
 
 NUM_IMAGES = 3

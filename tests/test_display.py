@@ -112,7 +112,7 @@ def test_snakemake_does_not_wait_for_a_terminal_that_is_gone() -> None:
 
 
 def _job(**params: Any) -> SimpleNamespace:
-    return SimpleNamespace(rule="evaluate_cells_3", wildcards={"model": "vit-b16"}, params=params)
+    return SimpleNamespace(rule="evaluate", wildcards={"model": "vit-b16"}, params=params)
 
 
 def test_a_log_begins_with_what_the_job_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_log_begins_with_what_the_job_is(monkeypatch: pytest.MonkeyPatch) -> N
     other = cell | {"perturbation": "pgd", "severity": "4_255"}
     lines = log_header(_job(cells=[cell, other])).splitlines()
     assert lines[:5] == [
-        "rule      evaluate_cells_3",
+        "rule      evaluate",
         "model     vit-b16",
         "cells     photos / none / 0",
         "          photos / pgd / 4_255",

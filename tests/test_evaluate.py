@@ -12,15 +12,16 @@ from torch import Tensor, nn
 
 from perturb.datasets.build import build_filtered, build_generated
 from perturb.datasets.store import ImageStore, open_store
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Setting
 from perturb.evaluate.shards import Expected, verify_shard, write_shard
 from perturb.experiments.corruptions.names import CORRUPTIONS
+from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.registry import protocol_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.plan.cells import Cell
 
 CLEAN = Cell("a", "test", "none", "0")
 CORRUPTED = Cell("a", "test", "corruptions", "3")
@@ -49,7 +50,15 @@ def _evaluate(
 ) -> tuple[pa.Table, dict[str, Any]]:
     subject = Subject(classifier, CARD, torch.device("cpu"), class_map)
     setting = Setting(conditions, cell.severity_value, seed)
-    return evaluate_cell(subject, store, cell, setting, batch_size=batch_size)
+    return evaluate_cell(
+        subject,
+        dict.fromkeys(conditions, store),
+        cell,
+        setting,
+        evaluator_of(cell.perturbation),
+        protocol=protocol_of(cell.perturbation),
+        batch_size=batch_size,
+    )
 
 
 class ByColour(nn.Module):

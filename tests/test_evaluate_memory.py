@@ -1,29 +1,32 @@
 """A cell whose batches do not fit into the memory has the rows of one whose batches do."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import Tensor
 
 from perturb.datasets.build import build_generated
 from perturb.datasets.store import Images, ImageStore, open_store
-from perturb.evaluate import loop
-from perturb.evaluate.loading import (
-    PatternStudy,
-    correlations_of,
-    measure_patterns,
-    transfer_shards,
-)
+from perturb.evaluate.cell import Cell
+from perturb.evaluate.keeping import Task
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluate.shards import read_metadata
+from perturb.experiments.layer_correlations.measure import correlations_of
+from perturb.experiments.perturbation_patterns.measure import LEVELS, patterns_of
+from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.registry import perturbation as perturbation_of
+from perturb.experiments.transfer import jobs
+from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.plan.cells import Cell
 
 CPU = torch.device("cpu")
 ARGUMENTS = {"patch_size": 8, "embed_dim": 32, "depth": 4, "num_heads": 2, "mlp_ratio": 2}
@@ -88,7 +91,16 @@ def _evaluated(
     cell = Cell("a", "test", name, severity)
     conditions = ("fog", "snow") if name == "corruptions" else perturbation_of(name).conditions
     setting = Setting(conditions, cell.severity_value, 7, options)
-    return evaluate_cell(subject, store, cell, setting, batch_size=batch_size, **how)
+    return evaluate_cell(
+        subject,
+        dict.fromkeys(conditions, store),
+        cell,
+        setting,
+        evaluator_of(name),
+        protocol=1,
+        batch_size=batch_size,
+        **how,
+    )
 
 
 def _assert_same(found: pa.Table, wanted: pa.Table) -> None:
@@ -115,9 +127,7 @@ def test_rows_are_the_same(name: str, capacity: int, store: ImageStore) -> None:
     _assert_same(found, wanted)
 
 
-def test_what_a_failed_batch_had_yielded_is_thrown_away(
-    store: ImageStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_failed_batch_had_yielded_is_thrown_away(store: ImageStore) -> None:
     sizes: list[int] = []
 
     def evaluator(_: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
@@ -128,10 +138,10 @@ def test_what_a_failed_batch_had_yielded_is_thrown_away(
                 sizes.append(len(images.keys))
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(loop, "evaluator", lambda _: evaluator)
     setting = Setting(("a", "b", "c"), 0, 1)
     cell = Cell("a", "test", "none", "0")
-    table, _ = evaluate_cell(_subject(), store, cell, setting, batch_size=8)
+    stores = dict.fromkeys("abc", store)
+    table, _ = evaluate_cell(_subject(), stores, cell, setting, evaluator, protocol=1, batch_size=8)
     assert sizes == [8, 4]
     assert table.num_rows == 3 * 13
     keys = store.read(0, 13).keys
@@ -160,20 +170,26 @@ def test_precision_is_recorded_and_used(store: ImageStore) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_transfer_is_the_same(precision: str, store: ImageStore) -> None:
+def test_transfer_is_the_same(
+    precision: str, store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "stores_of", lambda *_: {"a": store})
     cells = [Cell(model, "test", "transfer", "8_255", "a") for model in ("a", "b")]
-    setting = Setting(("a",), 8 / 255, 3, {"steps": 2})
+    asked = {
+        "seed": 3,
+        "options": {"steps": 2},
+        "precision": precision,
+        "protocol": 1,
+    }
     tables = {}
     for capacity in (1_000_000, 3):
-        shards = transfer_shards(
-            lambda _, capacity=capacity: _subject(capacity),
-            store,
-            cells,
-            setting,
-            batch_size=8,
-            precision=precision,
-        )
-        tables[capacity] = [(table, metadata) for _, table, metadata in shards]
+        tasks = {
+            cell: Task(str(cell), tmp_path / f"{capacity}-{cell.model}.parquet", asked, "0")
+            for cell in cells
+        }
+        assert [*evaluate_transfer(tasks, lambda _, n=capacity: _subject(n), {}, 8)] == cells
+        paths = [task.path for task in tasks.values()]
+        tables[capacity] = [(pq.read_table(path), read_metadata(path)) for path in paths]
     for (wanted, _), (found, metadata) in zip(*tables.values(), strict=True):
         assert metadata["smallest_batch_size"] == 2
         assert metadata["dtype"] == precision
@@ -183,37 +199,32 @@ def test_transfer_is_the_same(precision: str, store: ImageStore) -> None:
 
 
 def test_patterns_are_the_same(store: ImageStore) -> None:
-    study = PatternStudy(
-        store=store,
-        masks=None,
-        patch_sizes=(8,),
-        epsilon=1 / 255,
-        steps=2,
-        num_shown=2,
-        shown={"a": "A"},
+    asked = {
+        "patch_sizes": [8],
+        "options": {"epsilon": 1 / 255, "steps": 2},
+        "num_shown": 2,
+        "generate": None,
+        "seed": 7,
+        "precision": "float32",
+    }
+    wanted, found = (
+        patterns_of(_subject(capacity), store, "a", asked, 8) for capacity in (1_000_000, 3)
     )
-    found = [
-        measure_patterns(
-            lambda _, capacity=capacity: _subject(capacity), ["a"], study, batch_size=8
-        )
-        for capacity in (1_000_000, 3)
-    ]
-    (wanted, pictures), (table, same) = found
-    _assert_same(table, wanted)
-    assert torch.allclose(pictures["A"], same["A"], atol=0.01)
+    ratios = [name for name in wanted.column_names if name != LEVELS]
+    _assert_same(found.select(ratios), wanted.select(ratios))
+    pictures = [table[LEVELS].to_pylist() for table in (wanted, found)]
+    assert [level is None for level in pictures[0]] == [False] * 2 + [True] * 11
+    for one, other in zip(*(shown[:2] for shown in pictures), strict=True):
+        levels = [np.frombuffer(each, np.uint8).astype(int) for each in (one, other)]
+        assert abs(levels[0] - levels[1]).max() <= 2
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_correlations_are_the_same(precision: str, store: ImageStore) -> None:
     """CKA depends on which images are compared in a batch: that must not be halved."""
+    asked = {"precision": precision}
     wanted, found = (
-        correlations_of(
-            lambda _, capacity=capacity: _subject(capacity),
-            {"a": store},
-            batch_size=8,
-            precision=precision,
-        )
-        for capacity in (1_000_000, 3)
+        correlations_of(_subject(capacity), store, "a", asked, 8) for capacity in (1_000_000, 3)
     )
     _assert_same(found, wanted)
     assert "cka_all" in found["measure"].to_pylist()

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from perturb.datasets.store import Images, ImageStore
-from perturb.evaluate.loop import Subject, evaluate_cell, evaluate_parts
+from perturb.evaluate import jobs
+from perturb.evaluate.cell import Cell
+from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Setting
 from perturb.evaluate.shards import Expected, verify_shard, write_shard
 from perturb.experiments.benchmarks.evaluate import subset_outcomes
+from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.plan.cells import Cell
 
 CARD: Any = SimpleNamespace(weights_sha256="0", preprocessing=Preprocessing(side=16))
 STORED = Cell("a", "c", "corruptions_stored", "3")
@@ -58,6 +60,15 @@ def _store(
     return ImageStore(pixels, pa.table(manifest))
 
 
+def _evaluate(
+    subject: Subject, stores: dict[str, ImageStore] | ImageStore, cell: Cell, setting: Setting
+) -> tuple[pa.Table, dict[str, Any]]:
+    if isinstance(stores, ImageStore):
+        stores = dict.fromkeys(setting.conditions, stores)
+    evaluator = evaluator_of(cell.perturbation)
+    return evaluate_cell(subject, stores, cell, setting, evaluator, protocol=1, batch_size=2)
+
+
 def _one_hot(*classes: int) -> list[list[int]]:
     return (np.eye(6, dtype=int)[list(classes)] * 9).tolist()
 
@@ -66,7 +77,7 @@ def test_each_condition_is_decided_on_its_own_store(tmp_path: Path) -> None:
     targets = [0, 1, 2]
     stores = {"fog": _store(_one_hot(0, 1, 5), targets), "snow": _store(_one_hot(3, 3, 2), targets)}
     setting = Setting(("snow", "fog"), 3, 1)
-    table, metadata = evaluate_parts(_subject(), stores, STORED, setting, batch_size=2)
+    table, metadata = _evaluate(_subject(), stores, STORED, setting)
     rows = table.select(["condition", "image_id", "prediction", "is_correct"]).to_pylist()
     assert [tuple(row.values()) for row in rows] == [
         ("snow", "p", 3, False),
@@ -87,7 +98,7 @@ def test_each_condition_is_decided_on_its_own_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stores", "message"),
     [
-        ({"fog": ("pqr", [0, 1, 2])}, "stores of fog; allowed: one each of fog, snow"),
+        ({"fog": ("pqr", [0, 1, 2])}, "decoded datasets of fog; allowed: one each of fog, snow"),
         (
             {"fog": ("pqr", [0, 1, 2]), "snow": ("pq", [0, 1])},
             "'snow' has 2 images, but 'fog' has 3",
@@ -111,13 +122,19 @@ def test_parts_of_other_images_are_refused(
     }
     setting = Setting(("fog", "snow"), 3, 1)
     with pytest.raises(ValueError, match=rf"^a / c / corruptions_stored / 3: {message}"):
-        evaluate_parts(_subject(), opened, STORED, setting, batch_size=2)
+        _evaluate(_subject(), opened, STORED, setting)
 
 
-def test_stored_corruptions_need_their_parts() -> None:
-    store = _store(_one_hot(0), [0])
-    with pytest.raises(ValueError, match="each of its conditions has a store; use evaluate_parts"):
-        evaluate_cell(_subject(), store, STORED, Setting(("fog",), 3, 1), batch_size=2)
+def test_conditions_are_counted_against_their_decoded_datasets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "open_subset", lambda images, *_: images.name)
+    files = {name: (name, name) for name in ("c/fog-3", "c/snow-3")}
+    asked = {"stores": list(files), "num_images": None, "seed": 1}
+    found = jobs.stores_of(asked, files, ["fog", "snow"])
+    assert found == {"fog": "fog-3", "snow": "snow-3"}
+    with pytest.raises(ValueError, match="shorter"):
+        jobs.stores_of(asked, files, ["fog", "snow", "frost"])
 
 
 LOGITS = [[9, 8, 7, 0, 0, 0], [0, 8, 7, 3, 9, 1], [5, 5, 5, 5, 5, 9]]
@@ -165,7 +182,7 @@ def test_wrong_subsets_are_refused(
 def test_subsets_make_rows() -> None:
     cell = Cell("a", "c", "class_subset", "0")
     setting = Setting(("two",), 0, 1, {"classes": {"two": [1, 2]}})
-    table, _ = evaluate_cell(_subject(), _store(LOGITS, [1, 2, 5]), cell, setting, batch_size=2)
+    table, _ = _evaluate(_subject(), _store(LOGITS, [1, 2, 5]), cell, setting)
     assert table["prediction"].to_pylist() == [1, 1, 1]
     assert table["is_correct"].to_pylist() == [True, False, False]
     loss = table["loss"].to_pylist()
@@ -178,7 +195,7 @@ ACCEPTED = pa.array([[1], [1, 4], [0, 3]], pa.list_(pa.int16()))
 
 def test_prediction_among_several_accepted_classes_is_right() -> None:
     store = _store(LOGITS, [1, 1, 0], accepted=ACCEPTED)
-    table, _ = evaluate_cell(_subject(), store, CLEAN, Setting(("none",), 0, 1), batch_size=2)
+    table, _ = _evaluate(_subject(), store, CLEAN, Setting(("none",), 0, 1))
     assert table["prediction"].to_pylist() == [0, 4, 5]
     assert table["target"].to_pylist() == [1, 4, 0]
     assert table["is_correct"].to_pylist() == [False, True, False]
@@ -190,9 +207,7 @@ def test_prediction_among_several_accepted_classes_is_right() -> None:
 
 def test_shard_of_several_accepted_classes_is_accepted(tmp_path: Path) -> None:
     store = _store(LOGITS, [1, 1, 0], accepted=ACCEPTED).subset([2, 1])
-    table, metadata = evaluate_cell(
-        _subject(), store, CLEAN, Setting(("none",), 0, 1), batch_size=2
-    )
+    table, metadata = _evaluate(_subject(), store, CLEAN, Setting(("none",), 0, 1))
     path = tmp_path / "shard.parquet"
     write_shard(path, table, metadata | {"identity": "0"})
     verify_shard(path, Expected(CLEAN, {"none": (0,)}, store.image_ids, 1, 1, "0"))
@@ -210,20 +225,20 @@ def test_wrong_accepted_classes_are_refused(accepted: list[Any], message: str) -
     column = pa.array(accepted, pa.list_(pa.int16()))
     store = _store(LOGITS, [1, 2, 0], accepted=column)
     with pytest.raises(ValueError, match=message):
-        evaluate_cell(_subject(), store, CLEAN, Setting(("none",), 0, 1), batch_size=2)
+        _evaluate(_subject(), store, CLEAN, Setting(("none",), 0, 1))
 
 
 def test_coarser_classes_do_not_go_with_several_accepted_ones() -> None:
     store = _store(LOGITS, [1, 1, 0], accepted=ACCEPTED)
     subject = _subject(ClassMap(("x", "y"), ((0, 1), (2,))))
     with pytest.raises(ValueError, match="c accepts several classes; allowed without class map"):
-        evaluate_cell(subject, store, CLEAN, Setting(("none",), 0, 1), batch_size=2)
+        _evaluate(subject, store, CLEAN, Setting(("none",), 0, 1))
 
 
 def test_images_are_what_they_were() -> None:
     """The pixels of a store are read only: nothing may write to them."""
     store = _store(LOGITS, [1, 2, 5])
     before = store.pixels.copy()
-    evaluate_cell(_subject(), store, CLEAN, Setting(("none",), 0, 1), batch_size=2)
+    _evaluate(_subject(), store, CLEAN, Setting(("none",), 0, 1))
     assert (store.pixels == before).all()
     assert isinstance(store.read(0, 1), Images)

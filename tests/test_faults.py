@@ -30,10 +30,10 @@ pytestmark = pytest.mark.slow
 STAGES = {
     "generate_dataset": 2,
     "train_model": 3,
-    "evaluate_cells": 3,
+    "evaluate": 3,
     "describe_study": 1,
     "check_shards": 1,
-    "make_tables": 2,
+    "make_table": 2,
 }
 # And so many times at any moment of what would be an eighth of an undisturbed run: 30 kills in all.
 NUM_ANYWHERE = 18
@@ -50,7 +50,7 @@ def finished(undisturbed: tuple[Workspace, float]) -> Workspace:
 @pytest.fixture
 def unevaluated(finished: Workspace, tmp_path: Path) -> Workspace:
     """Return a workspace in which the models are trained and nothing is evaluated."""
-    return without(finished.copy(tmp_path / "copy"), "shards", "logs")
+    return without(finished.copy(tmp_path / "copy"), "shards", "receipts", "logs")
 
 
 def _moments(duration_s: float, *, is_short: bool) -> list[tuple[str, float]]:
@@ -123,7 +123,7 @@ def test_a_stopped_run_is_gone_on_with(
 ) -> None:
     """SIGINT to the process group, as Ctrl-C sends it; SIGTERM as the end of a session does."""
     run = start(unevaluated, program)
-    assert wait_until(lambda: "evaluate_cells" in jobs(run), run)
+    assert wait_until(lambda: "evaluate" in jobs(run), run)
     os.killpg(run.pid, number)
     assert run.wait(timeout=60) != 0
     assert not (unevaluated.folder / "results" / "tables").exists()
@@ -147,7 +147,7 @@ def test_a_job_killed_for_memory_is_named_and_the_others_go_on(
     finished: Workspace, unevaluated: Workspace
 ) -> None:
     run = start(unevaluated)
-    logs = unevaluated.folder / "results" / "logs" / "evaluate_cells"
+    logs = unevaluated.folder / "results" / "logs" / "evaluate"
     assert wait_until(lambda: _processes(logs), run)
     killed, process = next(iter(_processes(logs).items()))
     os.kill(process, signal.SIGKILL)
@@ -155,9 +155,7 @@ def test_a_job_killed_for_memory_is_named_and_the_others_go_on(
     told = (unevaluated.folder / "told.txt").read_text()
     failures = [line for line in told.splitlines() if "FAILED: " in line]
     assert len(failures) == 1, told
-    assert re.search(
-        rf"FAILED: evaluate_cells_\d: see results/logs/evaluate_cells/{killed}/\d\.log", failures[0]
-    )
+    assert re.search(rf"FAILED: evaluate: see results/logs/evaluate/{killed}/all\.log", failures[0])
     assert "SIGKILL" in told
     (other,) = {"a", "reference"} - {killed}
     assert len([*unevaluated.folder.glob(f"results/shards/{other}/*/*/*.parquet")]) == 2
@@ -175,10 +173,10 @@ def test_a_job_that_fails_keeps_its_finished_cells(
     finished: Workspace, unevaluated: Workspace
 ) -> None:
     """The second of two cells fails, by a line of code that is taken out again."""
-    code = unevaluated.folder / "perturb" / "evaluation.py"
+    code = unevaluated.folder / "perturb" / "evaluate" / "jobs.py"
     text = code.read_text()
-    fault = 'if job["perturbation"] == "corruptions":\n            raise ValueError("no clouds")'
-    code.write_text(re.sub(r"( +)(cell = Cell\(model, job)", rf"\1{fault}\n\1\2", text, count=1))
+    fault = 'if cell.perturbation == "corruptions":\n            raise ValueError("no clouds")'
+    code.write_text(re.sub(r"( +)(evaluator = evaluators)", rf"\1{fault}\n\1\2", text, count=1))
     status, told = launch(unevaluated)
     assert status == 1
     assert "ValueError: no clouds" in told
@@ -191,9 +189,8 @@ def test_a_job_that_fails_keeps_its_finished_cells(
     assert status == 0, told
     # The time that an evaluation took stands in its shard: these were not made again.
     assert {shard: shard.read_bytes() for shard in kept} == kept
-    logs = [log.read_text() for log in results.glob("logs/evaluate_cells/*/*")]
-    assert ["1 of 2 cells are kept" in log for log in logs] == [True, True]
-    assert not (results / "finished").exists()
+    logs = [log.read_text() for log in results.glob("logs/evaluate/*/*")]
+    assert ["1 of 2 are kept" in log for log in logs] == [True, True]
     assert_same(unevaluated, finished)
 
 

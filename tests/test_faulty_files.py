@@ -45,28 +45,27 @@ def edit(path: Path) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-def _break_shards(results: Path) -> dict[str, str]:
-    shards = results / "shards"
+def test_faulty_shards_are_evaluated_again(finished: Workspace, tmp_path: Path) -> None:
+    workspace = without(finished.copy(tmp_path / "copy"))
+    results = workspace.folder / "results"
+    shards, corruptions = results / "shards", "test/corruptions/1.parquet"
     _cut_short(shards / "a/test/none/0.parquet")
     edit(shards / "reference/test/none/0.parquet")
-    corruptions = "test/corruptions/1.parquet"
     _exchange(shards / "a" / corruptions, shards / "reference" / corruptions)
-    return {
-        "results/shards/a/test/none/0.parquet": "not a whole Parquet file",
-        "results/shards/reference/test/none/0.parquet": "was changed after it was written",
-        "results/shards/a/test/corruptions/1.parquet": "model is 'reference', expected 'a'",
-        "results/shards/reference/test/corruptions/1.parquet": "model is 'a', expected",
-    }
+    for path in shards.rglob("*.parquet"):
+        path.touch()
+    status, told = launch(workspace)
+    assert status == 0, told
+    assert_same(workspace, finished)
+    logs = "".join(log.read_text() for log in results.glob("logs/evaluate/*/*"))
+    for reason in ("not a whole Parquet file", "was changed after it was written"):
+        assert len(re.findall(rf"evaluated again: .*{reason}", logs)) == 1
+    assert logs.count("evaluated again: it was made of something else") == 2
 
 
 def _cut_images_short(results: Path) -> dict[str, str]:
     _cut_short(results / "stores/test/images.npy")
     return {"results/stores/test/images.npy": "cannot be read"}
-
-
-def _cut_manifest_short(results: Path) -> dict[str, str]:
-    _cut_short(results / "stores/test/manifest.parquet")
-    return {"results/stores/test/manifest.parquet": "cannot be read"}
 
 
 def _exchange_weights(results: Path) -> dict[str, str]:
@@ -75,31 +74,44 @@ def _exchange_weights(results: Path) -> dict[str, str]:
     return dict.fromkeys(files, "but its card says")
 
 
-def _exchange_checkpoints(results: Path) -> dict[str, str]:
+def _cut_manifest_short(results: Path) -> str:
+    _cut_short(results / "stores/test/manifest.parquet")
+    return "Made again: results/stores/test/manifest.parquet: "
+
+
+def _exchange_checkpoints(results: Path) -> str:
     _exchange(results / "checkpoints/a", results / "checkpoints/reference")
-    return {
-        "results/checkpoints/a/card.json": "is the card of model 'reference', expected 'a'",
-        "results/checkpoints/reference/card.json": "is the card of model 'a', expected 'reference'",
-    }
+    return "Made again: results/checkpoints/a/card.json: is the card of model 'reference'"
 
 
 @pytest.mark.parametrize(
-    ("break_files", "is_evaluated"),
+    "break_files",
+    [_cut_manifest_short, pytest.param(_exchange_checkpoints, marks=pytest.mark.exhaustive)],
+)
+def test_what_does_not_say_that_it_is_the_studys_own_is_made_again(
+    finished: Workspace, tmp_path: Path, break_files: Callable[[Path], str]
+) -> None:
+    workspace = without(finished.copy(tmp_path / "copy"))
+    fault = break_files(workspace.folder / "results")
+    status, told = launch(workspace)
+    assert status == 0, told
+    assert fault in told
+    assert_same(workspace, finished)
+
+
+@pytest.mark.parametrize(
+    "break_files",
     [
-        (_break_shards, True),
-        pytest.param(_cut_images_short, False, marks=pytest.mark.exhaustive),
-        pytest.param(_cut_manifest_short, False, marks=pytest.mark.exhaustive),
-        pytest.param(_exchange_weights, False, marks=pytest.mark.exhaustive),
-        pytest.param(_exchange_checkpoints, False, marks=pytest.mark.exhaustive),
+        _cut_images_short,
+        pytest.param(_exchange_weights, marks=pytest.mark.exhaustive),
     ],
 )
 def test_faulty_files_are_named_and_made_again(
     finished: Workspace,
     tmp_path: Path,
     break_files: Callable[[Path], dict[str, str]],
-    is_evaluated: bool,
 ) -> None:
-    workspace = without(finished.copy(tmp_path / "copy"), *([] if is_evaluated else ["shards"]))
+    workspace = without(finished.copy(tmp_path / "copy"), "shards", "receipts")
     results = workspace.folder / "results"
     (results / "models.parquet").unlink()
     faults = break_files(results)

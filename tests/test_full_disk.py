@@ -68,10 +68,7 @@ def _assert_nothing_half_written(results: Path, finished: Workspace) -> None:
     """Check that what a failed run left is whole: files have the size of an undisturbed run's."""
     for path in filter(Path.is_file, results.rglob("*.*")):
         assert path.suffix != ".tmp"
-        # What is kept of a job that failed is a second name of a shard.
-        name = path.relative_to(results).as_posix().removeprefix("finished/")
-        is_kept = name != path.relative_to(results).as_posix()
-        twin = finished.folder / "results" / ("shards" if is_kept else "") / name
+        twin = finished.folder / "results" / path.relative_to(results)
         if path.suffix in (".npy", ".safetensors"):
             assert path.read_bytes() == twin.read_bytes(), path
         elif path.suffix == ".parquet":
@@ -82,7 +79,7 @@ def _assert_nothing_half_written(results: Path, finished: Workspace) -> None:
 ROOM = {
     "store": (("stores", "checkpoints", "shards"), 160, r"stores/\w+/images\.npy"),
     "shard": (("shards",), 12, r"shards/\w+/test/\w+/\d\.parquet"),
-    "table": ((), 20, r"tables/\w+\.\w+|inventory\.parquet"),
+    "table": ((), 20, r"tables/\w+\.\w+|inventory/\w+\.parquet"),
 }
 
 

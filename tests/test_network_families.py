@@ -162,7 +162,7 @@ def test_what_is_planned_changes_a_vit_and_what_is_not_is_refused(name: str, id:
 @pytest.mark.parametrize("name", VITS)
 def test_layers_of_every_kind_are_correlated(name: str) -> None:
     classifier, plan = small_vit(name)
-    assert lacking("correlations", plan) is None
+    assert lacking("layer_correlations", plan) is None
     images = some_images(classifier.preprocessing.side, 4)
     table = correlate_layers(classifier, [images.pixels], model="m")
     has_class_token = bool(VITS[name].num_class_tokens)
@@ -233,7 +233,7 @@ def test_other_networks_of_timm_are_planned_for_changed_images_alone(module: str
     assert plan.label == f"{type(network).__name__}-T"
     with pytest.raises(ValueError, match=r"allowed|of its own"):
         anatomy(network)
-    assert all(lacking(id, plan) for id in (*ON_NETWORKS, "correlations"))
+    assert all(lacking(id, plan) for id in (*ON_NETWORKS, "layer_correlations"))
     clean = logits_of(classifier)
     attack = perturbation("fgsm", {"datasets": ["test"], "epsilons": ["8/255"]}, {"test": {}})
     assert is_possible(attack, 8 / 255, plan)

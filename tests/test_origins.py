@@ -18,13 +18,19 @@ from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import write_manifest
 from perturb.models.checkpoints import load_classifier, read_card, save_checkpoint
 from perturb.models.views import View
-from perturb.plan.cells import Layout
-from perturb.plan.origins import check_files, check_study, of_checkpoint, of_store
+from perturb.plan.origins import (
+    check_files,
+    check_study,
+    foreign_artefacts,
+    of_checkpoint,
+    of_store,
+)
+from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_dataset
 from tests.image_files import class_folder_files, write_folder
 from tests.test_checkpoints import CARD, build_classifier
 from tests.tiny_study import TINY_STUDY
-from tests.workspace import Workspace
+from tests.workspace import Workspace, planned_jobs
 
 Change = Callable[[dict[str, Any]], Any]
 WEIGHTS = {"file": "given.safetensors", "sha256": "A" * 64}
@@ -53,7 +59,7 @@ def _study() -> dict[str, Any]:
 def _make(study: dict[str, Any]) -> None:
     """Write what says what each artefact was made from, as the jobs do."""
     config = load_config(study)
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     for model in config.models:
         path = Path(layout.card(model))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,14 +208,14 @@ def test_results_and_data_may_be_moved(study: dict[str, Any]) -> None:
 def test_jobs_are_refused_for_their_own_files_alone(study: dict[str, Any]) -> None:
     study["models"]["given"]["weights"] = WEIGHTS | {"sha256": "b" * 64}
     config = load_config(study)
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     check_files(config, [layout.card("a"), layout.weights("a"), layout.manifest("own")])
     with pytest.raises(ValueError, match=r"given/card\.json: weights\.sha256 is"):
         check_files(config, [layout.card("a"), f"./{layout.card('given')}"])
 
 
 def test_the_card_of_another_model_is_named_as_that(study: dict[str, Any]) -> None:
-    layout = Layout(study["results"])
+    layout = Paths(study["results"])
     shutil.copyfile(layout.card("b"), layout.card("a"))
     told = _told(study)
     assert told.count("checkpoints/a/card.json: ") == 1
@@ -217,13 +223,14 @@ def test_the_card_of_another_model_is_named_as_that(study: dict[str, Any]) -> No
 
 
 def test_what_does_not_say_what_it_was_made_from_is_refused(study: dict[str, Any]) -> None:
-    layout = Layout(study["results"])
+    layout = Paths(study["results"])
     Path(layout.card("a")).write_text("{}")
     write_manifest(Path(layout.manifest("test")), pa.table({"image_id": ["a"]}))
     told = _told(study)
     assert "checkpoints/a/card.json: does not say what it was made from: it was written" in told
     assert "stores/test/manifest.parquet: does not say what it was made from" in told
-    check_study(load_config(study), lambda path: "/a/" in path or "/test/" in path)
+    found = foreign_artefacts(load_config(study))
+    assert found.keys() == {layout.card("a"), layout.manifest("test")}
 
 
 def test_all_that_differs_is_counted(study: dict[str, Any]) -> None:
@@ -263,25 +270,21 @@ def test_stores_keep_what_they_were_made_from(tmp_path: Path) -> None:
 def test_results_without_records_are_held_against_the_configuration(
     undisturbed: tuple[Workspace, float], tmp_path: Path
 ) -> None:
-    """What was copied without Snakemake's records is used where it fits, and refused elsewhere."""
+    """What was copied without Snakemake's records is used where it fits, and else made again."""
     workspace = undisturbed[0].copy(tmp_path / "copy")
     shutil.rmtree(workspace.folder / ".snakemake")
     # By times alone some of what is drawn looks old; nothing is computed.
-    assert not workspace.planned().keys() & {"train_model", "generate_dataset", "evaluate_cells"}
+    assert not workspace.planned().keys() & {"train_model", "generate_dataset", "evaluate"}
     (workspace.folder / "results").rename(workspace.folder / "moved")
     assert workspace.run("--dry-run", "--config", "results=moved").returncode == 0
     (workspace.folder / "moved").rename(workspace.folder / "results")
     text = (workspace.folder / "study.yaml").read_text()
     assert text.count("samples: 64") == 2
     (workspace.folder / "study.yaml").write_text(text.replace("samples: 64", "samples: 96"))
-    refused = workspace.run("--dry-run")
-    assert refused.returncode != 0
-    assert "num_samples.finetuning is 64, expected 96" in refused.stdout + refused.stderr
-    # Told to do one job anew, it does not ask; the job does.
-    refused = workspace.run("--forcerun", "describe_study", "--until", "describe_study")
-    assert refused.returncode != 0
-    log = (workspace.folder / "results" / "logs" / "describe_study.log").read_text()
-    assert "checkpoints/a/card.json: num_samples.finetuning is 64, expected 96" in log
-    for folder in ("checkpoints", "stores/test"):
-        shutil.rmtree(workspace.folder / "results" / folder)
-    assert workspace.planned()["train_model"] == 2
+    done = workspace.run("--dry-run")
+    assert done.returncode == 0, done.stderr
+    told = done.stdout + done.stderr
+    assert "checkpoints/a/card.json: num_samples.finetuning is 64, expected 96" in told
+    assert planned_jobs(told)["train_model"] == 2
+    (workspace.folder / "study.yaml").write_text(text)
+    assert not workspace.planned().keys() & {"train_model", "generate_dataset", "evaluate"}

@@ -18,7 +18,7 @@ from perturb.experiments.registry import perturbations
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_table import geometry
-from perturb.plan.cells import cells, evaluation_jobs, own_cells
+from perturb.plan.cells import cells, own_cells
 from perturb.random import image_key
 from perturb.records import Config
 
@@ -93,8 +93,3 @@ def test_registers_stand_in_for_a_class_token_where_it_only_passes_on(config: Co
     registers = replace(architecture, arguments={**architecture.arguments, **counts})
     assert is_possible(config.perturbations["patch_cls"], 1, registers)
     assert not is_possible(config.perturbations["tokens"], 0.5, registers)
-
-
-def test_families_do_not_share_a_rule(config: Config) -> None:
-    for job in evaluation_jobs(config):
-        assert {config.models[id].architecture.family for id in job.models} == {job.family}

@@ -12,7 +12,8 @@ from perturb.config import Config, ConfigError, load_config
 from perturb.files import as_inputs, beside_inputs
 from perturb.models.views import AS_IS, View
 from perturb.plan import params, sources
-from perturb.plan.cells import cells, evaluation_jobs
+from perturb.plan.cells import cells
+from perturb.plan.jobs import asked_of, jobs, stores_of_job
 from perturb.plan.stores import any_store, part_of, store_of, stores_of_dataset, view_of
 
 IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"
@@ -72,17 +73,16 @@ def test_a_data_set_is_stored_once_a_view_and_once_where_all_see_it_alike(config
 
 
 def test_each_cell_reads_its_models_stores(config: Config) -> None:
-    every = {"cells": 0, "stores": set()}
-    for job in evaluation_jobs(config):
-        for model in job.models:
-            asked = params.evaluated(config, job, model)
-            listed = params.job_stores(config, job, model)
-            assert {store for cell in asked for store in cell["stores"]} == set(listed)
-            every["cells"] += len(asked)
-            every["stores"] |= set(listed)
-    assert every["cells"] == sum(cell.source is None for cell in cells(config))
+    num_cells, stores = 0, set[str]()
+    for job in jobs(config).values():
+        asked = [what for _, what in asked_of(config, job)]
+        listed = stores_of_job(config, job)
+        assert {store for what in asked for store in what["stores"]} == set(listed)
+        num_cells += len(job.cells)
+        stores |= set(listed)
+    assert num_cells == len(cells(config))
     existing = {s for dataset in config.datasets for s in stores_of_dataset(config, dataset)}
-    assert every["stores"] == existing
+    assert stores == existing
 
 
 def test_class_subsets_are_those_of_the_sets_and_judged_on_the_clean_set_too(
@@ -241,8 +241,8 @@ MISTAKES = {
         "datasets.hard.filter.wrong_by: 'vit-l16-1k' has `weights: absent`",
     ),
     "patterns of a model without weights": (
-        _set("analyses", "patterns", "models", value=["vit-b16-jft"]),
-        "analyses.patterns.models: 'vit-b16-jft' has `weights: absent`",
+        _set("analyses", "perturbation_patterns", "models", value=["vit-b16-jft"]),
+        "analyses.perturbation_patterns.models: 'vit-b16-jft' has `weights: absent`",
     ),
     "a side that patches do not fill": (
         _set("models", "mine", value=MINE | {"preprocessing": {"side": 100}}),

@@ -34,7 +34,7 @@ def _study(folder: Path) -> dict[str, Any]:
     }
     return {
         "title": "Given networks",
-        "cells_per_job": 24,
+        "jobs_by": "model",
         "epsilon": "1/255",
         "datasets": data_sets(Path("data")),
         "pretraining": {"some": {"label": "Some", "images": 1000, "paper": "ImageNet-21k"}},
@@ -69,8 +69,13 @@ def _study(folder: Path) -> dict[str, Any]:
             "transfer": {"datasets": ["imagenet-64"], "images": 8, "epsilons": ["1/255"]},
         },
         "analyses": {
-            "patterns": {"dataset": "imagenet-64", "images": 8, "epsilon": "1/255", "shown": 1},
-            "correlations": {"dataset": "imagenet", "images": 8},
+            "perturbation_patterns": {
+                "dataset": "imagenet-64",
+                "images": 8,
+                "epsilon": "1/255",
+                "shown": 1,
+            },
+            "layer_correlations": {"dataset": "imagenet", "images": 8},
         },
     }
 

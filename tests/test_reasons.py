@@ -17,7 +17,7 @@ from perturb.runs.reasons import Reasons
 from tests.workspace import ROOT
 
 LOG = """\
-rule      evaluate_cells_3
+rule      evaluate
 
 Traceback (most recent call last):
   File "ensemble.py", line 105, in apgd_dlr
@@ -90,7 +90,7 @@ def test_warnings_of_jobs_elsewhere_are_shown_once(
 ) -> None:
     log = tmp_path / "job.log"
     log.write_text("12:00:00 WARNING: a: at chance\n12:00:01 b: no WARNING: here\n")
-    ended = {"event": event, "rule_name": "evaluate_cells_1", "log": [str(log)]}
+    ended = {"event": event, "rule_name": "evaluate", "log": [str(log)]}
     monkeypatch.setattr(logger, "handlers", [Reasons([], lambda: is_elsewhere)])
     monkeypatch.setattr(logger, "propagate", False)
     caplog.set_level(logging.INFO, logger.name)
@@ -128,7 +128,7 @@ def test_a_failed_job_is_told_with_its_reason_where_its_log_is_not_shown(
 ) -> None:
     log = tmp_path / "job.log"
     facts = {"event": LogEvent.JOB_ERROR, "jobid": 3, "log": [str(log)]}
-    facts["rule_name"] = "evaluate_cells_3"
+    facts["rule_name"] = "evaluate"
     logger.error("Error in rule", extra=facts)
     log.write_text(LOG)
     logger.error("Error in rule", extra=facts)
@@ -136,6 +136,6 @@ def test_a_failed_job_is_told_with_its_reason_where_its_log_is_not_shown(
     assert capsys.readouterr().err == (
         ""
         if is_shown
-        else f"evaluate_cells_3: failed, and its log does not say why (log: {log})\n"
-        f"evaluate_cells_3: {REASON} (log: {log})\n"
+        else f"evaluate: failed, and its log does not say why (log: {log})\n"
+        f"evaluate: {REASON} (log: {log})\n"
     )

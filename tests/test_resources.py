@@ -1,37 +1,53 @@
-"""What jobs ask of a machine."""
+"""What jobs ask of a machine, as the rules say it."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from perturb.plan.resources import GRES, RESOURCES, gpu_request
+from tests.tiny_study import TINY_STUDY
+from tests.workspace import ROOT, Workspace, environment, fresh_clone
 
-RULES = Path(__file__).parents[1] / "rules"
+RULES = [
+    (file.stem, text)
+    for file in (ROOT / "rules").glob("*.smk")
+    for text in re.split(r"^ *rule ", file.read_text(), flags=re.M)[1:]
+]
+
+
+def _asked(folder: Path, device: str, gres: str) -> str:
+    clone = fresh_clone(folder)
+    clone.configure(TINY_STUDY | {"device": device})
+    return _dry_run(clone, gres)
+
+
+def _dry_run(clone: Workspace, gres: str) -> str:
+    done = clone.python(
+        clone.command("--dry-run", "--force", "results/receipts/a/benchmarks.json")[1:],
+        environment() | {"PERTURB_SLURM_GRES": gres},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (job,) = re.findall(r"^rule evaluate:\n(?:    .*\n)*", done.stdout, re.M)
+    return str(job)
 
 
 @pytest.mark.parametrize(
-    ("num_gpus", "environment", "asked"),
+    ("device", "gres", "asked"),
     [
-        (1, {}, {"gpu": 1}),
-        (0, {}, {"gpu": 0}),
-        (1, {GRES: "gpu:a100:1"}, {"gres": "gpu:a100:1"}),
-        (0, {GRES: "gpu:a100:1"}, {"gpu": 0}),
-        (1, {GRES: ""}, {"gpu": 1}),
+        ("cuda", "", "gpu=1"),
+        ("cpu", "", "gpu=0"),
+        ("cuda", "gpu:a100:1", "gres=gpu:a100:1"),
+        ("cpu", "gpu:a100:1", "gpu=0"),
     ],
 )
 def test_gpus_are_spelt_as_the_cluster_asks(
-    num_gpus: int, environment: dict[str, str], asked: dict[str, int | str]
+    device: str, gres: str, asked: str, tmp_path: Path
 ) -> None:
-    assert gpu_request(num_gpus, environment) == asked
+    assert asked in _asked(tmp_path, device, gres)
 
 
-def test_every_rule_asks_and_nothing_else_does() -> None:
-    text = "".join(file.read_text() for file in RULES.glob("*.smk"))
-    assert set(re.findall(r'needs\("(\w+)"\)', text)) == set(RESOURCES)
-
-
-def test_each_attempt_asks_for_more() -> None:
-    asked = RESOURCES["evaluate_cells"]
-    assert asked.mem_mb_at(2) == 2 * asked.mem_mb_at(1)
-    assert asked.runtime_min_at(3) == 3 * asked.runtime_min_at(1)
+@pytest.mark.parametrize(("file", "rule"), RULES, ids=[text.split(":")[0] for _, text in RULES])
+def test_each_rule_asks_for_more_at_each_attempt_and_is_measured(file: str, rule: str) -> None:
+    assert re.search(r"mem_mb=lambda wildcards, attempt: \d+ \* attempt,", rule), file
+    assert re.search(r"runtime=lambda wildcards, attempt: \d+ \* attempt,", rule), file
+    assert "    benchmark:\n" in rule

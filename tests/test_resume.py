@@ -4,6 +4,7 @@ What kills and damaged files do to a run is in `test_faults.py` and `test_faulty
 """
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_a_new_model_runs_its_own_cells_only(
     workspace.configure(tiny_study)
     planned = workspace.planned()
     assert planned["train_model"] == 1
-    assert planned["evaluate_cells"] == 3
+    assert planned["evaluate"] == 2  # its experiments
     assert "generate_dataset" not in planned
 
 
@@ -61,7 +62,7 @@ def test_a_new_severity_runs_its_own_cells_only(
     tiny_study["perturbations"]["corruptions"]["severities"].append(3)
     workspace.configure(tiny_study)
     planned = workspace.planned()
-    assert planned["evaluate_cells"] == 3
+    assert planned["evaluate"] == 3  # a job of each model, which keeps its other severities
     assert {"train_model", "generate_dataset"}.isdisjoint(planned)
 
 
@@ -74,7 +75,7 @@ def test_a_new_data_set_runs_its_own_cells_only(
     workspace.configure(tiny_study)
     planned = workspace.planned()
     assert planned["generate_dataset"] == 1
-    assert planned["evaluate_cells"] == 2
+    assert planned["evaluate"] == 2
     assert "train_model" not in planned
 
 
@@ -84,7 +85,7 @@ def test_a_new_label_repeats_no_evaluation(
     tiny_study["datasets"]["test"]["label"] = "Pictures"
     workspace.configure(tiny_study)
     planned = workspace.planned()
-    assert {"train_model", "generate_dataset", "evaluate_cells"}.isdisjoint(planned)
+    assert {"train_model", "generate_dataset", "evaluate"}.isdisjoint(planned)
     assert planned["describe_study"] == 1
 
 
@@ -93,10 +94,40 @@ def test_a_removed_model_leaves_no_trace_in_the_tables(
 ) -> None:
     del tiny_study["models"]["b"]
     workspace.configure(tiny_study)
-    assert {"train_model", "evaluate_cells"}.isdisjoint(workspace.planned())
-    done = workspace.run("--until", "make_tables")
+    assert {"train_model", "evaluate"}.isdisjoint(workspace.planned())
+    done = workspace.run("--until", "make_table")
     assert done.returncode == 0, done.stdout + done.stderr
     for file in (workspace.folder / "results" / "tables").glob("*.parquet"):
         table = pq.read_table(file)
         if "model" in table.column_names:
             assert "b" not in table["model"].to_pylist(), file.name
+
+
+def _shards(workspace: Workspace) -> dict[str, bytes]:
+    """Return each shard; the time that its evaluation took stands in it."""
+    folder = workspace.folder / "results" / "shards"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+def test_a_run_evaluates_the_new_cells_alone(
+    workspace: Workspace, tiny_study: dict[str, Any]
+) -> None:
+    """Also in a fresh checkout, where Snakemake knows nothing of the results, and moved."""
+    before = _shards(workspace)
+    shutil.rmtree(workspace.folder / ".snakemake")
+    (workspace.folder / "results").rename(workspace.folder / "moved")
+    tiny_study["results"] = "moved"
+    workspace.configure(tiny_study)
+    assert {"train_model", "generate_dataset", "evaluate"}.isdisjoint(workspace.planned())
+    (workspace.folder / "moved").rename(workspace.folder / "results")
+    del tiny_study["results"]
+    tiny_study["perturbations"]["corruptions"]["severities"].insert(0, 3)
+    tiny_study["datasets"]["test"]["label"] = "Pictures"
+    workspace.configure(tiny_study)
+    done = workspace.run("--until", "evaluate")
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = _shards(workspace)
+    assert after.keys() - before.keys() == {
+        f"{model}/test/corruptions/3.parquet" for model in ("a", "b", "reference")
+    }
+    assert {path: after[path] for path in before} == before

@@ -16,15 +16,19 @@ import yaml
 
 from perturb.__main__ import main
 from perturb.config import Config, load_config
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import SCHEMA, write_shard
 from perturb.experiments.registry import protocol_of
-from perturb.plan.cells import Cell, Layout, cells
+from perturb.plan.cells import cells
+from perturb.plan.jobs import jobs
+from perturb.plan.paths import Paths
+from perturb.plan.receipts import write_receipt
 from perturb.runs import resume, status
 from perturb.runs.census import census
 from perturb.runs.events import Events
 from perturb.runs.lock import record_bare_end, record_bare_run
 from perturb.runs.plugins.snakemake_logger_plugin_perturb import told
-from perturb.runs.progress import Tracker, cells_of_rules, duration
+from perturb.runs.progress import Tracker, duration
 from perturb.runs.study import study_of
 
 NUM_IMAGES = 24
@@ -39,7 +43,7 @@ def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def _write_shard(config: Config, cell: Cell, **changed: Any) -> Path:
-    path = Path(Layout(config.results).shard(cell))
+    path = Path(Paths(config.results).shard(cell))
     facts = {
         "model": cell.model,
         "dataset": cell.dataset,
@@ -67,7 +71,7 @@ def _append(path: Path, *events: dict[str, Any]) -> None:
         file.writelines(json.dumps(event) + "\n" for event in events)
 
 
-RUN_INFO = {"event": "run_info", "stats": {"evaluate_cells_0": 3, "all": 1, "total": 4}}
+RUN_INFO = {"event": "run_info", "stats": {"evaluate": 3, "all": 1, "total": 4}}
 JOB_ERROR = {"event": "job_error", "jobid": 7, "rule_name": "train_model", "log": ["a.log"]}
 
 
@@ -80,7 +84,7 @@ def test_events_tell_what_is_to_be_done_and_what_failed(
     assert events.jobs == {}
     _append(events.path, RUN_INFO, {"event": "progress", "done": 1, "total": 4}, JOB_ERROR)
     events.read()
-    assert events.jobs == {"evaluate_cells_0": 3, "all": 1}
+    assert events.jobs == {"evaluate": 3, "all": 1}
     assert (events.steps_done, events.steps_total) == (1, 4)
     assert [str(failure) for failure in events.failed.values()] == ["train_model: see a.log"]
 
@@ -148,33 +152,37 @@ def test_the_plugin_keeps_what_matters(
 # ---------------------------------------------------------------------------------------- progress
 
 
-def test_rules_have_the_cells_of_their_jobs(config: Config) -> None:
-    of_rules = cells_of_rules(config)
-    assert of_rules["transfer_attacks"] == 0
-    assert {count for rule, count in of_rules.items() if rule != "transfer_attacks"} == {1}
+def _list_done(config: Config, model: str, job: str) -> None:
+    """Write the receipt of a job whose shards are there."""
+    of_job = jobs(config)[model, job]
+    write_receipt(config, of_job, dict.fromkeys(of_job.files(Paths(config.results)), "0"))
 
 
-def test_progress_counts_new_shards_and_the_time_they_take(config: Config) -> None:
+def test_progress_counts_listed_and_new_shards_and_the_time_they_take(config: Config) -> None:
     events = Events(Path("events"))
-    start = time.time_ns()
-    tracker = Tracker(config, events, start)
     asked = cells(config)
-    old = [_write_shard(config, cell) for cell in asked[:3]]
-    for path in old:
-        os.utime(path, ns=(start - 10**9, start - 10**9))
-    # One of the old shards is to be replaced: seven jobs for six missing cells.
-    _append(events.path, {"event": "run_info", "stats": {"evaluate_cells_0": 7, "total": 7}})
-    events.read()
+    listed, unlisted = asked[:3], asked[3:4]
+    assert {cell.model for cell in listed} == {"a"}
+    for cell in (*listed, *unlisted):
+        os.utime(_write_shard(config, cell), (1, 1))
+    for job in ("benchmarks", "corruptions"):
+        _list_done(config, "a", job)
+    tracker = Tracker(config, events, time.time_ns())
     tracker.count(0)
-    assert (tracker.progress().num_done, tracker.progress().seconds_left) == (2, None)
-    for cell in asked[3:5]:
+    assert (tracker.progress().num_done, tracker.progress().seconds_left) == (3, None)
+    for cell in asked[4:6]:
         _write_shard(config, cell)
     tracker.count(60)
     progress = tracker.progress()
-    assert (progress.num_done, progress.num_new, progress.num_planned) == (4, 2, 7)
+    assert (progress.num_done, progress.num_new, progress.num_planned) == (5, 2, 6)
     assert progress.cells_per_minute == pytest.approx(2)
-    assert progress.seconds_left == pytest.approx(150)
-    assert str(progress).startswith("cells 4 of 9, 2 a minute, 2 min left")
+    assert progress.seconds_left == pytest.approx(120)
+    assert str(progress).startswith("cells 5 of 9, 2 a minute, 2 min left")
+    # The job finds the shard that was there and lists it: it is done without having been made.
+    os.utime(_write_shard(config, asked[3]), (1, 1))
+    _list_done(config, asked[3].model, "benchmarks")
+    tracker.count(120)
+    assert (tracker.progress().num_done, tracker.progress().num_new) == (6, 2)
 
 
 def test_the_status_file_is_replaced_as_a_whole(config: Config) -> None:
@@ -290,7 +298,7 @@ def test_the_census_tells_done_missing_and_faulty_cells(config: Config) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     _write_shard(config, swapped, model="another")
     _write_shard(config, outdated, protocol=0)
-    log = Path(Layout(config.results).log("evaluate_cells", missing.model, "0"))
+    log = Path(Paths(config.results).log("evaluate", missing.model, "benchmarks"))
     log.parent.mkdir(parents=True)
     log.touch()
     found = census(config)

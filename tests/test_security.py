@@ -14,7 +14,8 @@ import yaml
 
 from perturb.charts.save import save_chart
 from perturb.config import ConfigError, load_config
-from perturb.plan.cells import Layout, cells
+from perturb.plan.cells import cells
+from perturb.plan.paths import Paths
 from perturb.runs.orphans import slurm_jobs
 from tests.workspace import Workspace, environment, fresh_clone
 
@@ -71,7 +72,7 @@ def test_results_stay_below_the_working_directory(bad: str, tiny_study: dict[str
 def test_every_path_of_a_study_stays_in_its_results(tiny_study: dict[str, Any]) -> None:
     tiny_study["models"]["a..b"] = tiny_study["models"]["b"]
     config = load_config(tiny_study | {"results": "out/a..b"})
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     for cell in cells(config):
         for path in (layout.shard(cell), layout.weights(cell.model), layout.log("r", cell.model)):
             assert ".." not in Path(path).parts

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from perturb.datasets.store import ImageStore
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.content_digest import content_digest
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Outcome, Setting
@@ -30,7 +31,6 @@ from perturb.evaluate.shards import (
     write_shard,
 )
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.plan.cells import Cell
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "shards.md"
 IMAGE_IDS = [f"target/test/{index:06d}" for index in range(20)]

@@ -117,7 +117,8 @@ def test_tables_hold_every_cell(finished: tuple[Workspace, str]) -> None:
     workspace, _ = finished
     config = load_config(yaml.safe_load((workspace.folder / CONFIGURATION).read_text()))
     results = workspace.folder / RESULTS
-    assert pq.read_table(results / "inventory.parquet").num_rows == len(cells(config))
+    inventories = [pq.read_table(file) for file in (results / "inventory").glob("*.parquet")]
+    assert sum(table.num_rows for table in inventories) == len(cells(config))
     accuracy = pq.read_table(results / "tables" / "accuracy.parquet").to_pandas()
     benchmark = [model for model in config.models.values() if not model.is_reference]
     # On each data set as it is but the cue conflicts, and on the corrupted clean one.

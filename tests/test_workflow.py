@@ -14,7 +14,7 @@ import yaml
 
 from perturb.config import load_config
 from perturb.plan import products
-from perturb.plan.cells import evaluation_jobs
+from perturb.plan.jobs import TRANSFER, jobs
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import ROOT, Workspace, environment, fresh_clone, planned_jobs
 
@@ -48,8 +48,7 @@ def test_dry_run_needs_nothing_but_snakemake(clone: Workspace) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     config = load_config(yaml.safe_load((clone.folder / "config.yaml").read_text()))
     planned = planned_jobs(done.stdout + done.stderr)
-    jobs = evaluation_jobs(config)
-    assert planned["evaluate_cells"] == sum(len(job.models) for job in jobs)
+    assert planned["evaluate"] == sum(name != TRANSFER for _, name in jobs(config))
     assert planned["transfer_attacks"] == len(config.benchmark_models)
     assert planned["train_model"] == len(config.models)
 
@@ -65,16 +64,11 @@ def test_list_describes_every_rule(clone: Workspace) -> None:
 
 
 def test_resources_can_be_set_for_all_evaluations_at_once(clone: Workspace) -> None:
-    clone.configure(TINY_STUDY | {"cells_per_job": 1})
-    others = ["evaluate_cells:mem_mb=700*attempt", "evaluate_cells_1:mem_mb=800"]
-    done = clone.run("--dry-run", "--set-resources", *others)
+    clone.configure(TINY_STUDY | {"jobs_by": "cell"})
+    done = clone.run("--dry-run", "--set-resources", "evaluate:mem_mb=700*attempt")
     assert done.returncode == 0, done.stderr
-    jobs = re.findall(
-        r"^rule evaluate_cells_(\d+):\n(?:    .*\n)*?.* mem_mb=(\d+)", done.stdout, re.M
-    )
-    found = {(int(number), int(mem_mb)) for number, mem_mb in jobs}
-    assert {mem_mb for number, mem_mb in found if number != 1} == {700}
-    assert {mem_mb for number, mem_mb in found if number == 1} == {800}
+    found = re.findall(r"^rule evaluate:\n(?:    .*\n)*?.* mem_mb=(\d+)", done.stdout, re.M)
+    assert found == ["700"] * 9
 
 
 def test_lint_finds_nothing(clone: Workspace) -> None:
@@ -97,7 +91,7 @@ def test_given_configuration_replaces_the_default_one(
     clone.configure(tiny_study)
     planned = clone.planned()
     assert planned["train_model"] == 3
-    assert planned["evaluate_cells"] == 9
+    assert planned["evaluate"] == 6
 
 
 @pytest.mark.parametrize("quiet", [(), ("--quiet", "all", "--keep-going")], ids=["", "quiet"])
@@ -163,7 +157,7 @@ include: "Snakefile"
 
 import json
 
-NAMES = ("draw_charts", "write_page", "check_shards", "import_checkpoint", "train_model",
+NAMES = ("draw_chart", "write_page", "check_shards", "import_checkpoint", "train_model",
          "decode_dataset", "download_dataset")
 print("FOUND" + json.dumps({
     each.name: {
@@ -199,7 +193,7 @@ def test_charts_and_page_are_made_anew_when_what_they_are_made_of_changes(
     templates = (ROOT / "perturb/page/templates").rglob("*.*")
     page = {file.relative_to(ROOT).as_posix() for file in templates}
     page |= {f"perturb/page/{file.name}" for file in (ROOT / "perturb/page").glob("*.py")}
-    assert charts <= set(found["draw_charts"]["input"])
+    assert charts <= set(found["draw_chart"]["input"])
     assert charts | page <= set(found["write_page"]["input"])
     shown = found["write_page"]["params"]["configuration"]
     assert yaml.safe_load(shown) == tiny_study
@@ -241,7 +235,7 @@ def test_words_and_paths_of_users_are_no_wildcards(
         "source": {"layout": "class_folders", "download": "imagenet-r", **index},
     }
     study["perturbations"]["none"]["datasets"] += ["mine", "fetched"]
-    study["analyses"] = {"patterns": {"dataset": "test", "images": 4}}
+    study["analyses"] = {"perturbation_patterns": {"dataset": "test", "images": 4}}
     clone.configure(study)
     planned = clone.planned()
     assert {"decode_dataset", "download_dataset", "import_checkpoint", "write_page"} <= set(planned)

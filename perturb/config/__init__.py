@@ -29,7 +29,7 @@ _Record = TypeVar("_Record")
 
 _SCALARS = (
     *("title", "seed", "results", "device", "data", "decoding", "compile"),
-    *("batch_size", "cells_per_job"),
+    *("batch_size", "jobs_by"),
 )
 
 
@@ -97,11 +97,11 @@ def _study(raw: Mapping[str, Any]) -> Config:
         absent={id: models[id] for id in absent},
         perturbations={record.id: record for record in perturbations.values()},
         patterns=patterns(
-            analyses.get("patterns"),
+            analyses.get("perturbation_patterns"),
             {id: entry for id, entry in raw["models"].items() if id not in absent},
             pretraining,
         ),
-        correlations=correlations(analyses.get("correlations")),
+        correlations=correlations(analyses.get("layer_correlations")),
     )
 
 

@@ -95,14 +95,14 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for id, perturbation in raw["perturbations"].items():
         for position, dataset in enumerate(perturbation["datasets"]):
             yield f"perturbations.{id}.datasets.{position}", dataset, "datasets"
-    patterns = raw.get("analyses", {}).get("patterns")
+    patterns = raw.get("analyses", {}).get("perturbation_patterns")
     if patterns is not None:
-        yield "analyses.patterns.dataset", patterns["dataset"], "datasets"
+        yield "analyses.perturbation_patterns.dataset", patterns["dataset"], "datasets"
         for position, model in enumerate(patterns.get("models", ())):
-            yield f"analyses.patterns.models.{position}", model, "models"
-    correlations = raw.get("analyses", {}).get("correlations")
+            yield f"analyses.perturbation_patterns.models.{position}", model, "models"
+    correlations = raw.get("analyses", {}).get("layer_correlations")
     if correlations is not None:
-        yield "analyses.correlations.dataset", correlations["dataset"], "datasets"
+        yield "analyses.layer_correlations.dataset", correlations["dataset"], "datasets"
 
 
 def check_study(config: Config) -> Iterator[str]:

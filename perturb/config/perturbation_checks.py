@@ -77,10 +77,12 @@ def _check_subsets(config: Config) -> Iterator[str]:
     ]
     if config.patterns is not None:
         patterns = config.patterns
-        asked.append(("analyses.patterns.images", patterns.dataset, patterns.num_images))
+        asked.append(
+            ("analyses.perturbation_patterns.images", patterns.dataset, patterns.num_images)
+        )
     if config.correlations is not None:
         correlations = config.correlations
-        asked.append(("analyses.correlations.images", *vars(correlations).values()))
+        asked.append(("analyses.layer_correlations.images", *vars(correlations).values()))
     for key, dataset, num_images in asked:
         pool = config.datasets[dataset].filter
         available = config.datasets[pool["dataset"] if pool else dataset].num_images

@@ -63,7 +63,9 @@ def patterns(
     """Return what patterns are measured on, with the schema's defaults filled in."""
     if entry is None:
         return None
-    properties = schema()["properties"]["analyses"]["properties"]["patterns"]["properties"]
+    properties = schema()["properties"]["analyses"]["properties"]["perturbation_patterns"][
+        "properties"
+    ]
     filled = {key: value["default"] for key, value in properties.items() if "default" in value}
     filled |= entry
     compared = {id: model for id, model in models.items() if model.get("role") != "reference"}

@@ -1,7 +1,8 @@
 """How many jobs a study's workflow has, by rule: what a dry run on an empty folder would list."""
 
 from perturb.config import Config
-from perturb.plan.cells import evaluation_jobs
+from perturb.plan import products
+from perturb.plan.jobs import TRANSFER, experiments, jobs
 from perturb.plan.stores import stores_of_dataset
 
 
@@ -29,14 +30,13 @@ def jobs_of(config: Config) -> dict[str, int]:
         "draw_contact_sheets": 1,
         "train_model": sum(model.weights is None for model in models),
         "import_checkpoint": sum(model.weights is not None for model in models),
-        "evaluate_cells": sum(len(job.models) for job in evaluation_jobs(config)),
+        "evaluate": sum(name != TRANSFER for _, name in jobs(config)),
         "transfer_attacks": len(config.benchmark_models) if has_transfer else 0,
-        "measure_patterns": int(config.patterns is not None),
-        "correlate_layers": int(config.correlations is not None),
+        "draw_patterns": int(config.patterns is not None),
         "describe_study": 1,
-        "check_shards": 1,
-        "make_tables": 1,
-        "draw_charts": 1,
+        "check_shards": len(experiments(config)),
+        "make_table": len(products.tables(config)),
+        "draw_chart": len(products.charts(config)),
         "write_page": 1,
     }
     return {rule: count for rule, count in counts.items() if count}

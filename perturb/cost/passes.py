@@ -7,9 +7,9 @@ image before its last step, and no point of the spatial grid misleads.
 """
 
 from perturb.config import Config
+from perturb.evaluate.cell import Cell
 from perturb.experiments.declaration import Asked, Passes
 from perturb.experiments.registry import perturbation
-from perturb.plan.cells import Cell
 
 
 def passes_of(config: Config, cell: Cell) -> Passes:

@@ -11,10 +11,11 @@ from perturb.config import Config
 from perturb.cost.networks import EMBEDDED_SIDE, Network, network_of
 from perturb.cost.passes import passes_of
 from perturb.cost.rates import Machine
+from perturb.evaluate.cell import Cell
 from perturb.experiments.declaration import Passes
 from perturb.experiments.possible import samples_of
 from perturb.experiments.registry import measurements
-from perturb.plan.cells import Cell, cells
+from perturb.plan.cells import cells
 from perturb.plan.stores import store_of, view_of
 from perturb.records import Model
 
@@ -138,8 +139,11 @@ def _stored_side(config: Config, cell: Cell) -> int:
 def _analyses(config: Config) -> Iterator[tuple[str, int, Passes]]:
     """Yield each measurement, its images, and the passes of each by every model."""
     asked = {
-        "patterns": (config.patterns, config.patterns.options if config.patterns else {}),
-        "correlations": (config.correlations, {}),
+        "perturbation_patterns": (
+            config.patterns,
+            config.patterns.options if config.patterns else {},
+        ),
+        "layer_correlations": (config.correlations, {}),
     }
     for id, (entry, options) in asked.items():
         if entry is not None:

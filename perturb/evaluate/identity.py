@@ -1,45 +1,72 @@
-"""What a cell's numbers depend on, as one digest that stands in its shard.
+"""What a result's numbers depend on, as one digest that stands in its file.
 
-Two evaluations with one identity give the same numbers on one device. Labels, other models, other
-cells and the order of the configuration are no part of it. Versions of packages are none either:
-`protocol` says when the code's numbers changed, and each shard names the versions it was made with.
+Two evaluations of one identity give the same predictions. Labels, titles, other models, other
+severities, the order of the configuration, the results folder and file times are no part of it.
+Neither are the batch size, the device and compilation: numbers differ by them in the last digits
+alone. Versions of packages are none either: `protocol` says when the code's numbers changed, and
+each shard names the versions it was made with.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from perturb.datasets.manifests import read_manifest
+from perturb.evaluate.digests import digest_of, ordered
 from perturb.files import sha256_of
 
+# What finds the files, whose content is what the numbers depend on.
+_PLACES = ("stores", "class_map")
+# Columns of a manifest that predictions, or the rows of a shard, depend on.
+_ROWS = ("image_id", "image_key", "target", "accepted")
 
-def cell_identity(
+
+def identity_of(
     asked: Mapping[str, Any], stores: Iterable[tuple[str, str]], cards: Iterable[Path]
 ) -> str:
-    """Return the identity of a cell, in hexadecimal.
+    """Return the identity of a cell or a measurement, in hexadecimal.
 
     Parameters
     ----------
     asked : what the configuration says of it, as `perturb.plan.params` returns it.
-    stores : images and manifest of each image store that it reads, in the order of its conditions.
-    cards : of the checkpoints that take part. A card holds the SHA-256 of its weights, which are
-        held against it when they are loaded, and how images are prepared for them.
+    stores : images and manifest of each decoded dataset that it reads, in the order of its
+        conditions.
+    cards : of the checkpoints that take part.
     """
     class_map = asked.get("class_map")
-    facts = {
-        "asked": dict(asked),
-        "stores": [_store_facts(Path(images), Path(manifest)) for images, manifest in stores],
-        "cards": [sha256_of(card) for card in cards],
-        "class_map": sha256_of(Path(class_map)) if class_map else None,
-    }
-    text = json.dumps(facts, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return digest_of(
+        {
+            "asked": {key: value for key, value in ordered(asked).items() if key not in _PLACES},
+            "datasets": [dataset_facts(Path(images), Path(rows)) for images, rows in stores],
+            "models": [_model_facts(card) for card in cards],
+            "class_map": sha256_of(Path(class_map)) if class_map else None,
+        }
+    )
 
 
 @cache
-def _store_facts(images: Path, manifest: Path) -> tuple[str, int, int]:
-    """Return what a store is: a digest of all pixels would take longer than many a cell."""
-    pixels = images.stat()
-    return sha256_of(manifest), pixels.st_size, pixels.st_mtime_ns
+def dataset_facts(images: Path, manifest: Path) -> tuple[str, str]:
+    """Return what predictions depend on of a decoded dataset: its pixels and its rows.
+
+    Of a manifest that has no digest of the pixels it is their number of bytes.
+    """
+    table = read_manifest(manifest)
+    pixels = (table.schema.metadata or {}).get(b"pixels_digest")
+    rows = table.select([name for name in _ROWS if name in table.column_names])
+    return (
+        pixels.decode() if pixels else str(images.stat().st_size),
+        digest_of(rows.to_pydict()),
+    )
+
+
+@cache
+def _model_facts(card: Path) -> dict[str, Any]:
+    """Return what a model's predictions depend on: its weights, network and preprocessing.
+
+    The SHA-256 is held against the weights when they are loaded.
+    """
+    facts = json.loads(card.read_text())
+    names = ("weights_sha256", "preprocessing", "timm", "family", "arguments", "num_classes")
+    return {name: facts.get(name) for name in names}

@@ -1,6 +1,6 @@
-"""What one job evaluates: some cells of one model, one after another, each into its shard."""
+"""The cells of one model, one after another, each into its shard."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,104 +8,86 @@ from typing import Any
 import pyarrow as pa
 
 from perturb.datasets.store import ImageStore, open_subset
-from perturb.evaluate.finished import Slot, forget, restored, slot_of
-from perturb.evaluate.identity import cell_identity
-from perturb.evaluate.loop import Load, Subject, evaluate_cell, evaluate_parts
-from perturb.evaluate.outcome import Setting
-from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
+from perturb.evaluate.cell import Cell
+from perturb.evaluate.keeping import Task, evaluate_each, unfinished
+from perturb.evaluate.loop import Load, Subject, evaluate_cell
+from perturb.evaluate.outcome import Evaluator, Setting
 from perturb.models.class_maps import read_class_map
-from perturb.plan.cells import Cell
-from perturb.severities import severity_value
 
+# Images and manifest of each decoded dataset, by its name.
 Files = Mapping[str, tuple[str, str]]
 
 
-def evaluate_into(
-    slots: Sequence[Slot],
-    load: Load,
-    model: str,
-    asked: Sequence[Mapping[str, Any]],
-    files: Files,
-) -> Iterator[Cell]:
-    """Fill the slots of a job, with what an earlier attempt had finished and with the rest.
-
-    Yields each cell when its shard is there.
-
-    Parameters
-    ----------
-    slots : of the cells that are asked for, in their order.
-    load : returns the model by its id; not called if nothing is left to evaluate.
-    model, asked, files : as of `evaluate_cells`.
-    """
-    kept = restored(slots)
-    yield from (slot.cell for slot in kept)
-    left = [(slot, job) for slot, job in zip(slots, asked, strict=True) if slot not in kept]
-    if left:
-        shards = evaluate_cells(load(model), model, [job for _, job in left], files)
-        for (slot, _), (table, metadata) in zip(left, shards, strict=True):
-            slot.write(table, metadata)
-            yield slot.cell
-    forget(slots)
-
-
-def job_slots(
-    outputs: Sequence[str],
-    results: str,
-    card: Path,
-    asked: Sequence[Mapping[str, Any]],
-    files: Files,
-) -> list[Slot]:
-    """Return the slots of the cells that a job evaluates, in the order asked.
-
-    Parameters
-    ----------
-    outputs : the path of each shard.
-    results : the study's folder.
-    card : of the model's checkpoint, whose folder has the model's id.
-    asked, files : as of `evaluate_cells`.
-    """
-    return [
-        slot_of(
-            Cell(card.parent.name, job["dataset"], job["perturbation"], job["severity"]),
-            Path(output),
-            results,
-            cell_identity(job, [files[store] for store in job["stores"]], [card]),
-        )
-        for output, job in zip(outputs, asked, strict=True)
-    ]
-
-
 def evaluate_cells(
-    subject: Subject, model: str, asked: Sequence[Mapping[str, Any]], files: Files
-) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
-    """Yield the rows of each cell's shard and how they were made, in the order asked.
+    cells: Mapping[Cell, Task],
+    load: Load,
+    files: Files,
+    evaluator: Callable[[str], Evaluator],
+    batch_size: int,
+) -> Iterator[Cell]:
+    """Evaluate the cells of one model that are not kept; yield each when its shard is there.
 
     Parameters
     ----------
-    model : its id.
-    asked : what each cell's shard depends on, as `perturb.plan.params.evaluated` returns it.
-    files : images and manifest of each image store, by its name.
+    cells : with the task of each.
+    load : returns the model by its id; not called if all cells are kept.
+    files : of the decoded datasets that the tasks name.
+    evaluator : returns that of a perturbation.
+    batch_size : as of `evaluate_cell`.
+
+    Raises
+    ------
+    ValueError
+        as `evaluate_each`.
     """
-    for job in asked:
-        cell = Cell(model, job["dataset"], job["perturbation"], job["severity"])
-        stores = [_subset(files[store], job) for store in job["stores"]]
-        class_map = read_class_map(Path(job["class_map"])) if job["class_map"] else None
-        setting = Setting(
-            tuple(job["conditions"]),
-            severity_value(job["severity"]),
-            job["seed"],
-            job["options"],
-        )
-        decides = replace(subject, class_map=class_map)
-        how = {"batch_size": job["batch_size"], "precision": job["precision"]}
-        if cell.perturbation == STORED_CORRUPTIONS:
-            parts = dict(zip(job["conditions"], stores, strict=True))
-            yield evaluate_parts(decides, parts, cell, setting, **how)
-        else:
-            [store] = stores
-            yield evaluate_cell(decides, store, cell, setting, **how)
+    left = unfinished(list(cells.values()))
+    if not left:
+        return
+    cell_of = {task.path: cell for cell, task in cells.items()}
+    (model,) = {cell.model for cell in cells}
+    subject = load(model)
+
+    def evaluate(task: Task) -> tuple[pa.Table, dict[str, Any]]:
+        cell = cell_of[task.path]
+        chosen = evaluator(cell.perturbation)
+        return _shard(subject, cell, task.asked, files, chosen, batch_size)
+
+    for task in evaluate_each(left, evaluate):
+        yield cell_of[task.path]
 
 
-def _subset(files: tuple[str, str], job: Mapping[str, Any]) -> ImageStore:
-    images, manifest = map(Path, files)
-    return open_subset(images, manifest, job["num_images"], job["seed"])
+def _shard(
+    subject: Subject,
+    cell: Cell,
+    asked: Mapping[str, Any],
+    files: Files,
+    evaluator: Evaluator,
+    batch_size: int,
+) -> tuple[pa.Table, dict[str, Any]]:
+    class_map = read_class_map(Path(asked["class_map"])) if asked["class_map"] else None
+    conditions: Sequence[str] = asked["conditions"]
+    return evaluate_cell(
+        replace(subject, class_map=class_map),
+        stores_of(asked, files, conditions),
+        cell,
+        Setting(tuple(conditions), cell.severity_value, asked["seed"], asked["options"]),
+        evaluator,
+        protocol=asked["protocol"],
+        batch_size=batch_size,
+        precision=asked["precision"],
+    )
+
+
+def stores_of(
+    asked: Mapping[str, Any], files: Files, conditions: Sequence[str]
+) -> dict[str, ImageStore]:
+    """Return the images of each condition: of one decoded dataset, or one each."""
+
+    def opened(name: str) -> ImageStore:
+        images, manifest = map(Path, files[name])
+        return open_subset(images, manifest, asked["num_images"], asked["seed"])
+
+    names: Sequence[str] = asked["stores"]
+    if len(names) == 1:
+        return dict.fromkeys(conditions, opened(names[0]))
+    return dict(zip(conditions, map(opened, names), strict=True))

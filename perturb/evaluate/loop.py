@@ -23,16 +23,14 @@ from perturb.datasets.manifests import classes_of
 from perturb.datasets.store import Images, ImageStore
 from perturb.evaluate.batch_size import BatchSize
 from perturb.evaluate.batches import batches_on, part_of
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluate.cell import Cell
+from perturb.evaluate.outcome import Evaluator, Outcome, Setting
 from perturb.evaluate.rows import Decisions, accepted_classes, decisions, rows
-from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
-from perturb.experiments.registry import evaluator, protocol_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier
 from perturb.models.compiled import CompiledClassifier
 from perturb.models.precision import computing_in, resolved
-from perturb.plan.cells import Cell
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +60,12 @@ Load = Callable[[str], Subject]
 
 def evaluate_cell(
     subject: Subject,
-    store: ImageStore,
+    stores: Mapping[str, ImageStore],
     cell: Cell,
     setting: Setting,
+    evaluator: Evaluator,
     *,
+    protocol: int,
     batch_size: int,
     precision: str = "float32",
 ) -> tuple[pa.Table, dict[str, Any]]:
@@ -73,64 +73,55 @@ def evaluate_cell(
 
     Parameters
     ----------
-    store : the images that the cell is evaluated on.
+    stores : of each condition of the setting, the images that it is evaluated on: mostly the same
+        decoded dataset, which is then evaluated under all of its conditions at once; of stored
+        corruptions one each, with the same images in the same order.
     setting : of the perturbation; its severity is the cell's.
+    evaluator, protocol : of the perturbation.
     batch_size : an upper bound, halved where memory runs out.
     precision : of the networks: float32, bfloat16, or auto (see `perturb.models.precision`).
 
     Raises
     ------
     ValueError
-        if a target is not among the classes that are decided among, or a logit is not finite.
+        if the conditions are others than those of the setting, a decoded dataset holds other images
+        or targets than the first, a target is not among the classes that are predicted, or a logit
+        is not finite.
     torch.OutOfMemoryError
         if a single image does not fit into the memory.
     """
-    if cell.perturbation == STORED_CORRUPTIONS:
-        raise ValueError(f"{cell}: each of its conditions has a store; use evaluate_parts")
-    decide = partial(_evaluated, subject.classifier, setting, evaluator(cell.perturbation))
+    _check_stores(stores, cell, setting)
+    parts: list[tuple[ImageStore, Decide]] = []
+    for store, conditions in _by_store(stores, setting):
+        of_part = replace(setting, conditions=conditions)
+        parts.append((store, partial(_evaluated, subject.classifier, of_part, evaluator)))
     return record(
-        subject, [(store, decide)], cell, setting, batch_size=batch_size, precision=precision
+        subject,
+        parts,
+        cell,
+        setting,
+        protocol=protocol,
+        batch_size=batch_size,
+        precision=precision,
     )
 
 
-def evaluate_parts(
-    subject: Subject,
-    stores: Mapping[str, ImageStore],
-    cell: Cell,
-    setting: Setting,
-    *,
-    batch_size: int,
-    precision: str = "float32",
-) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the rows of the shard of a cell whose conditions each have a store of their own.
-
-    Parameters
-    ----------
-    stores : of each condition of the setting: the same images in the same order, each in its own
-        way perturbed beforehand.
-    setting, batch_size, precision : as of `evaluate_cell`.
-
-    Raises
-    ------
-    ValueError
-        as `evaluate_cell`, and if the conditions are others than those of the setting, or a store
-        holds other images or targets than the first.
-    """
-    _check_parts(stores, cell, setting)
-    parts = []
+def _by_store(
+    stores: Mapping[str, ImageStore], setting: Setting
+) -> list[tuple[ImageStore, tuple[str, ...]]]:
+    """Return each decoded dataset with its conditions, in the order of the setting."""
+    found: list[tuple[ImageStore, tuple[str, ...]]] = []
     for condition in setting.conditions:
-        of_part = replace(setting, conditions=(condition,))
-        decide = partial(_evaluated, subject.classifier, of_part, evaluator(cell.perturbation))
-        parts.append((stores[condition], decide))
-    return record(subject, parts, cell, setting, batch_size=batch_size, precision=precision)
+        store = stores[condition]
+        if found and found[-1][0] is store:
+            found[-1] = (store, (*found[-1][1], condition))
+        else:
+            found.append((store, (condition,)))
+    return found
 
 
 def _evaluated(
-    classifier: Classifier,
-    setting: Setting,
-    evaluator: Callable[[Classifier, Images, Setting], Iterable[Outcome]],
-    images: Images,
-    _: int,
+    classifier: Classifier, setting: Setting, evaluator: Evaluator, images: Images, _: int
 ) -> Iterable[Outcome]:
     return evaluator(classifier, images, setting)
 
@@ -141,6 +132,7 @@ def record(
     cell: Cell,
     setting: Setting,
     *,
+    protocol: int,
     batch_size: int,
     precision: str = "float32",
     source_sha256: str | None = None,
@@ -151,7 +143,7 @@ def record(
     ----------
     parts : stores, and what decides on their images; mostly one. No two may decide under the same
         condition.
-    setting, batch_size, precision : as of `evaluate_cell`; errors too.
+    setting, protocol, batch_size, precision : as of `evaluate_cell`; errors too.
     source_sha256 : weights of the model that the images were made against, if another.
     """
     precision = resolved(precision, subject.device)
@@ -172,7 +164,7 @@ def record(
         "severity": cell.severity_value,
         "samples": samples,
         "options": dict(setting.options),
-        "protocol": protocol_of(cell.perturbation),
+        "protocol": protocol,
         "seed": setting.seed,
         "weights_sha256": subject.card.weights_sha256,
         "source_sha256": source_sha256,
@@ -261,13 +253,17 @@ def _check_order(classes: Classes | None, cell: Cell, num_classes: int) -> None:
         )
 
 
-def _check_parts(stores: Mapping[str, ImageStore], cell: Cell, setting: Setting) -> None:
+def _check_stores(stores: Mapping[str, ImageStore], cell: Cell, setting: Setting) -> None:
     if set(stores) != set(setting.conditions):
         allowed = ", ".join(setting.conditions)
-        raise ValueError(f"{cell}: stores of {', '.join(stores)}; allowed: one each of {allowed}")
+        raise ValueError(
+            f"{cell}: decoded datasets of {', '.join(stores)}; allowed: one each of {allowed}"
+        )
     first, *others = setting.conditions
     for condition in others:
         one, other = stores[first], stores[condition]
+        if other is one:
+            continue
         if len(one) != len(other):
             raise ValueError(
                 f"{cell}: {condition!r} has {len(other)} images, but {first!r} has {len(one)}"

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.content_digest import content_digest
 from perturb.files import replacing
-from perturb.plan.cells import Cell
 
 NAMES = pa.dictionary(pa.int16(), pa.string())
 SCHEMA = pa.schema(

@@ -215,6 +215,8 @@ class Measurement:
 
     id : in the configuration's `analyses`.
     protocol : as of a `Perturbation`.
+    measure : entry point; takes a subject, the decoded dataset, the model's id, what is asked and a
+        batch size, and returns the table of the measurement.
     passes : what an image costs, from the options.
     label : in sentences.
     lacks : what a network lacks for it, None if nothing.
@@ -222,6 +224,7 @@ class Measurement:
 
     id: str
     protocol: int
+    measure: str
     passes: Callable[[Mapping[str, Any]], Passes]
     label: str
     lacks: Callable[[Architecture], str | None] | None = None

@@ -1,4 +1,4 @@
-"""Which shards a study has: every one checked, none found by a glob.
+"""Which shards an experiment has: every one checked, none found by a glob.
 
 The tables read what this inventory lists. It is made from the cells of the configuration, so a
 shard of a model that was removed is not in it, and it is not made at all while a shard is cut
@@ -14,10 +14,12 @@ import pyarrow as pa
 from perturb.config import Config
 from perturb.datasets.manifests import read_manifest
 from perturb.datasets.subset import balanced_subset
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import Expected, verify_shard
 from perturb.experiments.possible import samples_of
-from perturb.experiments.registry import protocol_of
-from perturb.plan.cells import Cell, Layout, cells
+from perturb.experiments.registry import experiment_of, protocol_of
+from perturb.plan.cells import cells
+from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 
 _NUM_NAMED = 20
@@ -46,11 +48,12 @@ INVENTORY = pa.schema(
 )
 
 
-def check_shards(config: Config, weights_sha256: Mapping[str, str]) -> pa.Table:
-    """Return the inventory of a study whose shards are all what they should be.
+def check_shards(config: Config, experiment: str, weights_sha256: Mapping[str, str]) -> pa.Table:
+    """Return the inventory of an experiment whose shards are all what they should be.
 
     Parameters
     ----------
+    experiment : the name of its folder.
     weights_sha256 : the hash of each model's present weights.
 
     Raises
@@ -61,7 +64,9 @@ def check_shards(config: Config, weights_sha256: Mapping[str, str]) -> pa.Table:
     subsets: dict[tuple[str, int | None], pa.StringArray] = {}
     rows, faults = [], []
     for cell in cells(config):
-        path = Layout(config.results).shard(cell)
+        if experiment_of(cell.perturbation) != experiment:
+            continue
+        path = Paths(config.results).shard(cell)
         key = cell.dataset, config.perturbations[cell.perturbation].num_images
         if key not in subsets:
             subsets[key] = _image_ids(config, *key)
@@ -90,7 +95,7 @@ def _told(faults: list[str]) -> str:
 
 def _image_ids(config: Config, dataset: str, num_images: int | None) -> pa.StringArray:
     """Return which images of a data set cells of this many images are evaluated on."""
-    path = Layout(config.results).manifest(any_store(config, dataset))
+    path = Paths(config.results).manifest(any_store(config, dataset))
     manifest = read_manifest(Path(path), ["image_id", "target"])
     image_ids = manifest["image_id"].combine_chunks()
     targets = manifest["target"].to_pylist()

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from perturb.config import Config
-from perturb.plan.cells import Cell, Layout
+from perturb.evaluate.cell import Cell
+from perturb.plan.paths import Paths
 from perturb.tables.chance import clean_chance, warning_of
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def chance_warnings(config: Config, models: Sequence[str] | None = None) -> list
     """
     clean = config.clean_dataset.id
     cells = [Cell(model, clean, "none", "0") for model in models or config.models]
-    paths = [Path(Layout(config.results).shard(cell)) for cell in cells]
+    paths = [Path(Paths(config.results).shard(cell)) for cell in cells]
     rows = clean_chance([path for path in paths if path.exists()], clean)
     return [warning_of(row["model"], row) for row in rows if row["warning"]]
 

@@ -46,7 +46,7 @@ def _lacks(config: Config, architecture: Architecture) -> Iterator[tuple[str, st
             yield declared.label, str(reasons[0])
         elif declared.partly and (partly := declared.partly(architecture)):
             yield partly
-    asked = {"patterns": config.patterns, "correlations": config.correlations}
+    asked = {"perturbation_patterns": config.patterns, "layer_correlations": config.correlations}
     for id, measurement in measurements().items():
         reason = lacking(id, architecture)
         if asked[id] is not None and reason is not None:

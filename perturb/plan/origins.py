@@ -4,7 +4,8 @@ Snakemake compares a job's parameters with those that it recorded when the job r
 records beside the results, not in them. A results folder that was copied without them, or made by
 another checkout, would be taken as it is, whatever the configuration asks for. So each checkpoint
 and store says itself what it was made from: all that changes its numbers, by names and hashes that
-stay the same when results or data are moved. Each job compares it with the configuration.
+stay the same when results or data are moved. It is compared with the configuration when jobs are
+planned, and made again if it differs; each job compares what it reads.
 """
 
 import json
@@ -20,7 +21,7 @@ from perturb.files import sha256_of
 from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
 from perturb.models.recipes import RECIPES
 from perturb.plan import params, sources
-from perturb.plan.cells import Layout
+from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_dataset
 
 Origin = Mapping[str, Any]
@@ -81,19 +82,23 @@ def check_files(config: Config, files: Iterable[str | Path]) -> None:
     _refuse({path: origin for path, origin in _artefacts(config).items() if path in asked})
 
 
-def check_study(config: Config, is_left_out: Callable[[str], bool] | None = None) -> None:
-    """Raise a ValueError if checkpoints or stores that are there are not the study's own.
+def check_study(config: Config) -> None:
+    """Raise a ValueError if checkpoints or stores that are there are not the study's own."""
+    _refuse({path: origin for path, origin in _artefacts(config).items() if Path(path).exists()})
 
-    Parameters
-    ----------
-    is_left_out : says of the path of a card or manifest whether it is not compared; None: all are.
-    """
-    there = {
-        path: origin
-        for path, origin in _artefacts(config).items()
-        if Path(path).exists() and not (is_left_out and is_left_out(path))
-    }
-    _refuse(there)
+
+def foreign_artefacts(config: Config) -> dict[str, list[str]]:
+    """Return the cards and manifests that are there and not the study's own, with what differs."""
+    there = ((path, origin) for path, origin in _artefacts(config).items() if Path(path).exists())
+    differences_of = {path: _differs(Path(path), origin()) for path, origin in there}
+    return {path: lines for path, lines in differences_of.items() if lines}
+
+
+def _differs(path: Path, expected: Origin) -> list[str]:
+    try:
+        return _faults(path, expected)
+    except ValueError as error:
+        return [str(error)]
 
 
 def differences(found: Any, expected: Any, key: str = "") -> Iterator[str]:
@@ -110,7 +115,7 @@ def differences(found: Any, expected: Any, key: str = "") -> Iterator[str]:
 
 def _artefacts(config: Config) -> dict[str, Callable[[], Origin]]:
     """Return what makes the origin of each checkpoint and store, by the file that holds it."""
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     found: dict[str, Callable[[], Origin]] = {}
     for model in config.models:
         found[layout.card(model)] = partial(of_checkpoint, config, model)

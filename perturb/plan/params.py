@@ -1,7 +1,7 @@
 """What the result of each job depends on, beside its input files: the rules' `params`.
 
-Snakemake repeats a job when its params change. So each function returns everything that changes
-the job's numbers, and nothing that does not: a new label or another model's entry repeats nothing.
+Each function returns everything that changes the numbers, and nothing that does not: a new label or
+another model's entry repeats nothing. Of cells and measurements it is a part of their identity.
 """
 
 from collections.abc import Iterable
@@ -12,13 +12,19 @@ from perturb.config import Config
 from perturb.datasets.label_space import num_label_classes
 from perturb.datasets.real.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
 from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
+from perturb.evaluate.cell import Cell
 from perturb.experiments.possible import conditions_of, lacking
 from perturb.experiments.registry import measurements, protocol_of
-from perturb.files import beside_inputs
 from perturb.models.timm_table import model_of
-from perturb.plan.cells import EvaluationJob, evaluated_datasets, own_cells, transfer_cells
-from perturb.plan.stores import stores_of_cell
-from perturb.records import Architecture, Model
+from perturb.plan.cells import evaluated_datasets, own_cells
+from perturb.plan.stores import store_of, stores_of_cell
+from perturb.records import Architecture, Model, Patterns
+
+# What is measured of one model beside its predictions.
+MEASUREMENTS = tuple(measurements())
+# Borders are measured on the grids of all usual patch sizes [px], so that a model with another one
+# than those of the study changes nothing of the other models.
+_GRIDS = frozenset({4, 8, 14, 16, 32})
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
@@ -98,32 +104,24 @@ def training_samples(config: Config, model: str) -> dict[str, int]:
     }
 
 
-def job_stores(config: Config, job: EvaluationJob, model: str) -> list[str]:
-    """Return the image stores that a job reads for a model."""
-    stores = (stores_of_cell(config, cell, model) for cell in job.cells)
-    return list(dict.fromkeys(store for of_cell in stores for store in of_cell))
+def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
+    """Return all that a cell's numbers depend on beside the content of files.
 
-
-def evaluated(config: Config, job: EvaluationJob, model: str) -> list[dict[str, Any]]:
-    """Return what the shards of a job's cells depend on, beside images and weights."""
-    return [
-        {
-            "dataset": cell.dataset,
-            "stores": list(stores_of_cell(config, cell, model)),
-            "perturbation": cell.perturbation,
-            "severity": cell.severity,
-            **_class_map(config, cell.dataset),
-            **_perturbed(config, cell.perturbation, config.models[model].architecture),
-        }
-        for cell in job.cells
-    ]
-
-
-def _class_map(config: Config, dataset: str) -> dict[str, Any]:
-    class_map = config.datasets[dataset].class_map
-    # A file that Snakemake cannot follow is followed by its content.
-    content = beside_inputs([class_map] if class_map else [])
-    return {"class_map": class_map, **({"class_map_sha256": content} if content else {})}
+    `stores` and `class_map` are where these files are.
+    """
+    # The images of a transfer attack are those that its source sees: all models see the same.
+    is_transfer = cell.source is not None
+    architecture = None if is_transfer else config.models[cell.model].architecture
+    return {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "perturbation": cell.perturbation,
+        "severity": cell.severity,
+        "source": cell.source,
+        "stores": list(stores_of_cell(config, cell, cell.model)),
+        "class_map": config.datasets[cell.dataset].class_map,
+        **_perturbed(config, cell.perturbation, architecture),
+    }
 
 
 def _perturbed(
@@ -135,58 +133,59 @@ def _perturbed(
         "options": dict(entry.options),
         "num_images": entry.num_images,
         "seed": config.seed,
-        **_forward(config),
+        "precision": config.precision,
         "protocol": protocol_of(perturbation),
     }
 
 
-def _forward(config: Config) -> dict[str, Any]:
-    """Return how forward passes are run: their numbers differ in the last places."""
+def asked_of_measurement(config: Config, name: str, model: str) -> dict[str, Any]:
+    """Return all that a measurement's numbers depend on beside the content of files.
+
+    Parameters
+    ----------
+    name : of `MEASUREMENTS`.
+
+    Raises
+    ------
+    ValueError
+        if the study does not ask for it.
+    """
+    if name == "perturbation_patterns" and config.patterns is not None:
+        dataset, num_images = config.patterns.dataset, config.patterns.num_images
+        own = _pattern_facts(config, config.patterns, model)
+    elif name == "layer_correlations" and config.correlations is not None:
+        dataset, num_images = config.correlations.dataset, config.correlations.num_images
+        own = {"batch_size": config.batch_size}  # CKA's error depends on it
+    else:
+        raise ValueError(f"measurement is {name!r}, which the study does not ask for")
     return {
-        "batch_size": config.batch_size,
-        "device": config.device,
+        "model": model,
+        "measurement": name,
+        "stores": [store_of(config, dataset, model)],
+        "num_images": num_images,
+        "seed": config.seed,
         "precision": config.precision,
-        "compile": config.compile,
+        "protocol": measurements()[name].protocol,
+        **own,
     }
 
 
-def transferred(config: Config) -> dict[str, Any]:
-    """Return what the shards of transfer attacks depend on, beside images and weights."""
-    return _perturbed(config, "transfer", architecture=None)
-
-
-def transfer_targets(config: Config) -> list[dict[str, str]]:
-    """Return the cells of a source in the order of its job's outputs, but for the source."""
-    return [
-        {
-            "model": cell.model,
-            "dataset": cell.dataset,
-            "perturbation": cell.perturbation,
-            "severity": cell.severity,
-        }
-        for cell in transfer_cells(config, "any")
-    ]
-
-
-def measured_patterns(config: Config) -> dict[str, Any]:
-    """Return what the patterns of perturbations depend on, beside images and weights."""
-    patterns = config.patterns
-    if patterns is None:
-        return {}
+def _pattern_facts(config: Config, patterns: Patterns, model: str) -> dict[str, Any]:
     generate = config.datasets[patterns.dataset].generate
     sizes = {model.architecture.patch_size for model in config.models.values()}
     return {
-        "models": config.benchmark_models,
-        "num_images": patterns.num_images,
-        "num_shown": patterns.num_shown,
-        "shown": titles([config.models[model] for model in patterns.shown_models]),
-        "patch_sizes": sorted(size for size in sizes if size),
+        "num_shown": patterns.num_shown if model in patterns.shown_models else 0,
+        "patch_sizes": sorted(_GRIDS | {size for size in sizes if size}),
         "generate": dict(generate) if generate else None,
         "options": dict(patterns.options),
-        "seed": config.seed,
-        **_forward(config),
-        "protocol": measurements()["patterns"].protocol,
     }
+
+
+def measured_models(config: Config, name: str) -> list[str]:
+    """Return the models that a measurement is made of, none where the study does not ask for it."""
+    if name == "perturbation_patterns":
+        return list(config.benchmark_models) if config.patterns else []
+    return correlated_models(config) if config.correlations else []
 
 
 def correlated_models(config: Config) -> list[str]:
@@ -194,21 +193,8 @@ def correlated_models(config: Config) -> list[str]:
     return [
         model
         for model in config.benchmark_models
-        if lacking("correlations", config.models[model].architecture) is None
+        if lacking("layer_correlations", config.models[model].architecture) is None
     ]
-
-
-def measured_correlations(config: Config) -> dict[str, Any]:
-    """Return what the similarity of layers depends on, beside images and weights."""
-    if config.correlations is None:
-        return {}
-    return {
-        "models": correlated_models(config),
-        "num_images": config.correlations.num_images,
-        "seed": config.seed,
-        **_forward(config),
-        "protocol": measurements()["correlations"].protocol,
-    }
 
 
 def titles(models: Iterable[Model]) -> dict[str, str]:

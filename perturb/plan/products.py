@@ -14,7 +14,10 @@ from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import Chart
 from perturb.experiments.possible import samples_of
 from perturb.experiments.registry import protocol_of
-from perturb.plan.cells import Layout, cells
+from perturb.plan.cells import cells
+from perturb.plan.jobs import experiments
+from perturb.plan.params import measured_models
+from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 from perturb.severities import severity_value
 from perturb.tables.queries import code_of
@@ -54,28 +57,9 @@ def tables(config: Config) -> tuple[str, ...]:
     return registry.tables_of(studies(config))
 
 
-def tables_as_made(config: Config) -> list[str]:
-    """Return the tables of a study, those that are queries over another table after it."""
-    return sorted(
-        tables(config), key=lambda table: "reference_errors" in registry.table(table).sources
-    )
-
-
-def tables_read(config: Config) -> list[str]:
-    """Return the files that the tables of a study are made from, less those that are tables."""
-    files: dict[str, None] = {}
-    for table in tables(config):
-        for source in table_sources(config, table).values():
-            files |= dict.fromkeys([source] if isinstance(source, str) else source)
-    layout = Layout(config.results)
-    made = {layout.table(table) for table in tables(config)}
-    return [file for file in files if file not in made]
-
-
-def tables_code(config: Config) -> list[str]:
-    """Return the files that the bytes of a study's tables depend on."""
-    files = dict.fromkeys(file for table in tables(config) for file in code_of(table))
-    return [*files, "perturb/plan/products.py"]
+def table_code(table: str) -> list[str]:
+    """Return the files that the bytes of a table depend on."""
+    return [*code_of(table), "perturb/plan/products.py"]
 
 
 def charts_code() -> list[str]:
@@ -146,12 +130,12 @@ def charts(config: Config) -> Mapping[str, Chart]:
 
 def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
     """Return the files of each relation that a table is a query over."""
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     files: dict[str, str | list[str]] = {
         "decisions": _decisions(config, registry.table(table).reads),
         "models": layout.models,
         "datasets": layout.datasets,
-        "inventory": layout.inventory,
+        "inventory": [layout.inventory(experiment) for experiment in experiments(config)],
         "claim_rules": "resources/claims.csv",
         "reference_errors": reference_errors(config),
         "paper_figures": "resources/paper_figures.csv",
@@ -159,19 +143,24 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "stimuli": [
             layout.manifest(any_store(config, dataset)) for dataset in cue_conflict_sets(config)
         ],
-        "patterns": [layout.patterns] if config.patterns else [],
-        "representations": [layout.correlations] if config.correlations else [],
+        "patterns": _measurements(config, "perturbation_patterns"),
+        "representations": _measurements(config, "layer_correlations"),
     }
     return {source: files[source] for source in registry.table(table).sources}
 
 
 def _decisions(config: Config, reads: Collection[str]) -> list[str]:
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     return [
         layout.shard(cell)
         for cell in cells(config)
         if not reads or _kind(config, cell.perturbation) in reads
     ]
+
+
+def _measurements(config: Config, name: str) -> list[str]:
+    paths = Paths(config.results)
+    return [paths.measurement(model, name) for model in measured_models(config, name)]
 
 
 def cue_conflict_sets(config: Config) -> list[str]:
@@ -184,7 +173,7 @@ def reference_errors(config: Config) -> str:
     """Return the errors that are the denominators of mCE: the study's own, or AlexNet's."""
     if config.corruptions is not None and config.corruptions.denominators == "alexnet":
         return "resources/alexnet_errors.csv"
-    return Layout(config.results).table("reference_errors")
+    return Paths(config.results).table("reference_errors")
 
 
 def table_parameters(config: Config, table: str) -> dict[str, float]:
@@ -199,7 +188,7 @@ def table_parameters(config: Config, table: str) -> dict[str, float]:
 
 def chart_tables(config: Config) -> dict[str, str]:
     """Return the tables that charts show."""
-    layout = Layout(config.results)
+    layout = Paths(config.results)
     return {
         table: layout.table(table) for chart in charts(config).values() for table in chart.tables
     }
@@ -208,18 +197,17 @@ def chart_tables(config: Config) -> dict[str, str]:
 def pictures(config: Config) -> dict[str, str]:
     """Return the pictures of the page by their experiments."""
     owners = [name for name, found in registry.experiments().items() if found.has_picture]
-    return dict.fromkeys(owners, Layout(config.results).pattern_sheet) if config.patterns else {}
+    return dict.fromkeys(owners, Paths(config.results).pattern_sheet) if config.patterns else {}
 
 
-def report_caption(kind: str, name: str) -> str:
-    """Return the caption file of a table or a chart as rules name it, from their own folder.
+def caption_file(kind: str, name: str) -> Path:
+    """Return the file of a caption.
 
     Parameters
     ----------
     kind : ``table`` or ``chart``.
     """
-    file = {"table": table_caption_file, "chart": chart_caption_file}[kind](name)
-    return f"../{file.relative_to(_PACKAGE.parent).as_posix()}"
+    return {"table": table_caption_file, "chart": chart_caption_file}[kind](name)
 
 
 def command(files: Sequence[Path], entries: Sequence[str], folder: Path) -> str:

@@ -19,7 +19,7 @@ from perturb.datasets.real.places import place_of
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side
 from perturb.files import as_inputs, beside_inputs
-from perturb.plan.cells import Layout
+from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of
 from perturb.records import Dataset
 
@@ -120,7 +120,7 @@ def missing_files(config: Config) -> list[str]:
 def _is_decoded(config: Config, dataset: Dataset) -> bool:
     has_stores = dataset.is_seen_alike or all(model.own_view for model in config.models.values())
     return has_stores and all(
-        Path(Layout(config.results).manifest(store)).exists()
+        Path(Paths(config.results).manifest(store)).exists()
         for store in stores_of_dataset(config, dataset.id)
     )
 
@@ -143,7 +143,7 @@ def clean_manifest(config: Config, store: str) -> list[str]:
     if has_index or is_made or dataset.id not in compared_datasets(config):
         return []
     clean = any_store(config, config.clean_dataset.id)
-    return [Layout(config.results).manifest(clean)]
+    return [Paths(config.results).manifest(clean)]
 
 
 def compared_datasets(config: Config) -> list[str]:
@@ -204,7 +204,7 @@ def _class_folders(config: Config, dataset: Dataset) -> set[str]:
     folder = Path(source["path"])
     if folder.is_dir():
         return {trimmed(name) for name in class_folders(folder)}
-    manifests = map(Layout(config.results).manifest, stores_of_dataset(config, dataset.id))
+    manifests = map(Paths(config.results).manifest, stores_of_dataset(config, dataset.id))
     if not folder.is_file() or all(Path(manifest).exists() for manifest in manifests):
         return set()  # a pattern, or not there, or compared already
     return _folders_in_archive(folder)

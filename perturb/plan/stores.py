@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no store needs
     from perturb.config import Config
+    from perturb.evaluate.cell import Cell
     from perturb.models.views import View
-    from perturb.plan.cells import Cell
     from perturb.records import Dataset
 
 

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
+from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import read_metadata
 from perturb.experiments.registry import protocol_of
-from perturb.plan.cells import Cell, Layout, cells, evaluation_jobs
+from perturb.plan.cells import cells
+from perturb.plan.jobs import TRANSFER, jobs
+from perturb.plan.paths import Paths
 from perturb.runs.clean import ChanceWarnings
 
 # What should be the same in all shards whose numbers are compared.
@@ -63,7 +66,7 @@ class Census:
 
 def census(config: Config) -> Census:
     """Return what a study has and lacks."""
-    layout, asked = Layout(config.results), cells(config)
+    layout, asked = Paths(config.results), cells(config)
     found, logs = Census(num_cells=len(asked)), _logs(config, layout)
     values: dict[str, Counter[str]] = {name: Counter() for name in _MIXABLE}
     for cell, metadata in _read(layout, asked):
@@ -86,7 +89,7 @@ def census(config: Config) -> Census:
 
 
 def _read(
-    layout: Layout, asked: Sequence[Cell]
+    layout: Paths, asked: Sequence[Cell]
 ) -> Iterator[tuple[Cell, Mapping[str, Any] | ValueError | None]]:
     """Yield each cell with its shard's metadata, None without shard, or what is wrong with it."""
 
@@ -132,19 +135,16 @@ def _add(
         counts[str(facts.get(name))] += 1
 
 
-def _logs(config: Config, layout: Layout) -> dict[Cell, str]:
-    """Return the log of the job of each cell that needs no other model."""
+def _logs(config: Config, paths: Paths) -> dict[Cell, str]:
+    """Return the log of the job of each cell."""
     return {
-        Cell(model, cell.dataset, cell.perturbation, cell.severity): layout.log(
-            "evaluate_cells", model, str(number)
-        )
-        for number, job in enumerate(evaluation_jobs(config))
-        for model in job.models
+        cell: paths.log("transfer_attacks", job.model)
+        if job.name == TRANSFER
+        else paths.log("evaluate", job.model, job.name)
+        for job in jobs(config).values()
         for cell in job.cells
-    } | {cell: layout.log("transfer_attacks", cell.source) for cell in cells(config) if cell.source}
+    }
 
 
 def _named(cell: Cell, logs: Mapping[Cell, str]) -> str:
-    parts = [cell.model, cell.dataset, cell.perturbation, cell.severity, cell.source]
-    name = " / ".join(filter(None, parts))
-    return f"{name} (begun: see {logs[cell]})" if Path(logs[cell]).exists() else name
+    return f"{cell} (begun: see {logs[cell]})" if Path(logs[cell]).exists() else str(cell)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from perturb.config import Config
-from perturb.plan.cells import Cell, Layout
+from perturb.evaluate.cell import Cell
+from perturb.plan.paths import Paths
 
 
 class ChanceWarnings:
@@ -11,7 +12,7 @@ class ChanceWarnings:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._layout, self._clean = Layout(config.results), config.clean_dataset.id
+        self._layout, self._clean = Paths(config.results), config.clean_dataset.id
         self._seen: dict[str, tuple[int, list[str]]] = {}
 
     def found(self) -> list[str]:

@@ -1,8 +1,8 @@
 """How far a run has come: cells done, rate, time left, failures; for people and for programs.
 
-A cell is done when its shard is there. Shards that the run is to replace are not: how many cells
-the run has to evaluate follows from the jobs that Snakemake plans, and those that it has evaluated
-are shards newer than its start. No folder is searched: the cells tell the paths.
+A cell is done when a valid receipt lists it, or when its shard is newer than the run's start. The
+planned cells are those not done at its start: the run evaluates those of them that have no
+shard of their identity. No folder is searched: the paths follow from the cells.
 
 The status file, `status.json` in the results folder, is replaced as a whole. Its keys:
 
@@ -11,7 +11,7 @@ The status file, `status.json` in the results folder, is replaced as a whole. It
     exit_status         Snakemake's; null while it runs
     host, pid           of the launcher; a state of running whose process is gone: it was killed
     started, updated    ISO 8601, UTC
-    cells               total: of the study; done: of these; planned: this run's; new: done by it
+    cells               total: of the study; done: of these; planned: this run's; new: made by it
     jobs                total: of all rules in this run; done: of these
     cells_per_minute    over the last half hour at most; null before the first cell
     seconds_left        until the last cell, at this rate; null where it is unknown
@@ -26,7 +26,7 @@ import json
 import os
 import socket
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,9 @@ from typing import Any
 
 from perturb.config import Config
 from perturb.files import replacing
-from perturb.plan.cells import Layout, cells, evaluation_jobs, transfer_cells
+from perturb.plan.cells import cells
+from perturb.plan.paths import Paths
+from perturb.plan.receipts import done_files
 from perturb.runs.clean import ChanceWarnings
 from perturb.runs.events import Events, Failure
 
@@ -77,42 +79,47 @@ class Tracker:
     """Follows a run of a study; `started_ns` is the time of a file made when it began."""
 
     def __init__(self, config: Config, events: Events, started_ns: int) -> None:
-        layout = Layout(config.results)
-        self.status_path = Path(layout.root) / STATUS_FILE
-        self._shards = [layout.shard(cell) for cell in cells(config)]
-        self._cells_of = cells_of_rules(config)
+        paths = Paths(config.results)
+        self.status_path = Path(paths.root) / STATUS_FILE
+        self._config = config
+        self._shards = [paths.shard(cell) for cell in cells(config)]
         self._events = events
         self._started_ns = started_ns
         self._started = datetime.now(UTC)
         self._samples: deque[tuple[float, int]] = deque()
-        self._num_there = self._num_new = 0
+        self._num_done = self._num_new = 0
+        self._num_planned: int | None = None
         self._clean = ChanceWarnings(config)
 
     def count(self, now: float) -> None:
-        """Count the shards; `now` is in seconds of a clock that never steps back."""
-        self._num_there, self._num_new = count_shards(self._shards, self._started_ns)
+        """Count the cells; `now` is in seconds of a clock that never steps back."""
+        listed = done_files(self._config)
+        new = new_files(self._shards, self._started_ns)
+        self._num_new = len(new)
+        self._num_done = sum(shard in listed or shard in new for shard in self._shards)
+        if self._num_planned is None:
+            self._num_planned = len(self._shards) - self._num_done + self._num_new
         samples = self._samples
-        samples.append((now, self._num_new))
+        samples.append((now, self._num_done))
         # The rate is reckoned from the count before the first cell on, and not from too far back.
-        while len(samples) > 2 and (samples[1][1] == 0 or samples[1][0] < now - _WINDOW_S):
+        while len(samples) > 2 and (
+            samples[1][1] == samples[0][1] or samples[1][0] < now - _WINDOW_S
+        ):
             samples.popleft()
 
     def progress(self) -> Progress:
         """Return how far the run has come: cells as counted last, jobs as told last."""
-        events, new = self._events, self._num_new
-        planned = sum(self._cells_of.get(rule, 0) * count for rule, count in events.jobs.items())
-        # Of the old shards no more are good than there are cells that need no evaluation.
-        done = min(self._num_there - new, len(self._shards) - planned) + new
-        rate = self._rate()
+        events, rate = self._events, self._rate()
+        num_left = len(self._shards) - self._num_done
         return Progress(
             num_cells=len(self._shards),
-            num_done=done,
-            num_planned=planned,
-            num_new=new,
+            num_done=self._num_done,
+            num_planned=self._num_planned or 0,
+            num_new=self._num_new,
             steps_done=events.steps_done,
             steps_total=events.steps_total,
             cells_per_minute=60 * rate if rate else None,
-            seconds_left=max(0, planned - new) / rate if rate else None,
+            seconds_left=num_left / rate if rate else None,
             failed=tuple(events.failed.values()),
             num_retries=events.num_retries,
             slurm_run=events.slurm_run,
@@ -166,25 +173,17 @@ def status_of(progress: Progress) -> dict[str, Any]:
     }
 
 
-def cells_of_rules(config: Config) -> Mapping[str, int]:
-    """Return how many cells a job of each evaluating rule has."""
-    jobs = enumerate(evaluation_jobs(config))
-    return {f"evaluate_cells_{number}": len(job.cells) for number, job in jobs} | {
-        "transfer_attacks": len(transfer_cells(config, "any"))
-    }
-
-
-def count_shards(paths: Sequence[str], started_ns: int) -> tuple[int, int]:
-    """Return how many of the shards are there, and how many of these are newer than a time."""
-    there = new = 0
+def new_files(paths: Sequence[str], started_ns: int) -> set[str]:
+    """Return which of these files are newer than a time."""
+    new = set()
     for path in paths:
         try:
             changed = os.stat(path).st_mtime_ns  # noqa: PTH116 - a Path takes twice as long
         except OSError:
             continue
-        there += 1
-        new += changed >= started_ns
-    return there, new
+        if changed >= started_ns:
+            new.add(path)
+    return new
 
 
 def duration(seconds: float) -> str:

@@ -29,15 +29,15 @@ def _check(config: Config) -> Iterator[str]:
         return
     if correlations.dataset != config.clean_dataset.id:
         yield (
-            f"analyses.correlations.dataset: {correlations.dataset!r}; "
+            f"analyses.layer_correlations.dataset: {correlations.dataset!r}; "
             f"allowed: {config.clean_dataset.id}, the clean set"
         )
     architectures = [config.models[model].architecture for model in config.benchmark_models]
     if all(map(without_blocks, architectures)):
-        yield "analyses.correlations: no model of this study has blocks that can be read"
+        yield "analyses.layer_correlations: no model of this study has blocks that can be read"
     if correlations.num_images < FEWEST_CORRELATED:
         yield (
-            f"analyses.correlations.images: {correlations.num_images}; "
+            f"analyses.layer_correlations.images: {correlations.num_images}; "
             f"allowed: {FEWEST_CORRELATED} or more"
         )
 
@@ -47,8 +47,9 @@ EXPERIMENT = Experiment(
     figure="7",
     measurements=(
         Measurement(
-            id="correlations",
+            id="layer_correlations",
             protocol=1,
+            measure="perturb.experiments.layer_correlations.measure:correlations_of",
             passes=_passes,
             label="layer correlations",
             lacks=without_blocks,

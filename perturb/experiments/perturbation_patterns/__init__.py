@@ -16,28 +16,30 @@ def _check(config: Config) -> Iterator[str]:
     patterns = config.patterns
     if patterns is None:
         return
-    yield from check_shared_pixels("analyses.patterns.dataset", [patterns.dataset], config)
+    yield from check_shared_pixels(
+        "analyses.perturbation_patterns.dataset", [patterns.dataset], config
+    )
     if patterns.options["epsilon"] > 1:
-        yield "analyses.patterns.epsilon: more than 1, in units of [0, 1]"
+        yield "analyses.perturbation_patterns.epsilon: more than 1, in units of [0, 1]"
     if patterns.options["epsilon"] == 0:
-        yield "analyses.patterns.epsilon: 0 changes nothing; allowed: more"
+        yield "analyses.perturbation_patterns.epsilon: 0 changes nothing; allowed: more"
     if not any(config.models[model].architecture.patch_size for model in config.benchmark_models):
-        yield "analyses.patterns: needs a model with patches: it measures borders"
+        yield "analyses.perturbation_patterns: needs a model with patches: it measures borders"
     yield from _check_shown(patterns, config)
 
 
 def _check_shown(patterns: Patterns, config: Config) -> Iterator[str]:
     if patterns.num_shown > patterns.num_images:
         yield (
-            f"analyses.patterns.shown: {patterns.num_shown} is more than the "
+            f"analyses.perturbation_patterns.shown: {patterns.num_shown} is more than the "
             f"{patterns.num_images} images that are measured"
         )
     for model in patterns.shown_models:
         if model in config.absent:
-            yield f"analyses.patterns.models: {model!r} has `weights: absent`"
+            yield f"analyses.perturbation_patterns.models: {model!r} has `weights: absent`"
         elif config.models[model].is_reference:
             yield (
-                f"analyses.patterns.models: {model!r} is the reference, "
+                f"analyses.perturbation_patterns.models: {model!r} is the reference, "
                 "which is no part of the benchmark"
             )
 
@@ -46,7 +48,13 @@ EXPERIMENT = Experiment(
     title="Perturbation patterns",
     figure="5",
     measurements=(
-        Measurement(id="patterns", protocol=2, passes=_passes, label="perturbation patterns"),
+        Measurement(
+            id="perturbation_patterns",
+            protocol=2,
+            measure="perturb.experiments.perturbation_patterns.measure:patterns_of",
+            passes=_passes,
+            label="perturbation patterns",
+        ),
     ),
     checks=_check,
     test_sets=(TestSet("patterns", "Perturbation patterns", 11),),

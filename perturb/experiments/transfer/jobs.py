@@ -1,66 +1,91 @@
-"""What one job of transfer attacks evaluates: one source's examples, shown to every model."""
+"""The cells of one source: its adversarial images, shown to every model."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import logging
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from perturb.datasets.store import ImageStore
-from perturb.evaluate.finished import Slot, forget, restored, slot_of
-from perturb.evaluate.identity import cell_identity
-from perturb.evaluate.loading import transfer_shards
-from perturb.evaluate.loop import Load
-from perturb.evaluate.outcome import Setting
-from perturb.plan.cells import Cell
+import pyarrow as pa
+from torch import Tensor
+
+from perturb.datasets.store import Images, ImageStore
+from perturb.evaluate.batch_size import BatchSize
+from perturb.evaluate.cell import Cell
+from perturb.evaluate.jobs import Files, stores_of
+from perturb.evaluate.keeping import Task, evaluate_each, unfinished
+from perturb.evaluate.loop import Load, Subject, record
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluate.whole import on_all
+from perturb.experiments.transfer.examples import examples_against, outcome_on
+
+logger = logging.getLogger(__name__)
 
 
-def transfer_slots(
-    cells: Mapping[Cell, Path],
-    results: str,
-    cards: Mapping[str, Path],
-    job: Mapping[str, Any],
-    files: tuple[str, str],
-) -> list[Slot]:
-    """Return the slots of the cells of one source.
-
-    Parameters
-    ----------
-    cells : each with the path of its shard.
-    results : the study's folder.
-    cards : of each model's checkpoint.
-    job : what all of the cells depend on, as `perturb.plan.params.transferred` returns it.
-    files : images and manifest of the image store.
-    """
-    slots = []
-    for cell, shard in cells.items():
-        asked = {**job, "dataset": cell.dataset, "severity": cell.severity, "source": cell.source}
-        of_cell = [cards[model] for model in (cell.model, cell.source) if model is not None]
-        slots.append(slot_of(cell, shard, results, cell_identity(asked, [files], of_cell)))
-    return slots
-
-
-def transfer_into(
-    slots: Sequence[Slot], load: Load, store: ImageStore, job: Mapping[str, Any]
-) -> None:
-    """Fill the slots of one source, with what an earlier attempt had finished and with the rest.
+def evaluate_transfer(
+    cells: Mapping[Cell, Task], load: Load, files: Files, batch_size: int
+) -> Iterator[Cell]:
+    """Evaluate the cells of one source that are not kept; yield each when its shard is there.
 
     Parameters
     ----------
-    load : returns a model by its id.
-    store : the images that are attacked.
-    job : as of `transfer_slots`.
+    cells : with the task of each; those of one dataset and severity stand side by side.
+    load : returns a model by its id; not called if all cells are kept.
+    files : of the decoded datasets that the tasks name.
+    batch_size : as of `evaluate_cell`.
+
+    Raises
+    ------
+    ValueError
+        if cells have no source, and as `evaluate_each`.
     """
-    kept = restored(slots)
-    left = {slot.cell: slot for slot in slots if slot not in kept}
-    for severity, source in dict.fromkeys((cell.severity, cell.source) for cell in left):
-        cells = [cell for cell in left if (cell.severity, cell.source) == (severity, source)]
-        setting = Setting((str(source),), cells[0].severity_value, job["seed"], job["options"])
-        for cell, table, metadata in transfer_shards(
-            load,
-            store,
-            cells,
+    left = unfinished(list(cells.values()))
+    cell_of = {task.path: cell for cell, task in cells.items()}
+    examples = _Examples(load, files, batch_size)
+    for task in evaluate_each(left, lambda task: examples.shard(cell_of[task.path], task.asked)):
+        yield cell_of[task.path]
+
+
+class _Examples:
+    """A source's adversarial images of one dataset and severity, made once for all targets."""
+
+    def __init__(self, load: Load, files: Files, batch_size: int) -> None:
+        self._load, self._files, self._batch_size = load, files, batch_size
+        self._key: tuple[str | None, str, str] | None = None
+
+    def shard(self, cell: Cell, asked: Mapping[str, Any]) -> tuple[pa.Table, dict[str, Any]]:
+        """Return the rows of a cell's shard, and how they were made."""
+        if cell.source is None:
+            raise ValueError(f"{cell}: has no source, and is no transfer attack")
+        setting = Setting((cell.source,), cell.severity_value, asked["seed"], asked["options"])
+        if self._key != (cell.source, cell.dataset, cell.severity):
+            store = stores_of(asked, self._files, setting.conditions)[cell.source]
+            self._make(cell.source, store, setting, asked["precision"])
+            self._key = (cell.source, cell.dataset, cell.severity)
+        target = self._load(cell.model)
+        return record(
+            target,
+            [(self._store, partial(_shown, target, cell.source, self._made))],
+            cell,
             setting,
-            batch_size=job["batch_size"],
-            precision=job["precision"],
-        ):
-            left[cell].write(table, metadata)
-    forget(slots)
+            protocol=asked["protocol"],
+            batch_size=self._batch_size,
+            precision=asked["precision"],
+            source_sha256=self._weights_sha256,
+        )
+
+    def _make(self, source: str, store: ImageStore, setting: Setting, precision: str) -> None:
+        self._key, self._store = None, store
+        subject = self._load(source)
+        run = partial(examples_against, subject.classifier, setting=setting)
+        size = BatchSize(self._batch_size, f"images against {source}")
+        self._made = on_all(subject, store, run, size, precision)  # (N, 3, H, W), on the host
+        self._weights_sha256 = subject.card.weights_sha256
+        logger.info("against %s: %d images", source, len(self._made))
+
+
+def _shown(
+    target: Subject, source: str, examples: Tensor, images: Images, first: int
+) -> Iterator[Outcome]:
+    """Yield a target's predictions on the examples of images from the `first` on."""
+    shown = examples[first : first + len(images.keys)].to(target.device)
+    yield outcome_on(target.classifier, source, images, shown)

@@ -11,4 +11,6 @@ SELECT
     patterns.border_ratio::DOUBLE AS border_ratio,
     patterns.foreground_ratio::DOUBLE AS foreground_ratio
 FROM patterns
-JOIN benchmark_models AS m ON m.model = patterns.model;
+JOIN benchmark_models AS m ON m.model = patterns.model
+-- Measured on more grids than those of this study's models, so that another model changes none.
+WHERE patterns.patch_px IN (SELECT patch_size FROM models);

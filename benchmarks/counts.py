@@ -1,0 +1,138 @@
+"""What a change of a study costs: the cells that are evaluated anew, counted by planning alone.
+
+Run: ``python -m benchmarks.counts [--configfile config/imagenet.yaml]``. The study's receipts are
+written over made-up files, as if it were finished; then its configuration is changed and planned.
+A cell counts if its file is not there, or was asked for otherwise: what its job would evaluate.
+"""
+
+import argparse
+import copy
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from perturb.config import Config, load_config
+from perturb.config.given import read_yaml, whole
+from perturb.evaluate.digests import asked_digest
+from perturb.plan.jobs import asked_of, jobs
+from perturb.plan.paths import Paths
+from perturb.plan.receipts import done_files, write_receipt
+
+ROOT = Path(__file__).resolve().parents[1]
+Change = Callable[[dict[str, Any]], Any]
+
+
+def _first(entries: dict[str, Any], **wanted: str) -> str:
+    return next(
+        id
+        for id, entry in entries.items()
+        if all(entry.get(key) == value for key, value in wanted.items())
+    )
+
+
+def _add_model(raw: dict[str, Any]) -> None:
+    entry = next(
+        entry
+        for entry in raw["models"].values()
+        if entry.get("role") != "reference" and entry["weights"] != "absent"
+    )
+    raw["models"] = {"another": entry, **raw["models"]}
+
+
+def _remove_model(raw: dict[str, Any]) -> None:
+    del raw["models"][
+        next(id for id, entry in raw["models"].items() if entry.get("role") != "reference")
+    ]
+
+
+def _label(raw: dict[str, Any]) -> None:
+    raw["title"] = "Another title"
+    raw["datasets"][_first(raw["datasets"], role="clean")]["label"] = "Another label"
+
+
+def _reorder(raw: dict[str, Any]) -> None:
+    for key in ("models", "datasets", "perturbations"):
+        raw[key] = dict(reversed(raw[key].items()))
+
+
+def _more_samples(raw: dict[str, Any]) -> None:
+    raw["perturbations"]["lesions"]["samples"] = 1 + raw["perturbations"]["lesions"].get(
+        "samples", 10
+    )
+
+
+CHANGES: dict[str, Change] = {
+    "nothing": dict,
+    "a label and the title": _label,
+    "another order": _reorder,
+    "one more epsilon of FGSM": lambda raw: raw["perturbations"]["fgsm"]["epsilons"].insert(
+        0, "1/1020"
+    ),
+    "one number of removed blocks less": lambda raw: raw["perturbations"]["lesions"].update(
+        removed=raw["perturbations"]["lesions"]["removed"][1:]
+    ),
+    "more samples of lesions": _more_samples,
+    "one model more": _add_model,
+    "one model less": _remove_model,
+    "another seed": lambda raw: raw.update(seed=raw.get("seed", 2021) + 1),
+    "one job a model": lambda raw: raw.update(jobs_by="model"),
+}
+
+
+def finish(config: Config) -> None:
+    """Write a file for each result, and the receipts that list them."""
+    for job in jobs(config).values():
+        files = job.files(Paths(config.results))
+        for file in files:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(file).write_bytes(b"-")
+        write_receipt(config, job, dict.fromkeys(files, "0"))
+
+
+def asked(config: Config) -> dict[str, str]:
+    """Return each result of a study with the digest of what is asked for."""
+    return {
+        file: asked_digest(what)
+        for job in jobs(config).values()
+        for file, what in asked_of(config, job)
+    }
+
+
+def main() -> None:
+    """Write a Markdown table of changes and the cells that they cost."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--configfile", type=Path, default=ROOT / "config" / "imagenet.yaml")
+    raw = whole(read_yaml(parser.parse_args().configfile))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "resources").symlink_to(ROOT / "resources")
+        os.chdir(folder)
+        config = load_config(copy.deepcopy(raw))
+        finish(config)
+        before = asked(config)
+        started = time.perf_counter()
+        num_done = len(done_files(config))
+        seconds = time.perf_counter() - started
+        sys.stdout.write(f"{num_done} of {len(before)} are done; read in {seconds:.2f} s\n\n")
+        sys.stdout.write("| change | results | evaluated | jobs started |\n|---|---:|---:|---:|\n")
+        for name, change in CHANGES.items():
+            changed = copy.deepcopy(raw)
+            change(changed)
+            _tell(name, load_config(changed), before)
+
+
+def _tell(name: str, config: Config, before: dict[str, str]) -> None:
+    after = asked(config)
+    new = [file for file, digest in after.items() if before.get(file) != digest]
+    done = done_files(config)
+    started = [
+        job for job in jobs(config).values() if not job.files(Paths(config.results)).keys() <= done
+    ]
+    sys.stdout.write(f"| {name} | {len(after)} | {len(new)} | {len(started)} |\n")
+
+
+if __name__ == "__main__":
+    main()

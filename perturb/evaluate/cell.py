@@ -1,0 +1,30 @@
+"""A cell: model x dataset x perturbation x severity, the unit of work, of reuse and of counting."""
+
+from dataclasses import dataclass
+
+from perturb.severities import severity_value
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One shard of the grid. `severity` is the id-safe form that stands in paths.
+
+    `source` is the model that adversarial images were made against, where that is another matter
+    than the model that predicts: in transfer attacks alone.
+    """
+
+    model: str
+    dataset: str
+    perturbation: str
+    severity: str
+    source: str | None = None
+
+    def __str__(self) -> str:
+        """Return what logs and messages call it."""
+        parts = [self.model, self.dataset, self.perturbation, self.severity, self.source]
+        return " / ".join(part for part in parts if part is not None)
+
+    @property
+    def severity_value(self) -> float:
+        """The natural value of the severity, as it stands in the shard."""
+        return severity_value(self.severity)

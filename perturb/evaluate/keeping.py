@@ -1,0 +1,95 @@
+"""Results that stay: each is evaluated only if its file does not hold what is asked for.
+
+The unit is the file of one result, a shard or a measurement. It gets its name when it is whole, and
+Snakemake never deletes it: the declared output of a job is a receipt (`perturb.plan.receipts`). So
+an attempt that fails or is killed loses nothing that it has finished.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+
+from perturb.evaluate.measurements import read_whole_measurement, write_measurement
+from perturb.evaluate.shards import read_whole, write_shard
+
+logger = logging.getLogger(__name__)
+
+# What concerns one result and none beside it; after anything else a job goes on with no other.
+_OF_ONE = (ValueError, torch.OutOfMemoryError)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A result that is asked for.
+
+    name : what logs and messages call it.
+    path : where its file belongs.
+    asked : what the configuration says of it, as `perturb.plan.params` returns it.
+    identity : of `perturb.evaluate.identity`.
+    """
+
+    name: str
+    path: Path
+    asked: Mapping[str, Any]
+    identity: str
+    is_measurement: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its file is there, whole, and of its identity."""
+        if not self.path.exists():
+            return False
+        try:
+            found = (read_whole_measurement if self.is_measurement else read_whole)(self.path)
+        except ValueError as error:
+            logger.info("%s: evaluated again: %s", self.name, error)
+            return False
+        if found.get("identity") != self.identity:
+            logger.info("%s: evaluated again: it was made of something else", self.name)
+            return False
+        return True
+
+    def write(self, table: pa.Table, metadata: Mapping[str, Any]) -> None:
+        """Write its file."""
+        write = write_measurement if self.is_measurement else write_shard
+        write(self.path, table, {**metadata, "identity": self.identity})
+
+
+def unfinished(tasks: Sequence[Task]) -> list[Task]:
+    """Return the tasks that are to be evaluated: those that are not kept."""
+    left = [task for task in tasks if not task.is_kept]
+    if len(left) < len(tasks):
+        logger.info("%d of %d are kept, made by an earlier job", len(tasks) - len(left), len(tasks))
+    return left
+
+
+def evaluate_each(
+    tasks: Iterable[Task], evaluate: Callable[[Task], tuple[pa.Table, Mapping[str, Any]]]
+) -> Iterator[Task]:
+    """Evaluate tasks one after another; yield each when its file is there.
+
+    Raises
+    ------
+    ValueError
+        after the last task, naming those that failed; the others' files are there.
+    """
+    failures: list[Exception] = []
+    for task in tasks:
+        try:
+            table, metadata = evaluate(task)
+        except _OF_ONE as error:
+            logger.info("%s: failed: %s", task.name, error, exc_info=True)
+            failures.append(error)
+            continue
+        task.write(table, metadata)
+        logger.info("%s: evaluated", task.name)
+        yield task
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise ValueError(f"{len(failures)} failed:\n" + "\n".join(map(str, failures)))

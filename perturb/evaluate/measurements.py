@@ -1,0 +1,54 @@
+"""Measurements: one Parquet file a model and kind, for what is no prediction of an image.
+
+Like a shard a measurement is written whole, carries its identity and the digest of its content, and
+is evaluated again if any of them is not what it should be.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perturb.evaluate.shards import DIGEST_KEY, METADATA_KEY, read_metadata
+from perturb.files import replacing
+
+
+def write_measurement(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
+    """Write a measurement under a temporary name, then rename it."""
+    facts = json.dumps(metadata)
+    table = table.replace_schema_metadata(
+        {METADATA_KEY: facts, DIGEST_KEY: _content_digest(table, facts)}
+    )
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def read_whole_measurement(path: Path) -> dict[str, Any]:
+    """Return how a measurement was made, if its content is as it was written.
+
+    Raises
+    ------
+    ValueError
+        if it is not.
+    """
+    metadata = read_metadata(path)
+    try:
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path}: not a whole Parquet file ({error})") from error
+    kept = table.schema.metadata
+    if _content_digest(table, kept[METADATA_KEY].decode()) != kept.get(DIGEST_KEY, b"").decode():
+        raise ValueError(
+            f"{path}: was changed after it was written: its content does not have its digest"
+        )
+    return metadata
+
+
+def _content_digest(table: pa.Table, facts: str) -> str:
+    digest = hashlib.blake2b(facts.encode(), digest_size=16)
+    digest.update(repr(table.to_pydict()).encode())
+    return digest.hexdigest()

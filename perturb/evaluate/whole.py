@@ -1,0 +1,35 @@
+"""What is computed of all images of a decoded dataset and kept on the host."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from perturb.datasets.store import Images, ImageStore
+from perturb.evaluate.batch_size import BatchSize
+from perturb.evaluate.batches import batches_on, part_of
+from perturb.evaluate.loop import Subject
+from perturb.models.precision import computing_in, resolved
+
+
+def on_all(
+    subject: Subject,
+    store: ImageStore,
+    run: Callable[[Images], Tensor],
+    size: BatchSize,
+    precision: str,
+) -> Tensor:
+    """Return what `run` computes of all images, (N, ...), on the host."""
+
+    def on_part(batch: Images, start: int, stop: int) -> Tensor:
+        with computing_in(resolved(precision, subject.device), subject.device):
+            return run(part_of(batch, start, stop)).cpu()
+
+    return torch.cat(
+        [
+            part
+            for batch in batches_on(subject.device, store, size.limit)
+            for part in size.over(len(batch.keys), partial(on_part, batch))
+        ]
+    )

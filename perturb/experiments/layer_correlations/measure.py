@@ -1,0 +1,45 @@
+"""The similarity of a model's layers, as a measurement."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from perturb.datasets.store import ImageStore
+from perturb.evaluate.batch_size import BatchSize
+from perturb.evaluate.batches import batches_on
+from perturb.evaluate.loop import Subject
+from perturb.experiments.layer_correlations.similarity import correlate_layers
+from perturb.models.precision import computing_in, resolved
+
+
+def correlations_of(
+    subject: Subject, store: ImageStore, model: str, asked: Mapping[str, Any], batch_size: int
+) -> pa.Table:
+    """Return the similarity of a model's layers, as `correlate_layers` measures it.
+
+    Where a batch does not fit into the memory the network is run on less of it at a time and the
+    features are kept on the host: what is compared, and over which batches, stays the same.
+
+    Parameters
+    ----------
+    asked : what `perturb.plan.params` says of the measurement; its `batch_size` is that which the
+        numbers depend on, and equal to the other.
+    """
+    size = BatchSize(batch_size, f"layers of {model}")
+    run = partial(_correlated, subject, store, model, precision=asked["precision"])
+    return size.until_fitting(run)
+
+
+def _correlated(
+    subject: Subject, store: ImageStore, model: str, size: BatchSize, *, precision: str
+) -> pa.Table:
+    with computing_in(resolved(precision, subject.device), subject.device):
+        return correlate_layers(
+            subject.classifier,
+            (images.pixels for images in batches_on(subject.device, store, size.limit)),
+            model=model,
+            image_ids=store.image_ids.to_pylist(),
+            at_once=size.now,
+        )

@@ -1,0 +1,45 @@
+"""Evaluation of measurements: what is recorded of one model beside its predictions."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from perturb import provenance
+from perturb.evaluate.jobs import Files, stores_of
+from perturb.evaluate.keeping import Task, evaluate_each, unfinished
+from perturb.evaluate.loop import Load
+from perturb.experiments.registry import entry_point, measurements
+
+
+def measure(
+    tasks: Sequence[Task], load: Load, model: str, files: Files, batch_size: int
+) -> Iterator[Task]:
+    """Make the measurements of one model that are not kept; yield each when its file is there.
+
+    Parameters
+    ----------
+    tasks : of declared measurements.
+    load, files, batch_size : as of `perturb.evaluate.jobs.evaluate_cells`.
+    """
+    left = unfinished(tasks)
+    if not left:
+        return
+    subject = load(model)
+
+    def evaluate(task: Task) -> tuple[pa.Table, dict[str, Any]]:
+        name, asked = str(task.asked["measurement"]), task.asked
+        store = stores_of(asked, files, [name])[name]
+        table = entry_point(measurements()[name].measure)(subject, store, model, asked, batch_size)
+        return table, {
+            "model": model,
+            "measurement": name,
+            "protocol": asked["protocol"],
+            "seed": asked["seed"],
+            "weights_sha256": subject.card.weights_sha256,
+            "device": provenance.device_name(subject.device),
+            "versions": provenance.versions(),
+            "commit": provenance.commit(),
+        }
+
+    yield from evaluate_each(left, evaluate)

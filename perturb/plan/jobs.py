@@ -1,0 +1,152 @@
+"""Which cells and measurements one job evaluates.
+
+How results are joined into jobs is a matter of the seconds that a job takes to start, and decides
+nothing else: a job evaluates those of its results that are not there yet. `jobs_by` says how:
+`experiment` gives a model one job an experiment, `model` one job in all, `cell` one a cell. Each
+measurement has a job of its own. Jobs are named by what they hold.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from perturb.config import Config
+from perturb.evaluate.cell import Cell
+from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
+from perturb.experiments.registry import experiment_of
+from perturb.plan import params
+from perturb.plan.cells import cells, own_cells, transfer_cells
+from perturb.plan.paths import Paths
+from perturb.plan.stores import stores_of_cell
+
+TRANSFER = "transfer"
+
+
+def experiments(config: Config) -> list[str]:
+    """Return the experiments that have cells in a study."""
+    return list(dict.fromkeys(experiment_of(cell.perturbation) for cell in cells(config)))
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one job evaluates of one model; of transfer attacks, against one model.
+
+    name : in paths, and what `--list` and the progress show.
+    cells, measurements : a job mostly has one kind alone.
+    """
+
+    model: str
+    name: str
+    cells: tuple[Cell, ...] = ()
+    measurements: tuple[str, ...] = ()
+
+    def receipt(self, paths: Paths) -> str:
+        """Return the path of its receipt."""
+        return paths.receipt(self.model, self.name)
+
+    def files(self, paths: Paths) -> dict[str, Cell | str]:
+        """Return each file that it makes, with the cell or the measurement."""
+        made: dict[str, Cell | str] = {paths.shard(cell): cell for cell in self.cells}
+        return made | {paths.measurement(self.model, name): name for name in self.measurements}
+
+    def models(self) -> list[str]:
+        """Return the models that it loads."""
+        return list(dict.fromkeys([self.model, *(cell.model for cell in self.cells)]))
+
+
+def jobs(config: Config) -> dict[tuple[str, str], Job]:
+    """Return the jobs of all models by model and name, those of transfer attacks after the rest."""
+    found = {}
+    for model in config.models:
+        for name, (of_job, measurements) in _of_model(config, model).items():
+            found[model, name] = Job(model, name, tuple(of_job), tuple(measurements))
+    return found | transfer_jobs(config)
+
+
+def transfer_jobs(config: Config) -> dict[tuple[str, str], Job]:
+    """Return the jobs of transfer attacks, one a source."""
+    if TRANSFER not in config.perturbations:
+        return {}
+    return {
+        (source, TRANSFER): Job(source, TRANSFER, tuple(transfer_cells(config, source)))
+        for source in config.benchmark_models
+    }
+
+
+def _of_model(config: Config, model: str) -> Mapping[str, tuple[list[Cell], list[str]]]:
+    found: dict[str, tuple[list[Cell], list[str]]] = {}
+    for cell in own_cells(config, config.models[model]):
+        found.setdefault(_name(config, cell), ([], []))[0].append(cell)
+    for name in params.MEASUREMENTS:
+        if model in params.measured_models(config, name):
+            found.setdefault(name, ([], []))[1].append(name)
+    return found
+
+
+def _name(config: Config, cell: Cell) -> str:
+    """Return the name of a cell's job, which no other cell decides."""
+    if config.jobs_by == "experiment":
+        return experiment_of(cell.perturbation)
+    if config.jobs_by == "model":
+        return "all"
+    if cell.perturbation == "none":
+        return cell.dataset
+    if cell.perturbation == STORED_CORRUPTIONS:  # a dataset that has no other
+        return f"{cell.dataset}-{cell.severity}"
+    return f"{cell.dataset}-{cell.perturbation}-{cell.severity}"
+
+
+def asked_of(config: Config, job: Job) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each file that a job makes, with what its numbers depend on beside files."""
+    for path, item in job.files(Paths(config.results)).items():
+        if isinstance(item, Cell):
+            yield path, params.asked_of_cell(config, item)
+        else:
+            yield path, params.asked_of_measurement(config, item, job.model)
+
+
+def stores_of_job(config: Config, job: Job) -> list[str]:
+    """Return the decoded datasets that a job reads."""
+    found: dict[str, None] = {}
+    for cell in job.cells:
+        found |= dict.fromkeys(stores_of_cell(config, cell, cell.model))
+    for name in job.measurements:
+        found |= dict.fromkeys(params.asked_of_measurement(config, name, job.model)["stores"])
+    return list(found)
+
+
+def datasets_of_job(job: Job) -> list[str]:
+    """Return the datasets that a job's cells are evaluated on."""
+    return list(dict.fromkeys(cell.dataset for cell in job.cells))
+
+
+class Sources:
+    """What stands for the results of jobs among the inputs of other rules.
+
+    Shards and measurements are no outputs that Snakemake knows. A job's receipt stands for them,
+    and for shards the inventory of their experiment too, which is there once they are checked.
+    """
+
+    def __init__(self, config: Config) -> None:
+        paths = Paths(config.results)
+        self._stands_for: dict[str, tuple[str, ...]] = {}
+        self._receipts: dict[str, dict[str, None]] = {}
+        for job in jobs(config).values():
+            receipt = job.receipt(paths)
+            for file, item in job.files(paths).items():
+                checked: tuple[str, ...] = ()
+                if isinstance(item, Cell):
+                    experiment = experiment_of(item.perturbation)
+                    self._receipts.setdefault(experiment, {})[receipt] = None
+                    checked = (paths.inventory(experiment),)
+                self._stands_for[file] = (receipt, *checked)
+
+    def of_files(self, files: Iterable[str]) -> list[str]:
+        """Return files with those of jobs replaced by what stands for them."""
+        stands_for = self._stands_for
+        found = dict.fromkeys(name for file in files for name in stands_for.get(file, (file,)))
+        return list(found)
+
+    def of_experiment(self, experiment: str) -> list[str]:
+        """Return the receipts of an experiment's cells."""
+        return list(self._receipts[experiment])

@@ -1,0 +1,90 @@
+"""Paths of everything that a study makes: the one place that knows the results folder's layout."""
+
+from dataclasses import dataclass
+
+from perturb.evaluate.cell import Cell
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Paths below a study's results folder."""
+
+    root: str
+
+    def images(self, store: str) -> str:
+        """Return the pixels of a decoded dataset, as `perturb.plan.stores` names it."""
+        return f"{self.root}/stores/{store}/images.npy"
+
+    def manifest(self, store: str) -> str:
+        """Return the ids, keys and targets of a decoded dataset."""
+        return f"{self.root}/stores/{store}/manifest.parquet"
+
+    def weights(self, model: str) -> str:
+        """Return the weights of a model."""
+        return f"{self.root}/checkpoints/{model}/weights.safetensors"
+
+    def card(self, model: str) -> str:
+        """Return the model card of a model."""
+        return f"{self.root}/checkpoints/{model}/card.json"
+
+    def shard(self, cell: Cell) -> str:
+        """Return the predictions of a cell."""
+        name = f"{cell.severity}/{cell.source}" if cell.source else cell.severity
+        return f"{self.root}/shards/{cell.model}/{cell.dataset}/{cell.perturbation}/{name}.parquet"
+
+    def measurement(self, model: str, name: str) -> str:
+        """Return what was measured of one model beside its predictions."""
+        return f"{self.root}/measurements/{model}/{name}.parquet"
+
+    def receipt(self, model: str, job: str) -> str:
+        """Return the list of what a job of a model has made."""
+        return f"{self.root}/receipts/{model}/{job}.json"
+
+    @property
+    def mark(self) -> str:
+        """Return the file whose date says when stale results were last looked for."""
+        return f"{self.root}/receipts/looked"
+
+    @property
+    def models(self) -> str:
+        """Facts about the models."""
+        return f"{self.root}/models.parquet"
+
+    @property
+    def datasets(self) -> str:
+        """Facts about the datasets."""
+        return f"{self.root}/datasets.parquet"
+
+    def inventory(self, experiment: str) -> str:
+        """Return the list of an experiment's shards, each checked."""
+        return f"{self.root}/inventory/{experiment}.parquet"
+
+    @property
+    def pattern_sheet(self) -> str:
+        """Adversarial perturbations of several models, side by side."""
+        return f"{self.root}/measurements/perturbation_patterns.png"
+
+    def table(self, table: str, suffix: str = "parquet") -> str:
+        """Return a table in one of its formats: parquet, csv, md, tex."""
+        return f"{self.root}/tables/{table}.{suffix}"
+
+    def chart(self, chart: str, suffix: str = "html") -> str:
+        """Return a chart in one of its formats: html, svg, png."""
+        return f"{self.root}/charts/{chart}.{suffix}"
+
+    @property
+    def page(self) -> str:
+        """The page that shows all of it."""
+        return f"{self.root}/report/index.html"
+
+    def contact_sheet(self, dataset: str) -> str:
+        """Return a picture of some images of a dataset."""
+        return f"{self.root}/contact_sheets/{dataset}.png"
+
+    def log(self, rule: str, *parts: str) -> str:
+        """Return the log of a job."""
+        return "/".join([self.root, "logs", rule, *parts]) + ".log"
+
+    def benchmark(self, rule: str, *parts: str) -> str:
+        """Return the time and memory that a job took."""
+        return "/".join([self.root, "benchmarks", rule, *parts]) + ".tsv"

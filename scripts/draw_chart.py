@@ -1,0 +1,21 @@
+"""Draw a chart in the form of the paper's figures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from perturb.charts.save import save_chart
+from perturb.experiments.drawing import draw
+from perturb.logs import log_to
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0], snakemake)
+tables = {
+    name: pq.read_table(file).to_pandas()
+    for name, file in zip(snakemake.params.tables, snakemake.input.tables, strict=True)
+}
+paths = {form: Path(snakemake.output[form]) for form in ("html", "svg", "png")}
+save_chart(draw(snakemake.wildcards.chart, tables), **paths)

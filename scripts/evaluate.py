@@ -1,0 +1,38 @@
+"""Record what one model predicts under some perturbations, or measure it: what is not there yet."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from perturb.config import load_config
+from perturb.evaluate.jobs import evaluate_cells
+from perturb.evaluate.loading import loader
+from perturb.experiments.measurements import measure
+from perturb.experiments.registry import evaluator
+from perturb.logs import log_to
+from perturb.plan.clean_chance import warn_of_clean
+from perturb.plan.jobs import jobs
+from perturb.plan.origins import check_files
+from perturb.plan.receipts import write_receipt
+from perturb.plan.tasks import files_of, tasks_of
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+log_to(snakemake.log[0], snakemake)
+study = load_config(snakemake.config)
+check_files(study, snakemake.input)
+torch.set_num_threads(snakemake.threads)
+job = jobs(study)[snakemake.wildcards.model, snakemake.wildcards.job]
+cells, measurements = tasks_of(study, job)
+files = files_of(study, job)
+load = loader([Path(snakemake.input.weights)], study.device, compiled=study.compile)
+for cell in evaluate_cells(cells, load, files, evaluator, study.batch_size):
+    warn_of_clean(study, cell)
+plain = loader([Path(snakemake.input.weights)], study.device)
+done = list(measure(measurements, plain, job.model, files, study.batch_size))
+logging.info("%d measurements made", len(done))
+tasks = [*cells.values(), *measurements]
+write_receipt(study, job, {str(task.path): task.identity for task in tasks})

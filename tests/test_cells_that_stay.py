@@ -1,0 +1,300 @@
+"""A change of the study evaluates the cells that it changes, and no other."""
+
+import copy
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perturb.config import load_config
+from perturb.evaluate.identity import _model_facts, dataset_facts
+from perturb.experiments import registry
+from tests import kept_study
+from tests.tiny_study import TINY_STUDY
+
+MODELS = ("a", "b", "reference")
+Change = Callable[[dict[str, Any]], Any]
+
+
+def _study() -> dict[str, Any]:
+    """Return the tiny study with attacks, transfer, lesions, token removal and measurements."""
+    study = copy.deepcopy(TINY_STUDY) | {"epsilon": "4/255"}
+    for image_set in study["datasets"].values():
+        image_set["images"] = min(image_set["images"], 12)
+    study["architectures"]["vit"]["arguments"]["depth"] = 2
+    some = {"datasets": ["test"], "images": 6}
+    study["perturbations"] |= {
+        "corruptions": {**study["perturbations"]["corruptions"], "severities": [1, 3]},
+        "fgsm": {**some, "epsilons": ["1/255", "4/255"]},
+        "pgd": {**some, "epsilons": ["4/255"], "steps": 1},
+        "transfer": {**some, "epsilons": ["4/255"], "steps": 1},
+        "lesions": {**some, "removed": [1], "samples": 2},
+        "tokens": {**some, "shares": [0.5], "seeds": 1},
+    }
+    study["analyses"] = {
+        "perturbation_patterns": {"dataset": "test", "images": 4, "steps": 1, "shown": 2},
+        "layer_correlations": {"dataset": "test", "images": 6},
+    }
+    return study
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
+    """Return a folder in which the study was run to its end, and all that was evaluated."""
+    folder = tmp_path_factory.mktemp("base")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        evaluated = kept_study.run(load_config(_study()))
+    finally:
+        os.chdir(before)
+    return folder, evaluated
+
+
+@pytest.fixture
+def study(
+    base: tuple[Path, set[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """Return the study, and a copy of its results in the working directory."""
+    shutil.copytree(base[0] / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    _forget_files()
+    return _study()
+
+
+def _forget_files() -> None:
+    """The next run is another process."""
+    dataset_facts.cache_clear()
+    _model_facts.cache_clear()
+
+
+def _run(study: dict[str, Any]) -> set[str]:
+    _forget_files()
+    return kept_study.run(load_config(study))
+
+
+def _of(*parts: str, models: tuple[str, ...] = MODELS) -> set[str]:
+    return {" / ".join([model, *parts]) for model in models}
+
+
+def test_a_finished_study_evaluates_nothing(
+    base: tuple[Path, set[str]], study: dict[str, Any]
+) -> None:
+    assert len(base[1]) == 25
+    assert kept_study.planned(load_config(study)) == set()
+    assert _run(study) == set()
+
+
+def _add_model(study: dict[str, Any]) -> None:
+    study["models"]["c"] = {**study["models"]["a"]}
+
+
+def _add_dataset(study: dict[str, Any]) -> None:
+    new = {"generate": {"set": "hard", "split": "test"}, "images": 12}
+    study["datasets"] = {"third": new} | study["datasets"]
+    study["perturbations"]["none"]["datasets"].insert(0, "third")
+
+
+NEW: dict[str, tuple[Change, set[str]]] = {
+    "an epsilon": (
+        lambda study: study["perturbations"]["fgsm"]["epsilons"].insert(1, "2/255"),
+        _of("test", "fgsm", "2_255", models=("a", "b")),
+    ),
+    "a severity in the middle": (
+        lambda study: study["perturbations"]["corruptions"]["severities"].insert(1, 2),
+        _of("test", "corruptions", "2"),
+    ),
+    "a corruption": (
+        lambda study: study["perturbations"]["corruptions"]["corruptions"].append("fog"),
+        _of("test", "corruptions", "1") | _of("test", "corruptions", "3"),
+    ),
+    "a dataset": (_add_dataset, _of("third", "none", "0", models=("a", "b"))),
+    "more samples": (
+        lambda study: study["perturbations"]["lesions"].update(samples=3),
+        {"a / test / lesions / 1"},
+    ),
+    "more seeds": (
+        lambda study: study["perturbations"]["tokens"].update(seeds=2),
+        {"a / test / tokens / 0.5"},
+    ),
+    "a model": (
+        _add_model,
+        {
+            "c / test / none / 0",
+            "c / test / corruptions / 1",
+            "c / test / corruptions / 3",
+            "c / test / fgsm / 1_255",
+            "c / test / fgsm / 4_255",
+            "c / test / pgd / 4_255",
+            "c / test / lesions / 1",
+            "c / test / tokens / 0.5",
+            "c / perturbation_patterns",
+            "c / layer_correlations",
+            # Its row and its column.
+            "a / test / transfer / 4_255 / c",
+            "b / test / transfer / 4_255 / c",
+            "c / test / transfer / 4_255 / c",
+            "c / test / transfer / 4_255 / a",
+            "c / test / transfer / 4_255 / b",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "evaluated"), NEW.values(), ids=NEW)
+def test_what_is_new_is_evaluated_and_nothing_else(
+    change: Change, evaluated: set[str], study: dict[str, Any]
+) -> None:
+    shards = {path: path.read_bytes() for path in Path("results/shards").rglob("*.parquet")}
+    change(study)
+    assert _run(study) == evaluated
+    assert _run(study) == set()
+    changed = {path for path, content in shards.items() if path.read_bytes() != content}
+    assert len(changed) <= len(evaluated)
+
+
+def _reorder(study: dict[str, Any]) -> None:
+    for key in ("datasets", "models", "architectures", "perturbations"):
+        study[key] = dict(reversed(study[key].items()))
+    study["perturbations"]["corruptions"]["corruptions"].reverse()
+    study["perturbations"]["fgsm"]["epsilons"].reverse()
+
+
+def _label(study: dict[str, Any]) -> None:
+    study["title"] = "Another"
+    study["datasets"]["test"]["label"] = "Pictures"
+    study["pretraining"]["small"]["label"] = "Little"
+    study["architectures"]["vit"]["label"] = "A ViT"
+
+
+SAME: dict[str, Change] = {
+    "labels and the title": _label,
+    "another order": _reorder,
+    "one job a cell": lambda study: study.update(jobs_by="cell"),
+    "one job a model": lambda study: study.update(jobs_by="model"),
+    "another batch size": lambda study: (
+        study["analyses"].pop("layer_correlations") and study.update(batch_size=5)
+    ),
+    "one model less": lambda study: study["models"].pop("b"),
+    "one epsilon less": lambda study: study["perturbations"]["fgsm"]["epsilons"].pop(0),
+    "one severity less": lambda study: study["perturbations"]["corruptions"]["severities"].pop(),
+}
+
+
+@pytest.mark.parametrize("change", SAME.values(), ids=SAME)
+def test_what_changes_no_number_evaluates_nothing(change: Change, study: dict[str, Any]) -> None:
+    change(study)
+    assert _run(study) == set()
+
+
+@pytest.mark.parametrize("name", ["one model less", "one epsilon less", "one severity less"])
+def test_removing_plans_no_job_and_adding_back_evaluates_nothing(
+    name: str, study: dict[str, Any]
+) -> None:
+    whole = copy.deepcopy(study)
+    SAME[name](study)
+    assert kept_study.planned(load_config(study)) == set()
+    assert _run(study) == set()
+    # Another change meanwhile: the receipts are written anew.
+    study["perturbations"]["fgsm"]["epsilons"].append("3/255")
+    _run(study)
+    whole["perturbations"]["fgsm"]["epsilons"].append("3/255")
+    back = _run(whole)
+    assert back == ({"b / test / fgsm / 3_255"} if name == "one model less" else set())
+
+
+def test_a_moved_results_folder_evaluates_nothing(study: dict[str, Any]) -> None:
+    Path("results").rename("elsewhere")
+    study["results"] = "elsewhere"
+    assert kept_study.planned(load_config(study)) == set()
+    assert _run(study) == set()
+
+
+def test_a_copy_that_keeps_no_times_evaluates_nothing(study: dict[str, Any]) -> None:
+    for path in sorted(Path("results").rglob("*"), reverse=True):
+        path.touch()
+    assert _run(study) == set()
+
+
+def test_a_dry_run_with_another_configuration_leaves_nothing_to_do(study: dict[str, Any]) -> None:
+    times = {path: path.stat().st_mtime_ns for path in Path("results/receipts").rglob("*.json")}
+    other = study | {"seed": 8}
+    assert kept_study.planned(load_config(other)) != set()
+    assert kept_study.planned(load_config(study)) == set()
+    found = {path: path.stat().st_mtime_ns for path in Path("results/receipts").rglob("*.json")}
+    assert found == times
+
+
+def test_other_weights_change_the_cells_of_their_model(study: dict[str, Any]) -> None:
+    kept_study.save_model(load_config(study), "b")
+    evaluated = _run(study)
+    assert {"b / test / none / 0", "b / layer_correlations"} <= evaluated
+    assert all("b" in cell.split(" / ") for cell in evaluated)
+    assert "a / test / transfer / 4_255 / b" in evaluated
+    assert "b / test / transfer / 4_255 / a" in evaluated
+
+
+def test_fewer_images_change_the_cells_that_see_them(study: dict[str, Any]) -> None:
+    study["perturbations"]["fgsm"]["images"] = 4
+    assert _run(study) == _of("test", "fgsm", "1_255", models=("a", "b")) | _of(
+        "test", "fgsm", "4_255", models=("a", "b")
+    )
+
+
+def test_another_seed_changes_every_cell(
+    base: tuple[Path, set[str]], study: dict[str, Any]
+) -> None:
+    assert _run(study | {"seed": 8}) == base[1]
+
+
+def test_a_raised_protocol_changes_the_cells_of_its_perturbation(
+    study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = replace(registry.perturbation("lesions"), protocol=99)
+    known = {**registry.perturbations(), "lesions": raised}
+    monkeypatch.setattr(registry, "perturbations", lambda: known)
+    assert _run(study) == {"a / test / lesions / 1"}
+
+
+@pytest.mark.parametrize("damage", ["deleted", "cut short", "edited", "of another cell"])
+def test_a_shard_that_is_not_whole_is_evaluated_again(damage: str, study: dict[str, Any]) -> None:
+    shard = Path("results/shards/a/test/fgsm/1_255.parquet")
+    content = shard.read_bytes()
+    if damage == "deleted":
+        shard.unlink()
+    elif damage == "cut short":
+        shard.write_bytes(content[:-9])
+    elif damage == "edited":
+        shard.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
+    else:
+        shutil.copyfile(shard.with_name("4_255.parquet"), shard)
+    assert _run(study) == {"a / test / fgsm / 1_255"}
+
+
+def test_a_cell_that_fails_loses_no_other(
+    study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise ValueError("no clouds")
+
+    study["perturbations"]["fgsm"]["epsilons"] = ["2/255", "3/255", "4/255"]
+    study["perturbations"]["pgd"]["epsilons"] = ["3/255", "4/255"]
+    with monkeypatch.context() as patched:
+        patched.setitem(kept_study.EVALUATORS, "fgsm", fail)
+        with pytest.raises(ValueError, match="no clouds"):
+            _run(study)
+    assert Path("results/shards/a/test/pgd/3_255.parquet").exists()
+    evaluated = _run(study)
+    assert {"a / test / fgsm / 2_255", "a / test / fgsm / 3_255"} <= evaluated
+    assert not {cell for cell in evaluated if cell.startswith("a / test / pgd")}
+
+
+def test_receipts_are_read_fast(study: dict[str, Any]) -> None:
+    started = time.perf_counter()
+    kept_study.planned(load_config(study))
+    assert time.perf_counter() - started < 1

@@ -1,0 +1,261 @@
+"""A job evaluates the cells that are not there, whole and as asked, and keeps the others."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from perturb.datasets.store import open_store, write_store
+from perturb.evaluate.cell import Cell
+from perturb.evaluate.identity import _model_facts, dataset_facts, identity_of
+from perturb.evaluate.jobs import evaluate_cells
+from perturb.evaluate.keeping import Task
+from perturb.evaluate.loop import Subject
+from perturb.evaluate.outcome import Evaluator
+from perturb.evaluate.shards import read_metadata, read_whole, write_shard
+from perturb.experiments.registry import evaluator as evaluator_of
+from perturb.experiments.transfer.jobs import evaluate_transfer
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.plan.paths import Paths
+from tests.test_transfer import Templates
+
+SEVERITIES = ("0", "1_255", "2_255", "4_255")
+RESULTS = "results"
+LAYOUT = Paths(RESULTS)
+FILES = {"test": (LAYOUT.images("test"), LAYOUT.manifest("test"))}
+STARTED = 1_000_000_000
+
+PGD: Evaluator = evaluator_of("pgd")
+
+
+class CutShortError(Exception):
+    """What ends an attempt."""
+
+
+class Models:
+    """Models `a`, `b` and `c` that count which of them are loaded, and cannot do one of many."""
+
+    def __init__(self, broken: str = "") -> None:
+        self.broken = broken
+        self.loaded: list[str] = []
+
+    def __call__(self, model: str) -> Subject:
+        self.loaded.append(model)
+        if model == self.broken:
+            raise CutShortError
+        card: Any = SimpleNamespace(weights_sha256="0", preprocessing=Preprocessing(side=32))
+        classifier = Classifier(Templates(len(model)), Preprocessing(side=32)).eval()
+        return Subject(classifier, card, torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def _study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a store of eight images and the cards of three models."""
+    monkeypatch.chdir(tmp_path)
+    columns = {
+        "image_id": pa.array([f"image-{row}" for row in range(8)]),
+        "image_key": pa.array(range(8), pa.int64()),
+        "target": pa.array([row % 4 for row in range(8)], pa.int16()),
+    }
+    pixels = torch.from_numpy(np.random.default_rng(3).integers(256, size=(8, 3, 32, 32)))
+    images, manifest = map(Path, FILES["test"])
+    write_store(images, manifest, num_images=8, chunks=[(pixels.to(torch.uint8), columns)])
+    for model in ("a", "b", "c"):
+        Path(LAYOUT.card(model)).parent.mkdir(parents=True)
+        Path(LAYOUT.card(model)).write_text(f'{{"model": "{model}"}}')
+
+
+def _asked(severity: str, **changed: Any) -> dict[str, Any]:
+    asked: dict[str, Any] = {
+        "dataset": "test",
+        "stores": ["test"],
+        "perturbation": "pgd",
+        "severity": severity,
+        "class_map": None,
+        "conditions": ["pgd"],
+        "options": {"steps": 2},
+        "num_images": None,
+        "seed": 7,
+        "precision": "float32",
+        "protocol": 1,
+    }
+    return asked | changed
+
+
+def _shard(severity: str) -> Path:
+    return Path(LAYOUT.shard(Cell("a", "test", "pgd", severity)))
+
+
+def _tasks(**changed: Any) -> dict[Cell, Task]:
+    dataset_facts.cache_clear()  # each attempt is another process
+    _model_facts.cache_clear()
+    tasks = {}
+    for severity in SEVERITIES:
+        asked, cell = _asked(severity, **changed), Cell("a", "test", "pgd", severity)
+        identity = identity_of(asked, [FILES["test"]], [Path(LAYOUT.card("a"))])
+        tasks[cell] = Task(str(cell), _shard(severity), asked, identity)
+    return tasks
+
+
+def _attempt(
+    models: Models,
+    stops_after: int = 99,
+    evaluator: Evaluator = PGD,
+    **changed: Any,
+) -> list[str]:
+    """Run a job; return the severities that it evaluated."""
+    done = []
+    try:
+        for cell in evaluate_cells(_tasks(**changed), models, FILES, {"pgd": evaluator}, 8):
+            done.append(cell.severity)
+            if len(done) == stops_after:
+                raise CutShortError
+    except CutShortError:
+        pass
+    return done
+
+
+def test_the_next_attempt_evaluates_the_rest_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert _attempt(Models(), stops_after=2) == ["0", "1_255"]
+    first = _shard("0").read_bytes()
+    assert _attempt(Models()) == ["2_255", "4_255"]
+    assert "2 of 4 are kept, made by an earlier job" in caplog.text
+    assert _shard("0").read_bytes() == first
+    identities = {read_whole(_shard(severity))["identity"] for severity in SEVERITIES}
+    assert len(identities) == 4
+
+
+def test_nothing_is_loaded_where_nothing_is_left() -> None:
+    _attempt(Models())
+    models = Models()
+    assert (_attempt(models), models.loaded) == ([], [])
+
+
+def test_kept_shards_are_not_written_again() -> None:
+    _attempt(Models())
+    os.utime(_shard("0"), (STARTED, STARTED))
+    _attempt(Models())
+    assert _shard("0").stat().st_mtime == STARTED
+
+
+def test_a_cell_that_fails_is_named_after_the_others() -> None:
+    def failing(*arguments: Any) -> Any:
+        if arguments[2].severity in (1 / 255, 2 / 255):
+            raise ValueError(f"no {arguments[2].severity * 255:g}")
+        return evaluator_of("pgd")(*arguments)
+
+    with pytest.raises(ValueError, match=r"2 failed:\n.*no 1\n.*no 2"):
+        _attempt(Models(), evaluator=failing)
+    assert [_shard(severity).exists() for severity in SEVERITIES] == [True, False, False, True]
+    assert _attempt(Models()) == ["1_255", "2_255"]
+
+
+def _other_card() -> None:
+    Path(LAYOUT.card("a")).write_text('{"model": "a", "weights_sha256": "1"}')
+
+
+def _other_preprocessing() -> None:
+    Path(LAYOUT.card("a")).write_text('{"model": "a", "preprocessing": {"side": 16}}')
+
+
+def _other_images() -> None:
+    store = open_store(*map(Path, FILES["test"]))
+    columns = {name: store.manifest[name] for name in store.manifest.column_names}
+    columns["target"] = pa.array([0] * 8, pa.int16())
+    paths = [path.with_suffix(f".new{path.suffix}") for path in map(Path, FILES["test"])]
+    pixels = torch.from_numpy(np.array(store.pixels))
+    write_store(*paths, num_images=8, chunks=[(pixels, columns)])
+    paths[1].replace(FILES["test"][1])
+
+
+def _nothing() -> None:
+    pass
+
+
+STALE: dict[str, tuple[Callable[[], None], dict[str, Any]]] = {
+    "other weights": (_other_card, {}),
+    "another preprocessing": (_other_preprocessing, {}),
+    "other targets": (_other_images, {}),
+    "a raised protocol": (_nothing, {"protocol": 2}),
+    "another seed": (_nothing, {"seed": 8}),
+    "other options": (_nothing, {"options": {"steps": 3}}),
+    "fewer images": (_nothing, {"num_images": 4}),
+    "another precision": (_nothing, {"precision": "bfloat16"}),
+}
+
+
+@pytest.mark.parametrize(("change", "asked"), STALE.values(), ids=STALE)
+def test_what_is_not_what_is_asked_for_is_evaluated_again(
+    change: Callable[[], None], asked: dict[str, Any]
+) -> None:
+    _attempt(Models(), stops_after=2)
+    change()
+    assert _attempt(Models(), **asked) == list(SEVERITIES)
+
+
+def _new_dates() -> None:
+    for file in (*FILES["test"], LAYOUT.card("a")):
+        os.utime(file, (STARTED, STARTED))
+
+
+def _retrained_alike() -> None:
+    Path(LAYOUT.card("a")).write_text('{"model": "a", "versions": {"torch": "3"}, "curve": []}')
+
+
+@pytest.mark.parametrize("change", [_new_dates, _retrained_alike])
+def test_what_decides_no_number_is_no_part_of_an_identity(change: Callable[[], None]) -> None:
+    _attempt(Models())
+    change()
+    assert _attempt(Models()) == []
+
+
+def test_a_shard_that_is_cut_short_or_has_no_identity_is_evaluated_again() -> None:
+    _attempt(Models())
+    _shard("0").write_bytes(_shard("0").read_bytes()[:-9])
+    metadata = read_metadata(_shard("2_255"))
+    del metadata["identity"]
+    write_shard(_shard("2_255"), pq.read_table(_shard("2_255")), metadata)
+    assert _attempt(Models()) == ["0", "2_255"]
+
+
+def _transfer(models: Models) -> list[Cell]:
+    dataset_facts.cache_clear()
+    _model_facts.cache_clear()
+    tasks = {}
+    for severity in ("4_255", "8_255"):
+        for model in ("a", "b", "c"):
+            cell = Cell(model, "test", "transfer", severity, "a")
+            asked = _asked(severity, perturbation="transfer", conditions=[])
+            cards = [Path(LAYOUT.card(id)) for id in (model, "a")]
+            identity = identity_of(asked, [FILES["test"]], cards)
+            tasks[cell] = Task(str(cell), Path(LAYOUT.shard(cell)), asked, identity)
+    done = list(evaluate_transfer(tasks, models, FILES, 8))
+    assert all(read_metadata(task.path)["model"] == cell.model for cell, task in tasks.items())
+    return done
+
+
+def test_transfer_keeps_the_targets_that_have_seen_the_images() -> None:
+    with pytest.raises(CutShortError):
+        _transfer(Models(broken="c"))
+    models = Models()
+    _transfer(models)
+    # The source once for each severity that is left, and the targets that are.
+    assert models.loaded == ["a", "c", "a", "a", "b", "c"]
+    models = Models()
+    assert (_transfer(models), models.loaded) == ([], [])
+
+
+def test_transfer_from_another_source_is_made_again() -> None:
+    _transfer(Models())
+    _other_card()
+    models = Models()
+    _transfer(models)
+    assert models.loaded == ["a", "a", "b", "c", "a", "a", "b", "c"]
