@@ -21,7 +21,7 @@ from perturb.experiments.registry import perturbations
 from perturb.plan.cells import cells
 from perturb.plan.jobs import jobs
 from perturb.severities import severity_id
-from perturb.tables.declared import declared_test_sets
+from perturb.tables import declared
 from perturb.tables.queries import relation_file
 
 
@@ -325,7 +325,8 @@ def _test_sets() -> list[tuple[str, str]]:
             )
             connection.execute("CREATE TABLE cells (perturbation VARCHAR)")
             connection.execute("INSERT INTO cells VALUES (?)", [perturbation])
-            connection.register("declared_test_sets", declared_test_sets())
+            connection.register("declared_test_sets", declared.declared_test_sets())
+            connection.register("perturbations", declared.perturbations())
             for relation in ("test_sets", "corruption_names"):
                 connection.execute(relation_file(relation).read_text())
             queries = relation_file("corruption_images").read_text()

@@ -126,6 +126,8 @@ def test_models_without_an_error_are_named_beside_the_chart(full: dict[str, pd.D
     points = full["scaling_models"].copy()
     first = points.index[0]
     points.loc[first, "error"] = 0.0
-    note = note_beside("model_size", {"scaling_models": pa.Table.from_pandas(points)})
+    frames = {"scaling_models": points, "models": full["models"]}
+    found = {name: pa.Table.from_pandas(frame) for name, frame in frames.items()}
+    note = note_beside("model_size", found)
     label = f"{points.loc[first, 'architecture_label']} ({points.loc[first, 'test_set_label']})"
     assert f"Not drawn, since no error has no logarithm: {label}." in note

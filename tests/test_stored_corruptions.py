@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS
+from perturb.tables.declared import perturbations
 from perturb.tables.queries import FOLDER, relation_file
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
@@ -43,6 +44,7 @@ def test_mce_of_every_published_model_to_the_printed_digit() -> None:
         for name, rows in _relations(models).items():
             connection.register(name, pa.Table.from_pylist(rows))
         connection.execute(f"CREATE VIEW reference_errors AS FROM '{ALEXNET}'")
+        connection.register("perturbations", perturbations())
         for relation in ("corruption_names", "reference_sums", "corruption_errors"):
             connection.execute(relation_file(relation).read_text())
         found = connection.sql("FROM mean_corruption_errors").to_arrow_table().to_pylist()

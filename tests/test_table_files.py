@@ -17,7 +17,7 @@ from perturb.experiments import registry
 from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import DECISIONS
 from perturb.formatting import formatted
-from perturb.tables.columns import columns
+from perturb.tables.columns import SHARED, columns, merged_columns
 from perturb.tables.display import grid
 from perturb.tables.queries import checks_of, code_of, query_file, relations_of
 from perturb.tables.run import make_table
@@ -55,6 +55,21 @@ def test_every_column_is_described_and_every_file_exists(
     assert grid(table, name).rows
     for file in code_of(name):
         assert (ROOT / file).is_file(), file
+
+
+def test_a_column_of_one_experiment_stands_in_its_folder(
+    made: Callable[[str], pa.Table],
+) -> None:
+    owners: dict[str, set[str]] = {}
+    for name, (experiment, _) in registry.tables().items():
+        for column in made(name).column_names:
+            owners.setdefault(column, set()).add(experiment)
+    shared = {column for column, users in owners.items() if len(users) > 1}
+    assert set(merged_columns([SHARED])) == shared
+    for experiment in registry.experiments():
+        file = registry.FOLDER / experiment / "columns.csv"
+        own = {column for column, users in owners.items() if users == {experiment}}
+        assert set(merged_columns([file] if file.exists() else [])) == own
 
 
 def test_models_of_one_label_are_told_apart(study: Study, tmp_path: Path) -> None:

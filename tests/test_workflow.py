@@ -193,6 +193,10 @@ def test_charts_and_page_are_made_anew_when_what_they_are_made_of_changes(
     templates = (ROOT / "perturb/page/templates").rglob("*.*")
     page = {file.relative_to(ROOT).as_posix() for file in templates}
     page |= {f"perturb/page/{file.name}" for file in (ROOT / "perturb/page").glob("*.py")}
+    experiments = ROOT / "perturb/experiments"
+    charts |= {file.relative_to(ROOT).as_posix() for file in experiments.glob("*/charts.py")}
+    for kind in ("notes.py", "page.html", "sure.html", "*.rst"):
+        page |= {file.relative_to(ROOT).as_posix() for file in experiments.glob(f"*/{kind}")}
     assert charts <= set(found["draw_chart"]["input"])
     assert charts | page <= set(found["write_page"]["input"])
     shown = found["write_page"]["params"]["configuration"]

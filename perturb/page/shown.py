@@ -123,6 +123,20 @@ def _shown_charts(found: Tables) -> dict[str, ShownChart]:
     }
 
 
+def page_template(name: str) -> str:
+    """Return the template that introduces an experiment, from the folder of all experiments.
+
+    Raises
+    ------
+    ValueError
+        if it has none.
+    """
+    file = registry.FOLDER / name / "page.html"
+    if not file.is_file():
+        raise ValueError(f"{name}: there is no {file}")
+    return f"{name}/page.html"
+
+
 def _warnings(experiment: Experiment, found: Tables) -> list[str]:
     if experiment.warnings is None:
         return []

@@ -71,7 +71,7 @@ def charts_code() -> list[str]:
 
 def page_code() -> list[str]:
     """Return the files that the bytes of the page depend on: it holds the charts, too."""
-    own = ("notes.py", "page.html", "sentences.py", "sure.html")
+    own = ("notes.py", "page.html", "picture.rst", "sentences.py", "sure.html")
     captions = [
         *(chart_caption_file(chart) for chart in registry.charts()),
         *(table_caption_file(table) for table in registry.tables()),

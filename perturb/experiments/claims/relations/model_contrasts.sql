@@ -24,7 +24,9 @@ SELECT
     num_correct / num_decisions AS value
 FROM model_outcomes AS o
 JOIN benchmark_models AS m USING (model)
-WHERE m.family = 'vit' AND perturbation IN ('lesions', 'attention_distance', 'patch_cls')
+WHERE m.family = 'vit'
+    AND perturbation IN (
+        SELECT test_set FROM claim_rules WHERE kind IN ('condition_difference', 'lesion_pair'))
 UNION ALL
 SELECT measure, 'rise', 0, model, image_id, rise
 FROM image_rises
@@ -126,13 +128,13 @@ WHERE weight <> 0;
 
 CREATE TEMP TABLE change_weights AS
 WITH differences AS (
-    FROM (VALUES
-        ('lesions', 'mlp - attention', 'mlp', 'attention'),
-        ('lesions', 'mlp - block', 'mlp', 'block'),
-        ('lesions', 'attention - block', 'attention', 'block'),
-        ('attention_distance', 'window - permuted', 'window', 'permuted'),
-        ('patch_cls', 'last - first', 'last', 'first')
-    ) AS named (test_set, name, plus, minus)
+    SELECT DISTINCT
+        test_set,
+        name,
+        split_part(name, ' - ', 1) AS plus,
+        split_part(name, ' - ', 2) AS minus
+    FROM claim_rules
+    WHERE kind = 'condition_difference'
 ),
 compared AS (
     SELECT d.*, a.model, a.severity

@@ -1,0 +1,162 @@
+"""What experiments declare is there, and what lies in their folders is declared."""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from perturb.experiments import registry
+from perturb.experiments.captions import (
+    chart_caption,
+    chart_caption_file,
+    table_caption,
+    table_caption_file,
+)
+from perturb.experiments.declaration import Experiment, Table
+from perturb.page.pictures import picture_caption
+from perturb.page.shown import page_template
+from perturb.tables.columns import SHARED, columns, merged_columns
+from perturb.tables.queries import FOLDER, checks_of, query_file, relation_file, relations_of
+from tests.study_tables import CHARTS, TABLES
+
+EXPERIMENTS = registry.experiments()
+OPTIONS = {"epsilon": 4 / 255, "steps": 5}
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_a_table_has_its_query_caption_relations_and_columns(name: str) -> None:
+    table = TABLES[name]
+    assert query_file(name).is_file()
+    assert table_caption(name)
+    pivot = (table.pivot.names, table.pivot.values, *table.pivot.keys) if table.pivot else ()
+    assert {*table.shown, *pivot} <= set(columns())
+    assert set(table.relations) <= set(relations_of(name))
+    assert set(table.optional) <= set(table.sources)
+    assert set(table.reads) <= set(registry.perturbations())
+
+
+@pytest.mark.parametrize("name", list(CHARTS))
+def test_a_chart_has_its_function_caption_tables_and_columns(name: str) -> None:
+    chart = CHARTS[name]
+    assert chart_caption(name)
+    assert set(chart.tables) <= set(TABLES)
+    assert set(chart.drawn) <= set(columns())
+    for path in filter(None, (chart.draw, chart.note)):
+        inspect.signature(registry.entry_point(path)).bind(*chart.tables)
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_an_experiment_has_its_functions_and_its_page(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    for path in filter(None, (experiment.warnings, *experiment.relations.values())):
+        assert callable(registry.entry_point(path))
+    if _is_on_page(experiment):
+        assert page_template(name) == f"{name}/page.html"
+    if experiment.has_picture:
+        assert "5 steps and by at most 4 gray levels" in picture_caption(
+            name, patterns={"options": OPTIONS}
+        )
+
+
+def _is_on_page(experiment: Experiment) -> bool:
+    has_table = any(table.on_page for table in experiment.tables)
+    return bool(experiment.charts or has_table or experiment.has_picture)
+
+
+def test_test_sets_have_places_of_their_own() -> None:
+    places = [test_set.position for test_set in registry.test_sets().values()]
+    assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_every_file_in_a_folder_is_declared(name: str) -> None:
+    folder = registry.FOLDER / name
+    kinds = ("*.sql", "*.rst", "*.csv", "*.html")
+    found = {file for kind in kinds for file in folder.rglob(kind)}
+    assert found <= set(_declared_files(name))
+
+
+def _declared_files(name: str) -> Iterator[Path]:
+    experiment, folder = EXPERIMENTS[name], registry.FOLDER / name
+    yield folder / "columns.csv"
+    for table in experiment.tables:
+        yield from (query_file(table.name), table_caption_file(table.name))
+    yield from (chart_caption_file(chart.name) for chart in experiment.charts)
+    if _is_on_page(experiment):
+        yield folder / "page.html"
+    if experiment.tables:
+        yield folder / "sure.html"
+    if experiment.has_picture:
+        yield folder / "picture.rst"
+    for relation in _read_relations():
+        yield relation_file(relation)
+        yield checks_of(relation) or relation_file(relation)
+
+
+def _read_relations() -> set[str]:
+    read = {relation for table in TABLES for relation in relations_of(table)}
+    return read - set(registry.made_relations())
+
+
+def test_every_shared_relation_is_read() -> None:
+    files = {relation_file(relation) for relation in _read_relations()}
+    files |= {checks for relation in _read_relations() if (checks := checks_of(relation))}
+    assert set((FOLDER / "relations").rglob("*.sql")) <= files
+
+
+def test_code_of_charts_is_read_by_a_chart() -> None:
+    drawn = {chart.draw.partition(":")[0].split(".")[-2] for chart in CHARTS.values()}
+    assert {file.parent.name for file in registry.FOLDER.glob("*/charts.py")} == drawn
+
+
+@pytest.fixture
+def undone(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Declare a table that has no file, in an experiment that is no folder's."""
+    table = Table("unwritten", title="Unwritten", relations=("cells",), shown=("model",))
+    monkeypatch.setattr(registry, "tables", lambda: {"unwritten": ("lesions", table)})
+    return "unwritten"
+
+
+def test_a_missing_file_is_named_with_its_experiment(undone: str) -> None:
+    with pytest.raises(ValueError, match=r"lesions: there is no query .*lesions/unwritten\.sql"):
+        query_file(undone)
+    with pytest.raises(ValueError, match=r"lesions: there is no caption .*lesions/unwritten\.rst"):
+        table_caption(undone)
+    with pytest.raises(ValueError, match=r"claims: there is no .*claims/page\.html"):
+        page_template("claims")
+    with pytest.raises(ValueError, match=r"claims: there is no caption .*claims/picture\.rst"):
+        picture_caption("claims")
+
+
+@pytest.mark.parametrize(
+    "path", ["perturb.experiments.lesions.chart:lesions", "perturb.experiments.lesions.charts:one"]
+)
+def test_a_missing_function_is_named(path: str) -> None:
+    with pytest.raises(ValueError, match=f"entry point '{path}'"):
+        registry.entry_point(path)
+
+
+def test_a_relation_that_nothing_makes_is_named() -> None:
+    with pytest.raises(ValueError, match="relation 'outcome' is made by nothing; allowed: one"):
+        relation_file("outcome")
+
+
+def test_a_relation_that_two_folders_make_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from perturb.tables import queries
+
+    for folder in ("lesions", "spatial"):
+        (tmp_path / folder / "relations").mkdir(parents=True)
+        (tmp_path / folder / "relations" / "twice.sql").touch()
+    monkeypatch.setattr(queries, "EXPERIMENTS", tmp_path)
+    with pytest.raises(ValueError, match=r"spatial/relations/twice\.sql and .*allowed: one"):
+        relation_file("twice")
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    own = tmp_path / "columns.csv"
+    own.write_text("column,label,unit,description\nmodel,Model id,text,Again\n")
+    with pytest.raises(ValueError, match=r"column 'model': both .* and .* declare it"):
+        merged_columns([SHARED, own])
