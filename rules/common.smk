@@ -86,7 +86,10 @@ if not existing(Path(STUDY.results)).is_dir():
 
 
 # In a job nothing is planned.
-STALE = Stale(STUDY, is_known=workflow.exec_mode == ExecMode.DEFAULT)
+try:
+    STALE = Stale(STUDY, is_known=workflow.exec_mode == ExecMode.DEFAULT)
+except OSError as error:
+    raise WorkflowError(f"results: cannot be written to: {error}") from None
 for line in STALE.reasons:
     print(f"Made again: {line}", file=sys.stderr)
 

@@ -156,14 +156,16 @@ PROBE = """
 include: "Snakefile"
 
 import json
+from types import SimpleNamespace
 
+WILDCARDS = SimpleNamespace(experiment="benchmarks", chart=next(iter(CHARTS)))
 NAMES = ("draw_chart", "write_page", "check_shards", "import_checkpoint", "train_model",
          "decode_dataset", "download_dataset")
 print("FOUND" + json.dumps({
     each.name: {
         "input": sorted(map(str, each.input)),
         "params": {
-            name: str(value(None) if callable(value) else value)
+            name: str(value(WILDCARDS) if callable(value) else value)
             for name, value in (each.params.items() if each.name in NAMES[:3] else ())
         },
         "priority": each.priority,
