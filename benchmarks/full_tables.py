@@ -57,7 +57,7 @@ ROOT = Path(__file__).parents[1]
 NUM_CLASSES = 1000
 # Analyses that are no shards: their files are small, and so are the tables made from them.
 WITHOUT = ("patterns", "correlations")
-JOBS = ("describe_study", "check_shards", "make_table", "draw_chart")
+JOBS = ("describe_study", "check_shards", "make_table", "draw_charts")
 MEMORY_MB = 12_000  # of the rule `make_table`
 
 
@@ -233,34 +233,36 @@ def products_of(config: Config, job: str) -> list[dict[str, str]]:
         # One that is a query over another comes after it.
         names = sorted(products.tables(config), key=lambda name: name != "reference_errors")
         return [{"table": name} for name in names]
-    if job == "draw_chart":
-        return [{"chart": name} for name in products.charts(config)]
     return [{}]
 
 
 def run_once(raw: dict[str, Any], config: Config, job: str, wildcards: Mapping[str, str]) -> None:
     """Run the script of one job."""
     paths = Paths(config.results)
-    table, chart = wildcards.get("table", ""), wildcards.get("chart", "")
+    table, charts = wildcards.get("table", ""), products.charts(config)
     forms = {"parquet": "parquet", "csv": "csv", "markdown": "md", "latex": "tex"}
-    drawn = list(products.charts(config)[chart].tables) if chart else []
-    outputs: dict[str, dict[str, str]] = {
+    shown = products.chart_tables(config)
+    outputs: dict[str, dict[str, Any]] = {
         "describe_study": {"models": paths.models, "datasets": paths.datasets},
         "check_shards": {"inventory": paths.inventory(wildcards.get("experiment", ""))},
         "make_table": {form: paths.table(table, suffix) for form, suffix in forms.items()},
-        "draw_chart": {form: paths.chart(chart, form) for form in ("html", "svg", "png")},
+        "draw_charts": {
+            form: [paths.chart(chart, form) for chart in charts] for form in ("html", "svg", "png")
+        },
     }
     inputs: dict[str, dict[str, Any]] = {
         "check_shards": {"models": paths.models},
-        "draw_chart": {"tables": [paths.table(name) for name in drawn]},
+        "draw_charts": {"tables": list(shown.values())},
     }
     params = {
         "parameters": products.table_parameters(config, table) if table else {},
-        "tables": drawn,
+        "charts": list(charts),
+        "tables": list(shown),
     }
     log = paths.log(job, *wildcards.values())
     for path in (*outputs[job].values(), log):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        first = path if isinstance(path, str) else path[0]
+        Path(first).parent.mkdir(parents=True, exist_ok=True)
     snakemake = SimpleNamespace(
         rule=job,
         config=raw,

@@ -53,6 +53,7 @@ RECEIPTS = [job.receipt(PATHS) for job in JOBS.values()]
 EVALUATED = evaluated_datasets(STUDY)
 TABLES = products.tables(STUDY)
 CHARTS = products.charts(STUDY)
+FORMS = ("html", "svg", "png")
 PICTURES = products.pictures(STUDY)
 GENERATED = [dataset.id for dataset in STUDY.datasets.values() if dataset.generate]
 FILTERED = [dataset.id for dataset in STUDY.datasets.values() if dataset.filter]
@@ -86,7 +87,10 @@ if not existing(Path(STUDY.results)).is_dir():
 
 
 # In a job nothing is planned.
-STALE = Stale(STUDY, is_known=workflow.exec_mode == ExecMode.DEFAULT)
+try:
+    STALE = Stale(STUDY, is_known=workflow.exec_mode == ExecMode.DEFAULT)
+except OSError as error:
+    raise WorkflowError(f"results: cannot be written to: {error}") from None
 for line in STALE.reasons:
     print(f"Made again: {line}", file=sys.stderr)
 
@@ -212,6 +216,11 @@ def table_files(table):
     for files in products.table_sources(STUDY, table).values():
         found |= dict.fromkeys([files] if isinstance(files, str) else files)
     return list(found)
+
+
+def is_asked_for(files):
+    """Return whether the command line names one of these files; Snakemake has not read it yet."""
+    return not set(map(os.path.normpath, sys.argv[1:])).isdisjoint(files)
 
 
 def caption(kind, name):

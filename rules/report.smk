@@ -1,32 +1,58 @@
 # REQUIRED INPUTS  {results}/tables/, {results}/stores/, {results}/datasets.parquet
 # OUTPUTS          {results}/charts/{chart}.html, .svg, .png; {results}/report/index.html
+rule draw_charts:
+    """Draw all charts in the form of the paper's figures."""
+    input:
+        tables=list(products.chart_tables(STUDY).values()),
+        code=products.charts_code(),
+    output:
+        # One job for all: starting the drawing library takes longer than any chart.
+        html=[
+            report(
+                PATHS.chart(chart, "html"),
+                caption=str(products.caption_file("chart", chart)),
+                category="Charts",
+                labels={"chart": CHARTS[chart].title, "format": "interactive"},
+            )
+            for chart in CHARTS
+        ],
+        png=[
+            report(
+                PATHS.chart(chart, "png"),
+                caption=str(products.caption_file("chart", chart)),
+                category="Charts",
+                labels={"chart": CHARTS[chart].title, "format": "picture"},
+            )
+            for chart in CHARTS
+        ],
+        svg=[PATHS.chart(chart, "svg") for chart in CHARTS],
+    log:
+        PATHS.log("draw_charts"),
+    benchmark:
+        PATHS.benchmark("draw_charts")
+    conda:
+        "../envs/perturb.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        charts=list(CHARTS),
+        tables=list(products.chart_tables(STUDY)),
+    script:
+        "../scripts/draw_charts.py"
+
+
 rule draw_chart:
-    """Draw a chart in the form of the paper's figures."""
+    """Draw a chart that is asked for by itself, from its own tables."""
     input:
         tables=lambda wildcards: [
             PATHS.table(table) for table in CHARTS[wildcards.chart].tables
         ],
         code=products.charts_code(),
     output:
-        html=report(
-            PATHS.chart("{chart}", "html"),
-            caption="../report/product.rst",
-            category="Charts",
-            labels=lambda wildcards: {
-                "chart": CHARTS[wildcards.chart].title,
-                "format": "interactive",
-            },
-        ),
-        png=report(
-            PATHS.chart("{chart}", "png"),
-            caption="../report/product.rst",
-            category="Charts",
-            labels=lambda wildcards: {
-                "chart": CHARTS[wildcards.chart].title,
-                "format": "picture",
-            },
-        ),
-        svg=PATHS.chart("{chart}", "svg"),
+        html=[PATHS.chart("{chart}", "html")],
+        png=[PATHS.chart("{chart}", "png")],
+        svg=[PATHS.chart("{chart}", "svg")],
     log:
         PATHS.log("draw_chart", "{chart}"),
     benchmark:
@@ -39,10 +65,20 @@ rule draw_chart:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
+        charts=["{chart}"],
         tables=lambda wildcards: list(CHARTS[wildcards.chart].tables),
-        caption=lambda wildcards: caption("chart", wildcards.chart),
     script:
-        "../scripts/draw_chart.py"
+        "../scripts/draw_charts.py"
+
+
+# A chart that is a target plans the cells that it shows, and no other.
+if is_asked_for(PATHS.chart(chart, form) for chart in CHARTS for form in FORMS):
+
+    ruleorder: draw_chart > draw_charts
+
+else:
+
+    ruleorder: draw_charts > draw_chart
 
 
 rule write_page:

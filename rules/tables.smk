@@ -57,7 +57,9 @@ rule check_shards:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         # The set of shards, which may shrink, and what they must be made under.
-        receipts=lambda wildcards: digest_of(SOURCES.of_experiment(wildcards.experiment)),
+        receipts=lambda wildcards: digest_of(
+            SOURCES.of_experiment(wildcards.experiment)
+        ),
         expected=lambda wildcards: products.checked_shards(STUDY),
     script:
         "../scripts/check_shards.py"

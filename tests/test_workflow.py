@@ -56,11 +56,27 @@ def test_dry_run_needs_nothing_but_snakemake(clone: Workspace) -> None:
 def test_list_describes_every_rule(clone: Workspace) -> None:
     done = _snakemake_alone(clone.folder, "--list")
     assert done.returncode == 0, done.stdout + done.stderr
-    listed = set(re.findall(r"^(\w+?)(?:_\d+)? \(", done.stdout, re.M))
+    listed = set(re.findall(r"^(\w+) \(", done.stdout, re.M))
     scripts = {script.stem for script in (ROOT / "scripts").glob("*.py")}
-    assert listed == scripts | {"all"}
+    assert listed == scripts | {"all", "draw_chart"}
     rules = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
-    assert len(re.findall(r'^ *rule(?: \w+)?:\n +"""', rules, re.M)) == len(scripts)
+    assert set(re.findall(r'"../scripts/(\w+)\.py"', rules)) == scripts
+    assert len(re.findall(r'^ *rule \w+:\n +"""', rules, re.M)) == len(scripts) + 1
+
+
+def test_a_chart_plans_the_cells_that_it_shows(clone: Workspace) -> None:
+    done = clone.run(
+        *("--dry-run", "results/smoke/charts/shape_bias.svg", "--config", "jobs_by=experiment"),
+        configuration="config/smoke.yaml",
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(re.findall(r"receipts/[\w-]+/(\w+)\.json", done.stdout)) == {"benchmarks"}
+    planned = planned_jobs(done.stdout)
+    assert {rule: planned[rule] for rule in ("make_table", "draw_chart", "check_shards")} == {
+        "make_table": 2,
+        "draw_chart": 1,
+        "check_shards": 1,
+    }
 
 
 def test_resources_can_be_set_for_all_evaluations_at_once(clone: Workspace) -> None:
@@ -156,14 +172,16 @@ PROBE = """
 include: "Snakefile"
 
 import json
+from types import SimpleNamespace
 
-NAMES = ("draw_chart", "write_page", "check_shards", "import_checkpoint", "train_model",
+WILDCARDS = SimpleNamespace(experiment="benchmarks")
+NAMES = ("draw_charts", "write_page", "check_shards", "import_checkpoint", "train_model",
          "decode_dataset", "download_dataset")
 print("FOUND" + json.dumps({
     each.name: {
         "input": sorted(map(str, each.input)),
         "params": {
-            name: str(value(None) if callable(value) else value)
+            name: str(value(WILDCARDS) if callable(value) else value)
             for name, value in (each.params.items() if each.name in NAMES[:3] else ())
         },
         "priority": each.priority,
@@ -197,7 +215,7 @@ def test_charts_and_page_are_made_anew_when_what_they_are_made_of_changes(
     charts |= {file.relative_to(ROOT).as_posix() for file in experiments.glob("*/charts.py")}
     for kind in ("notes.py", "page.html", "sure.html", "*.rst"):
         page |= {file.relative_to(ROOT).as_posix() for file in experiments.glob(f"*/{kind}")}
-    assert charts <= set(found["draw_chart"]["input"])
+    assert charts <= set(found["draw_charts"]["input"])
     assert charts | page <= set(found["write_page"]["input"])
     shown = found["write_page"]["params"]["configuration"]
     assert yaml.safe_load(shown) == tiny_study

@@ -23,21 +23,34 @@ class Stale:
     """What of a study's results is stale.
 
     reasons : what differs in checkpoints and decoded datasets, a line each, the first twenty.
+
+    Parameters
+    ----------
+    is_known : whether it is looked for; False where nothing is planned.
+
+    Raises
+    ------
+    OSError
+        if something is stale and the results folder cannot be written to.
     """
 
     def __init__(self, config: Config, *, is_known: bool = True) -> None:
         self._paths = Paths(config.results)
         self._files: set[str] = set()
         self.reasons: list[str] = []
-        # Where nothing is, nothing is stale; and inside a job nothing is planned.
-        if is_known and Path(config.results).is_dir():
-            foreign = foreign_artefacts(config)
-            self._files = {os.path.normpath(path) for path in stale_receipts(config)}
-            self._files |= foreign.keys()
-            lines = [f"{path}: {line}" for path, lines in foreign.items() for line in lines]
-            self.reasons = lines[:_NUM_NAMED]
+        if is_known:
+            self._look(config)
         if self._files:
             self._write_mark()
+
+    def _look(self, config: Config) -> None:
+        foreign = foreign_artefacts(config)
+        self._files |= foreign.keys()
+        # Before the first receipt all jobs are planned anyway.
+        if Path(self._paths.mark).parent.is_dir():
+            self._files |= {os.path.normpath(path) for path in stale_receipts(config)}
+        lines = [f"{path}: {line}" for path, lines in foreign.items() for line in lines]
+        self.reasons = lines[:_NUM_NAMED]
 
     def mark_of(self, path: str) -> list[str]:
         """Return the additional input of the rule that makes a file: the mark if it is stale."""

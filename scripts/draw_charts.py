@@ -1,4 +1,4 @@
-"""Draw a chart in the form of the paper's figures."""
+"""Draw charts in the form of the paper's figures."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,5 +17,8 @@ tables = {
     name: pq.read_table(file).to_pandas()
     for name, file in zip(snakemake.params.tables, snakemake.input.tables, strict=True)
 }
-paths = {form: Path(snakemake.output[form]) for form in ("html", "svg", "png")}
-save_chart(draw(snakemake.wildcards.chart, tables), **paths)
+files = snakemake.output
+for chart, html, svg, png in zip(
+    snakemake.params.charts, files.html, files.svg, files.png, strict=True
+):
+    save_chart(draw(chart, tables), html=Path(html), svg=Path(svg), png=Path(png))
