@@ -6,7 +6,7 @@ A target beyond a model's head would stop that model's job, after hours of other
 from collections.abc import Iterator
 from pathlib import Path
 
-from perturb.datasets.label_space import num_label_classes, num_logits
+from perturb.datasets.real.label_space import num_label_classes, num_logits
 from perturb.models.class_maps import ClassMap, read_class_map
 from perturb.records import Config, Dataset, Model
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from perturb.datasets.download.register import Entry, register_entry
-from perturb.datasets.label_space import num_label_classes
+from perturb.datasets.real.label_space import num_label_classes
 from perturb.messages import ConfigError, each, listed
 from perturb.models.timm_table import model_of
 from perturb.records import Config, Dataset

@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from perturb.config import Config
-from perturb.datasets.label_space import num_label_classes
 from perturb.datasets.real.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
+from perturb.datasets.real.label_space import num_label_classes
 from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
 from perturb.evaluate.cell import Cell
 from perturb.experiments.possible import conditions_of, lacking

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from perturb.datasets.label_space import num_logits
+from perturb.datasets.real.label_space import num_logits
 from perturb.messages import listed
 from perturb.records import Config, PerturbationEntry
 from perturb.severities import severity_value

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from perturb.datasets.label_space import class_index
+from perturb.datasets.real.label_space import class_index
 from perturb.messages import ConfigError
 from perturb.records import PerturbationEntry
 

@@ -7,7 +7,7 @@ a number that looks like mCE and is none.
 
 from collections.abc import Iterator
 
-from perturb.datasets.label_space import num_label_classes
+from perturb.datasets.real.label_space import num_label_classes
 from perturb.messages import listed
 from perturb.records import Config, Dataset
 
