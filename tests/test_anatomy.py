@@ -187,7 +187,7 @@ class _Reversed(VisionTransformer):  # type: ignore[misc]
     ("build", "message"),
     [
         (lambda: nn.Linear(2, 2), "network is Linear; allowed: timm's VisionTransformer and Res"),
-        (lambda: _Reversed(depth=1, embed_dim=12), "_Reversed has a forward_features of its own"),
+        (lambda: _Reversed(depth=1, embed_dim=12), "_Reversed overrides forward_features"),
     ],
 )
 def test_other_networks_are_refused(build: Callable[[], nn.Module], message: str) -> None:
