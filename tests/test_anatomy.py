@@ -52,7 +52,7 @@ class Distilled(VisionTransformer):  # type: ignore[misc]
 
 
 class Averaged(VisionTransformer):  # type: ignore[misc]
-    """A ViT that reads all tokens, whatever pooling it was asked for."""
+    """A ViT that reads all tokens with any pooling."""
 
     def pool(self, x: Tensor, pool_type: str | None = None) -> Tensor:  # noqa: ARG002
         return x.mean(dim=1)

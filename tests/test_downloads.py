@@ -430,7 +430,7 @@ def test_what_cannot_be_downloaded_is_refused(name: str, sha256: Any, message: s
         register_entry(REGISTER, name, sha256)
 
 
-def test_the_configuration_gives_what_nobody_publishes() -> None:
+def test_the_configuration_gives_a_sha256_that_is_not_published() -> None:
     names = [file.name for file in read_register(REGISTER)["imagenet-c"].files]
     entry = register_entry(REGISTER, "imagenet-c", dict.fromkeys(names, "AB" * 32))
     assert {file.sha256 for file in entry.files} == {"ab" * 32}

@@ -303,7 +303,7 @@ def test_images_without_class_folders_are_counted(kind: str, tmp_path: Path) -> 
     path = write_as(kind, tmp_path, files)
     with pytest.raises(
         ValueError,
-        match="there are no images; in no class folder: 3, where a folder for each class is",
+        match="there are no images; outside of class folders: 3; a folder per class is expected",
     ):
         list_images(_source(path), tmp_path, num_classes=2)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from perturb.datasets.labels import normal_form, trimmed
 
 if TYPE_CHECKING:  # the workflow compares names where there are no packages to read images
-    from perturb.datasets.real.sources.rows import Listing
+    from perturb.datasets.real.sources.source import Listing
 
 logger = logging.getLogger(__name__)
 
@@ -146,9 +146,9 @@ def unlike(here: Classes, there: Classes, name: str) -> str | None:
     other = sorted(n for n in here.names.keys() & there.names.keys() if _differ(n, here, there))
     if other:
         first = other[0]
-        said_by = "`class_index` says" if here.given_by == "index" else "metadata say"
+        source = "`class_index` says" if here.given_by == "index" else "metadata say"
         return (
-            f"its {said_by} that {first} is class {here.names[first]}, but in {name} it is "
+            f"its {source} that {first} is class {here.names[first]}, but in {name} it is "
             f"class {there.names[first]}"
         )
     if there.given_by == "order" and (here.num_classes or 0) > len(there.names):
@@ -173,15 +173,15 @@ def _unlike_by_order(here: Classes, there: Classes, name: str) -> str | None:
             f"its {what} have {len(here.names)} names, but {name} has {num_there} classes by "
             "number; a `class_index` has to say which class each is"
         )
-    said = _said(here.names.keys() - there.names.keys(), "here")
-    if there.given_by == "order" or said:
-        said += _said(there.names.keys() - here.names.keys(), "there")
-    if not said:
+    differences = _only(here.names.keys() - there.names.keys(), "here")
+    if there.given_by == "order" or differences:
+        differences += _only(there.names.keys() - here.names.keys(), "there")
+    if not differences:
         first = min(name for name in shared if _differ(name, here, there))
-        said = [f"{first} is class {here.names[first]} here and {there.names[first]} there"]
+        differences = [f"{first} is class {here.names[first]} here and {there.names[first]} there"]
     return (
-        f"its {what} are not those of {name} ({'; '.join(said)}); a `class_index` for both has to "
-        "say which class each is"
+        f"its {what} are not those of {name} ({'; '.join(differences)}); a `class_index` for both "
+        "has to say which class each is"
     )
 
 
@@ -237,5 +237,5 @@ def _num_numbered(there: Classes) -> int | None:
     return there.num_classes
 
 
-def _said(names: set[str], where: str) -> list[str]:
+def _only(names: set[str], where: str) -> list[str]:
     return [f"{', '.join(sorted(names)[:_NUM_NAMED])} only {where}"] if names else []

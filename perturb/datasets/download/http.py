@@ -157,7 +157,7 @@ def _extent(response: http.client.HTTPResponse, start: int) -> tuple[int, int | 
     content_range = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
     if match is None or int(match[1]) != start:
-        raise _WrongRange(f"asked for bytes from {start}, got {content_range!r}")
+        raise _WrongRange(f"requested bytes from {start}, got {content_range!r}")
     return start, None if match[2] == "*" else int(match[2])
 
 

@@ -28,8 +28,8 @@ from perturb.datasets.real.locators import (
     read_in_order,
     reading_order,
 )
-from perturb.datasets.real.partial import PartialArray, digest_of, file_state
-from perturb.datasets.real.sources.rows import some
+from perturb.datasets.real.partial_array import PartialArray, digest_of, file_state
+from perturb.datasets.real.sources.source import some
 from perturb.datasets.store import digest_of_pixels, write_manifest
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.models.views import AS_IS, View

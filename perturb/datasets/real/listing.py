@@ -22,7 +22,7 @@ from perturb.datasets.real.sources.folders import (
 from perturb.datasets.real.sources.label_files import serial
 from perturb.datasets.real.sources.labelled import list_labelled_files
 from perturb.datasets.real.sources.parquet import list_parquet
-from perturb.datasets.real.sources.rows import Listing, Source, some
+from perturb.datasets.real.sources.source import Listing, Source, some
 from perturb.datasets.real.sources.webdataset import list_webdataset
 
 __all__ = ["LAYOUTS", "Listing", "list_images"]
@@ -100,9 +100,9 @@ def _check_classes(
 ) -> None:
     if not len(listing):
         loose = [name for name, _ in listing.unused_files if is_image_name(name)]
-        said = f"; in no class folder: {len(loose)}, where a folder for each class is expected"
+        outside = f"; outside of class folders: {len(loose)}; a folder per class is expected"
         rest = f"; left out: {left_out}" if left_out.names.keys() - {BESIDE} else ""
-        raise ValueError(f"{where}: there are no images{said if loose else ''}{rest}")
+        raise ValueError(f"{where}: there are no images{outside if loose else ''}{rest}")
     present = set(listing.targets)
     if num_classes is None or len(present) == num_classes:
         if num_classes and min(present) == 1 and max(present) == num_classes:

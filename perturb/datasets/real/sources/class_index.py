@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from perturb.datasets.labels import Label, faults_of, label_of_text, trimmed
-from perturb.datasets.real.sources.rows import Source, refuse, some
+from perturb.datasets.real.sources.source import Source, refuse, some
 
 MAX_CLASS = 32767
 """The highest class that fits the int16 column of targets."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from perturb.datasets.real.sources.rows import some
+from perturb.datasets.real.sources.source import some
 
 # In lower case, without blanks and underscores. `id` may also be the number of a row: tried last.
 _USUAL: Mapping[str, Sequence[frozenset[str]]] = {

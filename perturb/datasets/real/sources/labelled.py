@@ -7,7 +7,7 @@ from perturb.datasets.real.archives import Entry, is_image_name, list_entries
 from perturb.datasets.real.locators import FileAt
 from perturb.datasets.real.sources.class_index import numbering
 from perturb.datasets.real.sources.label_files import read_labels
-from perturb.datasets.real.sources.rows import Listing, Source, split_unused
+from perturb.datasets.real.sources.source import Listing, Source, split_unused
 
 
 def list_labelled_files(source: Source) -> Listing:

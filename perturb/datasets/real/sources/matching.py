@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from perturb.datasets.labels import composed
 from perturb.datasets.real.archives import is_image_name
-from perturb.datasets.real.sources.rows import refuse, some
+from perturb.datasets.real.sources.source import refuse, some
 
 _Key = Callable[[str], str]
 
 
 def known_images(names: Sequence[str]) -> Callable[[str], bool]:
-    """Return a function that tells whether a cell may name one of the images."""
+    """Return a predicate of cells, true if a cell may name one of the images."""
     shortest = {_key(1, keeps_suffix=False)(name) for name in names}
     exact = {_key(1, keeps_suffix=True)(name) for name in names}
     return lambda cell: (

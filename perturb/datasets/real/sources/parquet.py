@@ -17,7 +17,7 @@ from perturb.datasets.real.file_names import LeftOut
 from perturb.datasets.real.locators import ParquetCell
 from perturb.datasets.real.sources.class_index import numbering, read_class_index
 from perturb.datasets.real.sources.columns import find_column, usual_columns
-from perturb.datasets.real.sources.rows import Listing, Source, unique_ids
+from perturb.datasets.real.sources.source import Listing, Source, unique_ids
 
 
 def list_parquet(source: Source) -> Listing:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from perturb.datasets.labels import composed, label_of_text
-from perturb.datasets.real.sources.rows import refuse, some
+from perturb.datasets.real.sources.source import refuse, some
 
 _ALLOWED = "allowed names of stimuli: <shape>/<shape>N-<texture>M.png, N and M numbers"
 _FIRST = re.compile(r"\d+-(.+)", re.DOTALL)

@@ -17,7 +17,7 @@ from typing import Any
 from perturb.datasets.real.archives import is_image_name
 from perturb.datasets.real.sources.columns import find_column, is_header
 from perturb.datasets.real.sources.matching import short_name
-from perturb.datasets.real.sources.rows import refuse, some
+from perturb.datasets.real.sources.source import refuse, some
 
 TABLES = (
     "A table is a text (CSV, TSV) with a header and a line for each image, such as `file,label` "

@@ -14,7 +14,7 @@ from perturb.datasets.real.archives import Entry, is_image_name, list_entries
 from perturb.datasets.real.locators import read_in_order, reading_order
 from perturb.datasets.real.sources.class_index import numbering
 from perturb.datasets.real.sources.columns import usual_columns
-from perturb.datasets.real.sources.rows import Listing, Source, refuse, some, unique_ids
+from perturb.datasets.real.sources.source import Listing, Source, refuse, some, unique_ids
 
 
 def list_webdataset(source: Source) -> Listing:
