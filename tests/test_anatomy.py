@@ -52,7 +52,7 @@ class Distilled(VisionTransformer):  # type: ignore[misc]
 
 
 class Averaged(VisionTransformer):  # type: ignore[misc]
-    """A ViT that reads all tokens, whatever pooling it was asked for."""
+    """A ViT that reads all tokens with any pooling."""
 
     def pool(self, x: Tensor, pool_type: str | None = None) -> Tensor:  # noqa: ARG002
         return x.mean(dim=1)
@@ -187,7 +187,7 @@ class _Reversed(VisionTransformer):  # type: ignore[misc]
     ("build", "message"),
     [
         (lambda: nn.Linear(2, 2), "network is Linear; allowed: timm's VisionTransformer and Res"),
-        (lambda: _Reversed(depth=1, embed_dim=12), "_Reversed has a forward_features of its own"),
+        (lambda: _Reversed(depth=1, embed_dim=12), "_Reversed overrides forward_features"),
     ],
 )
 def test_other_networks_are_refused(build: Callable[[], nn.Module], message: str) -> None:

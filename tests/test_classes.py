@@ -1,4 +1,4 @@
-"""Classes of data sets against those of the clean set: by name, by number, and what is refused."""
+"""Comparison of the classes of datasets with those of the clean set, by name and by number."""
 
 import json
 import logging

@@ -11,7 +11,7 @@ import yaml
 from perturb.config import ConfigError, load_config
 from perturb.config.given import add_study_arguments, given_study
 from perturb.config.numbers import spelt_alike, with_numbers
-from perturb.datasets.real.sources.rows import Source
+from perturb.datasets.real.sources.source import Source
 from perturb.severities import severity_id, severity_value
 
 SHA256 = "0123456789abcdef" * 4

@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 
 from perturb.datasets.download.downloads import download, fetch
-from perturb.datasets.download.http import Patience, _Redirects, transfer
+from perturb.datasets.download.http import RetryPolicy, _Redirects, transfer
 from perturb.datasets.download.register import Entry, RemoteFile, read_register, register_entry
 from perturb.datasets.download.unpacking import Bound
 
 REGISTER = Path(__file__).parents[1] / "resources" / "downloads.yaml"
-QUICK = Patience(attempts=3, wait_s=0.001, longest_wait_s=0.01, timeout_s=1.0, report_s=0.0)
+QUICK = RetryPolicy(attempts=3, wait_s=0.001, longest_wait_s=0.01, timeout_s=1.0, report_s=0.0)
 CONTENT = bytes(range(256)) * 40
 
 
@@ -150,7 +150,7 @@ def test_archives_and_files_are_joined_into_one_folder(server: Server, tmp_path:
         server.file("blur.tar.gz", Served(_archive(BLUR, "w")), unpacked=BOUND),
         server.file("labels.json", Served(b"[]")),
     )
-    download(entry, tmp_path / "data" / "toy", patience=QUICK)
+    download(entry, tmp_path / "data" / "toy", policy=QUICK)
     assert _contents(tmp_path / "data" / "toy") == {**NOISE, **BLUR, "labels.json": b"[]"}
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["toy"]
 
@@ -158,9 +158,9 @@ def test_archives_and_files_are_joined_into_one_folder(server: Server, tmp_path:
 def test_an_empty_folder_may_be_there_and_a_full_one_not(server: Server, tmp_path: Path) -> None:
     entry = _entry(server.file("labels.json", Served(b"[]")))
     (tmp_path / "toy").mkdir()
-    download(entry, tmp_path / "toy", patience=QUICK)
+    download(entry, tmp_path / "toy", policy=QUICK)
     with pytest.raises(ValueError, match="exists already"):
-        download(entry, tmp_path / "toy", patience=QUICK)
+        download(entry, tmp_path / "toy", policy=QUICK)
 
 
 CUTS: dict[str, tuple[Served, list[str | None]]] = {
@@ -181,7 +181,7 @@ def test_a_file_arrives_in_spite_of(case: str, server: Server, tmp_path: Path) -
     served, asked = CUTS[case]
     served = replace(served, cuts=[*served.cuts], answers=[*served.answers], asked=[])
     begun_s = time.monotonic()
-    path = fetch(server.file("a.bin", served), tmp_path, patience=QUICK)
+    path = fetch(server.file("a.bin", served), tmp_path, policy=QUICK)
     assert time.monotonic() - begun_s < 5
     assert path.read_bytes() == CONTENT
     assert served.asked == asked
@@ -204,7 +204,7 @@ def test_what_a_killed_job_left_is_used(
 ) -> None:
     served = Served()
     (tmp_path / "a.bin.part").write_bytes(part)
-    path = fetch(server.file("a.bin", served), tmp_path, patience=QUICK)
+    path = fetch(server.file("a.bin", served), tmp_path, policy=QUICK)
     assert path.read_bytes() == CONTENT
     assert served.asked == asked
 
@@ -212,7 +212,7 @@ def test_what_a_killed_job_left_is_used(
 def test_a_file_of_unknown_size_replaces_a_longer_part(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.bin.part").write_bytes(CONTENT * 2)
     file = server.file("a.bin", Served(ranges=False), size=None)
-    assert fetch(file, tmp_path, patience=QUICK).read_bytes() == CONTENT
+    assert fetch(file, tmp_path, policy=QUICK).read_bytes() == CONTENT
 
 
 def test_a_verified_file_is_not_fetched_again_and_a_changed_one_is(
@@ -220,11 +220,11 @@ def test_a_verified_file_is_not_fetched_again_and_a_changed_one_is(
 ) -> None:
     served = Served()
     file = server.file("a.bin", served)
-    fetch(file, tmp_path, patience=QUICK)
-    fetch(file, tmp_path, patience=QUICK)
+    fetch(file, tmp_path, policy=QUICK)
+    fetch(file, tmp_path, policy=QUICK)
     assert len(served.asked) == 1
     (tmp_path / "a.bin").write_bytes(CONTENT[::-1])
-    assert fetch(file, tmp_path, patience=QUICK).read_bytes() == CONTENT
+    assert fetch(file, tmp_path, policy=QUICK).read_bytes() == CONTENT
     assert len(served.asked) == 2
 
 
@@ -264,7 +264,7 @@ def test_what_is_wrong_gets_no_name(case: str, server: Server, tmp_path: Path) -
     served = replace(served, cuts=[*served.cuts], answers=[*served.answers])
     file = replace(server.file("a.bin", served), **changes)
     with pytest.raises(error, match=message):
-        download(_entry(file), tmp_path / "toy", patience=QUICK)
+        download(_entry(file), tmp_path / "toy", policy=QUICK)
     assert not (tmp_path / "toy").exists()
     assert not (tmp_path / ".toy.download" / "a.bin").exists()
 
@@ -272,12 +272,12 @@ def test_what_is_wrong_gets_no_name(case: str, server: Server, tmp_path: Path) -
 def test_a_missing_file_is_not_asked_for_twice(server: Server, tmp_path: Path) -> None:
     file = replace(server.file("a.bin", Served()), url=f"{server.url}/missing")
     with pytest.raises(ConnectionError, match="/missing: the server says 404"):
-        fetch(file, tmp_path, patience=QUICK)
+        fetch(file, tmp_path, policy=QUICK)
 
 
 def test_no_server(tmp_path: Path) -> None:
     with pytest.raises(ConnectionError, match="given up after 3 attempts: no connection"):
-        transfer("http://127.0.0.1:9/a", tmp_path / "a.part", size=1, limit=1, patience=QUICK)
+        transfer("http://127.0.0.1:9/a", tmp_path / "a.part", size=1, limit=1, policy=QUICK)
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/a", "data:,a"])
@@ -286,7 +286,7 @@ def test_a_redirection_to_another_scheme_is_refused(
 ) -> None:
     served = Served(answers=[302], headers={"Location": target})
     with pytest.raises((ValueError, ConnectionError), match=r"redirect|302"):
-        fetch(server.file("a.bin", served), tmp_path, patience=QUICK)
+        fetch(server.file("a.bin", served), tmp_path, policy=QUICK)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -305,7 +305,7 @@ def test_a_redirection_is_followed_with_the_range(server: Server, tmp_path: Path
     file = server.file("real.bin", Served())
     server.file("a.bin", Served(answers=[302] * 2, headers={"Location": f"{server.url}/real.bin"}))
     (tmp_path / "a.bin.part").write_bytes(CONTENT[:10])
-    fetch(replace(file, name="a.bin", url=f"{server.url}/a.bin"), tmp_path, patience=QUICK)
+    fetch(replace(file, name="a.bin", url=f"{server.url}/a.bin"), tmp_path, policy=QUICK)
     assert server.files["/real.bin"].asked == ["bytes=10-"]
 
 
@@ -314,7 +314,7 @@ def test_a_malicious_archive_leaves_no_folder(mode: str, server: Server, tmp_pat
     archive = _archive({"fine": b"a", "../../evil": b"b"}, mode)
     file = server.file("a.tar", Served(archive), unpacked=BOUND)
     with pytest.raises(ValueError, match="leads out"):
-        download(_entry(file), tmp_path / "data" / "toy", patience=QUICK)
+        download(_entry(file), tmp_path / "data" / "toy", policy=QUICK)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.tar"]
 
 
@@ -324,7 +324,7 @@ def test_two_archives_with_one_folder_are_refused(server: Server, tmp_path: Path
         server.file("b.tar", Served(_archive(NOISE)), unpacked=BOUND),
     )
     with pytest.raises(ValueError, match="'noise' is in more than one"):
-        download(entry, tmp_path / "toy", patience=QUICK)
+        download(entry, tmp_path / "toy", policy=QUICK)
     assert not (tmp_path / "toy").exists()
 
 
@@ -352,7 +352,7 @@ def _run_until_killed(
         for owner, name in STEPS:
             patch.setattr(owner, name, dying(getattr(owner, name)))
         try:
-            download(entry, folder, patience=QUICK)
+            download(entry, folder, policy=QUICK)
         except KeyboardInterrupt:
             return True
     return False
@@ -377,7 +377,7 @@ def test_killed_anywhere_a_download_goes_on(
             assert _contents(folder) == expected
             # A workflow that saw its job killed removes the output and starts the job again.
             shutil.rmtree(folder)
-        download(entry, folder, patience=QUICK)
+        download(entry, folder, policy=QUICK)
         assert _contents(folder) == expected
         assert not folder.with_name(f".{at}.download").exists()
     assert 10 < at < 50
@@ -390,7 +390,7 @@ def test_a_disk_that_is_too_small(
     usage = type("Usage", (), {"free": 10**9})
     monkeypatch.setattr("perturb.datasets.download.downloads.shutil.disk_usage", lambda _: usage)
     with pytest.raises(ValueError, match=r"needs about 2\.0 GB more, 1\.0 GB are free"):
-        download(_entry(file), tmp_path / "toy", patience=QUICK)
+        download(_entry(file), tmp_path / "toy", policy=QUICK)
     assert server.files["/a.tar"].asked == []
 
 
@@ -398,7 +398,7 @@ def test_progress_is_logged(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        fetch(server.file("a.bin", Served(CONTENT * 300)), tmp_path, patience=QUICK)
+        fetch(server.file("a.bin", Served(CONTENT * 300)), tmp_path, policy=QUICK)
     assert re.search(r"a\.bin: [\d.]+ of 3\.1 MB, [\d.]+ MB/s, \d+ s left", caplog.text)
     assert "a.bin: verified" in caplog.text
 
@@ -418,7 +418,7 @@ def test_register_of_the_repository() -> None:
     [
         ("imagenet-q", None, "'imagenet-q' is not in .*allowed: imagenet-2012"),
         ("imagenet-2012", None, "without a login. Ask for access"),
-        ("imagenet-c", None, "nobody publishes the SHA-256 of noise.tar, blur.tar"),
+        ("imagenet-c", None, r"the SHA-256 of noise.tar, blur.tar, .* is not published"),
         ("imagenet-c", {"noise.tar": "0" * 64}, "SHA-256 of blur.tar, weather.tar"),
         ("imagenet-c", {"nose.tar": "0" * 64}, "'nose.tar' is none of its files"),
         ("imagenet-r", "123", "'123' is not 64 hexadecimal digits"),
@@ -430,7 +430,7 @@ def test_what_cannot_be_downloaded_is_refused(name: str, sha256: Any, message: s
         register_entry(REGISTER, name, sha256)
 
 
-def test_the_configuration_gives_what_nobody_publishes() -> None:
+def test_the_configuration_gives_a_sha256_that_is_not_published() -> None:
     names = [file.name for file in read_register(REGISTER)["imagenet-c"].files]
     entry = register_entry(REGISTER, "imagenet-c", dict.fromkeys(names, "AB" * 32))
     assert {file.sha256 for file in entry.files} == {"ab" * 32}
@@ -446,7 +446,7 @@ REST = "homepage: h, licence: l, citation: c, images: 1, path: ."
     ("text", "message"),
     [
         (f"toy: {{{REST}, files: [{FILE}]}}", None),
-        ("[]", "expected data sets by name"),
+        ("[]", "expected datasets by name"),
         (f"toy: {{{REST}}}", "toy: files is missing"),
         (f"toy: {{{REST}, colour: red, files: [{FILE}]}}", "unknown key 'colour'"),
         (f"toy: {{{REST}, files: []}}", "one or more"),

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from perturb.datasets.store import ImageStore, open_store, write_store
+from perturb.evaluate import batches
 from perturb.evaluate.batches import batches_on, copied_ahead, part_of, read_ahead
-from perturb.evaluate.loop import batches
 
 CPU = torch.device("cpu")
 
@@ -63,7 +63,7 @@ def test_next_is_read_while_one_is_used() -> None:
 
     for tensor in read_ahead(read, range(3)):
         used.append(int(tensor))
-        if used[-1] < 2:  # nobody asked for the next one yet
+        if used[-1] < 2:  # the next one is not requested yet
             assert started[used[-1] + 1].wait(timeout=10)
     assert used == [0, 1, 2]
 
@@ -82,7 +82,7 @@ def test_error_of_the_reader_arrives() -> None:
 
 
 class FakeStream:
-    """A stream that writes down what it is told."""
+    """A stream that records its calls."""
 
     def __init__(self, name: str, log: list[str]) -> None:
         self.name, self.log, self.num_events = name, log, 0
@@ -104,19 +104,19 @@ class FakeStream:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return what fake streams are told, in order."""
-    told: list[str] = []
-    using = FakeStream("user", told)
+    """Return the calls of fake streams, in order."""
+    calls: list[str] = []
+    using = FakeStream("user", calls)
 
     @contextmanager
     def on(stream: FakeStream) -> Iterator[None]:
-        told.append(f"on {stream.name}")
+        calls.append(f"on {stream.name}")
         yield
 
-    monkeypatch.setattr(torch.cuda, "Stream", lambda _: FakeStream("copier", told))
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: FakeStream("copier", calls))
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: using)
     monkeypatch.setattr(torch.cuda, "stream", on)
-    return told
+    return calls
 
 
 COPY = ["copier waits for user", "on copier"]

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from perturb import logs
-from perturb.datasets.real.partial import PartialArray
+from perturb.datasets.real.partial_array import PartialArray
 from perturb.datasets.store import write_store
 from perturb.evaluate.shards import SCHEMA, write_shard
 from perturb.files import refusal_of, replacing, reserve

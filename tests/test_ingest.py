@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.datasets.manifests import pixels_digest
-from perturb.datasets.real import decoding_pool, ingest, partial
+from perturb.datasets.real import decoding_pool, ingest, partial_array
 from perturb.datasets.real.decoding import decode
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import ImageStore, digest_of_pixels, open_store
@@ -181,7 +181,7 @@ def test_too_little_room_is_said_before_anything_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")(1, 1, 9 * 3 * 24 * 24 - 1)
-    monkeypatch.setattr(partial.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(partial_array.shutil, "disk_usage", lambda _: usage)
     source = _source(write_folder(tmp_path / "val", FOLDERS))
     with pytest.raises(ValueError, match=r"needs 0.000 GB more, but only 0.000 GB are free"):
         _build(tmp_path, source)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from perturb.datasets.manifests import pixels_digest
-from perturb.datasets.real import decoding_pool, ingest, ingest_reports, partial
+from perturb.datasets.real import decoding_pool, ingest, ingest_reports, partial_array
 from perturb.datasets.real.decoding import decode
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import ImageStore, open_store
@@ -65,7 +65,7 @@ class _KilledError(Exception):
 
 def _stop_after(monkeypatch: pytest.MonkeyPatch, num_images: int) -> None:
     """Let a build fail once so many images are decoded, as if it were killed there."""
-    monkeypatch.setattr(partial, "_COMMIT_S", -1.0)
+    monkeypatch.setattr(partial_array, "_COMMIT_S", -1.0)
     advance = ingest_reports.Progress.advance
     seen = 0
 
@@ -180,10 +180,10 @@ def test_a_killed_process_leaves_no_store_and_no_other_process(tmp_path: Path) -
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from perturb.datasets.real import ingest, partial\n"
+        "from perturb.datasets.real import ingest, partial_array\n"
         "from perturb.datasets.real.ingest import build_from_source\n"
         "from perturb.models.views import View\n"
-        "ingest.CHUNK, partial._COMMIT_S = 8, -1.0\n"
+        "ingest.CHUNK, partial_array._COMMIT_S = 8, -1.0\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "build_from_source(folder / 'store/images.npy', folder / 'store/manifest.parquet',\n"
         "    {'path': 'val', 'layout': 'class_folders'}, View(600, 'squash', 1.0, 'bicubic'),\n"

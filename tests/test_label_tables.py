@@ -105,7 +105,7 @@ def test_columns_are_named(header: str, columns: Mapping[str, str], tmp_path: Pa
         ("file label\n", {}, "labels: has a header and no rows"),
         ("file/label\na.png/2\n", {}, "source.labels .*'file/label', is one word.* A table is"),
         ('{"a.png": 2, "b.png": 0}', {}, "source.labels .*labels: line 1: .* A table is a text"),
-        ("label\n2\n0\n1\n", {}, "source.labels .*'label', is one word.*a.png does not. A table"),
+        ("label\n2\n0\n1\n", {}, "source.labels .*'label', is one word; .*a.png is not. A table"),
         ('{\n"a.png": 2\n}\n', {}, "source.labels .*'{', is one word.* with a header and a line"),
         (b"PK\x03\x04\xff\xfe", {}, "source.labels .* is not text in UTF-8 .* A table is a text"),
         ("label file\n2 a.png\n", {}, "in a list with blanks the image stands before the label"),
@@ -220,7 +220,7 @@ def test_files_of_labels_beside_the_images(images: str, tmp_path: Path) -> None:
     (flat / "other.csv").write_text("")
     listing = list_images(source, tmp_path)
     assert dict(zip(listing.image_ids, listing.targets, strict=True)) == TARGETS
-    assert listing.strays == [("other.csv", "is not named like an image")]
+    assert listing.unused_files == [("other.csv", "is not named like an image")]
 
 
 def test_accepted_labels_need_numbered_images(tmp_path: Path) -> None:

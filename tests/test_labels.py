@@ -229,7 +229,7 @@ def test_numbers_of_keys_and_labels_meet(layout: str, key: str, label: str, tmp_
     [
         ({"1": 0, "02": 1}, ["0", "3"], "index.json: does not know 0, 3"),
         ({"1": 0, "cat": 1}, ["0"], "index.json: does not know 0"),
-        ({"1": 0, "01": 1}, ["1"], "1 and 01 are the same number, but the classes 0 and 1"),
+        ({"1": 0, "01": 1}, ["1"], "1 and 01 are the same number, but have the classes 0 and 1"),
         ({"cat": 0, "dog": 1}, ["2"], "label 2 is beyond the 2 classes"),
     ],
 )
@@ -246,7 +246,7 @@ def test_numbers_that_an_index_does_not_know(
 def test_a_class_index_in_which_a_name_stands_twice(text: str, tmp_path: Path) -> None:
     source = _table(",")(tmp_path, ["a", "b"])
     (tmp_path / "index.json").write_text(text)
-    with pytest.raises(ValueError, match=r"index.json: the name '.*' stands twice"):
+    with pytest.raises(ValueError, match=r"index.json: the name '.*' occurs twice"):
         list_images(source | {"class_index": "index.json"}, tmp_path)
 
 
@@ -254,7 +254,7 @@ def test_a_class_index_in_which_a_name_stands_twice(text: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (["0", "1", "10"], "its folders are numbers; say `class_index: numbers`"),
+        (["0", "1", "10"], "its folders are numbers; set `class_index: numbers`"),
         (["007", "1"], "its folders are numbers"),
         (["1.0", "2.0"], "its folders are numbers"),
         (["0", "cat"], "some labels are numbers"),
@@ -356,7 +356,7 @@ def test_a_label_in_json_has_a_usual_name(tmp_path: Path) -> None:
         (b"{'label': 3}", {}, r"a.json is not JSON \("),
         (b"", {}, r"a.json is not JSON \("),
         (b"\xff\xfe{", {}, r"a.json is not JSON \("),
-        (b"[3]", {}, "a.json is a list, no JSON object"),
+        (b"[3]", {}, "a.json is a list, not a JSON object"),
     ],
 )
 def test_records_without_a_label(

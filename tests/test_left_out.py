@@ -121,7 +121,7 @@ def test_folders_without_images_are_named_where_classes_do_not_fit(
 def test_a_folder_of_pictures_that_are_not_read_is_no_empty_one(name: str, tmp_path: Path) -> None:
     path = write_folder(tmp_path / "set", CLASSES | {name: b""})
     listing = list_images({"path": "set", "layout": "class_folders"}, tmp_path)
-    assert listing.strays == [(name, "is not named like an image")]
+    assert listing.unused_files == [(name, "is not named like an image")]
     assert path.is_dir()
 
 
@@ -215,7 +215,7 @@ def test_labelled_files(tmp_path: Path) -> None:
     source = {"path": "set.ZIP", "layout": "labelled_files", "labels": "labels.txt"}
     listing = list_images(source, tmp_path)
     assert _by_id(listing) == {"0.png": 1, "1.PNG": 0}
-    assert not listing.strays
+    assert not listing.unused_files
 
 
 def _windows_zip(path: Path, names: Mapping[str, bytes], system: int) -> Path:

@@ -57,7 +57,7 @@ def test_folders_that_are_numbers(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "v2", {f"{number}/x.jpeg": IMAGE for number in range(12)})
     listing = list_images(_source(path, class_index="numbers"), tmp_path, num_classes=12)
     assert _by_id(listing) == {f"{number}/x.jpeg": number for number in range(12)}
-    with pytest.raises(ValueError, match="its folders are numbers; say `class_index: numbers`"):
+    with pytest.raises(ValueError, match="its folders are numbers; set `class_index: numbers`"):
         list_images(_source(path), tmp_path)
     index = _json(tmp_path / "index.json", {str(number): 11 - number for number in range(12)})
     assert list_images(_source(path, class_index=index), tmp_path).targets[0] == 11
@@ -242,12 +242,15 @@ def test_webdataset(suffix: str, tmp_path: Path) -> None:
         list_images(source | {"path": "x.tar"}, tmp_path)
 
 
-def test_strays_are_kept_for_the_report(tmp_path: Path) -> None:
+def test_unused_files_are_kept_for_the_report(tmp_path: Path) -> None:
     extra = {f"{WNIDS[0]}/notes.txt": b"", "loose.png": IMAGE, "classes.csv": b""}
     path = write_folder(tmp_path / "val", FOLDERS | extra)
     listing = list_images(_source(path), tmp_path)
     assert len(listing) == 9
-    assert sorted(name for name, _ in listing.strays) == ["loose.png", f"{WNIDS[0]}/notes.txt"]
+    assert sorted(name for name, _ in listing.unused_files) == [
+        "loose.png",
+        f"{WNIDS[0]}/notes.txt",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -300,7 +303,7 @@ def test_images_without_class_folders_are_counted(kind: str, tmp_path: Path) -> 
     path = write_as(kind, tmp_path, files)
     with pytest.raises(
         ValueError,
-        match="there are no images; in no class folder: 3, where a folder for each class is",
+        match="there are no images; outside of class folders: 3; a folder per class is expected",
     ):
         list_images(_source(path), tmp_path, num_classes=2)
 

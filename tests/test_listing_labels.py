@@ -105,7 +105,7 @@ def test_ground_truth_with_its_synsets(tmp_path: Path) -> None:
     _kit(tmp_path)
     truth = "kit/data/ILSVRC2012_validation_ground_truth.txt"
     source = _source(_flat(tmp_path), "labelled_files", labels=truth)
-    with pytest.raises(ValueError, match=r"give the file that explains them, meta.mat"):
+    with pytest.raises(ValueError, match=r"give the file that maps them to WordNet ids, meta.mat"):
         list_images(source, tmp_path)
     listing = list_images(source | {"synsets": "kit/data/meta.mat"}, tmp_path)
     assert listing.targets == [serial % 3 for serial in range(9)]

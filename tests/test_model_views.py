@@ -1,4 +1,4 @@
-"""Preprocessing of a file of weights: given, or of timm's default weights, or asked for."""
+"""Preprocessing of a file of weights: configured, of timm's default weights, or refused."""
 
 from typing import Any
 
@@ -143,7 +143,7 @@ def test_all_that_is_missing_is_in_one_message(
 
 
 def test_a_file_says_nothing_of_real_images() -> None:
-    """Also where a data set has one view for all models: their normalisation is not known."""
+    """Also if a dataset has one preprocessing for all models: their normalisation is unknown."""
     with pytest.raises(ConfigError, match=r"models\.mine\.preprocessing: missing; datasets\."):
         _config("own", None)
 

@@ -231,7 +231,7 @@ def test_other_networks_of_timm_are_planned_for_changed_images_alone(module: str
         return
     assert plan.family == "other"
     assert plan.label == f"{type(network).__name__}-T"
-    with pytest.raises(ValueError, match=r"allowed|of its own"):
+    with pytest.raises(ValueError, match=r"allowed|overrides"):
         anatomy(network)
     assert all(lacking(id, plan) for id in (*ON_NETWORKS, "layer_correlations"))
     clean = logits_of(classifier)

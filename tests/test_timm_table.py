@@ -100,16 +100,16 @@ def test_an_architecture_is_found_without_its_tag() -> None:
 @pytest.mark.parametrize(
     ("look_up", "name", "message"),
     [
-        (model_of, "vit_base_patch16_384", "says no weights: a full tag is needed; .*orig_in21k"),
+        (model_of, "vit_base_patch16_384", "names no weights: a full tag is needed; .*orig_in21k"),
         (
             model_of,
             "vit_base_patch16_384.best",
-            "is no tag with 1000 classes; .*orig_in21k_ft_in1k",
+            "is not a tag with 1000 classes; .*orig_in21k_ft_in1k",
         ),
-        (model_of, "vit_base_patch16_224.orig_in21k", "is no tag with 1000 classes"),
+        (model_of, "vit_base_patch16_224.orig_in21k", "is not a tag with 1000 classes"),
         (model_of, "vgg", "a tag in resources/timm_models.csv"),
-        (geometry, "vit_base", "'vit_base' is no architecture in resources/timm_models.csv"),
-        (geometry, PAPER[1], "is no architecture"),
+        (geometry, "vit_base", "'vit_base' is not an architecture in resources/timm_models.csv"),
+        (geometry, PAPER[1], "is not an architecture"),
     ],
 )
 def test_what_the_table_lacks_is_named(

@@ -354,9 +354,12 @@ _MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
         (_array, "not a .npz file of arrays"),
         (_torch(lambda state: _without(state, "head.bias")), r"missing tensors head\.bias \(1"),
         (_torch(lambda state: state.update(tail=torch.zeros(1))), "unexpected tensors tail"),
-        (_torch(lambda state: {**state, "epoch": 3}), "no state dict, it holds 'epoch'; allowed"),
-        (_torch(lambda _: [torch.zeros(1)]), "no state dict, it holds a list; allowed"),
-        (_torch(lambda _: {}), "no state dict, it holds a dict"),
+        (
+            _torch(lambda state: {**state, "epoch": 3}),
+            "not a state dict, it holds 'epoch'; allowed",
+        ),
+        (_torch(lambda _: [torch.zeros(1)]), "not a state dict, it holds a list; allowed"),
+        (_torch(lambda _: {}), "not a state dict, it holds a dict"),
         (_torch(lambda _: nn.Linear(2, 2)), "holds more than tensors, and no code in it is run"),
         (_torch(lambda _: {"model": nn.Linear(2, 2)}), "holds more than tensors"),
         (
@@ -375,12 +378,18 @@ _MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
             _torch(lambda _: network_of(side=80).state_dict()),
             r"pos_embed has shape \(1, 26, 24\); .* it belongs to a side of 80 px",
         ),
-        (_torch(lambda _: {1: torch.zeros(1)}), "no state dict, it holds 1; allowed"),
-        (_torch(_instead(Tensor.to_sparse)), "norm.bias is no plain .*torch.sparse_coo; allowed"),
-        (_torch(_instead(_quantised)), "norm.bias is no plain .*it is quantised; allowed"),
-        (_torch(_instead(lambda t: t.to("meta"))), "norm.bias is no plain .*no values"),
-        (_torch(_instead(Tensor.long)), "norm.bias is no plain .*torch.int64; allowed: .*float32"),
-        (_torch(_instead(lambda t: t + 1j)), "norm.bias is no plain .*torch.complex64; allowed"),
+        (_torch(lambda _: {1: torch.zeros(1)}), "not a state dict, it holds 1; allowed"),
+        (
+            _torch(_instead(Tensor.to_sparse)),
+            "norm.bias is not a plain .*torch.sparse_coo; allowed",
+        ),
+        (_torch(_instead(_quantised)), "norm.bias is not a plain .*it is quantised; allowed"),
+        (_torch(_instead(lambda t: t.to("meta"))), "norm.bias is not a plain .*no values"),
+        (
+            _torch(_instead(Tensor.long)),
+            "norm.bias is not a plain .*torch.int64; allowed: .*float32",
+        ),
+        (_torch(_instead(lambda t: t + 1j)), "norm.bias is not a plain .*torch.complex64; allowed"),
         (_torch(lambda _: network_of(embed_dim=48).state_dict()), r"has shape .*48"),
         (
             _torch(lambda _: network_of(depth=3).state_dict()),
@@ -553,7 +562,7 @@ def test_whole_numbers_are_whole_on_both_sides(tmp_path: Path) -> None:
     assert network.num_batches_tracked == 1
     counted = original.state_dict() | {"num_batches_tracked": torch.tensor(1.0)}
     torch.save(counted, tmp_path / "w.pt")
-    with pytest.raises(ValueError, match=r"num_batches_tracked is no plain .*torch\.float32"):
+    with pytest.raises(ValueError, match=r"num_batches_tracked is not a plain .*torch\.float32"):
         load_weights_file(network, tmp_path / "w.pt")
 
 

@@ -57,8 +57,11 @@ def test_networks_are_timms_own_at_any_side(name: str, side: int) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("vit_base_patch16_385", "'vit_base_patch16_385' is no architecture of the installed timm"),
-        ("vit_base_patch16_384.best", "is no tag of the installed timm"),
+        (
+            "vit_base_patch16_385",
+            "'vit_base_patch16_385' is not an architecture of the installed timm",
+        ),
+        ("vit_base_patch16_384.best", "is not a tag of the installed timm"),
     ],
 )
 def test_unknown_names_are_refused(name: str, message: str) -> None:
@@ -144,7 +147,7 @@ def test_damaged_weights_are_refused(damage: Any, cache: Path) -> None:
     [
         (TAG, 12, "has 1000 classes; the task has 12"),
         ("vit_base_patch16_384", 1000, "a full tag is needed"),
-        ("vit_base_patch16_224.orig_in21k", 21843, "is no tag with 1000 classes"),
+        ("vit_base_patch16_224.orig_in21k", 21843, "is not a tag with 1000 classes"),
     ],
 )
 def test_weights_of_another_task_are_refused(tag: str, num_classes: int, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Builds image stores: generated sets, and sets filtered by what a model gets wrong."""
+"""Decoding of generated datasets, and of datasets filtered by the errors of a model."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -31,13 +31,13 @@ def build_generated(
     *,
     made_from: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the store of a generated set.
+    """Write a generated dataset.
 
     Parameters
     ----------
     generate_options : `set` and `split`, and for upstream sets `classes` and
         `texture_correlation`, as in the configuration.
-    num_images : images 0 to num_images - 1 of the set.
+    num_images : number of images; their indices start at 0.
     made_from : as of `write_store`.
     """
     chunks = _generated(generate_options, num_images, seed)
@@ -47,9 +47,9 @@ def build_generated(
 def generated_masks(
     store: ImageStore, generate_options: Mapping[str, Any] | None, seed: int
 ) -> Tensor | None:
-    """Return what the objects in a generated store cover, uint8 (N, 1, H, W).
+    """Return the masks of the objects in a generated dataset, uint8 (N, 1, H, W).
 
-    None where the images are not generated: nobody knows their objects.
+    None if the images are not generated.
     """
     if generate_options is None:
         return None
@@ -92,14 +92,16 @@ def build_filtered(
     *,
     made_from: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the store of the pool's images that the classifier gets wrong.
+    """Write the dataset of the images of a pool that a classifier misclassifies.
 
-    `made_from` is as of `write_store`.
+    Parameters
+    ----------
+    made_from : as of `write_store`.
 
     Raises
     ------
     ValueError
-        if it gets none wrong.
+        if the classifier misclassifies no image.
     """
     wrong = torch.cat(
         [_is_wrong(classifier, batch.pixels, batch.targets) for batch in pool.batches(batch_size)]

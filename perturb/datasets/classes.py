@@ -1,9 +1,9 @@
-"""Whether two data sets mean the same classes by the same numbers.
+"""Classes of a dataset, and a check that two datasets number the same classes alike.
 
-By name where there are names, and by number where a class index or labels that are numbers say
-which class each is. Names without an index have their numbers from their order, in each set by
-itself: with other names, or fewer of them, the same number would be another class. Labels that
-differ from the clean set's names in case, blanks and punctuation alone are the same names.
+Classes are compared by name where both datasets have names, and by number where a class index or
+numeric labels define the numbers. Without an index, names are numbered by their order within each
+dataset: with other names, or fewer, the same number would mean another class. Labels that differ
+from the names of the clean set only in case, blanks and punctuation are the same names.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ from typing import TYPE_CHECKING, Any
 from perturb.datasets.labels import normal_form, trimmed
 
 if TYPE_CHECKING:  # the workflow compares names where there are no packages to read images
-    from perturb.datasets.real.sources.rows import Listing
+    from perturb.datasets.real.sources.source import Listing
 
 logger = logging.getLogger(__name__)
 
 KEY = "classes"
-"""Where the metadata of a manifest keeps the classes."""
+"""Key of the classes in the metadata of a manifest."""
 _NUM_NAMED = 3
 _DIGITS = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of a data set.
+    """The classes of a dataset.
 
-    given_by : how they have their numbers: `index` or `numbers`, or by the `order` of their names.
-    are_folders : whether their names are those of folders.
-    names : the class of each name; where labels are numbers, those that a file keeps beside them.
-    num_classes : one more than the highest class of an image; None if it is not known yet.
+    given_by : source of their numbers: a class `index`, `numbers` as labels, or the `order` of
+        their names.
+    are_folders : whether names are those of folders.
+    names : class by name; of numeric labels, the names that a file keeps beside them.
+    num_classes : one more than the highest class of an image; None if not known yet.
     """
 
     given_by: str
@@ -47,7 +48,7 @@ class Classes:
 
     @classmethod
     def in_order(cls, names: Collection[str], are_folders: bool) -> Classes:
-        """Return classes that have their numbers from the order of their names."""
+        """Return classes numbered by the order of their names."""
         numbered = {name: position for position, name in enumerate(sorted(names))}
         return cls("order", are_folders, numbered)
 
@@ -60,7 +61,7 @@ def listed_classes(listing: Listing, layout: str) -> Classes:
 
 
 def noted(classes: Classes) -> dict[str, Any]:
-    """Return what the metadata of a manifest keeps of the classes; the targets say the rest."""
+    """Return the classes as the metadata of a manifest keep them; targets give their number."""
     note = asdict(classes)
     del note["num_classes"]
     return {KEY: note}
@@ -72,7 +73,7 @@ def are_folders(layout: str) -> bool:
 
 
 def index_if_readable(path: Path) -> dict[str, int] | None:
-    """Return the classes in a class index; None where it is none, which its readers refuse."""
+    """Return the classes of a class index; None if the file is not one, which readers refuse."""
     try:
         index = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
@@ -86,12 +87,12 @@ def index_if_readable(path: Path) -> dict[str, int] | None:
 
 
 def check_classes(here: Classes | None, there: Classes | None, names: tuple[str, str]) -> None:
-    """Refuse a data set whose classes are not those of the clean set.
+    """Refuse a dataset whose classes are not those of the clean set.
 
     Parameters
     ----------
-    here, there : of the data set and of the clean set; None for those of an older manifest.
-    names : of the two sets, for messages.
+    here, there : classes of the dataset and of the clean set; None if an older manifest has none.
+    names : names of the two datasets, for messages.
 
     Raises
     ------
@@ -133,11 +134,11 @@ def _warn_of_few_numbers(here: Classes, there: Classes, names: tuple[str, str]) 
 
 
 def unlike(here: Classes, there: Classes, name: str) -> str | None:
-    """Return why classes are not those of the clean set, or may not be; None if they are.
+    """Return why classes differ from those of the clean set, or may differ; None if they agree.
 
     Parameters
     ----------
-    name : of the clean set.
+    name : name of the clean set.
     """
     there = _spelt_as(here, there)
     if here.given_by == "order":
@@ -145,9 +146,9 @@ def unlike(here: Classes, there: Classes, name: str) -> str | None:
     other = sorted(n for n in here.names.keys() & there.names.keys() if _differ(n, here, there))
     if other:
         first = other[0]
-        said_by = "`class_index` says" if here.given_by == "index" else "metadata say"
+        source = "`class_index` says" if here.given_by == "index" else "metadata say"
         return (
-            f"its {said_by} that {first} is class {here.names[first]}, but in {name} it is "
+            f"its {source} that {first} is class {here.names[first]}, but in {name} it is "
             f"class {there.names[first]}"
         )
     if there.given_by == "order" and (here.num_classes or 0) > len(there.names):
@@ -172,20 +173,20 @@ def _unlike_by_order(here: Classes, there: Classes, name: str) -> str | None:
             f"its {what} have {len(here.names)} names, but {name} has {num_there} classes by "
             "number; a `class_index` has to say which class each is"
         )
-    said = _said(here.names.keys() - there.names.keys(), "here")
-    if there.given_by == "order" or said:
-        said += _said(there.names.keys() - here.names.keys(), "there")
-    if not said:
+    differences = _only(here.names.keys() - there.names.keys(), "here")
+    if there.given_by == "order" or differences:
+        differences += _only(there.names.keys() - here.names.keys(), "there")
+    if not differences:
         first = min(name for name in shared if _differ(name, here, there))
-        said = [f"{first} is class {here.names[first]} here and {there.names[first]} there"]
+        differences = [f"{first} is class {here.names[first]} here and {there.names[first]} there"]
     return (
-        f"its {what} are not those of {name} ({'; '.join(said)}); a `class_index` for both has to "
-        "say which class each is"
+        f"its {what} are not those of {name} ({'; '.join(differences)}); a `class_index` for both "
+        "has to say which class each is"
     )
 
 
 def _is_known(here: Classes, there: Classes) -> bool:
-    """Return whether every name is one of the clean set's, and of the same class."""
+    """Return whether the clean set has every name, with the same class."""
     if there.given_by == "order":
         return here.names == there.names
     return here.names.keys() <= there.names.keys() and not any(
@@ -194,9 +195,10 @@ def _is_known(here: Classes, there: Classes) -> bool:
 
 
 def _spelt_as(here: Classes, there: Classes) -> Classes:
-    """Return the clean set's classes with their names as a set of labels spells them.
+    """Return the classes of the clean set with their names spelt as in a dataset's labels.
 
-    As they are where the spelling keeps names apart, and of folders, whose names are exact.
+    Names stay as they are if spelling distinguishes classes, and for folders, whose names are
+    exact.
     """
     if here.are_folders or not (_is_by_form(here) and _is_by_form(there)):
         return there
@@ -205,13 +207,13 @@ def _spelt_as(here: Classes, there: Classes) -> Classes:
 
 
 def _is_by_form(classes: Classes) -> bool:
-    """Return whether names with one normal form are of one class."""
+    """Return whether names of equal normal form have equal classes."""
     known: dict[str, int] = {}
     return all(known.setdefault(normal_form(n), c) == c for n, c in classes.names.items())
 
 
 def _out_of_order(classes: Classes, what: str) -> str | None:
-    """Return why names must not be matched by order: their numbers are in another one."""
+    """Return why names cannot be matched by order: the numbers in them are sorted otherwise."""
     for one, other in pairwise(sorted(classes.names)):
         if _padded(one) > _padded(other):
             return (
@@ -235,5 +237,5 @@ def _num_numbered(there: Classes) -> int | None:
     return there.num_classes
 
 
-def _said(names: set[str], where: str) -> list[str]:
+def _only(names: set[str], where: str) -> list[str]:
     return [f"{', '.join(sorted(names)[:_NUM_NAMED])} only {where}"] if names else []

@@ -1,4 +1,4 @@
-"""Contact sheets: many small images with a caption each, to be looked at."""
+"""Contact sheets: one picture of many small images, each with a caption."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,18 +19,18 @@ _INK = (60, 60, 66)
 def contact_sheet(
     images: Tensor, captions: Sequence[str], *, columns: int = 12, zoom: int = 3
 ) -> Image.Image:
-    """Return one picture of all images, row by row, each above its caption.
+    """Return a picture of all images, row by row, each above its caption.
 
     Parameters
     ----------
     images : uint8 (N, 3, H, W).
-    captions : N texts; one too long for its image is cut.
-    columns : images a row.
-    zoom : how many pixels wide an image's pixel is drawn.
+    captions : N texts; a text wider than its image is cut.
+    columns : images per row.
+    zoom : factor by which images are enlarged.
 
     Raises
     ------
-    ValueError : there are no images, or not as many captions as images.
+    ValueError : there are no images, or another number of captions.
     """
     if not len(images) or len(images) != len(captions):
         raise ValueError(
@@ -53,17 +53,17 @@ def contact_sheet(
 
 
 def _fitting(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """Return the longest start of the caption that is at most ``width`` pixels wide."""
+    """Return the longest prefix of a caption that is at most ``width`` pixels wide."""
     while caption and font.getlength(caption) > width:
         caption = caption[:-1]
     return caption
 
 
 def sheet_of_store(store: ImageStore, num_images: int = 60) -> Image.Image:
-    """Return a contact sheet of images from all over a store, each with what the manifest says.
+    """Return a contact sheet of a sample of a decoded dataset, captioned from its manifest.
 
-    They are in the order of their classes, and spread evenly over that order. The caption is the
-    shape, and the rendition or the texture where the manifest has one; else the target.
+    Images are sorted by class and sampled evenly in that order. The caption is the shape with the
+    rendition or texture if the manifest has one, else the target.
     """
     by_class = torch.argsort(store.targets, stable=True).tolist()
     num_shown = min(num_images, len(store))

@@ -1,10 +1,10 @@
-"""What a label is: the one place that decides it, for every layout.
+"""Labels of images, parsed by the same rules for every layout.
 
 A label is a number or a name. Whole numbers in any spelling (`10`, `10.0`, `1e1`, an integer or a
-float of NumPy, Arrow or JSON) are numbers. Everything else that is text is a name: the whole cell,
-blanks within it included, blanks around it not, in Unicode's composed form (NFC), since macOS
-writes the decomposed one. A missing value, a fraction, a truth value and a list are no label, nor
-is a number in quotes, brackets or other punctuation: as a name it would be out of order.
+float of NumPy, Arrow or JSON) are numbers. Any other text is a name: the whole cell with inner
+blanks and without outer ones, in Unicode's composed form (NFC), since macOS writes the decomposed
+one. Missing values, fractions, booleans and lists are not labels; neither is a number in quotes,
+brackets or other punctuation, which would sort wrongly as a name.
 """
 
 import re
@@ -16,7 +16,7 @@ from functools import lru_cache
 from numbers import Integral, Real
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
-# In punctuation, as in `(10,)`, `b'10'`, `="10"` and `10 %`, or with the thousands apart.
+# Numbers in punctuation, as in `(10,)`, `b'10'`, `="10"` and `10 %`, or with separated thousands.
 _NEARLY_NUMBER = re.compile(
     r"(?:[bu](?=['\"]))?[\W_]*"
     rf"(?:\d+(?:,\s?\d+)+|\d{{1,3}}(?:[\s'_]\d{{3}})+|{_NUMBER.pattern})[\W_]*"
@@ -33,11 +33,11 @@ _UNLESS = ", unless a `class_index` has it as a name"
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label as it was read.
+    """A parsed label.
 
-    text : as a name.
-    number : as a number, if it is a whole one.
-    fault : why it is neither; a class index that knows the text can still say its class.
+    text : the label as a name.
+    number : the label as a number, if it is a whole number.
+    fault : reason why it is neither; a class index that has the text can still define its class.
     """
 
     text: str
@@ -46,7 +46,7 @@ class Label:
 
 
 def label_of(value: object) -> Label:
-    """Return the label that a value stands for: a cell of a table, a value of JSON or of Arrow."""
+    """Return the label of a value: a cell of a table, or a value of JSON or Arrow."""
     if value is None:
         return Label("", fault="is missing")
     if isinstance(value, bytes):
@@ -69,7 +69,7 @@ def label_of(value: object) -> Label:
 
 @lru_cache(maxsize=1 << 16)
 def label_of_text(text: str) -> Label:
-    """Return the label that a text stands for: a cell, or what a program wrote as one."""
+    """Return the label of a text, such as a cell of a table."""
     label = _number_or_name(text)
     if label.number is not None or label.fault is not None:
         return label
@@ -83,8 +83,8 @@ def label_of_text(text: str) -> Label:
 def labels_of_folders(names: Sequence[str]) -> list[Label]:
     """Return the labels of class folders.
 
-    No program writes a value as a folder's name: `{cat}`, `[sic]` and `100%` are names, unless
-    all folders look like numbers.
+    Folder names such as `{cat}`, `[sic]` and `100%` are names, unless all folders look like
+    numbers: programs do not write structured values as folder names.
     """
     are_numbers = all(_NEARLY_NUMBER.fullmatch(trimmed(name)) for name in names)
     return [label_of_text(name) if are_numbers else _number_or_name(name) for name in names]
@@ -108,7 +108,7 @@ def composed(name: str) -> str:
 
 
 def trimmed(name: str) -> str:
-    """Return a name in composed form, without blanks and characters of no width around it."""
+    """Return a name in composed form, without surrounding blanks and zero-width characters."""
     kept = composed(name).strip()
     while kept and unicodedata.category(kept[0]) == "Cf":
         kept = kept[1:].lstrip()
@@ -118,17 +118,17 @@ def trimmed(name: str) -> str:
 
 
 def normal_form(name: str) -> str:
-    """Return what names have in common that differ in case, blanks and punctuation alone."""
+    """Return a name in folded case, without blanks and punctuation."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(char for char in folded if unicodedata.category(char)[0] not in "ZCP")
 
 
 def faults_of(labels: Sequence[Label], place: Callable[[int], str]) -> Iterator[str]:
-    """Yield what is wrong with the labels that are none, each with its place.
+    """Yield the faults of invalid labels, each with its place.
 
     Parameters
     ----------
-    place : of a label by its position: the file, and the row or the sample.
+    place : returns the place of a label by its position: the file, and the row or the sample.
     """
     for position, label in enumerate(labels):
         if label.fault is not None:

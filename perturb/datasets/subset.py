@@ -1,8 +1,7 @@
-"""Which images of a data set a costly perturbation is evaluated on.
+"""Class-balanced subsets of a dataset, for costly perturbations.
 
-A subset that is drawn by a hash of the images' own ids stays the same when the data set is listed
-in another order, and a smaller subset lies within a larger one: results of different sizes refer
-to nested images. It takes as many images of each class as there are, in turn.
+Images are drawn by a hash of their ids: the subset does not depend on the order of the dataset, and
+a smaller subset lies within a larger one. Classes take turns until the subset is full.
 """
 
 import hashlib
@@ -17,14 +16,14 @@ def balanced_subset(
 
     Parameters
     ----------
-    image_ids, targets : of all images, in the order of the rows.
-    num_images : size of the subset; None for all.
-    seed : the study's seed.
+    image_ids, targets : ids and classes of all images, in the order of the rows.
+    num_images : size of the subset; None for all images.
+    seed : seed of the study.
 
     Raises
     ------
     ValueError
-        if there are fewer images than are asked for, or none are.
+        if `num_images` is not between 1 and the number of images.
     """
     if num_images is None:
         return list(range(len(image_ids)))

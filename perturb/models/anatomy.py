@@ -1,11 +1,11 @@
-"""A network cut into stages that run one after another: an embedding, its blocks, a head.
+"""Stages of a network that run one after another: an embedding, its blocks, a head.
 
-Whoever changes a block, masks its attention or reads its output needs the same cut; and what was
-computed before the first change can then be kept and shared. The stages are the network's own
-modules in its own order, so running all of them gives the classifier's logits bit for bit.
+Perturbations that change a block, mask its attention or read its output share these stages, and can
+reuse activations from before the first change. The stages are the network's own modules in their
+own order: running all of them gives the classifier's logits bit for bit.
 
-Only timm's VisionTransformer and ResNetV2 are cut here, with those subclasses that keep their order
-of stages (DeiT's distillation token and second head are such). What a block consists of is in
+Only timm's VisionTransformer and ResNetV2 are supported, with subclasses that keep the order of
+stages (such as DeiT, with a distillation token and a second head). The parts of a block are in
 `perturb.experiments.lesions.surgery`.
 
 Legend: B images, C channels, H W pixels, N tokens, D width, K classes.
@@ -25,11 +25,11 @@ class Anatomy:
     """The stages of a network.
 
     family : ``vit`` or ``resnet``.
-    blocks : transformer blocks, or the residual blocks of all stages, in the order they run.
-    removable : which blocks add to an unchanged input, so that the others can do without them:
-        every one of a ViT; of a ResNet all but the first of each stage, whose skip connection is a
-        learned projection even where the shape stays.
-    num_heads : attention heads of each block; 0 where there is no attention.
+    blocks : transformer blocks, or the residual blocks of all stages, in the order of execution.
+    removable : indices of blocks with an identity skip connection, which can be removed: all of a
+        ViT; of a ResNet all but the first of each stage, whose skip connection is a learned
+        projection even if it keeps the shape.
+    num_heads : attention heads of each block; 0 without attention.
     """
 
     family: str
@@ -48,8 +48,8 @@ class Anatomy:
 
         Parameters
         ----------
-        classifier : whose network this is; its preprocessing comes first.
-        images : as the classifier takes them.
+        classifier : classifier of this network; its preprocessing is applied.
+        images : as of `Classifier.forward`.
         """
         pixels = classifier.prepare(images)
         network = self.network
@@ -61,16 +61,16 @@ class Anatomy:
         return embedded
 
     def run(self, activations: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Return the input of block ``stop``, given that of block ``start``: a slice's meaning.
+        """Return the input of block ``stop``, given the input of block ``start``.
 
-        Without ``stop`` all blocks from ``start`` on are run, and the result is the head's input.
+        Without ``stop`` all blocks from ``start`` on run, and the result is the input of the head.
         """
         for block in self.blocks[start:stop]:
             activations = block(activations)
         return activations
 
     def head(self, activations: Tensor) -> Tensor:
-        """Return logits (B, K) of what leaves the last block: final norm, pooling, classifier."""
+        """Return logits (B, K) from the output of the last block: norm, pooling, classifier."""
         logits: Tensor = self.network.forward_head(self.network.norm(activations))
         return logits
 
@@ -81,8 +81,8 @@ def anatomy(network: nn.Module) -> Anatomy:
     Raises
     ------
     ValueError
-        If it is neither timm's VisionTransformer nor its ResNetV2, or a subclass that runs them in
-        another way.
+        If it is neither timm's VisionTransformer nor its ResNetV2, or a subclass with another
+        forward pass.
     """
     for family, kind in (("vit", VisionTransformer), ("resnet", ResNetV2)):
         if not isinstance(network, kind):
@@ -90,7 +90,7 @@ def anatomy(network: nn.Module) -> Anatomy:
         for method in ("forward", "forward_features"):
             if getattr(type(network), method) is not getattr(kind, method):
                 name = type(network).__name__
-                raise ValueError(f"{name} has a {method} of its own, so its order is not known")
+                raise ValueError(f"{name} overrides {method}, so its order is not known")
         return _of_vit(network) if family == "vit" else _of_resnet(network)
     raise ValueError(
         f"network is {type(network).__name__}; allowed: timm's VisionTransformer and ResNetV2, "

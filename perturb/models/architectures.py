@@ -1,8 +1,8 @@
-"""The study's two families of networks, built from configuration in timm's own classes.
+"""The two families of networks, built from the configuration with timm's classes.
 
 ViTs follow Dosovitskiy et al. [1]_ (learned positions, a class token, pre-norm blocks); ResNets
-follow BiT [2]_ (pre-activation bottlenecks, group norm, standardised convolutions), at sizes that
-train within a minute on one core. Which sizes is configuration, not code.
+follow BiT [2]_ (pre-activation bottlenecks, group norm, standardised convolutions). The
+configuration defines their sizes, which train within a minute on one core.
 
 References
 ----------
@@ -27,14 +27,14 @@ FAMILIES = tuple(ARGUMENTS)
 def build_network(
     family: str, arguments: Mapping[str, Any], num_classes: int, image_side: int
 ) -> nn.Module:
-    """Return a new network of random weights, drawn from torch's global generator.
+    """Return a new network with random weights from torch's global generator.
 
     Parameters
     ----------
     family : ``vit`` or ``resnet``.
     arguments : for ``vit`` patch_size [px], embed_dim, depth, num_heads, mlp_ratio; for ``resnet``
-        layers and channels (a number a stage), num_groups (of every group norm), stem_channels.
-        All are needed.
+        layers and channels (a number per stage), num_groups (of every group norm), stem_channels.
+        All are required.
     num_classes : width of the logits.
     image_side : side of the square input [px].
 
@@ -82,12 +82,12 @@ def _build_resnet(arguments: dict[str, Any], num_classes: int) -> nn.Module:
 def _sincos_positions(side: int, width: int) -> Tensor:
     """Return two-dimensional sine-cosine positions, shape (side * side, width).
 
-    Only where training of the position embedding starts: networks that see few images then know
-    from the first step which patches are neighbours. The amplitude is that of a small embedding.
+    They initialise the learned position embedding: networks that train on few images then know from
+    the first step which patches are neighbours. The amplitude is that of a small embedding.
     """
     num_frequencies = width // 4
     exponents = torch.arange(num_frequencies) / max(num_frequencies - 1, 1)
-    frequencies = math.pi / side * (side / 2.0) ** exponents  # half a turn an image to one in 4 px
+    frequencies = math.pi / side * (side / 2.0) ** exponents  # periods: 2 images to 4 patches
     angles = torch.arange(side)[:, None] * frequencies  # (side, F)
     waves = torch.cat([angles.sin(), angles.cos()], dim=1)  # (side, 2F)
     rows = waves[:, None].expand(side, side, -1)

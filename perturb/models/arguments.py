@@ -1,20 +1,19 @@
-"""What the workflow needs to know of networks and training, for code that must not import torch."""
+"""Constants of networks and training for code that must not import torch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-# Bumped when trained weights change for the same configuration, so that models trained before are
-# trained again.
+# Raised when trained weights change for the same configuration; models are then trained again.
 PROTOCOL = 1
 
-# Preprocessing where nothing says another: pixels become [-1, 1], as in Google's ViT and BiT.
+# Default preprocessing: pixels are scaled to [-1, 1], as in Google's ViT and BiT.
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.5, 0.5, 0.5)
 INTERPOLATION = "bilinear"
-# Of networks trained here, on the embedded images.
+# For networks trained here, on the embedded images.
 TRAINED_STD = (0.25, 0.25, 0.25)
 
-# The arguments of each family, with the types that they may have.
+# Arguments of each family with their types.
 ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
     "vit": {
         "patch_size": (int,),
@@ -33,7 +32,7 @@ ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
 
 
 def unfit_arguments(family: str, arguments: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what no network can be built of, among arguments of the known names and types."""
+    """Yield messages on invalid values, among arguments of known names and types."""
     for name in ARGUMENTS[family]:
         value = arguments[name]
         numbers = value if isinstance(value, Sequence) else [value]

@@ -1,8 +1,8 @@
-"""Checkpoints: a folder with ``weights.safetensors`` and a card that says what they are.
+"""Checkpoints: a folder with ``weights.safetensors`` and a card that describes them.
 
-The card names the network, its preprocessing and how it came about, and holds the SHA-256 of the
-weights: a classifier is rebuilt from the folder alone, and never from weights that the card does
-not describe.
+The card holds the network, its preprocessing, its training or source, and the SHA-256 of the
+weights: a classifier is rebuilt from the folder alone, and weights that differ from the card are
+refused.
 """
 
 import json
@@ -31,25 +31,25 @@ CARD_NAME = "card.json"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a checkpoint is.
+    """Description of a checkpoint.
 
     model, architecture, family, size, patch_size, arguments : as in the configuration;
         ``patch_size`` is None for ResNets.
-    timm : name by which timm builds the network, with its tag where the weights are timm's; None
-        where ``arguments`` say all. They then only tell how the network is divided.
+    timm : name by which timm builds the network, with a tag for timm's weights; None if
+        ``arguments`` define the network. With a name, ``arguments`` only count its parts.
     num_classes : width of the logits.
-    preprocessing : of the classifier.
+    preprocessing : preprocessing of the classifier.
     pretraining : id of the pre-training set, or None.
-    data : number of images by what they were for, e.g. ``{"pretraining": 2000, ...}``.
-    seed, recipe, curve : how the weights were trained; empty for given weights.
-    validation_accuracy : at the end, a fraction in [0, 1], or None.
-    source : where given weights come from: file and sha256, or tag, hub, revision, file, sha256,
-        timm (its version); empty for weights trained here. Of a file also the entry that was taken
-        and notes on what was chosen or left out, and the preprocessing that was not given, with
-        its values and where they are from.
+    data : number of images by purpose, e.g. ``{"pretraining": 2000, ...}``.
+    seed, recipe, curve : the training of the weights; empty for pretrained weights.
+    validation_accuracy : final accuracy, a fraction in [0, 1], or None.
+    source : source of pretrained weights: file and sha256, or tag, hub, revision, file, sha256,
+        timm (its version); empty for weights trained here. For a file also its entry, notes on
+        choices and ignored tensors, and preprocessing that the configuration omits, with values
+        and their origin.
     made_from : all of the configuration that the weights depend on, compared by
         `perturb.plan.origins`.
-    num_parameters, weights_sha256, versions : filled in by ``save_checkpoint``.
+    num_parameters, weights_sha256, versions : set by ``save_checkpoint``.
     """
 
     model: str
@@ -80,10 +80,13 @@ def save_checkpoint(
     card: ModelCard,
     made_from: Mapping[str, Any] | None = None,
 ) -> ModelCard:
-    """Write a classifier's weights and its card, each whole or not at all; return the full card.
+    """Write the weights and the card of a classifier, each atomically; return the full card.
 
-    The card is written last: a folder in which the two do not fit each other is refused by
-    ``load_classifier``. `made_from` is what it says that the weights were made from.
+    The card is written last: ``load_classifier`` refuses a folder whose weights and card disagree.
+
+    Parameters
+    ----------
+    made_from : origin of the weights, kept in the card.
     """
     state = classifier.network.state_dict()
     with replacing(Path(directory) / WEIGHTS_NAME) as temporary:
@@ -102,7 +105,7 @@ def save_checkpoint(
 
 
 def _save(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors to a file; what the disk says against it is an OSError as elsewhere."""
+    """Write tensors to a file; raise errors of the disk as OSError."""
     try:
         save_file(dict(state), path)
     except SafetensorError as error:
@@ -118,12 +121,12 @@ def read_card(directory: Path, of: str | None = None) -> ModelCard:
 
     Parameters
     ----------
-    of : the model that it must be the card of.
+    of : expected model, None for any.
 
     Raises
     ------
     ValueError
-        If there is none, it does not hold what a card holds, or it is another model's.
+        If there is no card, its keys are wrong, or it is of another model.
     """
     path = Path(directory) / CARD_NAME
     if not path.is_file():
@@ -133,7 +136,7 @@ def read_card(directory: Path, of: str | None = None) -> ModelCard:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON ({error})") from error
     if isinstance(content, dict):
-        content.setdefault("made_from", {})  # an older card; who needs to know refuses it
+        content.setdefault("made_from", {})  # an older card; `perturb.plan.origins` refuses it
     _check_names(content, ModelCard, path)
     _check_names(content["preprocessing"], Preprocessing, path)
     if of not in (None, content["model"]):
@@ -148,8 +151,8 @@ def load_classifier(directory: Path, device: torch.device | str = "cpu") -> Clas
     Raises
     ------
     ValueError
-        If a file is missing, the weights are not those of the card, or they do not fit its
-        network: missing or unexpected tensors, other shapes, another number of classes.
+        If a file is missing, the weights differ from the card, or they do not fit its network:
+        missing or unexpected tensors, other shapes, another number of classes.
     """
     card = read_card(directory)
     path = Path(directory) / WEIGHTS_NAME
@@ -168,8 +171,8 @@ def load_classifier(directory: Path, device: torch.device | str = "cpu") -> Clas
 
 
 def build_classifier(card: ModelCard) -> Classifier:
-    """Return the classifier that a card describes, of random weights."""
-    with torch.random.fork_rng(devices=[]):  # the caller's generator stays as it is
+    """Return the classifier of a card, with random weights."""
+    with torch.random.fork_rng(devices=[]):  # keeps the state of the caller's generator
         return Classifier(_build(card), card.preprocessing)
 
 
@@ -184,13 +187,13 @@ def _build(card: ModelCard) -> nn.Module:
 
 
 def _build_to_be_filled(card: ModelCard) -> nn.Module:
-    """Return a network whose weights are all loaded next: not drawn before, where that is possible.
+    """Return a network without initial weights if possible, for loading all weights next.
 
-    Drawing those of a ViT-L takes many seconds, and every job would pay for it.
+    Random weights of a ViT-L take many seconds in every job.
     """
     with torch.device("meta"):
         network = _build(card)
-    # Other networks of timm's hold tensors that are in no state dict.
+    # Other timm networks hold tensors that are in no state dict.
     if kind_of(network) == "other" or {name for name, _ in network.named_buffers()} - set(
         network.state_dict()
     ):

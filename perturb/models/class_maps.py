@@ -1,9 +1,8 @@
-"""Decisions among coarser classes than the classifier's own, as for cue-conflict stimuli.
+"""Class maps: predictions among coarser classes than the classifier's, as for cue conflicts.
 
-A photograph of a tabby is a cat, whichever of ImageNet's cats the classifier takes it for. The
-protocol of Geirhos et al. [1]_: softmax over all of the classifier's classes, the mean of the
-probabilities of a coarser class's members, the highest mean wins. The mean, not the sum: a coarser
-class with many members would otherwise win too often.
+Any of ImageNet's cats is a correct prediction for a photograph of a cat. The protocol of Geirhos et
+al. [1]_: the prediction is the coarser class with the highest mean softmax probability over its
+members. With the sum in place of the mean, coarser classes with many members would be favoured.
 
 References
 ----------
@@ -19,24 +18,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the configuration's checks read class maps, and must not import torch
+if TYPE_CHECKING:  # checks of the configuration read class maps without torch
     from torch import Tensor
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """Coarser classes: their names, and the classifier's classes that are members of each."""
+    """Coarser classes: names, and the members of each among the classifier's classes."""
 
     names: tuple[str, ...]
     members: tuple[tuple[int, ...], ...]
 
     @property
     def highest(self) -> int:
-        """The highest of the classifier's classes that is a member."""
+        """The highest class that is a member."""
         return max(max(members) for members in self.members)
 
     def check(self, num_classes: int) -> None:
-        """Raise a ValueError if a member is not among the classifier's classes."""
+        """Raise a ValueError if a member is not a class of the classifier."""
         if self.highest >= num_classes:
             raise ValueError(
                 f"class map: class {self.highest} is a member, but the model has {num_classes} "
@@ -44,7 +43,7 @@ class ClassMap:
             )
 
     def log_probabilities(self, logits: Tensor) -> Tensor:
-        """Return the logarithm of the members' mean probability, (B, coarser classes).
+        """Return the logarithm of the mean probability of members, (B, coarser classes).
 
         Parameters
         ----------
@@ -66,8 +65,8 @@ def read_class_map(path: Path) -> ClassMap:
     Raises
     ------
     ValueError
-        if the file cannot be read or holds something else: no members, a member of two classes,
-        a negative or fractional one.
+        if the file cannot be read or is invalid: no members, a member of two classes, a negative
+        or fractional member.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))

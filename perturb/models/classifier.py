@@ -1,8 +1,7 @@
-"""A classifier: a network that takes images as they are and returns logits.
+"""Classifiers: networks with their preprocessing, from images to logits.
 
-Resizing and normalisation are part of the model, so every perturbation acts on pixels in [0, 1]
-(or on uint8) whatever network follows, and gradients with respect to those pixels pass through
-the preprocessing.
+Resizing and normalisation are part of the model: every perturbation acts on pixels in [0, 1] (or on
+uint8) for any network, and gradients with respect to those pixels pass through the preprocessing.
 """
 
 from collections.abc import Mapping
@@ -19,13 +18,13 @@ from perturb.models.views import INTERPOLATIONS
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What happens to an image before the network.
+    """Preprocessing of images for a network.
 
     side : side of the network's square input [px].
-    mean, std : of each colour channel, in units of [0, 1].
-    interpolation : ``bilinear`` or ``bicubic``, where pixels come in another size than the input.
-    mode, crop : how a square was made of the whole image, as of `perturb.models.views.View`; None
-        where images are squares already. Only recorded here: it was done when they were stored.
+    mean, std : mean and standard deviation of each colour channel, in units of [0, 1].
+    interpolation : ``bilinear`` or ``bicubic``, for images of another size than the input.
+    mode, crop : how the square was cut from the whole image, as of `perturb.models.views.View`;
+        None for square images. Only recorded here: decoding applies them.
     """
 
     side: int
@@ -48,12 +47,12 @@ class Preprocessing:
 
     @classmethod
     def of_trained(cls, side: int) -> "Preprocessing":
-        """Return that of networks which are trained here, on the embedded images of a side [px]."""
+        """Return the preprocessing of networks trained here, on embedded images of a side [px]."""
         return cls(side, std=TRAINED_STD)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """Return the preprocessing of values by name, as JSON and configurations hold them.
+        """Return the preprocessing of values by name, as in JSON and configurations.
 
         Raises
         ------
@@ -72,10 +71,10 @@ class Preprocessing:
 
 
 class Classifier(nn.Module):
-    """Images of any size -> logits of ``network``, with the preprocessing inside.
+    """A network with its preprocessing: images of any size to logits.
 
-    The module's ``network`` is timm's own and is where lesions and attention masks act. Its logits
-    are float32 also where the rest computes in bfloat16 (`perturb.models.precision`).
+    ``network`` is timm's own module, which lesions and attention masks change. Its logits are
+    float32 even if the rest computes in bfloat16 (`perturb.models.precision`).
     """
 
     mean: Tensor
@@ -104,12 +103,12 @@ class Classifier(nn.Module):
         return logits
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Return what the network is given, (B, 3, side, side).
+        """Return the input of the network, (B, 3, side, side).
 
         Parameters
         ----------
-        images : (B, 3, H, W), uint8 or floating point in [0, 1]. Another size than the network's
-            input is resized with the preprocessing's filter, antialiased.
+        images : (B, 3, H, W), uint8 or floating point in [0, 1]. Images of another size than the
+            network's input are resized with the preprocessing's filter, antialiased.
 
         Raises
         ------
@@ -126,8 +125,8 @@ class Classifier(nn.Module):
         if images.shape[2:] != (side, side):
             mode = self.preprocessing.interpolation
             images = nn.functional.interpolate(images, size=(side, side), mode=mode, antialias=True)
-            if mode == "bicubic":  # it overshoots at edges, and no image file could hold that
+            if mode == "bicubic":  # it overshoots [0, 1] at edges
                 images = images.clamp(0, 1)
         images = (images - self.mean) / self.std
-        # Channels last: a fifth faster for group norms and small convolutions on a CPU.
+        # Channels last is a fifth faster for group norms and small convolutions on a CPU.
         return images.contiguous(memory_format=torch.channels_last)

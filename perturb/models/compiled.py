@@ -1,10 +1,9 @@
-"""A classifier whose forward pass is compiled, for perturbations that leave the network as it is.
+"""A classifier with a compiled forward pass, for perturbations that do not change the network.
 
-A compiled pass is the network as it was when it was compiled: it need not notice hooks and replaced
-methods, by which layers are removed and attention is restricted, and a mask that is ignored in
-silence would be a wrong number. So only whole passes are compiled, `network` itself stays as it is
-for whoever runs its blocks one by one, and a pass through a network that is being changed is not
-the compiled one.
+A compiled pass may ignore later hooks and replaced methods, by which layers are removed and
+attention is restricted; numbers would be wrong without an error. Therefore only whole passes are
+compiled, `network` stays uncompiled for callers that run its blocks one by one, and a pass through
+a changed network is not the compiled one.
 """
 
 from typing import Any
@@ -16,15 +15,15 @@ from perturb.models.classifier import Classifier
 
 
 class CompiledClassifier(Classifier):
-    """A classifier of the same network and preprocessing, whose whole passes are compiled.
+    """A classifier of the same network and preprocessing with compiled whole passes.
 
-    Compilation takes place in the first pass, and again where gradients or another precision are
-    asked for. Logits agree with those of the plain classifier but for rounding.
+    The first pass compiles, and so does the first pass with gradients or in another precision.
+    Logits agree with those of the plain classifier up to rounding.
 
     Parameters
     ----------
-    classifier : on its device, in evaluation mode; it can still be used itself.
-    backend : of ``torch.compile``.
+    classifier : classifier on its device, in evaluation mode; it remains usable.
+    backend : backend of ``torch.compile``.
     """
 
     def __init__(self, classifier: Classifier, backend: str = "inductor") -> None:
@@ -32,9 +31,9 @@ class CompiledClassifier(Classifier):
         self.to(classifier.mean)
         self.train(classifier.training)
         self._changed_before = _changed(self.network)
-        # The number of images varies: the last batch, and those that an attack has not broken yet.
+        # The batch size varies: the last batch, and images that resist an attack.
         compiled = torch.compile(self.network, backend=backend, dynamic=None)
-        self._whole_pass = (compiled,)  # in a tuple it is not a second submodule
+        self._whole_pass = (compiled,)  # a tuple keeps it from becoming a submodule
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K)."""
@@ -45,7 +44,7 @@ class CompiledClassifier(Classifier):
 
 
 def _changed(network: nn.Module) -> set[int]:
-    """Return which modules have hooks or do something else than their class says."""
+    """Return the ids of modules with hooks or a replaced forward method."""
     return {
         id(module) for module in network.modules() if _hooks(module) or "forward" in vars(module)
     }

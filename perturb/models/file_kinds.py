@@ -1,7 +1,7 @@
-"""What a file is by its content, whatever its name says.
+"""Kinds of weights files by content, independent of their names.
 
-A download that failed, or a repository cloned without its large files, leaves a file with the right
-name and another content. Such files are named for what they are.
+A failed download, or a repository cloned without its large files, leaves a file with the right name
+and other content. Errors name the kind of such content.
 """
 
 import re
@@ -13,10 +13,10 @@ from pathlib import Path
 SAFETENSORS, TORCH, NPZ = "safetensors", "torch", "npz"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".tar", ".npz", ".ckpt", ".th")
 _EXPECTED = {".safetensors": "a safetensors file", ".npz": "a .npz file of arrays"}
-# A pickle of torch's magic number, which begins its files from before 1.6.
+# A pickle of torch's magic number, the start of its files before 1.6.
 _LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 _NUM_BYTES = 1024
-# What Python raises where the list of an archive's files is not what it was.
+# Errors of Python on damaged directories of zip archives.
 _DAMAGED_ZIP = (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error)
 _TEXTS = (
     (re.compile(rb"version https://git-lfs"), "a Git LFS pointer: `git lfs pull` fetches the file"),
@@ -44,7 +44,7 @@ def kind_of_file(path: Path) -> str:
     Raises
     ------
     ValueError
-        If the file holds something else; it says what, as far as that is known.
+        If the file has another kind, which the message names if known.
     """
     with path.open("rb") as file:
         head = file.read(_NUM_BYTES)
@@ -69,13 +69,13 @@ def _refusal(path: Path) -> str:
 
 
 def _is_safetensors(head: bytes, num_bytes: int) -> bool:
-    """Return whether a file begins with the length of a JSON header and its brace."""
+    """Return whether a file starts with the length of a JSON header and its brace."""
     length = int.from_bytes(head[:8], "little")
     return head[8:9] == b"{" and length <= num_bytes - 8
 
 
 def _kind_of_zip(path: Path) -> tuple[str, str]:
-    """Return the kind of a zip archive, or what it is instead."""
+    """Return the kind of a zip archive, or an empty text and a description."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -100,7 +100,7 @@ def _kind_of_zip(path: Path) -> tuple[str, str]:
 
 
 def _name_of(head: bytes, path: Path) -> str:
-    """Return what a file is that holds no weights."""
+    """Return a description of a file without weights."""
     if not head:
         return "empty, such as a download that failed"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()

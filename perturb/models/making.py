@@ -1,4 +1,4 @@
-"""A model's classifier and card: trained here, or of weights that are given."""
+"""Makes a classifier and its card, by training or from pretrained weights."""
 
 import logging
 from collections.abc import Mapping
@@ -70,26 +70,26 @@ def import_weights(
     side: int | None = None,
     assumed: str | None = None,
 ) -> tuple[Classifier, ModelCard]:
-    """Return the classifier of given weights and its card, in evaluation mode.
+    """Return the classifier of pretrained weights, in evaluation mode, and its card.
 
     Parameters
     ----------
     facts : as of `train_model`, and
-        timm: name of timm's architecture, None where ``arguments`` say all;
-        weights: ``{"file": ..., "sha256": ...}`` and perhaps ``entry``, a file that
-        `load_weights_file` takes, or ``{"timm": tag}``, from the model hub or its cache on disk;
-        preprocessing: values of `Preprocessing` by name, or None for the tag's own or, of a file,
-        that of networks trained here, at ``side``;
-        num_classes: of the task, or None.
-    num_classes, side : of the task and of its square images [px], for facts that do not say.
-    assumed : which values of the preprocessing were not given, and where they are from, for the
-        card; None if all were.
+        timm: name of timm's architecture, None if ``arguments`` define the network;
+        weights: ``{"file": ..., "sha256": ...}`` with an optional ``entry``, a file for
+        `load_weights_file`, or ``{"timm": tag}``, from the model hub or its cache on disk;
+        preprocessing: values of `Preprocessing` by name, or None for that of the tag or, for a
+        file, that of networks trained here, at ``side``;
+        num_classes: number of classes of the task, or None.
+    num_classes, side : number of classes and side of the images [px], if not in ``facts``.
+    assumed : values of the preprocessing that the configuration omits, with their origin, for the
+        card; None if it has all.
 
     Raises
     ------
     ValueError
-        If the file's hash differs, weights do not fit the network, its parts are not those that
-        ``arguments`` count, or the number of classes or the side is not known.
+        If the hash of the file differs, weights do not fit the network, its parts differ from
+        ``arguments``, or the number of classes or the side is unknown.
     """
     weights = facts["weights"]
     tag = weights.get("timm")
@@ -123,11 +123,11 @@ def checked_digest(path: Path, sha256: str) -> str:
     Raises
     ------
     ValueError
-        If there is no file, it holds no weights, or its SHA-256 is not the given one.
+        If there is no file, it holds no weights, or its SHA-256 differs.
     """
     if not path.is_file():
         raise ValueError(f"{path}: not found; it should hold a model's weights")
-    kind_of_file(path)  # a failed download is named before its sum is found to differ
+    kind_of_file(path)  # names a failed download, whose SHA-256 would only differ
     digest = sha256_of(path)
     if digest != sha256.lower():
         raise ValueError(f"{path}: SHA-256 is {digest}, but the configuration says {sha256}")
@@ -135,7 +135,7 @@ def checked_digest(path: Path, sha256: str) -> str:
 
 
 def _preprocessing(facts: Mapping[str, Any], side: int | None) -> Preprocessing:
-    """Return the preprocessing that the facts, the tag's row of the table or the side tells."""
+    """Return the preprocessing from the facts, the table's row of the tag, or the side."""
     values, tag = facts["preprocessing"], facts["weights"].get("timm")
     if values is None and tag is not None:
         row = model_of(tag)
@@ -153,9 +153,9 @@ def _known(name: str, of_facts: int | None, given: int | None, facts: Mapping[st
 
 
 def _check_division(classifier: Classifier, card: ModelCard) -> None:
-    """Raise a ValueError unless a network of timm's is divided as the card's arguments count.
+    """Raise a ValueError unless the parts of a timm network agree with the card's arguments.
 
-    Which blocks and heads a study removes is planned by those numbers alone.
+    Removal of blocks and heads is planned by these numbers.
     """
     if card.timm is None:
         return

@@ -1,8 +1,8 @@
-"""Files of Google's ViT and BiT code, ``.npz``: loaded through timm's own loaders, and checked.
+"""Loads ``.npz`` files of Google's ViT and BiT code with timm's loaders, and checks the result.
 
-timm's loaders copy what they look for and no more, and copying fits and casts in silence. So here a
-network is filled with what no weight is before, and looked through afterwards; arrays of whole
-numbers, and smaller ones that would be repeated, are refused.
+timm's loaders ignore surplus arrays, and copying broadcasts and casts without errors. Therefore the
+network is filled with NaN before loading and checked afterwards; arrays of integers, and smaller
+arrays that would be broadcast, are refused.
 """
 
 import re
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# What Python and NumPy raise where the bytes of a file are not what they were.
+# Errors of Python and NumPy on damaged files.
 _DAMAGED_NPZ = (
     EOFError,
     LookupError,
@@ -29,7 +29,7 @@ _DAMAGED_NPZ = (
     zipfile.BadZipFile,
     zlib.error,
 )
-# What timm raises where it takes an array for one of another shape, or the network for another.
+# Errors of timm's loaders on arrays or networks of another shape.
 _UNFIT = (AssertionError, AttributeError, IndexError, RuntimeError, TypeError)
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -47,15 +47,15 @@ def load_npz(network: nn.Module, path: Path) -> None:
     Raises
     ------
     ValueError
-        If the network has no such loader, the file cannot be read, or does not fit: arrays that are
-        missing, of other shapes or no floats, more blocks, another number of classes.
+        If the network has no such loader, or the file cannot be read or does not fit: missing
+        arrays, other shapes, integers, more blocks, another number of classes.
     """
     if not hasattr(network, "load_pretrained"):
         kind = type(network).__name__
         raise ValueError(f"{path}: .npz files are of ViTs and BiT's ResNets; the network is {kind}")
     with torch.no_grad():
         for tensor in network.state_dict().values():
-            if tensor.is_floating_point():  # whatever timm leaves out of its copying stays visible
+            if tensor.is_floating_point():  # tensors that timm does not fill stay NaN
                 tensor.fill_(torch.nan)
     shapes = _npz_shapes(path)
     _check_blocks(network, shapes, path)
@@ -69,13 +69,13 @@ def load_npz(network: nn.Module, path: Path) -> None:
         problem = f"an array does not fit the network: {error}"
     except _DAMAGED_NPZ as error:
         problem = f"damaged, or in no layout of Google's ({error})"
-    if problem:  # raised only here: the error's frames would keep the file open
+    if problem:  # raised here, since the frames of the error would keep the file open
         raise ValueError(f"{path}: {problem}")
     _check_all_loaded(network, shapes, path)
 
 
 def _npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a file's arrays by name, read from their headers alone."""
+    """Return the shapes of the arrays of a file by name, from their headers."""
     shapes = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -85,7 +85,7 @@ def _npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
                     shape, _, dtype = _HEADERS[version](file)
                 if dtype.hasobject:
                     raise ValueError(f"{name} holds Python objects")
-                if dtype.kind != "f" and shape:  # single numbers are a training run's counters
+                if dtype.kind != "f" and shape:  # scalars are counters of a training run
                     raise ValueError(f"{name} holds {dtype}; allowed: floating point numbers")
                 shapes[name.removesuffix(".npy")] = shape
     except _DAMAGED_NPZ as error:
@@ -94,7 +94,7 @@ def _npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 class _NoBroadcast(TorchFunctionMode):
-    """Lets no smaller array be repeated to fill a larger one, as copying does in silence."""
+    """Refuses copies of a smaller array to a larger one, which would be broadcast."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is Tensor.copy_ and args[0].numel() != args[1].numel():
@@ -104,7 +104,7 @@ class _NoBroadcast(TorchFunctionMode):
 
 
 def _check_blocks(network: Any, shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
-    """Raise a ValueError if a file has blocks that the network lacks: timm would pass them by."""
+    """Raise a ValueError if a file has more blocks than the network, which timm would ignore."""
     stages = getattr(network, "stages", None)
     family = "vit" if stages is None else "resnet"
     found = {match[1] for name in shapes for match in _BLOCKS[family].finditer(name)}

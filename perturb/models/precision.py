@@ -1,10 +1,10 @@
-"""In which precision are forward passes computed, and what must stay in float32 beside them?
+"""Precision of forward passes: float32, or mixed precision with bfloat16.
 
-Mixed precision as the field evaluates in: weights stay float32, matrix products and convolutions
-take bfloat16 copies of them, norms and softmax take float32. Pixels, the updates of an attack, the
-logits and everything that follows them stay in float32: bfloat16 has eight significant bits. Pixels
-near 1 would move by whole gray levels, and steps of an eighth of one would be lost; logits between
-8 and 16 would be sixteenths, so that the first two classes often tie.
+Mixed precision as is usual in evaluation: weights stay float32, matrix products and convolutions
+use bfloat16 copies, norms and softmax use float32. Pixels, the updates of an attack, the logits and
+all that follows from them stay in float32, since bfloat16 has eight significant bits: pixels near 1
+would change by whole gray levels, steps of an eighth of a level would be lost, and logits between 8
+and 16 would be multiples of 1/16, so that the first two classes often tie.
 """
 
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def resolved(precision: str, device: torch.device) -> str:
-    """Return the precision that `auto` stands for on a device, or the precision itself.
+    """Return the precision of `auto` on a device, or the precision itself.
 
-    bfloat16 on CUDA devices that compute in it, float32 on all others: on a CPU it pays only where
-    the processor has instructions for it.
+    `auto` is bfloat16 on CUDA devices with native bfloat16, else float32: on a CPU bfloat16 is
+    faster only with special instructions.
 
     Raises
     ------
     ValueError
-        for another word.
+        for another value.
     """
     if precision == "auto":
         is_native = device.type == "cuda" and torch.cuda.is_bf16_supported(
@@ -40,15 +40,14 @@ def resolved(precision: str, device: torch.device) -> str:
 
 @contextmanager
 def computing_in(precision: str, device: torch.device) -> Iterator[None]:
-    """Run networks in a precision while the `with` statement lasts.
+    """Run networks in a precision within a `with` statement.
 
-    float32 means that: TF32, which keeps ten bits and which torch lets convolutions use unless it
-    is told otherwise, is off.
+    With float32, TF32 is off: it keeps ten bits, and is torch's default for convolutions.
 
     Parameters
     ----------
     precision : float32 or bfloat16.
-    device : of the network.
+    device : device of the network.
 
     Raises
     ------
@@ -61,30 +60,30 @@ def computing_in(precision: str, device: torch.device) -> Iterator[None]:
         if device.type == "cuda":
             stack.enter_context(_without_tf32())
         if precision == "bfloat16":
-            # Without the cache of casts: it would hand copies of weights that were made in
-            # inference mode to passes that take gradients. A cast is a hundredth of a pass.
+            # Without the cache of casts: it would pass copies of weights made in inference mode to
+            # passes that need gradients. A cast takes a hundredth of the time of a pass.
             stack.enter_context(torch.autocast(device.type, torch.bfloat16, cache_enabled=False))
         yield
 
 
 @contextmanager
 def exactly(device: torch.device) -> Iterator[None]:
-    """Compute as written while the `with` statement lasts, also within `computing_in`."""
+    """Compute without autocast in a `with` statement, also within `computing_in`."""
     with torch.autocast(device.type, enabled=False):
         yield
 
 
 def keep_logits_exact(network: nn.Module) -> None:
-    """Let the modules that give a network's logits compute in float32, also in `computing_in`.
+    """Let the heads of a network compute logits in float32, also within `computing_in`.
 
-    Such a module gets a subclass of its class and is otherwise as it was: its weights, their names
-    and its hooks stay, so it does the same in whole passes, in passes stage by stage and in
-    compiled ones. Nothing changes outside `computing_in`.
+    The class of a head is replaced by a subclass. Its weights, their names and its hooks stay, so
+    that whole passes, passes stage by stage and compiled passes agree. Results outside
+    `computing_in` do not change.
 
     Parameters
     ----------
-    network : of timm's, which says which modules these are; other networks stay as they are. A head
-        that is put in later is as it comes.
+    network : a timm network, which lists its heads; other networks stay unchanged. A head that is
+        replaced later is not changed.
     """
     find = getattr(network, "get_classifier", None)
     found = () if find is None else find()
@@ -94,7 +93,7 @@ def keep_logits_exact(network: nn.Module) -> None:
 
 
 class _InFloat32(nn.Module):
-    """What precedes a module's class in its subclass."""
+    """First base class of the subclass of a head."""
 
     def forward(self, input: Tensor) -> Tensor:
         with exactly(input.device):

@@ -1,4 +1,4 @@
-"""The course of a training phase: its curve, and lines in the log while it runs."""
+"""Progress of a training phase: its curve, and lines in the log."""
 
 import logging
 import math
@@ -11,7 +11,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Mean training loss since the last point; validation accuracy where it was measured."""
+    """Mean training loss since the last point, and validation accuracy if measured."""
 
     phase: str
     step: int
@@ -30,7 +30,7 @@ class Progress:
         self._losses: list[float] = []
 
     def add(self, step: int, loss: float) -> None:
-        """Note a step's loss; say where training stands if nothing was said for seconds.
+        """Add the loss of a step; log at intervals of seconds.
 
         Raises
         ------
@@ -41,7 +41,7 @@ class Progress:
             raise ValueError(f"{self._name}: the loss of step {step} is {loss}")
         self._losses.append(loss)
         if time.perf_counter() - self._last_line > _SECONDS_BETWEEN_LINES:
-            self._say(step, loss)
+            self._log(step, loss)
 
     def mark(self, step: int, validation_accuracy: float | None) -> None:
         """Add a point to the curve."""
@@ -50,11 +50,11 @@ class Progress:
         phase = self._name.rpartition("/")[2]
         seen = step * self._batch_size
         self.curve.append(CurvePoint(phase, step, seen, loss, validation_accuracy))
-        self._say(step, loss)
+        self._log(step, loss)
         if validation_accuracy is not None:
             _LOGGER.info("%s: validation accuracy %.3f", self._name, validation_accuracy)
 
-    def _say(self, step: int, loss: float) -> None:
+    def _log(self, step: int, loss: float) -> None:
         self._last_line = time.perf_counter()
         speed = step * self._batch_size / (self._last_line - self._started)
         message = "%s: step %d of %d, loss %.3f, %.0f samples/s"

@@ -1,4 +1,4 @@
-"""How the embedded models are trained: one recipe a family, found on the validation split."""
+"""Training recipes of the embedded models, one per family, tuned on the validation split."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -6,15 +6,15 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a family is trained; fine-tuning is as pre-training, at a lower learning rate.
+    """Training recipe of a family; fine-tuning differs in its lower learning rates.
 
-    batch_size : images a step.
-    matrix_learning_rate : the highest, of Muon on the hidden matrices.
-    learning_rate : the highest, of AdamW on everything else.
-    finetuning_scale : both learning rates are multiplied by it in fine-tuning.
-    weight_decay : decoupled, of all weights but biases, norms and embeddings.
-    label_smoothing : share of the target that is spread over all classes.
-    shift_px : images are moved by up to so many pixels each way, their borders reflected.
+    batch_size : images per step.
+    matrix_learning_rate : highest learning rate of Muon, for hidden matrices.
+    learning_rate : highest learning rate of AdamW, for all other weights.
+    finetuning_scale : factor of both learning rates in fine-tuning.
+    weight_decay : decoupled decay of all weights but biases, norms and embeddings.
+    label_smoothing : fraction of the target that is spread over all classes.
+    shift_px : maximum random shift of images in each direction, with reflected borders.
     """
 
     batch_size: int
@@ -35,8 +35,8 @@ class Recipe:
 
 
 #: Tuned on the validation split of the target set with the smallest model of each family. Mirrored
-#: images did not help (the shapes have a right and a left); shifts by 3 px cost ViT-S/8 eight
-#: points of accuracy against 1 px, while ResNets do best with 2.
+#: images did not help (shapes are not symmetric); shifts by 3 px lower the accuracy of ViT-S/8 by
+#: eight points against 1 px, while 2 px are best for ResNets.
 RECIPES = {
     "vit": Recipe(
         batch_size=64,

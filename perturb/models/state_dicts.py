@@ -1,10 +1,10 @@
-"""Which of the things in a file are a network's weights, found by the network's own names.
+"""Finds the weights of a network in the content of a file, by the network's own names.
 
-Wrappers put a prefix before every name (``module.``, ``_orig_mod.``, ``model.``, ``backbone.``, one
-within another), and training scripts put the state dict beside other things, under names of their
-own. Neither is guessed: weights are there where all of the network's names are found behind one
-prefix. Where several fit, averaged ones are taken, as timm does, since they are what such a run
-reports the accuracy of; between others the configuration decides (``entry``).
+Wrappers prefix all names (``module.``, ``_orig_mod.``, ``model.``, ``backbone.``, also nested), and
+training scripts save the state dict beside other objects under arbitrary keys. Neither is guessed:
+weights are a mapping with all of the network's names behind one prefix. If several mappings fit,
+averaged weights are taken, as in timm, since such a run reports their accuracy; among others the
+configuration decides (``entry``).
 """
 
 import difflib
@@ -18,20 +18,20 @@ from torch import Tensor
 
 from perturb.models.torch_files import StandIn, printable
 
-# Where training code puts a state dict beside its other things.
+# Usual keys of a state dict beside other objects.
 _USUAL = {
     *("state_dict", "model", "model_state_dict", "model_state", "module", "net", "network"),
     *("weights", "params", "model_weights"),
 }
 _AVERAGED = {"ema", "swa", "avg", "average", "averaged"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-# Of torch.compile, sharding and recomputation: they also go around single blocks. ``module`` of
-# parallel training may be a network's own word, and is taken away only where nothing fits with it.
+# Wrappers of torch.compile, sharding and recomputation, also of single blocks. ``module`` of
+# parallel training may be a name of the network: it is removed only if nothing fits with it.
 _INNER = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 _INNER_PARALLEL = re.compile(r"(?<![^.])module\.")
-# Of AveragedModel: how many it has averaged.
+# AveragedModel's number of averaged states.
 _COUNTER = "n_averaged"
-# Of batch norm: not in files from before torch 0.4.1. Evaluation does not use it.
+# Counter of batch norm, absent before torch 0.4.1. Evaluation does not use it.
 _OPTIONAL = "num_batches_tracked"
 _MAX_DEPTH = 3
 _NUM_LISTED = 5
@@ -39,11 +39,11 @@ _NUM_LISTED = 5
 
 @dataclass(frozen=True)
 class FoundState:
-    """A network's weights in a file.
+    """The weights of a network in a file.
 
-    tensors : by the network's names.
-    entry : where they are: keys and prefix, joined by dots; empty for the whole file.
-    notes : what was chosen, left out or not there, a sentence each.
+    tensors : tensors by the network's names.
+    entry : keys and prefix that lead to them, joined by dots; empty for the whole file.
+    notes : sentences on choices, ignored and missing tensors.
     """
 
     tensors: Mapping[str, Tensor]
@@ -53,7 +53,7 @@ class FoundState:
 
 @dataclass(frozen=True)
 class _Place:
-    """A mapping in a file, and a prefix behind which all of the network's names are in it."""
+    """A mapping in a file that holds all of the network's names behind a prefix."""
 
     keys: tuple[str, ...]
     prefix: str
@@ -75,19 +75,19 @@ class _Place:
 def find_state(
     content: object, expected: Collection[str], origin: str, entry: str | None = None
 ) -> FoundState:
-    """Return the weights of a network among the things that a file holds.
+    """Return the weights of a network in the content of a file.
 
     Parameters
     ----------
-    content : of the file.
+    content : content of the file.
     expected : names of the network's tensors.
-    origin : what errors begin with.
-    entry : where they are, if several places fit: an `entry` that an error lists.
+    origin : start of error messages.
+    entry : choice among several fitting places, as an error lists them.
 
     Raises
     ------
     ValueError
-        If there are none, several that are no averages, or others beside them that no place is of.
+        If no weights fit, several fit without being averages, or tensors beside them are unknown.
     """
     mappings = {keys: _without(_INNER, value) for keys, value in _mappings(content)}
     places = _all_places(mappings, expected)
@@ -107,7 +107,7 @@ def find_state(
 
 
 def _choice(chosen: _Place, others: Sequence[str]) -> tuple[str, ...]:
-    """Return a sentence on what was chosen, if there was a choice or the weights are averages."""
+    """Return a sentence on the choice, if several places fit or the weights are averages."""
     if not others and not chosen.is_averaged:
         return ()
     kind = "averaged weights" if chosen.is_averaged else f"the weights in {chosen.entry}"
@@ -116,7 +116,7 @@ def _choice(chosen: _Place, others: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_averaged(name: str) -> bool:
-    """Return whether a key or prefix speaks of averages, and not of an optimiser's ``exp_avg``."""
+    """Return whether a key or prefix names averages, other than an optimiser's ``exp_avg``."""
     words = {word.lower() for word in _WORD.findall(name)}
     return bool(words & _AVERAGED) and "exp" not in words
 
@@ -124,7 +124,7 @@ def _is_averaged(name: str) -> bool:
 def _mappings(
     content: object, keys: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    """Yield the mappings that hold tensors by name, each with the keys that lead there."""
+    """Yield the mappings of tensors by name, each with the keys that lead to it."""
     if not isinstance(content, Mapping):
         return
     if any(isinstance(value, Tensor) for value in content.values()):
@@ -136,7 +136,7 @@ def _mappings(
 
 
 def _without(wrappers: re.Pattern[str], content: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """Return a mapping without wrappers in its names; as it is where two would become equal."""
+    """Return a mapping without wrappers in its names; unchanged if names would collide."""
     bare = {wrappers.sub("", k) if isinstance(k, str) else k: v for k, v in content.items()}
     return bare if len(bare) == len(content) else content
 
@@ -160,7 +160,7 @@ def _places(
 
 
 def _prefixes(content: Iterable[Any], name: str) -> list[str]:
-    """Return what stands before a network's name in a file's names, empty or up to a dot."""
+    """Return the prefixes of a network's name in a file, empty or ending with a dot."""
     names = [found for found in content if isinstance(found, str) and found.endswith(name)]
     prefixes = [found.removesuffix(name) for found in names]
     return [prefix for prefix in prefixes if prefix == "" or prefix.endswith(".")]
@@ -179,7 +179,7 @@ def _asked(places: Sequence[_Place], entry: str | None, origin: str) -> Sequence
 
 
 def _choose(places: Sequence[_Place], origin: str) -> _Place:
-    """Return the one place to take weights from: averaged ones, or the only one."""
+    """Return the place of the weights: the averaged ones, or the only one."""
     for kind in ("is_averaged", "is_usual"):
         if len(places) > 1:
             places = [place for place in places if getattr(place, kind)] or places
@@ -193,7 +193,7 @@ def _choose(places: Sequence[_Place], origin: str) -> _Place:
 
 
 def _refuse_unfit_averages(content: object, chosen: _Place, origin: str) -> None:
-    """Raise a ValueError if a file holds averaged weights in a form that cannot be used."""
+    """Raise a ValueError if a file holds averaged weights in an unsupported form."""
     averaged = [
         repr(key)
         for key, value in (content.items() if isinstance(content, Mapping) else ())
@@ -224,7 +224,7 @@ def _holds_weights(value: object) -> bool:
 def _taken(
     place: _Place, beside: Sequence[_Place], expected: Collection[str], origin: str
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Return the tensors of a place and what was left out; nothing else may be in its mapping."""
+    """Return the tensors of a place and notes; refuse other content of its mapping."""
     content, prefix = place.content, place.prefix
     others = [name for name, value in content.items() if not _is_named_tensor(name, value)]
     if others:
@@ -248,7 +248,7 @@ def _is_named_tensor(name: object, value: object) -> bool:
 
 
 def misfit(missing: Collection[str], surplus: Collection[str]) -> str:
-    """Return which names are missing and which unexpected, each with the nearest of the others."""
+    """Return a text on missing and unexpected names, each with its nearest counterpart."""
     parts = []
     for problem, names, others in (
         ("missing", missing, surplus),
@@ -270,7 +270,7 @@ def _why_none(
     mappings: Mapping[tuple[str, ...], Mapping[Any, Any]],
     expected: Collection[str],
 ) -> str:
-    """Return why nothing in a file is the network's weights."""
+    """Return the reason why no mapping in a file holds the network's weights."""
     counts = _num_found(mappings, expected)
     models = ", ".join(_whole_models(content))
     if models and not counts:
@@ -299,7 +299,7 @@ def _why_none(
 def _num_found(
     mappings: Mapping[tuple[str, ...], Mapping[Any, Any]], expected: Collection[str]
 ) -> Mapping[tuple[tuple[str, ...], str], int]:
-    """Return how many of the network's names there are in each mapping, behind each prefix."""
+    """Return the number of the network's names in each mapping, behind each prefix."""
     names = set(expected)
     return Counter(
         (keys, prefix)
@@ -311,13 +311,13 @@ def _num_found(
 
 
 def _splits(name: object) -> list[str]:
-    """Return what may be a prefix of a name: nothing, and what ends in each of its dots."""
+    """Return the possible prefixes of a name: the empty one, and those that end with a dot."""
     dots = [match.end() for match in re.finditer(r"\.", name)] if isinstance(name, str) else None
     return [] if dots is None else [str(name)[:end] for end in (0, *dots)]
 
 
 def _whole_models(content: object, where: str = "it") -> Iterator[str]:
-    """Yield what a file holds instead of a state dict: itself, or as one of its entries."""
+    """Yield descriptions of objects in place of a state dict: the file, or its entries."""
     if isinstance(content, StandIn):
         yield f"{where} is {'a whole model, ' if content.is_module else ''}{content.origin}"
     elif isinstance(content, Mapping):
@@ -329,6 +329,6 @@ def _whole_models(content: object, where: str = "it") -> Iterator[str]:
 def _not_tensors(names: Sequence[object], kind: str = "") -> str:
     found = ", ".join(map(repr, names[:_NUM_LISTED])) if names else f"a {kind}"
     return (
-        f"no state dict, it holds {found}; allowed: tensors by name, by themselves or as an entry "
+        f"not a state dict, it holds {found}; allowed: tensors by name, alone or as an entry "
         f"such as {', '.join(sorted(_USUAL))}"
     )

@@ -1,16 +1,16 @@
-"""timm's own VisionTransformer and ResNetV2, without the two thirds of timm they do not need.
+"""timm's VisionTransformer and ResNetV2, imported without the rest of timm.
 
 This is the only module that imports timm. A plain ``import timm`` loads a hundred architectures,
-timm's data pipeline and torchvision, takes longer than torch itself, and fails where torchvision
-is missing; every job of a workflow would pay for it. The two architectures of the study need none
-of that, so their modules are imported beneath placeholder packages: the parents' ``__path__`` is
-right, but their ``__init__`` has not run. What they ask of torchvision (a class for ``isinstance``
-and a tracing helper) is answered by stand-ins; the model hub's client, half a second, is kept out.
+timm's data pipeline and torchvision, takes longer than torch itself, fails without torchvision, and
+would delay every job of a workflow. The two architectures need none of that: their modules are
+imported beneath placeholder packages, whose ``__path__`` is right but whose ``__init__`` does not
+run. Stand-ins replace what they import from torchvision (a class for ``isinstance`` and a tracing
+helper); the client of the model hub, half a second, is not imported.
 
-Afterwards every placeholder and stand-in leaves ``sys.modules`` again. Only timm's genuine modules
-stay, so a later full import finds and reuses them, and a class is the same object on both ways;
-``load_timm_zoo`` gives the hub's client back. The price: in a process that came this way first,
-timm's fx feature extraction stays without torchvision and says so when it is called.
+Placeholders and stand-ins are removed from ``sys.modules`` afterwards. Only genuine modules of timm
+stay, so a later full import reuses them and classes are the same objects; ``load_timm_zoo`` imports
+the client of the hub. One limitation: after this import, timm's fx feature extraction has no
+torchvision in the same process, and raises an error.
 """
 
 import importlib
@@ -29,7 +29,7 @@ _INTERPOLATIONS = "NEAREST NEAREST_EXACT BILINEAR BICUBIC BOX HAMMING LANCZOS"
 
 
 class _StandIn(ModuleType):
-    """A module of torchvision in which every name is a class that cannot be used."""
+    """A module of torchvision in which every name is a class that cannot be instantiated."""
 
     __path__ = []  # noqa: RUF012
 
@@ -46,7 +46,7 @@ class _StandIn(ModuleType):
 
 
 class _StandInFinder:
-    """A finder and loader that answers every import of torchvision with a stand-in."""
+    """A finder and loader that imports stand-ins for all modules of torchvision."""
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         if name.partition(".")[0] != "torchvision":
@@ -62,7 +62,7 @@ class _StandInFinder:
 
 @contextmanager
 def _without_torchvision() -> Iterator[None]:
-    """Answer imports of torchvision with stand-ins, unless the real one is loaded already."""
+    """Import stand-ins for torchvision, unless the real one is loaded."""
     if "torchvision" in sys.modules:
         yield
         return
@@ -78,7 +78,7 @@ def _without_torchvision() -> Iterator[None]:
 
 @contextmanager
 def _without_hub() -> Iterator[None]:
-    """Let imports of the model hub's client fail, as they do where it is not installed."""
+    """Let imports of the client of the model hub fail, as if it were not installed."""
     if "huggingface_hub" in sys.modules:
         yield
         return
@@ -91,7 +91,7 @@ def _without_hub() -> Iterator[None]:
 
 @contextmanager
 def _placeholder_packages() -> Iterator[None]:
-    """Let timm's submodules be imported while the code of its packages does not run."""
+    """Import submodules of timm without running the code of its packages."""
     spec = importlib.util.find_spec("timm")
     if spec is None or not spec.submodule_search_locations:
         raise ImportError("timm is not installed; the networks are timm's own classes")
@@ -101,7 +101,7 @@ def _placeholder_packages() -> Iterator[None]:
         package.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
         sys.modules[name] = package
     try:
-        # What the two modules read from the packages themselves: a version and the pixel means.
+        # The two modules read a version and the pixel means from the packages.
         version = importlib.import_module("timm.version")
         constants = importlib.import_module("timm.data.constants")
         vars(sys.modules["timm"])["__version__"] = version.__version__
@@ -134,9 +134,9 @@ VisionTransformer, ResNetV2, GroupNormAct, StdConv2d = _import_classes_alone()
 
 
 def find_maker(architecture: str) -> Callable[..., Any] | None:
-    """Return timm's function that builds an architecture, None where timm has no such name.
+    """Return timm's function that builds an architecture, None if timm has no such name.
 
-    All of timm is imported for other architectures than the two above alone.
+    Architectures beyond the two above import all of timm.
     """
     registry = sys.modules["timm.models._registry"]
     if not registry.is_model(architecture):
@@ -150,17 +150,17 @@ def find_maker(architecture: str) -> Callable[..., Any] | None:
 def find_config(name: str) -> Any:
     """Return timm's configuration of a tag, or of the first tag of an architecture.
 
-    Call it after `find_maker`. None where timm has none; timm's RuntimeError for an unknown tag of
-    a known architecture.
+    Call it after `find_maker`. None if timm has none; timm raises a RuntimeError for an unknown tag
+    of a known architecture.
     """
     return sys.modules["timm.models._registry"].get_pretrained_cfg(name)
 
 
 def load_timm_zoo() -> ModuleType:
-    """Return timm, imported in full, with or without a torchvision that works.
+    """Return timm, imported in full, with or without a working torchvision.
 
-    For real architectures and pretrained weights by tag: ``load_timm_zoo().create_model(tag)``.
-    It takes seconds; the classes above stay the ones that timm builds.
+    For architectures and pretrained weights by tag: ``load_timm_zoo().create_model(tag)``. It takes
+    seconds; timm builds the same classes as above.
     """
     if "timm" in sys.modules:
         return sys.modules["timm"]
@@ -170,16 +170,16 @@ def load_timm_zoo() -> ModuleType:
     else:
         with _without_torchvision():
             timm = importlib.import_module("timm")
-    for name in loaded_before:  # they were imported when their packages were not there to hold them
+    for name in loaded_before:  # their packages did not exist when they were imported
         parent, _, child = name.rpartition(".")
         setattr(sys.modules[parent], child, sys.modules[name])
-    importlib.reload(sys.modules["timm.models._hub"])  # now with the hub's client, if there is one
+    importlib.reload(sys.modules["timm.models._hub"])  # with the client of the hub, if installed
     return timm
 
 
 def _torchvision_works() -> bool:
     try:
         importlib.import_module("torchvision")
-    except (ImportError, RuntimeError):  # RuntimeError: built for another torch than the one here
+    except (ImportError, RuntimeError):  # RuntimeError: built for another torch
         return False
     return True

@@ -2,9 +2,9 @@
 
     python -m perturb.models.timm_survey [resources/timm_models.csv]
 
-Networks are built on torch's meta device: shapes without memory, weights or downloads. Run it when
-timm's version changes (it takes minutes), and read what changed: the configurations of users rest
-on this table.
+Networks are built on torch's meta device, without memory, weights or downloads. Run it when timm's
+version changes (it takes minutes), and review the differences: users' configurations depend on this
+table.
 """
 
 import argparse
@@ -29,7 +29,7 @@ NUM_CLASSES = 1000
 
 
 def pretrained_tags() -> list[str]:
-    """Return the tags of timm that have weights for 1000 classes."""
+    """Return timm's tags with weights for 1000 classes."""
     timm = load_timm_zoo()
     tags = timm.list_models(pretrained=True)
     return [tag for tag in tags if timm.get_pretrained_cfg(tag).num_classes == NUM_CLASSES]
@@ -41,7 +41,7 @@ def survey(tags: Sequence[str]) -> Iterator[dict[str, Any]]:
     Raises
     ------
     ValueError
-        What `describe_config` raises.
+        as `describe_config`.
     """
     timm = load_timm_zoo()
     known: dict[tuple[str, int], dict[str, Any]] = {}
@@ -55,7 +55,7 @@ def survey(tags: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def measure(tag: str, side: int) -> dict[str, Any]:
-    """Return the columns that a network answers at an input of ``side`` px."""
+    """Return the columns of the table from a network with an input of ``side`` px."""
     with torch.device("meta"):
         network = build_timm_network(tag, NUM_CLASSES, side).eval().requires_grad_(False)
     return describe_network(network) | {
@@ -65,7 +65,7 @@ def measure(tag: str, side: int) -> dict[str, Any]:
 
 
 def count_macs(network: nn.Module, side: int) -> int:
-    """Return the multiply-adds of an image: those of convolutions, matrices and attention."""
+    """Return the multiply-adds per image of convolutions, matrix products and attention."""
     device = next(network.parameters()).device
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.empty(1, 3, side, side, device=device))

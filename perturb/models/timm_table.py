@@ -1,10 +1,8 @@
-"""What timm says of its pretrained ImageNet classifiers, read from a table in the repository.
+"""timm's pretrained ImageNet classifiers, read from a table in the repository.
 
-Which square of an image a network wants, how its pixels are scaled, which family it is of and what
-its blocks are made of is needed while the workflow is planned: before any weights are there, and
-where neither torch nor timm may be imported. The table holds a row for each tag with weights for
-1000 classes; `perturb.models.timm_survey` makes it from the installed timm, and a test holds the
-two together.
+Planning the workflow needs preprocessing, family and parts of each network, before weights exist
+and without torch or timm. The table has a row for each tag with weights for 1000 classes;
+`perturb.models.timm_survey` makes it from the installed timm, and a test compares the two.
 """
 
 import csv
@@ -16,8 +14,8 @@ from types import MappingProxyType
 
 TABLE = Path(__file__).parents[2] / "resources" / "timm_models.csv"
 KINDS = ("vit", "resnetv2", "other")
-# The classes that timm builds residual networks of: ResNet, ResNeXt, Wide ResNet, Res2Net, ResNeSt
-# and those with squeeze-and-excitation are of the first; BiT's are of the second.
+# timm's classes of residual networks. The first covers ResNet, ResNeXt, Wide ResNet, Res2Net,
+# ResNeSt and squeeze-and-excitation; the second covers BiT.
 RESIDUAL_NETWORKS = ("ResNet", "ResNetV2", "SENet")
 
 
@@ -27,28 +25,27 @@ class TimmModel:
 
     tag : architecture and weights, ``vit_base_patch16_384.orig_in21k_ft_in1k``.
     architecture : the part before the dot.
-    is_default : whether timm takes the tag where an architecture is named without one.
-    kind : ``vit`` and ``resnetv2`` where timm's own VisionTransformer or ResNetV2 runs its blocks
-        one after another, so that they can be changed and read; else ``other``.
-    network : name of timm's class that it is built of.
-    side, crop : input [px] and kept share of the short side in timm's model, as it is created. A
-        crop above 1 (some of VOLO's) pads the image; no view of ours does that.
-    test_side, test_crop : those under which timm publishes the accuracy; often the same.
-    mean, std : of each channel, in units of [0, 1].
+    is_default : true if timm uses the tag for an architecture named without one.
+    kind : ``vit`` and ``resnetv2`` if timm's own VisionTransformer or ResNetV2 runs its blocks one
+        after another, so that they can be changed and read; else ``other``.
+    network : name of its class in timm.
+    side, crop : input [px] and fraction of the short side that is kept, by default in timm. A crop
+        above 1 (some of VOLO's) pads the image, which no preprocessing here does.
+    test_side, test_crop : those of timm's published accuracy; often the same.
+    mean, std : mean and standard deviation of each channel, in units of [0, 1].
     mode : ``crop`` or ``squash``, as of ``perturb.models.views.View``.
     interpolation : ``bilinear`` or ``bicubic``.
     num_classes : width of the logits.
-    patch_size : side of a patch [px], None where there is none; so are all that follow.
-    embed_dim, depth, num_heads : of a ViT; num_heads None where blocks have no one number.
-    num_prefix_tokens, num_class_tokens : tokens of a ViT before its patches, and those among them
-        that it classifies by; the others are registers.
-    block, attention, embedding, pooling : of a ViT, the classes of its blocks, of their attention
-        modules and of what makes tokens of pixels, and how it pools tokens (``token`` reads the
-        class token); block and attention None where blocks differ, attention also where a block
-        has no module for it.
+    patch_size : side of a patch [px]. This and all following columns are None if not applicable.
+    embed_dim, depth, num_heads : of a ViT; num_heads is None if blocks differ.
+    num_prefix_tokens, num_class_tokens : tokens of a ViT before its patches, and the class tokens
+        among them; the others are registers.
+    block, attention, embedding, pooling : of a ViT, the classes of blocks, attention modules and
+        patch embedding, and the pooling of tokens (``token`` is the class token); block and
+        attention are None if blocks differ, attention also if a block has no module for it.
     layers, channels : blocks and channels of each stage of a ResNetV2.
-    num_parameters : of the whole network.
-    gmacs : multiply-adds of an image at ``side`` / 10^9 (convolutions, matrices, attention).
+    num_parameters : number of parameters of the network.
+    gmacs : multiply-adds per image at ``side`` / 10^9 (convolutions, matrices, attention).
     """
 
     tag: str
@@ -82,10 +79,10 @@ class TimmModel:
 
     @property
     def family(self) -> str:
-        """The family that a configuration must name: vit, resnet or other.
+        """The family in the configuration: vit, resnet or other.
 
-        ``vit``: timm's VisionTransformer with all of its blocks in order, also behind a
-        convolutional stem. ``resnet``: a class among `RESIDUAL_NETWORKS`. All else is ``other``.
+        ``vit``: timm's VisionTransformer with all blocks in order, also behind a convolutional
+        stem. ``resnet``: a class among `RESIDUAL_NETWORKS`. ``other``: all other classes.
         """
         if self.kind == "vit":
             return "vit"
@@ -140,7 +137,7 @@ def read_table(path: Path) -> Mapping[str, TimmModel]:
     Raises
     ------
     ValueError
-        If the table is not there or its columns are not those of `TimmModel`.
+        If the table does not exist or its columns are not those of `TimmModel`.
     """
     if not path.is_file():
         raise ValueError(f"{path}: not found; python -m perturb.models.timm_survey makes it")
@@ -169,7 +166,7 @@ def _by_architecture() -> Mapping[str, TimmModel]:
 
 
 def tags_of(architecture: str) -> tuple[str, ...]:
-    """Return the tags with weights of an architecture, empty where timm has none."""
+    """Return the tags of an architecture with weights, empty if timm has none."""
     return tuple(tag for tag, model in timm_models().items() if model.architecture == architecture)
 
 
@@ -179,22 +176,22 @@ def model_of(tag: str) -> TimmModel:
     Raises
     ------
     ValueError
-        If it is a name without tag, since weights of quite different training share it, or no tag
-        with weights for 1000 classes; the message lists the tags of that architecture.
+        If the name has no tag, since weights of different training share it, or the tag has no
+        weights for 1000 classes; the message lists the tags of the architecture.
     """
     models = timm_models()
     if tag in models:
         return models[tag]
     architecture, dot, _ = tag.partition(".")
     allowed = ", ".join(tags_of(architecture)) or f"a tag in resources/{TABLE.name}"
-    reason = "is no tag with 1000 classes" if dot else "says no weights: a full tag is needed"
+    reason = "is not a tag with 1000 classes" if dot else "names no weights: a full tag is needed"
     raise ValueError(f"{tag!r} {reason}; allowed: {allowed}")
 
 
 def geometry(architecture: str) -> TimmModel:
-    """Return the row of the first tag of an architecture: its network, not its weights.
+    """Return the row of the first tag of an architecture, for facts on its network.
 
-    What depends on the weights (side, crop, mean, std, mode, interpolation) is that tag's.
+    Columns that depend on weights (side, crop, mean, std, mode, interpolation) are of that tag.
 
     Raises
     ------
@@ -204,16 +201,16 @@ def geometry(architecture: str) -> TimmModel:
     models = _by_architecture()
     if architecture not in models:
         raise ValueError(
-            f"{architecture!r} is no architecture in resources/{TABLE.name}; allowed: a name "
+            f"{architecture!r} is not an architecture in resources/{TABLE.name}; allowed: a name "
             "before the dot of its tags"
         )
     return models[architecture]
 
 
 def default_of(architecture: str) -> TimmModel | None:
-    """Return the row of the tag that timm takes for an architecture; None if it has no such row.
+    """Return the row of timm's default tag of an architecture, None if the table has none.
 
-    timm's default weights of a few architectures have no head of 1000 classes.
+    The default weights of a few architectures have no head of 1000 classes.
     """
     rows = (row for row in timm_models().values() if row.architecture == architecture)
     return next((row for row in rows if row.is_default), None)

@@ -1,12 +1,12 @@
-"""What a file of torch.save holds, read so that nothing in it is run.
+"""Reads files of torch.save without running code in them.
 
-Training scripts leave other objects beside the weights: command lines, NumPy numbers, dates,
-settings of other packages. torch's reader with ``weights_only`` refuses them all. Here stand-ins
-take their places: no class or function that a file names is imported, called or built, and a
-stand-in keeps nothing of what the file says of it. Tensors are rebuilt by torch's own reader.
+Training scripts save other objects beside the weights: command lines, NumPy numbers, dates,
+settings of other packages. torch's reader with ``weights_only`` refuses them. Here stand-ins
+replace them: no class or function that a file names is imported, called or instantiated, and a
+stand-in keeps no data of the file. torch's own reader rebuilds the tensors.
 
-Of Python's own library, where most of what can do harm lies, only the names in `_INERT` are passed
-over; a file that names another is refused.
+Of Python's standard library, which holds most dangerous functions, only the names in `_INERT` get
+stand-ins; a file that names another is refused.
 """
 
 import _compat_pickle
@@ -27,7 +27,7 @@ import torch
 
 logger = logging.getLogger(__name__)
 
-# What torch and Python raise where a file's bytes are not what they were: torch checks few of them.
+# Errors of torch and Python on damaged files, few of which torch checks.
 _DAMAGED = (
     AssertionError,
     AttributeError,
@@ -41,7 +41,7 @@ _DAMAGED = (
     zipfile.BadZipFile,
 )
 _NUM_LEGACY_PICKLES = 4  # before the storages' keys: magic number, version, system, content
-# Of Python's library: what torch's reader builds by itself, and data that stand-ins replace.
+# Names in Python's library that torch's reader builds; `_INERT`: data that stand-ins replace.
 _OF_TORCH = {
     "_codecs.encode",
     "builtins.bytearray",
@@ -56,17 +56,17 @@ _INERT = re.compile(
     r"|types\.SimpleNamespace|copyreg\._reconstructor|functools\.partial"
 )
 _REMEDY = "allowed: a state dict, torch.save(model.state_dict(), ...)"
-# What torch says of a stand-in that the file fills as a list or a dict.
+# torch's message on a stand-in that the file fills as a list or a dict.
 _UNFILLED = re.compile(
     rf"Can only (append to lists|extend lists|\w+ for dict).*but got <class '{__name__}\.'(.*)''>"
 )
 
 
 class StandIn:
-    """Takes the place of an object in a file that is no tensor and no plain data.
+    """Replaces an object in a file that is neither a tensor nor plain data.
 
-    origin : module and name of what the file names.
-    is_module : whether it is a whole network, pickled with its tensors.
+    origin : module and name of the object's class or function.
+    is_module : true for a whole network, pickled with its tensors.
     """
 
     origin = ""
@@ -83,26 +83,28 @@ class StandIn:
 
 
 class _FilledDict:
-    """Builds a plain dict, which torch's reader can fill, where a file has one of another class."""
+    """Builds a plain dict, which torch's reader can fill, for a dict of another class."""
 
     def __new__(cls, *_: object, **__: object) -> Any:
         return OrderedDict()
 
 
 class _FilledList:
-    """Builds a plain list where a file has one of another class."""
+    """Builds a plain list for a list of another class."""
 
     def __new__(cls, *_: object, **__: object) -> Any:
         return []
 
 
 def read_torch(path: Path) -> object:
-    """Return what a file of torch.save holds, with a `StandIn` for all that is no plain data.
+    """Return the content of a file of torch.save, with a `StandIn` for every other object.
+
+    Tensors and plain data are kept.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or names functions or classes that are neither read nor passed over.
+        If the file is damaged, or names functions or classes that are not allowed.
     """
     protocol, names = _globals_of(path)
     refused = sorted(name for name in names if not (name in _OF_TORCH or _may_stand_in(name)))
@@ -138,19 +140,19 @@ def read_torch(path: Path) -> object:
 
 def _load(path: Path, stand_ins: Mapping[str, type]) -> object:
     named = [(stand_in, name) for name, stand_in in stand_ins.items() if name not in _OF_TORCH]
-    # torch's own readers of tensors go before stand-ins of the same name.
+    # torch's own readers of tensors take precedence over stand-ins of the same name.
     with torch.serialization.safe_globals(list(named)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")
-        with path.open("rb") as file:  # of a path torch would ask the suffix
+        with path.open("rb") as file:  # torch would examine the suffix of a path
             return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _learn_filled(
     error: pickle.UnpicklingError, names: Collection[str], filled: dict[str, type]
 ) -> bool:
-    """Note what a stand-in that torch could not fill must be; return whether that is something new.
+    """Record the type of a stand-in that torch could not fill; return whether it is new.
 
-    Settings are often a dict of a class of its own, and the file says so only when it fills it.
+    Settings are often a subclass of dict, which a file shows only when it fills the object.
     """
     found = _UNFILLED.search(str(error))
     if found is None or found[2] not in names or found[2] in filled:
@@ -160,7 +162,7 @@ def _learn_filled(
 
 
 def _globals_of(path: Path) -> tuple[int, set[str]]:
-    """Return the pickle protocol of a file, and the names in it that unpickling would import."""
+    """Return the pickle protocol of a file, and the names that unpickling would import."""
     names: set[str] = set()
     protocol = 2
     try:
@@ -169,7 +171,7 @@ def _globals_of(path: Path) -> tuple[int, set[str]]:
                 protocol = argument
             elif opcode == "GLOBAL":
                 names.add(_imported_name(argument))
-    except (*_DAMAGED, MemoryError):  # a damaged file, of which torch.load says more
+    except (*_DAMAGED, MemoryError):  # a damaged file, on which torch.load raises
         logger.debug("%s: its pickle ends early", path)
     return protocol, names
 
@@ -192,7 +194,7 @@ def _of_pickle(file: IO[bytes]) -> Iterable[tuple[str, Any]]:
 
 
 def _imported_name(argument: str) -> str:
-    """Return module and name of a pickle's global, by today's names as torch reads them."""
+    """Return module and name of a global in a pickle, by Python 3 names as torch reads them."""
     module, _, name = argument.partition(" ")
     if (module, name) in _compat_pickle.NAME_MAPPING:
         module, name = _compat_pickle.NAME_MAPPING[module, name]
@@ -210,12 +212,12 @@ def _stand_in(name: str) -> type:
 
 
 def printable(name: str) -> str:
-    """Return a name that a file holds as it is, or quoted if it has control characters."""
+    """Return a name in a file, quoted if it has control characters."""
     return name if name.isprintable() else repr(name)
 
 
 def _reason(error: Exception, protocol: int) -> str:
-    """Return the line of torch's message that says what is wrong, without its advice."""
+    """Return the reason in torch's message, without its advice."""
     if protocol != 2:
         return f"its pickle protocol is {protocol}; torch.save writes 2 unless it is given another"
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))

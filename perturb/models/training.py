@@ -1,13 +1,13 @@
-"""Training of the embedded models: pre-training on one set, fine-tuning on the target set.
+"""Training of the embedded models: pre-training on one dataset, fine-tuning on the target set.
 
-Follows the scheme of ViT [1]_ and BiT [2]_ in the small: all weights are trained on the
-pre-training set, the head is replaced by one of zeros, and all weights are tuned on the target
-set, also where both are the same set. Where we differ, it is to have a model within a minute on
-one core: Muon instead of Adam or SGD, and images moved by a pixel or two as the only augmentation.
+Follows the scheme of ViT [1]_ and BiT [2]_: all weights are trained on the pre-training set, the
+head is replaced by one of zeros, and all weights are fine-tuned on the target set, also if both are
+the same. Deviations keep the time below a minute on one core: Muon instead of Adam or SGD, and
+shifts by one or two pixels as the only augmentation.
 
-The initial weights, the order of images and their augmentation come from the study's seed, the
-model's id and the phase alone: two runs with the same number of threads give the same weights, bit
-by bit. Validation images are looked at and never learned from; test images never come here.
+Initial weights, the order of images and their augmentation depend on the seed of the study, the id
+of the model and the phase alone: two runs with the same number of threads give the same weights,
+bit by bit. Validation images only measure accuracy; test images are not used.
 
 References
 ----------
@@ -32,8 +32,8 @@ from perturb.models.progress import CurvePoint, Progress
 from perturb.models.recipes import Recipe
 from perturb.random import image_key
 
-_WARMUP = 0.1  # share of a phase's steps
-_NUM_POINTS = 4  # of a phase's curve
+_WARMUP = 0.1  # fraction of the steps of a phase
+_NUM_POINTS = 4  # of the curve of a phase
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class LabelledImages:
         return int(self.targets.max()) + 1
 
     def rows(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images uint8 (B, 3, H, W), copied out of the map, and targets int64 (B,)."""
+        """Return copied images uint8 (B, 3, H, W) and targets int64 (B,)."""
         return torch.from_numpy(self.images[indices.numpy()]), self.targets[indices]
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What is learned from, and how many images are seen in all (rounded up to whole batches)."""
+    """Training data, and the total number of images seen (rounded up to whole batches)."""
 
     data: LabelledImages
     num_samples: int
@@ -78,13 +78,13 @@ def pretrain_and_finetune(
     ----------
     family, arguments : as of ``build_network``.
     phases : ``{"pretraining": ..., "finetuning": ...}``, or ``{"training": ...}`` from scratch.
-    validation : images of the last phase's task; accuracy on them is part of its curve.
-    seed, model_id : what all random draws depend on.
+    validation : images of the task of the last phase; accuracy on them is part of its curve.
+    seed, model_id : seed of the study and id of the model, which determine all random draws.
 
     Raises
     ------
     ValueError
-        If a loss is not finite, and what ``build_network`` raises.
+        If a loss is not finite, and as ``build_network``.
     """
     first, *_ = phases.values()
     *_, last_name = phases
@@ -120,9 +120,9 @@ def train(
 
     Parameters
     ----------
-    seed, name : what the order of images and their augmentation depend on; the name ends in
+    seed, name : they determine the order of images and their augmentation; the name ends in
         ``/<phase>``.
-    validation : if given, accuracy on it is part of every point of the curve.
+    validation : images for the accuracy in every point of the curve; None for no accuracy.
     """
     generator = torch.Generator().manual_seed(image_key(f"training/{seed}/{name}"))
     device = classifier.mean.device
@@ -151,8 +151,8 @@ def train(
 
 
 def replace_head(network: nn.Module, num_classes: int) -> None:
-    """Give a network of timm's a head of zeros for another task, as BiT does."""
-    with torch.random.fork_rng(devices=[]):  # what timm draws is overwritten
+    """Replace the head of a timm network by zeros for another task, as in BiT."""
+    with torch.random.fork_rng(devices=[]):  # timm's random weights are overwritten
         network.reset_classifier(num_classes)  # type: ignore[operator]
     head = network.get_classifier()  # type: ignore[operator]
     nn.init.zeros_(head.weight)
@@ -175,9 +175,9 @@ def accuracy_on(classifier: Classifier, data: LabelledImages, batch_size: int = 
 
 
 def shift(images: Tensor, reach_px: int, generator: torch.Generator) -> Tensor:
-    """Return images (B, C, H, W), each moved by whole pixels of its own, borders reflected.
+    """Return images (B, C, H, W), each shifted by random whole pixels, with reflected borders.
 
-    reach_px : the largest move each way, less than the image's side; 0 moves nothing.
+    reach_px : maximum shift in each direction, less than the side; 0 for none.
     """
     B, C, H, W = images.shape
     moves = torch.randint(-reach_px, reach_px + 1, (2, B, 1), generator=generator)
@@ -193,7 +193,7 @@ def _reflect(positions: Tensor, length: int) -> Tensor:
 
 
 def _schedule(step: int, num_steps: int) -> float:
-    """Return the learning rate of a step in 1..num_steps as a share of the highest."""
+    """Return the learning rate of a step in 1..num_steps as a fraction of the highest."""
     num_warmup = max(1, round(_WARMUP * num_steps))
     if step <= num_warmup:
         return step / num_warmup
@@ -203,7 +203,7 @@ def _schedule(step: int, num_steps: int) -> float:
 def _batches(
     num_images: int, num_steps: int, batch_size: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Yield int64 (B,) a step; every image comes once before any comes again."""
+    """Yield indices int64 (B,) for each step; every image occurs once before any repeats."""
     pending = torch.empty(0, dtype=torch.int64)
     for _ in range(num_steps):
         while len(pending) < batch_size:

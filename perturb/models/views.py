@@ -1,9 +1,9 @@
-"""What is done to an image of any size before a network: which square of it the network sees.
+"""Preprocessing of images of any size into the square input of a network.
 
-Two habits of the field differ by half a point of accuracy and more. Most networks of the public
-zoos are evaluated on the central crop of the image, its short side resized first; Google's ViTs
-on the whole image, squashed into a square. A view says which, and a data set is decoded once for
-each view that some model needs. Nothing here imports torch: the workflow names stores by views.
+Two conventions of the field differ by half a point of accuracy and more. Most networks of public
+zoos are evaluated on the central crop of the image after resizing its short side; Google's ViTs on
+the whole image, squashed into a square. A dataset is decoded once for each preprocessing of the
+models. This module does not import torch: the workflow names decoded datasets by preprocessing.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ INTERPOLATIONS = ("bilinear", "bicubic")
 
 @dataclass(frozen=True)
 class View:
-    """A square view of an image.
+    """Preprocessing of an image into a square.
 
-    side : of the square [px]; 0 where images are taken as they are.
+    side : side of the square [px]; 0 with mode `as_is`.
     mode : `crop`: the short side is resized to side / crop, rounded down, and the central square
         is kept. `squash`: both sides are resized to side / crop, rounded down, and the central
-        square is kept; with a crop of 1 all of the image is seen. `as_is`: nothing is resized; all
-        images of a set must be squares of one size.
-    crop : share of the resized side, the short one with mode `crop`, that is kept; 1 where nothing
-        is cropped.
+        square is kept; a crop of 1 keeps the whole image. `as_is`: images are not resized; all
+        images of a dataset must be squares of one size.
+    crop : fraction of the resized side, the short one with mode `crop`, that is kept; 1 for no
+        crop.
     interpolation : filter of the resize, with antialiasing.
     """
 
@@ -44,7 +44,7 @@ class View:
 
     @property
     def id(self) -> str:
-        """Its name in paths."""
+        """The name of the preprocessing in paths."""
         if self.mode == "as_is":
             return "as-is"
         is_whole = self.mode == "squash" and self.crop == 1

@@ -1,11 +1,11 @@
-"""Files of weights as people have them: safetensors, files of torch.save, Google's ``.npz``.
+"""Loads files of weights: safetensors, files of torch.save, Google's ``.npz``.
 
-A file must be the network's, no more and no less. Nothing is fitted to it in silence: a missing
-tensor would leave random weights, a head of another task would be dropped, a deeper network's last
-blocks would be ignored. There are three exceptions: the counters of `AveragedModel` and of batch
-norms, which evaluation does not use (`perturb.models.state_dicts`), and timm's own, which resizes a
-``.npz`` file's position embeddings to the network's grid, as Google's code does. Floats become
-float32 whatever their width; numbers of another kind are not weights.
+A file must hold exactly the tensors of the network: otherwise a missing tensor would leave random
+weights, the head of another task would be dropped, or the last blocks of a deeper network would be
+ignored. There are three exceptions: the counters of `AveragedModel` and of batch norms, which
+evaluation does not use (`perturb.models.state_dicts`), and the position embeddings of a ``.npz``
+file, which timm resizes to the grid of the network, as Google's code does. Floats of any width
+become float32; numbers of another kind are refused.
 
 No code in a file is run: torch's files are read with ``weights_only``, NumPy's without pickles.
 """
@@ -31,13 +31,13 @@ _NUM_LISTED = 5
 def load_weights_file(
     network: nn.Module, path: Path, entry: str | None = None
 ) -> Mapping[str, Any]:
-    """Load a file's weights into a network, all of both; return how, for the model's card.
+    """Load all weights of a file into a network; return facts on the loading for the card.
 
     Parameters
     ----------
-    network : any for state dicts; timm's VisionTransformer or ResNetV2 for ``.npz``.
-    path : its content says what it is: safetensors, of torch.save or ``.npz``.
-    entry : of the file, where several hold weights that fit.
+    network : any network for state dicts; timm's VisionTransformer or ResNetV2 for ``.npz``.
+    path : file of safetensors, of torch.save or ``.npz``, by its content.
+    entry : entry of the file, if several hold fitting weights.
 
     Returns
     -------
@@ -46,8 +46,8 @@ def load_weights_file(
     Raises
     ------
     ValueError
-        If the file is of another kind or cannot be read, or its tensors do not fit: missing or
-        unexpected ones, other shapes, another number of classes, values that are not finite.
+        If the file has another kind or cannot be read, or its tensors do not fit: missing or
+        unexpected tensors, other shapes, another number of classes, values that are not finite.
     """
     kind = kind_of_file(path)
     found = FoundState({}, "", ())
@@ -74,12 +74,12 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
 
 
 def _completed(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Return tensors with the counts that a file may lack, as they are in a new network."""
+    """Return tensors with the counters that a file may lack, taken from the new network."""
     return {**network.state_dict(), **tensors}
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
-    """Load tensors by name; ValueError, which begins with ``origin``, if they do not fit."""
+    """Load tensors by name; raise a ValueError that begins with ``origin`` if they do not fit."""
     expected = network.state_dict()
     if expected.keys() != state.keys():
         names = misfit(expected.keys() - state.keys(), state.keys() - expected.keys())
@@ -98,7 +98,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
 
 
 def _check_kind(name: str, tensor: Tensor, expected: Tensor, origin: str) -> None:
-    """Raise a ValueError if a tensor is no weight as it is, or only after a cast in silence."""
+    """Raise a ValueError if a tensor is not dense, has no values, or is of another kind."""
     problem = ""
     if tensor.is_nested or tensor.layout != torch.strided:
         problem = f"its layout is {'nested' if tensor.is_nested else tensor.layout}"
@@ -108,13 +108,13 @@ def _check_kind(name: str, tensor: Tensor, expected: Tensor, origin: str) -> Non
         problem = f"its numbers are {tensor.dtype}"
     if problem:
         raise ValueError(
-            f"{origin}: {name} is no plain tensor of the network's kind, {problem}; allowed: dense "
-            f"tensors, floating point where the network has {expected.dtype}"
+            f"{origin}: {name} is not a plain tensor of the network's kind, {problem}; allowed: "
+            f"dense tensors, floating point where the network has {expected.dtype}"
         )
 
 
 def _hint(network: Any, name: str, found: tuple[int, ...]) -> str:
-    """Return what a tensor's other shape most likely means, for the end of a message."""
+    """Return the likely reason for the other shape of a tensor, to end a message."""
     if name == "pos_embed" and len(found) == 3 and isinstance(network, VisionTransformer):
         num_prefix = 0 if network.no_embed_class else network.num_prefix_tokens
         grid = round((found[1] - num_prefix) ** 0.5)
@@ -127,7 +127,7 @@ def _hint(network: Any, name: str, found: tuple[int, ...]) -> str:
 
 
 def _heads(network: Any) -> Collection[str]:
-    """Return the names of the modules that give the logits."""
+    """Return the names of the modules that compute logits."""
     config = getattr(network, "default_cfg", None) or {}
     heads = config.get("classifier") or ("head", "head.fc")
     return (heads,) if isinstance(heads, str) else heads

@@ -1,8 +1,8 @@
-"""timm's networks by name: built with random weights, or with those that a full tag names.
+"""timm's networks by name, with random weights or with the pretrained weights of a full tag.
 
-A name without tag says which network, never which weights. What the repository's table says of a
-tag (the workflow is planned by it) is held against the installed timm before its weights are
-used: a table made with another version would have given the network other images.
+A name without tag defines a network and no weights. The repository's table, by which the workflow
+is planned, is compared with the installed timm before weights of a tag are used: a table of another
+version could mean other preprocessing.
 """
 
 import logging
@@ -26,7 +26,7 @@ from perturb.models.timm_table import TimmModel, model_of
 
 logger = logging.getLogger(__name__)
 
-# Not `border`: it fits the whole image into the square and fills up the rest; no view of ours does.
+# Not `border`: it pads the whole image to a square, which no preprocessing here does.
 _MODES = {"center": "crop", "squash": "squash"}
 _FILTERS = ("bilinear", "bicubic")
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # timm's own order
@@ -34,25 +34,25 @@ _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # timm's own order
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A network with its weights, and which they are: tag, hub, revision, file, sha256, timm."""
+    """A network with weights, and their source: tag, hub, revision, file, sha256, timm."""
 
     network: nn.Module
     source: Mapping[str, Any]
 
 
 def build_timm_network(name: str, num_classes: int, side: int) -> nn.Module:
-    """Return a network of timm's with random weights, drawn from torch's global generator.
+    """Return a timm network with random weights from torch's global generator.
 
     Parameters
     ----------
-    name : of an architecture, with or without a tag.
+    name : name of an architecture, with or without a tag.
     num_classes : width of the logits.
-    side : of the square input [px]; where the network is made for one size, it is made for this.
+    side : side of the square input [px]; networks of fixed input size are built for it.
 
     Raises
     ------
     ValueError
-        If timm has no such name, or cannot build it for that side.
+        If timm has no such name, or cannot build it for the side.
     """
     maker, config = _known(name)
     architecture, _, tag = name.partition(".")
@@ -62,7 +62,7 @@ def build_timm_network(name: str, num_classes: int, side: int) -> nn.Module:
             pretrained_cfg=tag or None,
             **size_arguments(config, side),
         )
-    except (AssertionError, TypeError) as error:  # timm's own checks, and makers that take no size
+    except (AssertionError, TypeError) as error:  # timm's checks, and makers without a size
         raise ValueError(
             f"timm: {architecture!r} cannot be built for {side} px ({error})"
         ) from error
@@ -74,15 +74,15 @@ def load_pretrained(tag: str, num_classes: int, side: int) -> Pretrained:
 
     Parameters
     ----------
-    tag : in full, ``vit_base_patch16_384.orig_in21k_ft_in1k``.
-    num_classes : of the task; it must be that of the weights.
-    side : as of `build_timm_network`; to another size than the tag's timm resamples positions.
+    tag : full tag, ``vit_base_patch16_384.orig_in21k_ft_in1k``.
+    num_classes : number of classes of the task; it must be that of the weights.
+    side : as of `build_timm_network`; timm resamples positions for another size than the tag's.
 
     Raises
     ------
     ValueError
-        If the tag is unknown or no full one, the table differs from the installed timm, the
-        weights are for another number of classes, or cannot be had or read.
+        If the tag is unknown or incomplete, the table differs from the installed timm, or the
+        weights have another number of classes, or cannot be found or read.
     """
     known = check_table(tag)
     if num_classes != known.num_classes:
@@ -92,7 +92,7 @@ def load_pretrained(tag: str, num_classes: int, side: int) -> Pretrained:
         logger.info("%s is made for %d px and used at %d px", tag, known.side, side)
     try:
         network = zoo.create_model(tag, pretrained=True, **size_arguments(config, side))
-    except OSError as error:  # no network and not in the cache; the hub's errors are OSErrors too
+    except OSError as error:  # offline and not in the cache; errors of the hub are OSErrors too
         raise ValueError(_how_to_fill_the_cache(tag, config, error)) from error
     except (RuntimeError, SafetensorError) as error:
         raise ValueError(f"timm: the weights of {tag} cannot be read ({error})") from error
@@ -100,12 +100,12 @@ def load_pretrained(tag: str, num_classes: int, side: int) -> Pretrained:
 
 
 def check_table(tag: str) -> TimmModel:
-    """Return the table's row of a tag, which must be what the installed timm says.
+    """Return the row of a tag in the table, after comparing it with the installed timm.
 
     Raises
     ------
     ValueError
-        If it is not; or there is no such row, or no such tag.
+        If they differ, or there is no such row or tag.
     """
     row = model_of(tag)
     _, config = _known(tag)
@@ -120,12 +120,12 @@ def check_table(tag: str) -> TimmModel:
 
 
 def describe_config(tag: str, config: Any) -> dict[str, Any]:
-    """Return the table's columns that timm's configuration of a tag answers.
+    """Return the columns of the table from timm's configuration of a tag.
 
     Raises
     ------
     ValueError
-        If timm wants a crop, filter or input that the table cannot say.
+        If the table cannot express its crop, filter or input.
     """
     architecture, _, name = tag.partition(".")
     channels, side, width = config.input_size
@@ -156,7 +156,7 @@ def describe_config(tag: str, config: Any) -> dict[str, Any]:
 
 
 def kind_of(network: nn.Module) -> str:
-    """Return ``vit`` or ``resnetv2`` where `perturb.models.anatomy` can cut it, else ``other``."""
+    """Return ``vit`` or ``resnetv2`` if `perturb.models.anatomy` supports it, else ``other``."""
     for name, kind in (("vit", VisionTransformer), ("resnetv2", ResNetV2)):
         if isinstance(network, kind) and all(
             getattr(type(network), method) is getattr(kind, method)
@@ -167,7 +167,7 @@ def kind_of(network: nn.Module) -> str:
 
 
 def describe_network(network: Any) -> dict[str, Any]:
-    """Return the table's columns that a network answers itself: its kind and how it is divided."""
+    """Return the columns of the table from a network: its kind and its parts."""
     kind = kind_of(network)
     found: dict[str, Any] = {"kind": kind, "network": type(network).__name__}
     if kind == "vit":
@@ -196,13 +196,13 @@ def describe_network(network: Any) -> dict[str, Any]:
 
 
 def _shared(values: Iterable[Any]) -> Any:
-    """Return the value that all are, else None."""
+    """Return the common value, None if values differ."""
     different = set(values)
     return different.pop() if len(different) == 1 else None
 
 
 def size_arguments(config: Any, side: int) -> dict[str, int]:
-    """Return what timm must be told to build a network for another input than its own."""
+    """Return timm's arguments for a network with another input size than its own."""
     if config is None or not config.fixed_input_size or config.input_size[1] == side:
         return {}
     return {"img_size": side}
@@ -211,19 +211,19 @@ def size_arguments(config: Any, side: int) -> dict[str, int]:
 def _known(name: str) -> tuple[Any, Any]:
     maker = find_maker(name.partition(".")[0])
     if maker is None:
-        raise ValueError(f"timm: {name!r} is no architecture of the installed timm")
+        raise ValueError(f"timm: {name!r} is not an architecture of the installed timm")
     try:
         return maker, find_config(name)
     except RuntimeError as error:
-        raise ValueError(f"timm: {name!r} is no tag of the installed timm ({error})") from error
+        raise ValueError(f"timm: {name!r} is not a tag of the installed timm ({error})") from error
 
 
 def _origin(config: Any) -> dict[str, Any]:
-    """Return hub, revision, file and SHA-256 of the weights that timm has just read."""
+    """Return hub, revision, file and SHA-256 of the weights that timm read."""
     if not config.hf_hub_id:
         path = Path(load_timm_zoo().models._hub.get_cache_dir()) / Path(config.url).name
         return {"hub": None, "revision": None, "file": path.name, "sha256": sha256_of(path)}
-    from huggingface_hub import try_to_load_from_cache  # half a second, and needed here alone
+    from huggingface_hub import try_to_load_from_cache  # takes half a second, needed here only
 
     hub, _, revision = config.hf_hub_id.partition("@")
     for name in _HUB_FILES:
@@ -236,7 +236,7 @@ def _origin(config: Any) -> dict[str, Any]:
                 "file": name,
                 "sha256": sha256_of(path),
             }
-    raise ValueError(f"timm: the weights of {hub} left the hub's cache while it was read")
+    raise ValueError(f"timm: the weights of {hub} disappeared from the hub's cache")
 
 
 def _how_to_fill_the_cache(tag: str, config: Any, error: OSError) -> str:
@@ -247,7 +247,7 @@ def _how_to_fill_the_cache(tag: str, config: Any, error: OSError) -> str:
     hub = config.hf_hub_id.partition("@")[0]
     return (
         f"timm: no weights of {tag}: they are not in the hub's cache and could not be downloaded "
-        f"({reason}). Where there is a network, run `hf download {hub} {_HUB_FILES[0]}`, "
-        "with HF_HOME at a folder that this machine sees; HF_HUB_OFFLINE=1 then keeps jobs from "
-        "asking the network"
+        f"({reason}). On a machine with network access, run `hf download {hub} {_HUB_FILES[0]}`, "
+        "with HF_HOME at a folder that this machine can read; HF_HUB_OFFLINE=1 then keeps jobs "
+        "off the network"
     )

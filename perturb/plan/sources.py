@@ -14,7 +14,7 @@ from perturb.config.source_checks import registered
 from perturb.datasets.classes import Classes, are_folders, index_if_readable, unlike
 from perturb.datasets.labels import trimmed
 from perturb.datasets.real.file_names import class_folders
-from perturb.datasets.real.parts import unlike_suffixes
+from perturb.datasets.real.part_suffixes import unlike_suffixes
 from perturb.datasets.real.places import place_of
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side

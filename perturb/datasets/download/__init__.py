@@ -1,1 +1,1 @@
-"""Public datasets: where they come from, how they are fetched, verified and unpacked."""
+"""Public datasets: their register, download, verification and unpacking."""

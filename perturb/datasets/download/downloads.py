@@ -1,10 +1,10 @@
-"""Public data sets come here: downloaded, verified, unpacked.
+"""Downloads, verifies and unpacks public datasets.
 
-A file takes its name only after its size and its SHA-256 are those of the register; where nobody
-publishes a SHA-256 the configuration gives it, and nothing is fetched without one. Archives are
-unpacked one after another and removed, so the disk holds one of them at a time beside what they
-hold. Everything happens in a hidden folder beside the final one, which appears when it is whole;
-a job that was killed goes on from that hidden folder.
+A file gets its name only after its size and SHA-256 match the register. If the register has no
+SHA-256, the configuration must give it; no file is fetched without one. Archives are unpacked one
+after another and removed, so the disk holds one archive at a time beside the content. All work
+takes place in a hidden folder beside the final one, which appears when it is complete; a killed job
+resumes from the hidden folder.
 """
 
 import hashlib
@@ -12,24 +12,24 @@ import logging
 import shutil
 from pathlib import Path
 
-from perturb.datasets.download.http import Patience, length_of, transfer
+from perturb.datasets.download.http import RetryPolicy, length_of, transfer
 from perturb.datasets.download.register import Entry, RemoteFile
 from perturb.datasets.download.unpacking import unpack
 
 LOG = logging.getLogger(__name__)
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 
 
-def download(entry: Entry, folder: Path, *, patience: Patience = PATIENCE) -> None:
-    """Make the folder of a data set: download, verify, unpack.
+def download(entry: Entry, folder: Path, *, policy: RetryPolicy = RETRY_POLICY) -> None:
+    """Download, verify and unpack a dataset into a folder.
 
     Raises
     ------
     ValueError
-        if the folder exists, the disk is too small, a file is not the one that the register names,
-        or an archive is refused (see `unpack`).
+        if the folder exists, the disk has too little room, a file does not match the register, or
+        an archive is refused (see `unpack`).
     ConnectionError
-        if a server refuses or stays silent.
+        if a server refuses or does not answer.
     """
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
@@ -39,20 +39,20 @@ def download(entry: Entry, folder: Path, *, patience: Patience = PATIENCE) -> No
     LOG.info("%s: %s. Licence: %s. %s", entry.name, entry.homepage, entry.licence, entry.citation)
     if not _complete(staging).exists():
         _check_disk(entry, staging)
-        _collect(entry, staging, patience)
+        _collect(entry, staging, policy)
         _assemble(entry, staging)
     _finish(staging, folder)
     LOG.info("%s: whole, in %s", entry.name, folder)
 
 
-def _collect(entry: Entry, staging: Path, patience: Patience) -> None:
-    """Download and unpack what is missing, each file into a folder of its own."""
+def _collect(entry: Entry, staging: Path, policy: RetryPolicy) -> None:
+    """Download and unpack missing files, each into its own folder."""
     for file in entry.files:
         unpacked = _unpacked(file, staging)
         if unpacked.exists():
             LOG.info("%s: here already", file.name)
             continue
-        fetched = fetch(file, staging, patience=patience)
+        fetched = fetch(file, staging, policy=policy)
         if file.unpacked is None:
             _keep(fetched, unpacked)
         else:
@@ -61,8 +61,8 @@ def _collect(entry: Entry, staging: Path, patience: Patience) -> None:
             fetched.unlink()
 
 
-def fetch(file: RemoteFile, folder: Path, *, patience: Patience = PATIENCE) -> Path:
-    """Return the path of a file in `folder` that is verified, downloaded unless it is there.
+def fetch(file: RemoteFile, folder: Path, *, policy: RetryPolicy = RETRY_POLICY) -> Path:
+    """Return the path of a verified file in `folder`, downloaded unless it exists.
 
     Raises
     ------
@@ -77,24 +77,24 @@ def fetch(file: RemoteFile, folder: Path, *, patience: Patience = PATIENCE) -> P
     part = folder / f"{file.name}.part"
     limit = file.unpacked.num_bytes if file.unpacked else 1 << 30
     was_resumed = part.exists()
-    transfer(file.url, part, size=file.size, limit=limit, patience=patience)
+    transfer(file.url, part, size=file.size, limit=limit, policy=policy)
     problem = _mismatch(part, file)
     if problem and was_resumed:
-        # What was here may be of another version of the file, or damaged.
-        LOG.warning("%s: %s after going on from an earlier part; starting over", file.url, problem)
+        # The earlier part may be of another version of the file, or damaged.
+        LOG.warning("%s: %s after resuming from an earlier part; starting over", file.url, problem)
         part.unlink()
-        transfer(file.url, part, size=file.size, limit=limit, patience=patience)
+        transfer(file.url, part, size=file.size, limit=limit, policy=policy)
         problem = _mismatch(part, file)
     if problem:
         part.unlink()
-        raise ValueError(f"{file.url}: {problem}; the file is not the one that was asked for")
+        raise ValueError(f"{file.url}: {problem}; the server has another file")
     part.replace(target)
     LOG.info("%s: verified", file.name)
     return target
 
 
 def _mismatch(path: Path, file: RemoteFile) -> str | None:
-    """What differs between a file and the register; None if nothing does."""
+    """Return the difference between a file and the register, None if they match."""
     if file.size is not None and length_of(path) != file.size:
         return f"size {length_of(path)}, expected {file.size}"
     for name, expected in (("sha256", file.sha256), ("md5", file.md5)):
@@ -108,12 +108,12 @@ def _mismatch(path: Path, file: RemoteFile) -> str | None:
 
 
 def _unpacked(file: RemoteFile, staging: Path) -> Path:
-    # The hash is in the name: what an older register or configuration asked for is not taken.
+    # The hash is in the name: files of an older register or configuration are not reused.
     return staging / "unpacked" / f"{file.name}-{file.sha256}"
 
 
 def _keep(fetched: Path, unpacked: Path) -> None:
-    """Put a file that is no archive into a folder of its own, as if it had been unpacked."""
+    """Move a file that is not an archive into its own folder, as if unpacked."""
     temporary = unpacked.with_name(f".{unpacked.name}.unpacking")
     temporary.mkdir(parents=True, exist_ok=True)
     fetched.replace(temporary / fetched.name)
@@ -121,7 +121,7 @@ def _keep(fetched: Path, unpacked: Path) -> None:
 
 
 def _assemble(entry: Entry, staging: Path) -> None:
-    """Join what the files held into one folder; may be killed and called again."""
+    """Join the content of all files in one folder; restarts after a kill."""
     whole = staging / "whole"
     whole.mkdir(exist_ok=True)
     for file in entry.files:
@@ -133,8 +133,8 @@ def _assemble(entry: Entry, staging: Path) -> None:
 
 
 def _finish(staging: Path, folder: Path) -> None:
-    """Give the complete folder its name."""
-    # Before the folder is gone from here: emptied, they would later pass for unpacked files.
+    """Give the complete folder its final name."""
+    # First of all: the emptied folders would later pass for unpacked files.
     if (staging / "unpacked").exists():
         shutil.rmtree(staging / "unpacked")
     if folder.exists():
@@ -148,7 +148,7 @@ def _complete(staging: Path) -> Path:
 
 
 def _check_disk(entry: Entry, staging: Path) -> None:
-    """Refuse what cannot fit: all that is missing, and the largest archive beside it."""
+    """Raise unless all missing files fit on the disk, beside the largest archive."""
     missing = [file for file in entry.files if not _unpacked(file, staging).exists()]
     sizes = [file.size or 0 for file in missing]
     here = sum(

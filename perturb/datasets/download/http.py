@@ -1,8 +1,7 @@
-"""One file over HTTP: resumed where it was cut, tried again a bounded number of times.
+"""Transfer of a file over HTTP, resumed after interruptions, with a bounded number of retries.
 
-What arrives is kept in a `.part` file, so a job that was killed goes on where it stopped. A server
-that knows no ranges sends the file from the start. The content is not trusted: who calls this
-compares size and hash before the file gets its name.
+Received bytes are kept in a `.part` file, from which a killed job resumes. A server without range
+requests sends the file from the start. The caller verifies size and hash, then renames the file.
 """
 
 import http.client
@@ -26,13 +25,13 @@ _CUT = (TimeoutError, ConnectionError, http.client.HTTPException, ssl.SSLError)
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a server is waited for.
+class RetryPolicy:
+    """Retries, waiting times and timeouts of a transfer.
 
-    attempts : how often in a row nothing new may arrive before it is given up.
-    wait_s : before the second attempt; doubled before each further one, at most `longest_wait_s`.
-    timeout_s : after which a silent connection counts as cut.
-    report_s : time between two lines of progress in the log.
+    attempts : maximum number of successive attempts without progress.
+    wait_s : pause before the second attempt; doubles with each attempt up to `longest_wait_s`.
+    timeout_s : time without data after which a connection counts as lost.
+    report_s : time between progress lines in the log.
     """
 
     attempts: int = 6
@@ -42,8 +41,8 @@ class Patience:
     report_s: float = 10.0
 
 
-class _Retry(Exception):  # noqa: N818 - what is asked for, and never seen outside
-    """The connection may be tried again, not before `wait_s`."""
+class _Retry(Exception):  # noqa: N818 - a request to retry, caught in this module
+    """The transfer may be retried after `wait_s`."""
 
     def __init__(self, why: str, wait_s: float = 0.0) -> None:
         super().__init__(why)
@@ -51,29 +50,29 @@ class _Retry(Exception):  # noqa: N818 - what is asked for, and never seen outsi
 
 
 class _WrongRange(Exception):  # noqa: N818
-    """The server does not continue where this file stops."""
+    """The server does not continue at the end of the local file."""
 
 
 class _Refused(Exception):  # noqa: N818
-    """Asking again would not help."""
+    """The server refuses for good."""
 
 
-def transfer(url: str, part: Path, *, size: int | None, limit: int, patience: Patience) -> None:
-    """Bring a file here, going on after what is in `part` already.
+def transfer(url: str, part: Path, *, size: int | None, limit: int, policy: RetryPolicy) -> None:
+    """Download a file, resuming after the content of `part`.
 
     Parameters
     ----------
     url : address, http or https.
-    part : the file that is extended.
-    size : of the whole file [bytes]; None where nobody publishes it.
-    limit : bytes after which the server is not believed any more.
+    part : local file, which is extended.
+    size : size of the whole file [bytes]; None if not published.
+    limit : maximum size if `size` is None [bytes].
 
     Raises
     ------
     ValueError
         if the address or a redirection is not http(s), or the server has a file of another size.
     ConnectionError
-        if the server refuses, or sends nothing new in as many attempts as `patience` has.
+        if the server refuses, or sends no new data in `policy.attempts` attempts.
     """
     if urlsplit(url).scheme not in SCHEMES:
         raise ValueError(f"url is {url!r}; allowed: {', '.join(SCHEMES)}")
@@ -81,25 +80,25 @@ def transfer(url: str, part: Path, *, size: int | None, limit: int, patience: Pa
     best, failures = length_of(part), 0
     while True:
         try:
-            _receive(url, part, size=size, limit=limit, patience=patience)
+            _receive(url, part, size=size, limit=limit, policy=policy)
             return
         except _Refused as error:
             raise ConnectionError(str(error)) from error
         except _Retry as error:
-            # Only news counts: a server without ranges that always breaks off is given up.
-            is_news = length_of(part) >= best + PROGRESS_BYTES
-            best, failures = max(best, length_of(part)), 1 if is_news else failures + 1
-            if failures >= patience.attempts:
+            # Only progress resets the count: a server without ranges may break off every time.
+            is_progress = length_of(part) >= best + PROGRESS_BYTES
+            best, failures = max(best, length_of(part)), 1 if is_progress else failures + 1
+            if failures >= policy.attempts:
                 message = f"{url}: given up after {failures} attempts: {error}"
                 raise ConnectionError(message) from error
-            wait_s = max(error.wait_s, patience.wait_s * 2 ** (failures - 1))
-            wait_s = min(wait_s, patience.longest_wait_s)
+            wait_s = max(error.wait_s, policy.wait_s * 2 ** (failures - 1))
+            wait_s = min(wait_s, policy.longest_wait_s)
             LOG.warning("%s: %s; trying again in %.0f s", part.name, error, wait_s)
             time.sleep(wait_s)
 
 
-def _receive(url: str, part: Path, *, size: int | None, limit: int, patience: Patience) -> None:
-    """Receive what is missing, in one connection."""
+def _receive(url: str, part: Path, *, size: int | None, limit: int, policy: RetryPolicy) -> None:
+    """Receive the missing bytes in one connection."""
     most = limit if size is None else size
     if length_of(part) > most:
         part.unlink()
@@ -111,12 +110,12 @@ def _receive(url: str, part: Path, *, size: int | None, limit: int, patience: Pa
         headers["Range"] = f"bytes={start}-"
     request = urllib.request.Request(url, headers=headers)
     try:
-        with _open(request, patience.timeout_s) as response:
+        with _open(request, policy.timeout_s) as response:
             start, total = _extent(response, start)
             if size is not None and total not in (None, size):
                 raise ValueError(f"{url}: the server has a file of {total} bytes, expected {size}")
             total = size if size is not None else total
-            _write(response, part, start=start, total=total, most=most, report_s=patience.report_s)
+            _write(response, part, start=start, total=total, most=most, report_s=policy.report_s)
     except _WrongRange as error:
         part.unlink(missing_ok=True)
         raise _Retry(f"{error}; starting over") from error
@@ -125,18 +124,18 @@ def _receive(url: str, part: Path, *, size: int | None, limit: int, patience: Pa
 
 
 def _open(request: urllib.request.Request, timeout_s: float) -> http.client.HTTPResponse:
-    """Return the server's answer; a `_Retry` where asking again may help."""
+    """Return the response of the server; raise `_Retry` for temporary failures."""
     url = request.full_url
     try:
         response = _opener().open(request, timeout=timeout_s)
     except urllib.error.HTTPError as error:
         with error:
-            says = f"the server says {error.code} {error.reason}"
+            status = f"the server says {error.code} {error.reason}"
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                raise _WrongRange(says) from error
+                raise _WrongRange(status) from error
             if error.code in _BUSY:
-                raise _Retry(says, _asked(error)) from error
-            raise _Refused(f"{url}: {says}") from error
+                raise _Retry(status, _retry_after_s(error)) from error
+            raise _Refused(f"{url}: {status}") from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise _Refused(f"{url}: not the server it claims to be ({error.reason})") from error
@@ -144,28 +143,28 @@ def _open(request: urllib.request.Request, timeout_s: float) -> http.client.HTTP
     return cast(http.client.HTTPResponse, response)
 
 
-def _asked(error: urllib.error.HTTPError) -> float:
-    """The seconds that a busy server asks for; 0 where it names none, or a date."""
+def _retry_after_s(error: urllib.error.HTTPError) -> float:
+    """Return the waiting time of a Retry-After header [s]; 0 if absent or a date."""
     asked = error.headers.get("Retry-After", "")
     return float(asked) if asked.isdecimal() and len(asked) < 6 else 0.0
 
 
 def _extent(response: http.client.HTTPResponse, start: int) -> tuple[int, int | None]:
-    """Return where the server's bytes begin, and the size of the whole file if it says so."""
+    """Return the position of the first byte, and the size of the whole file if declared."""
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
     content_range = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
     if match is None or int(match[1]) != start:
-        raise _WrongRange(f"asked for bytes from {start}, got {content_range!r}")
+        raise _WrongRange(f"requested bytes from {start}, got {content_range!r}")
     return start, None if match[2] == "*" else int(match[2])
 
 
 def _write(
     response: IO[bytes], part: Path, *, start: int, total: int | None, most: int, report_s: float
 ) -> None:
-    """Append what arrives from `start` on; more than `most` bytes in all are refused."""
+    """Append received bytes from `start` on; refuse more than `most` bytes in all."""
     position, begun_s = start, time.monotonic()
     reported_s = begun_s
     with part.open("ab" if start else "wb") as file:
@@ -189,7 +188,7 @@ def _report(name: str, position: int, total: int | None, bytes_per_s: float) -> 
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Redirections to http(s) only, and none that gives up encryption."""
+    """Redirections to http(s) only, and never from https to http."""
 
     def redirect_request(
         self,
@@ -200,17 +199,17 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Return the request that follows."""
+        """Return the redirected request."""
         schemes = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
         if schemes[1] not in SCHEMES or schemes == ("https", "http"):
             raise ValueError(
-                f"{req.full_url}: redirected to {newurl!r}; allowed: https, or as asked"
+                f"{req.full_url}: redirected to {newurl!r}; allowed: https, or the same scheme"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    # The standard opener also reads file:, ftp: and data: addresses.
+    # The default opener also accepts file:, ftp: and data: addresses.
     opener = urllib.request.OpenerDirector()
     for handler in (
         *(urllib.request.ProxyHandler(), urllib.request.UnknownHandler()),
@@ -223,5 +222,5 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def length_of(path: Path) -> int:
-    """Return the size of a file [bytes]; 0 where there is none."""
+    """Return the size of a file [bytes]; 0 if it does not exist."""
     return path.stat().st_size if path.exists() else 0

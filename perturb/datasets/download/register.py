@@ -1,7 +1,7 @@
-"""The register of public data sets: where each comes from and how its files are known again.
+"""The register of public datasets: addresses, sizes and hashes of their files.
 
-`resources/downloads.yaml` lists them. Reading it imports nothing heavy, so a configuration that
-names a data set nobody has, or a file nobody can verify, is refused before any job starts.
+`resources/downloads.yaml` lists them. Reading it imports no heavy package: a configuration with an
+unknown dataset, or a file that cannot be verified, is refused before any job starts.
 """
 
 import re
@@ -23,14 +23,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file of a data set.
+    """A file of a dataset.
 
-    name : that it gets here.
-    url : http(s) address; None where it can only be had by hand.
-    size : [bytes]; None where nobody publishes it.
-    sha256 : in hexadecimal; None where nobody publishes it.
-    md5 : that the publisher gives; compared too, and never enough alone.
-    unpacked : the most that it may hold, for an archive; None for a file that is taken as it is.
+    name : local name.
+    url : http(s) address; None if the file can only be downloaded by hand.
+    size : size [bytes]; None if not published.
+    sha256 : hash in hexadecimal; None if not published.
+    md5 : hash by the publisher; compared too, never sufficient alone.
+    unpacked : maximum content of an archive; None for a file that is not unpacked.
     """
 
     name: str
@@ -43,11 +43,11 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set of the register.
+    """A dataset of the register.
 
-    images : how many it holds; 0 where it is labels only.
-    path : where its images or labels lie in the folder that `download` makes.
-    login : what has to be done by hand, where the publisher asks for an account; else None.
+    images : number of images; 0 for labels only.
+    path : path of its images or labels in the folder that `download` makes.
+    login : instructions, if the publisher requires an account; else None.
     """
 
     name: str
@@ -66,29 +66,29 @@ def read_register(path: Path) -> dict[str, Entry]:
     Raises
     ------
     ValueError
-        if a key is missing or unknown, or a value cannot be used; names the entry and the key.
+        naming entry and key, if a key is missing or unknown, or a value is invalid.
     """
     register = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     if not isinstance(register, dict):
-        raise ValueError(f"{path}: expected data sets by name")  # noqa: TRY004 - the user's file
+        raise ValueError(f"{path}: expected datasets by name")  # noqa: TRY004 - the user's file
     return {name: _entry(f"{path}: {name}", name, values) for name, values in register.items()}
 
 
 def register_entry(path: Path, name: str, sha256: Mapping[str, str] | str | None = None) -> Entry:
-    """Return an entry that can be downloaded: every file has an address and a SHA-256.
+    """Return an entry whose files all have an address and a SHA-256.
 
     Parameters
     ----------
-    path : the register.
-    name : of the entry.
-    sha256 : what the configuration gives, by file name (or alone, for an entry of one file), for
-        files whose SHA-256 the register does not know.
+    path : path of the register.
+    name : name of the entry.
+    sha256 : SHA-256 from the configuration for files without one in the register, by file name
+        (or alone, for an entry of one file).
 
     Raises
     ------
     ValueError
-        if there is no such entry or file, if the publisher asks for a login, if a SHA-256 is
-        missing, is none, or contradicts the register's.
+        if there is no such entry or file, the publisher requires a login, or a SHA-256 is missing,
+        malformed, or contradicts the register.
     """
     register = read_register(path)
     if name not in register:
@@ -131,11 +131,11 @@ def _check_sha256_known(entry: str, files: tuple[RemoteFile, ...]) -> None:
     to_give = ", ".join(f"{file.name}: ..." for file in unknown)
     md5 = "; ".join(f"{file.name} {file.md5}" for file in unknown if file.md5)
     raise ValueError(
-        f"download: nobody publishes the SHA-256 of {names} ({entry}), and nothing is fetched "
+        f"download: the SHA-256 of {names} ({entry}) is not published, and no file is fetched "
         f"without one. Either download by hand ({urls}), unpack, and give `path` instead of "
         f"`download`; or run sha256sum on a copy that you trust and give "
         f"`sha256: {{{to_give}}}` beside `download`."
-        + (f" MD5s that the publisher gives: {md5}." if md5 else "")
+        + (f" MD5s from the publisher: {md5}." if md5 else "")
     )
 
 

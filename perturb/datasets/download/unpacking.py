@@ -1,10 +1,10 @@
-"""Archives from the network, unpacked without trust.
+"""Safe unpacking of archives from untrusted sources.
 
-An archive is written by somebody else, so its names, its kinds of members and its sizes are claims.
-Members are written one after another into a new folder beside the final one, which takes its name
-only when all of them are there. Whatever could write outside that folder, fill the disk or hide one
-file behind another is refused, also where a tolerant reader would skip or rename it. Nothing of the
-archive but names and contents is kept: no modes, no owners, no dates.
+Names, kinds and sizes of members are claims of the author of an archive. Members are written one
+after another into a new folder beside the final one, which gets its name when all are written. A
+member that could write outside that folder, fill the disk or replace another file is refused, also
+where a tolerant reader would skip or rename it. Only names and contents are kept: no modes, owners
+or dates.
 """
 
 import shutil
@@ -27,16 +27,16 @@ from perturb.datasets.real.archive_formats import (
 )
 
 CHUNK_BYTES = 1 << 20
-MAX_NAME_BYTES = 255  # of one part of a path, in the file systems of Linux, macOS and Windows
+MAX_NAME_BYTES = 255  # of a part of a path, in the file systems of Linux, macOS and Windows
 MAX_PATH_BYTES = 1024
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The most that an archive may unpack to.
+    """The maximum content of an archive.
 
-    num_files : members of the archive: files and folders.
-    num_bytes : of all files together.
+    num_files : number of members, files and folders.
+    num_bytes : size of all files together.
     """
 
     num_files: int
@@ -49,7 +49,7 @@ class _Readable(Protocol):
 
 @dataclass
 class _Unpacked:
-    """What has been written, and the rules for what may still be."""
+    """The files and folders that are written, and the checks of further ones."""
 
     folder: Path
     bound: Bound
@@ -65,7 +65,7 @@ class _Unpacked:
         self.folder.joinpath(*parts).mkdir(parents=True, exist_ok=True)
 
     def add_file(self, name: str, size: int, content: _Readable) -> None:
-        """Write the file `name`, which says of itself that it has `size` bytes."""
+        """Write the file `name` of declared size `size` [bytes]."""
         path = self._claim_file(self._count(name))
         if self.num_bytes + size > self.bound.num_bytes:
             raise ValueError(f"more than {self.bound.num_bytes} bytes, at {name!r}")
@@ -75,7 +75,7 @@ class _Unpacked:
             while chunk := content.read(CHUNK_BYTES):
                 written += len(chunk)
                 if written > size:
-                    raise ValueError(f"{name!r} is longer than the {size} bytes it is said to have")
+                    raise ValueError(f"{name!r} is longer than its declared {size} bytes")
                 file.write(chunk)
         if written != size:
             raise ValueError(f"{name!r} ends after {written} of {size} bytes")
@@ -105,32 +105,32 @@ class _Unpacked:
 
 
 def _folded(parts: tuple[str, ...]) -> str:
-    """The name that a file system which folds case or Unicode forms would see."""
+    """Return the path as a file system that ignores case and Unicode forms compares it."""
     return unicodedata.normalize("NFC", "/".join(parts)).casefold()
 
 
 def unpack(archive: Path, folder: Path, bound: Bound) -> None:
     """Unpack a zip file, or a tar file with or without gzip, bzip2 or xz, into a new folder.
 
-    The kind is told by the first bytes, not by the name: ImageNetV2's `.tar.gz` is a plain tar.
-    A process killed meanwhile leaves a hidden folder that the next call removes.
+    The first bytes define the kind, not the name: ImageNetV2's `.tar.gz` is a plain tar. A killed
+    process leaves a hidden folder that the next call removes.
 
     Parameters
     ----------
-    archive : the file.
-    folder : where its members go; it must not exist yet.
-    bound : the most that it may hold.
+    archive : path of the archive.
+    folder : folder of the members; it must not exist.
+    bound : maximum content.
 
     Raises
     ------
     ValueError
-        if the folder exists; if the archive is broken, ends early or holds more than the bound; if
-        a member is no file or folder (links, devices), is encrypted, has an absolute path, a part
-        `..` or another name that is not safe, or takes the name of another member.
+        if the folder exists; if the archive is broken, ends early or exceeds the bound; if a member
+        is a link or a device, is encrypted, has an absolute path, a part `..` or another unsafe
+        name, or has the name of another member.
     """
     archive, folder = Path(archive), Path(folder)
     if folder.exists():
-        raise ValueError(f"{folder}: exists already; {archive} is unpacked into a new folder only")
+        raise ValueError(f"{folder}: exists; {archive} is unpacked into a new folder only")
     temporary = folder.with_name(f".{folder.name}.unpacking")
     if temporary.exists():
         shutil.rmtree(temporary)
@@ -141,7 +141,7 @@ def unpack(archive: Path, folder: Path, bound: Bound) -> None:
     except (ValueError, *BROKEN) as error:
         raise ValueError(f"{archive}: refused: {error}") from error
     except OSError as error:
-        # Broken gzip and bzip2 streams come as an OSError without a number; a full disk has one.
+        # Broken gzip and bzip2 streams raise an OSError without a number; a full disk has one.
         if error.errno is not None:
             raise
         raise ValueError(f"{archive}: refused: {error}") from error
@@ -155,7 +155,7 @@ def safe_parts(name: str) -> tuple[str, ...]:
     Raises
     ------
     ValueError
-        if the path could lead out of the folder, or means different things on different systems.
+        if the path may lead out of the folder, or differs in meaning between systems.
     """
     parts = tuple(part for part in PurePosixPath(name).parts if part != ".")
     problem = None
@@ -186,9 +186,9 @@ def _unpack_into(archive: Path, unpacked: _Unpacked) -> None:
 
 
 class _Meter:
-    """A stream that gives no more bytes than were allowed: headers can be bombs too.
+    """A stream with a limit of bytes, since headers can be decompression bombs too.
 
-    All headers of a member and what the reader takes in advance count as one.
+    All headers of a member and the read-ahead of the reader count as one header.
     """
 
     def __init__(self, file: _Readable) -> None:
@@ -196,7 +196,7 @@ class _Meter:
         self._allowed = MAX_HEADER_BYTES
 
     def allow(self, num_bytes: int) -> None:
-        """Let the next member's content and one more header pass."""
+        """Raise the limit by the content of the next member and a header."""
         self._allowed = num_bytes + MAX_HEADER_BYTES
 
     def read(self, size: int = -1) -> bytes:
@@ -212,7 +212,7 @@ def _unpack_tar(archive: Path, unpacked: _Unpacked) -> None:
     with opened(archive) as file:
         meter = _Meter(file)
         stream = cast(IO[bytes], meter)
-        # Nothing to close: the archive is read as a stream that `file` closes.
+        # Not closed: the archive is read as a stream that `file` closes.
         tar = tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16, tarinfo=StrictMember)  # noqa: SIM115
         for member in members(tar):
             is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
@@ -226,7 +226,7 @@ def _unpack_tar(archive: Path, unpacked: _Unpacked) -> None:
                 continue
             content = tar.extractfile(member)
             assert content is not None
-            # The bound is checked before the content may pass.
+            # The bound is checked before the content is read.
             meter.allow(min(member.size, unpacked.bound.num_bytes))
             unpacked.add_file(member.name, member.size, content)
         meter.allow(unpacked.bound.num_bytes)
@@ -234,7 +234,7 @@ def _unpack_tar(archive: Path, unpacked: _Unpacked) -> None:
 
 
 def _add_tar_folder(member: tarfile.TarInfo, unpacked: _Unpacked) -> None:
-    # `tar -C folder .` writes the folder itself as a member.
+    # `tar -C folder .` adds the folder itself as a member.
     if PurePosixPath(member.name).parts != ():
         unpacked.add_folder(member.name)
 

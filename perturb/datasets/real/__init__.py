@@ -1,1 +1,1 @@
-"""Datasets of real images: the layouts they come in, and their decoding."""
+"""Datasets of real images: layouts and decoding."""

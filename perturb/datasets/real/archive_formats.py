@@ -1,8 +1,8 @@
-"""What an archive is, told by its first bytes, and a reader of tar archives that is strict.
+"""Kinds of archives by their first bytes, and a strict reader of tar archives.
 
-Names do not tell the kind: ImageNet-V2's `.tar.gz` is a plain tar, and a `.tar` of ImageNet-C is
-compressed by gzip. The standard reader of tar archives takes a broken header, or the end of a file
-that was cut off, for the end of the archive: what follows would be missing in silence.
+Names are not reliable: ImageNet-V2's `.tar.gz` is a plain tar, and a `.tar` of ImageNet-C is
+compressed by gzip. Python's reader of tar archives takes a broken header, or the end of a truncated
+file, for the end of the archive, and drops the rest without an error.
 """
 
 import bz2
@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 MAX_HEADER_BYTES = 1 << 20
-"""Most bytes of one header of a tar member: a long name, or a table of further facts."""
+"""Maximum size of one header of a tar member: a long name, or a table of attributes [bytes]."""
 
 BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, NotImplementedError),
     *(EOFError, struct.error, zlib.error, lzma.LZMAError),
 )
-"""What reading a broken archive raises, beside an OSError without a number."""
+"""Errors of reading a broken archive, beside an OSError without a number."""
 
 _MAGIC_BYTES = 10
 _MAGIC = {
     "zip": re.compile(rb"PK(\x03\x04|\x05\x06)"),  # the second: one without members
     "gzip": re.compile(rb"\x1f\x8b"),
-    # To its end: a plain tar begins with a name, which could be the shorter BZh.
+    # The whole magic: a plain tar begins with a file name, which could be `BZh`.
     "bzip2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
     "xz": re.compile(rb"\xfd7zXZ\x00"),
 }
@@ -48,7 +48,7 @@ def kind_of(path: Path) -> str:
 
 
 def opened(path: Path) -> BinaryIO:
-    """Return what is in a file, decompressed where it is compressed; the caller closes it."""
+    """Return a stream of a file's content, decompressed if needed; the caller closes it."""
     kind = kind_of(path)
     if kind == "gzip":
         return cast(BinaryIO, gzip.GzipFile(path))
@@ -60,7 +60,7 @@ def opened(path: Path) -> BinaryIO:
 
 
 class StrictMember(tarfile.TarInfo):
-    """A member of a tar archive; one that cannot be read is an error, and no end of the archive."""
+    """A member of a tar archive; an unreadable one is an error, not the end of the archive."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "StrictMember":
@@ -69,11 +69,11 @@ class StrictMember(tarfile.TarInfo):
         Raises
         ------
         tarfile.ReadError
-            if its header is broken or larger than `MAX_HEADER_BYTES`, or the file ends here.
+            if its header is broken or larger than `MAX_HEADER_BYTES`, or the file ends early.
         """
         try:
             return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the proper end
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the end mark
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"a broken header, or no end mark ({error})") from error
@@ -81,7 +81,7 @@ class StrictMember(tarfile.TarInfo):
             raise tarfile.ReadError("a member with too many headers") from error
 
     def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
-        # The reader takes such a header into memory whole, as large as it says it is.
+        # The reader loads the whole header into memory, whatever size it claims.
         if self.type in _FURTHER_HEADERS and self.size > MAX_HEADER_BYTES:
             raise tarfile.ReadError(f"a header of more than {MAX_HEADER_BYTES} bytes")
         return cast(tarfile.TarInfo, super()._proc_member(tarfile_))  # type: ignore[misc]
@@ -90,24 +90,24 @@ class StrictMember(tarfile.TarInfo):
 def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Yield the members of an archive that was opened with `StrictMember`."""
     while (member := archive.next()) is not None:
-        # The reader keeps every member it has seen: gigabytes for the larger sets.
+        # The reader keeps every member: gigabytes for larger datasets.
         archive.members = []  # type: ignore[attr-defined]
         yield member
 
 
 def check_end(archive: tarfile.TarFile) -> None:
-    """Read what follows the last member, to the end of the file: checksums stand there.
+    """Read the rest of the file after the last member, with the checksums of compressed files.
 
     Raises
     ------
     tarfile.ReadError
-        if the end mark, two blocks of zeros, is a single one within the file, or members follow
-        it: a damaged header can look like an end, and so does the seam of two joined archives.
+        if the end mark, two blocks of zeros, is a single block, or members follow it: a damaged
+        header can look like an end mark, and so does the seam of two joined archives.
     """
     stream = cast(BinaryIO, archive.fileobj)
     if any(stream.read(tarfile.BLOCKSIZE)):
         raise tarfile.ReadError("a single block of zeros, which is no end mark")
-    # What follows the mark may be anything else: the last record is filled up with it.
+    # Any other content after the mark is padding of the last record.
     while block := stream.read(tarfile.BLOCKSIZE):
         if _is_header(block):
             raise tarfile.ReadError("members follow the end mark")

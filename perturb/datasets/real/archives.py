@@ -1,8 +1,8 @@
-"""The files in a folder, a tar or a zip archive, each by name and where its bytes lie.
+"""Lists the files in a folder, a tar or a zip archive, each with its name and locator.
 
-Archives are listed and never unpacked; a damaged one is refused. What belongs to no data set (see
-`file_names`) is left out, and the log says how much of it. Names are in Unicode's composed form,
-so that those of a file system or archive of macOS are the same as elsewhere.
+Archives are listed and not unpacked; a damaged one is refused. Files that are not data (see
+`file_names`) are left out and counted in the log. Names are in Unicode's composed form, so that
+names from macOS equal those from other systems.
 """
 
 import logging
@@ -34,19 +34,18 @@ def list_entries(
 
     Parameters
     ----------
-    depth : how many folders each file should lie in. Where all lie in one more, and it is the
-        same for all, it is left off the names: many archives have one enclosing folder. Folders
-        without an image, and texts beside the folders, are left out. None: the names are taken
-        as they are, and all files that are not hidden.
-    below : only what lies in a folder of this name, at any depth, named from there on.
-    left_out : takes up what is left out; None: the log says it here.
+    depth : number of folders around each file. If all files lie one level deeper in one common
+        folder, as in many archives, names omit that folder. Folders without images and texts
+        beside the folders are left out. None: names stay as they are, and all data files count.
+    below : only files in a folder of this name, at any depth; names are relative to it.
+    left_out : collects files that are left out; None: they are logged here.
 
     Raises
     ------
     ValueError
-        if there is no such folder or archive, it cannot be read to its end, it holds things that
-        are not files, or, an archive, links or more than `MAX_MEMBER_BYTES` in one file, or two
-        files or folders have one name.
+        if there is no such folder or archive, it cannot be read to its end, it holds special files
+        or, in an archive, links or files of more than `MAX_MEMBER_BYTES`, or two files or folders
+        share a name.
     """
     taken = LeftOut() if left_out is None else left_out
     items = _composed(path, _separated(path, walk(path, taken)))
@@ -69,14 +68,14 @@ def list_entries(
 
 
 def _separated(path: Path, found: list[Entry | Folder]) -> list[Entry | Folder]:
-    """Return the items with slashes for backslashes where those are all that separates folders.
+    """Return the items with slashes for backslashes, if backslashes are the only separators.
 
-    Archives that programs made on Windows have them, and what is unpacked from such on Unix.
+    Some programs on Windows write such archives, also when unpacked on Unix.
 
     Raises
     ------
     ValueError
-        if there are both: nothing says whether a backslash belongs to a name.
+        if names hold both: a backslash may then be part of a name.
     """
     mixed = next((item.name for item in found if "\\" in item.name), None)
     if mixed is None:
@@ -97,7 +96,7 @@ def _composed(path: Path, items: Iterable[Entry | Folder]) -> Iterator[Entry | F
     Raises
     ------
     ValueError
-        if two folders have one name, written in two forms; or a name leads out of the archive.
+        if two folders have the same name in two forms, or a name leads out of the archive.
     """
     written: dict[str, str] = {}
     known: set[str] = set()
@@ -124,7 +123,7 @@ def _renamed(item: Entry | Folder, name: str) -> Entry | Folder:
 
 
 def _is_beside(entry: Entry, depth: int) -> bool:
-    """Return whether a file belongs to no data set: no image, and where no image should lie."""
+    """Return whether a file is not data: not an image, and at a level without images."""
     if entry.folder or is_image_name(entry.name):
         return False
     return depth > 0 or is_text_beside(entry.name)
@@ -138,10 +137,10 @@ def _below(items: Sequence[Entry | Folder], folder: str) -> list[Entry | Folder]
 
 
 def _with_images(items: Sequence[Entry | Folder], taken: LeftOut) -> list[Entry]:
-    """Return the files outside of folders without images, which are noted as left out.
+    """Return the files outside of folders without images, which are added to those left out.
 
-    A folder with files that may be pictures of a kind that is not read is kept, and so are they:
-    they are refused later, where an empty class would be missing in silence.
+    A folder with files that may be images of an unsupported format is kept with its files: they
+    are refused later, whereas an empty class would go unnoticed.
     """
     folders: dict[str, bool] = {}
     for item in items:
@@ -157,14 +156,14 @@ def _with_images(items: Sequence[Entry | Folder], taken: LeftOut) -> list[Entry]
 
 
 def _upwards(folder: str) -> Iterator[str]:
-    """Yield a folder, and the folders that it lies in."""
+    """Yield a folder and all folders around it."""
     while folder:
         yield folder
         folder = folder.rpartition("/")[0]
 
 
 def _without_enclosing(entries: list[Entry], depth: int) -> list[Entry]:
-    """Return the entries without the one folder that holds them all, where it is one too many."""
+    """Return the entries without their common enclosing folder, if they lie too deep."""
     tops = {entry.name.partition("/")[0] for entry in entries if entry.folder}
     if len(tops) != 1:
         return entries

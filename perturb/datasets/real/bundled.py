@@ -1,13 +1,12 @@
-"""Data sets of real images that come with an installed package: nothing is downloaded.
+"""Datasets of real images from an installed package, without a download.
 
-`digits` is the test part of the optical recognition data of Alpaydin and Kaynak [1]_ as it lies in
-scikit-learn: 1,797 handwritten digits of 13 people, scanned, counted into 8 x 8 cells of 0 to 16
-dark pixels. Each cell becomes a square of 4 x 4 pixels in a 32 x 32 image, so that no filter
-invents anything between them; the three channels are equal.
+`digits` is the test part of the optical recognition data of Alpaydin and Kaynak [1]_, as packaged
+in scikit-learn: 1,797 handwritten digits of 13 people, scanned and counted into 8 x 8 cells of 0 to
+16 dark pixels. Each cell becomes a square of 4 x 4 pixels in a 32 x 32 image, without
+interpolation; the three channels are equal.
 
-The splits are drawn by a hash of the image ids, as many of each class as there are in turn. What is
-left of the published data does not name the writers: one person's digits are in all splits, so
-accuracies are those for known hands.
+Splits are class-balanced and drawn by a hash of the image ids. The published data do not name the
+writers: digits of one person are in all splits, so accuracies hold for known writers.
 
 References
 ----------
@@ -41,18 +40,18 @@ def build_bundled(
     seed: int,
     made_from: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the store of one split of a bundled set.
+    """Write one split of a bundled dataset.
 
     Parameters
     ----------
     bundled : `set` and `split`, as in the configuration.
-    seed : the study's seed, which the splits are drawn by.
+    seed : seed of the study; splits are drawn by it.
     made_from : as of `write_store`.
 
     Raises
     ------
     ValueError
-        For an unknown set or split.
+        if the set or split is unknown.
     """
     pixels, targets = read_bundled(bundled["set"])
     name, split = bundled["set"], bundled["split"]
@@ -68,17 +67,17 @@ def build_bundled(
 
 
 def read_bundled(name: str) -> tuple[Tensor, NDArray[np.int64]]:
-    """Return all images of a bundled set, uint8 (N, 3, 32, 32), and their classes, (N,)."""
+    """Return all images of a bundled dataset, uint8 (N, 3, 32, 32), and their classes, (N,)."""
     return _READERS[_checked("set", name, BUNDLED_IMAGES)]()
 
 
 def split_rows(
     name: str, split: str, image_ids: list[str], targets: list[int], *, seed: int
 ) -> list[int]:
-    """Return which images of a set are in a split, in ascending order.
+    """Return the images of a split, in ascending order.
 
-    Splits are dealt one after another, the test split first: the size of one does not move the
-    images of those before it. Each is as balanced over the classes as what is left allows.
+    Splits are drawn one after another, the test split first: the size of a split does not change
+    the splits before it. Each is as class-balanced as the remaining images allow.
     """
     sizes = BUNDLED_IMAGES[name]
     _checked("split", split, sizes)
@@ -96,7 +95,7 @@ def split_rows(
 
 
 def _digits() -> tuple[Tensor, NDArray[np.int64]]:
-    from sklearn.datasets import load_digits  # a second, which no other set needs
+    from sklearn.datasets import load_digits  # takes a second to import
 
     digits = load_digits()
     gray = torch.from_numpy(np.rint(digits.images * (255 / _DARKEST)).astype(np.uint8))

@@ -1,19 +1,19 @@
-"""From the bytes of an image file to the square of uint8 pixels that a network sees.
+"""Decoding of image files into the square of uint8 pixels that a network takes.
 
-`exact` is what the evaluation transforms of timm and torchvision do with Pillow, bit for bit.
-`fast` decodes JPEG with libjpeg-turbo directly and resizes bilinear views with torch's kernel for
-integers: within one level of `exact`. A file that the fast decoder has doubts about goes to Pillow,
-so that both ways accept the same files.
+`exact` equals the evaluation transforms of timm and torchvision with Pillow, bit for bit. `fast`
+decodes JPEG with libjpeg-turbo and resizes bilinearly with torch's integer kernel: within one level
+of `exact`. Files that the fast decoder does not fully support go to Pillow, so both decoders accept
+the same files.
 
-How unusual files are read, after the habits of the loaders of timm and torchvision:
+Unusual files are read as by the loaders of timm and torchvision:
 
-- greyscale, palette, transparency, CMYK and YCCK become RGB as by Pillow's `convert("RGB")`;
-- the orientation that a camera noted in EXIF is ignored;
-- of an animation the first frame counts;
+- greyscale, palette, transparency, CMYK and YCCK are converted by Pillow's `convert("RGB")`;
+- the EXIF orientation is ignored;
+- an animation yields its first frame;
 - 16-bit colour keeps its upper 8 bits, as Pillow decodes it. 16-bit greyscale and floating point
   are refused: Pillow's conversion clips them to white, so no published number rests on them.
 
-torch is imported by the fast way only, when it is first used.
+Only the fast decoder imports torch, at its first use.
 """
 
 import io
@@ -31,13 +31,13 @@ from perturb.models.views import View
 
 DECODINGS = ("exact", "fast")
 MAX_PIXELS = 89_478_485
-"""Most pixels of an image, Pillow's own bound for a file that is not meant to exhaust memory."""
+"""Maximum number of pixels of an image, Pillow's bound against decompression bombs."""
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _WIDE_MODES = ("I", "F")
-# Pillow's readers raise whatever their parsing meets in a damaged file.
+# Errors that Pillow's readers raise on damaged files.
 _DAMAGE = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError),
     *(ArithmeticError, AttributeError, MemoryError, struct.error),
@@ -48,15 +48,15 @@ Decoder = Callable[[bytes, View], Pixels]
 
 
 class BadImageError(ValueError):
-    """An image that cannot be used, and why."""
+    """An unusable image; the message is the reason."""
 
 
 def decoder(decoding: str) -> Decoder:
-    """Return the function (bytes, view) -> uint8 (3, S, S) of a way to decode.
+    """Return the decoder of a name, a function (bytes, view) -> uint8 (3, S, S).
 
     Raises
     ------
-    ValueError : no such way.
+    ValueError : the name is unknown.
     """
     decoders: dict[str, Decoder] = {"exact": decode, "fast": decode_fast}
     if decoding not in decoders:
@@ -65,13 +65,13 @@ def decoder(decoding: str) -> Decoder:
 
 
 def decode(data: bytes, view: View) -> Pixels:
-    """Return the view of an encoded image, uint8 (3, S, S), by Pillow.
+    """Return the preprocessed pixels of an encoded image, uint8 (3, S, S), by Pillow.
 
     Raises
     ------
     BadImageError
-        if the bytes are no image, are cut off, too large, of 16-bit greyscale, or, in the view
-        that takes images as they are, not square.
+        if the bytes are not an image or cut off, the image is too large or in 16-bit greyscale, or
+        is not square in mode `as_is`.
     """
     image = _pillow_rgb(data)
     if view.mode == "as_is":
@@ -84,7 +84,7 @@ def decode(data: bytes, view: View) -> Pixels:
 
 
 def decode_fast(data: bytes, view: View) -> Pixels:
-    """Return the same as `decode`, each value within one level of it."""
+    """Return the pixels of `decode`, each value within one level."""
     rgb = _turbo_rgb(data)
     if rgb is None:
         rgb = np.asarray(_pillow_rgb(data))
@@ -100,12 +100,12 @@ def decode_fast(data: bytes, view: View) -> Pixels:
 
 
 def resized(view: View, width: int, height: int) -> tuple[int, int]:
-    """Return the width and height that an image is resized to before it is cropped [px].
+    """Return width and height of the resized image before the crop [px].
 
     Raises
     ------
     BadImageError
-        if they are beyond what memory should hold.
+        if they exceed `MAX_PIXELS`.
     """
     short = math.floor(view.side / view.crop)
     if short * short > MAX_PIXELS:
@@ -119,7 +119,7 @@ def resized(view: View, width: int, height: int) -> tuple[int, int]:
 
 
 def _corner(length: int, side: int) -> int:
-    """Return where the central crop begins, halves rounded to even as torchvision does."""
+    """Return the start of the central crop, halves rounded to even as in torchvision."""
     return round((length - side) / 2)
 
 
@@ -127,7 +127,7 @@ def _pillow_rgb(data: bytes) -> Image.Image:
     if not data:
         raise BadImageError("is empty")
     with warnings.catch_warnings():
-        # Pillow warns of damaged EXIF and of palettes with transparency, and decodes as ever.
+        # Pillow warns of damaged EXIF and of palettes with transparency, and decodes correctly.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
@@ -161,7 +161,7 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _turbo_rgb(data: bytes) -> Pixels | None:
-    """Return uint8 (H, W, 3) of a plain JPEG file, None where Pillow has to look at it."""
+    """Return uint8 (H, W, 3) of a plain JPEG file, None if Pillow has to decode the file."""
     if data[:3] != b"\xff\xd8\xff":
         return None
     simplejpeg = _simplejpeg()
@@ -170,7 +170,7 @@ def _turbo_rgb(data: bytes) -> Pixels | None:
         if colorspace not in ("YCbCr", "Gray"):
             return None
         _check_size(width, height)
-        # Strict: what libjpeg-turbo merely warns about is Pillow's to judge.
+        # Strict: files on which libjpeg-turbo only warns go to Pillow.
         rgb: Pixels = simplejpeg.decode_jpeg(data, strict=True)
     except BadImageError:
         raise
@@ -187,16 +187,16 @@ def _simplejpeg() -> Any:
 
 
 def _torch_bilinear(rgb: Pixels, width: int, height: int) -> Pixels:
-    """Return the image resized by torch's kernel for integers.
+    """Return the image resized by torch's integer kernel.
 
-    Its weights are positive, so the roundings between its two passes stay below one level.
+    Its weights are positive, so rounding between its two passes stays below one level.
     """
     import torch
     from torch.nn.functional import interpolate
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the array of a Pillow image cannot be written to
-        # A view with channels last, (1, 3, H, W), meets the fastest kernel.
+        warnings.simplefilter("ignore")  # the array of a Pillow image is read-only
+        # Channels last, (1, 3, H, W), selects the fastest kernel.
         pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None]
     made = interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
     resized_rgb: Pixels = made[0].permute(1, 2, 0).numpy()
@@ -206,8 +206,8 @@ def _torch_bilinear(rgb: Pixels, width: int, height: int) -> Pixels:
 def _pillow_bicubic(rgb: Pixels, width: int, height: int) -> Pixels:
     """Return the image resized by Pillow.
 
-    Bicubic weights overshoot, and what is clipped between the passes depends on which comes first:
-    torch's kernel was up to 6 levels away from Pillow, whose order changes with the sizes.
+    Bicubic weights overshoot, and clipping between the passes depends on their order, which in
+    Pillow changes with the sizes: torch's kernel differs from it by up to 6 levels.
     """
     return np.asarray(Image.fromarray(rgb).resize((width, height), _FILTERS["bicubic"]))
 

@@ -1,9 +1,9 @@
-"""Processes that read, decode and store images, a chunk at a time.
+"""Worker processes that read, decode and write images in chunks.
 
-Each is a fresh interpreter that imports neither torch nor the script that asked for it:
-`multiprocessing` would run a workflow's script a second time in every process that it spawns, and
-a fork of a process with threads may lock up. Tasks and answers are pickled over pipes. If this
-process is killed, the pipes close and the others end.
+Each is a new interpreter that imports neither torch nor the calling script: `multiprocessing` would
+run the script of a workflow again in every process that it spawns, and a fork of a process with
+threads may lock up. Tasks and answers are pickled over pipes. If the main process is killed, the
+pipes close and the workers end.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ from perturb.models.views import View
 _MODULE = "perturb.datasets.real.decoding_pool"
 
 Content = Locator | bytes | None
-"""The bytes of an image, where they lie, or None where there are none."""
+"""The bytes of an image or their locator, None if the image has no bytes."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The file that pixels are written to: row r lies at `offset` + r * 3 * side * side bytes."""
+    """The file of the pixels: row r starts at byte `offset` + r * 3 * side * side."""
 
     path: str
     offset: int
@@ -40,13 +40,13 @@ class Target:
     decoding: str
 
     def place(self, row: int) -> int:
-        """Return where a row begins."""
+        """Return the position of a row in the file [bytes]."""
         return self.offset + row * 3 * self.side * self.side
 
 
 @dataclass(frozen=True)
 class Task:
-    """A chunk of rows of the target, and the image of each."""
+    """A chunk of rows of the target, with the image of each."""
 
     target: Target
     rows: Sequence[int]
@@ -55,7 +55,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a task: the rows whose images are bad, and why."""
+    """The result of a task: rows of unusable images with reasons."""
 
     task: Task
     bad: Sequence[tuple[int, str]] = field(default_factory=list)
@@ -66,7 +66,7 @@ def load(content: Content) -> bytes:
 
     Raises
     ------
-    BadImageError : they cannot be read.
+    BadImageError : the bytes cannot be read.
     """
     if content is None:
         raise BadImageError("has no bytes")
@@ -79,10 +79,10 @@ def load(content: Content) -> bytes:
 
 
 def carry_out(task: Task) -> list[tuple[int, str]]:
-    """Decode a chunk into its file; return the rows whose images are bad, and why."""
+    """Decode a chunk into its file; return the rows of unusable images with reasons."""
     target, bad = task.target, []
     decode = decoder(target.decoding)
-    # Written, not mapped: on a full disk a map would kill the process without a word.
+    # Written, not mapped: on a full disk a write to a map kills the process without a message.
     with Path(target.path).open("r+b", buffering=0) as file:
         for row, content in zip(task.rows, task.contents, strict=True):
             try:
@@ -107,17 +107,17 @@ def _checked(pixels: Pixels, side: int) -> Pixels:
 
 
 def carried_out(tasks: Iterable[Task], num_workers: int) -> Iterator[Answer]:
-    """Yield the answer to every task, as they come.
+    """Yield the answers to all tasks, in the order of completion.
 
     Parameters
     ----------
-    tasks : taken no faster than they are worked off.
-    num_workers : processes; with 1 the work is done in this one.
+    tasks : consumed as workers become free.
+    num_workers : number of processes; 1 runs the tasks in this process.
 
     Raises
     ------
     RuntimeError
-        if a process ends in the middle of its work.
+        if a worker ends during a task.
     """
     if num_workers <= 1:
         for task in tasks:
@@ -140,7 +140,7 @@ Worker = subprocess.Popen[bytes]
 
 @contextlib.contextmanager
 def _pool(num_workers: int) -> Iterator[tuple[ThreadPoolExecutor, SimpleQueue[Worker]]]:
-    """Yield threads that talk to the workers, and the workers that have nothing to do."""
+    """Yield threads that communicate with the workers, and a queue of idle workers."""
     workers = [_start() for _ in range(num_workers)]
     idle: SimpleQueue[Worker] = SimpleQueue()
     for worker in workers:
@@ -157,7 +157,7 @@ def _pool(num_workers: int) -> Iterator[tuple[ThreadPoolExecutor, SimpleQueue[Wo
 def _start() -> Worker:
     package_root = str(Path(perturb.__file__).resolve().parents[1])
     path = [package_root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    # One thread each: the processes are as many as the cores.
+    # One thread each: there are as many processes as cores.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", _MODULE],
@@ -187,8 +187,8 @@ def _ask(idle: "SimpleQueue[Worker]", task: Task) -> Answer:
     except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
         status = worker.wait()
         raise RuntimeError(
-            f"a decoding process ended with status {status} (negative: a signal, often for want "
-            f"of memory) in rows {task.rows[0]} to {task.rows[-1]} of {task.target.path}"
+            f"a decoding process ended with status {status} (negative: a signal, often because "
+            f"memory ran out) in rows {task.rows[0]} to {task.rows[-1]} of {task.target.path}"
         ) from error
     finally:
         idle.put(worker)
@@ -196,9 +196,9 @@ def _ask(idle: "SimpleQueue[Worker]", task: Task) -> Answer:
 
 
 def main() -> None:
-    """Work off tasks from standard input until it ends."""
+    """Carry out tasks from standard input until it ends."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not fall among the answers
+    os.dup2(2, 1)  # keeps output of libraries out of the answers
     while True:
         try:
             task = pickle.load(sys.stdin.buffer)

@@ -1,8 +1,7 @@
-"""What a file or folder is, by its name alone: an image, an archive, or no data at all.
+"""Classification of files and folders by name: images, archives, and files that are not data.
 
-One rule says what belongs to no data set, in every layout: what is hidden, what systems, storages
-and programs leave beside the data, texts beside the folders, and folders without an image. It is
-left out, and the log says how many things of which kind were.
+All layouts leave out the same: hidden files, files that operating systems, network storages and
+programs add, texts beside the folders, and folders without images. The log counts them by kind.
 """
 
 import os
@@ -16,7 +15,7 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp"),
     *(".ppm", ".pgm", ".tif", ".tiff", ".webp"),
 )
-"""Endings of the names of image files, in any case."""
+"""Suffixes of image files, in any case."""
 
 HIDDEN = "hidden"
 FROM_SYSTEM = "left by a system or program"
@@ -26,7 +25,7 @@ _KINDS = (BESIDE, NO_IMAGES, FROM_SYSTEM, HIDDEN)
 
 _ARCHIVES = (".tar", ".zip", ".gz", ".tgz", ".bz2", ".xz")
 _TEXTS = ("readme", "license", "licence", "copying", "citation", "md5", "sha256", "checksum")
-# Pictures that are not read here: a folder of them is no empty one.
+# Image formats that are not supported: a folder of such files is not empty.
 _OTHER_PICTURES = (
     *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".tga", ".pbm", ".pnm"),
     *(".dng", ".cr2", ".nef", ".arw", ".raw", ".dcm", ".exr", ".hdr"),
@@ -44,27 +43,27 @@ _NAMES = {
     *("lost+found", "__pycache__"),
 }
 _STARTS = ("__macosx", "thumbs.db:")
-# Of Windows, in WSL; of Synology's storages.
+# From Windows, in WSL; from Synology's storages.
 _ENDS = ("zone.identifier", "@synoeastream", "@synoresource")
 
 
 def is_image_name(name: str) -> bool:
-    """Return whether a file's name is that of an image."""
+    """Return whether a name has the suffix of an image."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether the name is that of an archive; of which kind, its first bytes say."""
+    """Return whether a name has the suffix of an archive, whose kind its first bytes define."""
     return path.suffix.lower() in _ARCHIVES
 
 
 def is_text_beside(name: str) -> bool:
-    """Return whether a file's name is that of a text about the data: a README, a licence."""
+    """Return whether a name is that of a text about the data, such as a README or a licence."""
     return name.lower().startswith(_TEXTS) and not is_image_name(name)
 
 
 def may_be_picture(name: str) -> bool:
-    """Return whether a file that is not named like an image could be one that is not read here."""
+    """Return whether a file without an image suffix may be an image of an unsupported format."""
     file_name = name.rpartition("/")[2]
     return file_name.lower().endswith(_OTHER_PICTURES) or (
         "." not in file_name and not is_text_beside(file_name)
@@ -72,7 +71,7 @@ def may_be_picture(name: str) -> bool:
 
 
 def no_data(part: str) -> str | None:
-    """Return why a file or folder of this name, one part of a path, is no data; None if it is."""
+    """Return why a file or folder is not data, by one part of its path; None if it is data."""
     if part.startswith("."):
         return HIDDEN
     folded = part.lower()
@@ -81,23 +80,23 @@ def no_data(part: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1 << 16)  # a folder has many files
+@lru_cache(maxsize=1 << 16)  # many files share a folder
 def _is_data(folder: str) -> bool:
     return all(no_data(part) is None for part in folder.split("/"))
 
 
 @dataclass
 class LeftOut:
-    """What was left out of a data set, by why it is no data."""
+    """Files and folders that are left out of a dataset, by reason."""
 
     names: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def add(self, why: str, names: Iterable[str]) -> None:
-        """Note files or folders; one that is noted already counts once."""
+        """Add files or folders; a repeated one counts once."""
         self.names.setdefault(why, {}).update(dict.fromkeys(names))
 
     def takes(self, name: str) -> bool:
-        """Return whether a path has a part that is no data, and note it up to this part."""
+        """Return whether a part of a path is not data, and add the path up to that part."""
         folder, _, file_name = name.rpartition("/")
         if no_data(file_name) is None and _is_data(folder):
             return False
@@ -110,23 +109,23 @@ class LeftOut:
         return False
 
     def empty_folders(self) -> list[str]:
-        """Return the folders without an image."""
+        """Return the folders without images."""
         return list(self.names.get(NO_IMAGES, ()))
 
     def __str__(self) -> str:
-        """How many of each kind, and the first names."""
-        said = []
+        """Return the number of each kind and the first names."""
+        parts = []
         for why in (kind for kind in _KINDS if kind in self.names):
             names = sorted(self.names[why])
             first = ", ".join(repr(name)[1:-1] for name in names[:3])
-            said.append(f"{first}{', ...' if len(names) > 3 else ''} ({len(names)} {why})")
-        return "; ".join(said)
+            parts.append(f"{first}{', ...' if len(names) > 3 else ''} ({len(names)} {why})")
+        return "; ".join(parts)
 
 
 def class_folders(path: Path) -> set[str]:
-    """Return the names of the folders in a folder that hold images: its classes.
+    """Return the names of the subfolders that hold images: the classes of a folder.
 
-    One folder that encloses the classes alone is looked into, as in listings.
+    A single folder that encloses all classes is skipped, as in listings.
     """
     found = _folders_of_images(path)
     is_flat = any(is_image_name(item.name) and item.is_file() for item in _kept(path))
@@ -145,7 +144,7 @@ def _kept(path: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _holds_image(path: Path, depth: int = 2) -> bool:
-    """Return whether there is an image in a folder, or in those in it down to a depth."""
+    """Return whether a folder, or a subfolder down to a depth, holds an image."""
     folders = []
     for item in _kept(path):
         if item.is_dir():

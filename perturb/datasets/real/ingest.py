@@ -1,7 +1,7 @@
-"""Builds the store of a data set of real images: lists them, decodes them once, in all processes.
+"""Decoding of datasets of real images in parallel processes, once for each preprocessing.
 
-Every image that cannot be used is found, and all are named in one report, before anything is
-evaluated: nothing is left out in silence. A build that is killed goes on where it stopped.
+All unusable images are collected in one report, which fails the build: no image is skipped. A
+killed build resumes where it stopped.
 """
 
 import json
@@ -28,8 +28,8 @@ from perturb.datasets.real.locators import (
     read_in_order,
     reading_order,
 )
-from perturb.datasets.real.partial import PartialArray, digest_of, file_state
-from perturb.datasets.real.sources.rows import some
+from perturb.datasets.real.partial_array import PartialArray, digest_of, file_state
+from perturb.datasets.real.sources.source import some
 from perturb.datasets.store import digest_of_pixels, write_manifest
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.models.views import AS_IS, View
@@ -58,22 +58,23 @@ def build_from_source(
     clean: Path | None = None,
     made_from: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the store of a data set of real images through one view.
+    """Write a dataset of real images, decoded for one preprocessing.
 
     Parameters
     ----------
-    source, root, part, num_images, num_classes : as `list_images` takes them.
-    side : that images must have where they are taken as they are; None for any [px].
+    source, root, part, num_images, num_classes : as of `list_images`.
+    view : the preprocessing.
+    side : required side of images that are neither resized nor cropped [px]; None for any.
     decoding : `exact`, Pillow's pixels bit for bit, or `fast`, within one level of them.
-    workers : processes that decode.
-    clean : manifest of the clean set, whose classes the images must be of.
+    workers : number of decoding processes.
+    clean : manifest of the clean set; its classes must contain those of the images.
     made_from : as of `write_manifest`.
 
     Raises
     ------
     ValueError
-        if the source or its classes are not what is asked for, images are bad (all are in
-        `images.bad.txt` beside the store), an archive is damaged, or the disk has too little room.
+        if the source or its classes are not as configured, images are unusable (listed in
+        `images.bad.txt` beside the pixels), an archive is damaged, or the disk has too little room.
     """
     images, manifest = Path(images), Path(manifest)
     decoder(decoding)
@@ -84,7 +85,7 @@ def build_from_source(
         named = f"source.path {source.get('path')!r}", f"the clean set ({clean.parent})"
         check_classes(classes, read_classes(clean), named)
     report = BadImages(name, images.with_name(f"{images.stem}.bad.txt"))
-    report.add(listing.strays)
+    report.add(listing.unused_files)
     side = _side(view, listing, name, side)
     facts = _facts(view, decoding)
     array = PartialArray(images, (len(listing), 3, side, side), facts)
@@ -102,8 +103,8 @@ def build_from_source(
 
 
 def _facts(view: View, decoding: str) -> dict[str, Any]:
-    """Return what the pixels of an image depend on."""
-    # torch is asked for its version without being loaded: it is slow to.
+    """Return the settings and versions that the pixels of an image depend on."""
+    # Versions come from package metadata: importing torch is slow.
     packages = ("simplejpeg", "torch") if decoding == "fast" else ()
     versions = {"pillow": PIL.__version__, **{name: version(name) for name in packages}}
     return {
@@ -117,10 +118,10 @@ def _facts(view: View, decoding: str) -> dict[str, Any]:
 def _fill(
     array: PartialArray, target: Target, listing: Listing, workers: int, report: BadImages
 ) -> None:
-    """Decode what the array does not hold yet."""
+    """Decode the chunks that the array lacks."""
     order = reading_order(listing.locators)
     chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
-    state = lru_cache(maxsize=64)(file_state)  # an archive's is asked for by every image in it
+    state = lru_cache(maxsize=64)(file_state)  # all images of an archive share its state
     digests = {chunk[0]: _digest(listing, chunk, state) for chunk in chunks}
     missing = [chunk for chunk in chunks if not array.holds(digests[chunk[0]])]
     progress = Progress(report.name, len(order), len(order) - sum(map(len, missing)))
@@ -140,7 +141,7 @@ def _tasks(target: Target, listing: Listing, chunks: Sequence[Sequence[int]]) ->
 
 
 def _contents(listing: Listing, rows: Sequence[int]) -> Iterator[Content]:
-    """Yield where the bytes of each image lie, or the bytes where they are read in order alone."""
+    """Yield the locator of each image, or its bytes if the files are only read sequentially."""
     if can_be_read_anywhere(listing.locators):
         yield from (listing.locators[row] for row in rows)
         return
@@ -153,7 +154,7 @@ def _contents(listing: Listing, rows: Sequence[int]) -> Iterator[Content]:
 
 
 def _digest(listing: Listing, rows: Sequence[int], state: Callable[[str], tuple[int, int]]) -> str:
-    """Return the digest of a chunk: its rows, where they come from, and the state of the files."""
+    """Return the digest of a chunk: its rows, their locators and the state of their files."""
     locators = [(row, listing.locators[row]) for row in rows]
     return digest_of(
         (row, listing.image_ids[row], locator, state(locator.path)) for row, locator in locators
@@ -171,11 +172,11 @@ def _side(view: View, listing: Listing, name: str, needed: int | None) -> int:
 
 
 def _common_side(listing: Listing) -> int:
-    """Return the side of the first square image: in a set taken as it is all must be like it [px].
+    """Return the side of the first square image, which all images must share [px].
 
     Raises
     ------
-    ValueError : there is none among the first hundred.
+    ValueError : none of the first hundred images is square.
     """
     rows = reading_order(listing.locators)[:_NUM_TRIED]
     reasons: list[str] = []
@@ -193,7 +194,7 @@ def _common_side(listing: Listing) -> int:
 def _manifest(listing: Listing, facts: Mapping[str, Any]) -> pa.Table:
     """Return the manifest: ids, keys, targets and the further columns of the listing.
 
-    What the pixels depend on stands in its metadata, under `perturb`, and the classes by name.
+    Its metadata, under `perturb`, hold the facts and the classes by name.
     """
     table = {
         "image_id": pa.array(listing.image_ids, pa.string()),

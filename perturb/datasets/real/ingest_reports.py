@@ -1,4 +1,4 @@
-"""What a build says: how far it is, and which images cannot be used."""
+"""Progress and unusable images of a build."""
 
 import logging
 import time
@@ -14,23 +14,23 @@ _NUM_NAMED = 20
 
 
 class Progress:
-    """The progress of a build, in the log every ten seconds: done of all, rate, time left."""
+    """Progress of a build, logged every ten seconds: images done, rate, time left."""
 
     def __init__(self, name: str, num_images: int, num_there: int):
-        """Begin to count.
+        """Start counting.
 
         Parameters
         ----------
-        num_there : how many of the images an earlier build has decoded already.
+        num_there : number of images that an earlier build decoded.
         """
         self._name, self._num_images = name, num_images
         self._num_there = self._num_done = num_there
         self._began = self._reported = time.monotonic()
         if num_there:
-            logger.info("%s: %d of %d images are there already", name, num_there, num_images)
+            logger.info("%s: %d of %d images are decoded already", name, num_there, num_images)
 
     def advance(self, num_images: int) -> None:
-        """Count images; say so now and then, and at the end."""
+        """Count images; log at intervals and at the end."""
         self._num_done += num_images
         now = time.monotonic()
         if now - self._reported < _INTERVAL_S and self._num_done < self._num_images:
@@ -48,30 +48,30 @@ class Progress:
 
 
 class BadImages:
-    """The files of a data set that cannot be used, and why."""
+    """Unusable files of a dataset, each with a reason."""
 
     def __init__(self, name: str, path: Path):
-        """Begin with none.
+        """Start without files.
 
         Parameters
         ----------
-        name : of the data set.
-        path : of the file that will list them all.
+        name : name of the dataset.
+        path : path of the list of all unusable files.
         """
         self.name, self.path = name, path
         self._reasons: dict[str, str] = {}
 
     def add(self, found: Iterable[tuple[str, str]]) -> None:
-        """Add (image id, reason) of some."""
+        """Add pairs of image id and reason."""
         self._reasons |= dict(found)
 
     def raise_if_any(self) -> None:
-        """Write the file and refuse the data set if there are any; else remove an old file.
+        """Write the list and raise if there are unusable files; else remove an old list.
 
         Raises
         ------
         ValueError
-            naming the first twenty and the file.
+            naming the first twenty files and the list.
         """
         if not self._reasons:
             self.path.unlink(missing_ok=True)
@@ -83,5 +83,5 @@ class BadImages:
         rest = f"\n  and {len(lines) - _NUM_NAMED} more" if len(lines) > _NUM_NAMED else ""
         raise ValueError(
             f"source.path {self.name}: {len(lines)} files cannot be used; {self.path} lists all; "
-            f"replace them, or remove those that do not belong there:{shown}{rest}"
+            f"replace them, or remove those that are not part of the dataset:{shown}{rest}"
         )

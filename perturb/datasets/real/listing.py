@@ -1,8 +1,7 @@
-"""Which images a data set of real images consists of, and of which class each is.
+"""Lists the images of a dataset of real images with their classes, without decoding any.
 
-Answers from names alone: nothing is decoded. A set that is not what the configuration says, in
-its number of images or classes, is refused; so is a folder or label that the class index does not
-know. What is left out by protocol, the log says.
+A dataset with another number of images or classes than configured is refused, and so is a folder or
+label that the class index lacks. Images that a protocol excludes are logged.
 """
 
 import json
@@ -23,7 +22,7 @@ from perturb.datasets.real.sources.folders import (
 from perturb.datasets.real.sources.label_files import serial
 from perturb.datasets.real.sources.labelled import list_labelled_files
 from perturb.datasets.real.sources.parquet import list_parquet
-from perturb.datasets.real.sources.rows import Listing, Source, some
+from perturb.datasets.real.sources.source import Listing, Source, some
 from perturb.datasets.real.sources.webdataset import list_webdataset
 
 __all__ = ["LAYOUTS", "Listing", "list_images"]
@@ -40,7 +39,7 @@ LAYOUTS: Mapping[str, Callable[[Source], Listing]] = {
     "parquet": list_parquet,
     "webdataset": list_webdataset,
 }
-"""The layouts by name, as in the configuration."""
+"""Layouts by name, as in the configuration."""
 
 
 def list_images(
@@ -55,16 +54,16 @@ def list_images(
 
     Parameters
     ----------
-    source : as in the configuration: `path`, `layout`, `class_index`, and what the layout needs.
+    source : as in the configuration: `path`, `layout`, `class_index`, and keys of the layout.
     root : folder that its paths are relative to.
-    part : which corruption and severity of the layout `corruptions`, e.g. `gaussian_noise-3`.
-    num_images : how many images there must be, after what the protocol leaves out.
-    num_classes : how many classes the images must be of; None for no check of either.
+    part : corruption and severity of the layout `corruptions`, e.g. `gaussian_noise-3`.
+    num_images : expected number of images, without those that the protocol excludes.
+    num_classes : expected number of classes; None for no check, as for `num_images`.
 
     Raises
     ------
     ValueError
-        naming the key of the source, the file or the class that is not as it should be.
+        naming the key of the source, the file or the class that is wrong.
     """
     layout = str(source.get("layout"))
     if layout not in LAYOUTS:
@@ -83,44 +82,44 @@ def list_images(
         listing = _with_accepted(listing, accepted)
     if num_images is not None and len(listing) != num_images:
         rest = f", {found} before some were left out" if found != len(listing) else ""
-        strays = f"; not counted: {_names(listing)}" if listing.strays else ""
+        unused = f"; not counted: {_unused(listing)}" if listing.unused_files else ""
         hidden = f"; left out: {asked.left_out}" if asked.left_out.names else ""
         raise ValueError(
-            f"{where}: {len(listing)} images{rest}, expected {num_images}{strays}{hidden}"
+            f"{where}: {len(listing)} images{rest}, expected {num_images}{unused}{hidden}"
         )
     _check_ids(listing, where)
     return listing
 
 
-def _names(listing: Listing) -> str:
-    return some([name for name, _ in listing.strays])
+def _unused(listing: Listing) -> str:
+    return some([name for name, _ in listing.unused_files])
 
 
 def _check_classes(
     listing: Listing, num_classes: int | None, where: str, left_out: LeftOut
 ) -> None:
     if not len(listing):
-        loose = [name for name, _ in listing.strays if is_image_name(name)]
-        said = f"; in no class folder: {len(loose)}, where a folder for each class is expected"
+        loose = [name for name, _ in listing.unused_files if is_image_name(name)]
+        outside = f"; outside of class folders: {len(loose)}; a folder per class is expected"
         rest = f"; left out: {left_out}" if left_out.names.keys() - {BESIDE} else ""
-        raise ValueError(f"{where}: there are no images{said if loose else ''}{rest}")
+        raise ValueError(f"{where}: there are no images{outside if loose else ''}{rest}")
     present = set(listing.targets)
     if num_classes is None or len(present) == num_classes:
         if num_classes and min(present) == 1 and max(present) == num_classes:
             raise ValueError(f"{where}: its classes are numbered 1 to {num_classes}, not from 0")
         return
     lacking = [name for name, number in listing.classes.items() if number not in present]
-    # A subset of the classes of an index, like ImageNet-R's 200 of 1,000, lacks most by nature.
-    is_told = lacking and len(listing.classes) <= num_classes
+    # A dataset of few classes of an index, as ImageNet-R's 200 of 1,000, lacks most by design.
+    is_listed = lacking and len(listing.classes) <= num_classes
     empty = left_out.empty_folders() if len(present) < num_classes else []
-    without = sorted({*(lacking if is_told else ()), *empty})
+    without = sorted({*(lacking if is_listed else ()), *empty})
     named = f"; without images: {some(without)}" if without else ""
     raise ValueError(f"{where}: images of {len(present)} classes, expected {num_classes}{named}")
 
 
 def _check_ids(listing: Listing, where: str) -> None:
-    for name in (*listing.image_ids, *(name for name, _ in listing.strays)):
-        # A name that no file of text can hold, or that would look like several lines of a report.
+    for name in (*listing.image_ids, *(name for name, _ in listing.unused_files)):
+        # Such a name cannot stand in a text file, or would break a line of a report.
         if not name.isprintable() and any(unicodedata.category(c) in _UNWRITABLE for c in name):
             raise ValueError(
                 f"{where}: the name {name!r} holds a control character, a line break or bytes "
@@ -134,11 +133,11 @@ def _check_ids(listing: Listing, where: str) -> None:
 
 
 def _with_accepted(listing: Listing, path: Path) -> Listing:
-    """Return the images that have labels in the file, with the column `accepted`.
+    """Return the images that have accepted classes, with the column `accepted`.
 
-    The file is that of ReaL: a list of lists of classes, in the order of the numbers in the names
-    of ILSVRC-2012's validation images. An image without any label has nothing to be compared
-    with and is left out. The target becomes the first accepted class.
+    The file has the format of ReaL: a list of lists of classes, in the order of the numbers in the
+    names of ILSVRC-2012's validation images. An image without accepted classes is left out. The
+    target becomes the first accepted class.
 
     References
     ----------

@@ -1,9 +1,8 @@
-"""Where the bytes of an image lie, and how to read them: a file, or a part of an archive.
+"""Locators of the bytes of an image: a file, or a part of an archive, and how to read it.
 
-A locator is small and can be pickled, so another process can read the image itself. Two kinds
-cannot be read at any place without reading what lies before it, a member of a compressed tar and
-a cell of a Parquet file; `read_in_order` goes through such files once, from front to back.
-Nothing here imports torch or Pillow.
+A locator is small and can be pickled, so another process can read the image itself. Members of a
+compressed tar and cells of a Parquet file have no random access; `read_in_order` reads such files
+once, from front to back. This module imports neither torch nor Pillow.
 """
 
 import os
@@ -22,16 +21,16 @@ import pyarrow.parquet as pq
 from perturb.datasets.real.archive_formats import BROKEN, opened
 
 MAX_MEMBER_BYTES = 256 << 20
-"""Most bytes of a member of an archive that is read in place: an image is far smaller."""
+"""Maximum size of a member of an archive [bytes]; images are far smaller."""
 
 _NUM_ROWS = 64
-# The local header of a zip member: the two lengths of what stands between it and the bytes.
+# The local header of a zip member: lengths of the name and the extra field that follow it.
 _LOCAL_HEADER = struct.Struct("<26xHH")
 
 
 @dataclass(frozen=True, slots=True)
 class FileAt:
-    """A file of its own."""
+    """A single file."""
 
     path: str
 
@@ -64,8 +63,8 @@ class TarSlice:
 class ZipSlice:
     """A member of a zip archive whose local header starts at `offset`.
 
-    `size` is that of the stored bytes, `method` how they are stored (0 plain, 8 deflated),
-    `length` how many bytes are in them, and `crc` the CRC-32 of those.
+    `size` is the number of stored bytes, `method` their compression (0 none, 8 deflate), `length`
+    the number of decompressed bytes, and `crc` their CRC-32.
     """
 
     path: str
@@ -81,7 +80,7 @@ class ZipSlice:
         Raises
         ------
         EOFError : the archive ends before the member does.
-        zlib.error : the bytes are damaged, or more than the archive says.
+        zlib.error : the bytes are damaged, or of another length than the archive declares.
         """
         with Path(self.path).open("rb") as file:
             file.seek(self.offset)
@@ -91,7 +90,7 @@ class ZipSlice:
             stored = _exactly(file, self.size, self.path)
         data = stored if self.method == zipfile.ZIP_STORED else _inflated(stored, self.length)
         if len(data) != self.length:
-            raise zlib.error(f"has {len(data)} bytes, said to have {self.length}")
+            raise zlib.error(f"has {len(data)} bytes, declared {self.length}")
         if zlib.crc32(data) != self.crc:
             raise zlib.error("its checksum differs")
         return data
@@ -99,7 +98,7 @@ class ZipSlice:
 
 @dataclass(frozen=True, slots=True)
 class StreamSlice:
-    """A member of a compressed tar archive; the offset counts what comes out of the stream."""
+    """A member of a compressed tar archive; the offset counts decompressed bytes."""
 
     path: str
     offset: int
@@ -108,7 +107,7 @@ class StreamSlice:
 
 @dataclass(frozen=True, slots=True)
 class ParquetCell:
-    """A cell of a column of bytes; `column` is a dotted path where bytes lie in a struct."""
+    """A cell of a column of bytes; `column` is a dotted path if the bytes lie in a struct."""
 
     path: str
     column: str
@@ -119,32 +118,32 @@ class ParquetCell:
 Locator = FileAt | TarSlice | ZipSlice | StreamSlice | ParquetCell
 
 READ_ERRORS = (OSError, *BROKEN, pa.ArrowInvalid)
-"""What reading a damaged file or archive raises."""
+"""Errors of reading a damaged file or archive."""
 
 
 def can_be_read_anywhere(locators: Iterable[Locator]) -> bool:
-    """Return whether every locator has a `read` of its own."""
+    """Return whether every locator has a `read` method."""
     return all(isinstance(locator, FileAt | TarSlice | ZipSlice) for locator in locators)
 
 
 def reading_order(locators: Sequence[Locator]) -> list[int]:
-    """Return the rows in the order in which their files are read from front to back."""
+    """Return the rows in the order that reads their files from front to back."""
     return sorted(range(len(locators)), key=lambda row: _place(locators[row], row))
 
 
 def read_in_order(
     locators: Sequence[Locator], rows: Sequence[int]
 ) -> Iterator[tuple[int, bytes | None]]:
-    """Yield some rows and their bytes, each file gone through once, in the order of its parts.
+    """Yield rows with their bytes, reading each file once; None for a cell without bytes.
 
     Parameters
     ----------
-    locators : of all rows.
-    rows : which of them, in the `reading_order`.
+    locators : locators of all rows.
+    rows : rows to read, in `reading_order`.
 
     Raises
     ------
-    One of `READ_ERRORS`; a cell without bytes yields None.
+    One of `READ_ERRORS`.
     """
     for path, group in groupby(rows, key=lambda row: locators[row].path):
         wanted = list(group)
@@ -163,7 +162,7 @@ def _place(locator: Locator, row: int) -> tuple[str, int, int]:
         return locator.path, 0, locator.offset
     if isinstance(locator, ParquetCell):
         return locator.path, locator.row_group, locator.row
-    return "", 0, row  # files of their own are read in the order of the rows
+    return "", 0, row  # single files are read in the order of the rows
 
 
 def _from_stream(
@@ -190,11 +189,11 @@ def _from_parquet(
 def _from_row_group(
     file: pq.ParquetFile, row_group: int, column: str, cells: Mapping[int, int]
 ) -> Iterator[tuple[int, bytes | None]]:
-    """Yield (row of the data set, bytes) of some cells of a row group, a few held at a time."""
+    """Yield (row of the dataset, bytes) of cells of a row group, a few in memory at a time."""
     position = 0
     for batch in file.iter_batches(_NUM_ROWS, row_groups=[row_group], columns=[column]):
         values = batch.column(0)
-        if pa.types.is_struct(values.type):  # a column's own name may hold a dot
+        if pa.types.is_struct(values.type):  # the name of a column may hold a dot
             values = values.field(column.rpartition(".")[2])
         for offset, value in enumerate(values):
             if position + offset in cells:
@@ -210,10 +209,10 @@ def _exactly(file: BinaryIO, size: int, path: str) -> bytes:
 
 
 def _inflated(stored: bytes, length: int) -> bytes:
-    """Return what deflated bytes hold, which is `length` bytes and never more."""
+    """Return the `length` bytes that deflated bytes decompress to."""
     inflating = zlib.decompressobj(wbits=-15)
-    # With room for one byte more it comes to the end of the stream, or shows that there is more.
+    # Room for one more byte reaches the end of the stream, or shows that there is more.
     data = inflating.decompress(stored, length + 1)
     if not inflating.eof:
-        raise zlib.error(f"is cut off, or has more than the {length} bytes that it is said to have")
+        raise zlib.error(f"is cut off, or has more than the declared {length} bytes")
     return data

@@ -1,13 +1,13 @@
-"""Where the files beside a source's images lie: class indices, class maps, lists of labels."""
+"""Paths of the files beside the images of a source: class indices, class maps, label files."""
 
 from pathlib import Path
 
 
 def place_of(root: Path, name: str) -> Path:
-    """Return where a file lies: below the root, or else as it is named from the working directory.
+    """Return the path of a file: below the root, or else relative to the working directory.
 
-    In the working directory lie the class indices of this repository. Of a file that is in neither
-    it is the place below the root, where it belongs.
+    The working directory holds the class indices of this repository. A file that exists in neither
+    gets the path below the root.
     """
     below = root / name
     return Path(name) if not below.exists() and Path(name).exists() else below

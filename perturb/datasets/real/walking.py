@@ -1,6 +1,6 @@
-"""Goes through a folder, a tar or a zip archive: every file and folder, and where bytes lie.
+"""Walks a folder, a tar or a zip archive: every file with its locator, and every folder.
 
-Nothing is unpacked; what cannot be read in place, or is no file, is refused.
+Archives are not unpacked. Members that cannot be read in place, and special files, are refused.
 """
 
 import os
@@ -24,42 +24,42 @@ from perturb.datasets.real.locators import (
 
 _ENCRYPTED = 0x1
 _UTF8_NAME = 0x800
-# Systems that a zip's member says it was made on, as numbered by the format.
+# Systems that made a member of a zip archive, as numbered by the format.
 _MADE_ON_WINDOWS = (0, 6, 10, 14)  # FAT, HPFS, NTFS, VFAT
 _MADE_ON_UNIX = (3, 19)  # Unix, macOS
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file: its path within the folder or archive, with slashes, and where its bytes lie."""
+    """A file: its path within the folder or archive, with slashes, and its locator."""
 
     name: str
     locator: Locator
 
     @property
     def folder(self) -> str:
-        """The folder it lies in, or nothing."""
+        """The folder of the file, or an empty text."""
         return self.name.rpartition("/")[0]
 
     @property
     def file_name(self) -> str:
-        """The last part of its name."""
+        """The last part of the name."""
         return self.name.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder, named by its path: one without a file would not show otherwise."""
+    """A folder, named by its path; without it an empty folder would go unnoticed."""
 
     name: str
 
 
 def walk(path: Path, taken: LeftOut) -> list[Entry | Folder]:
-    """Return the files and folders in a folder or an archive, named as they are there.
+    """Return the files and folders in a folder or an archive, with their original names.
 
     Parameters
     ----------
-    taken : takes up what a folder holds that is no data; of archives all is returned.
+    taken : collects files of a folder that are not data; archives are returned in full.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def walk(path: Path, taken: LeftOut) -> list[Entry | Folder]:
         raise ValueError(f"{path}: neither a folder nor an archive; allowed: {allowed}")
     try:
         found = _in_zip(path) if kind_of(path) == "zip" else _in_tar(path)
-        return [item for item in found if item.name != "."]  # the archive's own folder
+        return [item for item in found if item.name != "."]  # the root of the archive
     except (*READ_ERRORS, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read as an archive ({error})") from error
 
@@ -84,13 +84,15 @@ def walk(path: Path, taken: LeftOut) -> list[Entry | Folder]:
 def _in_folder(
     folder: Path, prefix: str, above: Sequence[str], taken: LeftOut
 ) -> Iterator[Entry | Folder]:
-    """Yield what is below a folder; links are followed, as in folders that borrow their images.
+    """Yield the items below a folder; links are followed, as some folders link their images.
 
-    `above` are the real paths of the folders around it: a link to one of them would never end.
+    Parameters
+    ----------
+    above : real paths of the folders around it; a link to one of them would not end.
     """
     real = os.path.realpath(folder)
     if real in above:
-        raise ValueError(f"{folder}: a link to a folder that it lies in")
+        raise ValueError(f"{folder}: a link to a folder around it")
     with os.scandir(folder) as items:
         for item in sorted(items, key=lambda item: item.name):
             why, name = no_data(item.name), prefix + item.name
@@ -102,12 +104,12 @@ def _in_folder(
             if not is_file and target.is_dir():
                 yield Folder(name)
                 yield from _in_folder(target, f"{name}/", (*above, real), taken)
-            # A link that leads nowhere is named with the images that cannot be read.
+            # A dangling link is reported with the unreadable images.
             elif is_file or target.is_file() or not target.exists():
                 yield Entry(name, FileAt(item.path))
             else:
-                # To read a pipe or a terminal could take for ever.
-                raise ValueError(f"{target}: neither a file nor a folder; allowed: those")
+                # Reading a pipe or a terminal may not end.
+                raise ValueError(f"{target}: allowed: files and folders")
 
 
 def _in_tar(path: Path) -> Iterator[Entry | Folder]:
@@ -122,7 +124,7 @@ def _in_tar(path: Path) -> Iterator[Entry | Folder]:
                 yield Folder(name)
                 continue
             if _is_no_data(name):
-                yield Folder(name)  # to be counted; a link or device does not matter here
+                yield Folder(name)  # counted as left out, also a link or device
                 continue
             if not member.isreg() or member.issparse():
                 raise ValueError(f"{path}: {name} is a link or a special file; allowed: files")
@@ -152,11 +154,11 @@ def _in_zip(path: Path) -> Iterator[Entry | Folder]:
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
-    """Return a member's name as the system that it was made on means it."""
+    """Return the name of a member by the conventions of the system that made it."""
     if info.create_system in _MADE_ON_WINDOWS:
-        return info.filename.replace("\\", "/")  # no file's name there can hold one
+        return info.filename.replace("\\", "/")  # file names there hold no backslash
     if info.create_system in _MADE_ON_UNIX and not info.flag_bits & _UTF8_NAME:
-        # Archives of macOS hold UTF-8 and do not say so.
+        # Archives of macOS hold UTF-8 without the flag.
         try:
             return info.filename.encode("cp437").decode()
         except UnicodeError:
@@ -170,7 +172,7 @@ def _check_size(path: Path, name: str, size: int) -> None:
 
 
 def _clean(name: str) -> str:
-    """Return a member's name without a leading './'."""
+    """Return the name of a member without a leading './'."""
     return PurePosixPath(name).as_posix()
 
 

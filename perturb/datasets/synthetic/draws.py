@@ -1,4 +1,4 @@
-"""Named random draws for a batch of images: one stream a name, so adding one moves no other."""
+"""Named random draws for a batch of images: each name has its own, independent stream."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ Bound = float | Tensor
 class Draws:
     """The draws of the images ``keys`` (B,) under a seed and a stream name.
 
-    Everything is float64: values that agree there agree in float32 after the one rounding at the
-    end, whichever vector width the processor used.
+    Values are float64 and rounded to float32 once at the end, so that the vector width of the
+    processor does not change the result.
     """
 
     seed: int
@@ -40,9 +40,9 @@ class Draws:
         return integers(self.stream(name), 1, high)[:, 0]
 
     def coin(self, name: str, probability: Bound) -> Tensor:
-        """Return bool (B,), true with that probability."""
+        """Return bool (B,), true with the given probability."""
         return self.uniform(name) < probability
 
     def stream(self, name: str) -> Tensor:
-        """Return the int64 (B,) keys that the draws of that name come from."""
+        """Return the keys of the stream of a name, int64 (B,)."""
         return stream_keys(self.seed, f"{self.stream_name}/{name}", self.keys)

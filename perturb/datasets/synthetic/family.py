@@ -1,7 +1,7 @@
-"""Which sets, splits, shapes, textures and renditions the generated family has; imports no torch.
+"""Sets, splits, shapes, textures and renditions of the generated family; imports no torch.
 
-Configuration checks its entries against these names, so they must load without a renderer. The
-order is part of the protocol: a class id, a texture id and a rendition id are positions in here.
+The configuration is checked against these names. Their order is part of the protocol: ids of
+classes, textures and renditions are positions in these tuples.
 """
 
 GENERATED_SETS = ("target", "upstream", "renditions", "conflict", "hard")
@@ -10,12 +10,12 @@ SPLITS = ("train", "validation", "test", "reference")
 #: Side of the square images [px].
 SIDE = 32
 
-#: The classes of every set but ``upstream``: the first shapes and the first textures.
+#: Number of classes of every set but ``upstream``: the first shapes with the first textures.
 NUM_TARGET_CLASSES = 12
 MIN_UPSTREAM_CLASSES = 12
 MAX_UPSTREAM_CLASSES = 48
 
-#: Silhouettes; the first twelve are the target classes, the others are met upstream only.
+#: Silhouettes; the first twelve are the target classes, the others occur upstream only.
 SHAPES = (
     *("disc", "triangle", "square", "star", "plus", "ring"),
     *("crescent", "heart", "arrow", "bow_tie", "bolt", "flower"),
@@ -27,7 +27,7 @@ SHAPES = (
     *("astroid", "burst", "shield", "speech_bubble", "dumbbell", "stairs"),
 )
 
-#: Textures; target class k wears texture k at the set's texture correlation.
+#: Textures; target class k has texture k with the probability of the set's texture correlation.
 TEXTURES = (
     *("stripes", "checker", "dots", "rings", "net", "chevrons"),
     *("bricks", "blotches", "speckle", "waves", "plain", "rays"),
@@ -39,8 +39,8 @@ TEXTURES = (
     *("triangles", "gingham", "lattice", "ladder", "bubbles", "sunburst"),
 )
 
-#: The texture that upstream class k wears. Never the one that its silhouette wears in the target
-#: set: an upstream class is another shape x texture class even where its silhouette is shared.
+#: Texture of each upstream class. It differs from the texture of the same silhouette in the target
+#: set: an upstream class is another combination of shape and texture even with a shared silhouette.
 UPSTREAM_TEXTURES = (*range(12, 24), *range(12), *range(24, 48))
 
 RENDITIONS = (
@@ -48,7 +48,7 @@ RENDITIONS = (
     *("hatching", "stencil", "neon", "poster", "plush"),
 )
 
-#: Bumped when the pictures change for the same arguments; a golden test sees to it.
+#: Raised when images change for the same arguments; a golden test enforces it.
 PROTOCOL = 1
-#: Bumped when decoded real images change for the same files and view.
+#: Raised when decoded real images change for the same files and view.
 DECODING_PROTOCOL = 1

@@ -1,13 +1,13 @@
-"""The embedded image family: labelled 32 x 32 pictures, made from (seed, set, split, index) alone.
+"""The embedded image family: labelled 32 x 32 images, a function of (seed, set, split, index).
 
-Classes are silhouettes; each class has a texture of its own, worn by most of its images, so a
-model may lean on the shape, which always tells the class, or on the texture, which mostly does.
-The sets stand for those of the paper: ``target`` for ILSVRC-2012, ``upstream`` for what models
-are pre-trained on, ``renditions`` for ImageNet-R, ``conflict`` for the cue-conflict stimuli of
-Geirhos et al. [1]_ and ``hard`` for the pool that a reference model thins to natural adversarials.
+Classes are silhouettes. Each class has its own texture on most of its images: the shape always
+determines the class, the texture mostly does, and a model may use either. The sets correspond to
+those of the paper: ``target`` to ILSVRC-2012, ``upstream`` to pre-training data, ``renditions`` to
+ImageNet-R, ``conflict`` to the cue-conflict stimuli of Geirhos et al. [1]_ and ``hard`` to the
+pool from which a reference model selects natural adversarial images.
 
 Upstream classes share the first twelve silhouettes with the target set, as larger label sets
-contain smaller ones, yet never in the texture that the target class wears.
+contain smaller ones, but never with the texture of the target class.
 
 References
 ----------
@@ -46,7 +46,7 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class Batch:
-    """Images uint8 (B, 3, 32, 32), targets int64 (B,), and facts about each image by name."""
+    """Images uint8 (B, 3, 32, 32), targets int64 (B,), and attributes of each image by name."""
 
     images: Tensor
     targets: Tensor
@@ -64,18 +64,18 @@ def generate(
 ) -> Batch:
     """Return the images of a set and split at the given indices.
 
-    An image depends on the arguments and its own index, not on which others are asked for.
+    An image depends on the arguments and its own index, not on the other indices.
 
     Parameters
     ----------
     set_name : one of ``GENERATED_SETS``. Targets are balanced by index, and so are the kinds of
         ``renditions`` and the pairs of ``conflict``.
-    split : one of ``SPLITS``; each has its own random streams, so no image is in two.
-    seed : the study's seed.
+    split : one of ``SPLITS``; each has its own random streams, so splits are disjoint.
+    seed : seed of the study.
     indices : integers (B,), each at least 0.
-    num_classes : 12, or 12 to 48 for ``upstream``, where fewer classes are the first of more.
-    texture_correlation : share of images that wear their class's texture, in [0, 1]; the others
-        wear any other class's. ``conflict`` has none.
+    num_classes : 12, or 12 to 48 for ``upstream``, always the first classes.
+    texture_correlation : fraction of images with the texture of their class, in [0, 1]; the others
+        have the texture of a random other class. ``conflict`` ignores it.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def generate(
 
     Raises
     ------
-    ValueError : an argument is not what is allowed.
+    ValueError : an argument is invalid.
     """
     scene, targets, texture = draw(
         set_name,
@@ -112,7 +112,7 @@ def draw(
     num_classes: int = NUM_TARGET_CLASSES,
     texture_correlation: float = 0.95,
 ) -> tuple[Scene, Tensor, Tensor]:
-    """Return what is in the images that ``generate`` renders, their targets and their textures.
+    """Return the scenes that ``generate`` renders, their targets and their textures.
 
     Parameters and errors are those of ``generate``; targets and textures are int64 (B,).
     """
@@ -132,7 +132,7 @@ def draw(
 def _texture_slot(
     draws: Draws, set_name: str, targets: Tensor, num_classes: int, texture_correlation: float
 ) -> Tensor:
-    """Return whose class's texture each image wears, int64 (B,)."""
+    """Return the class whose texture each image has, int64 (B,)."""
     others = draws.integers("other-texture", num_classes - 1) + 1
     if set_name == "conflict":
         others = (draws.keys // num_classes) % (num_classes - 1) + 1
@@ -142,18 +142,18 @@ def _texture_slot(
 
 
 def _palette(texture: Tensor) -> Tensor:
-    """Return the hue that a texture leans to, float64 (B,), in turns: colour goes with texture.
+    """Return the base hue of each texture, float64 (B,), in turns: colour depends on texture.
 
-    The target's textures are spread evenly, the others by the golden ratio, which suits any number
-    of them. So colour, too, speaks for the texture in a cue conflict, as it does after the style
-    transfer of [1]_; a scene turns the hue to its complement in half of the images.
+    Hues of the target textures are evenly spaced, the others by the golden ratio. Colour therefore
+    agrees with the texture in a cue conflict, as after the style transfer of [1]_; a scene uses the
+    complementary hue in half of the images.
     """
     others = texture.double() * 0.6180339887498949
     return torch.where(texture < NUM_TARGET_CLASSES, texture.double() / NUM_TARGET_CLASSES, others)
 
 
 def _render(scene: Scene, artist: Callable[[Scene], Tensor]) -> Tensor:
-    """Return the scenes as uint8 (B, 3, H, W), a cache-sized chunk at a time."""
+    """Return the scenes as uint8 (B, 3, H, W), rendered in chunks of the cache's size."""
     images = torch.empty((len(scene.keys), 3, SIDE, SIDE), dtype=torch.uint8)
     for start in range(0, len(images), _CHUNK):
         part = slice(start, start + _CHUNK)

@@ -1,8 +1,8 @@
 """Signed-distance building blocks: an outline is a function of (x, y), negative inside.
 
 Coordinates are those of the silhouette's own plane, x to the right and y upwards. Distances are
-exact outside and near the outline; deep inside a union they may fall short, which nothing that is
-drawn here depends on.
+exact outside and near the outline; deep inside a union they may be too short, which no drawing here
+depends on.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ def polygon(points: Sequence[Point] | Field) -> Outline:
     """Return the polygon through the points, filled by the even-odd rule."""
     start = np.asarray(points, dtype=np.float64)  # (V, 2)
     edge = np.roll(start, -1, axis=0) - start
-    # A horizontal edge is never crossed by a horizontal ray; any slope will do for it.
+    # A horizontal ray crosses no horizontal edge, so the slope of such an edge is arbitrary.
     slope = edge[:, 0] / np.where(edge[:, 1] == 0, 1.0, edge[:, 1])
 
     def distance(x: Field, y: Field) -> Field:
@@ -78,15 +78,15 @@ def spikes(num_points: int, inner: float, outer: float = 1.0) -> Outline:
 
 
 def union(*outlines: Outline) -> Outline:
-    """Return what lies in any of the outlines."""
+    """Return the union of outlines."""
     return lambda x, y: reduce(np.minimum, [outline(x, y) for outline in outlines])
 
 
 def minus(outline: Outline, *holes: Outline) -> Outline:
-    """Return the outline without the holes."""
+    """Return an outline minus the holes."""
     return lambda x, y: reduce(np.maximum, [outline(x, y), *(-hole(x, y) for hole in holes)])
 
 
 def common(*outlines: Outline) -> Outline:
-    """Return what lies in all of the outlines."""
+    """Return the intersection of outlines."""
     return lambda x, y: reduce(np.maximum, [outline(x, y) for outline in outlines])

@@ -1,7 +1,7 @@
-"""Scenes to pixels: one batched renderer, at most a few hundred operations a pixel.
+"""Renderer of scenes, batched, with at most a few hundred operations per pixel.
 
-Only additions, products and comparisons are made pixel by pixel, besides bilinear look-ups in the
-silhouette, texture and noise tables: no operation's rounding depends on how a batch is cut.
+Pixels are computed by additions, products, comparisons, and bilinear look-ups in the silhouette,
+texture and noise tables: rounding does not depend on the division into batches.
 Legend: B images, H W pixels (both 32), C colours.
 """
 
@@ -21,9 +21,9 @@ from perturb.random import bits
 
 
 def pixel_grid(num_cells: int = SIDE) -> Tensor:
-    """Return float32 (2, H, W), x and y of the pixels' centres in half image widths.
+    """Return float32 (2, H, W), x and y of the centres of pixels in half image widths.
 
-    With fewer cells than pixels, all pixels of a cell get its centre: a mosaic.
+    With fewer cells than pixels, all pixels of a cell have its centre, which gives a mosaic.
     """
     index = (torch.arange(SIDE) * num_cells) // SIDE
     line = (index.float() + 0.5) * (2 / num_cells) - 1
@@ -56,7 +56,7 @@ def background(scene: Scene, grid: Tensor) -> Tensor:
 
 
 def background_noise(scene: Scene, grid: Tensor) -> Tensor:
-    """Return the scenes' own cut of one noise tile, (B, H, W) in [0, 1]."""
+    """Return the scenes' crops of a noise tile, (B, H, W) in [0, 1]."""
     u, v = affine(scene.noise_place, grid[0], grid[1])
     return wrapped(_noise_tile().expand(len(u), -1, -1), u, v)
 
@@ -110,7 +110,7 @@ def affine(place: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def wave(turns: Tensor) -> Tensor:
-    """Return nearly sin(2 pi turns), by a polynomial: every processor rounds it alike."""
+    """Return sin(2 pi turns) by a polynomial, which every processor rounds alike."""
     phase = turns - turns.floor() - 0.5
     parabola = phase * (phase.abs() - 0.5) * 16
     return parabola * (0.775 + 0.225 * parabola.abs())
@@ -132,7 +132,7 @@ def bilinear(tables: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def coverage(distance: Tensor) -> Tensor:
-    """Return the share of each pixel that an outline covers, from its distance in pixels."""
+    """Return the fraction of each pixel that an outline covers, from its distance in pixels."""
     return (0.5 - distance).clamp(0, 1)
 
 

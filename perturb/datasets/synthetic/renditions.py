@@ -1,8 +1,8 @@
-"""Ten ways to draw a class other than as a photograph: the family's ImageNet-R.
+"""Ten renditions of a class other than a photograph, the family's counterpart of ImageNet-R.
 
-All but the negative are drawn from the silhouette's distances and the object's own plane, as a
-person would draw it, not by filtering the photograph. Which of them show the class's texture is
-in ``TEXTURED``; in the others nothing is left of it.
+All but the negative are drawn from the distances to the silhouette and the plane of the object, not
+by filtering the photograph. ``TEXTURED`` lists the renditions that show the texture of the class;
+the others have none.
 Legend: B images, H W pixels, C colours; distances are in pixels, negative inside.
 """
 
@@ -35,9 +35,10 @@ NO_TEXTURE = -1
 
 @dataclass(frozen=True)
 class Model:
-    """What sits for the artist: the scene and what the pixels see of it, each (B, H, W).
+    """Input of a rendition: the scene, and fields over its pixels, each (B, H, W).
 
-    distance : to the outline; texture, noise : in [0, 1]; dust : from U[-1, 1), a draw a pixel.
+    distance : distance to the outline; texture, noise : in [0, 1]; dust : a draw from U[-1, 1) per
+        pixel.
     """
 
     scene: Scene
@@ -49,12 +50,12 @@ class Model:
 
     @property
     def colours(self) -> Tensor:
-        """The object's two colours, (B, 2, 3)."""
+        """The two colours of the object, (B, 2, 3)."""
         return self.scene.sprite.colours
 
 
 def draw_rendition(scene: Scene, rendition: str) -> Tensor:
-    """Return the scenes' objects as such a rendition, float32 (B, 3, H, W), roughly in [0, 1]."""
+    """Return a rendition of the scenes' objects, float32 (B, 3, H, W), roughly in [0, 1]."""
     return _ARTISTS[rendition](_sit(scene, pixel_grid()))
 
 
@@ -71,7 +72,7 @@ def _sit(scene: Scene, grid: Tensor) -> Model:
 
 
 def _sketch(model: Model) -> Tensor:
-    """Pencil on paper: a wavering double contour and a soft shade along one side."""
+    """Return a pencil drawing: a wavering double contour and a soft shade along one side."""
     paper = 0.93 + 0.03 * model.dust
     waver = (model.noise - 0.5) * 2.0
     line = _line(model.distance + waver, 0.55) * (0.75 + 0.25 * model.dust)
@@ -83,7 +84,7 @@ def _sketch(model: Model) -> Tensor:
 
 
 def _cartoon(model: Model) -> Tensor:
-    """Flat colours, a thick black contour, one highlight, one flat background."""
+    """Return a cartoon: flat colours, a thick black contour, a highlight, a flat background."""
     flat = (model.texture > 0.5).float()
     paint = two_tone(model.colours, flat)
     highlight = coverage(model.distance + 2.5) * (model.grid[1] - model.grid[0] > 0.35)
@@ -94,7 +95,7 @@ def _cartoon(model: Model) -> Tensor:
 
 
 def _emboss(model: Model) -> Tensor:
-    """A grey relief, lit from the upper left: its height is the silhouette's and the texture's."""
+    """Return a grey relief of silhouette and texture, lit from the upper left."""
     height = (-model.distance / 3).clamp(0, 1) * (1.6 - 0.5 * model.texture) + 0.3 * model.noise
     slope = torch.zeros_like(height)
     slope[:, 1:-1, 1:-1] = height[:, 2:, 2:] - height[:, :-2, :-2]
@@ -102,13 +103,13 @@ def _emboss(model: Model) -> Tensor:
 
 
 def _negative(model: Model) -> Tensor:
-    """The photograph with light and dark, and every hue, reversed, on an orange film base."""
+    """Return the photograph with inverted lightness and hues, on an orange film base."""
     film = torch.tensor([1.0, 0.9, 0.82])[:, None, None]
     return (1 - photograph(model.scene, model.grid)) * film
 
 
 def _pixel_art(model: Model) -> Tensor:
-    """A sprite of 16 x 16 square cells in two colours with a dark rim, on a flat background."""
+    """Return a sprite of 16 x 16 cells in two colours with a dark rim, on a flat background."""
     blocky = _sit(model.scene, pixel_grid(16))
     paint = two_tone(model.colours, (blocky.texture > 0.5).float())
     image = _flat(0.9 * model.scene.backdrop_colours[:, 0])
@@ -117,7 +118,7 @@ def _pixel_art(model: Model) -> Tensor:
 
 
 def _hatching(model: Model) -> Tensor:
-    """Ink: slanted strokes inside, crossed where the shade is deeper, and no contour at all."""
+    """Return an ink drawing: slanted strokes inside, crossed in deeper shade, without contour."""
     x, y = model.grid
     sway = 0.12 * (model.noise - 0.5)
     first = (wave((x + y) * 3.4 + sway * 8) * 1.6 + 0.2).clamp(0, 1)
@@ -130,7 +131,7 @@ def _hatching(model: Model) -> Tensor:
 
 
 def _stencil(model: Model) -> Tensor:
-    """One coat of spray paint on a wall: hard edges with bridges, overspray and specks."""
+    """Return spray paint on a wall: hard edges with bridges, overspray and specks."""
     wall = _flat(0.62 + 0.45 * model.scene.backdrop_colours.mean(dim=1))
     wall = wall * (0.9 + 0.25 * (model.noise - 0.5) + 0.04 * model.dust).unsqueeze(1)
     x, y = affine(model.scene.sprite.place, model.grid[0], model.grid[1])
@@ -141,7 +142,7 @@ def _stencil(model: Model) -> Tensor:
 
 
 def _neon(model: Model) -> Tensor:
-    """A glowing tube along the contour before a dark wall."""
+    """Return a glowing tube along the contour in front of a dark wall."""
     wall = 0.35 * (0.3 + 0.4 * model.noise).unsqueeze(1) * _flat(model.scene.backdrop_colours[:, 1])
     tube = model.distance.abs()
     glow = 1 / (1 + 0.35 * tube * tube) + 0.25 * (1 - tube / 9).clamp(0, 1)
@@ -152,9 +153,9 @@ def _neon(model: Model) -> Tensor:
 
 
 def _poster(model: Model) -> Tensor:
-    """Screen print: beams of two flat colours, a hard shadow beside, the object in two inks."""
+    """Return a screen print: beams of two flat colours, a hard shadow, the object in two inks."""
     x, y = model.grid
-    angle = torch.atan2(y + 1.3, x) * 2.2  # half a dozen beams rise from below the picture
+    angle = torch.atan2(y + 1.3, x) * 2.2  # six beams rise from below the image
     beams = (wave(angle.expand_as(model.noise)) > 0).float()
     image = two_tone(0.25 + 0.7 * model.scene.backdrop_colours.flip(1) * 1.2, beams)
     shadow = model.grid + torch.tensor([-0.13, 0.13])[:, None, None]
@@ -165,7 +166,7 @@ def _poster(model: Model) -> Tensor:
 
 
 def _plush(model: Model) -> Tensor:
-    """A stuffed toy: a frayed edge, a round body, a seam of stitches and a soft shadow."""
+    """Return a stuffed toy: a frayed edge, a round body, a seam of stitches and a soft shadow."""
     image = _flat(0.5 + 0.4 * model.scene.backdrop_colours[:, 0])
     image = image * (0.95 + 0.1 * (model.noise - 0.5)).unsqueeze(1)
     fuzzy = model.distance + 0.9 * model.dust - 0.5
@@ -180,7 +181,7 @@ def _plush(model: Model) -> Tensor:
 
 
 def _line(distance: Tensor, half_width_px: float) -> Tensor:
-    """Return how much of a pixel a line along distance 0 covers, (B, H, W)."""
+    """Return the coverage of pixels by a line along distance 0, (B, H, W)."""
     return coverage(distance.abs() - half_width_px)
 
 

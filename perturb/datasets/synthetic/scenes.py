@@ -1,7 +1,7 @@
-"""What is in an image, as numbers: pose, warp, texture, colours, background, light.
+"""Scenes, the parameters of images: pose, warp, texture, colours, background, light.
 
-A scene is drawn for a whole batch from the image's own coordinates; ``rendering`` turns it into
-pixels. Hardness in [0, 1] widens the pose, adds clutter and takes contrast away.
+Scenes of a batch are drawn from the keys of their images; ``rendering`` turns them into pixels.
+Hardness in [0, 1] widens the range of poses, adds clutter and reduces contrast.
 Legend: B images. Lengths are in object units (a disc has the radius 0.8), places in half image
 widths, both with y upwards; hues are turns.
 """
@@ -22,7 +22,7 @@ NUM_CLUTTER = 3
 
 @dataclass(frozen=True)
 class Rows:
-    """Tensors that share their first axis and are cut together."""
+    """Tensors that share their first axis and are indexed together."""
 
     def rows(self, index: Tensor | slice) -> Self:
         """Return the same fields for some of the images."""
@@ -35,11 +35,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Sprite(Rows):
-    """One silhouette with its texture; float32 unless said otherwise.
+    """One silhouette with its texture; float32 unless noted.
 
     shape, texture : int64 (B,).
     place : (B, 6), object x = p0 * image x + p1 * image y + p2, object y likewise from p3.
-    unit_px : (B,), pixels an object unit.
+    unit_px : (B,), pixels per object unit.
     warp : (B, 6), amplitude, frequency and phase (turns) of the x and of the y wave.
     texture_place : (B, 6), tile (u, v) from the warped object (x, y), laid out as ``place``.
     colours : (B, 2, 3) in [0, 1].
@@ -58,9 +58,9 @@ class Sprite(Rows):
 
 @dataclass(frozen=True)
 class Scene(Rows):
-    """All that an image shows; float32 unless said otherwise.
+    """The content of an image; float32 unless noted.
 
-    keys : int64 (B,), for the draws that are made pixel by pixel.
+    keys : int64 (B,), for draws per pixel.
     backdrop_texture : int64 (B,); backdrop_place (B, 6); backdrop_contrast (B,).
     backdrop_colours : (B, 2, 3).
     noise_place : (B, 6), of the background's noise; noise_contrast (B,).
@@ -96,9 +96,9 @@ def draw_scene(
     ----------
     draws : the batch's draws.
     shape, texture : int64 (B,), positions in ``SHAPES`` and ``TEXTURES``.
-    hue : float64 (B,), what the object's colours lean to, in turns.
+    hue : float64 (B,), base hue of the object's colours, in turns.
     hardness : float64 (B,) in [0, 1].
-    pool : int64 (T,), textures that the background and the clutter wear.
+    pool : int64 (T,), textures of the background and the clutter.
     """
     colours, backdrop = _colours(draws, hue, hardness)
     clutter = [_clutter(draws, f"clutter-{i}", hardness, pool) for i in range(NUM_CLUTTER)]
@@ -150,7 +150,7 @@ def _object(
 
 
 def _clutter(draws: Draws, name: str, hardness: Tensor, pool: Tensor) -> Sprite:
-    """Return a small distractor that keeps to the image's rim."""
+    """Return a small distractor near the rim of the image."""
     place, unit_px = _place(
         draws,
         name,
@@ -182,15 +182,15 @@ def _clutter(draws: Draws, name: str, hardness: Tensor, pool: Tensor) -> Sprite:
 def _place(
     draws: Draws, name: str, *, scale: Tensor, offset: Tensor, turn: Tensor, bend: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the map from image to object (B, 6) and pixels an object unit (B,).
+    """Return the map from image to object (B, 6) and pixels per object unit (B,).
 
-    The object is stretched, sheared, turned, scaled and moved; the map is the inverse of that.
+    The object is stretched, sheared, rotated, scaled and moved; the map is the inverse.
     """
     stretch = draws.symmetric(f"{name}-stretch", bend).exp()
     shear = draws.symmetric(f"{name}-shear", bend)
     angle = draws.symmetric(f"{name}-turn", turn)
     x0, y0 = draws.symmetric(f"{name}-x", offset), draws.symmetric(f"{name}-y", offset)
-    # Image to object: undo the turn, then the shear, then the stretch; each has determinant 1.
+    # Image to object: undo rotation, shear and stretch, in this order; each has determinant 1.
     cos, sin = angle.cos() / scale, angle.sin() / scale
     ax, ay = (cos + shear * sin) / stretch, (sin - shear * cos) / stretch
     bx, by = -sin * stretch, cos * stretch
@@ -210,7 +210,7 @@ def _warp(draws: Draws, name: str, amplitude: Tensor) -> Tensor:
 
 
 def _texture_place(draws: Draws, name: str, texture: Tensor) -> Tensor:
-    """Return the map from object to tile; a texture with a middle keeps it near the object's."""
+    """Return the map from object to tile; centred textures keep their centre near the object's."""
     place = _tile_place(draws, name, 0.23, 0.28, turn=0.1)
     slack = torch.where(is_centred()[texture], 0.06, 1.0)
     place[:, 2] = 0.5 + slack * (place[:, 2] - 0.5)
@@ -219,7 +219,7 @@ def _texture_place(draws: Draws, name: str, texture: Tensor) -> Tensor:
 
 
 def _tile_place(draws: Draws, name: str, low: float, high: float, turn: float = math.pi) -> Tensor:
-    """Return a map to a tile, float32 (B, 6): any phase, ``low`` to ``high`` tiles a unit."""
+    """Return a map to a tile, float32 (B, 6): random phase, ``low`` to ``high`` tiles per unit."""
     zoom = draws.uniform(f"{name}-zoom", low, high)
     angle = draws.symmetric(f"{name}-angle", turn)
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
@@ -228,7 +228,7 @@ def _tile_place(draws: Draws, name: str, low: float, high: float, turn: float = 
 
 
 def _bar(draws: Draws, hardness: Tensor) -> Tensor:
-    """Return the occluding bar; its width is negative where there is none."""
+    """Return the occluding bar; its width is negative if there is none."""
     angle = draws.uniform("bar-angle", 0, 2 * math.pi)
     is_shown = draws.coin("bar", (hardness - 0.3).clamp(0, 1))
     width = torch.where(is_shown, draws.uniform("bar-width", 0.06, 0.16), -1.0)
@@ -237,13 +237,13 @@ def _bar(draws: Draws, hardness: Tensor) -> Tensor:
 
 
 def _colours(draws: Draws, hue: Tensor, hardness: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the object's two colours and the background's two, each float32 (B, 2, 3).
+    """Return the two colours of the object and of the background, each float32 (B, 2, 3).
 
-    An object is light with darker markings on a background that is darker still, or in the
-    mirrored order of lightness, more often in a hard image, where the steps are also smaller.
+    An object is light with darker markings on an even darker background, or the reverse. Hard
+    images have the reverse more often, and smaller steps of lightness.
     """
-    # A texture comes in two complementary colourways: their mean says nothing, so the hue cannot
-    # be read off linearly.
+    # A texture has two complementary colourways whose mean is neutral, so no linear function of the
+    # pixels yields the hue.
     hue = hue / 2 + 0.5 * draws.coin("colourway", 0.5) + 0.013 * draws.normal("hue")
     saturation = draws.uniform("saturation", 0.4, 0.95)
     contrast = 1 - 0.4 * hardness

@@ -1,7 +1,7 @@
-"""The 48 silhouettes as signed-distance tables: what makes a class of the generated family.
+"""The 48 silhouettes as signed-distance tables: the classes of the generated family.
 
-Every silhouette is centred on its centroid and brought to one area, so that neither size nor
-place tells the class; what remains is the shape.
+Every silhouette is centred on its centroid and scaled to the same area: size and place are
+independent of the class, which is the shape alone.
 """
 
 from functools import cache
@@ -44,7 +44,7 @@ def distance_tables() -> Tensor:
 
 
 def _table(outline: Outline) -> Field:
-    """Return the outline's table after moving its centroid to 0 and scaling it to one area."""
+    """Return the table of an outline with its centroid at 0, scaled to the common area."""
     x, y = _grid(2.0)
     inside = outline(x, y) < 0
     cell = (4.0 / TABLE_SIDE) ** 2
@@ -62,7 +62,7 @@ def _grid(extent: float) -> tuple[Field, Field]:
 
 
 def silhouette_outlines() -> dict[str, Outline]:
-    """Return the outline of every silhouette by name, about as large as the unit disc."""
+    """Return the outlines of all silhouettes by name, about as large as the unit disc."""
     return {**_target(), **_geometric(), **_letters(), **_things(), **_more_things()}
 
 
@@ -204,7 +204,7 @@ def _points(text: str) -> list[Point]:
 
 
 def _mirrored(points: list[Point]) -> list[Point]:
-    """Return the points followed by their mirror images below the x axis, in closing order."""
+    """Return the points followed by their mirror images below the x axis, in reverse order."""
     return points + [(x, -y) for x, y in reversed(points) if y != 0]
 
 

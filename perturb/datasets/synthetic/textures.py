@@ -1,7 +1,7 @@
-"""The 48 textures as tiles: the cue that goes along with a class without making it.
+"""The 48 textures as tiles: a cue that is correlated with the class.
 
-Tiles are drawn with hard edges at four times their resolution and averaged down. One tile spans
-``TILE_EXTENT`` object units, so that most patterns show four to six periods on an object.
+Tiles are drawn with hard edges at four times their resolution and averaged down. A tile spans
+``TILE_EXTENT`` object units: most patterns have four to six periods on an object.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ TILE_SIDE = 64
 TILE_EXTENT = 3.0
 _SUPERSAMPLING = 4
 
-#: Textures with a middle, which sits near the object's own; the others get any phase.
+#: Textures with a centre, which is placed near the object's; the others have a random phase.
 CENTRED = frozenset(
     {"rings", "rays", "spirals", "pinwheel", "halves", "glow", "shade", "bullseye", "sunburst"}
 )
@@ -36,7 +36,7 @@ Pattern = Callable[[Field, Field], Field]
 
 @cache
 def texture_tiles() -> Tensor:
-    """Return float32 (48, TILE_SIDE + 2, TILE_SIDE + 2) in [0, 1], wrapped by one cell."""
+    """Return float32 (48, TILE_SIDE + 2, TILE_SIDE + 2) in [0, 1], padded by one wrapped cell."""
     patterns = {**_target_patterns(), **upstream_patterns()}
     side = TILE_SIDE * _SUPERSAMPLING
     line = (np.arange(side) + 0.5) / side
@@ -46,7 +46,7 @@ def texture_tiles() -> Tensor:
 
 
 def is_centred() -> Tensor:
-    """Return bool (48,): which textures have a middle."""
+    """Return bool (48,), true for textures with a centre."""
     return torch.tensor([name in CENTRED for name in TEXTURES])
 
 

@@ -1,8 +1,8 @@
 """Building blocks of the textures: periodic fields on the unit tile.
 
 A pattern is a field in [0, 1] over (u, v) in [0, 1) x [0, 1): 0 is the first of an object's two
-colours, 1 the second. Random patterns draw from a fixed stream, so a texture is the same texture
-in every study.
+colours, 1 the second. Random patterns draw from a fixed stream: textures are the same in every
+study.
 """
 
 import numpy as np
@@ -20,25 +20,25 @@ def square_wave(phase: Field, duty: float = 0.5) -> Field:
 
 
 def sine(phase: Field) -> Field:
-    """Return a sine of period 1, brought to [0, 1]."""
+    """Return a sine of period 1, scaled to [0, 1]."""
     return 0.5 + 0.5 * np.sin(2 * np.pi * phase)
 
 
 def cell_offsets(u: Field, v: Field, columns: int, rows: int) -> tuple[Field, Field]:
-    """Return the offsets from the middle of a brick-laid grid's cell, each in [-0.5, 0.5)."""
+    """Return the offsets from the centres of the cells of a brick grid, each in [-0.5, 0.5)."""
     y = v * rows
     x = u * columns + 0.5 * (np.floor(y) % 2)
     return x % 1 - 0.5, y % 1 - 0.5
 
 
 def noise(name: str, num_draws: int) -> Field:
-    """Return fixed draws from U[0, 1) for the texture of that name."""
+    """Return fixed draws from U[0, 1) for a texture."""
     keys = stream_keys(0, "textures", torch.tensor([image_key(name)]))
     return uniform(keys, num_draws, torch.float64)[0].numpy()
 
 
 def smooth_noise(name: str, side: int, frequency: float) -> Field:
-    """Return periodic noise around that many cycles a tile, its ranks spread evenly in [0, 1]."""
+    """Return periodic noise around a frequency in cycles per tile, uniform in [0, 1]."""
     white = noise(name, 64 * 64).reshape(64, 64)
     cycles = np.fft.fftfreq(64) * 64
     distance = np.hypot(cycles[:, None], cycles)
@@ -55,10 +55,9 @@ def smooth_noise(name: str, side: int, frequency: float) -> Field:
 def seed_distances(
     u: Field, v: Field, name: str, num_seeds: int
 ) -> tuple[Field, Field, NDArray[np.int64]]:
-    """Return distances to the nearest and second nearest of random points, and which is nearest.
+    """Return distances to the nearest two of random points, and the index of the nearest.
 
-    Distances are in tiles; the points repeat with the tile and keep clear of one another, as they
-    are jittered grid points.
+    Distances are in tiles. The points are a jittered grid, periodic with the tile.
     """
     line = round(num_seeds**0.5)
     jitter = noise(name, 2 * line * line).reshape(2, line, line) * 0.8 + 0.1
@@ -68,8 +67,8 @@ def seed_distances(
 
 
 def nearest_two(u: Field, v: Field, x: Field, y: Field) -> tuple[Field, Field, NDArray[np.int64]]:
-    """Return distances to the nearest and second nearest of the points, and which is nearest."""
-    nearest, second = np.full_like(u, 2.0), np.full_like(u, 2.0)  # squared until the end
+    """Return distances to the nearest two of the points, and the index of the nearest."""
+    nearest, second = np.full_like(u, 2.0), np.full_like(u, 2.0)  # squared until the last line
     which = np.zeros(u.shape, dtype=np.int64)
     for index in range(len(x)):
         dx, dy = np.abs(u - x[index]), np.abs(v - y[index])

@@ -1,4 +1,4 @@
-"""The 36 textures that only upstream classes wear."""
+"""The 36 textures of upstream classes only."""
 
 from collections.abc import Callable
 
@@ -108,7 +108,7 @@ def _tilings() -> dict[str, Pattern]:
 
 
 def _honeycomb(u: Field, v: Field) -> Field:
-    """Return the borders of hexagonal cells: where two nearest centres are about as far."""
+    """Return the borders of hexagonal cells, about equally far from the nearest two centres."""
     centres = [(i / 4 + 0.125 * (j % 2), j / 4) for i in range(4) for j in range(4)]
     x, y = np.array(centres).T
     nearest, second, _ = nearest_two(u, v, x, y)
@@ -155,14 +155,14 @@ def _basket(u: Field, v: Field) -> Field:
 
 
 def _herringbone(u: Field, v: Field) -> Field:
-    """Return columns of slanted planks, parted by thin seams."""
+    """Return columns of slanted planks, separated by thin seams."""
     column = u * 4 % 1
     slant = np.where(np.floor(u * 4) % 2 == 0, u * 4, -u * 4)
     return np.maximum(square_wave(v * 4 + slant, 0.24), square_wave(column, 0.14))
 
 
 def _truchet(u: Field, v: Field) -> Field:
-    """Return quarter arcs, turned at random in every cell."""
+    """Return quarter arcs, rotated at random in every cell."""
     n = 5
     x, y = u * n % 1, v * n % 1
     turn = noise("truchet", n * n)[((v * n).astype(int) * n + (u * n).astype(int))] < 0.5

@@ -1,1 +1,1 @@
-"""The layouts that data sets of real images come in, a module each or a few that are alike."""
+"""Layouts of datasets of real images; similar layouts share a module."""

@@ -1,10 +1,10 @@
-"""Which class a folder's name or a label stands for.
+"""Classes of folder names and labels, by a class index, by number or by order.
 
-A class index is a JSON object: from names to class numbers, or, as in the map of the sixteen
-classes, from names to lists, with the classes in the order of its keys. `numbers` says that the
-names are the numbers themselves: ImageNet-V2's folders 0 to 999 would be out of order if they were
-sorted as words. Without an index, labels that are numbers are classes, and names are classes in
-their order; numbers beside names are refused, and folders that are numbers, too.
+A class index is a JSON object from names to class numbers, or, as in the map of the sixteen
+classes, from names to lists, with classes in the order of its keys. `numbers` declares that names
+are class numbers: ImageNet-V2's folders 0 to 999 would be misnumbered in alphabetical order.
+Without an index, numeric labels are classes, and names are numbered by their order; a mixture of
+numbers and names is refused, and so are numeric folder names.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from perturb.datasets.labels import Label, faults_of, label_of_text, trimmed
-from perturb.datasets.real.sources.rows import Source, refuse, some
+from perturb.datasets.real.sources.source import Source, refuse, some
 
 MAX_CLASS = 32767
 """The highest class that fits the int16 column of targets."""
@@ -22,7 +22,7 @@ MAX_CLASS = 32767
 
 @dataclass(frozen=True)
 class Numbering:
-    """The class of each label, in their order, and of each name that is known; see `Listing`."""
+    """The class of each label, in their order, and of each known name; see `Listing`."""
 
     targets: list[int]
     classes: Mapping[str, int]
@@ -32,18 +32,18 @@ class Numbering:
 def numbering(
     source: Source, labels: Sequence[Label], place: Callable[[int], str], *, are_folders: bool
 ) -> Numbering:
-    """Return the classes of some labels.
+    """Return the classes of labels.
 
     Parameters
     ----------
-    place : of a label by its position, for messages: the file, and the row or the sample.
-    are_folders : names of folders that are numbers are classes only if `class_index: numbers`
-        says so.
+    place : returns the place of a label by its position, for messages: the file, and the row or
+        the sample.
+    are_folders : labels are folder names; numeric ones need `class_index: numbers`.
 
     Raises
     ------
     ValueError
-        if a label is none, or not in the index, or the index is not one.
+        if a label is invalid or not in the index, or the index is invalid.
     """
     asked = source.options.get("class_index")
     path = source.file("class_index") if asked != "numbers" else None
@@ -74,8 +74,8 @@ def read_class_index(path: Path) -> dict[str, int]:
     Raises
     ------
     ValueError
-        if it is not a JSON object, a name stands twice, or a class is not a whole number from 0
-        to 32767 and not every one is a list.
+        if it is not a JSON object, a name occurs twice, or classes are neither all whole numbers
+        from 0 to 32767 nor all lists.
     """
     try:
         pairs = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
@@ -87,12 +87,12 @@ def read_class_index(path: Path) -> dict[str, int]:
     for given, value in pairs:
         name = trimmed(given)
         if name in index:
-            raise ValueError(f"source.class_index {path}: the name {name!r} stands twice")
+            raise ValueError(f"source.class_index {path}: the name {name!r} occurs twice")
         index[name] = value
     if all(isinstance(value, list) and not isinstance(value, _Pairs) for value in index.values()):
         return {name: position for position, name in enumerate(index)}
     for name, value in index.items():
-        # In Python, not in JSON, true is a whole number.
+        # In Python a bool is an int; JSON's true is not a number.
         if type(value) is not int or not 0 <= value <= MAX_CLASS:
             shown = dict(value) if isinstance(value, _Pairs) else value
             raise ValueError(
@@ -103,13 +103,13 @@ def read_class_index(path: Path) -> dict[str, int]:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object, with names that stand twice."""
+    """A JSON object that keeps repeated names."""
 
 
 def _indexed(
     path: Path, index: Mapping[str, int], named: Mapping[Label, str], are_folders: bool
 ) -> dict[str, int]:
-    """Return the classes by an index, in which a number may be spelt in another way."""
+    """Return the classes by an index, whose numeric names may be spelt otherwise."""
     by_number = _by_number(path, index)
     found: dict[str, int] = {}
     for label in named:
@@ -130,21 +130,21 @@ def _indexed(
 
 
 def _by_number(path: Path, index: Mapping[str, int]) -> dict[int | None, int]:
-    """Return the classes of the names of an index that are numbers: `1`, `01` and `1.0` are one."""
+    """Return the classes of the numeric names of an index; `1`, `01` and `1.0` are equal."""
     spelt: dict[int | None, str] = {}
     for name in index:
         number = label_of_text(name).number
         other = spelt.setdefault(number, name)
         if number is not None and index[other] != index[name]:
             raise ValueError(
-                f"source.class_index {path}: {other} and {name} are the same number, but the "
+                f"source.class_index {path}: {other} and {name} are the same number, but have the "
                 f"classes {index[other]} and {index[name]}"
             )
     return {number: index[name] for number, name in spelt.items() if number is not None}
 
 
 def _within(named: Mapping[Label, str], num_classes: int) -> dict[str, int]:
-    """Return the numbers that labels are, if the classes of the index are so many."""
+    """Return the numbers of labels; refuse those beyond the classes of the index."""
     beyond = [
         f"label {label.text} is beyond the {num_classes} classes of source.class_index"
         for label in named
@@ -155,11 +155,11 @@ def _within(named: Mapping[Label, str], num_classes: int) -> dict[str, int]:
 
 
 def _numbers(source: Source, named: Mapping[Label, str]) -> dict[str, int]:
-    """Return the names as numbers, and the other numbers below the number of classes."""
+    """Return the numbers of labels, and all other numbers below the number of classes."""
     wrong = [
         f"{label.text} is not a class; allowed: 0 to {MAX_CLASS} ({place})"
         for label, place in named.items()
-        # A label of -1 stands for none in some test sets: it must not pass for a name.
+        # Some test sets label images -1 for no class: it must not pass for a name.
         if label.number is None or not 0 <= label.number <= MAX_CLASS
     ]
     refuse(f"source.class_index is {source.options.get('class_index')!r}", sorted(wrong))
@@ -168,7 +168,7 @@ def _numbers(source: Source, named: Mapping[Label, str]) -> dict[str, int]:
 
 
 def _check_spellings(folders: Sequence[Label], where: str) -> None:
-    """Refuse folders that are the same number, 7 and 007."""
+    """Refuse folders of the same number, such as 7 and 007."""
     seen: dict[int, str] = {}
     for label in folders:
         if label.number is None:
@@ -183,13 +183,13 @@ def _by_text(named: Mapping[Label, str]) -> dict[str, int]:
 
 
 def _are_numbers(named: Mapping[Label, str], where: str) -> bool:
-    """Return whether labels are numbers, and not names; refuse both beside each other."""
+    """Return whether all labels are numbers; refuse a mixture of numbers and names."""
     numbers = {label: place for label, place in named.items() if label.number is not None}
     names = {label: place for label, place in named.items() if label.number is None}
     if numbers and names:
         raise ValueError(
             f"{where}: some labels are numbers ({_first(numbers)}) and some are names "
-            f"({_first(names)}); name a file as `class_index` that says which class each is"
+            f"({_first(names)}); name a file as `class_index` that defines the class of each"
         )
     return bool(numbers)
 
@@ -202,7 +202,7 @@ def _first(labels: Mapping[Label, str]) -> str:
 def _in_order(named: Mapping[Label, str], where: str, are_folders: bool) -> dict[str, int]:
     if named and are_folders and _are_numbers(named, where):
         raise ValueError(
-            f"{where}: its folders are numbers; say "
-            "`class_index: numbers`, or name a file that says which class each is"
+            f"{where}: its folders are numbers; set "
+            "`class_index: numbers`, or name a file that defines the class of each"
         )
     return {name: position for position, name in enumerate(sorted({n.text for n in named}))}

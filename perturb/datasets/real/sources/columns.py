@@ -1,12 +1,12 @@
-"""Which columns of a table hold the images and their labels: found by their names, or given."""
+"""Finds the columns of images and labels in a table, by usual names or by the configuration."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from perturb.datasets.real.sources.rows import some
+from perturb.datasets.real.sources.source import some
 
-# In lower case, without blanks and underscores. The numbers of rows have names of the second kind.
+# In lower case, without blanks and underscores. `id` may also be the number of a row: tried last.
 _USUAL: Mapping[str, Sequence[frozenset[str]]] = {
     "image": (
         frozenset(
@@ -31,19 +31,19 @@ _USUAL: Mapping[str, Sequence[frozenset[str]]] = {
 
 
 def find_column(key: str, columns: Sequence[str], given: Mapping[str, Any], where: str) -> str:
-    """Return the name of a table's column of images or of labels.
+    """Return the name of the column of images or labels.
 
     Parameters
     ----------
     key : `image` or `label`.
-    columns : of the table.
-    given : `source.columns`, which names columns that have other names than the usual ones.
+    columns : names of all columns.
+    given : `source.columns`, names of columns without a usual name.
     where : the file, for messages.
 
     Raises
     ------
     ValueError
-        listing the columns, if none or several have such a name.
+        listing the columns, if no column or several columns qualify.
     """
     if key in given:
         named = [column for column in columns if column.strip() == str(given[key]).strip()]
@@ -56,18 +56,18 @@ def find_column(key: str, columns: Sequence[str], given: Mapping[str, Any], wher
     found = usual_columns(key, columns)
     if len(found) == 1:
         return found[0]
-    said = f"several can be: {some(found)}" if found else "none has a usual name"
+    why = f"several can be: {some(found)}" if found else "none has a usual name"
     empty = [str(place) for place, name in enumerate(columns, start=1) if not name.strip()]
     if empty and not found:
-        said += f", and column {some(empty)} has none: write one into the header, such as {key!r}"
+        why += f", and column {some(empty)} has none: write one into the header, such as {key!r}"
     raise ValueError(
-        f"{where}: which column is the {key}? {said}; name it as source.columns.{key}; "
+        f"{where}: which column is the {key}? {why}; name it as source.columns.{key}; "
         f"its columns are {some(columns)}"
     )
 
 
 def usual_columns(key: str, columns: Sequence[str]) -> list[str]:
-    """Return the columns whose names are usual for images or for labels; `id` only alone."""
+    """Return the columns with a usual name for images or labels; `id` only if no other has one."""
     for names in _USUAL[key]:
         found = [column for column in columns if _plain(column) in names]
         if found:
@@ -76,7 +76,7 @@ def usual_columns(key: str, columns: Sequence[str]) -> list[str]:
 
 
 def is_header(row: Sequence[str]) -> bool:
-    """Return whether a row names columns of images and of labels."""
+    """Return whether a row has usual names of a column of images and a column of labels."""
     return all(usual_columns(key, row) for key in _USUAL)
 
 

@@ -1,4 +1,4 @@
-"""Layouts in which the folder says the class: class folders, cue conflict and ImageNet-C."""
+"""Layouts with a folder per class: class folders, cue conflict and ImageNet-C."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -9,7 +9,7 @@ from perturb.datasets.labels import label_of_text, labels_of_folders
 from perturb.datasets.real.archives import Entry, list_entries
 from perturb.datasets.real.file_names import is_archive, is_image_name
 from perturb.datasets.real.sources.class_index import numbering, read_class_index
-from perturb.datasets.real.sources.rows import Listing, Source, some, split_strays
+from perturb.datasets.real.sources.source import Listing, Source, some, split_unused
 from perturb.datasets.real.sources.stimuli import stimuli_textures
 
 logger = logging.getLogger(__name__)
@@ -22,21 +22,21 @@ def list_class_folders(source: Source) -> Listing:
 
 def class_names(path: Path) -> set[str]:
     """Return the names of the class folders in a folder or archive."""
-    images, _ = split_strays(list_entries(path, depth=1))
+    images, _ = split_unused(list_entries(path, depth=1))
     return {_name_of(entry.folder) for entry in images if entry.folder}
 
 
 def list_corruptions(source: Source) -> Listing:
     """Return the images of one corruption and severity of a stored ImageNet-C.
 
-    Its tree is `[<category>/]<corruption>/<severity>/<class>/<image>`, in folders or in tar
-    archives as they are published, one a category. Ids leave out corruption and severity, so that
-    an image has one id in all parts.
+    Its tree is `[<category>/]<corruption>/<severity>/<class>/<image>`, in folders or in the
+    published tar archives, one per category. Ids omit corruption and severity: an image has the
+    same id in all parts.
 
     Raises
     ------
     ValueError
-        if the part is not named, or is nowhere in the source.
+        if the part is not named, or is not in the source.
     """
     corruption, _, severity = (source.part or "").rpartition("-")
     if not corruption or not severity.isdecimal():
@@ -60,7 +60,7 @@ def list_corruptions(source: Source) -> Listing:
 def list_cue_conflict(source: Source) -> Listing:
     """Return the stimuli of `<shape>/<shape>N-<texture>M.png`, with the column `texture`.
 
-    Stimuli whose texture is that of their own shape hold no conflict: the protocol excludes them.
+    Stimuli whose texture is of their own shape have no conflict; the protocol excludes them.
 
     References
     ----------
@@ -78,7 +78,7 @@ def list_cue_conflict(source: Source) -> Listing:
     if listing.image_ids and not kept:
         raise ValueError(
             f"source.path {source.path}: the texture of all {len(listing)} stimuli is that of "
-            "their own shape, so that none holds a conflict"
+            "their own shape, so none has a conflict"
         )
     logger.info(
         "%s: left out %d of %d stimuli whose texture is that of their shape",
@@ -94,7 +94,7 @@ def _entries(source: Source, path: Path, below: str = "") -> list[Entry]:
 
 
 def _folders_of(source: Source, below: str) -> list[Path]:
-    """Return the folders of a corruption and severity, in the source or in a category in it."""
+    """Return the folders of a corruption and severity, in the source or in its categories."""
     categories = [
         path
         for path in source.path.glob(f"*/{below}")
@@ -116,15 +116,15 @@ def _archives(source: Source) -> list[Path]:
 def _from_class_folders(
     source: Source, entries: Sequence[Entry], also: Collection[str] = ()
 ) -> Listing:
-    """Return the images of `<class>/<image>`; `also` are further names that must have a class."""
-    images, strays = split_strays(entries)
+    """Return the images of `<class>/<image>`; `also` are further names that need a class."""
+    images, unused = split_unused(entries)
     loose = [entry.name for entry in images if not entry.folder]
     deep = [entry.name for entry in images if "/" in entry.folder]
     if deep:
         raise ValueError(
             f"source.path {source.path}: {some(deep, 3)}: images must lie in <class>/<image>"
         )
-    strays += [(name, "lies in no class folder") for name in loose]
+    unused += [(name, "lies in no class folder") for name in loose]
     images = [entry for entry in images if entry.folder]
     folders = sorted({entry.folder for entry in images})
     _check_names(folders, source)
@@ -138,17 +138,17 @@ def _from_class_folders(
         locators=[entry.locator for entry in images],
         classes=found.classes,
         given_by=found.given_by,
-        strays=strays,
+        unused_files=unused,
     )
 
 
 def _name_of(folder: str) -> str:
-    """Return the name of the class that a folder holds."""
+    """Return the class name of a folder."""
     return label_of_text(folder).text
 
 
 def _check_names(folders: Sequence[str], source: Source) -> None:
-    """Refuse folders that are two, but have the same name but for blanks or Unicode's form."""
+    """Refuse two folders whose names differ only in blanks or in the form of Unicode."""
     seen: dict[str, str] = {}
     for folder in folders:
         other = seen.setdefault(_name_of(folder), folder)

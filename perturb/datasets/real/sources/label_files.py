@@ -1,9 +1,9 @@
-"""Reads the files that say which label an image has, for images that do not lie in class folders.
+"""Reads files of labels, for images without class folders.
 
-- The ground truth of the ILSVRC development kit: line k is the number of image k's synset, and
-  `meta.mat` of the same kit says which WordNet id each number is.
-- Lines of a WordNet id each, in the order of the images.
-- Tables, Kaggle's `LOC_val_solution.csv` among them, and lists of file and label: `tables`.
+- The ground truth of the ILSVRC development kit: line k is the synset number of image k, and
+  `meta.mat` of the kit maps numbers to WordNet ids.
+- A WordNet id per line, in the order of the images.
+- Tables, such as Kaggle's `LOC_val_solution.csv`, and lists of file and label: `tables`.
 """
 
 import io
@@ -40,20 +40,20 @@ def serial(name: str) -> int:
 def read_labels(
     path: Path, names: Sequence[str], synsets: Path | None, columns: Mapping[str, Any]
 ) -> tuple[list[str], list[str]]:
-    """Return the label of every image, and where it stands in the file.
+    """Return the label of every image, and its place in the file.
 
     Parameters
     ----------
-    path : the file of labels, or the development kit itself, as a folder or an archive.
-    names : of the image files.
-    synsets : `meta.mat`, or the kit, by which labels are counted that are numbers; None where they
-        are names or classes.
+    path : the file of labels, or the development kit, as a folder or an archive.
+    names : names of the image files.
+    synsets : `meta.mat`, or the kit, which maps numeric labels to WordNet ids; None if labels are
+        names or classes.
     columns : `source.columns`, names of columns of a table.
 
     Raises
     ------
     ValueError
-        if the file is not one of those above, or has other images than there are.
+        if the file has none of these formats, or lists other images.
     """
     text = _text(path, GROUND_TRUTH)
     if not text.strip():
@@ -76,9 +76,9 @@ def _in_order(labels: Sequence[str], names: Sequence[str], path: Path) -> list[s
     unnumbered = [name for name in names if _SERIAL.search(name.rpartition("/")[2]) is None]
     if unnumbered:
         raise ValueError(
-            f"source.labels {path}: its first line, {labels[0][:60]!r}, is one word, as where line "
-            f"k is the label of image k, whose name ends like ILSVRC2012_val_00000293.JPEG; "
-            f"{unnumbered[0]} does not. {TABLES}"
+            f"source.labels {path}: its first line, {labels[0][:60]!r}, is one word; in such a "
+            f"file line k is the label of image k, named like ILSVRC2012_val_00000293.JPEG; "
+            f"{unnumbered[0]} is not. {TABLES}"
         )
     numbers = [serial(name) for name in names]
     if sorted(numbers) != list(range(1, len(labels) + 1)):
@@ -90,13 +90,12 @@ def _in_order(labels: Sequence[str], names: Sequence[str], path: Path) -> list[s
 
 
 def _wordnet_ids(labels: Sequence[str], kit: Path | None, path: Path) -> list[str]:
-    """Return labels that are numbers of synsets as WordNet ids, and others as they are.
+    """Return the WordNet ids of synset numbers, and other labels unchanged.
 
     Raises
     ------
     ValueError
-        if the synsets are needed and not given, or given for labels that are names, or do not
-        know a number.
+        if the synsets are missing, given for labels that are names, or lack a number.
     """
     found = {label: label_of_text(label) for label in labels}
     numbers = {text: label.number for text, label in found.items() if label.number is not None}
@@ -107,11 +106,11 @@ def _wordnet_ids(labels: Sequence[str], kit: Path | None, path: Path) -> list[st
             f"as {names[0]!r}; leave `synsets` out, or give a file of numbers"
         )
     if len(numbers) < len(found):
-        return list(labels)  # where labels are numbered, the faulty ones are refused
+        return list(labels)  # `numbering` refuses invalid labels
     if kit is None:
         raise ValueError(
-            f"source.labels {path}: its numbers are those of synsets; give the file that explains "
-            f"them, {SYNSETS} of the development kit, as source.synsets"
+            f"source.labels {path}: its numbers are those of synsets; give the file that maps "
+            f"them to WordNet ids, {SYNSETS} of the development kit, as source.synsets"
         )
     synsets = _synsets(kit)
     unknown = sorted(text for text, number in numbers.items() if number not in synsets)
@@ -121,7 +120,7 @@ def _wordnet_ids(labels: Sequence[str], kit: Path | None, path: Path) -> list[st
 
 
 def _kit(labels: Path, synsets: Path | None) -> Path | None:
-    """Return where the synsets are explained: a whole kit explains its own labels."""
+    """Return the file or kit with the synsets: a whole kit holds its own."""
     if synsets is None and (labels.is_dir() or is_archive(labels)):
         return labels
     return synsets
@@ -129,7 +128,7 @@ def _kit(labels: Path, synsets: Path | None) -> Path | None:
 
 def _synsets(path: Path) -> dict[int, str]:
     """Return the WordNet ids of the synsets that are classes, by their numbers in the kit."""
-    # Not needed but for this file, and slow to import.
+    # Slow to import, and needed for this file only.
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
@@ -156,7 +155,7 @@ def _text(path: Path, member: str) -> str:
 
 
 def _bytes(path: Path, member: str) -> bytes:
-    """Return a file's bytes, or those of the named file in a folder or an archive."""
+    """Return the bytes of a file, or of a member of a folder or an archive."""
     if not path.is_dir() and not is_archive(path):
         return path.read_bytes()
     found = [entry for entry in list_entries(path) if entry.file_name == member]

@@ -1,4 +1,4 @@
-"""A flat folder or archive of images, with a file that says which label each has."""
+"""Layout of a flat folder or archive of images with a file of labels."""
 
 from pathlib import Path
 
@@ -7,24 +7,24 @@ from perturb.datasets.real.archives import Entry, is_image_name, list_entries
 from perturb.datasets.real.locators import FileAt
 from perturb.datasets.real.sources.class_index import numbering
 from perturb.datasets.real.sources.label_files import read_labels
-from perturb.datasets.real.sources.rows import Listing, Source, split_strays
+from perturb.datasets.real.sources.source import Listing, Source, split_unused
 
 
 def list_labelled_files(source: Source) -> Listing:
     """Return the images of a flat folder or archive, labelled by `source.labels`.
 
-    Without a class index, WordNet ids are classes in their order, as everywhere in the field.
+    Without a class index, WordNet ids are numbered by their order, as is usual in the field.
 
     Raises
     ------
     ValueError
-        if there is no file of labels, or images and labels do not fit each other.
+        if there is no file of labels, or images and labels disagree.
     """
     labels_path = source.file("labels")
     if labels_path is None:
         raise ValueError("source.labels is missing; layout labelled_files needs it")
     entries = list_entries(source.path, depth=0, left_out=source.left_out)
-    images, strays = split_strays([e for e in entries if not _is_of_labels(e, source)])
+    images, unused = split_unused([e for e in entries if not _is_of_labels(e, source)])
     names = [entry.name for entry in images]
     columns = source.options.get("columns", {})
     labels, places = read_labels(labels_path, names, source.file("synsets"), columns)
@@ -40,11 +40,11 @@ def list_labelled_files(source: Source) -> Listing:
         locators=[entry.locator for entry in images],
         classes=found.classes,
         given_by=found.given_by,
-        strays=strays,
+        unused_files=unused,
     )
 
 
 def _is_of_labels(entry: Entry, source: Source) -> bool:
-    """Return whether a file beside the images is one of labels, which the source names."""
+    """Return whether a file beside the images is a label file of the source."""
     is_file = isinstance(entry.locator, FileAt) and not is_image_name(entry.name)
     return is_file and source.names_file(Path(entry.locator.path))

@@ -1,7 +1,7 @@
-"""Which row of a table is of which image.
+"""Matches the rows of a table with images.
 
-A table may name images with or without suffix, and with more or fewer of the folders around them.
-Names are compared by as many of their last parts as make every image and every row one pair.
+A table may name images with or without suffix, and with any number of the folders around them.
+Names are compared by the number of trailing parts that pairs every image with one row.
 """
 
 from collections import defaultdict
@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from perturb.datasets.labels import composed
 from perturb.datasets.real.archives import is_image_name
-from perturb.datasets.real.sources.rows import refuse, some
+from perturb.datasets.real.sources.source import refuse, some
 
 _Key = Callable[[str], str]
 
 
 def known_images(names: Sequence[str]) -> Callable[[str], bool]:
-    """Return a test of whether a cell may name one of some images, in any of these ways."""
+    """Return a predicate of cells, true if a cell may name one of the images."""
     shortest = {_key(1, keeps_suffix=False)(name) for name in names}
     exact = {_key(1, keeps_suffix=True)(name) for name in names}
     return lambda cell: (
@@ -24,26 +24,26 @@ def known_images(names: Sequence[str]) -> Callable[[str], bool]:
 
 
 def short_name(cell: str) -> str:
-    """Return the last part of an image's name, without its suffix."""
+    """Return the last part of the name of an image, without its suffix."""
     return _key(1, keeps_suffix=False)(cell)
 
 
 def rows_of_images(
     names: Sequence[str], cells: Sequence[str], lines: Sequence[int], where: str
 ) -> list[int]:
-    """Return for each image the position of its row.
+    """Return the position of the row of each image.
 
     Parameters
     ----------
-    names : of the images, with the folders below that of the data set.
-    cells : of the rows, in the column that names the images.
-    lines : of the rows in the file.
+    names : names of the images, relative to the dataset's folder.
+    cells : names of the images in the rows.
+    lines : line numbers of the rows.
     where : the table, for messages.
 
     Raises
     ------
     ValueError
-        naming the rows and images that have no partner, or the same name.
+        naming rows and images without a partner, or with a repeated name.
     """
     best: tuple[int, _Key] | None = None
     for key in _keys(names, cells):
@@ -88,7 +88,7 @@ def _grouped(names: Sequence[str], key: _Key) -> Mapping[str, list[int]]:
 
 
 def _keys(names: Sequence[str], cells: Sequence[str]) -> Iterator[_Key]:
-    """Yield ways to compare names, the strictest first."""
+    """Yield keys by which names are compared, the strictest first."""
     most = min(_most_parts(names), _most_parts(cells))
     for keeps_suffix in (True, False):
         for num_parts in range(most, 0, -1):

@@ -1,7 +1,7 @@
-"""Images in the cells of Parquet files: a column of bytes, or of structs {bytes, path}.
+"""Layout of images in the cells of Parquet files: a column of bytes, or of structs {bytes, path}.
 
-Bytes, paths and labels may have any of Arrow's types for them: large and view types, dictionaries,
-and binaries of one size.
+Bytes, paths and labels may have any suitable type of Arrow: large and view types, dictionaries, and
+fixed-size binaries.
 """
 
 import json
@@ -17,13 +17,13 @@ from perturb.datasets.real.file_names import LeftOut
 from perturb.datasets.real.locators import ParquetCell
 from perturb.datasets.real.sources.class_index import numbering, read_class_index
 from perturb.datasets.real.sources.columns import find_column, usual_columns
-from perturb.datasets.real.sources.rows import Listing, Source, unique_ids
+from perturb.datasets.real.sources.source import Listing, Source, unique_ids
 
 
 def list_parquet(source: Source) -> Listing:
     """Return the images of one or several Parquet files, in the order of files and rows.
 
-    Ids are the paths in the structs where every image has one of its own, else file and row.
+    Ids are the paths in the structs if all images have distinct ones, else file and row.
 
     Raises
     ------
@@ -56,14 +56,14 @@ def list_parquet(source: Source) -> Listing:
 
 
 def _data_rows(names: Sequence[str | None], left_out: LeftOut) -> list[int]:
-    """Return the rows whose image is data by its file's name; its folders are another machine's."""
+    """Return the rows whose image is data by its file name; folders are of another machine."""
     file_names = [(name or "").replace("\\", "/").rpartition("/")[2] for name in names]
     return [row for row, name in enumerate(file_names) if not left_out.takes(name)]
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What a file says of its images: row by row, and the names of the classes by number."""
+    """Names, labels and locators of the images of a file by row, and the classes by name."""
 
     path: Path
     names: list[str | None]
@@ -95,7 +95,7 @@ def _read(path: Path, columns: Mapping[str, str]) -> _File:
 
 
 def _features(schema: pa.Schema, column: str) -> dict[str, int]:
-    """Return the names of the classes that the `datasets` library keeps beside their numbers."""
+    """Return the classes by name, as the `datasets` library stores them in the metadata."""
     try:
         content = json.loads((schema.metadata or {})[b"huggingface"])
         names = content["info"]["features"][column]["names"]
@@ -115,10 +115,10 @@ def _class_names(files: Sequence[_File]) -> dict[str, int]:
 
 
 def _index_knows(source: Source, names: Mapping[str, int]) -> bool:
-    """Return whether a class index is one of these names, and not of other things.
+    """Return whether the class index shares a name with the classes of a file.
 
-    Names in another spelling are looked up too, and refused as unknown: the numbers beside them
-    are not those of the index.
+    Names in another spelling count, and are refused later as unknown: their numbers in the file
+    need not be those of the index.
     """
     path = source.file("class_index") if source.options.get("class_index") != "numbers" else None
     if path is None:
@@ -134,7 +134,7 @@ def _named(labels: Sequence[Label], names: Mapping[str, int]) -> list[Label]:
 
 
 def _column(key: str, schema: pa.Schema, columns: Mapping[str, str], path: Path) -> str:
-    """Return the column that is given, or `image` and `label`, or the one with a usual name."""
+    """Return the configured column, else `image` or `label`, else the one with a usual name."""
     if key in columns:
         return find_column(key, schema.names, columns, str(path))
     fits = [f.name for f in schema if key == "label" or _bytes_in(f.type) is not None]
@@ -147,7 +147,7 @@ def _column(key: str, schema: pa.Schema, columns: Mapping[str, str], path: Path)
 
 
 def _image_columns(schema: pa.Schema, image: str, path: Path) -> tuple[str, str | None]:
-    """Return the dotted names of the column of bytes and, if there is one, of paths."""
+    """Return the dotted names of the column of bytes and of the column of paths, if any."""
     kind = schema.field(image).type
     below = _bytes_in(kind)
     if below is None:
@@ -159,7 +159,7 @@ def _image_columns(schema: pa.Schema, image: str, path: Path) -> tuple[str, str 
 
 
 def _bytes_in(kind: pa.DataType) -> str | None:
-    """Return where the bytes lie in a column of a type: in itself, in a field, or nowhere."""
+    """Return the suffix that leads to the bytes in a column, None if its type has no bytes."""
     if _is_bytes(kind):
         return ""
     fields = kind if pa.types.is_struct(kind) else ()
@@ -178,7 +178,7 @@ def _labels(file: pq.ParquetFile, column: str, path: Path) -> list[Label]:
 
 def _names(file: pq.ParquetFile, column: str) -> list[str | None]:
     name = column.rpartition(".")[2]
-    # Of structs with dictionaries Arrow reads no more than one row group at a time.
+    # Arrow reads structs with dictionaries one row group at a time.
     groups = range(file.num_row_groups)
     batches = (b for g in groups for b in file.iter_batches(row_groups=[g], columns=[column]))
     rows = (row for batch in batches for row in batch.column(0).to_pylist())

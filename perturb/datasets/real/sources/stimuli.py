@@ -1,14 +1,14 @@
-"""What the names of cue-conflict stimuli say: `<shape>/<shape>N-<texture>M.<suffix>`.
+"""Textures from the names of cue-conflict stimuli: `<shape>/<shape>N-<texture>M.<suffix>`.
 
-The names are compared with those of the classes, which may hold underscores, capitals, blanks,
-hyphens, accents, and digits at their ends.
+Names are parsed with the names of the classes, which may hold underscores, capitals, blanks,
+hyphens, accents, and trailing digits.
 """
 
 import re
 from collections.abc import Collection, Sequence
 
 from perturb.datasets.labels import composed, label_of_text
-from perturb.datasets.real.sources.rows import refuse, some
+from perturb.datasets.real.sources.source import refuse, some
 
 _ALLOWED = "allowed names of stimuli: <shape>/<shape>N-<texture>M.png, N and M numbers"
 _FIRST = re.compile(r"\d+-(.+)", re.DOTALL)
@@ -19,13 +19,13 @@ def stimuli_textures(names: Sequence[str], classes: Collection[str]) -> dict[str
 
     Parameters
     ----------
-    names : of the files, `<shape>/<file>`.
-    classes : the names of all classes, each a shape or a texture or both.
+    names : names of the files, `<shape>/<file>`.
+    classes : names of all classes, each a shape or a texture or both.
 
     Raises
     ------
     ValueError
-        naming the files whose name is of another form, or has several readings.
+        naming the files whose name has another form, or is ambiguous.
     """
     found = {name: _textures(name, classes) for name in names}
     refuse(
@@ -43,7 +43,7 @@ def stimuli_textures(names: Sequence[str], classes: Collection[str]) -> dict[str
 
 
 def _textures(name: str, classes: Collection[str]) -> list[str]:
-    """Return the textures that a name can mean."""
+    """Return the possible textures of a name."""
     folder, _, file = name.rpartition("/")
     shape, stem = label_of_text(folder).text, composed(file).rpartition(".")[0]
     match = _FIRST.fullmatch(stem.removeprefix(shape)) if stem.startswith(shape) else None

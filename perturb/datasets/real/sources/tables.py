@@ -1,9 +1,9 @@
-"""Tables of images and labels: CSV, TSV and the lists of file and class that are used with Caffe.
+"""Reads tables of images and labels: CSV, TSV, and the lists of file and class known from Caffe.
 
-A table has a header, by which its columns are found, unless it is two columns whose first one
-names images. A list has a file and a label a line with blanks between them, which both may hold:
-the files that there are say where the first one ends. Where another column names all images as
-well, and in another order, nothing says which one is meant.
+The header of a table names its columns; a table of two columns, the first of images, needs none. A
+line of a list is a file and a label separated by blanks, which both may hold: the names of the
+image files define where the first one ends. A table is refused if another column names all images
+too, in another order.
 """
 
 import csv
@@ -17,24 +17,24 @@ from typing import Any
 from perturb.datasets.real.archives import is_image_name
 from perturb.datasets.real.sources.columns import find_column, is_header
 from perturb.datasets.real.sources.matching import short_name
-from perturb.datasets.real.sources.rows import refuse, some
+from perturb.datasets.real.sources.source import refuse, some
 
 TABLES = (
     "A table is a text (CSV, TSV) with a header and a line for each image, such as `file,label` "
     "and `a.png,3`, with commas, semicolons, tabs or vertical bars"
 )
-"""What a table is, for messages."""
+"""Description of a table, for messages."""
 
 _KEYS = ("image", "label")
 _DELIMITERS = ("\t", ",", ";", "|")
 _BLANKS = re.compile(r"[ \t]+")
-# Of the winning solution's format on Kaggle: a class and the corners of a box, once for each box.
+# Kaggle's format of solutions: a class and the corners of a box, for each box.
 _BOXES = re.compile(r"(\S+)(?: -?\d+){4}(?: \S+(?: -?\d+){4})*")
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row of a table: its line in the file, and its cells for the image and the label."""
+    """A row of a table: its line in the file, and its cells of image and label."""
 
     line: int
     image: str
@@ -42,7 +42,7 @@ class TableRow:
 
 
 def is_ordered(text: str) -> bool:
-    """Return whether the first line of a file of labels is one word: a label, without an image."""
+    """Return whether the first line of a file of labels is one word: a label without an image."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     return not any(mark in first for mark in _DELIMITERS) and len(first.split()) == 1
 
@@ -54,14 +54,14 @@ def read_rows(
 
     Parameters
     ----------
-    path : of the file, for messages.
-    is_image : whether a cell names an image of the data set.
-    columns : `source.columns`, names of columns that have other names than the usual ones.
+    path : path of the file, for messages.
+    is_image : returns whether a cell names an image of the dataset.
+    columns : `source.columns`, names of columns without a usual name.
 
     Raises
     ------
     ValueError
-        if the table is damaged, or its columns cannot be found; it lists the columns.
+        if the table is damaged, or its columns cannot be found; lists the columns.
     """
     first = next(line for line in text.splitlines() if line.strip())
     delimiter = _delimiter(first, is_image, columns)
@@ -74,7 +74,7 @@ _Row = tuple[int, list[str]]
 
 
 def _table(text: str, delimiter: str, path: Path) -> list[_Row]:
-    """Return the rows that are not blank, and the line in which each ends."""
+    """Return the rows that are not blank, each with the line where it ends."""
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
     )
@@ -89,9 +89,9 @@ def _table(text: str, delimiter: str, path: Path) -> list[_Row]:
 def _delimiter(
     first: str, is_image: Callable[[str], bool], columns: Mapping[str, Any]
 ) -> str | None:
-    """Return the mark that makes a header of the first line, or comes after an image; None: a list.
+    """Return the delimiter that makes the first line a header or follows an image; None: a list.
 
-    The label in a list may hold such marks: `a.png great white shark, carcharias`.
+    The label in a list may hold delimiters: `a.png great white shark, carcharias`.
     """
     named = {str(name).strip() for name in columns.values()}
     marks = [mark for mark in _DELIMITERS if mark in first]
@@ -113,7 +113,7 @@ def _from_table(
     is_data = not columns and not is_header(header) and (is_image(header[0]) or _is_file(header[0]))
     if is_data and len(header) != 2:
         raise ValueError(
-            f"{where}: has {len(header)} columns and no header, which has to say what they are; "
+            f"{where}: has {len(header)} columns and no header, which has to name them; "
             f"its first row is {some(header)}"
         )
     if is_data:
@@ -134,7 +134,7 @@ def _from_table(
         ),
     )
     if "image" not in columns:
-        # A header says which column is the label, though its cells may look like images.
+        # A header names the column of labels, though its cells may look like images.
         others = {
             f"column {place + 1}, {name!r},": [cells[place] for _, cells in rows]
             for place, name in enumerate(header)
@@ -151,7 +151,7 @@ def _check_images(
     is_image: Callable[[str], bool],
     where: str,
 ) -> None:
-    """Refuse a column of images beside another one that names all images, and as exactly."""
+    """Refuse a column of images if another column names all images as exactly."""
     has_suffixes = all(map(_is_file, images))
     for name, cells in others.items():
         names_all = all(map(is_image, cells)) and len(set(cells)) == len(cells)
@@ -175,7 +175,7 @@ def _is_file(cell: str) -> bool:
 def _from_lines(
     text: str, path: Path, is_image: Callable[[str], bool], columns: Mapping[str, Any]
 ) -> list[TableRow]:
-    """Return the rows of a list of images and labels with blanks between them."""
+    """Return the rows of a list of images and labels separated by blanks."""
     lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     has_head = _heads_list(lines[0][1].split(), path, is_image, columns)
     if has_head:
@@ -188,7 +188,7 @@ def _from_lines(
         known = [split for split in splits if is_image(split[0])]
         if len(known) > 1:
             faults.append(f"line {number}: {' and '.join(image for image, _ in known)} are images")
-        # Where there is no such image, the suffix says where its name ends.
+        # If no such image exists, the name ends with the suffix of an image.
         candidates = known or [split for split in splits if is_image_name(split[0])] or splits[-1:]
         rows.append(TableRow(number, *(candidates[0] if candidates else (line, ""))))
     refuse(f"source.labels {path}", faults)
@@ -199,14 +199,14 @@ def _from_lines(
 
 
 def _pairs(line: str) -> list[tuple[str, str]]:
-    """Return the image and the label that a line of a list can mean."""
+    """Return all splits of a line of a list into image and label."""
     return [(line[: m.start()], line[m.end() :]) for m in _BLANKS.finditer(line.strip())]
 
 
 def _heads_list(
     words: Sequence[str], path: Path, is_image: Callable[[str], bool], columns: Mapping[str, Any]
 ) -> bool:
-    """Return whether the first line of a list is a header, and refuse one of another order."""
+    """Return whether the first line of a list is a header; refuse one in another order."""
     where = f"source.labels {path}"
     is_head = len(words) == 2 and (columns or is_header(words)) and not is_image(words[0])
     if not is_head and columns:

@@ -1,6 +1,6 @@
-"""Shards of WebDataset: tar archives of `key.jpg` beside `key.cls`, or `key.json` with a label.
+"""Layout of WebDataset shards: tar archives of `key.jpg` and `key.cls`, or `key.json`.
 
-A record of JSON is looked into where there is no `key.cls`, as many samples have both, or where
+The JSON record is read if there is no `key.cls`, since many samples have both, or if
 `source.columns.label` names its key.
 """
 
@@ -14,14 +14,14 @@ from perturb.datasets.real.archives import Entry, is_image_name, list_entries
 from perturb.datasets.real.locators import read_in_order, reading_order
 from perturb.datasets.real.sources.class_index import numbering
 from perturb.datasets.real.sources.columns import usual_columns
-from perturb.datasets.real.sources.rows import Listing, Source, refuse, some, unique_ids
+from perturb.datasets.real.sources.source import Listing, Source, refuse, some, unique_ids
 
 
 def list_webdataset(source: Source) -> Listing:
     """Return the images of one or several shards, sorted by key within each.
 
-    Ids are the names of the images in the shards, behind that of the shard where one occurs
-    in two. Members that are neither images nor labels are further facts, as usual, and not read.
+    Ids are the names of the images in the shards, prefixed with the shard if names repeat. Members
+    that are neither images nor labels are not read.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def _read(path: Path, source: Source) -> tuple[list[Entry], list[Label]]:
 
 
 def _by_key(entries: Sequence[Entry], path: Path) -> dict[str, Entry]:
-    """Return the entries by their keys, of which each must have its own."""
+    """Return the entries by their keys, which must be distinct."""
     groups: dict[str, list[str]] = {}
     for entry in entries:
         groups.setdefault(_key(entry), []).append(entry.name)
@@ -88,11 +88,11 @@ def _by_key(entries: Sequence[Entry], path: Path) -> dict[str, Entry]:
 
 
 def _labels(entries: Sequence[Entry], key: str | None) -> dict[str, Label | str]:
-    """Return the label of each sample, or why its record has none.
+    """Return the label of each sample, or the fault of its record.
 
     Parameters
     ----------
-    key : of the label in records, if it is given.
+    key : key of the label in records, if configured.
     """
     locators = [entry.locator for entry in entries]
     labels: dict[str, Label | str] = {}
@@ -104,13 +104,13 @@ def _labels(entries: Sequence[Entry], key: str | None) -> dict[str, Label | str]
 
 
 def _json_label(data: bytes, key: str | None) -> Label | str:
-    """Return the label in a record, or what is wrong with the record."""
+    """Return the label in a record, or the fault of the record."""
     try:
         record = json.loads(data)
     except ValueError as error:
         return f" is not JSON ({error})"
     if not isinstance(record, dict):
-        return f" is a {type(record).__name__}, no JSON object"
+        return f" is a {type(record).__name__}, not a JSON object"
     asked = key or "label"
     if asked in record:
         return label_of(record[asked])
@@ -124,7 +124,7 @@ def _json_label(data: bytes, key: str | None) -> Label | str:
 
 
 def _key(entry: Entry) -> str:
-    """Return what the files of one sample share: the name up to the first dot."""
+    """Return the key that the files of a sample share: the name up to the first dot."""
     stem = entry.file_name.partition(".")[0]
     return f"{entry.folder}/{stem}" if entry.folder else stem
 

@@ -1,8 +1,8 @@
-"""An array of pixels that is being made: a file beside the store, and a journal of what is in it.
+"""An unfinished array of pixels: a file beside its final place, and a journal of its chunks.
 
-A build that was killed goes on from there. The journal's first line says what is being made; each
-further line is the digest of a chunk, its images, where they came from and when they were last
-changed, that lies on the disk. What does not agree is made again.
+A killed build resumes from them. The first line of the journal holds shape and settings of the
+build; each further line is the digest of a chunk on the disk: its images, their locators and the
+state of their files. Chunks with another digest are decoded again.
 """
 
 import hashlib
@@ -29,17 +29,16 @@ class PartialArray:
 
     Attributes
     ----------
-    path : of the unfinished file.
-    offset : bytes of its header.
+    path : path of the unfinished file.
+    offset : size of its header [bytes].
     """
 
     def __init__(self, final: Path, shape: tuple[int, int, int, int], facts: Mapping[str, Any]):
-        """Open what a killed build left if its facts are these, else begin anew.
+        """Open the file of a killed build if its facts are the same, else start a new one.
 
         Parameters
         ----------
-        facts : what the pixels depend on beside the images: the view, the way of decoding
-            and its versions.
+        facts : all that pixels depend on beside the images: preprocessing, decoding, versions.
 
         Raises
         ------
@@ -67,17 +66,17 @@ class PartialArray:
         return pixels
 
     def holds(self, digest: str) -> bool:
-        """Return whether a chunk is there already."""
+        """Return whether a chunk is on the disk."""
         return digest in self._done
 
     def note(self, digest: str) -> None:
-        """Remember that a chunk was written; every few seconds all of them reach the disk."""
+        """Record a written chunk; commit every few seconds."""
         self._waiting.append(digest)
         if time.monotonic() - self._committed_at > _COMMIT_S:
             self.commit()
 
     def commit(self) -> None:
-        """Bring what was written to the disk, and only then say so in the journal."""
+        """Flush written chunks to the disk, then add them to the journal."""
         sync(self.path)
         with self._journal.open("a", encoding="utf-8") as file:
             file.writelines(f"{digest}\n" for digest in self._waiting)
@@ -92,14 +91,14 @@ class PartialArray:
         self._journal.unlink(missing_ok=True)
 
     def _left_over(self) -> set[str]:
-        """Return the digests of the chunks that a killed build left, none if it was another's."""
+        """Return the digests of the chunks of a killed build, none if it had other facts."""
         if not (self.path.exists() and self._journal.exists()):
             return set()
         lines = self._journal.read_text(encoding="utf-8").split("\n")
-        # What follows the last line break was being written when the process was killed.
+        # Text after the last line break is incomplete: the process was killed while writing it.
         header, done = lines[0], set(lines[1:-1])
         if header != self._header or self.path.stat().st_size < int(np.prod(self._shape)):
-            logger.info("%s: another build left %s; beginning anew", self.final, self.path.name)
+            logger.info("%s: %s is of another build; starting anew", self.final, self.path.name)
             return set()
         return done
 
@@ -122,14 +121,14 @@ class PartialArray:
 
 
 def digest_of(facts: Iterable[tuple[Any, ...]]) -> str:
-    """Return the digest of a chunk from facts about its images."""
+    """Return the digest of a chunk from the facts of its images."""
     return hashlib.blake2b(repr(list(facts)).encode(), digest_size=16).hexdigest()
 
 
 def file_state(path: str) -> tuple[int, int]:
-    """Return a file's size and when it was last changed; zeros if it is gone."""
+    """Return size and modification time of a file; zeros if it does not exist."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - once for every image: faster than through a Path
+        status = os.stat(path)  # noqa: PTH116 - called per image: faster than through a Path
     except OSError:
         return 0, 0
     return status.st_size, status.st_mtime_ns

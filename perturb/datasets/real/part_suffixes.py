@@ -1,8 +1,8 @@
-"""Whether the parts of stored corruptions name their images alike, before one is decoded.
+"""A check of file suffixes in the parts of stored corruptions, before any part is decoded.
 
-An image is followed by its name from the clean set through all corruptions. Where one corruption
-was written as `.png` and another as `.JPEG`, no image of the one is in the other, and it takes
-75 decoded parts to find that out.
+Images are matched by name between the clean set and all corruptions. If one corruption holds `.png`
+files and another `.JPEG` files, no image matches; without this check 75 parts would be decoded
+first.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,17 +12,17 @@ from perturb.datasets.real.file_names import is_image_name, no_data
 
 
 def unlike_suffixes(path: Path, parts: Iterable[str], clean: Path | None = None) -> str | None:
-    """Return which parts of a folder have files of other suffixes than the others, else None.
+    """Return a message on parts whose files have different suffixes, None if all agree.
 
     Parameters
     ----------
-    path : `[<category>/]<corruption>/<severity>/<class>/<image>`; archives are not looked into.
-    parts : `<corruption>-<severity>`.
-    clean : the folder of the clean images, `<class>/<image>`, if there is one.
+    path : folder of `[<category>/]<corruption>/<severity>/<class>/<image>`; archives are not read.
+    parts : names `<corruption>-<severity>`.
+    clean : folder of the clean images, `<class>/<image>`, if there is one.
     """
     named = {"the clean set": clean} | {part: _folder_of(path, part) for part in parts}
     folders = {name: folder for name, folder in named.items() if folder and folder.is_dir()}
-    # One class says it: a part is written by one program, and may hold some of the images alone.
+    # One class is enough: one program writes a part, which may hold a subset of the images.
     first = next(iter(folders.values()), None)
     one = next((name for name in _classes(first) if _suffixes(first / name)), "") if first else ""
     found: dict[tuple[str, ...], list[str]] = {}
@@ -30,7 +30,7 @@ def unlike_suffixes(path: Path, parts: Iterable[str], clean: Path | None = None)
         if one and (suffixes := _suffixes(folder / one)):
             alike = next((known for known in found if set(known) & set(suffixes)), suffixes)
             found.setdefault(alike, []).append(name)
-    return _said(found) if len(found) > 1 else None
+    return _message(found) if len(found) > 1 else None
 
 
 def _classes(folder: Path) -> list[str]:
@@ -48,13 +48,13 @@ def _folder_of(path: Path, part: str) -> Path | None:
 
 
 def _suffixes(folder: Path) -> tuple[str, ...]:
-    """Return the suffixes of the images in a class folder, which need not be there."""
+    """Return the suffixes of the images in a class folder, none if it does not exist."""
     names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
     images = [name for name in names if is_image_name(name) and not no_data(name)]
     return tuple(sorted({Path(name).suffix for name in images}))
 
 
-def _said(found: Mapping[tuple[str, ...], list[str]]) -> str:
+def _message(found: Mapping[tuple[str, ...], list[str]]) -> str:
     names = [
         f"files of {', '.join(parts[:3])}{' and others' if parts[3:] else ''} end in "
         f"{', '.join(suffixes)}"

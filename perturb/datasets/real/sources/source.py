@@ -1,4 +1,4 @@
-"""What a layout is asked for, a `Source`, and what it answers, a `Listing`."""
+"""Input and output of a layout: a `Source` and a `Listing`."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,15 +18,16 @@ _LABEL_FILES = ("labels", "synsets", "accepted_labels", "class_index")
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a data set, in the order of its store.
+    """The images of a dataset, in the order of its rows.
 
-    image_ids : relative to the source, so that they are the same wherever it lies.
-    targets : the class of each image.
-    locators : where the bytes of each image lie.
-    classes : the class of each name that the class index knows.
-    given_by : how classes have their numbers: `index` or `numbers`, or by the `order` of the names.
-    columns : further facts by name, a value an image: `texture`, a class; `accepted`, classes.
-    strays : (name, what is wrong) of files that are no images of the set and should not be there.
+    image_ids : ids relative to the source, independent of its path.
+    targets : class of each image.
+    locators : locator of the bytes of each image.
+    classes : class by name, of all names in the class index.
+    given_by : source of the class numbers, as of `perturb.datasets.classes.Classes`.
+    columns : further columns, a value per image: `texture`, a class; `accepted`, classes.
+    unused_files : (name, reason) of files that are not images of the dataset and do not belong
+        there.
     """
 
     image_ids: Sequence[str]
@@ -35,13 +36,13 @@ class Listing:
     classes: Mapping[str, int]
     given_by: str
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    strays: Sequence[tuple[str, str]] = ()
+    unused_files: Sequence[tuple[str, str]] = ()
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def only(self, rows: Sequence[int]) -> "Listing":
-        """Return the listing of these rows alone."""
+        """Return the listing of some rows."""
         return replace(
             self,
             image_ids=[self.image_ids[row] for row in rows],
@@ -53,12 +54,12 @@ class Listing:
 
 @dataclass(frozen=True)
 class Source:
-    """The `source` of a data set in the configuration.
+    """The `source` of a dataset in the configuration.
 
     root : folder that its paths are relative to.
-    part : which of several sets in one source, e.g. `gaussian_noise-3`; None for all of it.
-    num_classes : the number of classes it should have, if known.
-    left_out : takes up what lies there and is no data.
+    part : one of several datasets in the source, e.g. `gaussian_noise-3`; None for all of it.
+    num_classes : expected number of classes, if known.
+    left_out : collects files that are not data.
     """
 
     options: Mapping[str, Any]
@@ -69,7 +70,7 @@ class Source:
 
     @property
     def path(self) -> Path:
-        """The folder or archive; the root itself where a download is taken whole."""
+        """The folder or archive; the root itself for a whole download."""
         path = self.root / str(self.options.get("path", "."))
         if not path.exists():
             raise ValueError(f"source.path is {self.options.get('path')!r}; {path} does not exist")
@@ -79,21 +80,22 @@ class Source:
     def paths(self) -> list[Path]:
         """The files of a path with `*` or `{000000..000063}` in it, sorted.
 
-        The suffix is matched in any case. What is no data is left out, unless the path names it.
+        The suffix is matched in any case. Files that are not data are left out unless the path
+        names them.
 
         Raises
         ------
         ValueError
-            if there is none, or one of a range is missing.
+            if there is no file, or a file of a range is missing.
         """
         pattern = str(self.options.get("path", "."))
         paths: list[Path] = []
         for name in _expanded(pattern):
             found = self._matches(name)
             if not found:
-                said = f"; left out: {self.left_out}" if self.left_out.names else ""
+                hidden = f"; left out: {self.left_out}" if self.left_out.names else ""
                 raise ValueError(
-                    f"source.path is {pattern!r}; no such file in {self.root}: {name}{said}"
+                    f"source.path is {pattern!r}; no such file in {self.root}: {name}{hidden}"
                 )
             paths += found
         return paths
@@ -107,13 +109,13 @@ class Source:
         base, below = Path(anchor) if anchor else self.root, name.removeprefix(anchor)
         return [
             path
-            # Brackets are no wildcards here: folders may be named so.
+            # Brackets are not wildcards: folder names may hold them.
             for path in sorted(base.glob(_any_case(below.replace("[", "[[]"))))
             if not self.names_file(path) and self._keeps(path.relative_to(base), below)
         ]
 
     def _keeps(self, path: Path, pattern: str) -> bool:
-        """Return whether a file that a pattern found is data, by what its wildcards stand for."""
+        """Return whether a file that matches a pattern is data, by its parts under wildcards."""
         if is_text_beside(path.name) and path.suffix.lower() in ("", ".md", ".txt"):
             self.left_out.add(BESIDE, [path.as_posix()])
             return False
@@ -121,7 +123,7 @@ class Source:
         return not self.left_out.takes("/".join(part for part in path.parts if part not in asked))
 
     def names_file(self, path: Path) -> bool:
-        """Return whether a file is one of labels that the source names, and note it as no data."""
+        """Return whether the source names a file as labels; add it to those left out if so."""
         keys = (key for key in _LABEL_FILES if self.options.get(key) not in (None, "numbers"))
         files = (file for file in map(self.file, keys) if file is not None)
         found = any(file.resolve() == path.resolve() for file in files)
@@ -130,14 +132,12 @@ class Source:
         return found
 
     def file(self, key: str) -> Path | None:
-        """Return the file that a key of the source names, None where the key is absent.
-
-        `place_of` says where it is looked for.
+        """Return the file that a key of the source names, None if the key is absent.
 
         Raises
         ------
         ValueError
-            if it is in neither.
+            if the file is in neither of the places of `place_of`.
         """
         if key not in self.options:
             return None
@@ -148,32 +148,32 @@ class Source:
         raise ValueError(f"source.{key} is {name!r}; neither {self.root / name} nor {name} exists")
 
 
-def split_strays(entries: Sequence[Entry]) -> tuple[list[Entry], list[tuple[str, str]]]:
-    """Return the images among the entries, and what is wrong with the others."""
+def split_unused(entries: Sequence[Entry]) -> tuple[list[Entry], list[tuple[str, str]]]:
+    """Return the images among entries, and the other files with reasons."""
     images = [entry for entry in entries if is_image_name(entry.name)]
-    strays = [
+    unused = [
         (entry.name, "is not named like an image")
         for entry in entries
         if not is_image_name(entry.name)
     ]
-    return images, strays
+    return images, unused
 
 
 def unique_ids(names: Sequence[str], prefixes: Sequence[str]) -> list[str]:
-    """Return the names if each occurs once, else each behind the name of its file."""
+    """Return the names if they are distinct, else each prefixed with the name of its file."""
     if len(set(names)) == len(names):
         return list(names)
     return [f"{prefix}/{name}" for prefix, name in zip(prefixes, names, strict=True)]
 
 
 def some(names: Sequence[object], most: int = 10) -> str:
-    """Return the first of some names, and how many more there are."""
+    """Return the first names as text, and the number of the others."""
     shown = ", ".join(str(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _any_case(pattern: str) -> str:
-    """Return a pattern whose suffix is matched in any case: tools of Windows write .TAR."""
+    """Return a pattern that matches its suffix in any case: tools on Windows write .TAR."""
     stem, dot, suffix = pattern.rpartition(".")
     if not dot or not suffix.isalnum():
         return pattern
@@ -181,7 +181,7 @@ def _any_case(pattern: str) -> str:
 
 
 def refuse(where: str, faults: Iterable[str], most: int = 10) -> None:
-    """Raise a ValueError with the first of some faults and their number, if there are any."""
+    """Raise a ValueError with the first faults and their number, if there are any."""
     found = list(faults)
     if found:
         shown = "; ".join(found[:most])
