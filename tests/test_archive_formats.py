@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from perturb.datasets.download.unpacking import Bound, unpack
-from perturb.datasets.real import locators, walking
-from perturb.datasets.real.archive_formats import MAX_HEADER_BYTES
-from perturb.datasets.real.archives import list_entries
+from perturb.datasets.real.files import locators, walking
+from perturb.datasets.real.files.archive_formats import MAX_HEADER_BYTES
+from perturb.datasets.real.files.archives import list_entries
+from perturb.datasets.real.files.locators import Locator, ZipSlice, read_in_order, reading_order
 from perturb.datasets.real.listing import list_images
-from perturb.datasets.real.locators import Locator, ZipSlice, read_in_order, reading_order
 from tests.image_files import write_tar, write_zip
 
 BLOCK = tarfile.BLOCKSIZE

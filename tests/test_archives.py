@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from perturb.datasets.real.archives import list_entries
 from perturb.datasets.real.decoding import BadImageError
 from perturb.datasets.real.decoding_pool import load
-from perturb.datasets.real.locators import can_be_read_anywhere, read_in_order, reading_order
+from perturb.datasets.real.files.archives import list_entries
+from perturb.datasets.real.files.locators import can_be_read_anywhere, read_in_order, reading_order
 from tests.image_files import KINDS, write_as, write_tar, write_zip
 
 FILES = {

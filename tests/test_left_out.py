@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.datasets.real.archives import list_entries
-from perturb.datasets.real.file_names import class_folders, is_archive, is_image_name, no_data
+from perturb.datasets.real.files.archives import list_entries
+from perturb.datasets.real.files.file_names import class_folders, is_archive, is_image_name, no_data
 from perturb.datasets.real.listing import Listing, list_images
 from tests.image_files import encoded, picture, write_as, write_folder, write_tar, write_zip
 

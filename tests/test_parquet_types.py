@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.datasets.real.files.locators import read_in_order, reading_order
 from perturb.datasets.real.listing import Listing, list_images
-from perturb.datasets.real.locators import read_in_order, reading_order
 from tests.image_files import encoded, picture
 
 IMAGE = encoded(picture(0))

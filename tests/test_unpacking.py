@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from perturb.datasets.download.unpacking import Bound, _Unpacked, safe_parts, unpack
-from perturb.datasets.real.archive_formats import MAX_HEADER_BYTES
+from perturb.datasets.real.files.archive_formats import MAX_HEADER_BYTES
 
 BOUND = Bound(num_files=20, num_bytes=1000)
 FILES = {"set/n01/a.JPEG": b"first", "set/n01/b.JPEG": b"", "set/n02/a.JPEG": b"x" * 700}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config.walk import Forms, rewritten
-from perturb.datasets.real.places import place_of
+from perturb.datasets.real.files.places import place_of
 from perturb.messages import ConfigError
 
 _VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([^}]*)\})")

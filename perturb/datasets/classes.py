@@ -15,12 +15,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perturb.datasets.labels import normal_form, trimmed
-
-if TYPE_CHECKING:  # the workflow compares names where there are no packages to read images
-    from perturb.datasets.real.sources.source import Listing
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +48,6 @@ class Classes:
         """Return classes numbered by the order of their names."""
         numbered = {name: position for position, name in enumerate(sorted(names))}
         return cls("order", are_folders, numbered)
-
-
-def listed_classes(listing: Listing, layout: str) -> Classes:
-    """Return the classes of a listing."""
-    is_by_name = listing.given_by != "numbers"
-    names = {n: c for n, c in listing.classes.items() if is_by_name or not n.isdecimal()}
-    return Classes(listing.given_by, are_folders(layout), names, max(listing.targets) + 1)
 
 
 def noted(classes: Classes) -> dict[str, Any]:

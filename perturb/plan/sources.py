@@ -13,9 +13,9 @@ from perturb.config import Config
 from perturb.config.source_checks import registered
 from perturb.datasets.classes import Classes, are_folders, index_if_readable, unlike
 from perturb.datasets.labels import trimmed
-from perturb.datasets.real.file_names import class_folders
+from perturb.datasets.real.files.file_names import class_folders
+from perturb.datasets.real.files.places import place_of
 from perturb.datasets.real.part_suffixes import unlike_suffixes
-from perturb.datasets.real.places import place_of
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side
 from perturb.files import as_inputs, beside_inputs
@@ -213,7 +213,7 @@ def _class_folders(config: Config, dataset: Dataset) -> set[str]:
 def _folders_in_archive(path: Path) -> set[str]:
     """Return the class folders in an archive, if they can be listed in seconds."""
     try:
-        from perturb.datasets.real.archive_formats import kind_of
+        from perturb.datasets.real.files.archive_formats import kind_of
         from perturb.datasets.real.sources.folders import class_names
     except ImportError:  # in a bare Snakemake, whose jobs have the packages
         return set()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol, cast
 
-from perturb.datasets.real.archive_formats import (
+from perturb.datasets.real.files.archive_formats import (
     BROKEN,
     MAX_HEADER_BYTES,
     StrictMember,

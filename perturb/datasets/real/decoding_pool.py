@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 import perturb
 from perturb.datasets.real.decoding import BadImageError, Pixels, decoder
-from perturb.datasets.real.locators import READ_ERRORS, FileAt, Locator
+from perturb.datasets.real.files.locators import READ_ERRORS, FileAt, Locator
 from perturb.models.views import View
 
 _MODULE = "perturb.datasets.real.decoding_pool"

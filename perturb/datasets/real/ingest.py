@@ -16,18 +16,18 @@ from typing import Any
 import PIL
 import pyarrow as pa
 
-from perturb.datasets.classes import check_classes, listed_classes, noted
+from perturb.datasets.classes import Classes, are_folders, check_classes, noted
 from perturb.datasets.manifests import read_classes
 from perturb.datasets.real.decoding import BadImageError, decode, decoder
 from perturb.datasets.real.decoding_pool import Content, Target, Task, carried_out, load
-from perturb.datasets.real.ingest_reports import BadImages, Progress
-from perturb.datasets.real.listing import Listing, list_images
-from perturb.datasets.real.locators import (
+from perturb.datasets.real.files.locators import (
     READ_ERRORS,
     can_be_read_anywhere,
     read_in_order,
     reading_order,
 )
+from perturb.datasets.real.ingest_reports import BadImages, Progress
+from perturb.datasets.real.listing import Listing, list_images
 from perturb.datasets.real.partial_array import PartialArray, digest_of, file_state
 from perturb.datasets.real.sources.source import some
 from perturb.datasets.store import digest_of_pixels, write_manifest
@@ -80,7 +80,7 @@ def build_from_source(
     decoder(decoding)
     listing = list_images(source, root, part=part, num_images=num_images, num_classes=num_classes)
     name = " ".join(filter(None, [str(source.get("path", root)), part]))
-    classes = listed_classes(listing, str(source["layout"]))
+    classes = _classes_of(listing, str(source["layout"]))
     if clean is not None:
         named = f"source.path {source.get('path')!r}", f"the clean set ({clean.parent})"
         check_classes(classes, read_classes(clean), named)
@@ -204,3 +204,10 @@ def _manifest(listing: Listing, facts: Mapping[str, Any]) -> pa.Table:
     for name, values in listing.columns.items():
         table[name] = pa.array(values, _COLUMN_TYPES[name])
     return pa.table(table, metadata={"perturb": json.dumps(facts)})
+
+
+def _classes_of(listing: Listing, layout: str) -> Classes:
+    """Return the classes of a listing."""
+    is_by_name = listing.given_by != "numbers"
+    names = {n: c for n, c in listing.classes.items() if is_by_name or not n.isdecimal()}
+    return Classes(listing.given_by, are_folders(layout), names, max(listing.targets) + 1)

@@ -8,7 +8,7 @@ first.
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from perturb.datasets.real.file_names import is_image_name, no_data
+from perturb.datasets.real.files.file_names import is_image_name, no_data
 
 
 def unlike_suffixes(path: Path, parts: Iterable[str], clean: Path | None = None) -> str | None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from perturb.datasets.labels import label_of_text
-from perturb.datasets.real.archives import is_archive, list_entries
-from perturb.datasets.real.locators import Locator, read_in_order
+from perturb.datasets.real.files.archives import is_archive, list_entries
+from perturb.datasets.real.files.locators import Locator, read_in_order
 from perturb.datasets.real.sources.matching import known_images, rows_of_images
 from perturb.datasets.real.sources.tables import TABLES, is_ordered, read_rows
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from perturb.datasets.labels import label_of
-from perturb.datasets.real.archives import Entry, is_image_name, list_entries
-from perturb.datasets.real.locators import FileAt
+from perturb.datasets.real.files.archives import Entry, is_image_name, list_entries
+from perturb.datasets.real.files.locators import FileAt
 from perturb.datasets.real.sources.class_index import numbering
 from perturb.datasets.real.sources.label_files import read_labels
 from perturb.datasets.real.sources.source import Listing, Source, split_unused

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from perturb.datasets.labels import composed
-from perturb.datasets.real.archives import is_image_name
+from perturb.datasets.real.files.archives import is_image_name
 from perturb.datasets.real.sources.source import refuse, some
 
 _Key = Callable[[str], str]

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from perturb.datasets.real.archives import Entry
-from perturb.datasets.real.file_names import BESIDE, LeftOut, is_image_name, is_text_beside
-from perturb.datasets.real.locators import Locator
-from perturb.datasets.real.places import place_of
+from perturb.datasets.real.files.archives import Entry
+from perturb.datasets.real.files.file_names import BESIDE, LeftOut, is_image_name, is_text_beside
+from perturb.datasets.real.files.locators import Locator
+from perturb.datasets.real.files.places import place_of
 
 _WILD = re.compile(r"[*?]")
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perturb.datasets.real.archives import is_image_name
+from perturb.datasets.real.files.archives import is_image_name
 from perturb.datasets.real.sources.columns import find_column, is_header
 from perturb.datasets.real.sources.matching import short_name
 from perturb.datasets.real.sources.source import refuse, some

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import cast
 
 from perturb.datasets.labels import Label, label_of
-from perturb.datasets.real.archives import Entry, is_image_name, list_entries
-from perturb.datasets.real.locators import read_in_order, reading_order
+from perturb.datasets.real.files.archives import Entry, is_image_name, list_entries
+from perturb.datasets.real.files.locators import read_in_order, reading_order
 from perturb.datasets.real.sources.class_index import numbering
 from perturb.datasets.real.sources.columns import usual_columns
 from perturb.datasets.real.sources.source import Listing, Source, refuse, some, unique_ids

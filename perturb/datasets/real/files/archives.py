@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
-from perturb.datasets.real.file_names import (
+from perturb.datasets.real.files.file_names import (
     BESIDE,
     NO_IMAGES,
     LeftOut,
@@ -20,7 +20,7 @@ from perturb.datasets.real.file_names import (
     is_text_beside,
     may_be_picture,
 )
-from perturb.datasets.real.walking import Entry, Folder, walk
+from perturb.datasets.real.files.walking import Entry, Folder, walk
 
 __all__ = ["Entry", "is_archive", "is_image_name", "list_entries"]
 

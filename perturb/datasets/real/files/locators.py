@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.datasets.real.archive_formats import BROKEN, opened
+from perturb.datasets.real.files.archive_formats import BROKEN, opened
 
 MAX_MEMBER_BYTES = 256 << 20
 """Maximum size of a member of an archive [bytes]; images are far smaller."""

@@ -10,9 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from perturb.datasets.real.archive_formats import StrictMember, check_end, kind_of, members, opened
-from perturb.datasets.real.file_names import LeftOut, is_archive, no_data
-from perturb.datasets.real.locators import (
+from perturb.datasets.real.files.archive_formats import (
+    StrictMember,
+    check_end,
+    kind_of,
+    members,
+    opened,
+)
+from perturb.datasets.real.files.file_names import LeftOut, is_archive, no_data
+from perturb.datasets.real.files.locators import (
     MAX_MEMBER_BYTES,
     READ_ERRORS,
     FileAt,
