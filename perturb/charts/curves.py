@@ -26,10 +26,11 @@ _Y = "Accuracy (%)"
 class Curves:
     """What is drawn.
 
-    x : a whole number, or a share that runs from 1 down: more is changed to the right.
+    x : a whole number, or a fraction that is shown in percent; more is changed to the right.
     way : the column that tells the lines apart; `{way}_label` are its words.
     ways : the colour of each of its entries, in order; a control's is dashed.
     bars : columns with both ends of the bars.
+    is_falling : whether more is changed the smaller x is.
     spread : columns with both ends of the shaded band, if there is one.
     """
 
@@ -37,7 +38,8 @@ class Curves:
     title: str
     way: str
     ways: Mapping[str, str]
-    is_share: bool = False
+    is_fraction: bool = False
+    is_falling: bool = False
     bars: tuple[str, str] = ("accuracy_low", "accuracy_high")
     spread: tuple[str, str] | None = None
 
@@ -117,13 +119,13 @@ def _look_of(way: str, what: Curves) -> tuple[str, str, list[int]]:
 
 def _domain(values: pd.Series, what: Curves) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
-    margin = max(0.02, 0.04 * (high - low)) if what.is_share else 0.5
+    margin = max(0.02, 0.04 * (high - low)) if what.is_fraction else 0.5
     return low - margin, high + margin
 
 
 def _x(domain: tuple[float, float], what: Curves, panel: Panel) -> alt.X:
-    scale = alt.Scale(domain=list(domain), nice=False, zero=False, reverse=what.is_share)
-    if what.is_share:
+    scale = alt.Scale(domain=list(domain), nice=False, zero=False, reverse=what.is_falling)
+    if what.is_fraction:
         percent = "format(datum.value * 100, '.0f')"
         axis = alt.Axis(tickCount=max(2, int(panel.width // 45)), labelExpr=percent)
     else:

@@ -11,8 +11,7 @@ from perturb.config.schema import schema
 from perturb.config.source_checks import check_source, check_views
 from perturb.datasets.real.bundled_sets import BUNDLED_SIDE
 from perturb.datasets.synthetic.family import SIDE
-from perturb.experiments.corruptions.names import JPEG_QUALITY
-from perturb.experiments.registry import perturbations
+from perturb.experiments.registry import perturbations, test_sets
 from perturb.messages import did_you_mean, each, listed
 from perturb.models.arguments import ARGUMENTS, unfit_arguments
 from perturb.records import Architecture, Config, Dataset, Model, Pretraining
@@ -20,28 +19,8 @@ from perturb.records import Architecture, Config, Dataset, Model, Pretraining
 # Ids that would read as something else in a path or a table.
 RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})
 
-# The test sets of the tables that are no data set of `role: other`, and their labels. Sets of that
-# role stand beside them under their ids and labels (tables/relations/test_sets.sql).
-TEST_SETS = {
-    "clean": ("Clean",),
-    "corruptions": ("Corruptions", "Corruptions (stored)", f"Corruptions (JPEG {JPEG_QUALITY})"),
-    "renditions": ("Renditions",),
-    "natural_adversarial": ("Natural adversarial",),
-    "fgsm": ("FGSM",),
-    "pgd": ("PGD",),
-    "ensemble": ("Attack ensemble",),
-    "spatial": ("Adversarial spatial",),
-    "cue_conflict": ("Shape bias",),
-    "patterns": ("Perturbation patterns",),
-    "pearson_all": ("Layer correlations, all tokens",),
-    "pearson_cls": ("Layer correlations, class token",),
-    "lesions": ("Removed layers",),
-    "attention_distance": ("Restricted attention",),
-    "patch_cls": ("Patches apart",),
-}
-TEST_SET_LABELS = tuple(label for labels in TEST_SETS.values() for label in labels)
-# A data set of such an id would have its decisions pooled with those of the test set or change.
-RESERVED_DATASET_IDS = frozenset({*TEST_SETS, *perturbations()})
+# A dataset of such an id would have its predictions pooled with those of the test set or change.
+RESERVED_DATASET_IDS = frozenset({*test_sets(), *perturbations()})
 
 
 def check_references(raw: Mapping[str, Any]) -> Iterator[str]:
@@ -167,10 +146,15 @@ def _check_names(dataset: Dataset) -> Iterator[str]:
             "whose decisions tables would count those on this set; any but "
             f"{listed(sorted(RESERVED_DATASET_IDS))}"
         )
-    if dataset.role == "other" and dataset.label in TEST_SET_LABELS:
+    labels = [test_set.label for test_set in test_sets().values()]
+    # Labels of corruptions go on: how the images were made stands in brackets.
+    is_taken = any(
+        dataset.label == label or dataset.label.startswith(f"{label} (") for label in labels
+    )
+    if dataset.role == "other" and is_taken:
         yield (
             f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of another test "
-            f"set, beside which tables show this one; any but {listed(TEST_SET_LABELS)}"
+            f"set, beside which tables show this one; any but {listed(labels)}"
         )
 
 

@@ -35,7 +35,8 @@ def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.
         "Reach of attention (% of the grid)",
         way="control",
         ways={"window": SERIES[2], "permuted": CONTROL},
-        is_share=True,
+        is_fraction=True,
+        is_falling=True,
         spread=("accuracy_min", "accuracy_max"),
     )
     return curves(restricted, models, what, tooltip)

@@ -33,6 +33,7 @@ def tokens(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
         "FLOPs kept (%)",
         way="method",
         ways={"low_attention": SERIES[2], "random": CONTROL},
-        is_share=True,
+        is_fraction=True,
+        is_falling=True,
     )
     return curves(kept, models, what, tooltip)
