@@ -88,6 +88,19 @@ class TestSet:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Files that tables read beside shards and facts.
+
+    types : DuckDB's types of columns that cannot be read off a CSV file.
+    filled : columns that files may lack, with their types: what lacks is empty.
+    """
+
+    name: str
+    types: Mapping[str, str] = field(default_factory=dict)
+    filled: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Pivot:
     """A long table shown wide: a column of values for each entry of `names`.
 
@@ -242,6 +255,7 @@ class Experiment:
         in Python are here, with their entry points: functions of a query's result (SQL in, Arrow
         table out) and the table's parameters.
     test_sets : what it adds to the test sets that models are compared on.
+    sources : what is to be known of files that its tables read, and perhaps those of others.
     phrases : what claims say of comparisons of its conditions, by the comparison's name in
         `resources/claims.csv`. ``{difference}`` stands for, say, "2.0 percentage points more".
     warnings : entry point; takes all tables of the study by name and returns a sentence for each
@@ -258,6 +272,7 @@ class Experiment:
     checks: Callable[[Config], Iterator[str]] | None = None
     adapted: Callable[[Config], Config] | None = None
     test_sets: tuple[TestSet, ...] = ()
+    sources: tuple[Source, ...] = ()
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
     relations: Mapping[str, str] = field(default_factory=dict)

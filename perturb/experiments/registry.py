@@ -11,6 +11,7 @@ from perturb.experiments.declaration import (
     Experiment,
     Measurement,
     Perturbation,
+    Source,
     Table,
     TestSet,
 )
@@ -43,7 +44,15 @@ def _declared(name: str) -> Experiment:
 
 
 def _refuse_repeated(found: Mapping[str, Experiment]) -> None:
-    kinds = ("perturbations", "measurements", "tables", "charts", "test_sets", "relations")
+    kinds = (
+        "perturbations",
+        "measurements",
+        "tables",
+        "charts",
+        "test_sets",
+        "sources",
+        "relations",
+    )
     for kind in kinds:
         owners: dict[str, str] = {}
         for experiment, declared in found.items():
@@ -178,6 +187,12 @@ def charts_of(available: Collection[str]) -> dict[str, Chart]:
 def test_sets() -> Mapping[str, TestSet]:
     """Return all declared test sets by id."""
     return {item.id: item for found in experiments().values() for item in found.test_sets}
+
+
+@cache
+def sources() -> Mapping[str, Source]:
+    """Return all declared sources by name."""
+    return {item.name: item for found in experiments().values() for item in found.sources}
 
 
 @cache

@@ -15,57 +15,24 @@ import duckdb
 import pyarrow as pa
 
 from perturb.experiments import registry
+from perturb.experiments.declaration import Source
 from perturb.tables.declared import declared_test_sets, perturbations
 from perturb.tables.queries import FOLDER, checks_of, query_file, relation_file, relations_of
 
 Sources = Mapping[str, Path | Sequence[Path]]
 Parameters = Mapping[str, float | None]
 
-# Types that cannot be read off a CSV file: AlexNet's severities are all empty.
-_CSV_TYPES = {
-    "reference_errors": {"severity": "INTEGER", "error": "DOUBLE"},
-    "claim_rules": {"threshold": "DOUBLE", "minimum_models": "INTEGER"},
-    "paper_figures": {
-        "condition": "VARCHAR",
-        "level": "INTEGER",
-        "grid_side": "INTEGER",
-        "value": "DOUBLE",
-        "tolerance": "DOUBLE",
-        "num_samples": "INTEGER",
-    },
-    "published_top1": {"crop": "DOUBLE", "value": "DOUBLE", "tolerance": "DOUBLE"},
-}
-# Columns of sources that a study may lack, as a whole or in part: what lacks is empty.
-_COLUMNS = {
-    "models": {"paper_pretraining": "VARCHAR", "timm_tag": "VARCHAR"},
-    "datasets": {
-        "published": "VARCHAR",
-        "num_classes": "INTEGER",
-        "num_subset_classes": "INTEGER",
-    },
-    "stimuli": {
-        "image_id": "VARCHAR",
-        "target": "SMALLINT",
-        "texture": "SMALLINT",
-        "target_label": "VARCHAR",
-    },
-    "patterns": {
-        "model": "VARCHAR",
-        "image_id": "VARCHAR",
-        "patch_px": "INTEGER",
-        "border_ratio": "FLOAT",
-        "foreground_ratio": "FLOAT",
-    },
-    "representations": {
-        "model": "VARCHAR",
-        "measure": "VARCHAR",
-        "layer_a": "SMALLINT",
-        "layer_b": "SMALLINT",
-        "value": "DOUBLE",
-        "spread": "DOUBLE",
-        "num_images": "INTEGER",
-        "image_id": "VARCHAR",
-    },
+# Columns of the facts that a study may lack, in part: what lacks is empty.
+_FACTS = {
+    "models": Source("models", filled={"paper_pretraining": "VARCHAR", "timm_tag": "VARCHAR"}),
+    "datasets": Source(
+        "datasets",
+        filled={
+            "published": "VARCHAR",
+            "num_classes": "INTEGER",
+            "num_subset_classes": "INTEGER",
+        },
+    ),
 }
 
 
@@ -153,17 +120,17 @@ def _build(connection: duckdb.DuckDBPyConnection, relation: str, parameters: Par
 
 def _reader(source: str, paths: Sequence[Path]) -> str:
     """Return the query that reads a source from exactly these files."""
-    columns = _COLUMNS.get(source, {})
-    nothing = ", ".join(f"NULL::{type} AS {name}" for name, type in columns.items())
+    known = _FACTS.get(source) or registry.sources().get(source) or Source(source)
+    nothing = ", ".join(f"NULL::{type} AS {name}" for name, type in known.filled.items())
     empty = f"SELECT {nothing} WHERE false"
     if not paths:
         return empty
     listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
     if paths[0].suffix == ".csv":
-        reader = f"read_csv([{listed}], header = true, types = {_CSV_TYPES.get(source, {})})"
+        reader = f"read_csv([{listed}], header = true, types = {dict(known.types)})"
     else:
         reader = f"read_parquet([{listed}], hive_partitioning = false)"
-    return f"FROM {reader} UNION ALL BY NAME {empty}" if columns else f"FROM {reader}"
+    return f"FROM {reader} UNION ALL BY NAME {empty}" if known.filled else f"FROM {reader}"
 
 
 def _quoted(path: Path) -> str:

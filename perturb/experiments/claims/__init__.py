@@ -1,9 +1,15 @@
 """Claims of the paper, each as a statistic with an interval and a verdict."""
 
-from perturb.experiments.declaration import DECISIONS, Experiment, Table
+from perturb.experiments.declaration import (
+    DECISIONS,
+    Experiment,
+    Source,
+    Table,
+)
 
 EXPERIMENT = Experiment(
     title="Claims of the paper",
+    sources=(Source("claim_rules", types={"threshold": "DOUBLE", "minimum_models": "INTEGER"}),),
     tables=(
         Table(
             "claims",

@@ -11,6 +11,7 @@ from perturb.experiments.declaration import (
     Passes,
     Perturbation,
     Pivot,
+    Source,
     Table,
     TestSet,
 )
@@ -61,6 +62,7 @@ EXPERIMENT = Experiment(
     ),
     checks=check_corruptions,
     test_sets=(TestSet("corruptions", "Corruptions", 2),),
+    sources=(Source("reference_errors", types={"severity": "INTEGER", "error": "DOUBLE"}),),
     tables=(
         Table(
             "corruption_accuracy",

@@ -10,6 +10,7 @@ from perturb.experiments.declaration import (
     Measurement,
     Passes,
     Pivot,
+    Source,
     Table,
     TestSet,
 )
@@ -59,6 +60,21 @@ EXPERIMENT = Experiment(
     test_sets=(
         TestSet("pearson_all", "Layer correlations, all tokens", 12),
         TestSet("pearson_cls", "Layer correlations, class token", 13),
+    ),
+    sources=(
+        Source(
+            "representations",
+            filled={
+                "model": "VARCHAR",
+                "measure": "VARCHAR",
+                "layer_a": "SMALLINT",
+                "layer_b": "SMALLINT",
+                "value": "DOUBLE",
+                "spread": "DOUBLE",
+                "num_images": "INTEGER",
+                "image_id": "VARCHAR",
+            },
+        ),
     ),
     tables=(
         Table(

@@ -3,7 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from perturb.experiments.declaration import Chart, Experiment, Measurement, Passes, Table, TestSet
+from perturb.experiments.declaration import (
+    Chart,
+    Experiment,
+    Measurement,
+    Passes,
+    Source,
+    Table,
+    TestSet,
+)
 from perturb.experiments.shared_pixels import check_shared_pixels
 from perturb.records import Config, Patterns
 
@@ -58,6 +66,18 @@ EXPERIMENT = Experiment(
     ),
     checks=_check,
     test_sets=(TestSet("patterns", "Perturbation patterns", 11),),
+    sources=(
+        Source(
+            "patterns",
+            filled={
+                "model": "VARCHAR",
+                "image_id": "VARCHAR",
+                "patch_px": "INTEGER",
+                "border_ratio": "FLOAT",
+                "foreground_ratio": "FLOAT",
+            },
+        ),
+    ),
     tables=(
         Table(
             "perturbation_patterns",

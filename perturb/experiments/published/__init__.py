@@ -1,9 +1,31 @@
 """Published numbers: those of the paper, and of timm, beside ours."""
 
-from perturb.experiments.declaration import DECISIONS, Chart, Experiment, Table
+from perturb.experiments.declaration import (
+    DECISIONS,
+    Chart,
+    Experiment,
+    Source,
+    Table,
+)
 
 EXPERIMENT = Experiment(
     title="Comparison with published numbers",
+    sources=(
+        Source(
+            "paper_figures",
+            types={
+                "condition": "VARCHAR",
+                "level": "INTEGER",
+                "grid_side": "INTEGER",
+                "value": "DOUBLE",
+                "tolerance": "DOUBLE",
+                "num_samples": "INTEGER",
+            },
+        ),
+        Source(
+            "published_top1", types={"crop": "DOUBLE", "value": "DOUBLE", "tolerance": "DOUBLE"}
+        ),
+    ),
     tables=(
         Table(
             "paper_comparison",

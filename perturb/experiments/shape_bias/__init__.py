@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator
 
-from perturb.experiments.declaration import DECISIONS, Chart, Experiment, Pivot, Table, TestSet
+from perturb.experiments.declaration import (
+    DECISIONS,
+    Chart,
+    Experiment,
+    Pivot,
+    Source,
+    Table,
+    TestSet,
+)
 from perturb.messages import listed
 from perturb.records import Config
 
@@ -22,6 +30,17 @@ EXPERIMENT = Experiment(
     figure="6",
     checks=_check,
     test_sets=(TestSet("cue_conflict", "Shape bias", 10, measure="shape bias"),),
+    sources=(
+        Source(
+            "stimuli",
+            filled={
+                "image_id": "VARCHAR",
+                "target": "SMALLINT",
+                "texture": "SMALLINT",
+                "target_label": "VARCHAR",
+            },
+        ),
+    ),
     tables=(
         Table(
             "shape_bias",
