@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from perturb.datasets.download.unpacking import Bound, _Unpacked, safe_parts, unpack
+from perturb.datasets.download.safe_names import safe_parts
+from perturb.datasets.download.unpacking import Bound, _Unpacked, unpack
 from perturb.datasets.real.archive_formats import MAX_HEADER_BYTES
 
 BOUND = Bound(num_files=20, num_bytes=1000)
