@@ -1,4 +1,4 @@
-"""What is planned for a network is what works: a small one of every kind of transformer in timm."""
+"""Planned perturbations work on a small network of every kind of transformer in timm."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -108,7 +108,7 @@ def asked(id: str) -> PerturbationEntry:
 def outcomes(
     classifier: Classifier, id: str, conditions: Sequence[str], options: Mapping[str, Any]
 ) -> list[Outcome]:
-    """Return what a changed network decides on two images."""
+    """Return the outcomes of a changed network on two images."""
     severity = {"tokens": 0.5, "attention_distance": 0.0}.get(id, 1.0)
     images = some_images(classifier.preprocessing.side)
     setting = Setting(tuple(conditions), severity, 7, options)
