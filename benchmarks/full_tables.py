@@ -167,6 +167,7 @@ def decided(config: Config, cell: Cell, store: ImageStore) -> tuple[pa.Table, di
     return pa.concat_tables(tables).unify_dictionaries(), {
         **{name: getattr(cell, name) for name in ("model", "dataset", "perturbation")},
         "severity": value,
+        "identity": sha256(str(cell).encode()).hexdigest(),
         "samples": samples,
         "options": dict(perturbation.options),
         "protocol": protocol_of(cell.perturbation),

@@ -1,4 +1,4 @@
-"""The stages of a network: run one after another they are the classifier, bit for bit."""
+"""Stages of a network: run one after another they equal the classifier, bit for bit."""
 
 import copy
 import sys

@@ -1,4 +1,4 @@
-"""Archives that are not what their names say, damaged or cut ones, and bombs: read or refused."""
+"""Archives with misleading names, damaged and truncated archives, and decompression bombs."""
 
 import bz2
 import gzip

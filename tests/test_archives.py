@@ -1,4 +1,4 @@
-"""Files in folders and archives: the same names and bytes from each kind; odd archives refused."""
+"""Files in folders and archives: equal names and bytes from each kind; invalid ones refused."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""The digits that come with scikit-learn: their pixels, their splits, and the store of each."""
+"""The digits of scikit-learn: their pixels, splits and decoded datasets."""
 
 import hashlib
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved is what is loaded, and what does not fit is refused."""
+"""Checkpoints: loaded as saved, and refused if weights and card disagree."""
 
 import json
 from collections.abc import Callable

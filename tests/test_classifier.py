@@ -1,4 +1,4 @@
-"""Networks from configuration, and the preprocessing around them."""
+"""Networks built from the configuration, and their preprocessing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Compiled passes: the same logits, and never of a network that is being changed."""
+"""Compiled passes: equal logits, and no compiled pass of a changed network."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Decoding: Pillow's pixels as the field takes them, the fast way beside it, and unusual files."""
+"""Decoding: the exact decoder against Pillow, the fast decoder against it, and unusual files."""
 
 import io
 import math

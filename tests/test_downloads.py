@@ -1,4 +1,4 @@
-"""Downloads, from a server on this machine: whole and verified, or a clear error and no folder."""
+"""Downloads from a local server: a complete and verified folder, or a clear error and no folder."""
 
 import hashlib
 import http.client
@@ -30,11 +30,11 @@ CONTENT = bytes(range(256)) * 40
 
 @dataclass
 class Served:
-    """What the server does with one address.
+    """Behaviour of the server for one address.
 
-    cuts : of each connection in turn, the bytes after which it is cut; whole ones follow.
-    answers : status codes that come first, in turn.
-    shift : how many bytes too early ranges begin.
+    cuts : bytes after which each of the first connections is cut.
+    answers : status codes of the first responses.
+    shift : number of bytes by which ranges start too early.
     """
 
     content: bytes = CONTENT
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Server:
     files: dict[str, Served]
 
     def file(self, name: str, served: Served, **changes: Any) -> RemoteFile:
-        """Serve a file and return what a register would say of it."""
+        """Serve a file and return its entry of a register."""
         self.files[f"/{name}"] = served
         sha256 = hashlib.sha256(served.content).hexdigest()
         file = RemoteFile(

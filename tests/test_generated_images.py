@@ -1,4 +1,4 @@
-"""The generated family: determinism, labels, balance, difficulty's hand-holds, errors, numbers."""
+"""The generated family: determinism, labels, balance, content, errors, recorded numbers."""
 
 import hashlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Building a store from real image files: the right pixels, every bad file named, resumable."""
+"""Decoding of datasets of real images: pixels, reports of unusable files, resumption."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""A build that is killed goes on with what is still true, and leaves nothing that looks whole."""
+"""A killed build resumes with the chunks that are still valid, and leaves no final file."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Tables of labels: where their columns are, which row is of which image, and what is refused."""
+"""Tables of labels: columns, rows matched with images, and invalid tables."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

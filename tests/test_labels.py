@@ -1,4 +1,4 @@
-"""What a label is, in every layout: numbers in any spelling, names, and what is neither."""
+"""Labels in every layout: numbers in any spelling, names, and invalid labels."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What is no data is left out of every layout alike, is said, and shifts no class."""
+"""Files that are not data: left out of every layout, logged, without effect on classes."""
 
 import json
 import logging

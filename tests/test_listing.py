@@ -1,4 +1,4 @@
-"""Listings: every layout as it is published, and every way in which one can be wrong."""
+"""Listings: every layout as published, and every invalid variant."""
 
 import json
 import logging

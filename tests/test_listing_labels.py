@@ -1,4 +1,4 @@
-"""Images beside a file of labels: every file that the field uses, and labels that do not fit."""
+"""Images with a file of labels: all usual formats, and labels that do not match."""
 
 import json
 from collections.abc import Callable, Mapping

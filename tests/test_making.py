@@ -1,4 +1,4 @@
-"""Classifiers and cards: trained here, or taken from a given file that must fit."""
+"""Classifiers and cards, from training or from pretrained weights."""
 
 from collections.abc import Callable
 from pathlib import Path

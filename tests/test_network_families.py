@@ -1,4 +1,4 @@
-"""What is planned for a network is what works: a small one of every kind of transformer in timm."""
+"""Planned perturbations work on a small network of every kind of transformer in timm."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -110,7 +110,7 @@ def severity_of(id: str) -> float:
 def outcomes(
     classifier: Classifier, id: str, conditions: Sequence[str], options: Mapping[str, Any]
 ) -> list[Outcome]:
-    """Return what a changed network decides on two images."""
+    """Return the outcomes of a changed network on two images."""
     images = some_images(classifier.preprocessing.side)
     setting = Setting(tuple(conditions), severity_of(id), 7, options)
     return list(evaluator_of(id)(classifier, images, setting))

@@ -1,4 +1,4 @@
-"""Labels, paths and bytes in every type that Arrow has for them, and names beside numbers."""
+"""Labels, paths and bytes in all suitable types of Arrow, and names of numeric classes."""
 
 import json
 from collections.abc import Sequence

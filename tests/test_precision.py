@@ -1,4 +1,4 @@
-"""bfloat16 where networks compute, float32 for pixels, updates and what follows the logits."""
+"""bfloat16 inside networks, float32 for pixels, updates and all that follows from logits."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Names of cue-conflict stimuli, of classes of one's own."""
+"""Names of cue-conflict stimuli, with the paper's and with other classes."""
 
 import json
 import unicodedata

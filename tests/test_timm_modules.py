@@ -1,4 +1,4 @@
-"""timm's two networks without the rest of timm, each case in a process of its own."""
+"""Import of timm's two networks without the rest of timm, each case in a new process."""
 
 import importlib
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def _run(code: str) -> list[str]:
-    """Return what a fresh Python prints, in words."""
+    """Return the words that a new Python process prints."""
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The table of timm's pretrained classifiers: what it says is what the installed timm says."""
+"""The table of timm's pretrained classifiers agrees with the installed timm."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Training: it learns, it is a function of its seed, and its parts do what they say."""
+"""Training: it learns, depends on the seed alone, and its parts are correct."""
 
 import logging
 import math
@@ -83,7 +83,7 @@ def test_training_learns_and_tells_its_course(
 def test_weights_are_a_function_of_the_seed(family: str) -> None:
     torch.manual_seed(1)
     first, _ = _train(family, samples=(96, 96))
-    torch.manual_seed(2)  # the global generator plays no part, and is left as it was
+    torch.manual_seed(2)  # the global generator is neither used nor changed
     state = torch.get_rng_state()
     again, _ = _train(family, samples=(96, 96))
     assert torch.equal(torch.get_rng_state(), state)

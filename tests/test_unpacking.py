@@ -1,4 +1,4 @@
-"""Unpacking: ordinary archives come out as they went in; none writes where it must not."""
+"""Unpacking: content of ordinary archives, and refusal of unsafe ones."""
 
 import gzip
 import io
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from perturb.datasets.download.unpacking import Bound, _Unpacked, safe_parts, unpack
+from perturb.datasets.download.safe_names import safe_parts
+from perturb.datasets.download.unpacking import Bound, _Unpacked, unpack
 from perturb.datasets.real.files.archive_formats import MAX_HEADER_BYTES
 
 BOUND = Bound(num_files=20, num_bytes=1000)
@@ -59,7 +60,7 @@ def _zip_named(path: Path, *names: str) -> Path:
 
 
 def _zip_that_lies(path: Path) -> Path:
-    """A zip whose directory says 10 bytes of a file that unpacks to more."""
+    """A zip whose directory declares 10 bytes for a larger file."""
     _zip(path, [(zipfile.ZipInfo("bomb"), b"\0" * 5000)], zipfile.ZIP_DEFLATED)
     content = path.read_bytes()
     path.write_bytes(content.replace((5000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
@@ -98,7 +99,7 @@ def _cut(path: Path, keep: int | None, mode: str = "w") -> Path:
 
 
 def _broken_header(path: Path) -> Path:
-    """The second member's header is damaged: a tolerant reader would stop there in silence."""
+    """The header of the second member is damaged: a tolerant reader would stop without error."""
     content = bytearray(_named(path, "one", "two", "three").read_bytes())
     content[1024 + 148 : 1024 + 156] = b"garbage!"
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Views: their names in paths, and what a squashed view takes of an image, and of which models."""
+"""Preprocessing: names in paths, and squashed images of timm's models."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Files of weights: all that is in them is loaded, and what does not fit is named."""
+"""Files of weights: complete loading, and errors that name what does not fit."""
 
 import argparse
 import copy
@@ -79,7 +79,7 @@ class Losses(list[float]):
     """Numbers in a list of a class of their own."""
 
 
-# What training scripts leave beside the weights.
+# Objects that training scripts save beside the weights.
 LEFT: dict[str, Any] = {
     "best": np.float64(0.5),
     "confusion": np.eye(2),
@@ -266,7 +266,7 @@ def test_positions_in_googles_files_are_resized_to_the_networks_grid(tmp_path: P
 
 
 def _npz(change: Callable[[Arrays], Any], family: str = "vit") -> Callable[[Path], Path]:
-    """Return what writes a changed file of Google's."""
+    """Return a function that writes a changed file of Google's."""
 
     def write(folder: Path) -> Path:
         arrays = _arrays(family, network_of(family))
@@ -278,7 +278,7 @@ def _npz(change: Callable[[Arrays], Any], family: str = "vit") -> Callable[[Path
 
 
 def _torch(change: Callable[[dict[str, Any]], Any], **saving: Any) -> Callable[[Path], Path]:
-    """Return what writes a changed state dict, or what ``change`` returns in its place."""
+    """Return a function that writes a changed state dict, or the result of ``change``."""
 
     def write(folder: Path) -> Path:
         state: dict[str, Any] = dict(copy.deepcopy(network_of().state_dict()))
@@ -583,7 +583,7 @@ def _damaged(whole: bytes, places: Iterable[int]) -> Iterator[bytes]:
 
 
 def _refusals(read: Callable[[Path], Any], path: Path, files: Iterable[bytes]) -> list[str]:
-    """Return why files are refused; all else that reading them raises is a failure."""
+    """Return the reasons of refusal; any other error of reading fails the test."""
     reasons = []
     for content in files:
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""timm's networks by name, and weights by tag from a hub's cache that the test fills itself."""
+"""timm's networks by name, and weights by tag from a cache of the hub that the test fills."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -7,22 +7,16 @@ averaged weights are taken, as in timm, since such a run reports their accuracy;
 configuration decides (``entry``).
 """
 
-import difflib
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from perturb.models.torch_files import StandIn, printable
+from perturb.models.state_dict_errors import USUAL, misfit, not_tensors, why_none
+from perturb.models.torch_files import StandIn
 
-# Usual keys of a state dict beside other objects.
-_USUAL = {
-    *("state_dict", "model", "model_state_dict", "model_state", "module", "net", "network"),
-    *("weights", "params", "model_weights"),
-}
 _AVERAGED = {"ema", "swa", "avg", "average", "averaged"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # Wrappers of torch.compile, sharding and recomputation, also of single blocks. ``module`` of
@@ -34,7 +28,6 @@ _COUNTER = "n_averaged"
 # Counter of batch norm, absent before torch 0.4.1. Evaluation does not use it.
 _OPTIONAL = "num_batches_tracked"
 _MAX_DEPTH = 3
-_NUM_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,7 @@ class _Place:
 
     @property
     def is_usual(self) -> bool:
-        return all(key in _USUAL for key in self.keys)
+        return all(key in USUAL for key in self.keys)
 
 
 def find_state(
@@ -95,7 +88,7 @@ def find_state(
         bare = {keys: _without(_INNER_PARALLEL, value) for keys, value in mappings.items()}
         places = _all_places(bare, expected)
     if not places:
-        raise ValueError(f"{origin}: {_why_none(content, mappings, expected)}")
+        raise ValueError(f"{origin}: {why_none(content, mappings, expected)}")
     chosen = _choose(_asked(places, entry, origin), origin)
     if entry is None and not chosen.is_averaged:
         _refuse_unfit_averages(content, chosen, origin)
@@ -228,7 +221,7 @@ def _taken(
     content, prefix = place.content, place.prefix
     others = [name for name, value in content.items() if not _is_named_tensor(name, value)]
     if others:
-        raise ValueError(f"{origin}: {_not_tensors(others)}")
+        raise ValueError(f"{origin}: {not_tensors(others)}")
     known = {other.prefix + name for other in beside for name in expected}
     counters = [name for name in content if name.rpartition(".")[2] == _COUNTER]
     surplus = [name for name in content if name not in known and name not in counters]
@@ -245,90 +238,3 @@ def _taken(
 
 def _is_named_tensor(name: object, value: object) -> bool:
     return isinstance(name, str) and isinstance(value, Tensor)
-
-
-def misfit(missing: Collection[str], surplus: Collection[str]) -> str:
-    """Return a text on missing and unexpected names, each with its nearest counterpart."""
-    parts = []
-    for problem, names, others in (
-        ("missing", missing, surplus),
-        ("unexpected", surplus, missing),
-    ):
-        if names:
-            listed = ", ".join(_with_nearest(name, others) for name in sorted(names)[:_NUM_LISTED])
-            parts.append(f"{problem} tensors {listed} ({len(names)} in all)")
-    return "; ".join(parts)
-
-
-def _with_nearest(name: str, others: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, list(others), n=1)
-    return printable(name) + (f" (nearest: {printable(near[0])})" if near else "")
-
-
-def _why_none(
-    content: object,
-    mappings: Mapping[tuple[str, ...], Mapping[Any, Any]],
-    expected: Collection[str],
-) -> str:
-    """Return the reason why no mapping in a file holds the network's weights."""
-    counts = _num_found(mappings, expected)
-    models = ", ".join(_whole_models(content))
-    if models and not counts:
-        return (
-            f"holds more than tensors, and no code in it is run: {models}; allowed: a state dict. "
-            "Where the model's code is, write one: torch.save(model.state_dict(), ...)"
-        )
-    if not mappings:
-        names = list(content) if isinstance(content, Mapping) else []
-        return _not_tensors(names, type(content).__name__)
-    largest = max(mappings, key=lambda keys: len(mappings[keys]))
-    keys, prefix = max(counts, key=counts.__getitem__, default=(largest, ""))
-    others = [name for name in mappings[keys] if not isinstance(name, str)]
-    if others:
-        return _not_tensors(others)
-    found = {
-        name.removeprefix(prefix)
-        for name, value in mappings[keys].items()
-        if isinstance(value, Tensor)
-    }
-    where = f"entry {'.'.join(keys)!r}: " if keys else ""
-    where += f"behind the prefix {prefix!r}: " if prefix else ""
-    return where + misfit(set(expected) - found, found - set(expected))
-
-
-def _num_found(
-    mappings: Mapping[tuple[str, ...], Mapping[Any, Any]], expected: Collection[str]
-) -> Mapping[tuple[tuple[str, ...], str], int]:
-    """Return the number of the network's names in each mapping, behind each prefix."""
-    names = set(expected)
-    return Counter(
-        (keys, prefix)
-        for keys, content in mappings.items()
-        for name in content
-        for prefix in _splits(name)
-        if name[len(prefix) :] in names
-    )
-
-
-def _splits(name: object) -> list[str]:
-    """Return the possible prefixes of a name: the empty one, and those that end with a dot."""
-    dots = [match.end() for match in re.finditer(r"\.", name)] if isinstance(name, str) else None
-    return [] if dots is None else [str(name)[:end] for end in (0, *dots)]
-
-
-def _whole_models(content: object, where: str = "it") -> Iterator[str]:
-    """Yield descriptions of objects in place of a state dict: the file, or its entries."""
-    if isinstance(content, StandIn):
-        yield f"{where} is {'a whole model, ' if content.is_module else ''}{content.origin}"
-    elif isinstance(content, Mapping):
-        for key, value in content.items():
-            if isinstance(value, StandIn) and value.is_module:
-                yield from _whole_models(value, repr(key))
-
-
-def _not_tensors(names: Sequence[object], kind: str = "") -> str:
-    found = ", ".join(map(repr, names[:_NUM_LISTED])) if names else f"a {kind}"
-    return (
-        f"not a state dict, it holds {found}; allowed: tensors by name, alone or as an entry "
-        f"such as {', '.join(sorted(_USUAL))}"
-    )

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from perturb.models.file_kinds import NPZ, SAFETENSORS, kind_of_file
 from perturb.models.npz_files import load_npz
-from perturb.models.state_dicts import FoundState, find_state, misfit
+from perturb.models.state_dict_errors import misfit
+from perturb.models.state_dicts import FoundState, find_state
 from perturb.models.timm_modules import VisionTransformer
 from perturb.models.torch_files import read_torch
 

@@ -230,12 +230,8 @@ def _origin(config: Any) -> dict[str, Any]:
         found = try_to_load_from_cache(hub, name, revision=revision or None)
         if isinstance(found, str):
             path = Path(found)
-            return {
-                "hub": hub,
-                "revision": path.parent.name,
-                "file": name,
-                "sha256": sha256_of(path),
-            }
+            place = {"hub": hub, "revision": path.parent.name, "file": name}
+            return {**place, "sha256": sha256_of(path)}
     raise ValueError(f"timm: the weights of {hub} disappeared from the hub's cache")
 
 

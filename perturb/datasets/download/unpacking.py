@@ -10,12 +10,12 @@ or dates.
 import shutil
 import stat
 import tarfile
-import unicodedata
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol, cast
 
+from perturb.datasets.download.safe_names import folded, safe_parts
 from perturb.datasets.real.files.archive_formats import (
     BROKEN,
     MAX_HEADER_BYTES,
@@ -27,8 +27,6 @@ from perturb.datasets.real.files.archive_formats import (
 )
 
 CHUNK_BYTES = 1 << 20
-MAX_NAME_BYTES = 255  # of a part of a path, in the file systems of Linux, macOS and Windows
-MAX_PATH_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class _Unpacked:
 
     def _claim_file(self, parts: tuple[str, ...]) -> Path:
         self._claim_folders(parts[:-1])
-        key = _folded(parts)
+        key = folded(parts)
         if key in self.files or key in self.folders:
             raise ValueError(f"{'/'.join(parts)!r} occurs twice, or differs in case only")
         self.files.add(key)
@@ -97,16 +95,11 @@ class _Unpacked:
 
     def _claim_folders(self, parts: tuple[str, ...]) -> None:
         for depth in range(1, len(parts) + 1):
-            key, path = _folded(parts[:depth]), "/".join(parts[:depth])
+            key, path = folded(parts[:depth]), "/".join(parts[:depth])
             if key in self.files:
                 raise ValueError(f"{path!r} is a file and a folder")
             if self.folders.setdefault(key, path) != path:
                 raise ValueError(f"{path!r} and {self.folders[key]!r} differ in case only")
-
-
-def _folded(parts: tuple[str, ...]) -> str:
-    """Return the path as a file system that ignores case and Unicode forms compares it."""
-    return unicodedata.normalize("NFC", "/".join(parts)).casefold()
 
 
 def unpack(archive: Path, folder: Path, bound: Bound) -> None:
@@ -147,33 +140,6 @@ def unpack(archive: Path, folder: Path, bound: Bound) -> None:
         raise ValueError(f"{archive}: refused: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def safe_parts(name: str) -> tuple[str, ...]:
-    """Return the parts of a member's path.
-
-    Raises
-    ------
-    ValueError
-        if the path may lead out of the folder, or differs in meaning between systems.
-    """
-    parts = tuple(part for part in PurePosixPath(name).parts if part != ".")
-    problem = None
-    if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
-        problem = "is an absolute path"
-    elif not parts or ".." in parts:
-        problem = "leads out of the folder" if parts else "is empty"
-    elif "\\" in name or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
-        problem = "holds a backslash, a control character or broken Unicode"
-    elif len(name.encode()) > MAX_PATH_BYTES or any(
-        len(p.encode()) > MAX_NAME_BYTES for p in parts
-    ):
-        problem = f"is too long (at most {MAX_NAME_BYTES} bytes a part, {MAX_PATH_BYTES} in all)"
-    elif any(part != part.rstrip(" .") for part in parts):
-        problem = "has a part that ends with a space or a dot"
-    if problem:
-        raise ValueError(f"the name {name[:200]!r} {problem}")
-    return parts
 
 
 def _unpack_into(archive: Path, unpacked: _Unpacked) -> None:

@@ -15,7 +15,12 @@ from torch import Tensor
 
 from perturb.datasets.synthetic.draws import Draws
 from perturb.datasets.synthetic.family import SHAPES
-from perturb.datasets.synthetic.textures import is_centred
+from perturb.datasets.synthetic.placements import (
+    draw_place,
+    draw_texture_place,
+    draw_tile_place,
+    draw_warp,
+)
 
 NUM_CLUTTER = 3
 
@@ -112,10 +117,10 @@ def draw_scene(
         clutter_1=clutter[1],
         clutter_2=clutter[2],
         backdrop_texture=pool[draws.integers("backdrop", len(pool))],
-        backdrop_place=_tile_place(draws, "backdrop", 0.55, 1.1),
+        backdrop_place=draw_tile_place(draws, "backdrop", 0.55, 1.1),
         backdrop_contrast=draws.uniform("backdrop-contrast", 0.0, 0.45 + 0.3 * hardness).float(),
         backdrop_colours=backdrop.float(),
-        noise_place=_tile_place(draws, "noise", 0.12, 0.5),
+        noise_place=draw_tile_place(draws, "noise", 0.12, 0.5),
         noise_contrast=draws.uniform("noise-contrast", 0.15, 0.6).float(),
         bar=_bar(draws, hardness),
         bar_colour=_rgb(draws.uniform("bar-hue"), draws.uniform("bar-s"), draws.uniform("bar-v")),
@@ -129,7 +134,7 @@ def _object(
     draws: Draws, shape: Tensor, texture: Tensor, colours: Tensor, hardness: Tensor
 ) -> Sprite:
     radius = 0.75 - 0.16 * hardness
-    place, unit_px = _place(
+    place, unit_px = draw_place(
         draws,
         "pose",
         scale=radius * draws.symmetric("scale", 0.2).exp(),
@@ -142,8 +147,8 @@ def _object(
         texture=texture,
         place=place,
         unit_px=unit_px,
-        warp=_warp(draws, "warp", 0.02 + 0.1 * hardness),
-        texture_place=_texture_place(draws, "texture", texture),
+        warp=draw_warp(draws, "warp", 0.02 + 0.1 * hardness),
+        texture_place=draw_texture_place(draws, "texture", texture),
         colours=colours.float(),
         opacity=torch.ones_like(unit_px),
     )
@@ -151,7 +156,7 @@ def _object(
 
 def _clutter(draws: Draws, name: str, hardness: Tensor, pool: Tensor) -> Sprite:
     """Return a small distractor near the rim of the image."""
-    place, unit_px = _place(
+    place, unit_px = draw_place(
         draws,
         name,
         scale=draws.uniform(f"{name}-scale", 0.16, 0.28 + 0.1 * hardness),
@@ -172,59 +177,11 @@ def _clutter(draws: Draws, name: str, hardness: Tensor, pool: Tensor) -> Sprite:
         texture=texture,
         place=place,
         unit_px=unit_px,
-        warp=_warp(draws, f"{name}-warp", torch.full_like(hardness, 0.1)),
-        texture_place=_texture_place(draws, f"{name}-texture", texture),
+        warp=draw_warp(draws, f"{name}-warp", torch.full_like(hardness, 0.1)),
+        texture_place=draw_texture_place(draws, f"{name}-texture", texture),
         colours=torch.stack([_rgb(hue, s, light), _rgb(hue + 0.1, s, dark)], dim=1),
         opacity=draws.coin(f"{name}-shown", 0.3 + 0.6 * hardness).float(),
     )
-
-
-def _place(
-    draws: Draws, name: str, *, scale: Tensor, offset: Tensor, turn: Tensor, bend: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the map from image to object (B, 6) and pixels per object unit (B,).
-
-    The object is stretched, sheared, rotated, scaled and moved; the map is the inverse.
-    """
-    stretch = draws.symmetric(f"{name}-stretch", bend).exp()
-    shear = draws.symmetric(f"{name}-shear", bend)
-    angle = draws.symmetric(f"{name}-turn", turn)
-    x0, y0 = draws.symmetric(f"{name}-x", offset), draws.symmetric(f"{name}-y", offset)
-    # Image to object: undo rotation, shear and stretch, in this order; each has determinant 1.
-    cos, sin = angle.cos() / scale, angle.sin() / scale
-    ax, ay = (cos + shear * sin) / stretch, (sin - shear * cos) / stretch
-    bx, by = -sin * stretch, cos * stretch
-    columns = [ax, ay, -(ax * x0 + ay * y0), bx, by, -(bx * x0 + by * y0)]
-    return torch.stack(columns, dim=1).float(), (16.0 * scale).float()
-
-
-def _warp(draws: Draws, name: str, amplitude: Tensor) -> Tensor:
-    columns = []
-    for axis in "xy":
-        columns += [
-            draws.uniform(f"{name}-{axis}") * amplitude,
-            draws.uniform(f"{name}-{axis}-frequency", 0.35, 0.9),
-            draws.uniform(f"{name}-{axis}-phase"),
-        ]
-    return torch.stack(columns, dim=1).float()
-
-
-def _texture_place(draws: Draws, name: str, texture: Tensor) -> Tensor:
-    """Return the map from object to tile; centred textures keep their centre near the object's."""
-    place = _tile_place(draws, name, 0.23, 0.28, turn=0.1)
-    slack = torch.where(is_centred()[texture], 0.06, 1.0)
-    place[:, 2] = 0.5 + slack * (place[:, 2] - 0.5)
-    place[:, 5] = 0.5 + slack * (place[:, 5] - 0.5)
-    return place
-
-
-def _tile_place(draws: Draws, name: str, low: float, high: float, turn: float = math.pi) -> Tensor:
-    """Return a map to a tile, float32 (B, 6): random phase, ``low`` to ``high`` tiles per unit."""
-    zoom = draws.uniform(f"{name}-zoom", low, high)
-    angle = draws.symmetric(f"{name}-angle", turn)
-    cos, sin = zoom * angle.cos(), zoom * angle.sin()
-    u, v = draws.uniform(f"{name}-u"), draws.uniform(f"{name}-v")
-    return torch.stack([cos, sin, u, -sin, cos, v], dim=1).float()
 
 
 def _bar(draws: Draws, hardness: Tensor) -> Tensor:
