@@ -12,9 +12,9 @@ from perturb.charts.catalogue import Chart, charts_of
 from perturb.config import Config
 from perturb.experiments.names import PROTOCOLS
 from perturb.experiments.possible import samples_of
+from perturb.plan.asked import measured_models
 from perturb.plan.cells import cells
 from perturb.plan.jobs import experiments
-from perturb.plan.params import measured_models
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 from perturb.severities import severity_value
