@@ -1,25 +1,32 @@
 """What planning a large grid costs: this workflow's cells against as many bare Snakemake jobs.
 
 Run: ``python -m benchmarks.grid --cells 5000``. Nothing is computed. Both workflows are planned
-from nothing (``--dry-run``), then told that every job is done (``--touch``, on empty files), and
+from nothing (``--dry-run``), then told that every job is done (``--touch``, on made-up files), and
 then run again, which finds nothing to do. Each bare job reads one file and writes one, as a cell's
 job does at the least. Both have the settings of profiles/default. Wall seconds of whole commands.
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
+from benchmarks.counts import finish as finish_jobs
 from perturb.config import load_config
+from perturb.datasets.store import write_manifest
 from perturb.plan.cells import cells
+from perturb.plan.origins import of_checkpoint, of_store
+from perturb.plan.paths import Paths
 
 _ROOT = Path(__file__).resolve().parent.parent
 _WORKFLOW = (
@@ -104,6 +111,7 @@ def measure(folder: Path, *options: str, rounds: int) -> tuple[float, float]:
             (folder / name).touch()
     # On many cores: it then looks for jobs to start less often.
     run(folder, "--touch", "--forceall", "--quiet", "all", *options, "--cores", "1000")
+    finish(folder)
     again = []
     for _ in range(rounds):
         seconds, told = run(folder, *options)
@@ -111,6 +119,26 @@ def measure(folder: Path, *options: str, rounds: int) -> tuple[float, float]:
             raise SystemExit(f"there was something to do: {told[-2000:]}")
         again.append(seconds)
     return plan, min(again)
+
+
+def finish(folder: Path) -> None:
+    """Have results say what they were made from, with receipts that list them, all of one time."""
+    study = folder / "study.yaml"
+    if not study.exists():
+        return
+    config = load_config(yaml.safe_load(study.read_text()))
+    paths = Paths(config.results)
+    with chdir(folder):
+        for model in config.models:
+            card = {"model": model, "made_from": of_checkpoint(config, model)}
+            Path(paths.card(model)).write_text(json.dumps(card))
+        for dataset in config.datasets:
+            table = pa.table({"image_id": ["0"]})
+            write_manifest(Path(paths.manifest(dataset)), table, of_store(config, dataset))
+        finish_jobs(config)
+        now = time.time()
+        for path in Path(config.results).rglob("*"):
+            os.utime(path, (now, now))
 
 
 def main() -> None:

@@ -32,9 +32,10 @@ def run(config: Config) -> set[str]:
     for path in foreign_artefacts(config):
         Path(path).unlink()
     _prepare(config)
-    evaluated = set()
-    for key in planned(config):
-        evaluated |= set(_run_job(config, jobs(config)[key]))
+    started, evaluated = planned(config), set[str]()
+    for key, job in jobs(config).items():
+        if key in started:
+            evaluated |= set(_run_job(config, job))
     return evaluated
 
 

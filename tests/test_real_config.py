@@ -12,6 +12,7 @@ from perturb.config import Config, ConfigError, load_config
 from perturb.files import as_inputs, beside_inputs
 from perturb.models.views import AS_IS, View
 from perturb.plan import params, sources
+from perturb.plan.asked import correlated_models
 from perturb.plan.cells import cells
 from perturb.plan.jobs import asked_of, jobs, stores_of_job
 from perturb.plan.stores import any_store, part_of, store_of, stores_of_dataset, view_of
@@ -298,7 +299,7 @@ def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
 
 
 def test_only_networks_of_blocks_are_correlated(config: Config) -> None:
-    correlated = params.correlated_models(config)
+    correlated = correlated_models(config)
     assert set(config.benchmark_models) - set(correlated) == {
         f"resnext-32x{width}d-ig" for width in (8, 16, 32)
     }

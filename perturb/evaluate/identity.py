@@ -30,7 +30,7 @@ def identity_of(
 
     Parameters
     ----------
-    asked : what the configuration says of it, as `perturb.plan.params` returns it.
+    asked : what the configuration says of it, as `perturb.plan.asked` returns it.
     stores : images and manifest of each decoded dataset that it reads, in the order of its
         conditions.
     cards : of the checkpoints that take part.

@@ -29,7 +29,7 @@ class Task:
 
     name : what logs and messages call it.
     path : where its file belongs.
-    asked : what the configuration says of it, as `perturb.plan.params` returns it.
+    asked : what the configuration says of it, as `perturb.plan.asked` returns it.
     identity : of `perturb.evaluate.identity`.
     """
 

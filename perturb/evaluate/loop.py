@@ -18,12 +18,11 @@ import torch
 from torch import Tensor
 
 from perturb import provenance
-from perturb.datasets.classes import Classes
-from perturb.datasets.manifests import classes_of
 from perturb.datasets.store import Images, ImageStore
 from perturb.evaluate.batch_size import BatchSize
 from perturb.evaluate.batches import batches_on, part_of
 from perturb.evaluate.cell import Cell
+from perturb.evaluate.fitting import check_stores, check_targets
 from perturb.evaluate.outcome import Evaluator, Outcome, Setting
 from perturb.evaluate.rows import Decisions, accepted_classes, decisions, rows
 from perturb.models.checkpoints import ModelCard
@@ -90,7 +89,7 @@ def evaluate_cell(
     torch.OutOfMemoryError
         if a single image does not fit into the memory.
     """
-    _check_stores(stores, cell, setting)
+    check_stores(stores, cell, setting)
     parts: list[tuple[ImageStore, Decide]] = []
     for store, conditions in _by_store(stores, setting):
         of_part = replace(setting, conditions=conditions)
@@ -191,7 +190,7 @@ class _Loop:
         self.subject, self.store, self.cell = subject, store, cell
         self.decide, self.precision = decide, precision
         self.accepted = accepted_classes(store)
-        _check_targets(subject, store, cell, self.accepted)
+        check_targets(store, cell, self.accepted, subject.classifier.num_classes, subject.class_map)
 
     def run(self, size: BatchSize) -> dict[tuple[str, int], list[Decisions]]:
         """Return the decisions of each condition and sample, in the order of the images."""
@@ -223,56 +222,3 @@ class _Loop:
                 }
             except ValueError as error:
                 raise ValueError(f"{self.cell}: {error}") from error
-
-
-def _check_targets(
-    subject: Subject, store: ImageStore, cell: Cell, accepted: Tensor | None
-) -> None:
-    num_classes = subject.classifier.num_classes
-    if subject.class_map is not None:
-        if accepted is not None:
-            raise ValueError(f"{cell.dataset} accepts several classes; allowed without class map")
-        subject.class_map.check(num_classes)
-        num_classes = len(subject.class_map.names)
-    else:
-        _check_order(classes_of(store.manifest), cell, num_classes)
-    highest = store.num_classes - 1 if accepted is None else int(accepted.max())
-    if highest >= num_classes:
-        raise ValueError(
-            f"{cell.dataset} has targets up to {highest}, "
-            f"but {cell.model} has {num_classes} classes"
-        )
-
-
-def _check_order(classes: Classes | None, cell: Cell, num_classes: int) -> None:
-    """Refuse classes that are numbered by the order of their names, if the model has more."""
-    if classes and classes.given_by == "order" and len(classes.names) < num_classes:
-        raise ValueError(
-            f"{cell.dataset}: nothing says which of the {num_classes} classes of {cell.model} its "
-            f"{len(classes.names)} classes are; `source.class_index` is needed"
-        )
-
-
-def _check_stores(stores: Mapping[str, ImageStore], cell: Cell, setting: Setting) -> None:
-    if set(stores) != set(setting.conditions):
-        allowed = ", ".join(setting.conditions)
-        raise ValueError(
-            f"{cell}: decoded datasets of {', '.join(stores)}; allowed: one each of {allowed}"
-        )
-    first, *others = setting.conditions
-    for condition in others:
-        one, other = stores[first], stores[condition]
-        if other is one:
-            continue
-        if len(one) != len(other):
-            raise ValueError(
-                f"{cell}: {condition!r} has {len(other)} images, but {first!r} has {len(one)}"
-            )
-        same = zip(one.image_ids.to_pylist(), other.image_ids.to_pylist(), strict=True)
-        for row, (wanted, found) in enumerate(same):
-            if wanted != found:
-                raise ValueError(
-                    f"{cell}: image {row} of {condition!r} is {found!r}, of {first!r} {wanted!r}"
-                )
-        if not torch.equal(one.targets, other.targets):
-            raise ValueError(f"{cell}: {condition!r} has other targets than {first!r}")

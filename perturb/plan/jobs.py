@@ -14,7 +14,12 @@ from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
 from perturb.experiments.registry import experiment_of
-from perturb.plan import params
+from perturb.plan.asked import (
+    MEASUREMENTS,
+    asked_of_cell,
+    asked_of_measurement,
+    measured_models,
+)
 from perturb.plan.cells import cells, own_cells, transfer_cells
 from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_cell
@@ -77,8 +82,8 @@ def _of_model(config: Config, model: str) -> Mapping[str, tuple[list[Cell], list
     found: dict[str, tuple[list[Cell], list[str]]] = {}
     for cell in own_cells(config, config.models[model]):
         found.setdefault(_name(config, cell), ([], []))[0].append(cell)
-    for name in params.MEASUREMENTS:
-        if model in params.measured_models(config, name):
+    for name in MEASUREMENTS:
+        if model in measured_models(config, name):
             found.setdefault(name, ([], []))[1].append(name)
     return found
 
@@ -100,9 +105,9 @@ def asked_of(config: Config, job: Job) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each file that a job makes, with what its numbers depend on beside files."""
     for path, item in job.files(Paths(config.results)).items():
         if isinstance(item, Cell):
-            yield path, params.asked_of_cell(config, item)
+            yield path, asked_of_cell(config, item)
         else:
-            yield path, params.asked_of_measurement(config, item, job.model)
+            yield path, asked_of_measurement(config, item, job.model)
 
 
 def stores_of_job(config: Config, job: Job) -> list[str]:
@@ -111,7 +116,7 @@ def stores_of_job(config: Config, job: Job) -> list[str]:
     for cell in job.cells:
         found |= dict.fromkeys(stores_of_cell(config, cell, cell.model))
     for name in job.measurements:
-        found |= dict.fromkeys(params.asked_of_measurement(config, name, job.model)["stores"])
+        found |= dict.fromkeys(asked_of_measurement(config, name, job.model)["stores"])
     return list(found)
 
 

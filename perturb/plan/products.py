@@ -14,9 +14,9 @@ from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import Chart
 from perturb.experiments.possible import samples_of
 from perturb.experiments.registry import protocol_of
+from perturb.plan.asked import measured_models
 from perturb.plan.cells import cells
 from perturb.plan.jobs import experiments
-from perturb.plan.params import measured_models
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 from perturb.severities import severity_value

@@ -24,7 +24,7 @@ def correlations_of(
 
     Parameters
     ----------
-    asked : what `perturb.plan.params` says of the measurement; its `batch_size` is that which the
+    asked : what `perturb.plan.asked` says of the measurement; its `batch_size` is that which the
         numbers depend on, and equal to the other.
     """
     size = BatchSize(batch_size, f"layers of {model}")

@@ -1,0 +1,113 @@
+"""What the numbers of each cell and measurement depend on, beside the content of files.
+
+It is a part of their identity: everything that changes the numbers, and nothing that does not. A
+new label or another model's entry evaluates nothing.
+"""
+
+from typing import Any
+
+from perturb.config import Config
+from perturb.evaluate.cell import Cell
+from perturb.experiments.possible import conditions_of, lacking
+from perturb.experiments.registry import measurements, protocol_of
+from perturb.plan.stores import store_of, stores_of_cell
+from perturb.records import Architecture, Patterns
+
+# What is measured of one model beside its predictions.
+MEASUREMENTS = tuple(measurements())
+# Borders are measured on the grids of all usual patch sizes [px], so that a model with another one
+# than those of the study changes nothing of the other models.
+_GRIDS = frozenset({4, 8, 14, 16, 32})
+
+
+def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
+    """Return all that a cell's numbers depend on beside the content of files.
+
+    `stores` and `class_map` are where these files are.
+    """
+    # The images of a transfer attack are those that its source sees: all models see the same.
+    is_transfer = cell.source is not None
+    architecture = None if is_transfer else config.models[cell.model].architecture
+    return {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "perturbation": cell.perturbation,
+        "severity": cell.severity,
+        "source": cell.source,
+        "stores": list(stores_of_cell(config, cell, cell.model)),
+        "class_map": config.datasets[cell.dataset].class_map,
+        **_perturbed(config, cell.perturbation, architecture),
+    }
+
+
+def _perturbed(
+    config: Config, perturbation: str, architecture: Architecture | None
+) -> dict[str, Any]:
+    entry = config.perturbations[perturbation]
+    return {
+        "conditions": list(conditions_of(entry, architecture)),
+        "options": dict(entry.options),
+        "num_images": entry.num_images,
+        "seed": config.seed,
+        "precision": config.precision,
+        "protocol": protocol_of(perturbation),
+    }
+
+
+def asked_of_measurement(config: Config, name: str, model: str) -> dict[str, Any]:
+    """Return all that a measurement's numbers depend on beside the content of files.
+
+    Parameters
+    ----------
+    name : of `MEASUREMENTS`.
+
+    Raises
+    ------
+    ValueError
+        if the study does not ask for it.
+    """
+    if name == "perturbation_patterns" and config.patterns is not None:
+        dataset, num_images = config.patterns.dataset, config.patterns.num_images
+        own = _pattern_facts(config, config.patterns, model)
+    elif name == "layer_correlations" and config.correlations is not None:
+        dataset, num_images = config.correlations.dataset, config.correlations.num_images
+        own = {"batch_size": config.batch_size}  # CKA's error depends on it
+    else:
+        raise ValueError(f"measurement is {name!r}, which the study does not ask for")
+    return {
+        "model": model,
+        "measurement": name,
+        "stores": [store_of(config, dataset, model)],
+        "num_images": num_images,
+        "seed": config.seed,
+        "precision": config.precision,
+        "protocol": measurements()[name].protocol,
+        **own,
+    }
+
+
+def _pattern_facts(config: Config, patterns: Patterns, model: str) -> dict[str, Any]:
+    generate = config.datasets[patterns.dataset].generate
+    sizes = {model.architecture.patch_size for model in config.models.values()}
+    return {
+        "num_shown": patterns.num_shown if model in patterns.shown_models else 0,
+        "patch_sizes": sorted(_GRIDS | {size for size in sizes if size}),
+        "generate": dict(generate) if generate else None,
+        "options": dict(patterns.options),
+    }
+
+
+def measured_models(config: Config, name: str) -> list[str]:
+    """Return the models that a measurement is made of, none where the study does not ask for it."""
+    if name == "perturbation_patterns":
+        return list(config.benchmark_models) if config.patterns else []
+    return correlated_models(config) if config.correlations else []
+
+
+def correlated_models(config: Config) -> list[str]:
+    """Return the models under test whose blocks can be read one after another."""
+    return [
+        model
+        for model in config.benchmark_models
+        if lacking("layer_correlations", config.models[model].architecture) is None
+    ]
