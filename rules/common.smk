@@ -6,6 +6,7 @@
 import os
 import re
 import sys
+from dataclasses import asdict
 
 import yaml
 from snakemake.exceptions import WorkflowError

@@ -83,7 +83,7 @@ if STUDY.patterns:
         output:
             report(
                 PATHS.pattern_sheet,
-                caption="../report/patterns.rst",
+                caption="../perturb/experiments/perturbation_patterns/picture.rst",
                 category="Images",
                 labels={"dataset": "adversarial perturbations"},
             ),
@@ -97,8 +97,7 @@ if STUDY.patterns:
             mem_mb=lambda wildcards, attempt: 2000 * attempt,
             runtime=lambda wildcards, attempt: 10 * attempt,
         params:
-            num_images=STUDY.patterns.num_images,
-            num_shown=STUDY.patterns.num_shown,
+            patterns=lambda wildcards: asdict(STUDY.patterns),
             # A function: in texts Snakemake takes braces for wildcards.
             shown=lambda wildcards: params.titles(
                 [STUDY.models[model] for model in STUDY.patterns.shown_models]

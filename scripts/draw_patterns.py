@@ -18,12 +18,11 @@ log_to(snakemake.log[0], snakemake)
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 paths, files, shown = Paths(study.results), snakemake.input, snakemake.params.shown
-store = open_subset(
-    Path(files.images), Path(files.manifest), snakemake.params.num_images, study.seed
-)
+patterns = snakemake.params.patterns
+store = open_subset(Path(files.images), Path(files.manifest), patterns["num_images"], study.seed)
 measurements = {
     title: Path(paths.measurement(model, "perturbation_patterns")) for model, title in shown.items()
 }
-sheet = draw_sheet(store, measurements, snakemake.params.num_shown)
+sheet = draw_sheet(store, measurements, patterns["num_shown"])
 with replacing(Path(snakemake.output[0])) as temporary:
     sheet.save(temporary, format="PNG")

@@ -113,7 +113,7 @@ def _attempt(
     """Run a job; return the severities that it evaluated."""
     done = []
     try:
-        for cell in evaluate_cells(_tasks(**changed), models, FILES, {"pgd": evaluator}, 8):
+        for cell in evaluate_cells(_tasks(**changed), models, FILES, lambda _: evaluator, 8):
             done.append(cell.severity)
             if len(done) == stops_after:
                 raise CutShortError
