@@ -1,5 +1,5 @@
 # REQUIRED INPUTS  config: the configuration as Snakemake parsed it
-# OUTPUTS          STUDY (the checked configuration), CELLS, PATHS, and functions that name inputs
+# OUTPUTS          STUDY (the checked configuration), JOBS, PATHS, and functions that name inputs
 #
 # Inputs are named by PATHS, never as the output of another job's definition: with one such name in
 # the list Snakemake looks all others up in a way that takes the square of the number of shards.

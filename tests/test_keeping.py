@@ -259,3 +259,26 @@ def test_transfer_from_another_source_is_made_again() -> None:
     models = Models()
     _transfer(models)
     assert models.loaded == ["a", "a", "b", "c", "a", "a", "b", "c"]
+
+
+def test_a_class_map_counts_by_its_content_and_not_by_its_place() -> None:
+    cards = [Path(LAYOUT.card("a"))]
+    Path("one.json").write_text('{"one": [0]}')
+    Path("other.json").write_text('{"one": [0]}')
+
+    def identity(name: str) -> str:
+        return identity_of(_asked("0", class_map=name), [FILES["test"]], cards)
+
+    before = identity("one.json")
+    assert identity("other.json") == before
+    Path("other.json").write_text('{"one": [1]}')
+    assert identity("other.json") != before
+
+
+def test_the_order_of_conditions_counts_nothing() -> None:
+    cards = [Path(LAYOUT.card("a"))]
+    one, other = (
+        identity_of(_asked("0", conditions=conditions), [FILES["test"]], cards)
+        for conditions in (["a", "b"], ["b", "a"])
+    )
+    assert one == other

@@ -10,6 +10,7 @@ from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.experiments.possible import conditions_of, lacking
 from perturb.experiments.registry import measurements, protocol_of
+from perturb.files import beside_inputs
 from perturb.plan.stores import store_of, stores_of_cell
 from perturb.records import Architecture, Patterns
 
@@ -35,9 +36,16 @@ def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
         "severity": cell.severity,
         "source": cell.source,
         "stores": list(stores_of_cell(config, cell, cell.model)),
-        "class_map": config.datasets[cell.dataset].class_map,
+        **_class_map(config, cell.dataset),
         **_perturbed(config, cell.perturbation, architecture),
     }
+
+
+def _class_map(config: Config, dataset: str) -> dict[str, Any]:
+    class_map = config.datasets[dataset].class_map
+    # A file that Snakemake cannot follow is followed by its content.
+    content = list(beside_inputs([class_map] if class_map else []).values())
+    return {"class_map": class_map, **({"class_map_sha256": content} if content else {})}
 
 
 def _perturbed(
