@@ -20,7 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturb.experiments.attacks import ensemble, gradients
+from perturb.experiments.attacks import gradients
+from perturb.experiments.attacks.attack_ensemble import apgd_ce, apgd_dlr, square
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 
@@ -72,7 +73,7 @@ class Case:
 
 
 def make_case(name: str) -> Case:
-    """Return a network of random weights and noise, with the network's decisions as targets."""
+    """Return a network of random weights and noise, with the network's predictions as targets."""
     family, arguments, side, count = _CASES[name]
     torch.manual_seed(0)
     network = build_network(family, arguments, 12, side)
@@ -99,13 +100,16 @@ def runs(case: Case, with_peers: bool) -> dict[str, tuple[Callable[[], object], 
         _UNIT: (lambda: [pass_once(case) for _ in range(_STEPS)], _STEPS),
         "pgd": (lambda: gradients.pgd(*given, steps=_STEPS), _STEPS),
         "fgsm": (lambda: [gradients.fgsm(*given) for _ in range(_STEPS)], _STEPS),
-        "apgd_ce": (lambda: ensemble.apgd_ce(*given, keys=case.keys, steps=_STEPS - 1), _STEPS),
+        "apgd_ce": (
+            lambda: apgd_ce(*given, keys=case.keys, steps=_STEPS - 1),
+            _STEPS,
+        ),
         "apgd_dlr": (
-            lambda: ensemble.apgd_dlr(*given, keys=case.keys, steps=_STEPS - 1, num_targets=1),
+            lambda: apgd_dlr(*given, keys=case.keys, steps=_STEPS - 1, num_targets=1),
             _STEPS,
         ),
         "square, a query": (
-            lambda: ensemble.square(*given, keys=case.keys, queries=_STEPS),
+            lambda: square(*given, keys=case.keys, queries=_STEPS),
             _STEPS,
         ),
     }

@@ -32,7 +32,7 @@ from perturb.experiments.registry import evaluator, protocol_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier
-from perturb.models.precision import computing_in, resolved
+from perturb.models.precision import autocast, resolve_precision
 from perturb.models.timm_modules import load_timm_zoo
 from perturb.random import image_key
 
@@ -45,7 +45,7 @@ def main() -> None:
     """Write the table to standard output."""
     arguments = _arguments()
     device = torch.device(arguments.device)
-    precision = resolved(arguments.precision, device)
+    precision = resolve_precision(arguments.precision, device)
     with tempfile.TemporaryDirectory() as folder:
         store = make_store(Path(folder), arguments.images)
         rows = [
@@ -121,7 +121,7 @@ def _runs(
 
     @torch.inference_mode()
     def forward(_: int) -> int:
-        with computing_in(precision, subject.device):
+        with autocast(precision, subject.device):
             outputs = [network(batch) for batch in resident]
         if subject.device.type == "cuda":
             torch.cuda.synchronize()

@@ -89,8 +89,8 @@ def study(folder: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
             "pgd": few | {"epsilons": ["1/255"]},
             "transfer": {"datasets": ["imagenet-224"], "images": SMALL, "epsilons": ["1/255"]},
             "lesions": few | {"removed": [1, 2], "samples": 2},
-            "attention_distance": few | {"distances": [4], "seeds": 1},
-            "patch_cls": few | {"blocks": [1]},
+            "restricted_attention": few | {"distances": [4], "seeds": 1},
+            "patch_attention": few | {"blocks": [1]},
         },
         "analyses": {
             "patterns": {"dataset": "imagenet-224", "images": SMALL, "epsilon": "1/255"},

@@ -1,4 +1,4 @@
-"""All tables of the full ImageNet study, from made-up decisions: time and memory of their jobs.
+"""All tables of the full ImageNet study, from made-up predictions: time and memory of their jobs.
 
 Run: ``python -m benchmarks.full_tables FOLDER``. Writes every shard that config/imagenet.yaml asks
 for, with as many rows as in the real study (104 million in all), then runs the scripts that
@@ -91,7 +91,7 @@ def write_inputs(config: Config) -> None:
 
 
 def manifest(config: Config, dataset: str) -> pa.Table:
-    """Return the manifest of a data set of its real size; each class has as many images."""
+    """Return the manifest of a dataset of its real size; each class has as many images."""
     size = num_images_of(config, dataset)
     if size is None:
         raise ValueError(f"datasets.{dataset}: has no `images`, the size that is to be made up")
@@ -186,12 +186,12 @@ def decided(config: Config, cell: Cell, store: ImageStore) -> tuple[pa.Table, di
 
 
 def answers(cell: Cell, store: ImageStore, generator: torch.Generator) -> dict[str, Tensor | str]:
-    """Return decisions on all images, two thirds of them right, and what a perturbation adds."""
+    """Return predictions on all images, two thirds of them right, and what a perturbation adds."""
     size, targets = len(store), store.targets
     draws = torch.rand((size, 5), generator=generator)
     is_right = draws[:, 0] < 2 / 3
     added: dict[str, Tensor | str] = {}
-    if cell.perturbation in ("fgsm", "pgd", "ensemble", "transfer"):
+    if cell.perturbation in ("fgsm", "pgd", "attack_ensemble", "transfer"):
         added["distance"] = torch.full((size,), cell.severity_value)
     if cell.perturbation == "fgsm":
         added["gradient_norm"] = draws[:, 1]
@@ -199,7 +199,7 @@ def answers(cell: Cell, store: ImageStore, generator: torch.Generator) -> dict[s
         added["rotation_deg"] = draws[:, 1] * 60 - 30
         for axis, column in (("x", 2), ("y", 3)):
             added[f"translation_{axis}_px"] = (draws[:, column] * 48 - 24).to(torch.int16)
-    if cell.perturbation == "tokens":
+    if cell.perturbation == "token_removal":
         added["flops_kept"] = torch.full((size,), 1 - cell.severity_value / 2)
     return {
         "target": targets,

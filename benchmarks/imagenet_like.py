@@ -1,7 +1,7 @@
 """Folders and archives laid out as ImageNet and the sets around it are published; made-up images.
 
 What is in the pictures means nothing; their layout, names, formats and sizes are those that users
-have. For the tests of real data sets, and to run networks of full size through the whole workflow.
+have. For the tests of real datasets, and to run networks of full size through the whole workflow.
 """
 
 import io
@@ -87,7 +87,7 @@ def write_folder(root: Path, files: Iterator[tuple[str, bytes]]) -> None:
 
 
 def write_tar(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
-    """Write a tar archive, compressed where its name says so, as data sets are published."""
+    """Write a tar archive, compressed where its name says so, as datasets are published."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as archive:
         for name, data in files:

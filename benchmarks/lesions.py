@@ -4,8 +4,8 @@ Usage: ``python -m benchmarks.lesions`` (some three minutes). Both sides run the
 the same layers left out, on one thread and in one process. They take turns, and a ratio is the
 median over the turns of one's CPU time over the other's next to it, so that a busy machine does not
 favour one. The prefix alone is a third side: every sample shares what lies before its first lesion
-and nothing else. Decisions that differ between the sides are counted, and the largest difference of
-a logit is given in units of the logits' standard deviation.
+and nothing else. Predictions that differ between the sides are counted; the largest difference of a
+logit is given in units of the logits' standard deviation.
 """
 
 import statistics

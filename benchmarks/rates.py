@@ -2,7 +2,7 @@
 
 Run: ``python -m benchmarks.rates --device cpu``; it prints rows of resources/rates.csv. On a CPU
 one thread, as the study's jobs run, and its own time, so that other work on the machine counts
-little. Networks have random weights: speed does not depend on them. `forward` is a decision,
+little. Networks have random weights: speed does not depend on them. `forward` is a prediction,
 `gradient` a forward and a backward pass to the pixels, `training` a step of the study's own
 training, `corruption` the mean over all corruptions and severities.
 """

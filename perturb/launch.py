@@ -46,7 +46,7 @@ INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class Manner:
+class LaunchOptions:
     """How to go about what a killed run left behind.
 
     cancels : its jobs, instead of waiting for them.
@@ -61,22 +61,22 @@ class Manner:
 
 def main(arguments: list[str]) -> int:
     """Run Snakemake with these arguments; return its exit status."""
-    return launch(arguments, Manner())
+    return launch(arguments, LaunchOptions())
 
 
-def launch(arguments: Sequence[str] | None, manner: Manner) -> int:
+def launch(arguments: Sequence[str] | None, options_of_launch: LaunchOptions) -> int:
     """Run Snakemake with these arguments, those of the last run for None; return its status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     folder = Path.cwd()
     try:
-        if is_dry_run(manner.added if arguments is None else arguments):
-            return _tell_plan(_chosen(arguments, last_run(folder), manner))
+        if is_dry_run(options_of_launch.added if arguments is None else arguments):
+            return _tell_plan(_chosen(arguments, last_run(folder), options_of_launch))
         with folder_lock(folder) as lock:
-            chosen = _chosen(arguments, lock.last, manner)
+            chosen = _chosen(arguments, lock.last, options_of_launch)
             refuse_faulty_files(chosen)
             _refuse_without_slurm(chosen)
-            _refuse_beside_another(folder, lock.last, manner)
-            _clear_orphans(folder, chosen, lock.last, manner)
+            _refuse_beside_another(folder, lock.last, options_of_launch)
+            _clear_orphans(folder, chosen, lock.last, options_of_launch)
             return _run(chosen, lock)
     except (BusyError, SlurmError, ValueError) as error:
         logger.error("%s", error)
@@ -94,12 +94,14 @@ def _tell_plan(arguments: Sequence[str]) -> int:
     return exit_status(subprocess.run(snakemake(arguments), check=False).returncode)
 
 
-def _chosen(arguments: Sequence[str] | None, last: Run | None, manner: Manner) -> list[str]:
+def _chosen(
+    arguments: Sequence[str] | None, last: Run | None, options_of_launch: LaunchOptions
+) -> list[str]:
     if arguments is not None:
         return list(arguments)
     if last is None:
         raise ValueError("Nothing is known of a run here: give Snakemake's arguments, --cores 4")
-    chosen = [*last.arguments, *manner.added]
+    chosen = [*last.arguments, *options_of_launch.added]
     logger.info("Going on with: %s", " ".join(chosen))
     _take_variables(last.variables)
     return chosen
@@ -143,7 +145,9 @@ def _refuse_without_slurm(arguments: Sequence[str]) -> None:
         )
 
 
-def _refuse_beside_another(folder: Path, last: Run | None, manner: Manner) -> None:
+def _refuse_beside_another(
+    folder: Path, last: Run | None, options_of_launch: LaunchOptions
+) -> None:
     """Raise a BusyError if a Snakemake lives here, or may do so on another host."""
     running = snakemakes(folder)
     if running:
@@ -152,7 +156,7 @@ def _refuse_beside_another(folder: Path, last: Run | None, manner: Manner) -> No
             f" on {socket.gethostname()})."
         )
     is_elsewhere = last is not None and not last.is_over and last.host != socket.gethostname()
-    if last is not None and is_elsewhere and not manner.host_is_down:
+    if last is not None and is_elsewhere and not options_of_launch.host_is_down:
         raise BusyError(
             f"The last run was started on {last.host} (process {last.pid}), has not come to an "
             f"end, and cannot be seen from here. Go on there; or, if {last.host} is down: "
@@ -161,7 +165,7 @@ def _refuse_beside_another(folder: Path, last: Run | None, manner: Manner) -> No
 
 
 def _clear_orphans(
-    folder: Path, arguments: Sequence[str], last: Run | None, manner: Manner
+    folder: Path, arguments: Sequence[str], last: Run | None, options_of_launch: LaunchOptions
 ) -> None:
     """Wait until no job of an earlier run goes on, or see to it that none does."""
     is_on_slurm = uses_slurm(folder, [*arguments, *(last.arguments if last else ())])
@@ -173,7 +177,7 @@ def _clear_orphans(
         found = [*(slurm_jobs(folder) if is_on_slurm else ()), *local_jobs(folder)]
         # Asked after each list: a Snakemake that has begun meanwhile takes no notice of our lock,
         # its jobs are no orphans, and its own lock is not stale.
-        _refuse_beside_another(folder, last, manner)
+        _refuse_beside_another(folder, last, options_of_launch)
         return found
 
     orphans = listed()
@@ -182,7 +186,7 @@ def _clear_orphans(
     logger.info("A killed run left jobs behind that go on:")
     for orphan in orphans[:NUM_NAMED]:
         logger.info("  %s", orphan)
-    if manner.cancels:
+    if options_of_launch.cancels:
         logger.info("Cancelling %s ...", _counted(orphans))
         cancel(orphans)
     else:
@@ -193,7 +197,7 @@ def _clear_orphans(
         if time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
             logger.info("%s waiting for %s", time.strftime("%H:%M:%S"), _counted(orphans))
-            if manner.cancels:
+            if options_of_launch.cancels:
                 # They had their time to end well. Some never would: a Snakemake that is told to
                 # end in the moment in which its own job has ended may wait for itself for ever.
                 cancel(orphans, signal.SIGKILL)

@@ -107,7 +107,7 @@ def log_header(job: Any) -> str:
 
 
 def _cells(params: Mapping[str, Any]) -> Iterable[str]:
-    """Yield the cells of an evaluation, as data set / perturbation / severity."""
+    """Yield the cells of an evaluation, as dataset / perturbation / severity."""
     for cell in params.get("cells", ()):
         parts = [cell["model"]] if "model" in cell else []
         yield " / ".join([*parts, *(str(cell[part]) for part in _CELL)])

@@ -9,7 +9,7 @@ from perturb.models.views import View
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: one of `generate`, `filter`, `bundled` and `source` says where it comes from.
+    """A dataset: one of `generate`, `filter`, `bundled` and `source` says where it comes from.
 
     num_images, num_classes : of a source, what must be there; None where nobody said.
     view : what every model sees of an image; None where each has a view of its own.
@@ -32,13 +32,13 @@ class Dataset:
 
     @property
     def is_seen_alike(self) -> bool:
-        """Whether all models see the same pixels: those of one image store."""
+        """Whether all models see the same pixels: those of one decoded dataset."""
         return self.source is None or self.view is not None
 
 
 @dataclass(frozen=True)
 class Pretraining:
-    """A pre-training set; `dataset` is None where only given weights refer to it.
+    """A pre-training set; `dataset` is None where only pretrained weights refer to it.
 
     `paper` is its name in the paper.
     """
@@ -54,7 +54,7 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class Training:
-    """Fine-tuning: data set, validation set, and images seen."""
+    """Fine-tuning: dataset, validation set, and images seen."""
 
     dataset: str
     validation: str
@@ -134,7 +134,7 @@ class ModelView:
 class Model:
     """A model of the study; `weights` is None where the study trains it.
 
-    own_view : None for networks that are made for one data set's images alone.
+    own_view : None for networks that are made for one dataset's images alone.
     """
 
     id: str

@@ -111,7 +111,7 @@ def refuse_results_folder():
 def refuse_missing_files():
     """Stop if something that the study reads is not there, and say all that is not.
 
-    Runs that only fetch data sets or weights read none of it.
+    Runs that only fetch datasets or weights read none of it.
     """
     asked = workflow.dag_settings
     marks = Path(sources.mark_of_download(STUDY, "any")).parent
@@ -129,7 +129,7 @@ def refuse_missing_files():
     unlike = sources.unlike_classes(STUDY)
     if unlike:
         raise WorkflowError(
-            "Data sets of the study do not have the same classes.\n" + "\n".join(unlike)
+            "Datasets of the study do not have the same classes.\n" + "\n".join(unlike)
         )
     unnamed = sources.unlike_parts(STUDY)
     if unnamed:
@@ -178,12 +178,12 @@ def job_manifests(model, job):
 
 
 def store(dataset):
-    """The two files of a data set's image store."""
+    """The two files of a dataset's decoded dataset."""
     return {"images": PATHS.images(dataset), "manifest": PATHS.manifest(dataset)}
 
 
 def manifests(datasets):
-    """A manifest of each data set: all its stores list the same images."""
+    """A manifest of each dataset: all its stores list the same images."""
     return [PATHS.manifest(any_store(STUDY, dataset)) for dataset in datasets]
 
 
@@ -203,7 +203,7 @@ def downloads(store):
 
 
 def given_weights(model):
-    """The file of given weights; the clean images tell networks of ours their input."""
+    """The file of pretrained weights; the clean images tell networks of ours their input."""
     entry = STUDY.models[model]
     # An edited file has another SHA-256 than the configuration says, which is among the params.
     named = [entry.weights_file.path] if entry.weights_file else []
@@ -230,7 +230,7 @@ def caption(kind, name):
 
 
 def class_maps(datasets):
-    """The files that map coarser classes to the models' own, of the data sets that have one."""
+    """The files that map coarser classes to the models' own, of the datasets that have one."""
     maps = (STUDY.datasets[id].class_map for id in datasets)
     return as_inputs(filter(None, maps))
 

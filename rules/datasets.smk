@@ -4,7 +4,7 @@
 #                  {results}/stores/{dataset}/{view or part}/images.npy, manifest.parquet
 #                  {results}/contact_sheets/{dataset}.png
 rule generate_dataset:
-    """Render a set of the embedded image family into an image store."""
+    """Render a set of the embedded image family into an decoded dataset."""
     input:
         stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
@@ -30,7 +30,7 @@ rule generate_dataset:
 
 
 rule bundle_dataset:
-    """Put a set that comes with a library into an image store."""
+    """Put a set that comes with a library into an decoded dataset."""
     input:
         stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
@@ -60,7 +60,7 @@ localrules:
 
 
 rule download_dataset:
-    """Download a public data set of the register, verify it and unpack it."""
+    """Download a public dataset of the register, verify it and unpack it."""
     output:
         # A mark beside the folder: a folder as output would be deleted before it is made anew.
         touch(sources.mark_of_download(STUDY, "{download}")),
@@ -85,7 +85,7 @@ rule download_dataset:
 
 
 rule decode_dataset:
-    """Decode real images, once for each way in which models see them, into an image store."""
+    """Decode real images, once for each way in which models see them, into an decoded dataset."""
     input:
         downloads=lambda wildcards: downloads(wildcards.store),
         labels=lambda wildcards: sources.label_files(STUDY, wildcards.store),
@@ -154,7 +154,7 @@ rule filter_dataset:
 
 
 rule draw_contact_sheets:
-    """Draw some images of every data set side by side."""
+    """Draw some images of every dataset side by side."""
     input:
         "perturb/datasets/contact_sheet.py",
         images=[PATHS.images(store) for store in SHEETS.values()],
@@ -166,7 +166,7 @@ rule draw_contact_sheets:
                 PATHS.contact_sheet(dataset),
                 caption="../report/contact_sheet.rst",
                 category="Images",
-                labels={"data set": dataset},
+                labels={"dataset": dataset},
             )
             for dataset in SHEETS
         ],

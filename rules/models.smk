@@ -34,7 +34,7 @@ rule train_model:
 
 
 rule import_checkpoint:
-    """Check given weights against their SHA-256 and their architecture; fetch those of timm."""
+    """Check pretrained weights against their SHA-256 and their architecture; fetch those of timm."""
     input:
         unpack(lambda wildcards: given_weights(wildcards.model)),
         stale=lambda wildcards: STALE.mark_of(PATHS.card(wildcards.model)),

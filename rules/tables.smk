@@ -2,7 +2,7 @@
 # OUTPUTS          {results}/models.parquet, datasets.parquet, inventory/{experiment}.parquet
 #                  {results}/tables/{table}.parquet, .csv, .md, .tex
 rule describe_study:
-    """Collect the facts about models and data sets that decisions are joined with."""
+    """Collect the facts about models and datasets that predictions are joined with."""
     input:
         cards=[PATHS.card(model) for model in STUDY.models],
         manifests=manifests(EVALUATED),

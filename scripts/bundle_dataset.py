@@ -1,4 +1,4 @@
-"""Put a set that comes with a library into an image store."""
+"""Put a set that comes with a library into an decoded dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Collect the facts about models and data sets that decisions are joined with."""
+"""Collect the facts about models and datasets that predictions are joined with."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Render a set of the embedded image family into an image store."""
+"""Render a set of the embedded image family into an decoded dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Check given weights against their SHA-256 and their architecture; fetch those of timm."""
+"""Check pretrained weights against their SHA-256 and their architecture; fetch those of timm."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -8,7 +8,7 @@ import yaml
 from perturb.config import load_config
 from perturb.logs import log_to
 from perturb.page.pictures import picture_caption
-from perturb.page.write import Words, write_page
+from perturb.page.write import PageText, write_page
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.origins import check_study
 
@@ -22,7 +22,7 @@ check_study(study)
 labels = [study.datasets[dataset].label for dataset in evaluated_datasets(study)]
 write_page(
     Path(snakemake.output.page),
-    Words(
+    PageText(
         study.title,
         configuration,
         command,

@@ -61,7 +61,7 @@ def make_classifier(kind: str, num_classes: int = NUM_CLASSES) -> Classifier:
 
 
 def make_images(classifier: Classifier, count: int = 12, *, num_wrong: int = 0) -> Images:
-    """Return noise with the classifier's own decisions as targets, the first few of them wrong."""
+    """Return noise with the classifier's own predictions as targets, a few of them wrong."""
     generator = torch.Generator().manual_seed(7)
     size = (count, 3, SIDE, SIDE)
     pixels = torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)

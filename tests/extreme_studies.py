@@ -13,7 +13,16 @@ from tests.synthetic_model_perturbations import CORRELATIONS
 from tests.synthetic_study import ARCHITECTURES, DATASETS, EXTRAS, Study, make_study
 
 # What ResNets without a ViT beside them can be asked.
-NO_VIT = ("fgsm", "pgd", "ensemble", "spatial", "transfer", "cue_conflict", "lesions", CORRELATIONS)
+NO_VIT = (
+    "fgsm",
+    "pgd",
+    "attack_ensemble",
+    "spatial",
+    "transfer",
+    "cue_conflict",
+    "lesions",
+    CORRELATIONS,
+)
 _FEW: Mapping[str, Any] = {
     "num_images": 6,
     "num_corrupted": 4,
@@ -94,7 +103,7 @@ EXTREMES: Mapping[str, tuple[Shape, Change | None]] = {
     "one image, all right": ({"num_images": 1}, all_right),
     "one image, all wrong": ({"num_images": 1}, all_wrong),
     "one condition at one severity": ({"corruptions": ("fog",), "severities": (3,)}, None),
-    "one data set": ({"datasets": DATASETS[:1], "severities": (), "extras": ()}, None),
+    "one dataset": ({"datasets": DATASETS[:1], "severities": (), "extras": ()}, None),
     "one family, ResNets": ({"architectures": ARCHITECTURES[:2], "extras": NO_VIT}, None),
     "one family, ViTs": ({"architectures": ARCHITECTURES[2:]}, None),
     **{
@@ -104,7 +113,7 @@ EXTREMES: Mapping[str, tuple[Shape, Change | None]] = {
             ("spatial", ("spatial",)),
             ("cue conflict", ("cue_conflict",)),
             ("lesions", ("lesions",)),
-            ("tokens", ("tokens",)),
+            ("token_removal", ("token_removal",)),
             ("correlations", (CORRELATIONS,)),
         )
     },
@@ -115,7 +124,7 @@ def extreme_study(folder: Path, name: str) -> Study:
     """Write the study of this name among `EXTREMES`."""
     shape, change = EXTREMES[name]
     study = make_study(folder, **{**_FEW, "extras": EXTRAS, **shape}).joined()
-    for path in (*study.decisions, *study.reference) if change else ():
+    for path in (*study.predictions, *study.reference) if change else ():
         pq.write_table(change(pq.read_table(path, partitioning=None)), path)
     return no_perturbation(study) if change is no_gradient else study
 

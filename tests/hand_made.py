@@ -1,4 +1,4 @@
-"""Studies of a few decisions, each written down by hand."""
+"""Studies of a few predictions, each written down by hand."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,18 +68,18 @@ def decided(model: str, outcomes: str, **values: Any) -> Rows:
     ]
 
 
-def written(folder: Path, models: Rows, decisions: Rows, **sources: Any) -> dict[str, Any]:
+def written(folder: Path, models: Rows, predictions: Rows, **sources: Any) -> dict[str, Any]:
     """Write a study; the sources of its tables, beside those given."""
     schema = pa.schema(
         [(name, MODEL_TYPES.get(name, _type(models[0][name]))) for name in models[0]]
     )
     pq.write_table(pa.Table.from_pylist(list(models), schema=schema), folder / "models.parquet")
-    pq.write_table(pa.Table.from_pylist(list(decisions), SHARD), folder / "decisions.parquet")
-    roles = {"shapes": "clean", "conflict": "cue_conflict", "art": "renditions", "small": "other"}
+    pq.write_table(pa.Table.from_pylist(list(predictions), SHARD), folder / "predictions.parquet")
+    roles = {"shapes": "clean", "conflict": "cue_conflict", "art": "renditions", "small": "extra"}
     datasets = [{"dataset": id, "label": id.title(), "role": role} for id, role in roles.items()]
     pq.write_table(pa.Table.from_pylist(datasets), folder / "datasets.parquet")
     return {
-        "decisions": [folder / "decisions.parquet"],
+        "predictions": [folder / "predictions.parquet"],
         "models": folder / "models.parquet",
         "datasets": folder / "datasets.parquet",
         **sources,

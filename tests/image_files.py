@@ -1,4 +1,4 @@
-"""Image files and archives of generated pictures, in the layouts of published data sets."""
+"""Image files and archives of generated pictures, in the layouts of published datasets."""
 
 import io
 import tarfile

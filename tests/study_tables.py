@@ -20,7 +20,7 @@ def table_of(study: Study, name: str, *, threads: int = 1) -> pa.Table:
     """Return a table of a study; the reference's errors are made on the way."""
     sources = {source: _source(study, source) for source in TABLES[name].sources}
     if name == "reference_errors":
-        sources["decisions"] = study.reference
+        sources["predictions"] = study.reference
     values = {"num_resamples": 200, "seed": 0, "headline_epsilon": HEADLINE_EPSILON}
     parameters = {key: values[key] for key in TABLES[name].parameters}
     return make_table(name, sources, parameters, threads=threads)

@@ -1,4 +1,4 @@
-"""What a made-up study says of its models, its data sets and its shards."""
+"""What a made-up study says of its models, its datasets and its shards."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ DATASETS = pa.schema(
 
 
 def datasets_table(sets: Sequence[tuple[str, str, str]], num_images: int) -> pa.Table:
-    """Return what is known of each data set beside its id, label and role."""
+    """Return what is known of each dataset beside its id, label and role."""
     return pa.Table.from_pylist(
         [
             {"dataset": id, "label": label, "role": role, "num_images": num_images}
@@ -43,7 +43,7 @@ def inventory_table(paths: Sequence[Path]) -> pa.Table:
     for path in paths:
         cell = path.with_suffix("").parts[path.parts.index("shards") + 1 :]
         num_rows = pq.read_metadata(path).num_rows
-        num_conditions = {"corruptions": len(CORRUPTIONS), "ensemble": len(STAGES)}
+        num_conditions = {"corruptions": len(CORRUPTIONS), "attack_ensemble": len(STAGES)}
         num_conditions["spatial"] = NUM_SAMPLES + 1
         num_conditions["class_subset"] = len(SUBSETS)
         rows.append(

@@ -15,7 +15,13 @@ import pyarrow as pa
 from tests.synthetic_shards import image_id, shard
 
 # What the study may have beside attacks; the last is an analysis.
-MODEL_PERTURBATIONS = ("lesions", "heads", "attention_distance", "patch_cls", "tokens")
+MODEL_PERTURBATIONS = (
+    "lesions",
+    "heads",
+    "restricted_attention",
+    "patch_attention",
+    "token_removal",
+)
 CORRELATIONS = "correlations"
 NUM_SETS, NUM_SEEDS = 4, 3
 DISTANCES = (1, 2, 4)
@@ -65,9 +71,9 @@ class Changed:
         cells = {
             "lesions": _lesions(row, random),
             "heads": _heads(row, random),
-            "attention_distance": _distances(row, random),
-            "patch_cls": _patch_cls(),
-            "tokens": _tokens(random),
+            "restricted_attention": _distances(row, random),
+            "patch_attention": _patch_attention(),
+            "token_removal": _tokens(random),
         }
         for severity, changes in cells[perturbation]:
             if changes:
@@ -90,7 +96,7 @@ class Changed:
         added = {"sample": _each(np.array(samples, np.int16), shape)}
         if removed[0] is not None:
             added["removed"] = _each(np.array(removed, object), shape)
-        if perturbation == "tokens":
+        if perturbation == "token_removal":
             added["flops_kept"] = np.full(shape, 1 - 0.6 * severity, np.float32)
         return shard(
             row["model"],
@@ -148,7 +154,7 @@ def _distances(row: Row, random: np.random.Generator) -> Iterator[tuple[float, l
         yield distance, [("window", 0, None, 0.25 * masked), *permuted]
 
 
-def _patch_cls() -> Iterator[tuple[float, list[Change]]]:
+def _patch_attention() -> Iterator[tuple[float, list[Change]]]:
     for n in (1, 2, 3):
         yield n, [("first", 0, None, 0.3 * n), ("last", 0, None, 0.05 * n)]
 

@@ -1,4 +1,4 @@
-"""Made-up decisions among some classes, and numbers that others might have published."""
+"""Made-up predictions among some classes, and numbers that others might have published."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tests.synthetic_shards import shard
 
-# What a study has beside its decisions: models of the paper, and data sets with results of timm's.
+# What a study has beside its predictions: models of the paper, and datasets with results of timm's.
 PUBLISHED = ("class_subset", "paper", "published")
 # Names among timm's results, and classes of the sets that have some only.
 BENCHMARKS = {"shapes": "imagenet", "renditions": "imagenet-r", "hard": "imagenet-a"}
@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 
 
 def subset_facts(dataset: str, num_images: int) -> dict[str, Any]:
-    """Return what the facts of a data set say of its classes and its name elsewhere."""
+    """Return what the facts of a dataset say of its classes and its name elsewhere."""
     num_classes = SUBSETS.get(dataset)
     return {
         "published": BENCHMARKS.get(dataset),
@@ -70,9 +70,9 @@ _QUANTITIES = [
     ("lesions_single", "none", "", "", 0.8),
     ("lesions_single", "block", 0, "", 0.4),
     ("lesions", "mlp", 2, "", 0.5),
-    ("attention_distance", "window", 2, 4, 0.7),
-    ("attention_distance", "permuted", 2, 4, 0.6),
-    ("patch_cls", "first", 1, "", 0.5),
+    ("restricted_attention", "window", 2, 4, 0.7),
+    ("restricted_attention", "permuted", 2, 4, 0.6),
+    ("patch_attention", "first", 1, "", 0.5),
 ]
 
 

@@ -1,6 +1,6 @@
 """A small study made up of shards, for the tests of tables, charts and page.
 
-Models differ in ability and images in difficulty, so that decisions of different models on one
+Models differ in ability and images in difficulty, so that predictions of different models on one
 image are correlated, as real ones are.
 """
 
@@ -48,7 +48,7 @@ DATASETS = [
 ]
 CUE_CONFLICT = "cue-conflict"
 # What a study may have beside clean images and corruptions.
-ATTACKS = ("fgsm", "pgd", "ensemble", "spatial", "transfer")
+ATTACKS = ("fgsm", "pgd", "attack_ensemble", "spatial", "transfer")
 EXTRAS = (*ATTACKS, "cue_conflict", "patterns", *MODEL_PERTURBATIONS, CORRELATIONS, *PUBLISHED)
 
 
@@ -56,11 +56,11 @@ EXTRAS = (*ATTACKS, "cue_conflict", "patterns", *MODEL_PERTURBATIONS, CORRELATIO
 class Study:
     """The files of a synthetic study, by the names that `make_table` asks for."""
 
-    decisions: list[Path]
+    predictions: list[Path]
     models: Path
     datasets: Path
     inventory: Path
-    reference: list[Path]  # the reference network's shards; `decisions` leaves them out
+    reference: list[Path]  # the reference network's shards; `predictions` leaves them out
     stimuli: list[Path]
     patterns: list[Path]
     representations: list[Path]
@@ -78,8 +78,8 @@ class Study:
         return {name: getattr(self, name) for name in names}
 
     def with_reference(self) -> "Study":
-        """Return the study with the reference's shards among the decisions, as in a real run."""
-        return replace(self, decisions=self.decisions + self.reference)
+        """Return the study with the reference's shards among the predictions, as in a real run."""
+        return replace(self, predictions=self.predictions + self.reference)
 
     def without(self, model: str) -> "Study":
         """Return the study with a model removed from the configuration."""
@@ -88,35 +88,35 @@ class Study:
         pq.write_table(models.filter(pc.not_equal(models["model"], model)), path)
         kept = [
             shard
-            for shard in self.decisions
+            for shard in self.predictions
             if model not in shard.parts and shard.stem != model  # its transfer attacks
         ]
         analyses = {
             name: [file for file in getattr(self, name) if file.stem != model]
             for name in ("patterns", "representations")
         }
-        return replace(self, models=path, decisions=kept, **analyses)
+        return replace(self, models=path, predictions=kept, **analyses)
 
     def joined(self) -> "Study":
-        """Return the study with all decisions in one file: opening many takes longer than queries.
+        """Return the study with all predictions in one file: opening many takes longer.
 
         For tests that ask what tables say, not how shards are read.
         """
-        path = self.models.with_name("decisions.parquet")
-        tables = [pq.read_table(shard, partitioning=None) for shard in self.decisions]
+        path = self.models.with_name("predictions.parquet")
+        tables = [pq.read_table(shard, partitioning=None) for shard in self.predictions]
         pq.write_table(pa.concat_tables(tables).unify_dictionaries(), path)
-        return replace(self, decisions=[path])
+        return replace(self, predictions=[path])
 
     def shuffled(self, folder: Path) -> "Study":
         """Return the study with rows and files in another order, under other paths."""
         random = np.random.default_rng(5)
         paths = []
-        for path in self.decisions:
+        for path in self.predictions:
             table = pq.read_table(path)
             paths.append(write_shard(folder, table.take(random.permutation(table.num_rows))))
         return replace(
             self,
-            decisions=paths[::-1],
+            predictions=paths[::-1],
             patterns=self.patterns[::-1],
             representations=self.representations[::-1],
         )
@@ -143,11 +143,11 @@ def make_study(
     random = np.random.default_rng(seed)
     difficulty = {dataset: random.logistic(size=num_images) for dataset, *_ in datasets}
     rows = model_rows(architectures, pretraining)
-    decisions: list[Path] = []
+    predictions: list[Path] = []
     reference: list[Path] = []
     for row in rows:
         ability = row.pop("ability")
-        paths = reference if row["is_reference"] else decisions
+        paths = reference if row["is_reference"] else predictions
         for dataset, _, role, penalty in datasets:
             if row["is_reference"] and role != "clean":
                 continue
@@ -180,9 +180,9 @@ def make_study(
     tested = [row for row in rows if not row["is_reference"]]
     num_attacked = max(1, num_images // 2)
     attacked = _attack_shards(Attacked("shapes", num_attacked, seed), tested, extras)
-    decisions += [write_shard(folder, table) for table in attacked]
+    predictions += [write_shard(folder, table) for table in attacked]
     changed = Changed("shapes", num_attacked, seed)
-    decisions += [
+    predictions += [
         write_shard(folder, table)
         for row in tested
         for perturbation in MODEL_PERTURBATIONS
@@ -192,10 +192,10 @@ def make_study(
     manifest = stimuli(CUE_CONFLICT, num_images, seed)
     if "cue_conflict" in extras:
         conflict = (cue_conflict(row, manifest, CUE_CONFLICT, seed) for row in tested)
-        decisions += [write_shard(folder, table) for table in conflict]
+        predictions += [write_shard(folder, table) for table in conflict]
     if "class_subset" in extras:
         subsets = (table for row in tested for table in class_subset(row, num_images, seed))
-        decisions += [write_shard(folder, table) for table in subsets]
+        predictions += [write_shard(folder, table) for table in subsets]
     for row in rows:
         row.pop("is_clean")
     pq.write_table(models_table(rows), folder / "models.parquet")
@@ -203,9 +203,9 @@ def make_study(
     if "cue_conflict" in extras:
         sets.append((CUE_CONFLICT, "Cue conflict", "cue_conflict"))
     pq.write_table(datasets_table(sets, num_images), folder / "datasets.parquet")
-    pq.write_table(inventory_table(decisions + reference), folder / "inventory.parquet")
+    pq.write_table(inventory_table(predictions + reference), folder / "inventory.parquet")
     return Study(
-        decisions=decisions,
+        predictions=predictions,
         models=folder / "models.parquet",
         datasets=folder / "datasets.parquet",
         inventory=folder / "inventory.parquet",
@@ -229,7 +229,7 @@ def _attack_shards(
 ) -> Iterator[pa.Table]:
     margins = [attacked.margins(row, row["is_clean"]) for row in rows]
     for row, own in zip(rows, margins, strict=True):
-        for attack in ("fgsm", "pgd", "ensemble"):
+        for attack in ("fgsm", "pgd", "attack_ensemble"):
             if attack in extras:
                 for epsilon in EPSILONS:
                     yield attacked.gradient_attack(row, own, attack, epsilon)

@@ -25,14 +25,14 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def decisions(study: Study) -> pd.DataFrame:
-    frame = pa.concat_tables([pq.read_table(path) for path in study.decisions]).to_pandas()
+def predictions(study: Study) -> pd.DataFrame:
+    frame = pa.concat_tables([pq.read_table(path) for path in study.predictions]).to_pandas()
     names = ("model", "dataset", "perturbation", "condition")
     return frame.assign(**{name: frame[name].astype(str) for name in names})
 
 
 def attacked(model: str, *, clean: str = "1110") -> Rows:
-    """Return a model's decisions: clean, FGSM at two epsilons, the ensemble's three attacks."""
+    """Return a model's predictions: clean, FGSM at two epsilons, the ensemble's three attacks."""
     stages = {"apgd_ce": "1100", "apgd_dlr": "1000", "square": "0000"}
     weak = {"perturbation": "fgsm", "severity": 2 / 255}
     strong = {"perturbation": "fgsm", "severity": 4 / 255}
@@ -51,7 +51,7 @@ def attacked(model: str, *, clean: str = "1110") -> Rows:
             row
             for stage, outcomes in stages.items()
             for row in decided(
-                model, outcomes, perturbation="ensemble", severity=4 / 255, condition=stage
+                model, outcomes, perturbation="attack_ensemble", severity=4 / 255, condition=stage
             )
         ),
         *decided(model, "0100", perturbation="spatial", severity=1.0, condition="grid"),
@@ -63,14 +63,14 @@ def test_attacks_by_hand(tmp_path: Path) -> None:
     sources = written(tmp_path, [vit("a", 8)], [*attacked("a"), *more_clean])
     rows = make_table("attacks", sources, HEADLINE).to_pylist()
     found = {row["test_set"]: row for row in rows}
-    assert list(found) == ["clean", "fgsm", "pgd", "ensemble", "spatial"]
+    assert list(found) == ["clean", "fgsm", "pgd", "attack_ensemble", "spatial"]
     assert [row["accuracy"] for row in rows] == [0.75, 0.5, 0.5, 0.0, 0.25]
     assert {row["num_images"] for row in rows} == {4}
     assert [row["epsilon_gray"] for row in rows] == [None, 4, 4, 4, None]
     assert found["fgsm"]["epsilon"] == 4 / 255
     assert found["fgsm"]["accuracy_low"] == pytest.approx(sql("wilson_low(2, 4)"))
-    assert found["ensemble"]["accuracy_high"] == pytest.approx(sql("wilson_high(0, 4)"))
-    assert found["ensemble"]["test_set_label"] == "Attack ensemble"
+    assert found["attack_ensemble"]["accuracy_high"] == pytest.approx(sql("wilson_high(0, 4)"))
+    assert found["attack_ensemble"]["test_set_label"] == "Attack ensemble"
 
 
 def test_accuracy_over_epsilon_by_hand(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_accuracy_over_epsilon_by_hand(tmp_path: Path) -> None:
     [strong] = rows_where(table, attack="fgsm", is_headline=True)
     assert (strong["clean_accuracy"], strong["accuracy"]) == (0.75, 0.5)
     assert (strong["num_attacked"], strong["num_zero_gradient"]) == (3, 1)
-    stages = rows_where(table, attack="ensemble")
+    stages = rows_where(table, attack="attack_ensemble")
     assert [row["condition"] for row in stages] == ["apgd_ce", "apgd_dlr", "square"]
     assert [row["accuracy"] for row in stages] == [0.5, 0.25, 0.0]
     assert [row["is_final"] for row in stages] == [False, False, True]
@@ -95,17 +95,17 @@ def test_a_model_that_ignores_its_input_is_reported(tmp_path: Path) -> None:
     assert row["num_zero_gradient"] == 4
 
 
-def test_attacks_equal_pandas(study: Study, decisions: pd.DataFrame) -> None:
+def test_attacks_equal_pandas(study: Study, predictions: pd.DataFrame) -> None:
     table = table_of(study, "attacks")
-    ids = set(decisions[decisions["perturbation"] == "pgd"]["image_id"])
+    ids = set(predictions[predictions["perturbation"] == "pgd"]["image_id"])
     for row in table.to_pylist():
         perturbation = {"clean": "none"}.get(row["test_set"], row["test_set"])
-        own = decisions[
-            (decisions["model"] == row["model"])
-            & (decisions["perturbation"] == perturbation)
-            & decisions["image_id"].isin(ids)
+        own = predictions[
+            (predictions["model"] == row["model"])
+            & (predictions["perturbation"] == perturbation)
+            & predictions["image_id"].isin(ids)
         ]
-        if perturbation in ("fgsm", "pgd", "ensemble"):
+        if perturbation in ("fgsm", "pgd", "attack_ensemble"):
             own = own[own["severity"] == HEADLINE_EPSILON]
         own = own[own["condition"].isin([perturbation, "square", "grid"])]
         assert row["num_images"] == len(own) == 30
@@ -117,14 +117,16 @@ def test_no_attack_raises_accuracy(study: Study) -> None:
     assert (table["accuracy"] <= table["clean_accuracy"]).all()
     final = table[table["is_final"]].set_index(["model", "attack", "epsilon"])["accuracy"]
     wide = final.unstack("attack")
-    assert (wide["ensemble"] <= wide["pgd"]).all()
+    assert (wide["attack_ensemble"] <= wide["pgd"]).all()
     falling = wide.groupby("model").diff().dropna()
     assert (falling <= 0).all(axis=None)
 
 
-def test_transfer_and_its_means_equal_pandas(study: Study, decisions: pd.DataFrame) -> None:
-    rows = decisions[decisions["perturbation"] == "transfer"]
-    clean = decisions[(decisions["perturbation"] == "none") & (decisions["dataset"] == "shapes")]
+def test_transfer_and_its_means_equal_pandas(study: Study, predictions: pd.DataFrame) -> None:
+    rows = predictions[predictions["perturbation"] == "transfer"]
+    clean = predictions[
+        (predictions["perturbation"] == "none") & (predictions["dataset"] == "shapes")
+    ]
     clean = clean.set_index(["model", "image_id"])["is_correct"]
     rows = rows.join(clean.rename("was_correct"), on=["model", "image_id"])
     table = table_of(study, "transfer")
@@ -175,10 +177,10 @@ PGD = {"perturbation": "pgd", "severity": 4 / 255}
         ([], "b under pgd at 0.0156.* has 0 images; expected 4"),
         (
             decided("b", "1111", **PGD) + decided("b", "1111", **PGD, dataset="art"),
-            "pgd was run on art, whose role is renditions; allowed: the clean data set",
+            "pgd was run on art, whose role is renditions; allowed: the clean dataset",
         ),
         (
-            decided("b", "1111", perturbation="ensemble", severity=4 / 255, condition="fab"),
+            decided("b", "1111", perturbation="attack_ensemble", severity=4 / 255, condition="fab"),
             "ensemble has the condition fab; allowed: apgd_ce, apgd_dlr, square",
         ),
         (decided("b", "11111", **PGD), "pgd at .* of b has images that the model has no clean"),
@@ -197,7 +199,7 @@ def test_unfair_comparisons_are_refused(tmp_path: Path, extra: Rows, message: st
         make_table("attacks", sources, HEADLINE)
 
 
-def test_transfer_is_held_against_clean_decisions_on_its_own_set(tmp_path: Path) -> None:
+def test_transfer_is_held_against_clean_predictions_on_its_own_set(tmp_path: Path) -> None:
     """Another set may have the same image ids: what was decided there is no answer."""
     transfer = {"perturbation": "transfer", "severity": 4 / 255, "dataset": "small"}
     rows = [
@@ -210,7 +212,7 @@ def test_transfer_is_held_against_clean_decisions_on_its_own_set(tmp_path: Path)
         ),
     ]
     sources = written(tmp_path, [vit("a", 8), resnet("b")], rows)
-    message = "transfer of b has images that the model has no clean decision on"
+    message = "transfer of b has images that the model has no clean prediction on"
     with pytest.raises(ValueError, match=message):
         make_table("transfer", sources)
     of_set = [row for model in "ab" for row in decided(model, "1100", dataset="small")]

@@ -10,7 +10,11 @@ from torch import Tensor
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Evaluator, Outcome, Setting
 from perturb.experiments.attacks import gradients
-from perturb.experiments.attacks.evaluate import ensemble_outcomes, fgsm_outcomes, pgd_outcomes
+from perturb.experiments.attacks.evaluate import (
+    attack_ensemble_outcomes,
+    fgsm_outcomes,
+    pgd_outcomes,
+)
 from perturb.experiments.attacks.gradients import fgsm, pgd
 from tests.attacked_networks import make_case, make_classifier, make_images, num_right
 
@@ -19,7 +23,7 @@ EVALUATORS: dict[str, tuple[Evaluator, tuple[str, ...], dict[str, Any]]] = {
     "fgsm": (fgsm_outcomes, ("fgsm",), {}),
     "pgd": (pgd_outcomes, ("pgd",), {"steps": 4}),
     "restarts": (pgd_outcomes, ("pgd",), {"steps": 3, "random_start": True, "restarts": 3}),
-    "ensemble": (ensemble_outcomes, STAGES, {"steps": 4, "queries": 6, "targets": 2}),
+    "attack_ensemble": (attack_ensemble_outcomes, STAGES, {"steps": 4, "queries": 6, "targets": 2}),
 }
 Case = tuple[Any, Tensor, Tensor, Tensor]
 RANDOM = {"random_start": True, "restarts": 2}
@@ -189,7 +193,7 @@ def test_an_unknown_condition_is_named() -> None:
     classifier = make_classifier("linear")
     setting = Setting(("apgd_ce", "fab"), 0.1, 0)
     with pytest.raises(ValueError, match="condition is 'fab'; allowed: apgd_ce, apgd_dlr, square"):
-        next(ensemble_outcomes(classifier, make_images(classifier), setting))
+        next(attack_ensemble_outcomes(classifier, make_images(classifier), setting))
 
 
 # ------------------------------------------------------------------------------ random starts

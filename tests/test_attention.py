@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from perturb.experiments.lesions.surgery import without, without_heads
 from perturb.experiments.restricted_attention.attention import Masks, token_layout, with_attention
 from perturb.experiments.restricted_attention.masks import (
-    patch_cls_mask,
+    patch_attention_mask,
     permuted_masks,
     window_mask,
 )
@@ -30,7 +30,7 @@ def _all_masks(classifier: Classifier) -> Iterator[tuple[str, list[Tensor | None
         masks = permuted_masks(window, layout.num_prefix, DEPTH, seed=1, sample=1)
         yield f"permuted {distance}", list(masks)
     if layout.num_prefix:
-        alone = patch_cls_mask(layout.num_patches, layout.num_prefix)
+        alone = patch_attention_mask(layout.num_patches, layout.num_prefix)
         for count in range(1, DEPTH + 1):
             yield f"first {count}", [alone] * count + [None] * (DEPTH - count)
             yield f"last {count}", [None] * (DEPTH - count) + [alone] * count

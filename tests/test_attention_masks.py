@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from perturb.experiments.restricted_attention.masks import (
-    patch_cls_mask,
+    patch_attention_mask,
     permuted_masks,
     window_mask,
 )
@@ -80,7 +80,7 @@ def test_every_pair_is_cut_off_equally_often() -> None:
 
 @pytest.mark.parametrize("num_prefix", [1, 3])
 def test_patches_alone_see_themselves_and_the_prefix(num_prefix: int) -> None:
-    mask = patch_cls_mask(6, num_prefix)
+    mask = patch_attention_mask(6, num_prefix)
     for one in range(num_prefix + 6):
         for other in range(num_prefix + 6):
             allowed = one == other or one < num_prefix or other < num_prefix
@@ -91,4 +91,4 @@ def test_masks_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="distance is -1; allowed: 0 or more"):
         window_mask((4, 4), -1, 1)
     with pytest.raises(ValueError, match="num_prefix is 0; allowed: 1 or more"):
-        patch_cls_mask(16, 0)
+        patch_attention_mask(16, 0)

@@ -8,9 +8,12 @@ import torch
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Evaluator, Setting
 from perturb.experiments.restricted_attention.attention import token_layout, with_attention
-from perturb.experiments.restricted_attention.evaluate import distance_outcomes, patch_cls_outcomes
+from perturb.experiments.restricted_attention.evaluate import (
+    distance_outcomes,
+    patch_attention_outcomes,
+)
 from perturb.experiments.restricted_attention.masks import (
-    patch_cls_mask,
+    patch_attention_mask,
     permuted_masks,
     window_mask,
 )
@@ -46,11 +49,11 @@ def test_outcomes_of_distance_are_the_masked_logits(variant: str) -> None:
 
 @torch.inference_mode()
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "no_class_token"])
-def test_outcomes_of_patch_cls_are_the_masked_logits(variant: str) -> None:
+def test_outcomes_of_patch_attention_are_the_masked_logits(variant: str) -> None:
     classifier, images = small_vit(variant).float(), _images()
     layout = token_layout(classifier)
-    alone = patch_cls_mask(layout.num_patches, layout.num_prefix)
-    first, last = patch_cls_outcomes(classifier, images, Setting(("first", "last"), 2.0, 9))
+    alone = patch_attention_mask(layout.num_patches, layout.num_prefix)
+    first, last = patch_attention_outcomes(classifier, images, Setting(("first", "last"), 2.0, 9))
     assert (first.condition, last.condition) == ("first", "last")
     assert first.sample == last.sample == 0
     for outcome, masks in ((first, [alone, alone, None]), (last, [None, alone, alone])):
@@ -65,7 +68,7 @@ def test_outcomes_of_patch_cls_are_the_masked_logits(variant: str) -> None:
     [
         (distance_outcomes, ("window", "permuted"), 3),
         (distance_outcomes, ("window", "permuted"), 24),
-        (patch_cls_outcomes, ("first", "last"), 0),
+        (patch_attention_outcomes, ("first", "last"), 0),
     ],
 )
 @pytest.mark.parametrize("is_fused", [True, False])
@@ -88,7 +91,7 @@ def test_images_are_embedded_once_and_nothing_is_masked_between_outcomes() -> No
         assert not any(module._forward_pre_hooks for module in classifier.modules())
     assert len(calls) == 1
     handle.remove()
-    next(patch_cls_outcomes(classifier, images, Setting(("first", "last"), 1, 9)))
+    next(patch_attention_outcomes(classifier, images, Setting(("first", "last"), 1, 9)))
     assert torch.equal(classifier(images.pixels), unmasked)
 
 
@@ -96,7 +99,7 @@ def test_images_are_embedded_once_and_nothing_is_masked_between_outcomes() -> No
     ("evaluator", "conditions", "severity"),
     [
         (distance_outcomes, ("window", "permuted"), 1),
-        (patch_cls_outcomes, ("first", "last"), 2),
+        (patch_attention_outcomes, ("first", "last"), 2),
     ],
 )
 def test_an_image_is_decided_alike_in_any_batch(
@@ -120,9 +123,13 @@ def test_an_image_is_decided_alike_in_any_batch(
         (distance_outcomes, {"conditions": ("first",)}, "is 'first'; allowed: window, permuted"),
         (distance_outcomes, {"options": {"seed": 1}}, "is 'seed'; allowed: seeds"),
         (distance_outcomes, {"options": {"seeds": 0}}, "seeds of .* is 0; allowed: 1 or more"),
-        (patch_cls_outcomes, {"severity": 4}, "is 4; allowed: a whole number, 0 to 3"),
-        (patch_cls_outcomes, {"conditions": ("window",)}, "is 'window'; allowed: first, last"),
-        (patch_cls_outcomes, {"options": {"seeds": 1}}, "is 'seeds'; allowed: none"),
+        (patch_attention_outcomes, {"severity": 4}, "is 4; allowed: a whole number, 0 to 3"),
+        (
+            patch_attention_outcomes,
+            {"conditions": ("window",)},
+            "is 'window'; allowed: first, last",
+        ),
+        (patch_attention_outcomes, {"options": {"seeds": 1}}, "is 'seeds'; allowed: none"),
     ],
 )
 def test_wrong_settings_are_named(
@@ -136,10 +143,10 @@ def test_wrong_settings_are_named(
 def test_patches_that_could_exchange_nothing_are_refused() -> None:
     setting = Setting(("first",), 1, 0)
     with pytest.raises(ValueError, match="VisionTransformer has no prefix tokens"):
-        list(patch_cls_outcomes(small_vit("no_class_token"), _images(), setting))
+        list(patch_attention_outcomes(small_vit("no_class_token"), _images(), setting))
 
 
-@pytest.mark.parametrize("evaluator", [distance_outcomes, patch_cls_outcomes])
+@pytest.mark.parametrize("evaluator", [distance_outcomes, patch_attention_outcomes])
 def test_a_network_without_attention_is_refused(evaluator: Evaluator) -> None:
     arguments = {"layers": [1], "channels": [16], "num_groups": 4, "stem_channels": 8}
     classifier = Classifier(build_network("resnet", arguments, 7, 16), Preprocessing(side=16))

@@ -33,7 +33,7 @@ def _study() -> dict[str, Any]:
         "pgd": {**some, "epsilons": ["4/255"], "steps": 1},
         "transfer": {**some, "epsilons": ["4/255"], "steps": 1},
         "lesions": {**some, "removed": [1], "samples": 2},
-        "tokens": {**some, "shares": [0.5], "seeds": 1},
+        "token_removal": {**some, "drop_rates": [0.5], "seeds": 1},
     }
     study["analyses"] = {
         "perturbation_patterns": {"dataset": "test", "images": 4, "steps": 1, "shown": 2},
@@ -118,7 +118,7 @@ NEW: dict[str, tuple[Change, set[str]]] = {
         {"a / test / lesions / 1"},
     ),
     "more seeds": (
-        lambda study: study["perturbations"]["tokens"].update(seeds=2),
+        lambda study: study["perturbations"]["token_removal"].update(seeds=2),
         {"a / test / tokens / 0.5"},
     ),
     "a model": (

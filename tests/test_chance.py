@@ -45,7 +45,7 @@ CASES: dict[str, tuple[list[int], str, float, bool]] = {
 }
 
 
-def _decisions(
+def _predictions(
     model: str, targets: list[int], outcomes: str, **values: Any
 ) -> list[dict[str, Any]]:
     rows = decided(model, outcomes, **values)
@@ -62,8 +62,8 @@ def _decisions(
 def test_what_is_no_better_than_chance(
     targets: list[int], outcomes: str, chance: float, is_at_chance: bool, tmp_path: Path
 ) -> None:
-    sources = written(tmp_path, [resnet("r", **IMAGES)], _decisions("r", targets, outcomes))
-    [row] = clean_chance(sources["decisions"], "shapes")
+    sources = written(tmp_path, [resnet("r", **IMAGES)], _predictions("r", targets, outcomes))
+    [row] = clean_chance(sources["predictions"], "shapes")
     assert row["chance"] == pytest.approx(chance)
     assert row["clean_top1"] == pytest.approx(outcomes.count("1") / len(outcomes))
     assert row["warning"] == (WARNING if is_at_chance else None)
@@ -80,12 +80,12 @@ def test_its_row_has_a_mark_in_every_list_of_models(tmp_path: Path) -> None:
     ]
     one, all_right = CASES["one of twelve"], "1" * 12
     rows = [
-        *_decisions("good", one[0], all_right),
-        *_decisions("bad", one[0], one[1]),
-        *_decisions("reference", one[0], all_right),
+        *_predictions("good", one[0], all_right),
+        *_predictions("bad", one[0], one[1]),
+        *_predictions("reference", one[0], all_right),
         # On another set a model may well be at chance.
-        *_decisions("good", one[0], one[1], dataset="art"),
-        *_decisions("bad", one[0], one[1], dataset="art"),
+        *_predictions("good", one[0], one[1], dataset="art"),
+        *_predictions("bad", one[0], one[1], dataset="art"),
     ]
     sources = written(tmp_path, models, rows)
     for name in ("models", "accuracy"):
@@ -105,7 +105,7 @@ def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monke
     config = load_config(tiny_study)
     for model, case in (("a", "one of twelve"), ("reference", "many images")):
         targets, outcomes, _, _ = CASES[case]
-        rows = _decisions(model, targets, outcomes, dataset="test")
+        rows = _predictions(model, targets, outcomes, dataset="test")
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
         facts = {"model": model, "dataset": "test", "perturbation": "none", "severity": 0}
         write_shard(Path(Paths("results").shard(Cell(model, "test", "none", "0"))), table, facts)

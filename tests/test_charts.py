@@ -15,7 +15,7 @@ import pytest
 import vl_convert
 
 from perturb.charts.save import save_chart
-from perturb.charts.style import FAMILIES, look, nice_log_ticks, ramp
+from perturb.charts.style import FAMILIES, nice_log_ticks, ramp, style_of
 from perturb.experiments.captions import chart_caption, chart_caption_file
 from perturb.experiments.drawing import draw
 from perturb.experiments.registry import charts_of
@@ -70,7 +70,7 @@ def test_families_and_sizes_differ_for_every_eye(deficiency: str, count: int) ->
 
 
 def test_look_is_colour_by_size_shape_by_patch_area_by_parameters(frames: Frames) -> None:
-    looks = look(frames["models"])
+    looks = style_of(frames["models"])
     assert looks.labels == ["ResNet-S", "ResNet-B", "ViT-S/4", "ViT-S/8", "ViT-B/8"]
     assert looks.colours[2] == looks.colours[3] != looks.colours[4]
     assert looks.shapes == ["circle", "circle", "diamond", "square", "square"]
@@ -81,7 +81,7 @@ def test_look_is_colour_by_size_shape_by_patch_area_by_parameters(frames: Frames
 
 
 def test_look_does_not_depend_on_which_rows_a_chart_shows(frames: Frames) -> None:
-    assert look(frames["models"].iloc[::-1]) == look(frames["models"])
+    assert style_of(frames["models"].iloc[::-1]) == style_of(frames["models"])
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_marks_of_a_curve_stand_aside_by_as_many_px_everywhere(
 
     aside = (px(rows["place"]) - px(rows["epsilon_gray"])).groupby(rows["architecture_label"])
     assert aside.std().max() < 1e-6
-    means = aside.mean()[look(frames["models"]).labels].to_numpy()
+    means = aside.mean()[style_of(frames["models"]).labels].to_numpy()
     assert np.diff(means) == pytest.approx(2.5)
     assert means.mean() == pytest.approx(0)
 
@@ -247,7 +247,7 @@ def test_every_epsilon_of_transfer_has_a_heat_map_on_one_scale(frames: Frames) -
 
 def test_spatial_heatmap_has_a_panel_a_model(frames: Frames, spec_of: SpecOf) -> None:
     spec = spec_of("spatial_heatmap")
-    assert spec["facet"]["column"]["sort"] == look(frames["models"]).labels
+    assert spec["facet"]["column"]["sort"] == style_of(frames["models"]).labels
     assert spec["facet"]["row"]["sort"] == ["Small", "Medium", "Large"]
     encoding = spec["spec"]["layer"][0]["encoding"]
     assert encoding["x"]["sort"][0] == "-30 to -20"
@@ -407,7 +407,7 @@ def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:
     assert struct.unpack(">I", header[16:20])[0] == pytest.approx(2 * width, abs=2)
 
 
-NO_VIT = ("fgsm", "pgd", "ensemble", "spatial", "transfer", "cue_conflict")
+NO_VIT = ("fgsm", "pgd", "attack_ensemble", "spatial", "transfer", "cue_conflict")
 
 
 @pytest.mark.parametrize(

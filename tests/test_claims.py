@@ -71,7 +71,7 @@ def test_slope_equals_a_line_fit_and_its_interval_a_bootstrap(tmp_path: Path) ->
 
 
 def _wrong(study: Study, model: str, dataset: str) -> np.ndarray:
-    [path] = [path for path in study.decisions if {model, dataset, "none"} <= set(path.parts)]
+    [path] = [path for path in study.predictions if {model, dataset, "none"} <= set(path.parts)]
     return ~pq.read_table(path)["is_correct"].to_numpy()
 
 
@@ -144,7 +144,7 @@ def test_claims_on_attacks_are_means_of_pairs(
 def test_claim_on_the_spatial_attack_is_about_patches(study: Study) -> None:
     first, second = rows_where(table_of(study, "claims"), claim="C7")
     right = {}
-    for path in study.decisions:
+    for path in study.predictions:
         if "spatial" in path.parts:
             shard = pq.read_table(path).to_pandas()
             shard = shard[shard["condition"].astype(str) == "grid"].sort_values("image_id")
@@ -175,7 +175,7 @@ def test_claims_that_a_study_cannot_test_say_why(tmp_path: Path) -> None:
     reasons = {(row["claim"], row["part"], row["test_set"]): row["reason"] for row in rows}
     assert reasons["C1", "a", "corruptions"] == "needs 5 models, this study has 1"
     assert reasons["C6", "a", "pgd"] == "no such models in this study"
-    assert reasons["C6", "a", "ensemble"] == "not part of this study"
+    assert reasons["C6", "a", "attack_ensemble"] == "not part of this study"
     assert reasons["C7", "b", "spatial"] == "not part of this study"
     assert reasons["C8", "a", "patterns"] == "no such models in this study"
     assert reasons["C9", "a", "cue_conflict"] == "not part of this study"
@@ -186,7 +186,7 @@ def test_claims_that_a_study_cannot_test_say_why(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("epsilon", [None, 0.5])
 def test_attacks_at_another_epsilon_test_no_claim(study: Study, epsilon: float | None) -> None:
-    names = ("decisions", "models", "datasets", "claim_rules", "stimuli", "patterns")
+    names = ("predictions", "models", "datasets", "claim_rules", "stimuli", "patterns")
     names += ("representations",)
     parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": epsilon}
     table = make_table("claims", study.sources(*names), parameters)
@@ -199,14 +199,14 @@ def test_models_that_no_image_tells_apart_support_nothing(tmp_path: Path) -> Non
     """Where nothing withstands the attack, the advantage that is gone proves nothing."""
     broken = {"perturbation": "pgd", "severity": 4 / 255}
     models = [vit("a", 8), resnet("b")]
-    decisions = [
+    predictions = [
         row
         for model in ("a", "b")
         for row in (*decided(model, "1110"), *decided(model, "0000", **broken))
     ]
     rules = Path(__file__).parent.parent / "resources" / "claims.csv"
     nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
-    sources = written(tmp_path, models, decisions, claim_rules=rules, **nothing)
+    sources = written(tmp_path, models, predictions, claim_rules=rules, **nothing)
     parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": 4 / 255}
     [row] = rows_where(make_table("claims", sources, parameters), test_set="pgd")
     assert (row["estimate"], row["estimate_low"], row["verdict"]) == (0, None, "not testable")

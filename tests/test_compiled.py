@@ -11,7 +11,7 @@ from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier
-from perturb.models.precision import computing_in
+from perturb.models.precision import autocast
 
 ARGUMENTS = {"patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 
@@ -41,7 +41,7 @@ def _pixels(count: int) -> Tensor:
 def test_logits_are_those_of_the_plain_classifier(
     count: int, precision: str, plain: Classifier, compiled: Classifier
 ) -> None:
-    with torch.inference_mode(), computing_in(precision, torch.device("cpu")):
+    with torch.inference_mode(), autocast(precision, torch.device("cpu")):
         wanted, found = plain(_pixels(count)), compiled(_pixels(count))
     assert found.dtype == wanted.dtype
     assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5)

@@ -127,8 +127,8 @@ MISTAKES = {
         ["perturbations.pgd.epsilons: 300/255"],
     ),
     "more blocks than any model has": (
-        _set("perturbations", "patch_cls", value={"datasets": ["test"], "blocks": [1, 9]}),
-        ["perturbations.patch_cls: no model of this study", "as 9"],
+        _set("perturbations", "patch_attention", value={"datasets": ["test"], "blocks": [1, 9]}),
+        ["perturbations.patch_attention: no model of this study", "as 9"],
     ),
     "heads without ViTs": (
         lambda config: (
@@ -232,7 +232,7 @@ MISTAKES = {
         _set("models", "A", value=VIT),
         ["'a' and 'A' differ only in case"],
     ),
-    "unknown data set": (
+    "unknown dataset": (
         _set("perturbations", "none", "datasets", value=["tset"]),
         ["perturbations.none.datasets.0: there is no entry 'tset'", "Did you mean `test`"],
     ),
@@ -244,7 +244,7 @@ MISTAKES = {
         _set("perturbations", value={"none": {"datasets": ["second"]}}),
         ["perturbations.none.datasets: 'test', the clean set, is missing"],
     ),
-    "no clean set": (_set("datasets", "test", "role", value="other"), ["exactly one", "clean"]),
+    "no clean set": (_set("datasets", "test", "role", value="extra"), ["exactly one", "clean"]),
     "two sources": (
         _set("datasets", "test", "filter", value={"dataset": "fit", "wrong_by": "a"}),
         ["datasets.test: exactly one of generate, filter"],
@@ -281,7 +281,7 @@ MISTAKES = {
         _set("pretraining", "more", value={"images": 48, "label": "small"}),
         ["pretraining.more.label: 'small' is also the label of 'small'"],
     ),
-    "data set with the id of an attack": (
+    "dataset with the id of an attack": (
         _set("datasets", "pgd", value=SET),
         ["datasets.pgd: the id is also that of a test set or a perturbation", "any but attention"],
     ),

@@ -114,7 +114,7 @@ def test_missing_files_stand_beside_other_mistakes_and_alone_refuse_no_plan(
 
 ENSEMBLE = {
     name: {"datasets": ["colours"], "images": 2, "epsilons": ["1/255"]}
-    for name in ("pgd", "ensemble")
+    for name in ("pgd", "attack_ensemble")
 }
 
 
@@ -131,7 +131,7 @@ def test_two_classes_have_an_ensemble_without_the_loss_that_needs_three(
 ) -> None:
     raw = _own_study(classes)
     raw["perturbations"] |= ENSEMBLE
-    ensemble = load_config(raw).perturbations["ensemble"]
+    ensemble = load_config(raw).perturbations["attack_ensemble"]
     assert ensemble.conditions == attacks
     assert ("targets" in ensemble.options) == ("apgd_dlr" in attacks)
 
@@ -139,7 +139,7 @@ def test_two_classes_have_an_ensemble_without_the_loss_that_needs_three(
 def _ensemble(**options: Any) -> dict[str, Any]:
     raw = _own_study(classes=3)
     raw["perturbations"] |= copy.deepcopy(ENSEMBLE)
-    raw["perturbations"]["ensemble"] |= options
+    raw["perturbations"]["attack_ensemble"] |= options
     return raw
 
 
@@ -201,7 +201,7 @@ def _small() -> dict[str, Any]:
 KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "more targets than other classes": (
         lambda: _ensemble(targets=9),
-        "perturbations.ensemble.targets: 9, but models.a has 3 classes; allowed: at most 2",
+        "perturbations.attack_ensemble.targets: 9, but models.a has 3 classes; allowed: at most 2",
     ),
     "a member beyond the head": (
         lambda: _mapped({"pet": [0, 7]}),

@@ -243,3 +243,32 @@ def test_a_hash_in_capitals_is_the_same_hash(tiny_study: dict[str, Any]) -> None
         tiny_study["models"]["a"]["weights"] = {"file": "w.pt", "sha256": sha256}
         found.append(load_config(tiny_study).models["a"].weights)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("cells_per_job", "jobs_by", ()),
+        ("attention_distance", "restricted_attention", ("perturbations",)),
+        ("patch_cls", "patch_attention", ("perturbations",)),
+        ("ensemble", "attack_ensemble", ("perturbations",)),
+        ("tokens", "token_removal", ("perturbations",)),
+        ("patterns", "perturbation_patterns", ("analyses",)),
+        ("correlations", "layer_correlations", ("analyses",)),
+    ],
+)
+def test_keys_of_earlier_versions_are_named_as_they_are_called_now(
+    old: str, new: str, where: tuple[str, ...], tiny_study: dict[str, Any]
+) -> None:
+    section = tiny_study
+    for key in where:
+        section = section.setdefault(key, {})
+    section[old] = {"datasets": ["test"]}
+    with pytest.raises(ConfigError, match=rf"unknown key `{old}`.*It is called `{new}` now"):
+        load_config(tiny_study)
+
+
+def test_an_earlier_role_is_named_as_it_is_called_now(tiny_study: dict[str, Any]) -> None:
+    tiny_study["datasets"]["test"]["role"] = "other"
+    with pytest.raises(ConfigError, match=r"'other' is not one of .*It is called `extra` now"):
+        load_config(tiny_study)

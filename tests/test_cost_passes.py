@@ -32,14 +32,14 @@ PERTURBATIONS: dict[str, dict[str, Any]] = {
     "corruptions": ON | {"severities": [1], "corruptions": ["fog", "snow"]},
     "fgsm": ON | {"epsilons": ["1/255"]},
     "pgd": ON | {"epsilons": ["1/255"], "steps": 3},
-    "ensemble": ON | {"epsilons": ["1/255"], "steps": 2, "targets": 2, "queries": 5},
+    "attack_ensemble": ON | {"epsilons": ["1/255"], "steps": 2, "targets": 2, "queries": 5},
     "spatial": ON | {"rotations": 3, "translations": 3, "samples": 4},
     "transfer": ON | {"images": 3, "epsilons": ["1/255"], "steps": 3},
     "lesions": ON | {"images": 3, "removed": [1, 2, 3], "samples": 5},
     "heads": ON | {"images": 3},
-    "attention_distance": ON | {"distances": [1], "seeds": 2},
-    "patch_cls": ON | {"blocks": [1, 3]},
-    "tokens": ON | {"shares": [0.5], "seeds": 2},
+    "restricted_attention": ON | {"distances": [1], "seeds": 2},
+    "patch_attention": ON | {"blocks": [1, 3]},
+    "token_removal": ON | {"drop_rates": [0.5], "seeds": 2},
 }
 # Linear layers of a ViT's block by their share of its weights, at an MLP twice as wide.
 SHARES = {"qkv": 0.375, "proj": 0.125, "fc1": 0.25, "fc2": 0.25}
@@ -77,13 +77,13 @@ class _Counter:
     """Work of a network's blocks: in units of one image through all of them."""
 
     def __init__(self) -> None:
-        self.decisions = self.gradients = 0.0
+        self.predictions = self.gradients = 0.0
 
     def add(self, share: float, rows: int) -> None:
         if torch.is_grad_enabled():
             self.gradients += share * rows / NUM_IMAGES
         else:
-            self.decisions += share * rows / NUM_IMAGES
+            self.predictions += share * rows / NUM_IMAGES
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def _counted(classifier: Classifier, *, by_token: bool = False) -> Iterator[_Cou
 
 def _cases() -> list[tuple[str, str]]:
     own = [id for id in PERTURBATIONS if id != "transfer"]
-    of_vits = {"heads", "attention_distance", "patch_cls", "tokens"}
+    of_vits = {"heads", "restricted_attention", "patch_attention", "token_removal"}
     return [(id, "a") for id in own] + [(id, "b") for id in own if id not in of_vits]
 
 
@@ -133,12 +133,12 @@ def test_passes_are_those_of_the_evaluator(
         setting = Setting(
             conditions_of(record, network), cell.severity_value, config.seed, record.options
         )
-        with _counted(classifier, by_token=perturbation == "tokens") as counter:
+        with _counted(classifier, by_token=perturbation == "token_removal") as counter:
             list(evaluator_of(perturbation)(classifier, images, setting))
         passes = passes_of(config, cell)
         # Prefix tokens, which are always kept, are left out of the estimate.
-        tolerance = 0.03 if perturbation == "tokens" else 1e-6
-        assert passes.predictions == pytest.approx(counter.decisions, rel=tolerance)
+        tolerance = 0.03 if perturbation == "token_removal" else 1e-6
+        assert passes.predictions == pytest.approx(counter.predictions, rel=tolerance)
         assert passes.gradients == pytest.approx(counter.gradients)
 
 
@@ -161,7 +161,7 @@ def test_random_starts_cost_a_gradient_more(
     with _counted(classifier) as counter:
         list(evaluator_of("pgd")(classifier, images, setting))
     assert passes_of(config, cell) == Passes(
-        pytest.approx(counter.decisions), pytest.approx(counter.gradients)
+        pytest.approx(counter.predictions), pytest.approx(counter.gradients)
     )
 
 
@@ -172,7 +172,7 @@ def test_transfer_makes_its_examples_once(config: Config, images: Images) -> Non
     with _counted(classifier) as counter:
         outcome_on(classifier, "b", images, examples_against(classifier, images, setting))
     own = passes_of(config, Cell("b", "test", "transfer", "1_255", "b"))
-    assert own == Passes(pytest.approx(counter.decisions), pytest.approx(counter.gradients))
+    assert own == Passes(pytest.approx(counter.predictions), pytest.approx(counter.gradients))
     assert passes_of(config, Cell("a", "test", "transfer", "1_255", "b")) == Passes(1)
 
 
@@ -180,7 +180,7 @@ def test_patterns_take_a_gradient_a_step(config: Config, images: Images) -> None
     classifier = _stubborn(config, "b")
     with _counted(classifier) as counter:
         perturbations_of(classifier, images, 1 / 255, steps=3)
-    assert (counter.decisions, counter.gradients) == (0, pytest.approx(3))
+    assert (counter.predictions, counter.gradients) == (0, pytest.approx(3))
 
 
 def test_corruptions_are_counted(config: Config) -> None:

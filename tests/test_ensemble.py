@@ -10,8 +10,8 @@ from torch import Tensor
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd, checkpoints
-from perturb.experiments.attacks.ensemble import apgd_ce, apgd_dlr, square, targeted_dlr
-from perturb.experiments.attacks.evaluate import ensemble_outcomes, pgd_outcomes
+from perturb.experiments.attacks.attack_ensemble import apgd_ce, apgd_dlr, square, targeted_dlr
+from perturb.experiments.attacks.evaluate import attack_ensemble_outcomes, pgd_outcomes
 from tests.attacked_networks import make_case, make_classifier, make_images, num_right
 
 ATTACKS: dict[str, tuple[Callable[..., Tensor], dict[str, Any]]] = {
@@ -27,7 +27,7 @@ def _standing(kind: str, epsilon: float, **options: int) -> dict[str, int]:
     classifier = make_classifier(kind)
     images = make_images(classifier)
     found = {}
-    for evaluator, conditions in ((pgd_outcomes, ("pgd",)), (ensemble_outcomes, STAGES)):
+    for evaluator, conditions in ((pgd_outcomes, ("pgd",)), (attack_ensemble_outcomes, STAGES)):
         for outcome in evaluator(classifier, images, Setting(conditions, epsilon, 0, options)):
             stands = outcome.logits.argmax(dim=1) == images.targets
             found[outcome.condition] = int(stands.sum())
@@ -38,23 +38,28 @@ def _standing(kind: str, epsilon: float, **options: int) -> dict[str, int]:
 
 
 def test_dlr_breaks_what_saturates() -> None:
-    standing = _standing("saturated", 0.1)
-    assert standing["pgd"] == 12
-    assert standing["apgd_dlr"] == 0
+    still_correct = _standing("saturated", 0.1)
+    assert still_correct["pgd"] == 12
+    assert still_correct["apgd_dlr"] == 0
 
 
 def test_square_breaks_what_rounds_its_input() -> None:
-    standing = _standing("quantised", 0.04, queries=300)
-    assert standing["pgd"] == 12
-    assert standing["apgd_dlr"] > 6
-    assert standing["square"] < standing["apgd_dlr"] - 3
+    still_correct = _standing("quantised", 0.04, queries=300)
+    assert still_correct["pgd"] == 12
+    assert still_correct["apgd_dlr"] > 6
+    assert still_correct["square"] < still_correct["apgd_dlr"] - 3
 
 
 @pytest.mark.parametrize(("kind", "epsilon"), [("linear", 0.02), ("resnet", 0.004), ("vit", 0.01)])
 def test_the_ensemble_is_no_weaker_than_pgd(kind: str, epsilon: float) -> None:
-    standing = _standing(kind, epsilon)
-    assert 0 < standing["pgd"] < 12
-    assert standing["square"] <= standing["apgd_dlr"] <= standing["apgd_ce"] <= standing["pgd"]
+    still_correct = _standing(kind, epsilon)
+    assert 0 < still_correct["pgd"] < 12
+    assert (
+        still_correct["square"]
+        <= still_correct["apgd_dlr"]
+        <= still_correct["apgd_ce"]
+        <= still_correct["pgd"]
+    )
 
 
 def test_more_restarts_and_targets_break_more() -> None:
@@ -182,7 +187,7 @@ def test_two_classes_are_attacked_without_the_loss_that_needs_three() -> None:
     classifier = make_classifier("linear", 2)
     setting = Setting(("apgd_ce", "square"), 0.1, 2021, {"steps": 3, "queries": 5})
     images = make_images(classifier)
-    outcomes = list(ensemble_outcomes(classifier, images, setting))
+    outcomes = list(attack_ensemble_outcomes(classifier, images, setting))
     assert [outcome.condition for outcome in outcomes] == ["apgd_ce", "square"]
     clean = classifier(images.pixels).argmax(dim=1) == images.targets
     after = [outcome.logits.argmax(dim=1) == images.targets for outcome in outcomes]

@@ -124,7 +124,7 @@ def test_shard_of_an_evaluation_is_accepted(tmp_path: Path) -> None:
     )
 
 
-def test_batches_change_no_decision(tmp_path: Path) -> None:
+def test_batches_change_no_prediction(tmp_path: Path) -> None:
     store, classifier = _store(tmp_path), _classifier(ByColour())
     tables = [
         _evaluate(classifier, store, CORRUPTED, CORRUPTIONS, batch_size=size)[0] for size in (7, 24)
@@ -210,7 +210,7 @@ def test_filter_that_keeps_nothing_is_an_error(tmp_path: Path) -> None:
         build_filtered(tmp_path / "k.npy", tmp_path / "k.parquet", pool, classifier, batch_size=24)
 
 
-def test_decisions_among_coarser_classes_take_the_mean_probability(tmp_path: Path) -> None:
+def test_predictions_among_coarser_classes_take_the_mean_probability(tmp_path: Path) -> None:
     store, classifier = _store(tmp_path), _classifier(ByColour())
     # Twelve targets need twelve coarser classes: here each has one member but the last, two.
     members = (*((index,) for index in range(11)), (11, 0))

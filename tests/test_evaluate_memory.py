@@ -79,8 +79,8 @@ CASES = {
     "spatial": ("1", {"rotations": 3, "translations": 3, "samples": 2}),
     "lesions": ("2", {"samples": 3}),
     "heads": ("1", {}),
-    "attention_distance": ("1", {"seeds": 2}),
-    "tokens": ("0.5", {"seeds": 2}),
+    "restricted_attention": ("1", {"seeds": 2}),
+    "token_removal": ("0.5", {"seeds": 2}),
 }
 
 

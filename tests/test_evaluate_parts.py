@@ -1,4 +1,4 @@
-"""Stored corruptions, decisions among some classes, images of which several classes are right."""
+"""Stored corruptions, predictions among some classes, images of which several classes are right."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier, Preprocessing
 
 CARD: Any = SimpleNamespace(weights_sha256="0", preprocessing=Preprocessing(side=16))
-STORED = Cell("a", "c", "corruptions_stored", "3")
+STORED = Cell("a", "c", "stored_corruptions", "3")
 CLEAN = Cell("a", "c", "none", "0")
 
 
@@ -121,7 +121,7 @@ def test_parts_of_other_images_are_refused(
         for condition, (ids, targets) in stores.items()
     }
     setting = Setting(("fog", "snow"), 3, 1)
-    with pytest.raises(ValueError, match=rf"^a / c / corruptions_stored / 3: {message}"):
+    with pytest.raises(ValueError, match=rf"^a / c / stored_corruptions / 3: {message}"):
         _evaluate(_subject(), opened, STORED, setting)
 
 
@@ -149,7 +149,7 @@ def _subset(conditions: tuple[str, ...], classes: dict[str, Any], **options: Any
     return outcomes
 
 
-def test_decisions_among_some_classes() -> None:
+def test_predictions_among_some_classes() -> None:
     two, all_classes = _subset(("two", "all"), {"all": [0, 1, 2, 3, 4, 5], "two": [2, 1]})
     assert (two.condition, all_classes.condition) == ("two", "all")
     assert two.logits.argmax(dim=1).tolist() == [1, 1, 1]

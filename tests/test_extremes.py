@@ -12,7 +12,7 @@ from perturb.charts.sentences import NO_MODEL
 from perturb.experiments.drawing import draw
 from perturb.experiments.registry import tables_of as declared_tables_of
 from perturb.page.shown import left_out, note_beside, shown_table
-from perturb.page.write import Words, write_page
+from perturb.page.write import PageText, write_page
 from perturb.tables.display import grid
 from perturb.tables.write import csv_text, latex_text, markdown_text
 from tests.drawn_panels import drawn
@@ -104,7 +104,7 @@ def test_log_error_of_no_error_is_a_sentence_on_the_page(tmp_path: Path) -> None
     study = extreme_study(tmp_path, "nobody errs on clean images")
     paths = tables_of(study, tmp_path / "tables")
     page = tmp_path / "index.html"
-    write_page(page, Words("A study", "", ""), tables=paths, datasets=study.datasets)
+    write_page(page, PageText("A study", "", ""), tables=paths, datasets=study.datasets)
     html = page.read_text(encoding="utf-8")
     assert "No model errs on any of these test sets: log error cannot be drawn." in html
     assert "chart-robustness_benchmarks" in html

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from perturb.charts.style import OTHER_SHAPE, look, ramp
+from perturb.charts.style import OTHER_SHAPE, ramp, style_of
 from perturb.config import Config, ConfigError, load_config
 from perturb.experiments.drawing import draw
 from perturb.experiments.registry import charts_of
 from perturb.models.timm_table import geometry, timm_models
-from perturb.page.write import Words, write_page
+from perturb.page.write import PageText, write_page
 from perturb.plan.cells import cells, own_cells
 from perturb.plan.left_out import left_out
 from perturb.tables.run import make_table
@@ -23,7 +23,7 @@ from tests.study_tables import table_of, tables_of
 from tests.synthetic_study import ARCHITECTURES, Study, make_study
 
 IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"
-CHANGES = {"lesions", "heads", "attention_distance", "patch_cls", "tokens"}
+CHANGES = {"lesions", "heads", "restricted_attention", "patch_attention", "token_removal"}
 # Facts that no network of a third family may change: what is said of ViTs and ResNets.
 COMPARISONS = ("claims", "scaling", "matched_pairs", "patch_pairs", "transfer_means")
 
@@ -156,14 +156,18 @@ def test_other_networks_have_cells_of_changed_images_alone(raw: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("architecture", "lacks", "said"),
     [
-        ("vit_small_r26_s32_224", {"tokens"}, "token removal: .*more than one convolution"),
+        ("vit_small_r26_s32_224", {"token_removal"}, "token removal: .*more than one convolution"),
         (
             "vit_pwee_patch16_reg1_gap_256",
-            {"heads", "tokens"},
+            {"heads", "token_removal"},
             "removed MLPs and attentions alone: .*both from one projection",
         ),
-        ("vit_medium_patch16_gap_256", {"patch_cls", "tokens"}, "patches apart: .*no class token"),
-        ("vit_medium_patch16_reg4_gap_256", {"tokens"}, "token removal: .*no class token"),
+        (
+            "vit_medium_patch16_gap_256",
+            {"patch_attention", "token_removal"},
+            "patches apart: .*no class token",
+        ),
+        ("vit_medium_patch16_reg4_gap_256", {"token_removal"}, "token removal: .*no class token"),
         ("vit_tiny_patch16_224", set(), None),
     ],
 )
@@ -186,7 +190,7 @@ def test_a_network_of_too_few_blocks_is_named(tiny_study: dict[str, Any]) -> Non
         "arguments": {"embed_dim": 16, "depth": 4, "num_heads": 1, "mlp_ratio": 1},
     }
     tiny_study["models"]["deep"] = {**tiny_study["models"]["a"], "architecture": "deep"}
-    tiny_study["perturbations"]["patch_cls"] = {"datasets": ["test"], "blocks": [3]}
+    tiny_study["perturbations"]["patch_attention"] = {"datasets": ["test"], "blocks": [3]}
     config = load_config(tiny_study)
     assert left_out(config) == ["patches apart: ViT-S/16, small (it has too few blocks)"]
 
@@ -271,7 +275,7 @@ def test_a_pre_training_set_of_other_networks_alone_moves_no_claim(tmp_path: Pat
 
 
 def test_other_networks_have_a_look_of_their_own(mixed: dict[str, Path]) -> None:
-    looks = look(pq.read_table(mixed["models"]).to_pandas())
+    looks = style_of(pq.read_table(mixed["models"]).to_pandas())
     assert looks.families == [*["resnet"] * 2, *["vit"] * 3, *["other"] * 2]
     assert looks.shapes[5:] == [OTHER_SHAPE] * 2
     assert OTHER_SHAPE not in looks.shapes[:5]
@@ -296,7 +300,7 @@ def test_the_page_says_what_other_networks_are_and_what_is_left_out(
 ) -> None:
     tables = {name: path for name, path in mixed.items() if name != "datasets"}
     sentences = ("removed heads: Swin <T> (its blocks cannot be reached)",)
-    words = Words("Title", "a: 1", "make", left_out=sentences)
+    words = PageText("Title", "a: 1", "make", left_out=sentences)
     write_page(tmp_path / "page.html", words, tables=tables, datasets=mixed["datasets"])
     html = " ".join((tmp_path / "page.html").read_text().split())
     assert "<dt>Other networks</dt>" in html
@@ -319,7 +323,7 @@ def test_a_study_of_other_networks_alone_has_its_tables_charts_and_page(tmp_path
     assert set(frames["claims"]["verdict"]) == {"not testable"}
     for chart in charts_of(study.available):
         assert draw(chart, frames).to_dict()
-    words = Words("Title", "a: 1", "make")
+    words = PageText("Title", "a: 1", "make")
     write_page(tmp_path / "page.html", words, tables=tables, datasets=study.datasets)
     assert "ConvNeXt-S" in (tmp_path / "page.html").read_text()
 

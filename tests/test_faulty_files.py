@@ -33,7 +33,7 @@ def _cut_short(path: Path) -> None:
 
 
 def edit(path: Path) -> None:
-    """Turn a right decision of a shard into a wrong one, with all that follows from it."""
+    """Turn a right prediction of a shard into a wrong one, with all that follows from it."""
     table = pq.read_table(path, partitioning=None)
     predictions = table["prediction"].to_pylist()
     predictions[0] = (predictions[0] + 1) % 12

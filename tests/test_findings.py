@@ -56,7 +56,7 @@ SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num
             "2.0 percentage points of accuracy when it alone is removed (",
         ),
         (
-            {"kind": "lesion_pair", "name": "small - large, equal share"},
+            {"kind": "lesion_pair", "name": "small - large, equal fraction"},
             "Adversarial spatial: the smallest ViT loses 2.0 percentage points more than the "
             "largest when the same share of the blocks is removed (",
         ),

@@ -383,7 +383,7 @@ def test_resume_kills_a_job_that_will_not_end(
     threading.Thread(target=orphan.communicate).start()
     monkeypatch.chdir(folder)
     monkeypatch.setattr(launch, "TELL_EVERY_S", 1)
-    assert launch.launch(["--cores", "1"], launch.Manner(cancels=True)) == 0
+    assert launch.launch(["--cores", "1"], launch.LaunchOptions(cancels=True)) == 0
     assert orphan.wait(timeout=30) == -signal.SIGKILL
 
 

@@ -11,7 +11,7 @@ import pytest
 import vl_convert
 
 from perturb.charts.shading import signed
-from perturb.charts.style import CONTROL, SERIES, look
+from perturb.charts.style import CONTROL, SERIES, style_of
 from perturb.experiments import registry
 from perturb.experiments.drawing import draw
 from perturb.experiments.layer_correlations.charts import layer_correlations
@@ -27,9 +27,9 @@ NAMES = [name for name, (owner, _) in registry.charts().items() if owner in MODE
 CURVES = {
     "lesions_single": ("block", "part"),
     "lesions": ("num_removed", "part"),
-    "restricted_attention": ("distance_share", "control"),
-    "patch_cls": ("num_blocks_restricted", "place"),
-    "tokens": ("flops_kept", "method"),
+    "restricted_attention": ("distance_fraction", "control"),
+    "patch_attention": ("num_blocks_restricted", "place"),
+    "token_removal": ("flops_kept", "method"),
 }
 VITS = ["ViT-S/4", "ViT-S/8", "ViT-B/8"]
 
@@ -136,7 +136,7 @@ def test_curves_draw_every_row_in_the_panel_of_its_model(
     columns = list(parts(spec))
     labels = [
         label
-        for label in look(frames["models"]).labels
+        for label in style_of(frames["models"]).labels
         if label in set(table["architecture_label"])
     ]
     assert [rows(spec, one)["architecture_label"].unique().tolist() for one in columns] == [
@@ -186,9 +186,9 @@ def test_a_control_is_grey_and_a_way_keeps_its_colour(frames: Frames, specs: Spe
 
 
 def test_curves_of_patches_and_cls_start_unrestricted(frames: Frames) -> None:
-    table = frames["patch_cls"]
+    table = frames["patch_attention"]
     restricted = table[table["num_blocks_restricted"] > 0]
-    spec = draw("patch_cls", {**frames, "patch_cls": restricted}).to_dict()
+    spec = draw("patch_attention", {**frames, "patch_attention": restricted}).to_dict()
     drawn = rows(spec)
     starts = drawn[drawn["num_blocks_restricted"] == 0]
     assert len(starts) == table.groupby(["model", "place"]).ngroups == 2 * len(VITS) * 3
@@ -197,7 +197,7 @@ def test_curves_of_patches_and_cls_start_unrestricted(frames: Frames) -> None:
 
 
 def test_more_is_changed_to_the_right(specs: Specs) -> None:
-    for name in ("restricted_attention", "tokens"):
+    for name in ("restricted_attention", "token_removal"):
         for x in encodings(specs[name], "x"):
             assert x["scale"]["reverse"]
             low, high = x["scale"]["domain"]
@@ -275,7 +275,7 @@ def test_legend_of_a_profile_lists_the_models_that_have_a_line(frames: Frames) -
     profile = frames["correlation_profile"]
     lines = profile[profile["architecture_label"] != "ResNet-B"]
     spec = draw("correlation_profile", {**frames, "correlation_profile": lines}).to_dict()
-    colours = look(frames["models"])
+    colours = style_of(frames["models"])
     colour_of = dict(zip(colours.labels, colours.colours, strict=True))
     for channel in ("color", "shape", "strokeDash"):
         for encoding in encodings(spec, channel):

@@ -40,9 +40,9 @@ def claims(study: Study) -> pa.Table:
 def accuracies(study: Study) -> dict[tuple[str, str, float], Images]:
     """Return accuracy by model, condition and severity, image by image; severity 0: unchanged."""
     frames = []
-    for path in study.decisions:
+    for path in study.predictions:
         perturbation = path.parts[-2]
-        if perturbation in ("lesions", "attention_distance", "patch_cls"):
+        if perturbation in ("lesions", "restricted_attention", "patch_attention"):
             frame = pq.read_table(path).to_pandas()
             if perturbation == "lesions":
                 frame = frame[(frame["severity"] > 1) | (frame["sample"] > 0)]
@@ -54,7 +54,9 @@ def accuracies(study: Study) -> dict[tuple[str, str, float], Images]:
     means = changed.groupby([*keys, "image_id"])["is_correct"].mean()
     found = {key: images.to_numpy() for key, images in means.groupby(level=keys)}
     for model in VITS:
-        [path] = [path for path in study.decisions if {model, "shapes", "none"} <= set(path.parts)]
+        [path] = [
+            path for path in study.predictions if {model, "shapes", "none"} <= set(path.parts)
+        ]
         whole = pq.read_table(path).to_pandas().sort_values("image_id")["is_correct"]
         found[model, "none", 0.0] = whole.to_numpy(float)[:30]
     return found
@@ -188,9 +190,9 @@ def test_claims_are_in_the_order_of_their_numbers(claims: pa.Table) -> None:
 
 
 def test_older_claims_do_not_see_changed_models(study: Study, claims: pa.Table) -> None:
-    without = ("lesions", "heads", "attention_distance", "patch_cls", "tokens")
-    older = [path for path in study.decisions if not set(path.parts) & set(without)]
-    fewer = table_of(replace(study, decisions=older, representations=[]), "claims").to_pylist()
+    without = ("lesions", "heads", "restricted_attention", "patch_attention", "token_removal")
+    older = [path for path in study.predictions if not set(path.parts) & set(without)]
+    fewer = table_of(replace(study, predictions=older, representations=[]), "claims").to_pylist()
     for row, other in zip(claims.to_pylist(), fewer, strict=True):
         if int(row["claim"][1:]) < 10:
             assert row == other
@@ -201,12 +203,12 @@ def test_older_claims_do_not_see_changed_models(study: Study, claims: pa.Table) 
 LESION = {"perturbation": "lesions", "condition": "block", "severity": 1.0}
 
 
-def judged(folder: Path, decisions: Rows, **facts: Any) -> dict[tuple[str, str], dict[str, Any]]:
+def judged(folder: Path, predictions: Rows, **facts: Any) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the claims on a study of one ViT, by number and part."""
     rules = Path(__file__).parent.parent / "resources" / "claims.csv"
     nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
     models = [vit("a", 8, **facts)]
-    sources = written(folder, models, decisions, claim_rules=rules, **nothing)
+    sources = written(folder, models, predictions, claim_rules=rules, **nothing)
     parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": None}
     rows = make_table("claims", sources, parameters).to_pylist()
     return {(row["claim"], row["part"]): row for row in rows}
@@ -215,11 +217,11 @@ def judged(folder: Path, decisions: Rows, **facts: Any) -> dict[tuple[str, str],
 def test_one_model_tests_what_needs_one(tmp_path: Path) -> None:
     first = decided("a", "0000", **LESION, sample=0)
     rows = [*decided("a", "1110"), *first, *decided("a", "1100", **LESION, sample=1)]
-    mask = {"perturbation": "attention_distance", "severity": 3.0}  # of 4 patches a side
+    mask = {"perturbation": "restricted_attention", "severity": 3.0}  # of 4 patches a side
     rows += decided("a", "1100", **mask, condition="window")
     rows += decided("a", "1000", **mask, condition="permuted", sample=1)
     # Of three blocks, the first three are the last three.
-    apart = {"perturbation": "patch_cls", "severity": 3.0}
+    apart = {"perturbation": "patch_attention", "severity": 3.0}
     rows += decided("a", "1100", **apart, condition="first")
     rows += decided("a", "1000", **apart, condition="last")
     found = judged(tmp_path, rows)
@@ -256,7 +258,7 @@ def test_fewer_than_four_layers_have_no_thirds(study: Study, num_blocks: int) ->
     assert row["reason"] == "nothing in this study that could be compared"
 
 
-def test_lesions_that_change_no_decision_prove_nothing(tmp_path: Path) -> None:
+def test_lesions_that_change_no_prediction_prove_nothing(tmp_path: Path) -> None:
     rows = [*decided("a", "1110"), *decided("a", "1110", **LESION, sample=1)]
     row = judged(tmp_path, rows)["C11", "a"]
     assert (row["estimate"], row["verdict"]) == (0, "not testable")

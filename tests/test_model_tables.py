@@ -19,7 +19,14 @@ from tests.synthetic_study import Study, make_study
 
 Z95 = 1.959963984540054
 NEW = {
-    *("lesions_single", "lesions", "heads", "restricted_attention", "patch_cls", "tokens"),
+    *(
+        "lesions_single",
+        "lesions",
+        "heads",
+        "restricted_attention",
+        "patch_attention",
+        "token_removal",
+    ),
     *("layer_correlations", "correlation_profile"),
 }
 
@@ -30,9 +37,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def decisions(study: Study) -> pd.DataFrame:
-    """Return the decisions of changed models with those of the whole model beside them."""
-    frame = pa.concat_tables([pq.read_table(path) for path in study.decisions]).to_pandas()
+def predictions(study: Study) -> pd.DataFrame:
+    """Return the predictions of changed models with those of the whole model beside them."""
+    frame = pa.concat_tables([pq.read_table(path) for path in study.predictions]).to_pandas()
     names = ("model", "dataset", "perturbation", "condition")
     frame = frame.assign(**{name: frame[name].astype(str) for name in names})
     clean = frame[(frame["perturbation"] == "none") & (frame["dataset"] == "shapes")]
@@ -42,7 +49,7 @@ def decisions(study: Study) -> pd.DataFrame:
 
 
 def lesioned(model: str, *, part: str = "block") -> Rows:
-    """Return a model's decisions: whole, without each of three blocks, and without the last two."""
+    """Return a model's predictions: whole, without each of three blocks, without the last two."""
     lesion = {"perturbation": "lesions", "condition": part}
     return [
         *decided(model, "1110"),
@@ -63,7 +70,7 @@ def test_single_lesions_by_hand(tmp_path: Path) -> None:
     assert [row["accuracy"] for row in rows] == [0, 0.5, 0.75]
     assert [row["drop"] for row in rows] == [0.75, 0.25, 0]
     assert rows[1]["drop_high"] - 0.25 == pytest.approx(Z95 * np.std([0, 0, 1, 0], ddof=1) / 2)
-    # Not one decision differs: that is no proof that none ever would.
+    # Not one prediction differs: that is no proof that none ever would.
     assert (rows[2]["drop_low"], rows[2]["drop_high"]) == (None, None)
     assert (rows[0]["part"], rows[0]["part_label"]) == ("block", "Block")
 
@@ -98,7 +105,7 @@ def test_heads_by_hand(tmp_path: Path) -> None:
 
 
 def test_restricted_attention_by_hand(tmp_path: Path) -> None:
-    mask = {"perturbation": "attention_distance", "severity": 2.0}
+    mask = {"perturbation": "restricted_attention", "severity": 2.0}
     rows = [
         *decided("a", "1111"),
         *decided("a", "1110", **mask, condition="window"),
@@ -110,7 +117,7 @@ def test_restricted_attention_by_hand(tmp_path: Path) -> None:
     near, far, permuted = table.to_pylist()
     # Four patches a side: three apart at most.
     assert [row["distance"] for row in (near, far, permuted)] == [2, 9, 2]
-    assert [row["distance_share"] for row in (near, far, permuted)] == [2 / 3, 1, 2 / 3]
+    assert [row["distance_fraction"] for row in (near, far, permuted)] == [2 / 3, 1, 2 / 3]
     assert [row["num_seeds"] for row in (near, far, permuted)] == [1, 1, 2]
     assert (near["accuracy"], permuted["accuracy"]) == (0.75, 0.375)
     assert permuted["accuracy_se"] == pytest.approx(0.125)
@@ -118,24 +125,24 @@ def test_restricted_attention_by_hand(tmp_path: Path) -> None:
 
 
 def test_patches_apart_and_tokens_by_hand(tmp_path: Path) -> None:
-    tokens = {"perturbation": "tokens", "severity": 0.25, "flops_kept": 0.875}
+    tokens = {"perturbation": "token_removal", "severity": 0.25, "flops_kept": 0.875}
     rows = [
         *decided("a", "1110"),
-        *decided("a", "0110", perturbation="patch_cls", severity=2.0, condition="first"),
-        *decided("a", "1110", perturbation="patch_cls", severity=2.0, condition="last"),
+        *decided("a", "0110", perturbation="patch_attention", severity=2.0, condition="first"),
+        *decided("a", "1110", perturbation="patch_attention", severity=2.0, condition="last"),
         *decided("a", "1010", **tokens, condition="low_attention"),
         *decided("a", "1000", **tokens, condition="random", sample=1),
     ]
     sources = written(tmp_path, [vit("a", 8)], rows)
-    found = make_table("patch_cls", sources).to_pylist()
+    found = make_table("patch_attention", sources).to_pylist()
     assert [(row["place"], row["num_blocks_restricted"], row["accuracy"]) for row in found] == [
         ("first", 0, 0.75),
         ("first", 2, 0.5),
         ("last", 0, 0.75),
         ("last", 2, 0.75),
     ]
-    found = make_table("tokens", sources).to_pylist()
-    names = ("method", "dropped_label", "flops_kept", "accuracy")
+    found = make_table("token_removal", sources).to_pylist()
+    names = ("method", "drop_rate_label", "flops_kept", "accuracy")
     assert [tuple(row[name] for name in names) for row in found] == [
         ("random", "0 %", 1, 0.75),
         ("random", "25 %", 0.875, 0.25),
@@ -155,16 +162,16 @@ def test_a_change_of_severity_0_is_the_whole_model(tmp_path: Path) -> None:
 
 SERIES = {
     "lesions": ("lesions", "part", "num_removed", "num_samples"),
-    "restricted_attention": ("attention_distance", "control", "distance", "num_seeds"),
-    "patch_cls": ("patch_cls", "place", "num_blocks_restricted", None),
-    "tokens": ("tokens", "method", "dropped_share", "num_seeds"),
+    "restricted_attention": ("restricted_attention", "control", "distance", "num_seeds"),
+    "patch_attention": ("patch_attention", "place", "num_blocks_restricted", None),
+    "token_removal": ("token_removal", "method", "drop_rate", "num_seeds"),
 }
 
 
 @pytest.mark.parametrize("name", list(SERIES))
-def test_series_equal_pandas(study: Study, decisions: pd.DataFrame, name: str) -> None:
+def test_series_equal_pandas(study: Study, predictions: pd.DataFrame, name: str) -> None:
     perturbation, condition, severity, samples = SERIES[name]
-    own = decisions[decisions["perturbation"] == perturbation]
+    own = predictions[predictions["perturbation"] == perturbation]
     is_first = (own["perturbation"] == "lesions") & (own["severity"] == 1) & (own["sample"] == 0)
     cells = own[~is_first].groupby(["model", "condition", "severity"])
     rows = table_of(study, name).to_pylist()
@@ -191,9 +198,11 @@ def test_series_equal_pandas(study: Study, decisions: pd.DataFrame, name: str) -
 
 @pytest.mark.parametrize(("name", "perturbation"), [("lesions_single", "lesions"), ("heads",) * 2])
 def test_single_parts_equal_pandas(
-    study: Study, decisions: pd.DataFrame, name: str, perturbation: str
+    study: Study, predictions: pd.DataFrame, name: str, perturbation: str
 ) -> None:
-    own = decisions[(decisions["perturbation"] == perturbation) & (decisions["severity"] == 1)]
+    own = predictions[
+        (predictions["perturbation"] == perturbation) & (predictions["severity"] == 1)
+    ]
     cells = own.assign(removed=own["removed"].astype(str)).groupby(
         ["model", "condition", "removed"]
     )
@@ -214,7 +223,7 @@ def test_single_parts_equal_pandas(
 def test_resnets_lose_blocks_and_nothing_else(study: Study) -> None:
     parts = {row["part"] for row in rows_where(table_of(study, "lesions"), family="resnet")}
     assert parts == {"block"}
-    for name in ("heads", "restricted_attention", "patch_cls", "tokens"):
+    for name in ("heads", "restricted_attention", "patch_attention", "token_removal"):
         assert not rows_where(table_of(study, name), family="resnet")
 
 
@@ -224,9 +233,9 @@ MADE_FROM_THEM = {"claims", "runs", "paper_comparison"}
 
 @pytest.mark.parametrize("name", sorted(set(TABLES) - NEW - MADE_FROM_THEM))
 def test_other_tables_do_not_see_changed_models(study: Study, name: str) -> None:
-    older = [path for path in study.decisions if not set(path.parts) & set(MODEL_PERTURBATIONS)]
-    assert len(older) < len(study.decisions)
-    assert table_of(study, name) == table_of(replace(study, decisions=older), name)
+    older = [path for path in study.predictions if not set(path.parts) & set(MODEL_PERTURBATIONS)]
+    assert len(older) < len(study.predictions)
+    assert table_of(study, name) == table_of(replace(study, predictions=older), name)
 
 
 def test_columns_of_a_shown_table_are_in_order(study: Study) -> None:
@@ -260,7 +269,7 @@ HEAD = {"perturbation": "heads", "condition": "head", "severity": 1.0}
         ),
         (
             decided("a", "111", **LESION, sample=2, dataset="art"),
-            "lesions was run on art, whose role is renditions; allowed: the clean data set",
+            "lesions was run on art, whose role is renditions; allowed: the clean dataset",
         ),
         (decided("c", "111", **LESION), "c has shards but no entry"),
         (decided("a", "1111", **HEAD), "heads of a has images that the model has no clean"),
@@ -269,7 +278,9 @@ HEAD = {"perturbation": "heads", "condition": "head", "severity": 1.0}
             [
                 {**row, "flops_kept": place / 4}
                 for place, row in enumerate(
-                    decided("a", "11", perturbation="tokens", severity=0.5, condition="random")
+                    decided(
+                        "a", "11", perturbation="token_removal", severity=0.5, condition="random"
+                    )
                 )
             ],
             "tokens of a at 0.5, random, has several values of flops_kept",

@@ -146,7 +146,7 @@ def test_what_is_planned_changes_a_vit_and_what_is_not_is_refused(name: str, id:
         for outcome in outcomes(classifier, id, conditions, change.options):
             found[outcome.condition] = (*found.get(outcome.condition, ()), outcome.sample)
             # What the last of all blocks hears from patches is lost on a head that reads none.
-            if (id, outcome.condition) != ("patch_cls", "last"):
+            if (id, outcome.condition) != ("patch_attention", "last"):
                 assert not torch.allclose(outcome.logits, clean, atol=1e-4), outcome.condition
             assert outcome.logits.isfinite().all()
         assert found == samples_of(change, severity, plan, 7)
@@ -176,12 +176,12 @@ def test_what_is_known_to_be_impossible() -> None:
         for name, plan in plans.items()
     }
     by_embedding = {VITS[name].embedding: found for name, found in impossible.items()}
-    assert by_embedding["HybridEmbed"] == ["tokens"]
+    assert by_embedding["HybridEmbed"] == ["token_removal"]
     for name, found in impossible.items():
         assert ("heads" in found) == ("Parallel" in str(VITS[name].block))
-        assert ("patch_cls" in found) == (VITS[name].num_prefix_tokens == 0)
-        assert "tokens" in found or VITS[name].num_class_tokens == 1
-        assert not {"lesions", "attention_distance"} & set(found)
+        assert ("patch_attention" in found) == (VITS[name].num_prefix_tokens == 0)
+        assert "token_removal" in found or VITS[name].num_class_tokens == 1
+        assert not {"lesions", "restricted_attention"} & set(found)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_what_is_known_to_be_impossible() -> None:
         ({"block": "NewBlock"}, set(ON_NETWORKS)),
         ({"block": None}, set(ON_NETWORKS)),
         ({"attention": "NewAttention"}, set(ON_NETWORKS) - {"lesions"}),
-        ({"embedding": "NewEmbed"}, {"tokens"}),
-        ({"pooling": "new"}, {"tokens"}),
+        ({"embedding": "NewEmbed"}, {"token_removal"}),
+        ({"pooling": "new"}, {"token_removal"}),
         ({}, set()),
     ],
 )

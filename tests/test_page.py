@@ -21,7 +21,7 @@ from perturb.experiments.claims.sentences import claims, sentence
 from perturb.experiments.registry import charts_of
 from perturb.experiments.registry import tables_of as declared_tables_of
 from perturb.page.shown import charts_from, shown_sections
-from perturb.page.write import Words, write_page
+from perturb.page.write import PageText, write_page
 from tests.study_tables import CHARTS, TABLES, tables_of
 from tests.synthetic_study import make_study
 
@@ -54,7 +54,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sheet.write_bytes(PNG)
     write_page(
         folder / "report" / "index.html",
-        Words(
+        PageText(
             f"A study {NASTY}",
             f"title: {NASTY}\n",
             f"snakemake {NASTY}",
@@ -207,7 +207,7 @@ def test_models_at_chance_are_named_before_all_numbers(report: Path, tmp_path: P
     pq.write_table(models.set_column(place, "warning", warnings), tables["models"])
     write_page(
         tmp_path / "index.html",
-        Words("A study", "", ""),
+        PageText("A study", "", ""),
         tables=tables,
         datasets=report.parents[1] / "datasets.parquet",
     )
@@ -249,7 +249,7 @@ def test_warnings_name_only_models_whose_gradients_vanish(report: Path) -> None:
             ["Head", "Token", "Attention window", "CKA"],
         ),
         (
-            {"patch_cls"},
+            {"patch_attention"},
             ["benchmarks", "model_size", "restricted_attention"],
             ["Lesion", "Attention window", "FLOPs kept"],
         ),
@@ -268,7 +268,7 @@ def test_a_page_shows_the_studies_own_perturbations_alone(
     path = tmp_path / "index.html"
     write_page(
         path,
-        Words("Part", "", ""),
+        PageText("Part", "", ""),
         tables={name: folder / "tables" / f"{name}.parquet" for name in names},
         datasets=folder / "datasets.parquet",
     )
@@ -431,4 +431,4 @@ def test_sentences_say_what_the_rows_say(changes: dict[str, Any], expected: str)
 def test_a_missing_table_is_named(tmp_path: Path, missing: str) -> None:
     tables = {name: tmp_path / name for name in TABLES if name != missing}
     with pytest.raises(ValueError, match=rf"tables \['{missing}'\] are missing"):
-        write_page(tmp_path / "x.html", Words("", "", ""), tables=tables, datasets=tmp_path)
+        write_page(tmp_path / "x.html", PageText("", "", ""), tables=tables, datasets=tmp_path)

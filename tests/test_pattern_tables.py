@@ -50,8 +50,8 @@ def sources_of(folder: Path, models: Rows, rows: Rows) -> dict:
     )
     path = folder / "patterns.parquet"
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
-    decisions = [row for model in models for row in decided(model["model"], "10")]
-    return written(folder, models, decisions, patterns=[path])
+    predictions = [row for model in models for row in decided(model["model"], "10")]
+    return written(folder, models, predictions, patterns=[path])
 
 
 def claims_of(sources: dict) -> list[dict]:

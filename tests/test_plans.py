@@ -69,9 +69,9 @@ def test_networks_are_spared_what_they_do_not_have(config: Config) -> None:
     assert ("a", "heads", "1") in asked
     assert not {perturbation for model, perturbation, _ in asked if model == "b"} & {
         "heads",
-        "attention_distance",
-        "patch_cls",
-        "tokens",
+        "restricted_attention",
+        "patch_attention",
+        "token_removal",
     }
     assert ("a", "lesions", "2") in asked
 
@@ -79,7 +79,7 @@ def test_networks_are_spared_what_they_do_not_have(config: Config) -> None:
 def test_heads_are_planned_where_every_block_has_as_many(config: Config) -> None:
     architecture = config.models["a"].architecture
     uncounted = replace(architecture, arguments={**architecture.arguments, "num_heads": None})
-    heads, tokens = (config.perturbations[name] for name in ("heads", "tokens"))
+    heads, tokens = (config.perturbations[name] for name in ("heads", "token_removal"))
     assert is_possible(heads, 0, architecture)
     assert not is_possible(heads, 0, uncounted)
     assert is_possible(tokens, 0.5, uncounted)
@@ -91,5 +91,5 @@ def test_registers_stand_in_for_a_class_token_where_it_only_passes_on(config: Co
     assert (network.num_prefix_tokens, network.num_class_tokens) == (4, 0)
     counts = {"num_prefix_tokens": 4, "num_class_tokens": 0}
     registers = replace(architecture, arguments={**architecture.arguments, **counts})
-    assert is_possible(config.perturbations["patch_cls"], 1, registers)
-    assert not is_possible(config.perturbations["tokens"], 0.5, registers)
+    assert is_possible(config.perturbations["patch_attention"], 1, registers)
+    assert not is_possible(config.perturbations["token_removal"], 0.5, registers)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
-from perturb.experiments.attacks.gradients import climb, frozen, pgd
+from perturb.experiments.attacks.gradients import frozen, loss_and_gradient, pgd
 from perturb.experiments.lesions.surgery import without
 from perturb.experiments.registry import FOLDER
 from perturb.experiments.registry import evaluator as evaluator_of
@@ -21,7 +21,7 @@ from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier
-from perturb.models.precision import computing_in, exactly, resolved
+from perturb.models.precision import autocast, float32, resolve_precision
 from perturb.models.zoo import build_timm_network
 from perturb.random import stream_keys, uniform
 from perturb.severities import severity_id, severity_value
@@ -81,14 +81,14 @@ def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
     setting = Setting(conditions, severity, 2021, options)
     found = {}
     for precision in ("float32", "bfloat16"):
-        with computing_in(precision, CPU):
+        with autocast(precision, CPU):
             found[precision] = list(evaluator_of(name)(classifier, images, setting))
     for exact, rough in zip(found["float32"], found["bfloat16"], strict=True):
         assert (exact.condition, exact.sample) == (rough.condition, rough.sample)
         scale = exact.logits.std()
         difference = (exact.logits - rough.logits.float()).abs().mean() / scale
         # Steps along signs and searches may end elsewhere; the others only see rounding.
-        is_search = name in ("fgsm", "pgd", "ensemble", "spatial")
+        is_search = name in ("fgsm", "pgd", "attack_ensemble", "spatial")
         assert 0 < difference < (1.5 if is_search else 0.1), difference
         for value in rough.added.values():
             assert isinstance(value, str) or value.dtype != torch.bfloat16
@@ -107,7 +107,7 @@ def test_corrupted_pixels_do_not_depend_on_the_precision(corruption: str) -> Non
     images = _images(plain)
     classifier = Watching(plain.network, plain.preprocessing).eval()
     for precision in ("float32", "bfloat16"):
-        with computing_in(precision, CPU):
+        with autocast(precision, CPU):
             list(evaluator_of("corruptions")(classifier, images, Setting((corruption,), 3, 1, {})))
     assert torch.equal(seen[0], seen[1])
 
@@ -116,10 +116,10 @@ def test_attack_in_bfloat16_keeps_its_ball_and_its_pixels() -> None:
     classifier = _classifier("vit")
     images = _images(classifier)
     clean = images.pixels.float() / 255
-    with computing_in("bfloat16", CPU):
+    with autocast("bfloat16", CPU):
         adversarial = pgd(classifier, clean, images.targets, 1 / 255, steps=8)
         with frozen(classifier):
-            logits, losses, gradient = climb(
+            logits, losses, gradient = loss_and_gradient(
                 classifier, clean, lambda logits: logits.logsumexp(dim=1)
             )
     assert adversarial.dtype == logits.dtype == losses.dtype == gradient.dtype == torch.float32
@@ -130,7 +130,7 @@ def test_attack_in_bfloat16_keeps_its_ball_and_its_pixels() -> None:
     assert len(steps) > 3
     assert all(weight.grad is None for weight in classifier.parameters())
     with frozen(classifier):
-        exact = climb(classifier, clean, lambda logits: logits.logsumexp(dim=1))[2]
+        exact = loss_and_gradient(classifier, clean, lambda logits: logits.logsumexp(dim=1))[2]
     likeness = nn.functional.cosine_similarity(gradient.flatten(1), exact.flatten(1))
     assert likeness.min() > 0.9
     assert not torch.equal(gradient, exact)
@@ -139,7 +139,7 @@ def test_attack_in_bfloat16_keeps_its_ball_and_its_pixels() -> None:
 def test_weights_stay_as_they_are() -> None:
     classifier = _classifier("resnet")
     before = {name: value.clone() for name, value in classifier.state_dict().items()}
-    with computing_in("bfloat16", CPU):
+    with autocast("bfloat16", CPU):
         classifier(_images(classifier).pixels)
     for name, value in classifier.state_dict().items():
         assert value.dtype == torch.float32
@@ -157,7 +157,7 @@ def test_logits_are_not_rounded_to_bfloat16(family: str) -> None:
     assert set(classifier.network.state_dict()) == names
     head = classifier.network.get_classifier()  # type: ignore[operator]
     seen: list[Tensor] = []
-    with computing_in("bfloat16", CPU):
+    with autocast("bfloat16", CPU):
         handle = head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         logits = classifier(pixels)
         handle.remove()
@@ -186,7 +186,7 @@ def test_heads_of_other_kinds_are_exact(name: str) -> None:
     for parameter in network.parameters():
         parameter.add_(torch.randn_like(parameter), alpha=0.1)
     classifier = Classifier(network, Preprocessing(side)).eval()
-    with computing_in("bfloat16", CPU):
+    with autocast("bfloat16", CPU):
         logits = classifier(torch.rand(2, 3, side, side))
     assert logits.dtype == torch.float32
     assert (logits != logits.bfloat16()).float().mean() > 0.8
@@ -198,7 +198,7 @@ def test_masks_and_lesions_act_in_bfloat16() -> None:
     images = _images(classifier)
     mask = torch.eye(17, dtype=torch.bool)
     mask[0] = True
-    with torch.inference_mode(), computing_in("bfloat16", CPU):
+    with torch.inference_mode(), autocast("bfloat16", CPU):
         whole = classifier(images.pixels).float()
         with with_attention(classifier, mask):
             restricted = classifier(images.pixels).float()
@@ -212,9 +212,9 @@ def test_masks_and_lesions_act_in_bfloat16() -> None:
 
 def test_nothing_is_left_behind() -> None:
     product = torch.ones(2, 2)
-    with computing_in("bfloat16", CPU):
+    with autocast("bfloat16", CPU):
         assert (product @ product).dtype == torch.bfloat16
-        with exactly(CPU):
+        with float32(CPU):
             assert (product @ product).dtype == torch.float32
     assert (product @ product).dtype == torch.float32
 
@@ -227,7 +227,7 @@ def test_no_tf32_on_cuda(precision: str, monkeypatch: pytest.MonkeyPatch) -> Non
     before = cudnn.allow_tf32, matmul.allow_tf32
 
     def fail() -> None:
-        with computing_in(precision, torch.device("cuda")):
+        with autocast(precision, torch.device("cuda")):
             assert (cudnn.allow_tf32, matmul.allow_tf32) == (False, False)
             raise KeyError
 
@@ -254,15 +254,15 @@ def test_auto_is_bfloat16_where_it_is_native(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: is_native)
-    assert resolved(precision, torch.device(device)) == expected
+    assert resolve_precision(precision, torch.device(device)) == expected
 
 
 def test_unknown_precision_is_refused() -> None:
     with pytest.raises(ValueError, match="precision is 'float16'; allowed: auto, float32, bfloat"):
-        resolved("float16", CPU)
+        resolve_precision("float16", CPU)
     with (
         pytest.raises(ValueError, match="precision is 'auto'; allowed: float32, bfloat16"),
-        computing_in("auto", CPU),
+        autocast("auto", CPU),
     ):
         pass
 
@@ -277,9 +277,9 @@ def test_precisions_agree_on_cuda(family: str) -> None:
     with torch.inference_mode():
         wanted = classifier(pixels)
         classifier.to(device)
-        with computing_in("float32", device):
+        with autocast("float32", device):
             exact = classifier(pixels.to(device)).cpu()
-        with computing_in("bfloat16", device):
+        with autocast("bfloat16", device):
             rough = classifier(pixels.to(device)).float().cpu()
     assert (exact - wanted).abs().max() < 1e-4 * wanted.abs().max()
     difference = (rough - wanted).abs().mean() / wanted.std()

@@ -24,11 +24,11 @@ TAG = "vit_base_patch16_384.orig_in21k_ft_in1k"
 
 
 def study(
-    folder: Path, models: Rows, decisions: Rows, sets: Rows = SETS, **sources: Path | list[Path]
+    folder: Path, models: Rows, predictions: Rows, sets: Rows = SETS, **sources: Path | list[Path]
 ) -> dict[str, Any]:
-    """Write a study whose data sets are published ones."""
+    """Write a study whose datasets are published ones."""
     named = [{"timm_tag": None, "paper_pretraining": None, **model} for model in models]
-    found = written(folder, named, decisions, **sources)
+    found = written(folder, named, predictions, **sources)
     facts = [
         {"num_classes": 1000, "num_subset_classes": 2 if row["dataset"] == "art" else None, **row}
         for row in sets
@@ -50,7 +50,7 @@ SETS_SCHEMA = pa.schema(
 
 
 def subset(model: str, outcomes: str, dataset: str, targets: str, condition: str = "art") -> Rows:
-    """Return decisions among the classes of a set; a letter of `targets` an image."""
+    """Return predictions among the classes of a set; a letter of `targets` an image."""
     rows = decided(
         model, outcomes, dataset=dataset, perturbation="class_subset", condition=condition
     )
@@ -81,25 +81,25 @@ def test_both_conventions_stand_beside_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decisions", "message"),
+    ("predictions", "message"),
     [
         ([*ALL, *AMONG[:-1]], None),
-        ([*ALL[:-1], *AMONG], "of a, art, has images that the model has no decision of all"),
+        ([*ALL[:-1], *AMONG], "of a, art, has images that the model has no prediction of all"),
         ([*ALL, *AMONG[:5], *AMONG[5:6]], "art has images of 1 classes, class_subset allowed 2"),
-        ([*ALL, *AMONG[:5]], "class_subset has no decisions on art itself"),
+        ([*ALL, *AMONG[:5]], "class_subset has no predictions on art itself"),
         (
             [*ALL, *AMONG, *subset("a", "1", "shapes", "3", condition="x")],
-            "class_subset has the condition x, which is no data set of this study",
+            "class_subset has the condition x, which is no dataset of this study",
         ),
-        ([*ALL, *AMONG, *decided("b", "11111")], "class_subset of b, art, has 0 decisions; exp"),
-        ([*ALL, *AMONG, AMONG[-1]], "class_subset of a, art, has 5 decisions; expected 4"),
+        ([*ALL, *AMONG, *decided("b", "11111")], "class_subset of b, art, has 0 predictions; exp"),
+        ([*ALL, *AMONG, AMONG[-1]], "class_subset of a, art, has 5 predictions; expected 4"),
     ],
 )
 def test_conventions_are_compared_on_the_same_images(
-    tmp_path: Path, decisions: Rows, message: str | None
+    tmp_path: Path, predictions: Rows, message: str | None
 ) -> None:
-    models = [vit("a", 16)] + [vit("b", 16)] * any(row["model"] == "b" for row in decisions)
-    sources = study(tmp_path, models, decisions)
+    models = [vit("a", 16)] + [vit("b", 16)] * any(row["model"] == "b" for row in predictions)
+    sources = study(tmp_path, models, predictions)
     if message is None:
         assert make_table("class_subsets", sources).num_rows == 1
         return
@@ -107,9 +107,9 @@ def test_conventions_are_compared_on_the_same_images(
         make_table("class_subsets", sources)
 
 
-def beside_the_paper(folder: Path, models: Rows, decisions: Rows, **given: Any) -> pa.Table:
+def beside_the_paper(folder: Path, models: Rows, predictions: Rows, **given: Any) -> pa.Table:
     """Return the comparison with the paper's own figures."""
-    sources = study(folder, models, decisions, **given, paper_figures=PAPER, stimuli=[])
+    sources = study(folder, models, predictions, **given, paper_figures=PAPER, stimuli=[])
     return make_table("paper_comparison", sources, {"headline_epsilon": 2 / 255})
 
 
@@ -119,7 +119,7 @@ def test_ours_stand_beside_the_papers_of_the_same_model(tmp_path: Path) -> None:
         vit("other-set", 16, **{**B16, "paper_pretraining": None}),
         resnet("unknown", label="ResNet-18", paper_pretraining="ImageNet-21k"),
     ]
-    decisions = [
+    predictions = [
         row
         for model in ("a", "other-set", "unknown")
         for row in (
@@ -129,7 +129,7 @@ def test_ours_stand_beside_the_papers_of_the_same_model(tmp_path: Path) -> None:
             *decided(model, "1" * 40 + "0" * 60, dataset="hard"),
         )
     ]
-    table = beside_the_paper(tmp_path, models, decisions)
+    table = beside_the_paper(tmp_path, models, predictions)
     assert table["model"].unique().to_pylist() == ["a"]
     clean, art = table.to_pylist()
     assert (clean["quantity"], art["quantity"]) == ("clean", "renditions")
@@ -158,12 +158,12 @@ def _paper(quantity: str, model: str, pretraining: str) -> float:
 
 def test_other_images_than_the_papers_are_not_compared(tmp_path: Path) -> None:
     sets = [{**row, "published": None} for row in SETS]
-    decisions = [*decided("a", "11"), *decided("a", "11", dataset="art")]
-    assert beside_the_paper(tmp_path, [vit("a", 16, **B16)], decisions, sets=sets).num_rows == 0
+    predictions = [*decided("a", "11"), *decided("a", "11", dataset="art")]
+    assert beside_the_paper(tmp_path, [vit("a", 16, **B16)], predictions, sets=sets).num_rows == 0
 
 
 def changed(perturbation: str, condition: str, severity: float, sample: int = 0) -> Rows:
-    """Return decisions of a changed model that gets 40 of 100 images right."""
+    """Return predictions of a changed model that gets 40 of 100 images right."""
     return decided(
         "a",
         "1" * 40 + "0" * 60,
@@ -184,13 +184,13 @@ CHANGES = [
         "lesions",
         "Block x 2",
     ),
-    (changed("attention_distance", "window", 6.0), "attention_distance", "within 6 patches"),
+    (changed("restricted_attention", "window", 6.0), "restricted_attention", "within 6 patches"),
     (
-        changed("attention_distance", "permuted", 6.0),
-        "attention_distance",
+        changed("restricted_attention", "permuted", 6.0),
+        "restricted_attention",
         "as many as within 6, at random",
     ),
-    (changed("patch_cls", "last", 3.0), "patch_cls", "last 3 blocks"),
+    (changed("patch_attention", "last", 3.0), "patch_attention", "last 3 blocks"),
 ]
 
 
@@ -214,10 +214,10 @@ def test_attacks_of_another_epsilon_and_windows_on_another_grid_are_not_compared
     tmp_path: Path,
 ) -> None:
     model = vit("a", 16, **{**B16, "paper_pretraining": "JFT-300M", "grid_side": 14})
-    rows = [*changed("fgsm", "fgsm", 2 / 255), *changed("attention_distance", "window", 6.0)]
+    rows = [*changed("fgsm", "fgsm", 2 / 255), *changed("restricted_attention", "window", 6.0)]
     table = beside_the_paper(tmp_path, [model], [*decided("a", "1" * 100), *rows])
     settings = [(row["quantity"], row["setting"]) for row in table.to_pylist()]
-    assert settings == [("clean", None), ("attention_distance", "unchanged")]
+    assert settings == [("clean", None), ("restricted_attention", "unchanged")]
 
 
 @pytest.mark.parametrize(("right", "is_within"), [(0, True), (40, True), (70, False)])

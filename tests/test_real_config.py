@@ -192,7 +192,7 @@ MISTAKES = {
         "datasets.imagenet.source.labels: missing",
     ),
     "corruptions in another role": (
-        _set("datasets", "imagenet-c", "role", value="other"),
+        _set("datasets", "imagenet-c", "role", value="extra"),
         "datasets.imagenet-c: `role: corrupted`",
     ),
     "corruptions in each model's view": (
@@ -259,7 +259,7 @@ MISTAKES = {
         ),
         "perturbations.corruptions.denominators: alexnet needs `jpeg`",
     ),
-    "crop of a squashed data set": (
+    "crop of a squashed dataset": (
         _set("datasets", "imagenet-224", "preprocessing", "mode", value="squash"),
         "datasets.imagenet-224.preprocessing.crop: not allowed",
     ),

@@ -1,4 +1,4 @@
-"""Real data sets and given weights, through the whole workflow: archives, views, conventions."""
+"""Real datasets and pretrained weights, through the whole workflow: archives, conventions."""
 
 from pathlib import Path
 from typing import Any

@@ -180,7 +180,7 @@ def test_stored_corruptions_stand_beside_the_images_they_are_copies_of(
     condition: str, tmp_path: Path
 ) -> None:
     """Also where they are extra ones alone, which are in no mean."""
-    stored = {"perturbation": "corruptions_stored", "dataset": "c", "severity": 1.0}
+    stored = {"perturbation": "stored_corruptions", "dataset": "c", "severity": 1.0}
     rows = [*decided("r", "1100"), *decided("r", "10", **stored, condition=condition)]
     sources = written(tmp_path, [RESNET], rows)
     sets = [("shapes", "Shapes", "clean"), ("c", "Shapes-C", "corrupted")]

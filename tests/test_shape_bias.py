@@ -1,4 +1,4 @@
-"""Shape bias: published decisions, values worked out by hand, and claim C9."""
+"""Shape bias: published predictions, values worked out by hand, and claim C9."""
 
 import csv
 import json
@@ -27,18 +27,18 @@ def manifest(folder: Path, rows: Rows) -> list[Path]:
     return [folder / "manifest.parquet"]
 
 
-def named(model: str, decisions: list[int], **values: Any) -> Rows:
+def named(model: str, predictions: list[int], **values: Any) -> Rows:
     """Return what a model took the stimuli for."""
     return [
         {
             **row,
             "dataset": "conflict",
             "target": target,
-            "prediction": decision,
-            "is_correct": decision == target,
+            "prediction": prediction,
+            "is_correct": prediction == target,
         }
-        for row, decision, target in zip(
-            decided(model, "0" * len(decisions), **values), decisions, SHAPES, strict=True
+        for row, prediction, target in zip(
+            decided(model, "0" * len(predictions), **values), predictions, SHAPES, strict=True
         )
     ]
 
@@ -51,10 +51,10 @@ STIMULI = [
 ]
 
 
-def test_published_decisions_of_resnet50_have_the_published_bias(tmp_path: Path) -> None:
+def test_published_predictions_of_resnet50_have_the_published_bias(tmp_path: Path) -> None:
     """169 shapes, 620 textures: bethgelab/model-vs-human gives 21.4 %."""
     classes = {name: place for place, name in enumerate(json.loads(CLASSES.read_text()))}
-    stimuli, decisions = [], []
+    stimuli, predictions = [], []
     with RESNET50.open(newline="") as file:
         for row in csv.DictReader(file):
             match = re.fullmatch(r"([a-z]+)\d+-([a-z]+)\d+\.png", row["image"])
@@ -62,12 +62,12 @@ def test_published_decisions_of_resnet50_have_the_published_bias(tmp_path: Path)
             shape, texture = (classes[name] for name in match.groups())
             image = {"image_id": row["image"], "target": shape}
             stimuli.append({**image, "texture": texture, "target_label": match[1]})
-            decision = classes[row["decision"]]
-            values = {"prediction": decision, "is_correct": decision == shape, **image}
-            decisions += decided("resnet-50", "0", dataset="conflict", **values)
+            prediction = classes[row["prediction"]]
+            values = {"prediction": prediction, "is_correct": prediction == shape, **image}
+            predictions += decided("resnet-50", "0", dataset="conflict", **values)
     assert len(stimuli) == 1280
     paths = manifest(tmp_path, stimuli)
-    sources = written(tmp_path, [resnet("resnet-50")], decisions, stimuli=paths)
+    sources = written(tmp_path, [resnet("resnet-50")], predictions, stimuli=paths)
     [row] = make_table("shape_bias", sources).to_pylist()
     assert (row["num_images"], row["num_shape"], row["num_texture"]) == (1200, 169, 620)
     assert row["shape_bias"] == pytest.approx(0.2142, abs=5e-5)
@@ -122,9 +122,9 @@ def test_accuracy_leaves_conflicting_stimuli_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stimuli", "decisions", "message"),
+    ("stimuli", "predictions", "message"),
     [
-        (STIMULI[1:], named("a", [0] * 6), "conflict has decisions on images that are not in"),
+        (STIMULI[1:], named("a", [0] * 6), "conflict has predictions on images that are not in"),
         ([*STIMULI, STIMULI[0]], named("a", [0] * 6), "image-0 stands twice in the manifest"),
         (STIMULI, named("b", [0] * 6), "a has 0 cue-conflict stimuli; expected 6"),
         (
@@ -135,10 +135,10 @@ def test_accuracy_leaves_conflicting_stimuli_out(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_stimuli_are_refused(
-    tmp_path: Path, stimuli: Rows, decisions: Rows, message: str
+    tmp_path: Path, stimuli: Rows, predictions: Rows, message: str
 ) -> None:
-    models = [vit("a", 8)] + ([vit("b", 4)] if decisions[0]["model"] == "b" else [])
-    sources = written(tmp_path, models, decisions, stimuli=manifest(tmp_path, stimuli))
+    models = [vit("a", 8)] + ([vit("b", 4)] if predictions[0]["model"] == "b" else [])
+    sources = written(tmp_path, models, predictions, stimuli=manifest(tmp_path, stimuli))
     more = pa.Table.from_pylist([{"dataset": "other", "label": "x", "role": "cue_conflict"}])
     facts = pq.read_table(sources["datasets"])
     pq.write_table(pa.concat_tables([facts, more]), sources["datasets"])
@@ -179,9 +179,9 @@ def _cues(study: Study, models: set[str]) -> dict[str, np.ndarray]:
     is_conflict = (stimuli["target"] != stimuli["texture"]).to_numpy()
     cues = {}
     for model in models:
-        [path] = [path for path in study.decisions if {model, "cue-conflict"} <= set(path.parts)]
-        decisions = pq.read_table(path)["prediction"].to_numpy()
-        both = np.stack([decisions == stimuli["target"], decisions == stimuli["texture"]])
+        [path] = [path for path in study.predictions if {model, "cue-conflict"} <= set(path.parts)]
+        predictions = pq.read_table(path)["prediction"].to_numpy()
+        both = np.stack([predictions == stimuli["target"], predictions == stimuli["texture"]])
         cues[model] = both[:, is_conflict].astype(int)
     return cues
 

@@ -20,7 +20,6 @@ from perturb.evaluate.cell import Cell
 from perturb.evaluate.content_digest import content_digest
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Outcome, Setting
-from perturb.evaluate.rows import decisions
 from perturb.evaluate.shards import (
     METADATA_KEY,
     NAMES,
@@ -126,7 +125,7 @@ def test_50_000_rows_take_less_than_700_kb(margin: float | None, tmp_path: Path)
         raised = random.standard_normal(50_000, np.float32) * 3 + margin
         logits[np.arange(50_000), targets] += raised
         outcome = Outcome("none", 0, torch.from_numpy(logits))
-        made: Any = decisions(outcome, torch.from_numpy(targets), None, None)
+        made: Any = predictions(outcome, torch.from_numpy(targets), None, None)
         predictions, is_top5 = made["prediction"].numpy(), made["is_top5"].numpy()
         numbers = np.stack([made[name] for name in ("target_probability", "loss", "confidence")])
     columns = {
@@ -173,7 +172,7 @@ def _flip(table: pa.Table) -> pa.Table:
 
 
 def _edit(path: Path, **written: Any) -> None:
-    """Turn a wrong decision into a right one, consistently, and write that as any program may."""
+    """Turn a wrong prediction into a right one, consistently, and write that as any program may."""
     table = pq.read_table(path, partitioning=None)
     row = table["is_correct"].to_pylist().index(False)
     predictions, hits = table["prediction"].to_pylist(), table["is_correct"].to_pylist()
@@ -227,15 +226,15 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "other options": (_with_metadata(options={"steps": 4}), "options is {'steps': 4}, expected {}"),
     "other source": (_with_metadata(source_sha256="0"), "source_sha256 is '0', expected None"),
-    "an edited decision": (_edit, "was changed after it was written"),
-    "an edited decision without metadata": (
+    "an edited prediction": (_edit, "was changed after it was written"),
+    "an edited prediction without metadata": (
         lambda path: _edit(path, store_schema=False),
         "not a shard",
     ),
     "edited metadata": (_edit_metadata, "was changed after it was written"),
     "without digest": (_drop_digest, "has no digest"),
     "without identity": (_with_metadata(identity=None), "has no identity of its cell; delete"),
-    "edited decisions": (_rewritten(_flip), "`is_correct` does not follow"),
+    "edited predictions": (_rewritten(_flip), "`is_correct` does not follow"),
 }
 
 

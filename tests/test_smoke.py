@@ -121,14 +121,14 @@ def test_tables_hold_every_cell(finished: tuple[Workspace, str]) -> None:
     assert sum(table.num_rows for table in inventories) == len(cells(config))
     accuracy = pq.read_table(results / "tables" / "accuracy.parquet").to_pandas()
     benchmark = [model for model in config.models.values() if not model.is_reference]
-    # On each data set as it is but the cue conflicts, and on the corrupted clean one.
+    # On each dataset as it is but the cue conflicts, and on the corrupted clean one.
     assert len(accuracy) == len(benchmark) * len(evaluated_datasets(config))
     assert (accuracy["accuracy_low"] <= accuracy["accuracy"]).all()
     assert (accuracy["accuracy"] <= accuracy["accuracy_high"]).all()
-    decisions = accuracy.set_index("test_set")["num_decisions"]
+    predictions = accuracy.set_index("test_set")["num_predictions"]
     corruptions = config.perturbations["corruptions"]
     expected = corruptions.num_images * 15 * len(corruptions.severities)
-    assert (decisions["corruptions"] == expected).all()
+    assert (predictions["corruptions"] == expected).all()
 
 
 def test_snakemake_writes_its_own_report(finished: tuple[Workspace, str], tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def make_classifier(family: str) -> Recording:
 
 
 def make_images(count: int, classifier: Classifier | None = None) -> Images:
-    """Return generated images; with a classifier, its own decisions are targets but for a few."""
+    """Return generated images; with a classifier, its own predictions are targets but for a few."""
     batch = generate("target", "test", 5, torch.arange(count))
     targets = batch.targets
     if classifier is not None:

@@ -25,7 +25,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.fixture(scope="module")
 def samples(study: Study) -> pd.DataFrame:
-    paths = [path for path in study.decisions if "spatial" in path.parts]
+    paths = [path for path in study.predictions if "spatial" in path.parts]
     frame = pa.concat_tables([pq.read_table(path) for path in paths]).to_pandas()
     return frame[frame["condition"].astype(str) == "random"].assign(
         model=lambda rows: rows["model"].astype(str)
@@ -82,7 +82,7 @@ def test_grid_cells_by_hand(tmp_path: Path) -> None:
     assert table["translation"].unique().to_pylist() == [0.5, 1]
     [cell] = rows_where(table, rotation_bin="2 to 4", translation=0.5)
     # With the two unshifted samples of the bin, two of three right in each.
-    assert (cell["num_images"], cell["num_decisions"]) == (3, 12)
+    assert (cell["num_images"], cell["num_predictions"]) == (3, 12)
     assert cell["accuracy"] == pytest.approx(5 / 12)
     [cell] = rows_where(table, rotation_low_deg=-4, translation=1)
     assert cell["accuracy"] == pytest.approx(1 / 3)
@@ -128,7 +128,7 @@ def test_grid_equals_pandas_and_its_intervals_a_ratio_estimator(
         ]
         counts = own.groupby("image_id")["is_correct"].agg(["sum", "count"])
         n = len(counts)
-        assert (cell["num_images"], cell["num_decisions"]) == (n, len(own))
+        assert (cell["num_images"], cell["num_predictions"]) == (n, len(own))
         accuracy = own["is_correct"].mean()
         assert cell["accuracy"] == pytest.approx(accuracy, abs=1e-12)
         if 0 < accuracy < 1:

@@ -29,7 +29,7 @@ SETS = [
 
 
 def published_models() -> list[dict[str, str]]:
-    """Return the models with all 75 cells: right decisions of each, and the published means."""
+    """Return the models with all 75 cells: right predictions of each, and the published means."""
     with TESTBED.open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -57,7 +57,7 @@ def _relations(models: Sequence[dict[str, str]]) -> dict[str, Rows]:
         for place, name in enumerate(BENCHMARK_CORRUPTIONS)
     ]
     cells = [
-        {"perturbation": "corruptions_stored", "condition": name, "severity": float(severity)}
+        {"perturbation": "stored_corruptions", "condition": name, "severity": float(severity)}
         for name in BENCHMARK_CORRUPTIONS
         for severity in range(1, 6)
     ]
@@ -81,8 +81,8 @@ def _right(row: dict[str, str], corruption: str) -> list[int]:
     return [int(row[f"{corruption}.{severity}"]) for severity in range(1, 6)]
 
 
-def test_mce_of_a_published_model_from_its_decisions(tmp_path: Path) -> None:
-    """ResNet-50: 3.75 million decisions on stored files, and those on the clean images."""
+def test_mce_of_a_published_model_from_its_predictions(tmp_path: Path) -> None:
+    """ResNet-50: 3.75 million predictions on stored files, and those on the clean images."""
     [row] = [row for row in published_models() if row["model"] == "resnet50"]
     numbers = np.arange(NUM_IMAGES)
     files = np.char.add(np.char.mod("ILSVRC2012_val_%08d", numbers), ".JPEG")
@@ -91,9 +91,9 @@ def test_mce_of_a_published_model_from_its_decisions(tmp_path: Path) -> None:
     for severity in range(1, 6):
         right = [_right(row, name)[severity - 1] for name in BENCHMARK_CORRUPTIONS]
         names = list(BENCHMARK_CORRUPTIONS)
-        shards.append(_shard(tmp_path, "corruptions_stored", "c", severity, names, right, ids))
+        shards.append(_shard(tmp_path, "stored_corruptions", "c", severity, names, right, ids))
     sources = stored(tmp_path, [resnet("resnet50")], [])
-    sources |= {"decisions": shards, "reference_errors": ALEXNET}
+    sources |= {"predictions": shards, "reference_errors": ALEXNET}
     [found] = make_table("corruption_error", sources, threads=2).to_pylist()
     assert f"{100 * found['mce']:.3f}" == row["c15_ondisk_mCE"] == "78.202"
     assert f"{100 * found['mean_accuracy']:.3f}" == row["c15_ondisk_mean_acc"] == "38.104"
@@ -109,7 +109,7 @@ def _shard(
     right: list[int],
     ids: pa.Array,
 ) -> Path:
-    """Write the decisions of a cell of which so many are right under each condition."""
+    """Write the predictions of a cell of which so many are right under each condition."""
     num_rows = len(conditions) * len(ids)
     correct = np.arange(len(ids))[None] < np.array(right)[:, None]
     names = {"model": "resnet50", "dataset": dataset, "perturbation": perturbation}
@@ -125,23 +125,23 @@ def _shard(
     return path
 
 
-def stored(folder: Path, models: Rows, decisions: Rows) -> dict[str, Any]:
+def stored(folder: Path, models: Rows, predictions: Rows) -> dict[str, Any]:
     """Write a study with a clean set and its stored corruptions."""
-    sources = written(folder, models, decisions)
+    sources = written(folder, models, predictions)
     pq.write_table(pa.Table.from_pylist(SETS), sources["datasets"])
     return sources
 
 
 def corrupted(outcomes: str, ids: Sequence[str], severity: float = 1.0) -> Rows:
-    """Return decisions on stored files, one for each letter of `outcomes`."""
-    rows = decided("a", outcomes, perturbation="corruptions_stored", condition="fog", dataset="c")
+    """Return predictions on stored files, one for each letter of `outcomes`."""
+    rows = decided("a", outcomes, perturbation="stored_corruptions", condition="fog", dataset="c")
     return [
         {**row, "severity": severity, "image_id": id} for row, id in zip(rows, ids, strict=True)
     ]
 
 
 def clean(outcomes: str, ids: Sequence[str]) -> Rows:
-    """Return decisions on clean images."""
+    """Return predictions on clean images."""
     rows = decided("a", outcomes)
     return [{**row, "image_id": id} for row, id in zip(rows, ids, strict=True)]
 
@@ -160,8 +160,8 @@ FILES = ["n1/x.JPEG", "n1/y.JPEG", "n2/z.JPEG"]
     ids=["same ids", "same file names", "file names twice"],
 )
 def test_stored_corruptions_are_copies_of_clean_images(tmp_path: Path, ids: list[str]) -> None:
-    decisions = [*clean("1" * len(ids), ids), *corrupted("100", FILES)]
-    sources = stored(tmp_path, [vit("a", 16)], decisions)
+    predictions = [*clean("1" * len(ids), ids), *corrupted("100", FILES)]
+    sources = stored(tmp_path, [vit("a", 16)], predictions)
     table = make_table("accuracy", sources)
     [row] = rows_where(table, test_set="corruptions")
     assert row["test_set_label"] == "Corruptions (stored)"
@@ -177,12 +177,12 @@ def test_relative_errors_are_paired_with_the_clean_copies(tmp_path: Path) -> Non
     rows = [("none", "", 0.25), *((name, "", 0.75) for name in BENCHMARK_CORRUPTIONS)]
     text = "\n".join(f"{name},{severity},{error}" for name, severity, error in rows)
     reference.write_text(f"corruption,severity,error\n{text}\n")
-    decisions = list(clean("011", ["x", "y", "z"]))
+    predictions = list(clean("011", ["x", "y", "z"]))
     for name in BENCHMARK_CORRUPTIONS:
         for severity in range(1, 6):
             rows_of = corrupted("00", ["n1/x", "n1/y"], float(severity))
-            decisions += [{**row, "condition": name} for row in rows_of]
-    sources = stored(tmp_path, [vit("a", 16)], decisions)
+            predictions += [{**row, "condition": name} for row in rows_of]
+    sources = stored(tmp_path, [vit("a", 16)], predictions)
     [row] = make_table("corruption_error", {**sources, "reference_errors": reference}).to_pylist()
     assert (row["num_images"], row["clean_error"]) == (2, 0.5)
     assert row["mce"] == pytest.approx(1 / 0.75)
@@ -190,19 +190,19 @@ def test_relative_errors_are_paired_with_the_clean_copies(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("decisions", "message"),
+    ("predictions", "message"),
     [
         (
             [*clean("11", ["x", "y"]), *corrupted("10", ["n1/x", "n1/q"])],
-            "corruptions_stored has 1 images that are no clean ones, such as n1/q",
+            "stored_corruptions has 1 images that are no clean ones, such as n1/q",
         ),
         (
             [*clean("11", ["n1/x", "n2/x"]), *corrupted("1", ["x"])],
-            "corruptions_stored has 1 images that are no clean ones, such as x",
+            "stored_corruptions has 1 images that are no clean ones, such as x",
         ),
         (
             [*clean("1", ["x"]), *corrupted("11", ["n1/x", "n2/x"])],
-            "corruptions_stored has several images that are copies of x",
+            "stored_corruptions has several images that are copies of x",
         ),
         (
             [
@@ -210,10 +210,10 @@ def test_relative_errors_are_paired_with_the_clean_copies(tmp_path: Path) -> Non
                 *corrupted("1", ["n1/x"]),
                 *decided("a", "1", perturbation="corruptions", condition="fog", severity=1.0),
             ],
-            "corruptions and corruptions_stored are both in this study",
+            "corruptions and stored_corruptions are both in this study",
         ),
     ],
 )
-def test_other_files_are_refused(tmp_path: Path, decisions: Rows, message: str) -> None:
+def test_other_files_are_refused(tmp_path: Path, predictions: Rows, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make_table("accuracy", stored(tmp_path, [vit("a", 16)], decisions))
+        make_table("accuracy", stored(tmp_path, [vit("a", 16)], predictions))

@@ -15,7 +15,7 @@ import pytest
 
 from perturb.experiments import registry
 from perturb.experiments.captions import chart_caption_file, table_caption_file
-from perturb.experiments.declaration import DECISIONS
+from perturb.experiments.declaration import PREDICTIONS
 from perturb.formatting import formatted
 from perturb.tables.columns import SHARED, columns, merged_columns
 from perturb.tables.display import grid
@@ -76,7 +76,7 @@ def test_models_of_one_label_are_told_apart(study: Study, tmp_path: Path) -> Non
     models = pq.read_table(study.models).to_pandas()
     models.loc[models["model"] == "vit-s4-large", ["label", "patch_size"]] = ["ViT-S/8", 8]
     models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("decisions", "datasets")
+    sources = study.sources("predictions", "datasets")
     table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
     labels = table.filter(pc.equal(table["pretraining"], "large"))["architecture_label"].to_pylist()
     assert "ViT-S/8 (vit-s4-large)" in labels
@@ -107,7 +107,7 @@ def test_typed_labels_are_escaped(study: Study, tmp_path: Path) -> None:
     models = pq.read_table(study.models).to_pandas()
     models["pretraining_label"] = "50 % of A_1 & B | <b>"
     models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("decisions", "datasets")
+    sources = study.sources("predictions", "datasets")
     table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
     shown = grid(table, "models")
     assert r"50 \% of A\_1 \& B | \textless{}b\textgreater{}" in latex_text(shown, "models")
@@ -121,7 +121,7 @@ def test_words_of_users_are_text_in_every_format(study: Study, tmp_path: Path) -
     models = pq.read_table(study.models).to_pandas().head(1)
     models["label"] = WORDS
     models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("decisions", "datasets")
+    sources = study.sources("predictions", "datasets")
     table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
     assert set(table["architecture_label"].to_pylist()) == {WORDS}
     rows = list(csv.DictReader(io.StringIO(csv_text(table))))
@@ -148,11 +148,11 @@ def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
     ("name", "sources", "parameters", "message"),
     [
         ("acuracy", {}, {}, "table is 'acuracy'; allowed: models, accuracy"),
-        ("models", {}, {}, r"sources are \[\]; needed: \['datasets', 'decisions', 'models'\]"),
-        ("models", {key: [] for key in DECISIONS}, {}, "decisions: no files"),
+        ("models", {}, {}, r"sources are \[\]; needed: \['datasets', 'predictions', 'models'\]"),
+        ("models", {key: [] for key in PREDICTIONS}, {}, "predictions: no files"),
         (
             "models",
-            dict.fromkeys(DECISIONS, Path("x")),
+            dict.fromkeys(PREDICTIONS, Path("x")),
             {"seed": 1},
             r"are \['seed'\]; needed: \[\]",
         ),
@@ -222,9 +222,9 @@ CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "ref
         ({"none", "patterns"}, {"perturbation_patterns"}),
         ({"none", "lesions"}, {"lesions_single", "lesions"}),
         ({"none", "heads"}, {"heads"}),
-        ({"none", "attention_distance"}, {"restricted_attention"}),
-        ({"none", "patch_cls"}, {"patch_cls"}),
-        ({"none", "tokens"}, {"tokens"}),
+        ({"none", "restricted_attention"}, {"restricted_attention"}),
+        ({"none", "patch_attention"}, {"patch_attention"}),
+        ({"none", "token_removal"}, {"token_removal"}),
         ({"none", "correlations"}, {"layer_correlations", "correlation_profile"}),
         ({"none", "class_subset"}, {"class_subsets"}),
         ({"none", "paper"}, {"paper_comparison"}),
@@ -256,19 +256,19 @@ def test_a_table_depends_on_its_queries_and_their_checks(name: str) -> None:
 def test_corruptions_with_a_jpeg_pass_say_so(tmp_path: Path) -> None:
     study = make_study(tmp_path, num_images=6, pretraining=["Small"], extras=())
     renamed = []
-    for path in study.with_reference().decisions:
+    for path in study.with_reference().predictions:
         table = pq.read_table(path).to_pandas()
         names = table["perturbation"].astype(str).replace("corruptions", "corruptions_jpeg85")
         table["perturbation"] = names
         renamed.append(tmp_path / f"{len(renamed)}.parquet")
         table.to_parquet(renamed[-1])
-    jpeg = replace(study, decisions=renamed)
+    jpeg = replace(study, predictions=renamed)
     accuracy = table_of(jpeg, "accuracy")
     assert "Corruptions (JPEG 85)" in accuracy["test_set_label"].to_pylist()
     assert "corruptions" in accuracy["test_set"].to_pylist()
     for name in ("corruption_means", "corruption_accuracy", "corruption_error"):
         assert table_of(jpeg, name) == table_of(study.with_reference(), name)
-    both = replace(study, decisions=[*study.decisions, *renamed])
+    both = replace(study, predictions=[*study.predictions, *renamed])
     message = "corruptions and corruptions_jpeg85 are both in this study; allowed: one kind"
     for name in ("accuracy", "corruption_accuracy"):
         with pytest.raises(ValueError, match=message):
@@ -276,17 +276,17 @@ def test_corruptions_with_a_jpeg_pass_say_so(tmp_path: Path) -> None:
 
 
 def test_a_missing_shard_is_named(study: Study) -> None:
-    sources = study.sources("decisions", "models", "datasets")
+    sources = study.sources("predictions", "models", "datasets")
     kept = [
         path
-        for path in study.decisions
+        for path in study.predictions
         if not {"vit-b8-large", "corruptions"} <= set(path.parts) or path.stem != "3"
     ]
     with pytest.raises(ValueError, match=r"vit-b8-large on corruptions has 60 images x 60 .* x 75"):
-        make_table("accuracy", {**sources, "decisions": kept})
-    kept = [path for path in study.decisions if not {"vit-b8-large", "hard"} <= set(path.parts)]
+        make_table("accuracy", {**sources, "predictions": kept})
+    kept = [path for path in study.predictions if not {"vit-b8-large", "hard"} <= set(path.parts)]
     with pytest.raises(ValueError, match="vit-b8-large on natural_adversarial has 0 images"):
-        make_table("accuracy", {**sources, "decisions": kept})
+        make_table("accuracy", {**sources, "predictions": kept})
 
 
 def test_foreign_shards_are_refused(study: Study, tmp_path: Path) -> None:
@@ -300,31 +300,31 @@ def test_foreign_shards_are_refused(study: Study, tmp_path: Path) -> None:
         is_correct=correct,
     )
     path = write_shard(tmp_path, foreign)
-    sources = study.sources("decisions", "models", "datasets")
+    sources = study.sources("predictions", "models", "datasets")
     with pytest.raises(ValueError, match="stranger has shards but no entry"):
-        make_table("accuracy", {**sources, "decisions": [*study.decisions, path]})
+        make_table("accuracy", {**sources, "predictions": [*study.predictions, path]})
 
 
 def test_two_datasets_of_one_role_are_refused(study: Study, tmp_path: Path) -> None:
     datasets = pq.read_table(study.datasets).to_pandas()
     datasets.loc[datasets["dataset"] == "hard", "role"] = "renditions"
     datasets.to_parquet(tmp_path / "datasets.parquet")
-    sources = study.sources("decisions", "models")
+    sources = study.sources("predictions", "models")
     with pytest.raises(ValueError, match="hard and renditions are both the test set renditions"):
         make_table("accuracy", {**sources, "datasets": tmp_path / "datasets.parquet"})
 
 
 def test_a_dataset_without_a_role_stands_under_its_id(study: Study, tmp_path: Path) -> None:
     datasets = pq.read_table(study.datasets).to_pandas()
-    datasets.loc[datasets["dataset"] == "hard", "role"] = "other"
+    datasets.loc[datasets["dataset"] == "hard", "role"] = "extra"
     datasets.to_parquet(tmp_path / "datasets.parquet")
-    sources = study.sources("decisions", "models")
+    sources = study.sources("predictions", "models")
     table = make_table("accuracy", {**sources, "datasets": tmp_path / "datasets.parquet"})
     assert table["test_set"].unique().to_pylist()[-1] == "hard"
 
 
 @pytest.mark.parametrize("name", [name for name, table in TABLES.items() if table.reads])
-def test_decisions_that_a_table_does_not_read_change_nothing(
+def test_predictions_that_a_table_does_not_read_change_nothing(
     name: str, study: Study, made: Callable[[str], pa.Table]
 ) -> None:
     """The workflow hands a table the shards of these perturbations only."""
@@ -334,8 +334,8 @@ def test_decisions_that_a_table_does_not_read_change_nothing(
 
     few = replace(
         study,
-        decisions=[*filter(is_read, study.decisions)],
+        predictions=[*filter(is_read, study.predictions)],
         reference=[*filter(is_read, study.reference)],
     )
-    assert len(few.decisions) < len(study.decisions)
+    assert len(few.predictions) < len(study.predictions)
     assert table_of(few, name).equals(made(name))

@@ -26,13 +26,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def decisions(study: Study) -> pd.DataFrame:
-    return pa.concat_tables([pq.read_table(path) for path in study.decisions]).to_pandas()
+def predictions(study: Study) -> pd.DataFrame:
+    return pa.concat_tables([pq.read_table(path) for path in study.predictions]).to_pandas()
 
 
-def per_image(decisions: pd.DataFrame, model: str, conditions: Sequence[str]) -> np.ndarray:
-    """Return the fraction of wrong decisions, (corruptions, images), images in order."""
-    own = decisions[(decisions["model"] == model) & (decisions["dataset"] == "shapes")]
+def per_image(predictions: pd.DataFrame, model: str, conditions: Sequence[str]) -> np.ndarray:
+    """Return the fraction of wrong predictions, (corruptions, images), images in order."""
+    own = predictions[(predictions["model"] == model) & (predictions["dataset"] == "shapes")]
     wrong = own.assign(wrong=~own["is_correct"])
     means = wrong.groupby(["condition", "image_id"], observed=True)["wrong"].mean().unstack()
     return means.loc[list(conditions)].to_numpy()
@@ -56,25 +56,27 @@ def test_wilson_interval_has_published_values(
     assert sql(f"wilson_high({successes}, {trials})") == pytest.approx(high, abs=5e-5)
 
 
-def test_accuracy_of_single_decisions(study: Study, decisions: pd.DataFrame) -> None:
+def test_accuracy_of_single_predictions(study: Study, predictions: pd.DataFrame) -> None:
     table = table_of(study, "accuracy")
     [row] = rows_where(table, model="vit-b8-large", test_set="renditions")
-    own = decisions[(decisions["model"] == row["model"]) & (decisions["dataset"] == "renditions")]
+    own = predictions[
+        (predictions["model"] == row["model"]) & (predictions["dataset"] == "renditions")
+    ]
     own = own[own["perturbation"] == "none"]
-    assert row["num_images"] == row["num_decisions"] == len(own)
+    assert row["num_images"] == row["num_predictions"] == len(own)
     assert row["accuracy"] == own["is_correct"].mean()
     assert row["interval"] == "Wilson"
     assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
 
 
 def test_accuracy_under_corruptions_is_clustered_by_image(
-    study: Study, decisions: pd.DataFrame
+    study: Study, predictions: pd.DataFrame
 ) -> None:
     [row] = rows_where(table_of(study, "accuracy"), model="vit-b8-large", test_set="corruptions")
     # Every image under 15 x 5 conditions; the four extra corruptions are not in the mean.
-    right = 1 - per_image(decisions, "vit-b8-large", BENCHMARK_CORRUPTIONS).mean(0)
+    right = 1 - per_image(predictions, "vit-b8-large", BENCHMARK_CORRUPTIONS).mean(0)
     half_width = 1.959963984540054 * right.std(ddof=1) / math.sqrt(len(right))
-    assert row["num_decisions"] == 75 * len(right)
+    assert row["num_predictions"] == 75 * len(right)
     assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-12)
     assert row["accuracy_high"] - row["accuracy"] == pytest.approx(half_width, abs=1e-12)
     unclustered = math.sqrt(right.mean() * (1 - right.mean()) / (75 * len(right)))
@@ -82,13 +84,13 @@ def test_accuracy_under_corruptions_is_clustered_by_image(
 
 
 def test_corruption_error_equals_brute_force_and_bootstrap(
-    study: Study, decisions: pd.DataFrame
+    study: Study, predictions: pd.DataFrame
 ) -> None:
     reference = table_of(study, "reference_errors").to_pandas()
     sums = reference.groupby("corruption")["error"].sum()
     [row] = rows_where(table_of(study, "corruption_error"), model="resnet-s-small")
-    wrong = 5 * per_image(decisions, "resnet-s-small", BENCHMARK_CORRUPTIONS)
-    clean = per_image(decisions, "resnet-s-small", ["none"])[0]
+    wrong = 5 * per_image(predictions, "resnet-s-small", BENCHMARK_CORRUPTIONS)
+    clean = per_image(predictions, "resnet-s-small", ["none"])[0]
     denominators = sums[list(BENCHMARK_CORRUPTIONS)].to_numpy()[:, None]
     ce = wrong / denominators  # (15, images)
     relative = (wrong - 5 * clean) / (denominators - 5 * sums["none"])
@@ -127,7 +129,7 @@ def test_a_mean_over_fewer_corruptions_or_severities_is_not_called_mce(
 def test_relative_mce_needs_a_reference_that_loses_something(
     num_wrong: tuple[int, ...], tmp_path: Path
 ) -> None:
-    """It gets 2 of 20 clean images wrong: 10 of 100 decisions are no loss, whatever sums say."""
+    """It gets 2 of 20 clean images wrong: 10 of 100 predictions are no loss, whatever sums say."""
     study = make_study(tmp_path, num_images=4, pretraining=["Small"])
     lines = ["corruption,severity,error", "none,0,0.1"]
     for corruption in BENCHMARK_CORRUPTIONS:
@@ -135,7 +137,7 @@ def test_relative_mce_needs_a_reference_that_loses_something(
         lines += [f"{corruption},{s},{count / 20}" for s, count in enumerate(wrong, 1)]
     (tmp_path / "errors.csv").write_text("\n".join(lines))
     sources = {
-        **study.sources("decisions", "models", "datasets"),
+        **study.sources("predictions", "models", "datasets"),
         "reference_errors": tmp_path / "errors.csv",
     }
     for row in make_table("corruption_error", sources).to_pylist():
@@ -170,12 +172,12 @@ def test_reference_has_mce_one_and_stays_out_of_the_benchmark(study: Study) -> N
 
 
 def test_alexnets_own_errors_have_mce_one(tmp_path: Path) -> None:
-    """50,000 images: AlexNet's published error rates are whole numbers of decisions there."""
+    """50,000 images: AlexNet's published error rates are whole numbers of predictions there."""
     num_images = 50_000
     errors = pd.read_csv(ALEXNET).set_index("corruption")["error"]
     image_id = pa.array([f"{number:05d}" for number in range(num_images)])
 
-    def decisions(perturbation: str, severity: float, wrong: dict[str, int]) -> pa.Table:
+    def predictions(perturbation: str, severity: float, wrong: dict[str, int]) -> pa.Table:
         correct = np.concatenate([np.arange(num_images) >= count for count in wrong.values()])
         names = {
             "model": ["alexnet"],
@@ -196,20 +198,20 @@ def test_alexnets_own_errors_have_mce_one(tmp_path: Path) -> None:
         return pa.table(table)
 
     paths = [tmp_path / f"{severity}.parquet" for severity in range(6)]
-    pq.write_table(decisions("none", 0, {"none": round(errors["none"] * num_images)}), paths[0])
+    pq.write_table(predictions("none", 0, {"none": round(errors["none"] * num_images)}), paths[0])
     for severity in range(1, 6):
         # Their sum over severities is five times the published mean.
         wrong = {
             name: (round(5 * errors[name] * num_images) + severity - 1) // 5
             for name in BENCHMARK_CORRUPTIONS
         }
-        pq.write_table(decisions("corruptions", severity, wrong), paths[severity])
+        pq.write_table(predictions("corruptions", severity, wrong), paths[severity])
     other = make_study(tmp_path, num_images=2, pretraining=["Small"])
     models = pq.read_table(other.models)
     models = models.slice(0, 1).set_column(0, "model", pa.array(["alexnet"]))
     pq.write_table(models, tmp_path / "alexnet.parquet")
     sources = {
-        "decisions": paths,
+        "predictions": paths,
         "models": tmp_path / "alexnet.parquet",
         "datasets": other.datasets,
         "reference_errors": ALEXNET,
@@ -222,7 +224,7 @@ def test_alexnets_own_errors_have_mce_one(tmp_path: Path) -> None:
 
 def test_published_constants_serve_only_five_severities(tmp_path: Path) -> None:
     study = make_study(tmp_path, num_images=4, pretraining=["Small"], severities=(1, 3))
-    sources = {**study.sources("decisions", "models", "datasets"), "reference_errors": ALEXNET}
+    sources = {**study.sources("predictions", "models", "datasets"), "reference_errors": ALEXNET}
     with pytest.raises(ValueError, match=r"gaussian_noise has errors of 5 severities.* ran 2"):
         make_table("corruption_error", sources)
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from perturb.charts.channels import choice, identity, percent_axis, pretraining_order
 from perturb.charts.sentences import WORDS, sentence_in, with_words
-from perturb.charts.style import CHART_WIDTH, INK, Look, look
+from perturb.charts.style import CHART_WIDTH, INK, Style, style_of
 
 _HEIGHT = 300
 SPACING = 18
@@ -60,7 +60,7 @@ def by_pretraining(
     models : the table `models`.
     width : of the whole chart, in px; panels that do not fit beside each other are wrapped.
     """
-    looks = look(models)
+    looks = style_of(models)
     slots = _slots(looks)
     pretraining = pretraining_order(frame)
     names = list(dict.fromkeys(frame[value.panel]))
@@ -86,7 +86,7 @@ def by_pretraining(
 
 
 def _layers(
-    base: alt.Chart, frame: pd.DataFrame, value: Value, looks: Look
+    base: alt.Chart, frame: pd.DataFrame, value: Value, looks: Style
 ) -> list[alt.Chart | alt.LayerChart]:
     chosen = choice()
     # In ink: on its own colour a short interval would not be seen.
@@ -153,7 +153,7 @@ def _longest(names: Sequence[str]) -> int:
     return max(map(len, names), default=0)
 
 
-def _slots(looks: Look) -> list[str]:
+def _slots(looks: Style) -> list[str]:
     """Return the places beside a tick: ResNets left of it, a gap, ViTs right; others behind a gap.
 
     Each side gets as many places as the longer one needs, so that the tick stays between them.

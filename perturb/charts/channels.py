@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from perturb.charts.style import OTHER_SHAPE, RESNET_SHAPE, VIT_SHAPES, Look
+from perturb.charts.style import OTHER_SHAPE, RESNET_SHAPE, VIT_SHAPES, Style
 
 _LEAST_TICK = 24  # least distance of two numbers on an axis, in px
 # From the largest patches to the smallest; the first is a solid line.
@@ -22,7 +22,7 @@ def choice() -> alt.Parameter:
     return alt.selection_point(fields=["architecture_label"], bind="legend", name="chosen")
 
 
-def identity(looks: Look) -> dict[str, Any]:
+def identity(looks: Style) -> dict[str, Any]:
     """Return the encodings that tell architectures apart, with one legend for all."""
     legend = legend_of(looks)
     return {
@@ -48,7 +48,7 @@ def identity(looks: Look) -> dict[str, Any]:
     }
 
 
-def dashes(looks: Look) -> alt.StrokeDash:
+def dashes(looks: Style) -> alt.StrokeDash:
     """Return a dash for each patch size: the patch sizes of one size share its colour."""
     unpatched = (RESNET_SHAPE, OTHER_SHAPE)
     patches = sorted(set(looks.shapes) - set(unpatched), key=VIT_SHAPES.index)
@@ -62,7 +62,7 @@ def dashes(looks: Look) -> alt.StrokeDash:
     )
 
 
-def legend_of(looks: Look) -> alt.Legend:
+def legend_of(looks: Style) -> alt.Legend:
     """Return the legend of the architectures, below the chart."""
     count = len(looks.labels)
     columns = count if count <= 8 else -(-count // 2)

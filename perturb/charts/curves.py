@@ -13,7 +13,7 @@ import pandas as pd
 
 from perturb.charts.channels import percent_axis
 from perturb.charts.panels import Panel, Size, panels
-from perturb.charts.style import CONTROL, INK, look
+from perturb.charts.style import CONTROL, INK, style_of
 
 _SIZE = Size(widest=260, least=150, height=136)
 _DODGE = 3.0  # from one line's marks to the next one's, in px
@@ -82,7 +82,7 @@ def curves(
         )
         return [*_spread(base, what, chosen), _baseline(), lines, _bars(base, what, chosen), points]
 
-    return panels(frame, look(models).labels, layers, size=_SIZE, chosen=chosen)
+    return panels(frame, style_of(models).labels, layers, size=_SIZE, chosen=chosen)
 
 
 def _labels(frame: pd.DataFrame, what: Curves) -> dict[str, str]:

@@ -40,7 +40,7 @@ _INK = {"text": INK, "quiet": "#5b6370", "grid": "#e4e6ea", "axis": "#9aa1ad"}
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """How the architectures of a study look: parallel sequences, in legend order."""
 
     labels: list[str]
@@ -49,13 +49,13 @@ class Look:
     shapes: list[str]
     areas: list[float]
 
-    def only(self, labels: Collection[str]) -> "Look":
+    def only(self, labels: Collection[str]) -> "Style":
         """Return the look of these architectures alone, each as it is among all."""
         kept = [at for at, label in enumerate(self.labels) if label in labels]
-        return Look(**{name: [values[at] for at in kept] for name, values in vars(self).items()})
+        return Style(**{name: [values[at] for at in kept] for name, values in vars(self).items()})
 
 
-def look(models: pd.DataFrame) -> Look:
+def style_of(models: pd.DataFrame) -> Style:
     """Return the look of every architecture in the table of models, the reference left out.
 
     Parameters
@@ -71,7 +71,7 @@ def look(models: pd.DataFrame) -> Look:
         .assign(place=lambda frame: frame["family"].map(FAMILIES.index))
         .sort_values(["place", "num_parameters", "architecture_label"])
     )
-    return Look(
+    return Style(
         labels=architectures["architecture_label"].tolist(),
         families=architectures["family"].tolist(),
         colours=_colours(architectures),

@@ -50,11 +50,11 @@ def with_clean_beside(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unchanged(rows: pd.DataFrame, label: str) -> pd.DataFrame:
-    """Return the rows with their clean accuracy as the accuracy: one decision an image."""
+    """Return the rows with their clean accuracy as the accuracy: one prediction an image."""
     ends = {f"accuracy{end}": rows[f"clean_accuracy{end}"] for end in ("", "_low", "_high")}
     clean = rows.assign(test_set_label=label, **ends)
-    if "num_decisions" in clean:
-        clean["num_decisions"] = clean["num_images"]
+    if "num_predictions" in clean:
+        clean["num_predictions"] = clean["num_images"]
     if "epsilon_gray" in clean:
         clean["epsilon_gray"] = math.nan
     return clean

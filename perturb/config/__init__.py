@@ -129,7 +129,7 @@ def _dataset(id: str, entry: Mapping[str, Any]) -> Dataset:
     return Dataset(
         id=id,
         label=entry.get("label", id),
-        role=entry.get("role", "other"),
+        role=entry.get("role", "extra"),
         num_images=_num_images(entry),
         num_classes=entry.get("classes"),
         generate=entry.get("generate"),
@@ -173,7 +173,7 @@ def _pretraining(
 
 
 def _num_images(dataset: Mapping[str, Any]) -> int | None:
-    """Return the size of a data set, where the configuration tells it."""
+    """Return the size of a dataset, where the configuration tells it."""
     if "bundled" in dataset:
         return BUNDLED_IMAGES[dataset["bundled"]["set"]][dataset["bundled"]["split"]]
     return dataset.get("images")

@@ -138,12 +138,12 @@ def _check_labels(section: str, entries: Iterable[Dataset | Pretraining]) -> Ite
 
 
 def _check_names(dataset: Dataset) -> Iterator[str]:
-    """Yield a message for a data set that tables could not tell from another test set."""
+    """Yield a message for a dataset that tables could not tell from another test set."""
     # A set whose id is its role is that test set.
     if dataset.id.lower() in RESERVED_DATASET_IDS - {dataset.role}:
         yield (
             f"datasets.{dataset.id}: the id is also that of a test set or a perturbation, among "
-            "whose decisions tables would count those on this set; any but "
+            "whose predictions tables would count those on this set; any but "
             f"{listed(sorted(RESERVED_DATASET_IDS))}"
         )
     labels = [test_set.label for test_set in test_sets().values()]
@@ -151,7 +151,7 @@ def _check_names(dataset: Dataset) -> Iterator[str]:
     is_taken = any(
         dataset.label == label or dataset.label.startswith(f"{label} (") for label in labels
     )
-    if dataset.role == "other" and is_taken:
+    if dataset.role == "extra" and is_taken:
         yield (
             f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of another test "
             f"set, beside which tables show this one; any but {listed(labels)}"

@@ -12,7 +12,7 @@ from perturb.records import Config, Dataset, Model
 
 
 def check_classes(config: Config) -> Iterator[str]:
-    """Yield a message for each data set with classes that some model has not."""
+    """Yield a message for each dataset with classes that some model has not."""
     evaluated = {id for item in config.perturbations.values() for id in item.datasets}
     evaluated |= {
         dataset.filter["dataset"] for dataset in config.datasets.values() if dataset.filter

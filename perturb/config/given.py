@@ -115,7 +115,7 @@ def _entries(words: Sequence[str]) -> dict[str, Any]:
 
 
 def whole(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration with what it lacks: without data sets it changes the default one."""
+    """Return a configuration with what it lacks: without datasets it changes the default one."""
     raw = {} if "datasets" in given or not DEFAULT.exists() else read_yaml(DEFAULT)
     merge(raw, given)
     return raw

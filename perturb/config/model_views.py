@@ -28,7 +28,7 @@ _KEYS = {
 def own_view(
     key: str, entry: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
 ) -> ModelView | None:
-    """Return what a model sees of an image of any size; None if it sees one data set's squares.
+    """Return what a model sees of an image of any size; None if it sees one dataset's squares.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def _check_evaluated(config: Config) -> Iterator[str]:
 
 
 def _check_subsets(config: Config) -> Iterator[str]:
-    """A subset must lie within its data set, where the size of that is known beforehand."""
+    """A subset must lie within its dataset, where the size of that is known beforehand."""
     asked = [
         (f"perturbations.{item.key}.images", dataset, item.num_images)
         for item in config.perturbations.values()

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,20 @@ import jsonschema
 from perturb.messages import did_you_mean, listed, refuse
 
 SCHEMA_PATH = Path(__file__).parents[2] / "schemas" / "config.schema.json"
+
+
+# Keys and values of earlier versions, and what they are called now.
+_RENAMED = {
+    "attention_distance": "restricted_attention",
+    "cells_per_job": "jobs_by",
+    "correlations": "layer_correlations",
+    "ensemble": "attack_ensemble",
+    "other": "extra",
+    "patch_cls": "patch_attention",
+    "patterns": "perturbation_patterns",
+    "shares": "drop_rates",
+    "tokens": "token_removal",
+}
 
 
 @cache
@@ -64,7 +78,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
             ]
             return f"{key}: missing {', '.join(told)}"
         case "enum":
-            hint = did_you_mean(str(instance), map(str, allowed))
+            hint = _renamed(instance, allowed) or did_you_mean(str(instance), map(str, allowed))
             return f"{key}: {instance!r} is not one of {listed(allowed)}.{hint}"
         case "oneOf" if isinstance(instance, Mapping) and (within := _nearest_form(error)):
             return "\n".join(dict.fromkeys(map(_explain, within)))
@@ -108,6 +122,13 @@ def _explain_unknown_keys(key: str, error: jsonschema.ValidationError) -> str:
     allowed = list(schema["properties"])
     unknown = [str(name) for name in instance if name not in allowed]
     return "\n".join(
-        f"{key}: unknown key `{name}`; allowed: {listed(allowed)}.{did_you_mean(name, allowed)}"
+        f"{key}: unknown key `{name}`; allowed: {listed(allowed)}."
+        f"{_renamed(name, allowed) or did_you_mean(name, allowed)}"
         for name in unknown
     )
+
+
+def _renamed(name: object, allowed: Collection[object]) -> str:
+    """Return a sentence with the present name of an earlier key or value, or nothing."""
+    now = _RENAMED.get(str(name))
+    return f" It is called `{now}` now." if now in allowed else ""

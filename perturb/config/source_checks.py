@@ -103,7 +103,7 @@ def _check_classes(config: Config) -> Iterator[str]:
 
 
 def _says_which_classes(dataset: Dataset, num_classes: int) -> bool:
-    """Tell whether a data set's targets are a model's classes, or all of them in order."""
+    """Tell whether a dataset's targets are a model's classes, or all of them in order."""
     if dataset.filter is not None:
         return True  # as its pool
     if dataset.source is None:

@@ -56,7 +56,7 @@ def described(config: Config, machine: Machine) -> list[str]:
     jobs, disk = jobs_of(config), disk_of(config, work.total)
     return [
         f"{config.title}",
-        f"{len(config.benchmark_models)} models, {len(config.datasets)} data sets, "
+        f"{len(config.benchmark_models)} models, {len(config.datasets)} datasets, "
         f"{work.total.num_cells:,} cells; hours on {machine.name}, one job at a time",
         "",
         _HEAD,
@@ -99,7 +99,7 @@ def _startup_hours(jobs: dict[str, int]) -> float:
 
 
 def _disk(disk: Disk) -> list[str]:
-    """Return a line a folder of the results; the largest data set first."""
+    """Return a line a folder of the results; the largest dataset first."""
     by_size = sorted(disk.stores.items(), key=lambda item: -item[1][0])
     return [
         f"Disk: {_size(disk.total)}",

@@ -24,7 +24,7 @@ _FLOAT = 4
 class Disk:
     """Bytes, and how many shards there are.
 
-    stores : of each data set, and in how many stores: one for each way in which it is seen.
+    stores : of each dataset, and in how many stores: one for each way in which it is seen.
     """
 
     stores: Mapping[str, tuple[int, int]]
@@ -45,7 +45,7 @@ class Disk:
 
 
 def disk_of(config: Config, total: Line) -> Disk:
-    """Return what a study leaves on the disk; data sets and models of unknown size are left out.
+    """Return what a study leaves on the disk; datasets and models of unknown size are left out.
 
     Parameters
     ----------

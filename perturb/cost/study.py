@@ -38,7 +38,7 @@ class Line:
 
 @dataclass
 class Work:
-    """All lines of a study, and for which models and data sets something is missing in them."""
+    """All lines of a study, and for which models and datasets something is missing in them."""
 
     lines: dict[str, Line] = field(default_factory=dict)
     models_without_size: set[str] = field(default_factory=set)
@@ -96,7 +96,7 @@ def images_of(config: Config, cell: Cell) -> int | None:
 
 
 def num_images_of(config: Config, dataset: str) -> int | None:
-    """Return the size of a data set; what a filter leaves is at most what it is given."""
+    """Return the size of a dataset; what a filter leaves is at most what it is given."""
     entry = config.datasets[dataset]
     if entry.filter is not None:
         return config.datasets[entry.filter["dataset"]].num_images

@@ -1,7 +1,7 @@
 """What a classifier decides on every image of a cell, under one perturbation and severity.
 
 The loop knows neither corruptions nor attacks: it hands a batch from the store to the perturbation
-and records one decision an image, condition and sample. A batch that does not fit into the memory
+and records one prediction an image, condition and sample. A batch that does not fit into the memory
 is done again in halves (`perturb.evaluate.batch_size`), in the precision that is asked for
 (`perturb.models.precision`).
 """
@@ -24,26 +24,26 @@ from perturb.evaluate.batches import batches_on, part_of
 from perturb.evaluate.cell import Cell
 from perturb.evaluate.fitting import check_stores, check_targets
 from perturb.evaluate.outcome import Evaluator, Outcome, Setting
-from perturb.evaluate.rows import Decisions, accepted_classes, decisions, rows
+from perturb.evaluate.rows import Predictions, accepted_classes, predictions, rows
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier
 from perturb.models.compiled import CompiledClassifier
-from perturb.models.precision import computing_in, resolved
+from perturb.models.precision import autocast, resolve_precision
 
 logger = logging.getLogger(__name__)
 
 # Images on the device, and the place of the first of them in the store -> what is decided.
 Decide = Callable[[Images, int], Iterable[Outcome]]
-# One batch's decisions under each condition and sample.
-_Answers = Mapping[tuple[str, int], Decisions]
+# One batch's predictions under each condition and sample.
+_Answers = Mapping[tuple[str, int], Predictions]
 
 
 @dataclass(frozen=True)
 class Subject:
     """What is evaluated: a classifier on its device, in evaluation mode, and its card.
 
-    class_map : the coarser classes that decisions are made among, where they are not the
+    class_map : the coarser classes that predictions are made among, where they are not the
         classifier's own.
     """
 
@@ -145,7 +145,7 @@ def record(
     setting, protocol, batch_size, precision : as of `evaluate_cell`; errors too.
     source_sha256 : weights of the model that the images were made against, if another.
     """
-    precision = resolved(precision, subject.device)
+    precision = resolve_precision(precision, subject.device)
     started = time.perf_counter()
     size = BatchSize(batch_size, cell)
     tables, samples = [], dict[str, list[int]]()
@@ -192,9 +192,9 @@ class _Loop:
         self.accepted = accepted_classes(store)
         check_targets(store, cell, self.accepted, subject.classifier.num_classes, subject.class_map)
 
-    def run(self, size: BatchSize) -> dict[tuple[str, int], list[Decisions]]:
-        """Return the decisions of each condition and sample, in the order of the images."""
-        decided: dict[tuple[str, int], list[Decisions]] = {}
+    def run(self, size: BatchSize) -> dict[tuple[str, int], list[Predictions]]:
+        """Return the predictions of each condition and sample, in the order of the images."""
+        decided: dict[tuple[str, int], list[Predictions]] = {}
         num_done = 0
         for images in batches_on(self.subject.device, self.store, size.limit):
             num_images = len(images.keys)
@@ -206,16 +206,16 @@ class _Loop:
         return decided
 
     def _answers(self, batch: Images, offset: int, start: int, stop: int) -> _Answers:
-        """Return the decisions on some images of a batch, whose first is at `offset`."""
+        """Return the predictions on some images of a batch, whose first is at `offset`."""
         images, first = part_of(batch, start, stop), offset + start
         accepted: Tensor | None = None
         if self.accepted is not None:
             accepted = self.accepted[first : offset + stop].to(self.subject.device)
         class_map = self.subject.class_map
-        with computing_in(self.precision, self.subject.device):
+        with autocast(self.precision, self.subject.device):
             try:
                 return {
-                    (outcome.condition, outcome.sample): decisions(
+                    (outcome.condition, outcome.sample): predictions(
                         outcome, images.targets, accepted, class_map
                     )
                     for outcome in self.decide(images, first)

@@ -28,15 +28,15 @@ from perturb.evaluate.shards import SCHEMA
 from perturb.models.class_maps import ClassMap
 
 # One condition and sample of a batch: columns of B values on the host, or one text for all B.
-Decisions = Mapping[str, Tensor | str]
+Predictions = Mapping[str, Tensor | str]
 
 _ACCEPTED = "accepted"
 
 
 @torch.inference_mode()
-def decisions(
+def predictions(
     outcome: Outcome, targets: Tensor, accepted: Tensor | None, class_map: ClassMap | None
-) -> Decisions:
+) -> Predictions:
     """Return the predictions on B images and the columns that follow from their logits.
 
     `confidence` is the highest probability among the classes that the prediction is made among: the
@@ -107,7 +107,7 @@ def accepted_classes(store: ImageStore) -> Tensor | None:
 
 
 def rows(
-    cell: Cell, condition: str, sample: int, store: ImageStore, parts: Sequence[Decisions]
+    cell: Cell, condition: str, sample: int, store: ImageStore, parts: Sequence[Predictions]
 ) -> pa.Table:
     """Return the rows of one condition and sample, one row per image of a decoded dataset.
 

@@ -10,7 +10,7 @@ from perturb.datasets.store import Images, ImageStore
 from perturb.evaluate.batch_size import BatchSize
 from perturb.evaluate.batches import batches_on, part_of
 from perturb.evaluate.loop import Subject
-from perturb.models.precision import computing_in, resolved
+from perturb.models.precision import autocast, resolve_precision
 
 
 def on_all(
@@ -23,7 +23,7 @@ def on_all(
     """Return what `run` computes of all images, (N, ...), on the host."""
 
     def on_part(batch: Images, start: int, stop: int) -> Tensor:
-        with computing_in(resolved(precision, subject.device), subject.device):
+        with autocast(resolve_precision(precision, subject.device), subject.device):
             return run(part_of(batch, start, stop)).cpu()
 
     return torch.cat(

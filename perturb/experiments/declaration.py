@@ -16,7 +16,7 @@ from perturb.records import Architecture, Config, PerturbationEntry
 Configured = Callable[[PerturbationEntry, Mapping[str, Any], Mapping[str, Any]], PerturbationEntry]
 
 # The files that most tables are queries over: shards, and the facts that they are joined with.
-DECISIONS = ("decisions", "models", "datasets")
+PREDICTIONS = ("predictions", "models", "datasets")
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Table:
     title: str
     relations: tuple[str, ...]
     shown: tuple[str, ...]
-    sources: tuple[str, ...] = DECISIONS
+    sources: tuple[str, ...] = PREDICTIONS
     pivot: Pivot | None = None
     optional: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()

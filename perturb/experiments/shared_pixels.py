@@ -17,10 +17,10 @@ def check_shared_pixels(key: str, ids: Sequence[str], config: Config) -> Iterato
     if len(ids) > 1:
         yield f"{key}: {listed(ids)}; allowed: one"
     dataset = config.datasets[ids[0]]
-    if dataset.role not in ("clean", "other"):
+    if dataset.role not in ("clean", "extra"):
         yield (
             f"{key}: {ids[0]!r}; allowed: {config.clean_dataset.id}, the clean set, or one "
-            "with `role: other`"
+            "with `role: extra`"
         )
     if not dataset.is_seen_alike:
         yield (

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 PRECISIONS = ("float32", "bfloat16")
 
 
-def resolved(precision: str, device: torch.device) -> str:
+def resolve_precision(precision: str, device: torch.device) -> str:
     """Return the precision of `auto` on a device, or the precision itself.
 
     `auto` is bfloat16 on CUDA devices with native bfloat16, else float32: on a CPU bfloat16 is
@@ -39,7 +39,7 @@ def resolved(precision: str, device: torch.device) -> str:
 
 
 @contextmanager
-def computing_in(precision: str, device: torch.device) -> Iterator[None]:
+def autocast(precision: str, device: torch.device) -> Iterator[None]:
     """Run networks in a precision within a `with` statement.
 
     With float32, TF32 is off: it keeps ten bits, and is torch's default for convolutions.
@@ -67,18 +67,18 @@ def computing_in(precision: str, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def exactly(device: torch.device) -> Iterator[None]:
-    """Compute without autocast in a `with` statement, also within `computing_in`."""
+def float32(device: torch.device) -> Iterator[None]:
+    """Compute without autocast in a `with` statement, also within `autocast`."""
     with torch.autocast(device.type, enabled=False):
         yield
 
 
 def keep_logits_exact(network: nn.Module) -> None:
-    """Let the heads of a network compute logits in float32, also within `computing_in`.
+    """Let the heads of a network compute logits in float32, also within `autocast`.
 
     The class of a head is replaced by a subclass. Its weights, their names and its hooks stay, so
     that whole passes, passes stage by stage and compiled passes agree. Results outside
-    `computing_in` do not change.
+    `autocast` do not change.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class _InFloat32(nn.Module):
     """First base class of the subclass of a head."""
 
     def forward(self, input: Tensor) -> Tensor:
-        with exactly(input.device):
+        with float32(input.device):
             dtype = next(self.parameters(), input).dtype
             logits: Tensor = super().forward(input.to(dtype))
         return logits

@@ -40,7 +40,7 @@ _UNDER_HOW_IT_WAS_RUN = ("models", "runs")
 
 
 @dataclass(frozen=True)
-class Words:
+class PageText:
     """What the page says that no table holds."""
 
     title: str
@@ -52,7 +52,7 @@ class Words:
 
 def write_page(
     path: Path,
-    words: Words,
+    words: PageText,
     *,
     tables: Mapping[str, Path],
     datasets: Path,
@@ -67,7 +67,7 @@ def write_page(
     words : title, configuration and command.
     tables : the Parquet file of each of the study's tables; a perturbation whose tables are not
         here has no place on the page.
-    datasets : facts about the data sets: dataset, label, role, num_images, num_classes.
+    datasets : facts about the datasets: dataset, label, role, num_images, num_classes.
     contact_sheets : a PNG of sample images for each caption.
     pictures : a caption and a PNG of perturbations made visible, by experiment.
 
@@ -132,7 +132,7 @@ def _environment() -> jinja2.Environment:
 
 def _key_numbers(found: Mapping[str, pa.Table]) -> list[tuple[str, str]]:
     accuracy = found["accuracy"].to_pylist()
-    decisions = sum(row["num_decisions"] or 0 for row in found["runs"].to_pylist())
+    predictions = sum(row["num_predictions"] or 0 for row in found["runs"].to_pylist())
     return [
         (str(len({row["model"] for row in accuracy})), "models"),
         (str(len({row["test_set"] for row in accuracy})), "test sets"),
@@ -140,7 +140,7 @@ def _key_numbers(found: Mapping[str, pa.Table]) -> list[tuple[str, str]]:
             formatted(max((row["num_images"] for row in accuracy), default=0), "count"),
             "images in the largest set",
         ),
-        (formatted(decisions, "parameters"), "decisions recorded"),
+        (formatted(predictions, "parameters"), "predictions recorded"),
     ]
 
 

@@ -94,7 +94,7 @@ def _told(faults: list[str]) -> str:
 
 
 def _image_ids(config: Config, dataset: str, num_images: int | None) -> pa.StringArray:
-    """Return which images of a data set cells of this many images are evaluated on."""
+    """Return which images of a dataset cells of this many images are evaluated on."""
     path = Paths(config.results).manifest(any_store(config, dataset))
     manifest = read_manifest(Path(path), ["image_id", "target"])
     image_ids = manifest["image_id"].combine_chunks()

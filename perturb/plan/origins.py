@@ -1,4 +1,4 @@
-"""What each checkpoint and image store of a study must have been made from, and whether it was.
+"""What each checkpoint and decoded dataset of a study must have been made from, and whether it was.
 
 Snakemake compares a job's parameters with those that it recorded when the job ran, and keeps these
 records beside the results, not in them. A results folder that was copied without them, or made by
@@ -32,7 +32,7 @@ _NUM_NAMED = 20
 
 
 def of_store(config: Config, store: str) -> dict[str, Any]:
-    """Return what an image store is made from."""
+    """Return what an decoded dataset is made from."""
     id = store.partition("/")[0]
     dataset = config.datasets[id]
     if dataset.generate is not None:
@@ -49,7 +49,7 @@ def of_store(config: Config, store: str) -> dict[str, Any]:
 
 
 def of_checkpoint(config: Config, model: str) -> dict[str, Any]:
-    """Return what a model's weights are made from: a whole training, or given weights."""
+    """Return what a model's weights are made from: a whole training, or pretrained weights."""
     entry = config.models[model]
     if entry.training is not None:
         datasets = params.training_datasets(config, model)

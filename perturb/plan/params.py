@@ -18,7 +18,7 @@ from perturb.records import Model
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
-    """Return what a generated data set depends on."""
+    """Return what a generated dataset depends on."""
     entry = config.datasets[dataset]
     return {
         "generate": dict(entry.generate or {}),
@@ -29,7 +29,7 @@ def generated(config: Config, dataset: str) -> dict[str, Any]:
 
 
 def bundled(config: Config, dataset: str) -> dict[str, Any]:
-    """Return what a bundled data set depends on."""
+    """Return what a bundled dataset depends on."""
     entry = config.datasets[dataset]
     return {
         "bundled": dict(entry.bundled or {}),
@@ -53,7 +53,7 @@ def model_facts(config: Config, model: str) -> dict[str, Any]:
 
 
 def given_facts(config: Config, model: str) -> dict[str, Any]:
-    """Return what a model with given weights depends on: its network, its weights, its input."""
+    """Return what a pretrained model depends on: its network, its weights, its input."""
     entry = config.models[model]
     view = entry.own_view
     return model_facts(config, model) | {
@@ -109,7 +109,7 @@ def titles(models: Iterable[Model]) -> dict[str, str]:
 
 
 def training_datasets(config: Config, model: str) -> dict[str, str]:
-    """Return the data set of each phase of a model's training, and of its validation."""
+    """Return the dataset of each phase of a model's training, and of its validation."""
     entry = config.models[model]
     if entry.training is None:
         raise ValueError(f"models.{model} is not trained: its weights are given")
@@ -140,13 +140,13 @@ def planned(config: Config) -> dict[str, list[str]]:
 
 
 def class_subsets(config: Config) -> dict[str, list[int]]:
-    """Return the classes of each data set whose classes alone are decided among."""
+    """Return the classes of each dataset whose classes alone are decided among."""
     subset = config.perturbations.get("class_subset")
     return dict(subset.options["classes"]) if subset else {}
 
 
 def described_datasets(config: Config) -> list[str]:
-    """Return what the table of data sets says beside the manifests."""
+    """Return what the table of datasets says beside the manifests."""
     return [
         repr(replace(config.datasets[dataset], source=None, view=None))
         for dataset in evaluated_datasets(config)

@@ -132,7 +132,7 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
     """Return the files of each relation that a table is a query over."""
     layout = Paths(config.results)
     files: dict[str, str | list[str]] = {
-        "decisions": _decisions(config, registry.table(table).reads),
+        "predictions": _predictions(config, registry.table(table).reads),
         "models": layout.models,
         "datasets": layout.datasets,
         "inventory": [layout.inventory(experiment) for experiment in experiments(config)],
@@ -149,7 +149,7 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
     return {source: files[source] for source in registry.table(table).sources}
 
 
-def _decisions(config: Config, reads: Collection[str]) -> list[str]:
+def _predictions(config: Config, reads: Collection[str]) -> list[str]:
     layout = Paths(config.results)
     return [
         layout.shard(cell)

@@ -1,4 +1,4 @@
-"""Where images of data sets are read from: what their stores depend on, and what is missing.
+"""Where images of datasets are read from: what their stores depend on, and what is missing.
 
 Paths of a source are below the configuration's `data`; here they are named from the working
 directory, as jobs need them.
@@ -147,7 +147,7 @@ def clean_manifest(config: Config, store: str) -> list[str]:
 
 
 def compared_datasets(config: Config) -> list[str]:
-    """Return the data sets whose classes must be those of the clean set.
+    """Return the datasets whose classes must be those of the clean set.
 
     Of the sets for training these are the ones for fine-tuning: pre-training may have classes of
     its own. A class map says what coarser classes are.
@@ -168,7 +168,7 @@ def compared_datasets(config: Config) -> list[str]:
 
 
 def unlike_classes(config: Config) -> list[str]:
-    """Return the data sets whose classes are not those of the clean set: one line each.
+    """Return the datasets whose classes are not those of the clean set: one line each.
 
     As far as folders, zip archives, plain tar archives and class indices say without a job.
     """
@@ -224,7 +224,7 @@ def _folders_in_archive(path: Path) -> set[str]:
 
 
 def unlike_parts(config: Config) -> list[str]:
-    """Return the stored corruptions whose files are not named alike: one line a data set."""
+    """Return the stored corruptions whose files are not named alike: one line a dataset."""
     lines = []
     for id, dataset in config.datasets.items():
         source = resolved_source(config, dataset)

@@ -1,4 +1,4 @@
-"""Which image stores a study has: a data set decoded once for every way in which it is seen.
+"""Which decoded datasets a study has: a dataset decoded once for every way in which it is seen.
 
 A store is named by its folder below `stores/`. Generated sets, and those with `preprocessing` of
 their own, are seen alike by all models: one store, named as the set. Of others there is one for
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no
 
 
 def store_of(config: Config, dataset: str, model: str) -> str:
-    """Return the store in which a model sees a data set."""
+    """Return the store in which a model sees a dataset."""
     entry = config.datasets[dataset]
     if entry.is_seen_alike:
         return dataset
@@ -40,7 +40,7 @@ def stores_of_cell(config: Config, cell: Cell, model: str) -> tuple[str, ...]:
 
 
 def stores_of_dataset(config: Config, dataset: str) -> tuple[str, ...]:
-    """Return all stores of a data set that the study needs."""
+    """Return all stores of a dataset that the study needs."""
     entry = config.datasets[dataset]
     if entry.role == "corrupted":
         return _parts(config, entry)
@@ -52,7 +52,7 @@ def stores_of_dataset(config: Config, dataset: str) -> tuple[str, ...]:
 
 
 def any_store(config: Config, dataset: str) -> str:
-    """Return one store of a data set: all of them hold the same images in the same order."""
+    """Return one store of a dataset: all of them hold the same images in the same order."""
     return stores_of_dataset(config, dataset)[0]
 
 
@@ -67,7 +67,7 @@ def view_of(config: Config, store: str) -> View | None:
 
 
 def part_of(config: Config, store: str) -> str | None:
-    """Return which part of its data set a store holds, such as `fog-3`; None for the whole."""
+    """Return which part of its dataset a store holds, such as `fog-3`; None for the whole."""
     dataset, _, part = store.partition("/")
     return part if config.datasets[dataset].role == "corrupted" else None
 

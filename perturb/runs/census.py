@@ -1,8 +1,7 @@
 """Which cells of a study are done, read from the metadata of its shards.
 
 Only the ends of the Parquet files are read, so that thousands of shards take seconds, and of each
-model the decisions on clean images. Whether the rows themselves are right is the matter of the rule
-`check_shards`.
+model the predictions on clean images. The rule `check_shards` checks the rows themselves.
 """
 
 from collections import Counter

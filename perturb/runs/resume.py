@@ -9,7 +9,7 @@ at every start.
 
 import argparse
 
-from perturb.launch import Manner, launch
+from perturb.launch import LaunchOptions, launch
 from perturb.runs.orphans import is_dry_run
 
 
@@ -40,9 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Resume; return Snakemake's exit status. `more` are the arguments for Snakemake."""
     more = arguments.more
     is_only_dry = all(is_dry_run([word]) for word in more)
-    manner = Manner(
+    options_of_launch = LaunchOptions(
         cancels=arguments.cancel,
         host_is_down=arguments.host_is_down,
         added=tuple(more) if is_only_dry else (),
     )
-    return launch(None if is_only_dry else more, manner)
+    return launch(None if is_only_dry else more, options_of_launch)

@@ -34,7 +34,7 @@ def clean_chance(shards: Sequence[Path], dataset: str) -> list[dict[str, Any]]:
         connection.execute((FOLDER / "macros.sql").read_text())
         connection.register("datasets", roles)
         try:
-            connection.read_parquet([str(path) for path in shards]).create_view("decisions")
+            connection.read_parquet([str(path) for path in shards]).create_view("predictions")
             connection.execute(_RELATION.read_text())
             rows = connection.sql("FROM clean_chance ORDER BY model").to_arrow_table().to_pylist()
         except duckdb.Error as error:

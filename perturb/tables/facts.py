@@ -1,4 +1,4 @@
-"""Facts about models and data sets, as tables that decisions are joined with."""
+"""Facts about models and datasets, as tables that predictions are joined with."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -115,12 +115,12 @@ def _grid_side(card: Mapping[str, Any], patch_size: int | None) -> int | None:
 
 
 def check_datasets(datasets: Sequence[Dataset], manifests: Mapping[str, Path]) -> None:
-    """Refuse data sets whose classes are not those of the clean set among them.
+    """Refuse datasets whose classes are not those of the clean set among them.
 
     Raises
     ------
     ValueError
-        naming the data sets and the classes that only one of two has.
+        naming the datasets and the classes that only one of two has.
     """
     clean = next((dataset.id for dataset in datasets if dataset.role == "clean"), None)
     if clean is None:
@@ -137,11 +137,11 @@ def describe_datasets(
     manifests: Mapping[str, Path],
     subsets: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> pa.Table:
-    """Return one row a data set.
+    """Return one row a dataset.
 
     Parameters
     ----------
-    subsets : of data sets whose classes alone are decided among, these classes.
+    subsets : of datasets whose classes alone are decided among, these classes.
     """
     rows = []
     for dataset in datasets:

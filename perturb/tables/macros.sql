@@ -22,28 +22,28 @@ CREATE MACRO wilson_low(k, n) AS
 CREATE MACRO wilson_high(k, n) AS
     CASE WHEN k = n THEN 1.0 ELSE wilson_centre(k, n) + wilson_half_width(k, n) END;
 
--- Half-width for a mean over images that each give k of `decisions` decisions right: the images
--- are independent, the decisions on one image are not. From sums of k and of k * k alone.
-CREATE MACRO clustered_half_width(sum_k, sum_k2, num_images, decisions) AS
+-- Half-width for a mean over images that each give k of `predictions` predictions right: the images
+-- are independent, the predictions on one image are not. From sums of k and of k * k alone.
+CREATE MACRO clustered_half_width(sum_k, sum_k2, num_images, predictions) AS
     CASE WHEN num_images > 1 THEN
-        z95() / decisions * sqrt(
+        z95() / predictions * sqrt(
             greatest(0, num_images::DOUBLE * sum_k2 - sum_k::DOUBLE * sum_k)
             / (num_images - 1.0)) / num_images
     END;
 
 -- One interval for both cases: Wilson's where an image is decided once, else the clustered one.
--- That one has no width where all decisions are right or all wrong, as if they could not have been
--- otherwise: there Wilson's takes its place, with each image as one decision.
-CREATE MACRO accuracy_low(sum_k, sum_k2, num_images, decisions) AS
-    CASE WHEN decisions = 1 THEN wilson_low(sum_k, num_images)
-    WHEN sum_k = num_images * decisions THEN wilson_low(num_images, num_images)
-    ELSE greatest(0.0, sum_k / (num_images * decisions)
-        - clustered_half_width(sum_k, sum_k2, num_images, decisions)) END;
-CREATE MACRO accuracy_high(sum_k, sum_k2, num_images, decisions) AS
-    CASE WHEN decisions = 1 THEN wilson_high(sum_k, num_images)
+-- That one has no width where all predictions are right or all wrong, as if they could not have been
+-- otherwise: there Wilson's takes its place, with each image as one prediction.
+CREATE MACRO accuracy_low(sum_k, sum_k2, num_images, predictions) AS
+    CASE WHEN predictions = 1 THEN wilson_low(sum_k, num_images)
+    WHEN sum_k = num_images * predictions THEN wilson_low(num_images, num_images)
+    ELSE greatest(0.0, sum_k / (num_images * predictions)
+        - clustered_half_width(sum_k, sum_k2, num_images, predictions)) END;
+CREATE MACRO accuracy_high(sum_k, sum_k2, num_images, predictions) AS
+    CASE WHEN predictions = 1 THEN wilson_high(sum_k, num_images)
     WHEN sum_k = 0 THEN wilson_high(0, num_images)
-    ELSE least(1.0, sum_k / (num_images * decisions)
-        + clustered_half_width(sum_k, sum_k2, num_images, decisions)) END;
+    ELSE least(1.0, sum_k / (num_images * predictions)
+        + clustered_half_width(sum_k, sum_k2, num_images, predictions)) END;
 
 -- The same for images that are decided differently often, n times with k right, from the sums of
 -- k, n, k * k, k * n and n * n over the images: delta method for the ratio of two sums.
@@ -62,9 +62,9 @@ CREATE MACRO ratio_high(k, n, kk, kn, nn, num_images) AS
 -- How far a difference reaches to one side of its estimate, from how far its two values do, each on
 -- `num` images drawn from a test set of `whole` (Newcombe, Statistics in Medicine 17, 1998, method
 -- 10, with the correction for finite populations): what both have seen in full leaves no error.
-CREATE MACRO unseen_share(num, whole) AS greatest(0, 1 - num / whole);
+CREATE MACRO unseen_fraction(num, whole) AS greatest(0, 1 - num / whole);
 CREATE MACRO difference_reach(a_reach, num_a, b_reach, num_b, whole) AS
-    sqrt(a_reach ** 2 * unseen_share(num_a, whole) + b_reach ** 2 * unseen_share(num_b, whole));
+    sqrt(a_reach ** 2 * unseen_fraction(num_a, whole) + b_reach ** 2 * unseen_fraction(num_b, whole));
 
 -- The one rule behind every verdict: the whole interval must lie on one side of the threshold.
 CREATE MACRO verdict(low, high, side, threshold) AS

@@ -49,7 +49,7 @@ def make_table(
     Parameters
     ----------
     name : of a declared table, which says what it needs.
-    sources : the files of each needed relation. `decisions`: verified shards, all of the cells
+    sources : the files of each needed relation. `predictions`: verified shards, all of the cells
         that the table covers; `models`, `datasets`: Parquet; `reference_errors`, `claim_rules`:
         Parquet or CSV; `stimuli`: manifests of cue-conflict sets (image_id, target, texture;
         target_label if there is one); `patterns`: measures of perturbations (model, image_id,

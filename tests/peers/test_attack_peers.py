@@ -18,7 +18,7 @@ from torch import Tensor
 
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd
-from perturb.experiments.attacks.ensemble import square, targeted_dlr
+from perturb.experiments.attacks.attack_ensemble import square, targeted_dlr
 from perturb.experiments.attacks.gradients import ball, fgsm, pgd
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
@@ -36,7 +36,7 @@ Case = tuple[Classifier, Tensor, Tensor]
 
 
 def make_case(family: str, levels: int = 255) -> Case:
-    """Return a network of random weights, noise of some gray levels, its own decisions.
+    """Return a network of random weights, noise of some gray levels, its own predictions.
 
     Of 8 images: torchattacks averages the loss, and a division by 8 is exact.
     """

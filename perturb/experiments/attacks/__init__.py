@@ -27,10 +27,10 @@ EXPERIMENT = Experiment(
             is_on_clean_set=True,
         ),
         Perturbation(
-            id="ensemble",
+            id="attack_ensemble",
             protocol=1,
-            evaluator="perturb.experiments.attacks.evaluate:ensemble_outcomes",
-            passes=passes.ensemble,
+            evaluator="perturb.experiments.attacks.evaluate:attack_ensemble_outcomes",
+            passes=passes.attack_ensemble,
             severities="epsilons",
             conditions=("apgd_ce", "apgd_dlr", "square"),
             is_on_clean_set=True,
@@ -41,7 +41,7 @@ EXPERIMENT = Experiment(
     test_sets=(
         TestSet("fgsm", "FGSM", 6),
         TestSet("pgd", "PGD", 7),
-        TestSet("ensemble", "Attack ensemble", 8),
+        TestSet("attack_ensemble", "Attack ensemble", 8),
     ),
     tables=(
         Table(
@@ -50,7 +50,7 @@ EXPERIMENT = Experiment(
             relations=("attack_outcomes", "spatial_outcomes"),
             shown=("architecture_label", "pretraining_label", "num_parameters"),
             pivot=Pivot("test_set_label", "accuracy", ("model",), beside="clean_accuracy"),
-            reads=("none", "fgsm", "pgd", "ensemble", "spatial"),
+            reads=("none", "fgsm", "pgd", "attack_ensemble", "spatial"),
             parameters=("headline_epsilon",),
             needs=("pgd",),
         ),
@@ -67,7 +67,7 @@ EXPERIMENT = Experiment(
                 "clean_accuracy",
             ),
             pivot=Pivot("epsilon_label", "accuracy", ("model",)),
-            reads=("none", "fgsm", "pgd", "ensemble"),
+            reads=("none", "fgsm", "pgd", "attack_ensemble"),
             parameters=("headline_epsilon",),
             needs=("pgd",),
         ),

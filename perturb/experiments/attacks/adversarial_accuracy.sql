@@ -20,7 +20,7 @@ SELECT
     wilson_high(count(*) FILTER (a.is_correct), count(*)) AS accuracy_high,
     sum(clean.num_correct)::BIGINT AS num_attacked,
     count(*) FILTER (a.gradient_norm = 0) AS num_zero_gradient
-FROM attack_decisions AS a
+FROM attack_predictions AS a
 JOIN model_columns AS m USING (model)
 JOIN test_sets ON test_sets.test_set = a.attack
 JOIN image_outcomes AS clean

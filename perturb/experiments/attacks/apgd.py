@@ -64,7 +64,7 @@ def apgd(
     for step in range(steps + 1):
         if step > 0:
             state = state.moved(_NEW_DIRECTION if step > 1 else 1.0)
-        logits, losses, gradient = gradients.climb(
+        logits, losses, gradient = gradients.loss_and_gradient(
             classifier, state.pixels, partial(loss, labels=state.labels)
         )
         gradients.check_finite(logits, gradient)

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from perturb.charts.channels import choice, dashes, identity, percent_axis, pretraining_order
-from perturb.charts.style import CHART_WIDTH, INK, Look, config, look
+from perturb.charts.style import CHART_WIDTH, INK, Style, config, style_of
 from perturb.charts.test_sets import by_test_set
 from perturb.charts.tooltips import EPSILON, IMAGES, MODEL, PARAMETERS, count, interval, text
 
@@ -58,7 +58,7 @@ def robust_accuracy(curve: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart
     models : the table `models`.
     """
     final = curve[curve["is_final"].astype(bool)]
-    looks = look(models)
+    looks = style_of(models)
     attacks = list(dict.fromkeys(final["attack_label"]))
     pretraining = pretraining_order(final)
     width = min(_WIDEST, (CHART_WIDTH - _SIDES) // max(1, len(attacks)) - _SPACING)
@@ -78,7 +78,7 @@ def robust_accuracy(curve: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart
     return chart
 
 
-def _layers(rows: pd.DataFrame, looks: Look, epsilons: Sequence[float]) -> list[alt.Chart]:
+def _layers(rows: pd.DataFrame, looks: Style, epsilons: Sequence[float]) -> list[alt.Chart]:
     chosen, words, data = choice(), identity(looks), alt.Chart(rows)
     base = data.encode(
         x=_x(epsilons), y=percent_axis("accuracy", "Accuracy (%)"), color=words["color"]
@@ -120,7 +120,7 @@ def _x(epsilons: Sequence[float]) -> alt.X:
 
 
 def _placed(
-    rows: pd.DataFrame, looks: Look, epsilons: Sequence[float], width: float
+    rows: pd.DataFrame, looks: Style, epsilons: Sequence[float], width: float
 ) -> pd.DataFrame:
     """Return the rows with `place`: epsilon, moved aside so that intervals stand side by side.
 

@@ -8,7 +8,7 @@ from perturb.messages import listed
 from perturb.records import Config, PerturbationEntry
 from perturb.severities import severity_value
 
-ATTACKS = ("fgsm", "pgd", "ensemble")
+ATTACKS = ("fgsm", "pgd", "attack_ensemble")
 # Classes that the DLR loss needs: with two it is constant.
 FEWEST_OF_DLR = 3
 # Classes that the DLR attack aims at unless the configuration says another number.
@@ -30,7 +30,7 @@ def check_attacks(config: Config) -> Iterator[str]:
         yield from _check_headline(id, config)
         yield from check_epsilons(config.perturbations[id])
         yield from check_restarts(config.perturbations[id])
-    for id in ("fgsm", "ensemble"):
+    for id in ("fgsm", "attack_ensemble"):
         yield from check_pgd(id, config)
     yield from _check_targets(config)
 
@@ -70,14 +70,14 @@ def check_pgd(id: str, config: Config) -> Iterator[str]:
 
 def _check_targets(config: Config) -> Iterator[str]:
     """The DLR attack aims at other classes; by default at as many as there are, up to three."""
-    ensemble = config.perturbations.get("ensemble")
+    ensemble = config.perturbations.get("attack_ensemble")
     asked = ensemble.options["targets"] if ensemble else DEFAULT_TARGETS
     for id in config.benchmark_models:
         head = num_logits(config, config.models[id])
         if head is not None and asked > head - 1 and asked != DEFAULT_TARGETS:
             yield (
-                f"perturbations.ensemble.targets: {asked}, but models.{id} has {head} classes; "
-                f"allowed: at most {max(head - 1, 1)}, the other classes"
+                f"perturbations.attack_ensemble.targets: {asked}, but models.{id} has {head} "
+                f"classes; allowed: at most {max(head - 1, 1)}, the other classes"
             )
 
 
@@ -86,7 +86,7 @@ def with_possible_attacks(config: Config) -> Config:
 
     APGD on the cross-entropy and Square remain. Tables and shards name the attacks that were run.
     """
-    ensemble = config.perturbations.get("ensemble")
+    ensemble = config.perturbations.get("attack_ensemble")
     heads = [num_logits(config, config.models[id]) for id in config.benchmark_models]
     if ensemble is None or all(head is None or head >= FEWEST_OF_DLR for head in heads):
         return config
@@ -95,4 +95,4 @@ def with_possible_attacks(config: Config) -> Config:
         conditions=tuple(name for name in ensemble.conditions if name != "apgd_dlr"),
         options={key: value for key, value in ensemble.options.items() if key != "targets"},
     )
-    return replace(config, perturbations={**config.perturbations, "ensemble": possible})
+    return replace(config, perturbations={**config.perturbations, "attack_ensemble": possible})

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
-from perturb.experiments.attacks import ensemble, gradients
+from perturb.experiments.attacks import attack_ensemble, gradients
 from perturb.models.classifier import Classifier
 
 
 @dataclass(frozen=True)
-class _Victims:
+class _CorrectImages:
     """The b images that still stand, and the cross-entropy's gradient at their clean pixels."""
 
     images: Tensor  # float32 (b, 3, H, W) in [0, 1]
@@ -32,26 +32,26 @@ class _Victims:
 
 
 # Returns adversarial images (b, 3, H, W).
-_Attack = Callable[[Classifier, _Victims, Setting], Tensor]
+_Attack = Callable[[Classifier, _CorrectImages, Setting], Tensor]
 
 
 def fgsm_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield the decisions after one step of epsilon, which is the setting's severity."""
+    """Yield the predictions after one step of epsilon, which is the setting's severity."""
     return _outcomes(classifier, images, setting, {"fgsm": _fgsm})
 
 
 def pgd_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield the decisions after projected gradient descent.
+    """Yield the predictions after projected gradient descent.
 
     Options: steps (8), relative_step (0.125, of epsilon), random_start (False), restarts (1).
     """
     return _outcomes(classifier, images, setting, {"pgd": _pgd})
 
 
-def ensemble_outcomes(
+def attack_ensemble_outcomes(
     classifier: Classifier, images: Images, setting: Setting
 ) -> Iterator[Outcome]:
-    """Yield the decisions after each attack of the ensemble, in the order of the conditions.
+    """Yield the predictions after each attack of the ensemble, in the order of the conditions.
 
     Options: steps (20) and restarts (1) of both APGD forms, targets (3) of the DLR form, queries
     (100) of Square.
@@ -72,7 +72,7 @@ class _State:
     logits: Tensor  # (B, K), of the adversarial images
 
     @property
-    def standing(self) -> Tensor:
+    def still_correct(self) -> Tensor:
         """The images that are still classified correctly, bool (B,)."""
         return self.logits.argmax(dim=1) == self.targets
 
@@ -118,47 +118,47 @@ def _unattacked(classifier: Classifier, images: Images, epsilon: float) -> _Stat
 @torch.inference_mode(False)
 def _attacked(classifier: Classifier, state: _State, setting: Setting, attack: _Attack) -> _State:
     """Return the state after an attack on what stands."""
-    standing = state.standing
-    if not standing.any():
+    still_correct = state.still_correct
+    if not still_correct.any():
         return state
-    victims = _Victims(
-        state.clean[standing],
-        state.targets[standing],
-        state.keys[standing],
-        state.gradient[standing],
+    correct = _CorrectImages(
+        state.clean[still_correct],
+        state.targets[still_correct],
+        state.keys[still_correct],
+        state.gradient[still_correct],
     )
     adversarial = state.adversarial.clone()
-    adversarial[standing] = attack(classifier, victims, setting)
+    adversarial[still_correct] = attack(classifier, correct, setting)
     # All images again, not only those attacked: a batch of the same size gives the same bits where
     # the pixels are the same.
     logits = gradients.predict(classifier, adversarial)
-    logits = torch.where(standing[:, None], logits, state.logits)
+    logits = torch.where(still_correct[:, None], logits, state.logits)
     return replace(state, adversarial=adversarial, logits=logits)
 
 
-def _fgsm(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
+def _fgsm(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> Tensor:
     return gradients.fgsm(
         classifier,
-        victims.images,
-        victims.targets,
+        correct.images,
+        correct.targets,
         setting.severity,
-        gradient=victims.gradient,
+        gradient=correct.gradient,
     )
 
 
-def _pgd(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
+def _pgd(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> Tensor:
     return gradients.pgd(
         classifier,
-        victims.images,
-        victims.targets,
+        correct.images,
+        correct.targets,
         setting.severity,
         steps=setting.options.get("steps", 8),
         step_size=setting.options.get("relative_step", 0.125) * setting.severity,
         random_start=setting.options.get("random_start", False),
         restarts=setting.options.get("restarts", 1),
-        keys=victims.keys,
+        keys=correct.keys,
         seed=setting.seed,
-        gradient=victims.gradient,
+        gradient=correct.gradient,
     )
 
 
@@ -168,13 +168,13 @@ def _stage(attack: Callable[..., Tensor], **options: tuple[str, int]) -> _Attack
     options : for each argument of the attack, the option that it is and its default.
     """
 
-    def run(classifier: Classifier, victims: _Victims, setting: Setting) -> Tensor:
+    def run(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> Tensor:
         return attack(
             classifier,
-            victims.images,
-            victims.targets,
+            correct.images,
+            correct.targets,
             setting.severity,
-            keys=victims.keys,
+            keys=correct.keys,
             seed=setting.seed,
             **{
                 argument: setting.options.get(option, default)
@@ -187,7 +187,7 @@ def _stage(attack: Callable[..., Tensor], **options: tuple[str, int]) -> _Attack
 
 _GRADIENT = {"steps": ("steps", 20), "restarts": ("restarts", 1)}
 _ENSEMBLE: Mapping[str, _Attack] = {
-    "apgd_ce": _stage(ensemble.apgd_ce, **_GRADIENT),
-    "apgd_dlr": _stage(ensemble.apgd_dlr, **_GRADIENT, num_targets=("targets", 3)),
-    "square": _stage(ensemble.square, queries=("queries", 100)),
+    "apgd_ce": _stage(attack_ensemble.apgd_ce, **_GRADIENT),
+    "apgd_dlr": _stage(attack_ensemble.apgd_dlr, **_GRADIENT, num_targets=("targets", 3)),
+    "square": _stage(attack_ensemble.square, queries=("queries", 100)),
 }

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perturb import random
-from perturb.models.precision import exactly
+from perturb.models.precision import float32
 
 # logits (B, K) -> what is to be increased, (B,)
 Loss = Callable[[Tensor], Tensor]
@@ -98,7 +98,7 @@ def pgd(
 
     with frozen(classifier):
         attempts = [partial(attempt, restart) for restart in range(restarts)]
-        return until_broken(classifier, images, targets, attempts)
+        return first_adversarial(classifier, images, targets, attempts)
 
 
 def fgsm(
@@ -134,7 +134,7 @@ class _Path:
         is_finite = torch.ones((), dtype=torch.bool, device=pixels.device)
         for _ in range(steps):
             if gradient is None:
-                logits, _, gradient = climb(self.classifier, pixels, self.loss)
+                logits, _, gradient = loss_and_gradient(self.classifier, pixels, self.loss)
                 is_finite &= torch.isfinite(logits).all()
             # A gradient of NaN has sign 0 and would pass for a model that ignores its input.
             is_finite &= torch.isfinite(gradient.sum())
@@ -155,10 +155,12 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 def loss_gradient(classifier: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Return the cross-entropy's gradient with respect to the pixels, (B, 3, H, W)."""
     with frozen(classifier):
-        return climb(classifier, images, partial(cross_entropy, targets=targets))[2]
+        return loss_and_gradient(classifier, images, partial(cross_entropy, targets=targets))[2]
 
 
-def climb(classifier: nn.Module, images: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
+def loss_and_gradient(
+    classifier: nn.Module, images: Tensor, loss: Loss
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return logits (B, K), losses (B,) and the losses' gradient at the pixels (B, 3, H, W).
 
     Under ``frozen`` weights a ViT holds two thirds of the memory. The gradient is exactly 0 if
@@ -170,7 +172,7 @@ def climb(classifier: nn.Module, images: Tensor, loss: Loss) -> tuple[Tensor, Te
         losses = loss(logits)
     if not losses.requires_grad:
         return logits, losses, torch.zeros_like(images)
-    with exactly(images.device):  # what goes back runs in the precision of what came
+    with float32(images.device):  # what goes back runs in the precision of what came
         (gradient,) = torch.autograd.grad(losses.sum(), pixels, allow_unused=True)
     gradient = torch.zeros_like(images) if gradient is None else gradient
     return logits.detach(), losses.detach(), gradient
@@ -189,18 +191,18 @@ def frozen(classifier: nn.Module) -> Iterator[None]:
             weight.requires_grad_(True)
 
 
-def until_broken(
+def first_adversarial(
     classifier: nn.Module, images: Tensor, targets: Tensor, attempts: Sequence[Attempt]
 ) -> Tensor:
     """Return what the attempts, each on what those before did not break, made of the images."""
-    standing = torch.arange(len(images), device=images.device)
-    adversarial = attempts[0](standing)
+    still_correct = torch.arange(len(images), device=images.device)
+    adversarial = attempts[0](still_correct)
     for attempt in attempts[1:]:
-        logits = predict(classifier, adversarial[standing])
-        standing = standing[logits.argmax(dim=1) == targets[standing]]
-        if len(standing) == 0:
+        logits = predict(classifier, adversarial[still_correct])
+        still_correct = still_correct[logits.argmax(dim=1) == targets[still_correct]]
+        if len(still_correct) == 0:
             break
-        adversarial[standing] = attempt(standing)
+        adversarial[still_correct] = attempt(still_correct)
     return adversarial
 
 
@@ -271,7 +273,7 @@ def check_at_least_one(**counts: int) -> None:
 
 
 def check_finite(logits: Tensor, gradient: Tensor | None = None) -> None:
-    """Refuse logits that no decision, and a gradient that no step can be taken from."""
+    """Refuse logits that no prediction, and a gradient that no step can be taken from."""
     is_finite = torch.isfinite(logits).all(dim=1)
     if not is_finite.all():
         raise ValueError(f"logits of {(~is_finite).sum().item()} images are not finite")

@@ -21,7 +21,7 @@ def descents(asked: Asked, *, knows_first: bool) -> Passes:
     return Passes(predictions=restarts - 1, gradients=clean + steps * restarts)
 
 
-def ensemble(asked: Asked) -> Passes:
+def attack_ensemble(asked: Asked) -> Passes:
     """Return those of the ensemble: the clean gradient, then each attack with its verdict.
 
     A run of APGD takes a gradient at its start and after each step; between runs it is checked

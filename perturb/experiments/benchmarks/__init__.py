@@ -100,7 +100,7 @@ EXPERIMENT = Experiment(
                 "num_cells",
                 "num_models",
                 "num_images",
-                "num_decisions",
+                "num_predictions",
                 "seconds",
                 "images_per_second",
             ),

@@ -6,13 +6,13 @@ SELECT
     m.*,
     any_value(clean_chance.warning) AS warning,
     count(*) AS num_images,
-    sum(o.num_decisions)::BIGINT AS num_decisions,
-    sum(o.num_correct) / sum(o.num_decisions) AS accuracy,
-    accuracy_low(sum(o.num_correct), sum(o.num_correct ** 2), count(*), max(o.num_decisions))
+    sum(o.num_predictions)::BIGINT AS num_predictions,
+    sum(o.num_correct) / sum(o.num_predictions) AS accuracy,
+    accuracy_low(sum(o.num_correct), sum(o.num_correct ** 2), count(*), max(o.num_predictions))
         AS accuracy_low,
-    accuracy_high(sum(o.num_correct), sum(o.num_correct ** 2), count(*), max(o.num_decisions))
+    accuracy_high(sum(o.num_correct), sum(o.num_correct ** 2), count(*), max(o.num_predictions))
         AS accuracy_high,
-    CASE WHEN max(o.num_decisions) = 1 THEN 'Wilson' ELSE 'clustered by image' END AS interval,
+    CASE WHEN max(o.num_predictions) = 1 THEN 'Wilson' ELSE 'clustered by image' END AS interval,
     any_value(clean.k / clean.n) AS clean_accuracy,
     any_value(wilson_low(clean.k, clean.n)) AS clean_accuracy_low,
     any_value(wilson_high(clean.k, clean.n)) AS clean_accuracy_high

@@ -19,7 +19,7 @@ def robustness_benchmarks(accuracy: pd.DataFrame, models: pd.DataFrame) -> alt.F
         text("test_set_label", "Test set"),
         *interval("accuracy", "Accuracy"),
         IMAGES,
-        count("num_decisions", "Decisions"),
+        count("num_predictions", "Predictions"),
         PARAMETERS,
     ]
     return by_test_set(accuracy, models, tooltip)

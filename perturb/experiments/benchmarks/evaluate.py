@@ -34,7 +34,7 @@ def subset_outcomes(classifier: Classifier, images: Images, setting: Setting) ->
 
     Parameters
     ----------
-    setting : its conditions are names of subsets, such as ids of data sets; option ``classes`` has
+    setting : its conditions are names of subsets, such as ids of datasets; option ``classes`` has
         the classes of each.
 
     Raises

@@ -6,7 +6,7 @@ SELECT
     count(*) AS num_cells,
     count(DISTINCT model) AS num_models,
     max(num_images) AS num_images,
-    sum(num_rows)::BIGINT AS num_decisions,
+    sum(num_rows)::BIGINT AS num_predictions,
     ordered_sum(seconds, path) AS seconds,
     sum(num_rows) / ordered_sum(seconds, path) AS images_per_second,
     string_agg(DISTINCT device, ', ' ORDER BY device) AS devices,

@@ -1,7 +1,7 @@
 """Claims of the paper, each as a statistic with an interval and a verdict."""
 
 from perturb.experiments.declaration import (
-    DECISIONS,
+    PREDICTIONS,
     Experiment,
     Source,
     Table,
@@ -35,7 +35,7 @@ EXPERIMENT = Experiment(
                 "num_images",
                 "paper",
             ),
-            sources=(*DECISIONS, "claim_rules", "stimuli", "patterns", "representations"),
+            sources=(*PREDICTIONS, "claim_rules", "stimuli", "patterns", "representations"),
             optional=("stimuli", "patterns", "representations"),
             parameters=("num_resamples", "seed", "headline_epsilon"),
         ),

@@ -77,7 +77,7 @@ def _of(outcomes: pa.Table, test_set: str) -> pa.Table:
 
 
 def _counts(rows: pa.Table) -> Values:
-    """Return whole numbers (I, M): right decisions; images and models in the order of ids."""
+    """Return whole numbers (I, M): right predictions; images and models in the order of ids."""
     rows = rows.sort_by([("image_id", "ascending"), ("model", "ascending")])
     num_models = pc.count_distinct(rows["model"]).as_py()
     counts: Values = rows["num_correct"].to_numpy().astype(float).reshape(-1, num_models)

@@ -52,7 +52,7 @@ def rank_correlation(
 
     Parameters
     ----------
-    clean : whole numbers (I, M), decisions each model got right on each clean image.
+    clean : whole numbers (I, M), predictions each model got right on each clean image.
     perturbed : (J, M), the same for the perturbed test set, the models in the same order.
     same_images : both sets show the same images in the same order, and are resampled together.
     num_resamples : bootstrap samples of the images.

@@ -4,7 +4,7 @@ from perturb.experiments.corruptions.checks import check_corruptions
 from perturb.experiments.corruptions.entries import with_corruptions, with_stored_corruptions
 from perturb.experiments.corruptions.names import CORRUPTIONS, JPEG_SUFFIX, STORED_CORRUPTIONS
 from perturb.experiments.declaration import (
-    DECISIONS,
+    PREDICTIONS,
     Asked,
     Chart,
     Experiment,
@@ -67,7 +67,7 @@ EXPERIMENT = Experiment(
         Table(
             "corruption_accuracy",
             title="Accuracy under every corruption and severity",
-            relations=("benchmark_models", "corruption_decisions", "corruptions"),
+            relations=("benchmark_models", "corruption_predictions", "corruptions"),
             shown=("architecture_label", "pretraining_label", "corruption"),
             pivot=Pivot("severity", "accuracy", ("model", "dataset")),
             reads=("none", "corruptions"),
@@ -86,7 +86,7 @@ EXPERIMENT = Experiment(
                 "ce",
                 "num_images",
             ),
-            sources=(*DECISIONS, "reference_errors"),
+            sources=(*PREDICTIONS, "reference_errors"),
             reads=("none", "corruptions"),
             needs=("corruptions",),
         ),
@@ -103,14 +103,14 @@ EXPERIMENT = Experiment(
                 "relative_mce",
                 "num_images",
             ),
-            sources=(*DECISIONS, "reference_errors"),
+            sources=(*PREDICTIONS, "reference_errors"),
             reads=("none", "corruptions"),
             needs=("corruptions",),
         ),
         Table(
             "reference_errors",
             title="Errors of the reference network",
-            relations=("corruption_decisions", "corruptions"),
+            relations=("corruption_predictions", "corruptions"),
             shown=("corruption",),
             pivot=Pivot("severity", "error"),
             reads=("none", "corruptions"),

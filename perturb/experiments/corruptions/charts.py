@@ -5,7 +5,7 @@ import pandas as pd
 
 from perturb.charts.channels import pretraining_order
 from perturb.charts.shading import shaded
-from perturb.charts.style import config, look
+from perturb.charts.style import config, style_of
 from perturb.charts.tooltips import MODEL, count, interval, text
 
 _STEP = 32
@@ -25,7 +25,7 @@ def corruption_heatmap(
 
     Parameters
     ----------
-    means : the table `corruption_means`; the rows of the clean data set, or of its corrupted
+    means : the table `corruption_means`; the rows of the clean dataset, or of its corrupted
         copies, are drawn.
     accuracy : the table `accuracy`, for the row of the mean.
     models : the table `models`.
@@ -38,7 +38,7 @@ def corruption_heatmap(
     cells = pd.concat(parts, ignore_index=True)
     rows = _rows(cells)
     panels = pretraining_order(cells)
-    looks = look(models)
+    looks = style_of(models)
     base = alt.Chart(cells).encode(
         x=alt.X(
             "architecture_label:N",

@@ -12,7 +12,7 @@ SELECT
     count(*) FILTER (d.is_correct) / count(*) AS accuracy,
     wilson_low(count(*) FILTER (d.is_correct), count(*)) AS accuracy_low,
     wilson_high(count(*) FILTER (d.is_correct), count(*)) AS accuracy_high
-FROM corruption_decisions AS d
+FROM corruption_predictions AS d
 JOIN corruptions ON corruptions.corruption = d.condition
 JOIN benchmark_models AS m ON m.model = d.model
 GROUP BY ALL

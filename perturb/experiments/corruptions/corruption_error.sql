@@ -5,9 +5,9 @@
 -- Once the denominators are given, all three are means of one number an image: so are the
 -- intervals. A relative CE whose denominator is not positive does not exist, nor does the mean.
 -- Denominators are differences of floating-point sums, so that 1e-16 may stand for zero, while one
--- decision on 50,000 images is 2e-5: what is below 1e-9 counts as zero.
+-- prediction on 50,000 images is 2e-5: what is below 1e-9 counts as zero.
 WITH clean AS (
-    SELECT model, image_id, num_decisions - num_correct AS clean_wrong
+    SELECT model, image_id, num_predictions - num_correct AS clean_wrong
     FROM image_outcomes
     WHERE test_set = 'clean'
 ),
@@ -17,7 +17,7 @@ images AS (
         image_id,
         count(*) AS num_corruptions,
         max(num_severities) AS num_severities,
-        sum(num_severities) AS num_decisions,
+        sum(num_severities) AS num_predictions,
         sum(num_severities - num_wrong) AS num_correct,
         any_value(clean_wrong) AS clean_wrong,
         ordered_mean(num_wrong / error_sum, position) AS ce,
@@ -40,7 +40,7 @@ summary AS (
         sum(clean_wrong) / count(*) AS clean_error,
         sum(num_correct) AS sum_k,
         sum(num_correct ** 2) AS sum_k2,
-        any_value(num_decisions) AS decisions,
+        any_value(num_predictions) AS predictions,
         -- A mean over fewer corruptions or severities is not what the name stands for.
         min(num_corruptions) = 15 AND min(num_severities) = 5 AS is_whole,
         z95() * ordered_stddev(ce, image_id) / sqrt(count(*)) AS mce_half_width,
@@ -60,9 +60,9 @@ SELECT
     s.num_corruptions,
     s.num_severities,
     s.clean_error,
-    s.sum_k / (s.num_images * s.decisions) AS mean_accuracy,
-    accuracy_low(s.sum_k, s.sum_k2, s.num_images, s.decisions) AS mean_accuracy_low,
-    accuracy_high(s.sum_k, s.sum_k2, s.num_images, s.decisions) AS mean_accuracy_high,
+    s.sum_k / (s.num_images * s.predictions) AS mean_accuracy,
+    accuracy_low(s.sum_k, s.sum_k2, s.num_images, s.predictions) AS mean_accuracy_low,
+    accuracy_high(s.sum_k, s.sum_k2, s.num_images, s.predictions) AS mean_accuracy_high,
     e.mce,
     e.mce - s.mce_half_width AS mce_low,
     e.mce + s.mce_half_width AS mce_high,

@@ -1,20 +1,20 @@
--- The mean over severities of every corruption, and its corruption error. On other data sets than
+-- The mean over severities of every corruption, and its corruption error. On other datasets than
 -- the clean one, which the reference was tested on, there is no CE. Beside it the accuracy on the
 -- same images without corruption; those that are stored corrupted are copies of the clean ones.
 WITH unchanged AS (
     SELECT
-        decisions.model::VARCHAR AS model,
-        coalesce(copies.dataset, decisions.dataset::VARCHAR) AS dataset,
-        decisions.image_id,
-        decisions.is_correct
-    FROM decisions
-    JOIN datasets ON datasets.dataset = decisions.dataset
+        predictions.model::VARCHAR AS model,
+        coalesce(copies.dataset, predictions.dataset::VARCHAR) AS dataset,
+        predictions.image_id,
+        predictions.is_correct
+    FROM predictions
+    JOIN datasets ON datasets.dataset = predictions.dataset
     LEFT JOIN (
         SELECT dataset, 'clean' AS role FROM datasets WHERE role = 'corrupted'
         UNION ALL
         SELECT NULL, 'clean'
     ) AS copies ON copies.role = datasets.role
-    WHERE decisions.perturbation = 'none'
+    WHERE predictions.perturbation = 'none'
 ),
 clean AS (
     SELECT model, dataset, corruption, count(*) AS n, count(*) FILTER (is_correct) AS k

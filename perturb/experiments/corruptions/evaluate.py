@@ -8,7 +8,7 @@ from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.corruptions.corruptions import corrupt
 from perturb.models.classifier import Classifier
-from perturb.models.precision import exactly
+from perturb.models.precision import float32
 
 
 @torch.inference_mode()
@@ -22,7 +22,7 @@ def corrupted_outcomes(
     quality = setting.options.get("jpeg_quality")
     for condition in setting.conditions:
         # A corruption is the same whatever the network computes in.
-        with exactly(images.pixels.device):
+        with float32(images.pixels.device):
             pixels = corrupt(
                 images.pixels,
                 condition,

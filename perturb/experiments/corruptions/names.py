@@ -27,4 +27,4 @@ SMALLEST_SIDE = 16
 JPEG_QUALITY = 85
 JPEG_SUFFIX = "_jpeg85"
 # The published files themselves.
-STORED_CORRUPTIONS = "corruptions_stored"
+STORED_CORRUPTIONS = "stored_corruptions"

@@ -1,9 +1,9 @@
 -- What the reference network gets wrong: the denominators of CE. Severity 0 is the clean set, as
 -- far as it was corrupted: relative CE compares errors on the same images. Ids are those of one
--- data set: other sets may have the same.
+-- dataset: other sets may have the same.
 WITH corrupted AS (
     SELECT DISTINCT c.image_id
-    FROM corruption_decisions AS c
+    FROM corruption_predictions AS c
     JOIN datasets ON datasets.dataset = c.dataset AND datasets.role IN ('clean', 'corrupted')
 )
 SELECT
@@ -14,7 +14,7 @@ SELECT
     wilson_high(count(*) FILTER (NOT d.is_correct), count(*)) AS error_high,
     count(*) AS num_images,
     d.model::VARCHAR AS source
-FROM decisions AS d
+FROM predictions AS d
 JOIN models ON models.model = d.model AND models.is_reference
 JOIN datasets ON datasets.dataset = d.dataset AND datasets.role IN ('clean', 'corrupted')
 LEFT JOIN corruptions ON corruptions.corruption = d.condition

@@ -9,7 +9,7 @@ from perturb.charts.channels import choice, dashes, identity, indices, pretraini
 from perturb.charts.panels import Layers, Panel, Size, columns, crossed
 from perturb.charts.sentences import WORDS, sentence_in
 from perturb.charts.shading import FINE, sequential
-from perturb.charts.style import CHART_WIDTH, Look, config, look
+from perturb.charts.style import CHART_WIDTH, Style, config, style_of
 from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, count, interval, number, text
 
 _SIZE = Size(widest=124, least=92, height=None, axis=20)
@@ -58,7 +58,7 @@ def layer_correlations(alike: pd.DataFrame, models: pd.DataFrame) -> alt.VConcat
     known = known[_COLUMNS].round(4).assign(name=names, kind=kind)
     order = [
         name
-        for label in look(models).labels
+        for label in style_of(models).labels
         for name in (label, *(f"{label}, {scope}" for scope in _SCOPES.values()))
     ]
     layers = _squares(_domain(known["value"]))
@@ -86,7 +86,7 @@ def correlation_profile(profile: pd.DataFrame, models: pd.DataFrame) -> alt.Face
     names = [labels[measure] for measure in _MEASURES if measure in labels]
     pretraining = pretraining_order(known)
     # The blocks of some networks cannot be read: these have no line.
-    looks = look(models).only(set(known["architecture_label"]))
+    looks = style_of(models).only(set(known["architecture_label"]))
     width = min(_WIDEST, (CHART_WIDTH - _SIDES) // len(names) - _SPACING)
     height = 170 if len(pretraining) > 1 else 240
     layers = _lines(looks, _domain(known["value"]))
@@ -123,7 +123,7 @@ def _squares(domain: tuple[float, float]) -> Layers:
     return layers
 
 
-def _lines(looks: Look, domain: tuple[float, float]) -> list[alt.Chart]:
+def _lines(looks: Style, domain: tuple[float, float]) -> list[alt.Chart]:
     chosen, words = choice(), identity(looks)
     base = alt.Chart().encode(
         x=alt.X(

@@ -11,7 +11,7 @@ from perturb.evaluate.batch_size import BatchSize
 from perturb.evaluate.batches import batches_on
 from perturb.evaluate.loop import Subject
 from perturb.experiments.layer_correlations.similarity import correlate_layers
-from perturb.models.precision import computing_in, resolved
+from perturb.models.precision import autocast, resolve_precision
 
 
 def correlations_of(
@@ -35,7 +35,7 @@ def correlations_of(
 def _correlated(
     subject: Subject, store: ImageStore, model: str, size: BatchSize, *, precision: str
 ) -> pa.Table:
-    with computing_in(resolved(precision, subject.device), subject.device):
+    with autocast(resolve_precision(precision, subject.device), subject.device):
         return correlate_layers(
             subject.classifier,
             (images.pixels for images in batches_on(subject.device, store, size.limit)),

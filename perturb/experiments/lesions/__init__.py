@@ -103,10 +103,10 @@ EXPERIMENT = Experiment(
     ),
     lead="Parts of the models were removed, too.",
     phrases={
-        "small - large, equal share": "the smallest ViT loses {difference} than the largest when "
-        "the same share of the blocks is removed",
-        "small - large, equal number": "the smallest ViT loses {difference} than the largest when "
-        "as many blocks are removed",
+        "small - large, equal fraction": "the smallest ViT loses {difference} than the largest "
+        "when the same share of the blocks is removed",
+        "small - large, equal number": "the smallest ViT loses {difference} than the largest "
+        "when as many blocks are removed",
         "large - small data": "a ViT of the largest pre-training set loses {difference} than the "
         "same ViT of the smallest when as many blocks are removed",
         "mlp - attention": "ViTs are {difference} accurate without some MLPs than without as many "

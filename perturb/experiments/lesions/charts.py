@@ -7,7 +7,7 @@ from perturb.charts.channels import indices
 from perturb.charts.curves import Curves, curves
 from perturb.charts.panels import Panel, Size, panels
 from perturb.charts.shading import FINE, signed
-from perturb.charts.style import SERIES, look
+from perturb.charts.style import SERIES, style_of
 from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
 
 _PARTS = dict(zip(("block", "mlp", "attention"), SERIES, strict=True))
@@ -109,4 +109,4 @@ def heads(lost: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
         is_fine = min(width, height) < FINE
         return [shades.boxes(base, is_fine=is_fine), *shades.numbers(base, width, height)]
 
-    return panels(lost, look(models).labels, layers, size=_HEADS_SIZE)
+    return panels(lost, style_of(models).labels, layers, size=_HEADS_SIZE)

@@ -1,6 +1,6 @@
 """Model size: error as a power of the number of parameters, and models of matched size."""
 
-from perturb.experiments.declaration import DECISIONS, Chart, Experiment, Pivot, Table
+from perturb.experiments.declaration import PREDICTIONS, Chart, Experiment, Pivot, Table
 
 EXPERIMENT = Experiment(
     title="Model size",
@@ -57,7 +57,7 @@ EXPERIMENT = Experiment(
                 "contrasts",
             ),
             shown=("pretraining_label", "large_label", "small_label"),
-            sources=(*DECISIONS, "stimuli"),
+            sources=(*PREDICTIONS, "stimuli"),
             pivot=Pivot(
                 "test_set_label", "patch_difference", ("large",), beside="clean_patch_difference"
             ),

@@ -5,7 +5,7 @@ import math
 import altair as alt
 import pandas as pd
 
-from perturb.charts.style import between, config, look, nice_log_ticks
+from perturb.charts.style import between, config, nice_log_ticks, style_of
 
 FAMILY_NAMES = {"resnet": "ResNet", "vit": "ViT", "other": "other"}
 # ResNets light, ViTs dark, other networks between; one hue a test set, in the paper's spirit.
@@ -149,7 +149,7 @@ def _shape_labels(points: pd.DataFrame) -> pd.Series:
 
 def _shape_scale(points: pd.DataFrame, models: pd.DataFrame) -> dict[str, str]:
     """Return the shape of every family and patch size that is in the chart."""
-    looks = look(models)
+    looks = style_of(models)
     shape_of = dict(zip(looks.labels, looks.shapes, strict=True))
     rows = points.sort_values(["family", "patch_size"], ascending=[True, False])
     return {

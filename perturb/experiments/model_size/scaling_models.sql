@@ -5,10 +5,10 @@ WITH points AS (
     SELECT
         test_set,
         model,
-        1 - sum(num_correct) / sum(num_decisions) AS error,
-        1 - accuracy_high(sum(num_correct), sum(num_correct ** 2), count(*), max(num_decisions))
+        1 - sum(num_correct) / sum(num_predictions) AS error,
+        1 - accuracy_high(sum(num_correct), sum(num_correct ** 2), count(*), max(num_predictions))
             AS error_low,
-        1 - accuracy_low(sum(num_correct), sum(num_correct ** 2), count(*), max(num_decisions))
+        1 - accuracy_low(sum(num_correct), sum(num_correct ** 2), count(*), max(num_predictions))
             AS error_high,
         count(*) AS num_images
     FROM image_outcomes

@@ -45,7 +45,7 @@ def perturbations_of(
     """Return the PGD perturbations of images in units of epsilon.
 
     Every image is attacked, also one that the classifier gets wrong already: the question is where
-    its loss is sensitive, not whether a decision falls, and all models are seen on the same images.
+    its loss is sensitive, not whether a prediction changes; all models are seen on the same images.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Published numbers: those of the paper, and of timm, beside ours."""
 
 from perturb.experiments.declaration import (
-    DECISIONS,
+    PREDICTIONS,
     Chart,
     Experiment,
     Source,
@@ -45,7 +45,7 @@ EXPERIMENT = Experiment(
                 "is_within",
                 "num_images",
             ),
-            sources=(*DECISIONS, "stimuli", "paper_figures"),
+            sources=(*PREDICTIONS, "stimuli", "paper_figures"),
             optional=("stimuli",),
             reads=(
                 "none",
@@ -54,8 +54,8 @@ EXPERIMENT = Experiment(
                 "pgd",
                 "spatial",
                 "lesions",
-                "attention_distance",
-                "patch_cls",
+                "restricted_attention",
+                "patch_attention",
             ),
             parameters=("headline_epsilon",),
             needs=("paper",),
@@ -79,7 +79,7 @@ EXPERIMENT = Experiment(
                 "is_within",
                 "num_images",
             ),
-            sources=(*DECISIONS, "published_top1"),
+            sources=(*PREDICTIONS, "published_top1"),
             reads=("none", "class_subset"),
             needs=("published",),
             on_page=True,

@@ -4,7 +4,7 @@ import altair as alt
 import pandas as pd
 
 from perturb.charts.channels import choice, identity, percent_axis
-from perturb.charts.style import CHART_WIDTH, INK, config, look
+from perturb.charts.style import CHART_WIDTH, INK, config, style_of
 from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, interval, number, text
 
 _SIDE = 205
@@ -60,7 +60,7 @@ def paper_comparison(comparison: pd.DataFrame, models: pd.DataFrame) -> alt.Face
 
 
 def _layers(data: alt.Chart, models: pd.DataFrame) -> list[alt.Chart]:
-    chosen, words = choice(), identity(look(models))
+    chosen, words = choice(), identity(style_of(models))
     # One row a panel is left, and so one line.
     line = data.transform_aggregate(rows="count()").mark_rule(
         color=INK, strokeDash=[5, 3], opacity=0.6

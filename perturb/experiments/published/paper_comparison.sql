@@ -39,8 +39,8 @@ quantities AS (
         ('shape_bias', 'Shape bias', 9),
         ('lesions_single', 'One layer removed', 10),
         ('lesions', 'Several layers removed', 11),
-        ('attention_distance', 'Restricted attention', 12),
-        ('patch_cls', 'Patches apart', 13)
+        ('restricted_attention', 'Restricted attention', 12),
+        ('patch_attention', 'Patches apart', 13)
     ) AS labels (quantity, quantity_label, position)
 )
 SELECT
@@ -55,7 +55,7 @@ SELECT
         WHEN quantity = 'lesions' THEN part_label || ' x ' || level
         WHEN condition = 'window' THEN 'within ' || level || ' patches'
         WHEN condition = 'permuted' THEN 'as many as within ' || level || ', at random'
-        WHEN quantity = 'patch_cls' THEN condition || ' ' || level || ' blocks'
+        WHEN quantity = 'patch_attention' THEN condition || ' ' || level || ' blocks'
     END AS setting,
     pairs.num_images,
     ours,

@@ -1,5 +1,5 @@
 -- Ours beside timm's published top-1, where the weights are timm's by their full tag. The results of
--- ImageNet-R and -A are decisions among their 200 classes, and so are those on the clean images of
+-- ImageNet-R and -A are predictions among their 200 classes, and so are those on the clean images of
 -- these classes. On the same images there is no sampling error: what is left is preprocessing,
 -- precision and kernels, and the tolerance is for these.
 WITH found AS (

@@ -22,7 +22,7 @@ def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.
         *MODEL,
         text("control_label", "Attention"),
         count("distance", "Largest distance (patches)"),
-        number("distance_share", "Share of the grid", ".0%"),
+        number("distance_fraction", "Share of the grid", ".0%"),
         *interval("accuracy", "Accuracy"),
         number("accuracy_min", "Least of the seeds", ".1%"),
         number("accuracy_max", "Most of the seeds", ".1%"),
@@ -31,7 +31,7 @@ def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.
         IMAGES,
     ]
     what = Curves(
-        "distance_share",
+        "distance_fraction",
         "Reach of attention (% of the grid)",
         way="control",
         ways={"window": SERIES[2], "permuted": CONTROL},
@@ -42,12 +42,12 @@ def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.
     return curves(restricted, models, what, tooltip)
 
 
-def patch_cls(isolated: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
+def patch_attention(isolated: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
     """Return accuracy over the number of blocks in which patches attend to no other patch.
 
     Parameters
     ----------
-    isolated : the table `patch_cls`.
+    isolated : the table `patch_attention`.
     models : the table `models`.
     """
     tooltip = [

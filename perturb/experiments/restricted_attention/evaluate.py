@@ -22,7 +22,7 @@ from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.restricted_attention.attention import Masks, token_layout, with_attention
 from perturb.experiments.restricted_attention.masks import (
-    patch_cls_mask,
+    patch_attention_mask,
     permuted_masks,
     window_mask,
 )
@@ -36,7 +36,7 @@ DEFAULT_SEEDS = 5
 def distance_outcomes(
     classifier: Classifier, images: Images, setting: Setting
 ) -> Iterator[Outcome]:
-    """Yield what is decided with attention within a distance; the evaluator of attention_distance.
+    """Yield predictions with attention within a distance; evaluates restricted_attention.
 
     Condition ``window`` has one sample. Condition ``permuted`` has as many as option ``seeds`` (5)
     says, numbered from 1: permutations of the window's mask that cut off as many pairs. At a
@@ -68,15 +68,15 @@ def distance_outcomes(
                 yield Outcome(condition, sample, _restricted(classifier, body, embedded, masks))
         else:
             raise ValueError(
-                f"condition of attention_distance is {condition!r}; allowed: window, permuted"
+                f"condition of restricted_attention is {condition!r}; allowed: window, permuted"
             )
 
 
 @torch.inference_mode()
-def patch_cls_outcomes(
+def patch_attention_outcomes(
     classifier: Classifier, images: Images, setting: Setting
 ) -> Iterator[Outcome]:
-    """Yield what is decided without attention between patches; the evaluator of patch_cls.
+    """Yield what is decided without attention between patches; the evaluator of patch_attention.
 
     In the ``first`` or in the ``last`` n blocks a patch attends to itself and to the prefix tokens
     only. With n = 0 both conditions are the unrestricted classifier, bit for bit.
@@ -95,20 +95,22 @@ def patch_cls_outcomes(
         of range, an unknown condition, or any option.
     """
     if setting.options:
-        raise ValueError(f"option of patch_cls is {next(iter(setting.options))!r}; allowed: none")
+        raise ValueError(
+            f"option of patch_attention is {next(iter(setting.options))!r}; allowed: none"
+        )
     layout, body = token_layout(classifier), anatomy(classifier.network)
     if not layout.num_prefix:
         raise ValueError(
             f"network {type(classifier.network).__name__} has no prefix tokens (class token, "
-            "registers); patch_cls needs one, through which patches can still exchange something"
+            "registers); patch_attention needs one, through which patches still exchange something"
         )
     depth = body.num_blocks
     count = _whole("number of blocks without attention between patches", setting.severity, depth)
-    mask = patch_cls_mask(layout.num_patches, layout.num_prefix, images.pixels.device)
+    mask = patch_attention_mask(layout.num_patches, layout.num_prefix, images.pixels.device)
     embedded = body.embed(classifier, images.pixels)
     for condition in setting.conditions:
         if condition not in ("first", "last"):
-            raise ValueError(f"condition of patch_cls is {condition!r}; allowed: first, last")
+            raise ValueError(f"condition of patch_attention is {condition!r}; allowed: first, last")
         start = 0 if condition == "first" else depth - count
         masks = [mask if start <= i < start + count else None for i in range(depth)]
         yield Outcome(condition, 0, _restricted(classifier, body, embedded, masks))
@@ -122,10 +124,10 @@ def _restricted(classifier: Classifier, body: Anatomy, embedded: Tensor, masks: 
 
 def _num_seeds(options: Mapping[str, Any]) -> int:
     if unknown := sorted(options.keys() - {"seeds"}):
-        raise ValueError(f"option of attention_distance is {unknown[0]!r}; allowed: seeds")
+        raise ValueError(f"option of restricted_attention is {unknown[0]!r}; allowed: seeds")
     seeds = int(options.get("seeds", DEFAULT_SEEDS))
     if seeds < 1:
-        raise ValueError(f"seeds of attention_distance is {seeds}; allowed: 1 or more")
+        raise ValueError(f"seeds of restricted_attention is {seeds}; allowed: 1 or more")
     return seeds
 
 

@@ -72,7 +72,9 @@ def permuted_masks(
     is_other = ~torch.eye(len(pairs), dtype=torch.bool, device=mask.device)
     others = pairs[is_other]  # (G * (G - 1),)
     keys = stream_keys(
-        seed, f"attention_distance/permuted/{sample}", torch.arange(num_layers, device=mask.device)
+        seed,
+        f"restricted_attention/permuted/{sample}",
+        torch.arange(num_layers, device=mask.device),
     )
     # Filled with the first of the cut off pairs in the order of a draw: unlike a permutation of
     # positions this nests for masks that cut off more, and it is as uniform.
@@ -86,7 +88,9 @@ def permuted_masks(
     return masks
 
 
-def patch_cls_mask(num_patches: int, num_prefix: int, device: torch.device | None = None) -> Tensor:
+def patch_attention_mask(
+    num_patches: int, num_prefix: int, device: torch.device | None = None
+) -> Tensor:
     """Return a mask without attention between different patches, bool (N, N).
 
     A patch attends to itself and to the prefix tokens.

@@ -3,7 +3,7 @@
 SELECT
     m.*,
     a.severity::INTEGER AS distance,
-    least(1.0, a.severity / nullif(networks.grid_side - 1, 0)) AS distance_share,
+    least(1.0, a.severity / nullif(networks.grid_side - 1, 0)) AS distance_fraction,
     a.condition AS control,
     CASE a.condition WHEN 'window' THEN 'Local window' ELSE 'Equally many pairs at random' END
         AS control_label,
@@ -21,6 +21,6 @@ SELECT
 FROM model_accuracies AS a
 JOIN model_columns AS m USING (model)
 JOIN models AS networks USING (model)
-WHERE a.perturbation = 'attention_distance'
+WHERE a.perturbation = 'restricted_attention'
 ORDER BY
     m.pretraining_rank, m.family, m.num_parameters, m.model, a.condition DESC, a.severity;

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from perturb.experiments.declaration import (
-    DECISIONS,
+    PREDICTIONS,
     Chart,
     Experiment,
     Pivot,
@@ -56,7 +56,7 @@ EXPERIMENT = Experiment(
                 "num_texture",
                 "num_images",
             ),
-            sources=(*DECISIONS, "stimuli"),
+            sources=(*PREDICTIONS, "stimuli"),
             reads=("none",),
             needs=("cue_conflict",),
         ),
@@ -65,7 +65,7 @@ EXPERIMENT = Experiment(
             title="Shape or texture, class by class",
             relations=("cue_outcomes",),
             shown=("architecture_label", "pretraining_label"),
-            sources=(*DECISIONS, "stimuli"),
+            sources=(*PREDICTIONS, "stimuli"),
             pivot=Pivot("shape_class_label", "shape_bias", ("model",)),
             reads=("none",),
             needs=("cue_conflict",),

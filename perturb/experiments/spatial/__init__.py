@@ -67,7 +67,7 @@ EXPERIMENT = Experiment(
         Table(
             "spatial_accuracy",
             title="Rotation and translation",
-            relations=("spatial_decisions",),
+            relations=("spatial_predictions",),
             shown=(
                 "architecture_label",
                 "pretraining_label",
@@ -85,7 +85,7 @@ EXPERIMENT = Experiment(
         Table(
             "spatial_grid",
             title="Every rotation and translation",
-            relations=("spatial_decisions",),
+            relations=("spatial_predictions",),
             shown=("architecture_label", "pretraining_label", "translation"),
             pivot=Pivot("rotation_bin", "accuracy", ("model",)),
             reads=("none", "spatial"),

@@ -7,7 +7,7 @@ from perturb.charts.channels import pretraining_order
 from perturb.charts.panels import crossed, header_size
 from perturb.charts.sentences import NO_MODEL, WORDS, sentence_in
 from perturb.charts.shading import shaded
-from perturb.charts.style import CHART_WIDTH, config, look
+from perturb.charts.style import CHART_WIDTH, config, style_of
 from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
 
 _LABELS = 70  # what axis labels and titles take of the width, in px
@@ -20,7 +20,7 @@ _TOOLTIP = [
     number("translation", "Translation (of the largest)", ".0%"),
     *interval("accuracy", "Accuracy"),
     IMAGES,
-    count("num_decisions", "Decisions"),
+    count("num_predictions", "Predictions"),
 ]
 
 
@@ -33,7 +33,7 @@ def spatial_heatmap(grid: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     models : the table `models`.
     """
     present = set(grid["architecture_label"])
-    architectures = [label for label in look(models).labels if label in present]
+    architectures = [label for label in style_of(models).labels if label in present]
     pretraining = pretraining_order(grid)
     rotations = list(dict.fromkeys(grid.sort_values("rotation_low_deg")["rotation_bin"]))
     names = _LABELS + _CHARACTER * max(map(len, pretraining), default=0)

@@ -81,9 +81,9 @@ def worst_spatial(
     margin_px = max(max(abs(point.x_px), abs(point.y_px)) for point in transforms)
     numbered = list(enumerate(transforms))
     for rotation_deg, group in groupby(numbered, key=lambda item: item[1].rotation_deg):
-        if not len(search.standing):
+        if not len(search.still_correct):
             break
-        canvas = rotated(pixels[search.standing], rotation_deg, margin_px)
+        canvas = rotated(pixels[search.still_correct], rotation_deg, margin_px)
         waiting = list(group)
         while waiting and len(canvas):
             num_now = max(1, len(pixels) // len(canvas))
@@ -97,12 +97,12 @@ def worst_spatial(
 
 
 class _Search:
-    """The worst case so far, and who still stands: `standing`, int64 (S,)."""
+    """The worst case so far, and who still stands: `still_correct`, int64 (S,)."""
 
     def __init__(self, targets: Tensor, num_classes: int) -> None:
         num_images, device = len(targets), targets.device
         self.targets = targets
-        self.standing = torch.arange(num_images, device=device)
+        self.still_correct = torch.arange(num_images, device=device)
         self.loss = torch.full((num_images,), -torch.inf, device=device)
         self.worst = WorstCase(
             is_broken=torch.zeros(num_images, dtype=torch.bool, device=device),
@@ -112,7 +112,7 @@ class _Search:
 
     def add(self, numbers: Sequence[int], logits: Tensor) -> Tensor:
         """Take in logits (G, S, K) of the next G transforms; return who broke now, bool (S,)."""
-        targets = self.targets[self.standing].expand(len(numbers), -1)
+        targets = self.targets[self.still_correct].expand(len(numbers), -1)
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
         loss = loss.view_as(targets)
         is_wrong = logits.argmax(dim=2) != targets
@@ -120,13 +120,13 @@ class _Search:
         # argmax takes the first of equals, so the first of those that are wrong.
         chosen = torch.where(is_broken, is_wrong.int().argmax(dim=0), loss.argmax(dim=0))
         own = torch.arange(len(chosen), device=chosen.device)
-        is_worse = is_broken | (loss[chosen, own] > self.loss[self.standing])
-        chosen, own, rows = chosen[is_worse], own[is_worse], self.standing[is_worse]
+        is_worse = is_broken | (loss[chosen, own] > self.loss[self.still_correct])
+        chosen, own, rows = chosen[is_worse], own[is_worse], self.still_correct[is_worse]
         self.loss[rows] = loss[chosen, own]
         self.worst.transform[rows] = torch.tensor(numbers, device=chosen.device)[chosen]
         self.worst.logits[rows] = logits[chosen, own]
-        self.worst.is_broken[self.standing] = is_broken
-        self.standing = self.standing[~is_broken]
+        self.worst.is_broken[self.still_correct] = is_broken
+        self.still_correct = self.still_correct[~is_broken]
         return is_broken
 
 

@@ -11,7 +11,7 @@ WITH images AS (
         CASE WHEN num_samples >= 10
             THEN min(s.num_correct) FILTER (s.sample BETWEEN 1 AND 10) END AS ten_correct,
         coalesce(sum(s.num_correct) FILTER (NOT s.is_worst), 0) AS num_correct
-    FROM spatial_decisions AS s
+    FROM spatial_predictions AS s
     JOIN image_outcomes AS clean
         ON clean.test_set = 'clean' AND clean.model = s.model AND clean.image_id = s.image_id
     GROUP BY s.model, s.image_id

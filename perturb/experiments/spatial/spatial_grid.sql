@@ -5,7 +5,7 @@
 -- chance, so accuracy is a ratio there, and its interval is that of a ratio estimator, clustered by
 -- image.
 WITH samples AS (
-    FROM spatial_decisions
+    FROM spatial_predictions
     WHERE NOT is_worst
 ),
 magnitudes AS (
@@ -47,7 +47,7 @@ images AS (
         translation,
         image_id,
         sum(num_correct) AS num_correct,
-        count(*) AS num_decisions
+        count(*) AS num_predictions
     FROM samples
     JOIN rotations USING (rotation_deg)
     JOIN translations USING (model, translation_px)
@@ -59,11 +59,11 @@ summary AS (
         bin,
         translation,
         count(*) AS num_images,
-        sum(num_decisions)::BIGINT AS num_decisions,
+        sum(num_predictions)::BIGINT AS num_predictions,
         sum(num_correct) AS k,
         sum(num_correct * num_correct) AS kk,
-        sum(num_correct * num_decisions) AS kn,
-        sum(num_decisions * num_decisions) AS nn
+        sum(num_correct * num_predictions) AS kn,
+        sum(num_predictions * num_predictions) AS nn
     FROM images
     GROUP BY model, bin, translation
 )
@@ -75,10 +75,10 @@ SELECT
     high AS rotation_high_deg,
     s.translation,
     s.num_images,
-    s.num_decisions,
-    s.k / s.num_decisions AS accuracy,
-    ratio_low(s.k, s.num_decisions, s.kk, s.kn, s.nn, s.num_images) AS accuracy_low,
-    ratio_high(s.k, s.num_decisions, s.kk, s.kn, s.nn, s.num_images) AS accuracy_high
+    s.num_predictions,
+    s.k / s.num_predictions AS accuracy,
+    ratio_low(s.k, s.num_predictions, s.kk, s.kn, s.nn, s.num_images) AS accuracy_low,
+    ratio_high(s.k, s.num_predictions, s.kk, s.kn, s.nn, s.num_images) AS accuracy_high
 FROM summary AS s
 JOIN bins USING (bin)
 JOIN model_columns AS m USING (model)

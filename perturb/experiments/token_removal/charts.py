@@ -15,13 +15,13 @@ def tokens(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
 
     Parameters
     ----------
-    kept : the table `tokens`.
+    kept : the table `token_removal`.
     models : the table `models`.
     """
     tooltip = [
         *MODEL,
         text("method_label", "Dropped"),
-        number("dropped_share", "Share of the patch tokens", ".0%"),
+        number("drop_rate", "Share of the patch tokens", ".0%"),
         number("flops_kept", "FLOPs kept", ".1%"),
         *interval("accuracy", "Accuracy"),
         _BASELINE,

@@ -1,8 +1,8 @@
-"""What is decided when a share of the patch tokens leaves the network on its way.
+"""Predictions when a fraction of the patch tokens leaves the network early.
 
-A redundancy that cannot be told from accuracy alone: how much of the computation carries the
-decision. After the first blocks a share of an image's patch tokens is dropped, either at random or
-those to which the class token attends least, and the remaining blocks run on what is left. That
+It measures how much of the computation carries the prediction. After the first blocks a fraction
+of an image's patch tokens is dropped, either at random or those to which the class token attends
+least, and the remaining blocks run on the rest. That
 the class token's attention ranks tokens by what they matter is the idea of EViT [1]_, where the
 tokens left behind are fused into one; here they are simply gone, nothing is trained, and prefix
 tokens always stay.

@@ -49,7 +49,7 @@ EXPERIMENT = Experiment(
         Table(
             "transfer",
             title="Attacks on another model",
-            relations=("transfer_decisions",),
+            relations=("transfer_predictions",),
             shown=("target_label", "epsilon_label", "clean_accuracy"),
             pivot=Pivot("source_label", "accuracy", ("target",)),
             reads=("none", "transfer"),
@@ -58,7 +58,7 @@ EXPERIMENT = Experiment(
         Table(
             "transfer_means",
             title="Do attacks transfer within a family?",
-            relations=("transfer_decisions",),
+            relations=("transfer_predictions",),
             shown=(
                 "relation",
                 "source_family",

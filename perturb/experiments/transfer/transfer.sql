@@ -21,7 +21,7 @@ SELECT
     sum(t.num_correct) / count(*) AS accuracy,
     wilson_low(sum(t.num_correct), count(*)) AS accuracy_low,
     wilson_high(sum(t.num_correct), count(*)) AS accuracy_high
-FROM transfer_decisions AS t
+FROM transfer_predictions AS t
 JOIN benchmark_models AS s ON s.model = t.source
 JOIN model_columns AS m ON m.model = t.target
 GROUP BY ALL

@@ -16,7 +16,7 @@ WITH images AS (
         count(*) AS num_pairs,
         sum(num_correct) AS num_correct,
         sum(clean_correct - num_correct) AS num_lost
-    FROM transfer_decisions
+    FROM transfer_predictions
     WHERE source IN (SELECT model FROM compared_models)
         AND target IN (SELECT model FROM compared_models)
     GROUP BY ALL

@@ -1,4 +1,4 @@
--- What there are decisions of. Reading it is cheaper than asking all decisions again.
+-- What there are predictions of. Reading it is cheaper than asking all predictions again.
 CREATE TEMP TABLE cells AS
 SELECT
     model::VARCHAR AS model,
@@ -6,7 +6,7 @@ SELECT
     perturbation::VARCHAR AS perturbation,
     condition::VARCHAR AS condition,
     severity
-FROM decisions
+FROM predictions
 GROUP BY ALL;
 
 -- What the checks of several relations look for. Perturbations that start from the clean images
@@ -16,7 +16,7 @@ SELECT DISTINCT
     perturbation,
     role,
     'datasets: ' || perturbation || ' was run on ' || dataset || ', whose role is ' || role
-    || '; allowed: the clean data set' AS problem
+    || '; allowed: the clean dataset' AS problem
 FROM cells
 JOIN datasets USING (dataset)
 WHERE role <> 'clean';

@@ -6,13 +6,13 @@
 CREATE TEMP VIEW clean_chance AS
 WITH classes AS (
     SELECT
-        decisions.model::VARCHAR AS model,
-        decisions.target,
+        predictions.model::VARCHAR AS model,
+        predictions.target,
         count(*) AS num_images,
-        count(*) FILTER (decisions.is_correct) AS num_correct
-    FROM decisions
-    JOIN datasets ON datasets.dataset = decisions.dataset
-    WHERE decisions.perturbation = 'none' AND datasets.role = 'clean'
+        count(*) FILTER (predictions.is_correct) AS num_correct
+    FROM predictions
+    JOIN datasets ON datasets.dataset = predictions.dataset
+    WHERE predictions.perturbation = 'none' AND datasets.role = 'clean'
     GROUP BY ALL
 ),
 counted AS (

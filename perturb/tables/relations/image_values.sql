@@ -2,10 +2,10 @@
 -- What models are compared by, test set by test set: a value of each model, and for each image a
 -- value whose mean over the images is the model's. Intervals come from the images' values.
 CREATE TEMP TABLE model_values AS
-SELECT test_set, model, sum(num_correct) / sum(num_decisions) AS value
+SELECT test_set, model, sum(num_correct) / sum(num_predictions) AS value
 FROM image_outcomes
 GROUP BY test_set, model;
 
 CREATE TEMP TABLE image_values AS
-SELECT test_set, model, image_id, num_correct / num_decisions AS value
+SELECT test_set, model, image_id, num_correct / num_predictions AS value
 FROM image_outcomes;

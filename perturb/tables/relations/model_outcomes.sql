@@ -1,31 +1,31 @@
 -- NEEDS image_outcomes
--- Decisions of models that parts were taken from, beside those of the unchanged model on the same
+-- Predictions of models that parts were taken from, beside those of the unchanged model on the same
 -- images. There are millions of them, so that only their sums are kept: those of every sample over
 -- the images, and those of every image over the samples.
-CREATE TEMP VIEW model_decisions AS
+CREATE TEMP VIEW model_predictions AS
 SELECT
-    decisions.perturbation::VARCHAR AS perturbation,
-    decisions.condition::VARCHAR AS condition,
-    decisions.severity,
-    decisions.sample::INTEGER AS sample,
+    predictions.perturbation::VARCHAR AS perturbation,
+    predictions.condition::VARCHAR AS condition,
+    predictions.severity,
+    predictions.sample::INTEGER AS sample,
     m.model,
-    decisions.image_id,
-    decisions.removed::VARCHAR AS removed,
-    decisions.flops_kept::DOUBLE AS flops_kept,
-    decisions.is_correct::BIGINT AS num_correct,
+    predictions.image_id,
+    predictions.removed::VARCHAR AS removed,
+    predictions.flops_kept::DOUBLE AS flops_kept,
+    predictions.is_correct::BIGINT AS num_correct,
     clean.num_correct AS clean_correct,
     -- Sets of more than one removed part never hold the first block: for one series over their
     -- number, neither do those of one. Without several severities there is no series.
-    p.has_severities AND decisions.removed IS DISTINCT FROM '0' AS is_in_series
-FROM decisions
-JOIN perturbations AS p ON p.perturbation = decisions.perturbation AND p.changes = 'model'
-JOIN benchmark_models AS m ON m.model = decisions.model
+    p.has_severities AND predictions.removed IS DISTINCT FROM '0' AS is_in_series
+FROM predictions
+JOIN perturbations AS p ON p.perturbation = predictions.perturbation AND p.changes = 'model'
+JOIN benchmark_models AS m ON m.model = predictions.model
 LEFT JOIN image_outcomes AS clean
     ON clean.test_set = 'clean'
-    AND clean.model = decisions.model
-    AND clean.image_id = decisions.image_id
+    AND clean.model = predictions.model
+    AND clean.image_id = predictions.image_id
 -- 0 removed parts are no change; a largest distance of 0 patches is one.
-WHERE decisions.severity IS DISTINCT FROM p.unchanged;
+WHERE predictions.severity IS DISTINCT FROM p.unchanged;
 
 CREATE TEMP TABLE model_samples AS
 SELECT
@@ -44,7 +44,7 @@ SELECT
     sum(clean_correct) AS clean,
     sum(num_correct) AS k,
     sum((clean_correct - num_correct) ** 2) AS d2
-FROM model_decisions
+FROM model_predictions
 GROUP BY ALL;
 
 -- Where a series starts at no change, that is the unchanged model itself.
@@ -55,10 +55,10 @@ SELECT
     severity,
     model,
     image_id,
-    count(*) AS num_decisions,
+    count(*) AS num_predictions,
     sum(num_correct)::BIGINT AS num_correct,
     any_value(clean_correct)::BIGINT AS clean_correct
-FROM model_decisions
+FROM model_predictions
 WHERE is_in_series
 GROUP BY ALL;
 
@@ -92,7 +92,7 @@ sums AS (
         condition,
         severity,
         model,
-        max(num_decisions) AS num_samples,
+        max(num_predictions) AS num_samples,
         count(*) AS num_images,
         sum(clean_correct) AS clean,
         sum(num_correct) AS k,

@@ -6,4 +6,4 @@ FROM declared_test_sets
 UNION ALL
 SELECT dataset, label, 5
 FROM datasets
-WHERE role = 'other';
+WHERE role = 'extra';

@@ -6,31 +6,31 @@ FROM (VALUES
     ('fgsm', 'fgsm', 'FGSM', 1),
     ('pgd', 'pgd', 'PGD', 2),
     -- One after another on what still stands: the last one's verdict is the ensemble's.
-    ('ensemble', 'apgd_ce', 'APGD-CE', 3),
-    ('ensemble', 'apgd_dlr', 'APGD-DLR', 4),
-    ('ensemble', 'square', 'Square', 5)
+    ('attack_ensemble', 'apgd_ce', 'APGD-CE', 3),
+    ('attack_ensemble', 'apgd_dlr', 'APGD-DLR', 4),
+    ('attack_ensemble', 'square', 'Square', 5)
 ) AS stages (attack, condition, condition_label, position);
 
-CREATE TEMP TABLE attack_decisions AS
+CREATE TEMP TABLE attack_predictions AS
 SELECT
     stages.attack,
     stages.condition,
     stages.condition_label,
     stages.position,
     stages.position = max(stages.position) OVER (PARTITION BY stages.attack) AS is_final,
-    decisions.severity AS epsilon,
-    epsilon_gray(decisions.severity) AS epsilon_gray,
+    predictions.severity AS epsilon,
+    epsilon_gray(predictions.severity) AS epsilon_gray,
     -- The same number, but for how its decimals were written.
-    coalesce(abs(decisions.severity - getvariable('headline_epsilon')) < 1e-9, false)
+    coalesce(abs(predictions.severity - getvariable('headline_epsilon')) < 1e-9, false)
         AS is_headline,
-    decisions.dataset::VARCHAR AS dataset,
-    decisions.model::VARCHAR AS model,
-    decisions.image_id,
-    decisions.is_correct,
-    decisions.gradient_norm
-FROM decisions
+    predictions.dataset::VARCHAR AS dataset,
+    predictions.model::VARCHAR AS model,
+    predictions.image_id,
+    predictions.is_correct,
+    predictions.gradient_norm
+FROM predictions
 JOIN attack_stages AS stages
-    ON stages.attack = decisions.perturbation AND stages.condition = decisions.condition;
+    ON stages.attack = predictions.perturbation AND stages.condition = predictions.condition;
 
 -- At one epsilon, that of the paper's Figure 3.
 CREATE TEMP TABLE attack_outcomes AS
@@ -39,9 +39,9 @@ SELECT
     dataset,
     model,
     image_id,
-    1 AS num_decisions,
+    1 AS num_predictions,
     is_correct::BIGINT AS num_correct
-FROM attack_decisions
+FROM attack_predictions
 WHERE is_headline AND is_final;
 
 -- From here on attacks are test sets like all others.

@@ -10,7 +10,7 @@
 --     large - small data           the same network at the largest and at the smallest pre-training
 --                                  set, at equal numbers of blocks
 --     small - large, equal number  the smallest and the largest ViT of a series (series.sql)
---     small - large, equal share   the same at equal shares of the blocks: the larger ViT's losses
+--     small - large, equal fraction   the same at equal shares of the blocks: the larger ViT's losses
 --                                  on straight lines between the numbers of blocks that were removed
 --   layer_rise            correlation of the last third's layers less that of the first third's
 --   worst_lesion          the most that any ViT loses without any one block but the first
@@ -21,7 +21,7 @@ SELECT
     severity,
     o.model,
     image_id,
-    num_correct / num_decisions AS value
+    num_correct / num_predictions AS value
 FROM model_outcomes AS o
 JOIN benchmark_models AS m USING (model)
 WHERE m.family = 'vit'
@@ -97,9 +97,9 @@ shares AS (
     JOIN (FROM losses UNION ALL SELECT DISTINCT model, 0 FROM losses) AS m ON m.model = minus
     GROUP BY ALL
 ),
-at_equal_share AS (
+at_equal_fraction AS (
     SELECT
-        'small - large, equal share' AS name,
+        'small - large, equal fraction' AS name,
         plus,
         minus,
         plus_n,
@@ -115,7 +115,7 @@ points AS (
         *,
         count(DISTINCT (plus, minus)) OVER (PARTITION BY name) AS num_pairs,
         count(DISTINCT plus_n) OVER (PARTITION BY name, plus, minus) AS num_points
-    FROM (FROM at_equal_number UNION ALL FROM at_equal_share)
+    FROM (FROM at_equal_number UNION ALL FROM at_equal_fraction)
 ),
 signed AS (
     SELECT name, unnest([plus, minus]) AS model, unnest([plus_n, minus_n]) AS n,
@@ -148,9 +148,9 @@ compared AS (
     JOIN benchmark_models AS m ON m.model = a.model
     WHERE CASE d.test_set
         -- Farther than that nothing is masked.
-        WHEN 'attention_distance' THEN a.severity < m.grid_side - 1
+        WHEN 'restricted_attention' THEN a.severity < m.grid_side - 1
         -- The first and the last of all blocks are the same.
-        WHEN 'patch_cls' THEN a.severity BETWEEN 1 AND m.num_blocks - 1
+        WHEN 'patch_attention' THEN a.severity BETWEEN 1 AND m.num_blocks - 1
         ELSE a.severity > 0 END
 ),
 of_conditions AS (

@@ -1,24 +1,24 @@
--- NEEDS corruptions, corruption_decisions, image_outcomes
+-- NEEDS corruptions, corruption_predictions, image_outcomes
 -- Corruptions as a test set: the 15 of the benchmark, every severity; the extra four are in no mean.
 -- How the images were corrupted is part of the test set's label.
 INSERT INTO image_outcomes
 SELECT
     'corruptions',
-    decisions.dataset::VARCHAR,
-    decisions.model::VARCHAR,
-    decisions.image_id,
+    predictions.dataset::VARCHAR,
+    predictions.model::VARCHAR,
+    predictions.image_id,
     count(*),
-    count(*) FILTER (decisions.is_correct)
-FROM corruption_decisions AS decisions
-JOIN datasets ON datasets.dataset = decisions.dataset
-JOIN corruptions ON corruptions.corruption = decisions.condition
+    count(*) FILTER (predictions.is_correct)
+FROM corruption_predictions AS predictions
+JOIN datasets ON datasets.dataset = predictions.dataset
+JOIN corruptions ON corruptions.corruption = predictions.condition
 WHERE datasets.role IN ('clean', 'corrupted') AND corruptions.is_benchmark
 GROUP BY ALL;
 
 UPDATE test_sets
 SET test_set_label = test_set_label || (
     SELECT CASE max(perturbation)
-        WHEN 'corruptions_stored' THEN ' (stored)'
+        WHEN 'stored_corruptions' THEN ' (stored)'
         ELSE coalesce(
             ' (JPEG ' || nullif(regexp_extract(max(perturbation), '[0-9]+$'), '') || ')', '')
     END

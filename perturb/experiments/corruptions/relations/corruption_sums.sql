@@ -1,5 +1,5 @@
 -- NEEDS corruption_outcomes
--- What a model's decisions under a corruption add up to over images and severities: all that its
+-- What a model's predictions under a corruption add up to over images and severities: all that its
 -- accuracy, its CE and their intervals need.
 CREATE TEMP TABLE corruption_sums AS
 SELECT

@@ -1,6 +1,6 @@
 -- NEEDS attack_outcomes, spatial_outcomes, clean_outcomes, cue_outcomes, single_drops
 -- What the paper's figures show, measured on our models, under the names of `paper_figures`. It
--- counts only where the images are the paper's: those of the data sets as they are published, and
+-- counts only where the images are the paper's: those of the datasets as they are published, and
 -- corruptions only as stored files, since those made in memory are milder. Attacks and changes of
 -- the model are on the clean set, which other checks see to. Beside each number stands the clean
 -- accuracy on the same images.
@@ -17,7 +17,7 @@ SELECT
     dataset,
     model,
     count(*) AS n,
-    max(num_decisions) AS num_decisions,
+    max(num_predictions) AS num_predictions,
     sum(num_correct) AS k,
     sum(num_correct ** 2) AS k2
 FROM image_outcomes
@@ -26,7 +26,7 @@ GROUP BY ALL;
 -- The paper's attacks are at one gray level, and the clean images beside them are the attacked ones.
 CREATE TEMP VIEW paper_attacks AS
 SELECT attack AS quantity, model, image_id, is_correct::BIGINT AS num_correct
-FROM attack_decisions
+FROM attack_predictions
 WHERE is_final AND epsilon_gray = 1 AND attack IN ('fgsm', 'pgd')
 UNION ALL
 SELECT 'spatial', model, image_id, num_correct
@@ -57,15 +57,15 @@ GROUP BY quantity, a.model;
 -- sample_variance: of the accuracy of one random set of layers, or of one random mask.
 CREATE TEMP TABLE paper_outcomes AS
 WITH benchmarks AS (
-    SELECT test_set AS quantity, model, n, num_decisions, k, k2
+    SELECT test_set AS quantity, model, n, num_predictions, k, k2
     FROM test_set_sums
     JOIN paper_sets USING (dataset)
     WHERE test_set = role
     UNION ALL
-    SELECT test_set AS quantity, model, n, num_decisions, k, k2
+    SELECT test_set AS quantity, model, n, num_predictions, k, k2
     FROM test_set_sums
     WHERE test_set = 'corruptions'
-        AND num_decisions = 75
+        AND num_predictions = 75
         AND EXISTS (FROM paper_sets WHERE role = 'corrupted')
 ),
 shapes AS (
@@ -81,7 +81,7 @@ changes AS (
         accuracy_se ** 2 * num_samples AS sample_variance, num_samples, baseline_accuracy,
         baseline_accuracy_low, baseline_accuracy_high
     FROM model_accuracies
-    WHERE perturbation IN ('lesions', 'attention_distance', 'patch_cls')
+    WHERE perturbation IN ('lesions', 'restricted_attention', 'patch_attention')
         AND (perturbation <> 'lesions' OR severity > 1)
     UNION ALL
     SELECT
@@ -97,14 +97,14 @@ changes AS (
         baseline_accuracy_high, NULL, 1, baseline_accuracy, baseline_accuracy_low,
         baseline_accuracy_high
     FROM model_accuracies
-    WHERE perturbation IN ('lesions', 'attention_distance')
+    WHERE perturbation IN ('lesions', 'restricted_attention')
 ),
 found AS (
     SELECT
         quantity, NULL::VARCHAR AS condition, NULL::INTEGER AS level, b.model,
-        b.n AS num_images, b.k / (b.n * num_decisions) AS ours,
-        accuracy_low(b.k, k2, b.n, num_decisions) AS ours_low,
-        accuracy_high(b.k, k2, b.n, num_decisions) AS ours_high, NULL::DOUBLE AS sample_variance,
+        b.n AS num_images, b.k / (b.n * num_predictions) AS ours,
+        accuracy_low(b.k, k2, b.n, num_predictions) AS ours_low,
+        accuracy_high(b.k, k2, b.n, num_predictions) AS ours_high, NULL::DOUBLE AS sample_variance,
         1 AS num_samples,
         clean.k / clean.n AS clean_accuracy,
         wilson_low(clean.k, clean.n) AS clean_accuracy_low,

@@ -2,5 +2,5 @@
 -- The worst of the rotations and translations of the grid, as a test set like all others.
 INSERT INTO image_outcomes
 SELECT 'spatial', dataset::VARCHAR, model::VARCHAR, image_id, 1, is_correct::BIGINT
-FROM decisions
+FROM predictions
 WHERE perturbation = 'spatial' AND condition = 'grid';

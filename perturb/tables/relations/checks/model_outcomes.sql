@@ -13,13 +13,13 @@ unknown AS (
 without_clean AS (
     SELECT DISTINCT
         'shards: ' || perturbation || ' of ' || model || ' has images that the model has no clean '
-        || 'decision on'
+        || 'prediction on'
     FROM model_samples
     WHERE num_clean < num_images
 ),
 whole AS (
     SELECT perturbation, count(*) AS expected, sum(hash(image_id)) AS images_hash
-    FROM (SELECT DISTINCT perturbation, image_id FROM model_decisions)
+    FROM (SELECT DISTINCT perturbation, image_id FROM model_predictions)
     GROUP BY perturbation
 ),
 other_images AS (

@@ -12,12 +12,12 @@ unknown AS (
 of_attacks AS (
     SELECT test_set, dataset, model, image_id FROM attack_outcomes
     UNION
-    SELECT attack || ' at ' || epsilon, dataset, model, image_id FROM attack_decisions
+    SELECT attack || ' at ' || epsilon, dataset, model, image_id FROM attack_predictions
 ),
 without_clean AS (
     SELECT DISTINCT
         'shards: ' || test_set || ' of ' || model || ' has images that the model has no clean '
-        || 'decision on'
+        || 'prediction on'
     FROM of_attacks
     ANTI JOIN clean_images USING (dataset, model, image_id)
     WHERE model IN (SELECT model FROM benchmark_models)

@@ -3,13 +3,13 @@
 WITH strangers AS (
     SELECT DISTINCT
         'shards: class_subset has the condition ' || condition
-        || ', which is no data set of this study' AS problem
+        || ', which is no dataset of this study' AS problem
     FROM cells
     WHERE perturbation = 'class_subset' AND condition NOT IN (SELECT dataset FROM datasets)
 ),
 on_itself AS (
     SELECT DISTINCT
-        'shards: class_subset has no decisions on ' || condition || ' itself'
+        'shards: class_subset has no predictions on ' || condition || ' itself'
     FROM cells
     WHERE perturbation = 'class_subset'
         AND condition NOT IN (SELECT subset FROM subset_classes)
@@ -26,7 +26,7 @@ classes AS (
 without_all AS (
     SELECT DISTINCT
         'shards: class_subset of ' || model || ', ' || subset || ', has images that the model has '
-        || 'no decision of all classes on'
+        || 'no prediction of all classes on'
     FROM subset_outcomes
     WHERE all_correct IS NULL
 ),
@@ -44,7 +44,7 @@ unequal AS (
     SELECT
         'shards: class_subset of ' || m.model || ', ' || whole.subset
         || CASE WHEN whole.is_clean THEN ' on clean images' ELSE '' END || ', has '
-        || coalesce(num_rows, 0) || ' decisions; expected ' || expected
+        || coalesce(num_rows, 0) || ' predictions; expected ' || expected
     FROM whole
     CROSS JOIN benchmark_models AS m
     LEFT JOIN counts

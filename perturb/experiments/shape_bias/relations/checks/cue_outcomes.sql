@@ -1,7 +1,7 @@
--- Every decision must be on a stimulus of the manifest, and every model have all of them.
+-- Every prediction must be on a stimulus of the manifest, and every model have all of them.
 WITH conflict AS (
-    SELECT decisions.model::VARCHAR AS model, dataset, image_id, decisions.target
-    FROM decisions
+    SELECT predictions.model::VARCHAR AS model, dataset, image_id, predictions.target
+    FROM predictions
     JOIN datasets USING (dataset)
     WHERE perturbation = 'none' AND role = 'cue_conflict'
 ),
@@ -12,7 +12,7 @@ several AS (
     HAVING count(DISTINCT dataset) > 1
 ),
 unknown AS (
-    SELECT DISTINCT 'stimuli: ' || dataset || ' has decisions on images that are not in its '
+    SELECT DISTINCT 'stimuli: ' || dataset || ' has predictions on images that are not in its '
         || 'manifest, or of another target'
     FROM conflict
     ANTI JOIN stimuli

@@ -9,7 +9,7 @@ WITH scales AS (
 ),
 without_clean AS (
     SELECT DISTINCT
-        'shards: spatial of ' || model || ' has images that the model has no clean decision on'
+        'shards: spatial of ' || model || ' has images that the model has no clean prediction on'
     FROM image_outcomes
     ANTI JOIN clean_images USING (dataset, model, image_id)
     WHERE test_set = 'spatial' AND model IN (SELECT model FROM benchmark_models)

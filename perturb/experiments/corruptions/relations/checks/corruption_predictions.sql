@@ -10,7 +10,7 @@ WITH several AS (
 ),
 strangers AS (
     SELECT
-        'shards: corruptions_stored has ' || count(*) || ' images that are no clean ones, such as '
+        'shards: stored_corruptions has ' || count(*) || ' images that are no clean ones, such as '
         || min(stored_id) || '; expected: the ids, or file names, of the clean images'
     FROM stored_images
     WHERE image_id IS NULL
@@ -18,7 +18,7 @@ strangers AS (
 ),
 twice AS (
     SELECT
-        'shards: corruptions_stored has several images that are copies of ' || min(image_id)
+        'shards: stored_corruptions has several images that are copies of ' || min(image_id)
         || '; expected: one'
     FROM (
         SELECT image_id

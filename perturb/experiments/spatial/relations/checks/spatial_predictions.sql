@@ -1,7 +1,7 @@
 -- Every image must have been turned and shifted equally often for every model.
 WITH counts AS (
     SELECT model, image_id, count(*) FILTER (NOT is_worst) AS num_samples
-    FROM spatial_decisions
+    FROM spatial_predictions
     GROUP BY model, image_id
 )
 SELECT

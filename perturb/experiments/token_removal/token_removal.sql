@@ -3,8 +3,8 @@ SELECT
     m.*,
     a.condition AS method,
     CASE a.condition WHEN 'random' THEN 'At random' ELSE 'Least attention' END AS method_label,
-    a.severity AS dropped_share,
-    printf('%g %%', 100 * dropped_share) AS dropped_label,
+    a.severity AS drop_rate,
+    printf('%g %%', 100 * drop_rate) AS drop_rate_label,
     a.flops_kept,
     a.num_samples AS num_seeds,
     a.num_images,
@@ -16,6 +16,6 @@ SELECT
     a.accuracy_high
 FROM model_accuracies AS a
 JOIN model_columns AS m USING (model)
-WHERE a.perturbation = 'tokens'
+WHERE a.perturbation = 'token_removal'
 ORDER BY
     m.pretraining_rank, m.family, m.num_parameters, m.model, a.condition DESC, a.severity;

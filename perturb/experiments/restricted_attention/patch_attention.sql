@@ -13,6 +13,6 @@ SELECT
     a.accuracy_high
 FROM model_accuracies AS a
 JOIN model_columns AS m USING (model)
-WHERE a.perturbation = 'patch_cls'
+WHERE a.perturbation = 'patch_attention'
 ORDER BY
     m.pretraining_rank, m.family, m.num_parameters, m.model, a.condition, a.severity;

@@ -6,19 +6,19 @@ WITH elsewhere AS (
 ),
 without_clean AS (
     SELECT DISTINCT
-        'shards: transfer of ' || decisions.model || ' has images that the model has no clean '
-        || 'decision on'
-    FROM decisions
+        'shards: transfer of ' || predictions.model || ' has images that the model has no clean '
+        || 'prediction on'
+    FROM predictions
     ANTI JOIN clean_images AS clean
-        ON clean.dataset = decisions.dataset
-        AND clean.model = decisions.model
-        AND clean.image_id = decisions.image_id
-    WHERE decisions.perturbation = 'transfer'
-        AND decisions.model IN (SELECT model FROM benchmark_models)
+        ON clean.dataset = predictions.dataset
+        AND clean.model = predictions.model
+        AND clean.image_id = predictions.image_id
+    WHERE predictions.perturbation = 'transfer'
+        AND predictions.model IN (SELECT model FROM benchmark_models)
 ),
 pairs AS (
     SELECT source, epsilon, m.model AS target
-    FROM (SELECT DISTINCT source, epsilon FROM transfer_decisions)
+    FROM (SELECT DISTINCT source, epsilon FROM transfer_predictions)
     CROSS JOIN benchmark_models AS m
 ),
 strangers AS (
@@ -31,11 +31,11 @@ strangers AS (
 unequal AS (
     SELECT
         'shards: transfer from ' || source || ' to ' || target || ' has ' || count(t.image_id)
-        || ' images; expected ' || (SELECT count(DISTINCT image_id) FROM transfer_decisions)
+        || ' images; expected ' || (SELECT count(DISTINCT image_id) FROM transfer_predictions)
     FROM pairs
-    LEFT JOIN transfer_decisions AS t USING (source, target, epsilon)
+    LEFT JOIN transfer_predictions AS t USING (source, target, epsilon)
     GROUP BY source, target, epsilon
-    HAVING count(t.image_id) <> (SELECT count(DISTINCT image_id) FROM transfer_decisions)
+    HAVING count(t.image_id) <> (SELECT count(DISTINCT image_id) FROM transfer_predictions)
 )
 SELECT problem
 FROM (

@@ -7,7 +7,7 @@ being robust. Three attacks that do not fall for it, one after another, as AutoA
   the loss has stopped rising; there is no step size to get wrong.
 - ``apgd_dlr``: the same towards each of the most likely other classes on the difference of logits
   ratio, which no shift or scale of the logits changes: saturation does not hide it.
-- ``square``: random squares of +-epsilon that stay where they help [2]_. It sees decisions, no
+- ``square``: random squares of +-epsilon that stay where they help [2]_. It sees predictions, no
   gradient at all.
 
 Where we differ from the published code (for APGD see ``apgd.py``): draws depend on an image's key
@@ -68,8 +68,8 @@ def apgd_ce(
     images, targets = gradients.checked(images, targets, epsilon)
     gradients.check_at_least_one(steps=steps, restarts=restarts)
     runs = [(f"apgd_ce/{restart}", targets[:, None]) for restart in range(restarts)]
-    climb = partial(apgd, classifier, epsilon=epsilon, loss=_cross_entropy, steps=steps)
-    return _climbed(classifier, images, epsilon, climb, runs, keys=keys, seed=seed)
+    attack = partial(apgd, classifier, epsilon=epsilon, loss=_cross_entropy, steps=steps)
+    return _from_random_starts(classifier, images, epsilon, attack, runs, keys=keys, seed=seed)
 
 
 @torch.inference_mode(False)
@@ -110,8 +110,8 @@ def apgd_dlr(
         for rank in range(aims.shape[1])
         for restart in range(restarts)
     ]
-    climb = partial(apgd, classifier, epsilon=epsilon, loss=targeted_dlr, steps=steps)
-    return _climbed(classifier, images, epsilon, climb, runs, keys=keys, seed=seed)
+    attack = partial(apgd, classifier, epsilon=epsilon, loss=targeted_dlr, steps=steps)
+    return _from_random_starts(classifier, images, epsilon, attack, runs, keys=keys, seed=seed)
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -132,11 +132,11 @@ def targeted_dlr(logits: Tensor, labels: Tensor) -> Tensor:
     return (aim - true) / (spread + _SMALLEST_SPREAD)
 
 
-def _climbed(
+def _from_random_starts(
     classifier: nn.Module,
     images: Tensor,
     epsilon: float,
-    climb: Callable[..., Tensor],
+    attack: Callable[..., Tensor],
     runs: Sequence[tuple[str, Tensor]],
     *,
     keys: Tensor,
@@ -152,11 +152,11 @@ def _climbed(
         noise = gradients.noise(random.stream_keys(seed, stream, keys[rows]), clean)
         # As published, the start lies on the surface of the ball.
         noise /= noise.abs().amax(dim=(1, 2, 3), keepdim=True)
-        return climb(clean, labels[rows], start=clean + epsilon * noise)
+        return attack(clean, labels[rows], start=clean + epsilon * noise)
 
     attempts = [partial(attempt, stream, labels) for stream, labels in runs]
     with gradients.frozen(classifier):
-        return gradients.until_broken(classifier, images, runs[0][1][:, 0], attempts)
+        return gradients.first_adversarial(classifier, images, runs[0][1][:, 0], attempts)
 
 
 @torch.inference_mode(False)

@@ -1,16 +1,16 @@
 -- NEEDS cells, corruption_names
--- Decisions on corrupted images. Those whose images passed through JPEG have another name, and so
+-- Predictions on corrupted images. Those whose images passed through JPEG have another name, and so
 -- have those on stored files. These are copies of the clean images with ids of their own, and are
 -- given the ids of what they are copies of: the same id, or else the same file name.
 CREATE TEMP TABLE stored_images AS
 WITH stored AS (
     SELECT DISTINCT image_id AS stored_id, parse_filename(image_id) AS file
-    FROM decisions
-    WHERE perturbation = 'corruptions_stored'
+    FROM predictions
+    WHERE perturbation = 'stored_corruptions'
 ),
 clean AS (
     SELECT DISTINCT image_id, parse_filename(image_id) AS file
-    FROM decisions
+    FROM predictions
     JOIN datasets USING (dataset)
     WHERE perturbation = 'none'
         AND datasets.role = 'clean'
@@ -27,11 +27,11 @@ FROM stored
 LEFT JOIN clean ON clean.image_id = stored.stored_id
 LEFT JOIN named_once ON named_once.file = stored.file;
 
-CREATE TEMP VIEW corruption_decisions AS
-FROM decisions
-WHERE is_corruption(perturbation) AND perturbation <> 'corruptions_stored'
+CREATE TEMP VIEW corruption_predictions AS
+FROM predictions
+WHERE is_corruption(perturbation) AND perturbation <> 'stored_corruptions'
 UNION ALL
-SELECT decisions.* REPLACE (stored_images.image_id AS image_id)
-FROM decisions
-JOIN stored_images ON stored_images.stored_id = decisions.image_id
-WHERE decisions.perturbation = 'corruptions_stored';
+SELECT predictions.* REPLACE (stored_images.image_id AS image_id)
+FROM predictions
+JOIN stored_images ON stored_images.stored_id = predictions.image_id
+WHERE predictions.perturbation = 'stored_corruptions';

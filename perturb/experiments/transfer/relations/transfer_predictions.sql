@@ -1,0 +1,22 @@
+-- NEEDS image_outcomes
+-- Predictions on images that were attacked against another model, or the same, the source.
+CREATE TEMP TABLE transfer_predictions AS
+SELECT
+    source.model AS source,
+    source.family AS source_family,
+    target.model AS target,
+    target.family AS target_family,
+    predictions.severity AS epsilon,
+    epsilon_gray(predictions.severity) AS epsilon_gray,
+    predictions.image_id,
+    clean.num_correct AS clean_correct,
+    predictions.is_correct::BIGINT AS num_correct
+FROM predictions
+JOIN benchmark_models AS source ON source.model = predictions.condition
+JOIN benchmark_models AS target ON target.model = predictions.model
+JOIN image_outcomes AS clean
+    ON clean.dataset = predictions.dataset
+    AND clean.test_set IN ('clean', clean.dataset)
+    AND clean.model = predictions.model
+    AND clean.image_id = predictions.image_id
+WHERE predictions.perturbation = 'transfer';
