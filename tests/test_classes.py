@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from conftest import ROOT
 from perturb.config import Config, load_config
 from perturb.datasets.classes import Classes, unlike
 from perturb.datasets.manifests import read_classes
@@ -21,7 +22,6 @@ from perturb.models.views import View
 from perturb.plan import sources
 from perturb.records import Training
 from perturb.tables.facts import check_datasets
-from tests.conftest import ROOT
 from tests.image_files import encoded, picture, write_as, write_folder, write_tar
 
 IMAGE = encoded(picture(0))

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from conftest import ROOT
 from perturb.datasets.manifests import pixels_digest
 from perturb.datasets.real import decoding_pool, ingest, partial_array
 from perturb.datasets.real.decoding import decode
@@ -22,7 +23,6 @@ from perturb.datasets.store import ImageStore, digest_of_pixels, open_store
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.models.views import AS_IS, View
 from perturb.random import image_key
-from tests.conftest import ROOT
 from tests.image_files import (
     KINDS,
     WNIDS,

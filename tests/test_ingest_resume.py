@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conftest import ROOT
 from perturb.datasets.manifests import pixels_digest
 from perturb.datasets.real import decoding_pool, ingest, ingest_reports, partial_array
 from perturb.datasets.real.decoding import decode
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import ImageStore, open_store
 from perturb.models.views import View
-from tests.conftest import ROOT
 from tests.image_files import (
     WNIDS,
     class_folder_files,

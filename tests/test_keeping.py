@@ -22,9 +22,9 @@ from perturb.evaluate.outcome import Evaluator
 from perturb.evaluate.shards import read_metadata, read_whole, write_shard
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.transfer.jobs import evaluate_transfer
+from perturb.experiments.transfer.test_transfer import Templates
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.plan.paths import Paths
-from tests.test_transfer import Templates
 
 SEVERITIES = ("0", "1_255", "2_255", "4_255")
 RESULTS = "results"

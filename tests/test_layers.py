@@ -27,6 +27,8 @@ def _files() -> dict[str, Path]:
     """Return the modules of the package by name."""
     found = {}
     for path in (ROOT / "perturb").rglob("*.py"):
+        if path.name.startswith("test_"):
+            continue
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         found[name.removesuffix(".__init__")] = path
     return found

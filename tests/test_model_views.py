@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from conftest import ROOT
 from perturb.config import Config, ConfigError, load_config
 from perturb.config.model_views import assumed_preprocessing, assumed_values
 from perturb.models.classifier import Preprocessing
@@ -12,7 +13,6 @@ from perturb.models.timm_table import default_of
 from perturb.models.views import View
 from perturb.plan import params
 from perturb.records import ModelView
-from tests.conftest import ROOT
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

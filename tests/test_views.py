@@ -7,10 +7,10 @@ import pytest
 import yaml
 from PIL import Image
 
+from conftest import ROOT
 from perturb.config import Config, ConfigError, load_config
 from perturb.datasets.real.decoding import BadImageError, decode, decode_fast
 from perturb.models.views import AS_IS, View
-from tests.conftest import ROOT
 from tests.image_files import encoded, picture
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}

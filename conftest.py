@@ -17,7 +17,7 @@ from tests.faults import launch, new_workspace
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import Workspace
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent
 
 # Tests run side by side, one a core, and results must not depend on threads anyway.
 torch.set_num_threads(1)

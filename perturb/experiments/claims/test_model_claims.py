@@ -205,7 +205,7 @@ LESION = {"perturbation": "lesions", "condition": "block", "severity": 1.0}
 
 def judged(folder: Path, predictions: Rows, **facts: Any) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the claims on a study of one ViT, by number and part."""
-    rules = Path(__file__).parent.parent / "resources" / "claims.csv"
+    rules = Path(__file__).parents[3] / "resources" / "claims.csv"
     nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
     models = [vit("a", 8, **facts)]
     sources = written(folder, models, predictions, claim_rules=rules, **nothing)

@@ -16,8 +16,8 @@ from tests.hand_made import Rows, decided, resnet, vit, written
 from tests.study_tables import rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
-RESNET50 = Path(__file__).parent / "data" / "cue_conflict_resnet50.csv"
-CLASSES = Path(__file__).parent.parent / "resources" / "sixteen_classes.json"
+RESNET50 = Path(__file__).parents[3] / "tests" / "data" / "cue_conflict_resnet50.csv"
+CLASSES = Path(__file__).parents[3] / "resources" / "sixteen_classes.json"
 Z95 = 1.959963984540054
 
 

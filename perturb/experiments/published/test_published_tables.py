@@ -12,7 +12,7 @@ from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
 from tests.study_tables import rows_where, sql
 
-RESOURCES = Path(__file__).parent.parent / "resources"
+RESOURCES = Path(__file__).parents[3] / "resources"
 PAPER, TIMM = RESOURCES / "paper_figures.csv", RESOURCES / "timm_top1.csv"
 SETS = [
     {"dataset": "shapes", "label": "ImageNet", "role": "clean", "published": "imagenet"},

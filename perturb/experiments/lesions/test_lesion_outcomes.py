@@ -14,10 +14,10 @@ from perturb.experiments.lesions import steps
 from perturb.experiments.lesions.evaluate import head_outcomes, lesion_outcomes
 from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets
 from perturb.experiments.lesions.surgery import without, without_heads
+from perturb.experiments.lesions.test_lesions import BLOCKS, logits_of, set_fused, traces_of
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier
 from tests.test_anatomy import NETWORKS, VITS, classifier_of, some_images, vit
-from tests.test_lesions import BLOCKS, logits_of, set_fused, traces_of
 
 Agreement = Callable[[Tensor, Tensor], bool]
 

@@ -204,7 +204,7 @@ def test_models_that_no_image_tells_apart_support_nothing(tmp_path: Path) -> Non
         for model in ("a", "b")
         for row in (*decided(model, "1110"), *decided(model, "0000", **broken))
     ]
-    rules = Path(__file__).parent.parent / "resources" / "claims.csv"
+    rules = Path(__file__).parents[3] / "resources" / "claims.csv"
     nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
     sources = written(tmp_path, models, predictions, claim_rules=rules, **nothing)
     parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": 4 / 255}

@@ -18,7 +18,7 @@ from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
 from tests.study_tables import rows_where
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 ALEXNET = ROOT / "resources" / "alexnet_errors.csv"
 TESTBED = ROOT / "tests" / "data" / "imagenet_testbed_corruptions.csv"
 NUM_IMAGES = 50_000
