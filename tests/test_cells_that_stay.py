@@ -119,7 +119,7 @@ NEW: dict[str, tuple[Change, set[str]]] = {
     ),
     "more seeds": (
         lambda study: study["perturbations"]["token_removal"].update(seeds=2),
-        {"a / test / tokens / 0.5"},
+        {"a / test / token_removal / 0.5"},
     ),
     "a model": (
         _add_model,
@@ -131,7 +131,7 @@ NEW: dict[str, tuple[Change, set[str]]] = {
             "c / test / fgsm / 4_255",
             "c / test / pgd / 4_255",
             "c / test / lesions / 1",
-            "c / test / tokens / 0.5",
+            "c / test / token_removal / 0.5",
             "c / perturbation_patterns",
             "c / layer_correlations",
             # Its row and its column.

@@ -29,6 +29,7 @@ from perturb.evaluate.shards import (
     verify_shard,
     write_shard,
 )
+from perturb.experiments.registry import evaluator
 from perturb.models.classifier import Classifier, Preprocessing
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "shards.md"
@@ -125,7 +126,7 @@ def test_50_000_rows_take_less_than_700_kb(margin: float | None, tmp_path: Path)
         raised = random.standard_normal(50_000, np.float32) * 3 + margin
         logits[np.arange(50_000), targets] += raised
         outcome = Outcome("none", 0, torch.from_numpy(logits))
-        made: Any = predictions(outcome, torch.from_numpy(targets), None, None)
+        made: Any = predictions_of(outcome, torch.from_numpy(targets), None, None)
         predictions, is_top5 = made["prediction"].numpy(), made["is_top5"].numpy()
         numbers = np.stack([made[name] for name in ("target_probability", "loss", "confidence")])
     columns = {
@@ -339,7 +340,9 @@ def test_the_document_lists_the_metadata() -> None:
     manifest = pa.table({"image_id": ["a"], "image_key": [1], "target": [0]})
     store = ImageStore(np.zeros((1, 3, 2, 2), np.uint8), manifest)
     cell, setting = Cell("a", "test", "none", "0"), Setting(("none",), 0, 1)
-    _, made = evaluate_cell(subject, store, cell, setting, batch_size=1)
+    _, made = evaluate_cell(
+        subject, {"none": store}, cell, setting, evaluator("none"), protocol=1, batch_size=1
+    )
     assert sorted(keys) == sorted({*made, "identity"})
 
 

@@ -2,7 +2,7 @@
 WITH elsewhere AS (
     -- Examples are shown to all models: where these see the clean set in views of their own, on a
     -- set that all see alike.
-    SELECT problem FROM off_clean WHERE perturbation = 'transfer' AND role <> 'other'
+    SELECT problem FROM off_clean WHERE perturbation = 'transfer' AND role <> 'extra'
 ),
 without_clean AS (
     SELECT DISTINCT
