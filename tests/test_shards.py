@@ -20,6 +20,7 @@ from perturb.evaluate.cell import Cell
 from perturb.evaluate.content_digest import content_digest
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluate.rows import predictions as predictions_of
 from perturb.evaluate.shards import (
     METADATA_KEY,
     NAMES,
