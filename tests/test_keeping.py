@@ -14,7 +14,7 @@ import torch
 
 from perturb.datasets.store import open_store, write_store
 from perturb.evaluate.cell import Cell
-from perturb.evaluate.identity import _model_facts, dataset_facts, identity_of
+from perturb.evaluate.identity import _model_facts, cell_identity, dataset_facts, identities_of
 from perturb.evaluate.jobs import evaluate_cells
 from perturb.evaluate.keeping import Task
 from perturb.evaluate.loop import Subject
@@ -85,6 +85,8 @@ def _asked(severity: str, **changed: Any) -> dict[str, Any]:
         "seed": 7,
         "precision": "float32",
         "protocol": 1,
+        "are_conditions_independent": True,
+        "repeated": {},
     }
     return asked | changed
 
@@ -93,14 +95,20 @@ def _shard(severity: str) -> Path:
     return Path(LAYOUT.shard(Cell("a", "test", "pgd", severity)))
 
 
+def _task(cell: Cell, asked: dict[str, Any], *models: str) -> Task:
+    cards = [Path(LAYOUT.card(model)) for model in models]
+    identities = identities_of(asked, [FILES["test"]], cards)
+    identity = cell_identity(identities)
+    return Task(str(cell), Path(LAYOUT.shard(cell)), asked, identity, identities)
+
+
 def _tasks(**changed: Any) -> dict[Cell, Task]:
     dataset_facts.cache_clear()  # each attempt is another process
     _model_facts.cache_clear()
     tasks = {}
     for severity in SEVERITIES:
-        asked, cell = _asked(severity, **changed), Cell("a", "test", "pgd", severity)
-        identity = identity_of(asked, [FILES["test"]], [Path(LAYOUT.card("a"))])
-        tasks[cell] = Task(str(cell), _shard(severity), asked, identity)
+        cell = Cell("a", "test", "pgd", severity)
+        tasks[cell] = _task(cell, _asked(severity, **changed), "a")
     return tasks
 
 
@@ -233,10 +241,8 @@ def _transfer(models: Models) -> list[Cell]:
     for severity in ("4_255", "8_255"):
         for model in ("a", "b", "c"):
             cell = Cell(model, "test", "transfer", severity, "a")
-            asked = _asked(severity, perturbation="transfer", conditions=[])
-            cards = [Path(LAYOUT.card(id)) for id in (model, "a")]
-            identity = identity_of(asked, [FILES["test"]], cards)
-            tasks[cell] = Task(str(cell), Path(LAYOUT.shard(cell)), asked, identity)
+            asked = _asked(severity, perturbation="transfer", conditions=["a"])
+            tasks[cell] = _task(cell, asked, model, "a")
     done = list(evaluate_transfer(tasks, models, FILES, 8))
     assert all(read_metadata(task.path)["model"] == cell.model for cell, task in tasks.items())
     return done
@@ -267,7 +273,8 @@ def test_a_class_map_counts_by_its_content_and_not_by_its_place() -> None:
     Path("other.json").write_text('{"one": [0]}')
 
     def identity(name: str) -> str:
-        return identity_of(_asked("0", class_map=name), [FILES["test"]], cards)
+        asked = _asked("0", class_map=name)
+        return cell_identity(identities_of(asked, [FILES["test"]], cards))
 
     before = identity("one.json")
     assert identity("other.json") == before
@@ -278,7 +285,7 @@ def test_a_class_map_counts_by_its_content_and_not_by_its_place() -> None:
 def test_the_order_of_conditions_counts_nothing() -> None:
     cards = [Path(LAYOUT.card("a"))]
     one, other = (
-        identity_of(_asked("0", conditions=conditions), [FILES["test"]], cards)
+        cell_identity(identities_of(_asked("0", conditions=conditions), [FILES["test"]], cards))
         for conditions in (["a", "b"], ["b", "a"])
     )
     assert one == other
