@@ -18,9 +18,10 @@ from perturb.evaluate.identity import _model_facts, cell_identity, dataset_facts
 from perturb.evaluate.jobs import evaluate_cells
 from perturb.evaluate.keeping import Task
 from perturb.evaluate.loop import Subject
-from perturb.evaluate.outcome import Evaluator
+from perturb.evaluate.outcome import Evaluator, Outcome
 from perturb.evaluate.shards import read_metadata, read_whole, write_shard
 from perturb.experiments.registry import evaluator as evaluator_of
+from perturb.experiments.registry import perturbation
 from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.experiments.transfer.test_transfer import Templates
 from perturb.models.classifier import Classifier, Preprocessing
@@ -152,6 +153,95 @@ def test_kept_shards_are_not_written_again() -> None:
     os.utime(_shard("0"), (STARTED, STARTED))
     _attempt(Models())
     assert _shard("0").stat().st_mtime == STARTED
+
+
+def _conditions_evaluated(id: str, **changed: Any) -> list[tuple[str, ...]]:
+    """Run a job with the evaluator of a perturbation; return the conditions of each call."""
+    calls = []
+
+    def watched(classifier: Classifier, images: Any, setting: Any) -> Any:
+        calls.append(setting.conditions)
+        return evaluator_of(id)(classifier, images, setting)
+
+    declared = perturbation(id)
+    _attempt(
+        Models(),
+        evaluator=watched,
+        are_conditions_independent=declared.are_conditions_independent,
+        repeated=dict(declared.repeated),
+        **changed,
+    )
+    return calls
+
+
+def test_the_attack_ensemble_is_evaluated_whole() -> None:
+    options = {"steps": 1, "restarts": 1, "targets": 2, "queries": 1}
+    for conditions in (("apgd_ce",), ("apgd_ce", "square"), ("square", "apgd_ce"), ("square",)):
+        asked = {"conditions": list(conditions), "options": options}
+        assert _conditions_evaluated("attack_ensemble", **asked) == [conditions] * 4
+        assert _conditions_evaluated("attack_ensemble", **asked) == []
+
+
+def test_more_samples_of_one_condition_leave_the_other(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    asked = {"conditions": ["grid", "random"], "num_images": 4}
+    grid = {"rotations": 3, "translations": 3}
+    few, many = ({**grid, "samples": samples} for samples in (2, 3))
+    assert _conditions_evaluated("spatial", options=few, **asked) == [("grid", "random")] * 4
+    assert _conditions_evaluated("spatial", options=many, **asked) == [("random",)] * 4
+    assert "completed: it has other conditions" in caplog.text
+    assert "1 of 2 conditions are kept" in caplog.text
+    metadata = read_whole(_shard("4_255"))
+    assert metadata["samples"] == {"grid": [0], "random": [1, 2, 3]}
+    assert metadata["options"] == many
+    wider = {**many, "rotations": 5}
+    assert _conditions_evaluated("spatial", options=wider, **asked) == [("grid", "random")] * 4
+
+
+def test_a_shard_says_how_each_condition_was_evaluated() -> None:
+    asked: dict[str, Any] = {"options": {}, "num_images": 4}
+    for conditions in (["one"], ["one", "two"], ["three", "one", "two"], ["three", "one"]):
+        _attempt(Models(), evaluator=_named, conditions=conditions, **asked)
+        if conditions != ["three", "one"]:
+            _say(_shard("0"), commit=f"commit {len(conditions)}", seconds=12.0)
+    found = read_whole(_shard("0"))
+    assert found["samples"] == {"three": [0], "one": [0]}
+    assert found["commit"] == "commit 3"
+    assert [(part["conditions"], part["commit"]) for part in found["earlier"]] == [
+        (["one"], "commit 1")
+    ]
+    assert found["seconds"] == 8.0  # two thirds of the rows are left
+    models = Models()
+    _attempt(models, evaluator=_named, conditions=["one"], **asked)
+    found = read_whole(_shard("0"))
+    assert (found["commit"], found["earlier"], models.loaded) == ("commit 1", [], [])
+
+
+def _say(path: Path, **facts: Any) -> None:
+    """Let a shard say something else of its evaluation."""
+    write_shard(path, pq.read_table(path, partitioning=None), read_metadata(path) | facts)
+
+
+def _named(classifier: Classifier, images: Any, setting: Any) -> Any:
+    for condition in setting.conditions:
+        yield Outcome(condition, 0, classifier(images.pixels).detach())
+
+
+def test_a_new_condition_that_fails_leaves_the_others() -> None:
+    def failing(*arguments: Any) -> Any:
+        raise ValueError(f"no {arguments[2].conditions}")
+
+    asked: dict[str, Any] = {"options": {}, "num_images": 4}
+    _attempt(Models(), evaluator=_named, conditions=["one"], **asked)
+    before = _shard("0").read_bytes()
+    with pytest.raises(ValueError, match=r"no \('two',\)"):
+        _attempt(Models(), evaluator=failing, conditions=["one", "two"], **asked)
+    assert _shard("0").read_bytes() == before
+
+
+def test_a_cell_without_conditions_has_no_identity() -> None:
+    with pytest.raises(ValueError, match="pgd of test has no condition"):
+        _attempt(Models(), conditions=[])
 
 
 def test_a_cell_that_fails_is_named_after_the_others() -> None:

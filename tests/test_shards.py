@@ -340,7 +340,7 @@ def test_the_document_lists_the_metadata() -> None:
     store = ImageStore(np.zeros((1, 3, 2, 2), np.uint8), manifest)
     cell, setting = Cell("a", "test", "none", "0"), Setting(("none",), 0, 1)
     _, made = evaluate_cell(subject, store, cell, setting, batch_size=1)
-    assert sorted(keys) == sorted({*made, "identity"})
+    assert sorted(keys) == sorted({*made, "identity", "identities", "earlier"})
 
 
 def test_the_code_of_the_document_runs(

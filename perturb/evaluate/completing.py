@@ -43,7 +43,8 @@ def completed(task: Task, evaluate: Callable[[Sequence[str]], Result]) -> Result
     if kept is None:
         return evaluate(conditions)
     missing = [condition for condition in conditions if condition not in kept[1]["samples"]]
-    logger.info("%s: %d conditions are kept", task.name, len(conditions) - len(missing))
+    num_kept = len(conditions) - len(missing)
+    logger.info("%s: %d of %d conditions are kept", task.name, num_kept, len(conditions))
     table, metadata = joined(kept, evaluate(missing)) if missing else kept
     samples = {condition: metadata["samples"][condition] for condition in conditions}
     options = dict(task.asked["options"])
