@@ -68,12 +68,13 @@ def _more_samples(raw: dict[str, Any]) -> None:
 
 
 def _more_corruptions(raw: dict[str, Any]) -> None:
-    """Add one that is not among those listed; without a list stored ones are the benchmark's."""
+    """Add one that is not listed, if there is any; without a list each kind has its default."""
     entries = raw["perturbations"]
-    entry = entries["stored_corruptions" if "stored_corruptions" in entries else "corruptions"]
-    listed = entry.get("corruptions", BENCHMARK_CORRUPTIONS)
-    new = next(name for name in CORRUPTIONS if name not in listed)
-    entry["corruptions"] = [*listed, new]
+    is_stored = "stored_corruptions" in entries
+    entry = entries["stored_corruptions" if is_stored else "corruptions"]
+    listed = entry.get("corruptions", BENCHMARK_CORRUPTIONS if is_stored else CORRUPTIONS)
+    new = [name for name in CORRUPTIONS if name not in listed]
+    entry["corruptions"] = [*listed, *new[:1]]
 
 
 CHANGES: dict[str, Change] = {
