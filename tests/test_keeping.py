@@ -30,7 +30,10 @@ from perturb.plan.paths import Paths
 SEVERITIES = ("0", "1_255", "2_255", "4_255")
 RESULTS = "results"
 LAYOUT = Paths(RESULTS)
-FILES = {"test": (LAYOUT.images("test"), LAYOUT.manifest("test"))}
+CORRUPTED = {name: f"test-c/{name}-3" for name in ("fog", "frost", "snow")}
+FILES = {
+    store: (LAYOUT.images(store), LAYOUT.manifest(store)) for store in ("test", *CORRUPTED.values())
+}
 STARTED = 1_000_000_000
 
 PGD: Evaluator = evaluator_of("pgd")
@@ -58,7 +61,7 @@ class Models:
 
 @pytest.fixture(autouse=True)
 def _study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write a store of eight images and the cards of three models."""
+    """Write stores of eight images, darker ones after the first, and the cards of three models."""
     monkeypatch.chdir(tmp_path)
     columns = {
         "image_id": pa.array([f"image-{row}" for row in range(8)]),
@@ -66,8 +69,10 @@ def _study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "target": pa.array([row % 4 for row in range(8)], pa.int16()),
     }
     pixels = torch.from_numpy(np.random.default_rng(3).integers(256, size=(8, 3, 32, 32)))
-    images, manifest = map(Path, FILES["test"])
-    write_store(images, manifest, num_images=8, chunks=[(pixels.to(torch.uint8), columns)])
+    for part, name in enumerate(FILES):
+        images, manifest = map(Path, FILES[name])
+        chunk = (pixels.to(torch.uint8) // (part + 1), columns)
+        write_store(images, manifest, num_images=8, chunks=[chunk])
     for model in ("a", "b", "c"):
         Path(LAYOUT.card(model)).parent.mkdir(parents=True)
         Path(LAYOUT.card(model)).write_text(f'{{"model": "{model}"}}')
@@ -98,7 +103,7 @@ def _shard(severity: str) -> Path:
 
 def _task(cell: Cell, asked: dict[str, Any], *models: str) -> Task:
     cards = [Path(LAYOUT.card(model)) for model in models]
-    identities = identities_of(asked, [FILES["test"]], cards)
+    identities = identities_of(asked, [FILES[store] for store in asked["stores"]], cards)
     identity = cell_identity(identities)
     return Task(str(cell), Path(LAYOUT.shard(cell)), asked, identity, identities)
 
@@ -227,6 +232,34 @@ def _named(classifier: Classifier, images: Any, setting: Any) -> Any:
         yield Outcome(condition, 0, classifier(images.pixels).detach())
 
 
+def _stored(*conditions: str) -> list[tuple[str, float]]:
+    """Run a job of stored corruptions; return conditions and mean pixels of those evaluated."""
+    found = []
+
+    def watched(classifier: Classifier, images: Any, setting: Any) -> Any:
+        found.append((*setting.conditions, images.pixels.float().mean().item()))
+        return _named(classifier, images, setting)
+
+    cell = Cell("a", "test-c", "stored_corruptions", "3")
+    stores = [CORRUPTED[name] for name in conditions]
+    asked = _asked("3", conditions=list(conditions), stores=stores, options={})
+    dataset_facts.cache_clear()
+    task = _task(cell, asked, "a")
+    list(evaluate_cells({cell: task}, Models(), FILES, lambda _: watched, 8))
+    assert list(read_whole(task.path)["samples"]) == list(conditions)
+    return found
+
+
+def test_a_stored_corruption_depends_on_its_own_images() -> None:
+    of_one = {name: _stored(name)[0] for name in CORRUPTED}
+    assert len({mean for _, mean in of_one.values()}) == 3
+    assert _stored("snow", "frost") == [of_one["frost"]]
+    assert _stored("fog", "frost", "snow") == [of_one["fog"]]
+    assert _stored("fog", "snow") == []
+    _other_images(CORRUPTED["snow"])
+    assert _stored("fog", "snow") == [of_one["snow"]]
+
+
 def test_a_new_condition_that_fails_leaves_the_others() -> None:
     def failing(*arguments: Any) -> Any:
         raise ValueError(f"no {arguments[2].conditions}")
@@ -264,14 +297,14 @@ def _other_preprocessing() -> None:
     Path(LAYOUT.card("a")).write_text('{"model": "a", "preprocessing": {"side": 16}}')
 
 
-def _other_images() -> None:
-    store = open_store(*map(Path, FILES["test"]))
+def _other_images(name: str = "test") -> None:
+    store = open_store(*map(Path, FILES[name]))
     columns = {name: store.manifest[name] for name in store.manifest.column_names}
     columns["target"] = pa.array([0] * 8, pa.int16())
-    paths = [path.with_suffix(f".new{path.suffix}") for path in map(Path, FILES["test"])]
+    paths = [path.with_suffix(f".new{path.suffix}") for path in map(Path, FILES[name])]
     pixels = torch.from_numpy(np.array(store.pixels))
     write_store(*paths, num_images=8, chunks=[(pixels, columns)])
-    paths[1].replace(FILES["test"][1])
+    paths[1].replace(FILES[name][1])
 
 
 def _nothing() -> None:
