@@ -191,7 +191,10 @@ class Perturbation:
         accuracies over the severity start there. None if every severity is a change.
     families : of the networks that it is about; empty: all.
     is_on_clean_set : whether it is evaluated on the clean dataset alone.
-    repeated : conditions with several samples, and the option that says how many.
+    repeated : conditions with several samples, and the option that says how many. The numbers of
+        other conditions do not depend on this option.
+    are_conditions_independent : whether the numbers of a condition are the same whatever other
+        conditions its cell has. If so a job evaluates those alone that a shard lacks.
     lacks : what a network lacks for it altogether, None if nothing.
     why_not : what a network lacks for one cell, asked if it lacks nothing altogether.
     partly : what is left out on a network that it can change, and why.
@@ -214,6 +217,7 @@ class Perturbation:
     families: tuple[str, ...] = ()
     is_on_clean_set: bool = False
     repeated: Mapping[str, str] = field(default_factory=dict)
+    are_conditions_independent: bool = True
     lacks: Callable[[Architecture], str | None] | None = None
     why_not: Callable[["Asked"], str | None] | None = None
     partly: Callable[[Architecture], tuple[str, str] | None] | None = None
