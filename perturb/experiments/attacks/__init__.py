@@ -85,7 +85,7 @@ EXPERIMENT = Experiment(
         ),
         Chart(
             "robust_accuracy",
-            title="The stronger the attack",
+            title="Accuracy over epsilon",
             tables=("adversarial_accuracy", "models"),
             drawn=("accuracy",),
             empty="No model was attacked.",

@@ -71,7 +71,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "class_subsets",
-            title="All classes or the set's own",
+            title="All classes and the set's classes",
             relations=("subset_outcomes",),
             shown=(
                 "architecture_label",
@@ -92,7 +92,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "runs",
-            title="What was run",
+            title="Runs",
             relations=(),
             shown=(
                 "perturbation",

@@ -79,7 +79,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "layer_correlations",
-            title="How alike layers are",
+            title="Layer correlations",
             relations=("layer_pairs",),
             shown=("architecture_label", "pretraining_label", "measure_label", "layer_a"),
             sources=("models", "representations"),
@@ -88,7 +88,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "correlation_profile",
-            title="How alike a layer is to the others",
+            title="Mean correlation by layer",
             relations=("layer_pairs",),
             shown=("architecture_label", "pretraining_label", "measure_label"),
             sources=("models", "representations"),
@@ -99,7 +99,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "layer_correlations",
-            title="How alike the layers are",
+            title="Layer correlations",
             tables=("layer_correlations", "models"),
             drawn=("value",),
             empty="No two blocks of any model of this study can be compared.",
@@ -109,7 +109,7 @@ EXPERIMENT = Experiment(
         ),
         Chart(
             "correlation_profile",
-            title="How like the others each layer is",
+            title="Mean correlation by layer",
             tables=("correlation_profile", "models"),
             drawn=("value",),
             empty="No two blocks of any model of this study can be compared.",

@@ -81,7 +81,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "perturbation_patterns",
-            title="What the perturbations look like",
+            title="Perturbation patterns",
             relations=("image_patterns",),
             shown=(
                 "architecture_label",
@@ -99,7 +99,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "pattern_alignment",
-            title="Where the perturbations are",
+            title="Location of perturbations",
             tables=("perturbation_patterns", "models"),
             drawn=("border_ratio", "foreground_ratio"),
             empty="No perturbation has a ratio: none changes an image, or no patches have a "

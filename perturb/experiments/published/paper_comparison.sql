@@ -40,7 +40,7 @@ quantities AS (
         ('lesions_single', 'One layer removed', 10),
         ('lesions', 'Several layers removed', 11),
         ('restricted_attention', 'Restricted attention', 12),
-        ('patch_attention', 'Patches apart', 13)
+        ('patch_attention', 'Patch attention removed', 13)
     ) AS labels (quantity, quantity_label, position)
 )
 SELECT

@@ -84,7 +84,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "spatial_grid",
-            title="Every rotation and translation",
+            title="Accuracy by rotation and translation",
             relations=("spatial_predictions",),
             shown=("architecture_label", "pretraining_label", "translation"),
             pivot=Pivot("rotation_bin", "accuracy", ("model",)),
@@ -95,7 +95,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "spatial_heatmap",
-            title="Every turn and shift",
+            title="Accuracy by rotation and translation",
             tables=("spatial_grid", "models"),
             drawn=("accuracy",),
             empty="No model was tested on random rotations and translations.",

@@ -78,7 +78,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "token_removal",
-            title="Fewer tokens",
+            title="Token removal",
             relations=("model_outcomes",),
             shown=(
                 "architecture_label",
@@ -96,7 +96,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "token_removal",
-            title="Fewer patches, less work",
+            title="Token removal",
             tables=("token_removal", "models"),
             drawn=("accuracy",),
             empty="No model of this study has patch tokens that can be dropped.",

@@ -48,7 +48,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "transfer",
-            title="Attacks on another model",
+            title="Transfer of adversarial images",
             relations=("transfer_predictions",),
             shown=("target_label", "epsilon_label", "clean_accuracy"),
             pivot=Pivot("source_label", "accuracy", ("target",)),
@@ -57,7 +57,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "transfer_means",
-            title="Do attacks transfer within a family?",
+            title="Transfer within and between families",
             relations=("transfer_predictions",),
             shown=(
                 "relation",
@@ -77,7 +77,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "transfer_heatmap",
-            title="One model's attack, another model's eyes",
+            title="Transfer of adversarial images",
             tables=("transfer",),
             drawn=("accuracy",),
             empty="No model was shown images that were computed against a model.",
