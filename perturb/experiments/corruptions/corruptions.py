@@ -26,7 +26,7 @@ from perturb.experiments.corruptions import (
     spatter,
     weather,
 )
-from perturb.experiments.corruptions.corruption import Corruption
+from perturb.experiments.corruptions.corruption import Corruption, nothing
 from perturb.experiments.corruptions.digital import jpeg_pass
 from perturb.experiments.corruptions.frost_textures import frost_textures as our_frost_textures
 from perturb.experiments.corruptions.names import (
@@ -52,6 +52,11 @@ _KINDS = (noise, blur, glass, weather, digital, elastic, spatter)
 _TABLE: dict[str, Corruption] = {
     name: entry for kind in _KINDS for name, entry in kind.CORRUPTIONS.items()
 }
+
+
+def draws_nothing(corruption: str) -> bool:
+    """Return whether a corruption is the same for every key and seed."""
+    return _TABLE[corruption].draw is nothing
 
 
 def constants(corruption: str, severity: int, height: int, width: int) -> Constants:

@@ -13,21 +13,19 @@ from PIL import Image
 from torch import Tensor
 
 from perturb import random
-from perturb.experiments.corruptions.corruptions import CORRUPTIONS, constants, corrupt, jpeg_pass
+from perturb.experiments.corruptions.corruptions import (
+    CORRUPTIONS,
+    constants,
+    corrupt,
+    draws_nothing,
+    jpeg_pass,
+)
 from perturb.experiments.corruptions.names import JPEG_QUALITY, JPEG_SUFFIX
 from perturb.experiments.registry import FOLDER, protocol_of
 from tests.corruption_images import make_images, make_keys
 
-DETERMINISTIC = {
-    "defocus_blur",
-    "zoom_blur",
-    "brightness",
-    "contrast",
-    "pixelate",
-    "jpeg_compression",
-    "gaussian_blur",
-    "saturate",
-}
+# Corruptions of the published code that draw nothing, and others that say so.
+DETERMINISTIC = {name for name in CORRUPTIONS if draws_nothing(name)}
 
 # The published corners jitter by 24, 49, 5, 5, 5 px; frost at first adds light more than structure;
 # saturate takes colour away at 1 and 2 and adds it from 3 on.

@@ -73,7 +73,7 @@ def permuted_masks(
     others = pairs[is_other]  # (G * (G - 1),)
     keys = stream_keys(
         seed,
-        f"restricted_attention/permuted/{sample}",
+        f"attention_distance/permuted/{sample}",  # another name, other draws
         torch.arange(num_layers, device=mask.device),
     )
     # Filled with the first of the cut off pairs in the order of a draw: unlike a permutation of

@@ -10,7 +10,7 @@ from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
 _BASELINE = number("baseline_accuracy", "Accuracy of the unchanged model", ".1%")
 
 
-def tokens(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
+def token_removal(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
     """Return accuracy over the computations that are left when patch tokens are dropped.
 
     Parameters
