@@ -78,7 +78,7 @@ EXPERIMENT = Experiment(
             title="Accuracy under attack",
             tables=("attacks", "models"),
             drawn=("accuracy",),
-            empty="No model was attacked at the epsilon that models are compared at.",
+            empty="No model was attacked at the epsilon at which models are compared.",
             draw="perturb.experiments.attacks.charts:adversarial",
             note="perturb.charts.notes:epsilon_and_images",
             needs=("pgd",),
@@ -95,5 +95,5 @@ EXPERIMENT = Experiment(
         ),
     ),
     warnings="perturb.experiments.attacks.notes:vanishing_gradients",
-    lead="Adversaries changed them, too, on purpose, to mislead the models.",
+    lead="Adversarial attacks change them as well.",
 )

@@ -113,7 +113,7 @@ EXPERIMENT = Experiment(
             title="Robustness benchmarks",
             tables=("accuracy", "models"),
             drawn=("accuracy",),
-            empty="No model under test has decided on any image.",
+            empty="No model under test has a prediction of any image.",
             draw="perturb.experiments.benchmarks.charts:robustness_benchmarks",
             note="perturb.charts.notes:images",
         ),

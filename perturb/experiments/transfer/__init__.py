@@ -18,7 +18,7 @@ from perturb.records import Config
 
 
 def _passes(asked: Asked) -> Passes:
-    """Every target predicts once; the examples are made once, in the source's own cell."""
+    """Return passes: one prediction per target; the source's own cell makes the examples."""
     predicted = Passes(predictions=1)
     return predicted + descents(asked, knows_first=False) if asked.is_source else predicted
 
@@ -80,7 +80,7 @@ EXPERIMENT = Experiment(
             title="Transfer of adversarial images",
             tables=("transfer",),
             drawn=("accuracy",),
-            empty="No model was shown images that were computed against a model.",
+            empty="No model was evaluated on images that were computed against a model.",
             draw="perturb.experiments.transfer.charts:transfer_heatmap",
             note="perturb.charts.notes:epsilon_and_images",
             needs=("transfer",),
