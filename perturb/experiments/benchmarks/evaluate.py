@@ -38,8 +38,10 @@ def subset_outcomes(classifier: Classifier, images: Images, setting: Setting) ->
         the classes of each.
 
     Raises
-    ------ ValueError for another option, a condition without classes, or a class that the
-    classifier does not have.
+    ------
+    ValueError
+        for another option, a condition without classes, or a class that the classifier does not
+        have.
     """
     if unknown := sorted(setting.options.keys() - {"classes"}):
         raise ValueError(f"option of class_subset is {unknown[0]!r}; allowed: classes")

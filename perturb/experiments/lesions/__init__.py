@@ -101,10 +101,10 @@ EXPERIMENT = Experiment(
             needs=("heads",),
         ),
     ),
-    lead="Parts of the models were removed, too.",
+    lead="Parts of the models are removed as well.",
     phrases={
         "small - large, equal fraction": "the smallest ViT loses {difference} than the largest "
-        "when the same share of the blocks is removed",
+        "when the same fraction of the blocks is removed",
         "small - large, equal number": "the smallest ViT loses {difference} than the largest "
         "when as many blocks are removed",
         "large - small data": "a ViT of the largest pre-training set loses {difference} than the "

@@ -35,7 +35,7 @@ def _check(config: Config) -> Iterator[str]:
 
 
 def _check_samples(options: Mapping[str, Any]) -> Iterator[str]:
-    """Samples are drawn without repetition, so a grid must have as many points."""
+    """Yield a message if the grid has fewer points than the samples, drawn without replacement."""
     rotations = options["rotations"] if options["max_rotation_deg"] else 1
     translations = options["translations"] if options["max_translation"] else 1
     points = rotations * translations**2

@@ -35,8 +35,10 @@ def transfer_outcomes(
         random_start (False) and restarts (1), as of ``pgd``.
 
     Raises
-    ------ ValueError if there is not exactly one condition, for values that ``pgd`` refuses, and if
-    a logit is not finite.
+    ------
+    ValueError
+        if there is not exactly one condition, for values that ``pgd`` refuses, and if a logit is
+        not finite.
     """
     if len(setting.conditions) != 1:
         raise ValueError(f"conditions are {setting.conditions}; allowed: the id of the source")
