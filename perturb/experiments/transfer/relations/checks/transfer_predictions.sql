@@ -2,7 +2,7 @@
 WITH elsewhere AS (
     -- All models predict the examples. If models have their own preprocessing of the clean set, the
     -- examples are of a dataset with one preprocessing for all.
-    SELECT problem FROM off_clean WHERE perturbation = 'transfer' AND role <> 'other'
+    SELECT problem FROM off_clean WHERE perturbation = 'transfer' AND role <> 'extra'
 ),
 without_clean AS (
     SELECT DISTINCT
