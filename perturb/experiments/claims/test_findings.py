@@ -1,4 +1,4 @@
-"""What the page says of the claims, in sentences."""
+"""Sentences of the page about the claims."""
 
 from typing import Any
 

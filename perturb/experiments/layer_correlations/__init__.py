@@ -35,7 +35,7 @@ def _check(config: Config) -> Iterator[str]:
         )
     architectures = [config.models[model].architecture for model in config.benchmark_models]
     if all(map(without_blocks, architectures)):
-        yield "analyses.layer_correlations: no model of this study has blocks that can be read"
+        yield "analyses.layer_correlations: no model of this study has readable blocks"
     if correlations.num_images < FEWEST_CORRELATED:
         yield (
             f"analyses.layer_correlations.images: {correlations.num_images}; "

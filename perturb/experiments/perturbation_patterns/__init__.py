@@ -1,4 +1,4 @@
-"""Perturbation patterns: what adversarial perturbations look like."""
+"""Perturbation patterns: location of adversarial perturbations in the image."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,7 +48,7 @@ def _check_shown(patterns: Patterns, config: Config) -> Iterator[str]:
         elif config.models[model].is_reference:
             yield (
                 f"analyses.perturbation_patterns.models: {model!r} is the reference, "
-                "which is no part of the benchmark"
+                "which is not part of the benchmark"
             )
 
 

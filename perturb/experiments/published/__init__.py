@@ -1,4 +1,4 @@
-"""Published numbers: those of the paper, and of timm, beside ours."""
+"""Published numbers: comparison with the paper and with timm."""
 
 from perturb.experiments.declaration import (
     PREDICTIONS,

@@ -1,4 +1,4 @@
-"""Shape bias: whether models follow shape or texture where the two conflict."""
+"""Shape bias: predictions of shape or texture where the two conflict."""
 
 from collections.abc import Iterator
 
