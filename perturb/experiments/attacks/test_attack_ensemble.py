@@ -1,4 +1,4 @@
-"""APGD, the targeted DLR loss and Square: what they must break, and what they are made of."""
+"""APGD, the targeted DLR loss and Square: effect on masked gradients, and parts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ STAGES = tuple(ATTACKS)
 
 
 def _standing(kind: str, epsilon: float, **options: int) -> dict[str, int]:
-    """Return how many of 12 images stand after PGD, and after each stage of the ensemble."""
+    """Return the number of 12 images correct after PGD and after each stage of the ensemble."""
     classifier = make_classifier(kind)
     images = make_images(classifier)
     found = {}
@@ -217,7 +217,8 @@ def test_checkpoints_are_those_of_the_paper(steps: int, expected: tuple[int, ...
 
 
 def test_a_step_is_halved_where_the_loss_oscillates() -> None:
-    # One pixel row decides: the loss is highest where it is 0.53, between the ends of the ball.
+    # The loss depends on one pixel row: it is highest where it is 0.53, between the ends of the
+    # ball.
     images, visited = torch.full((1, 3, 16, 16), 0.5), []
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""FGSM and PGD: where they may go, what they leave behind, and what counts as their success."""
+"""FGSM and PGD: bounds, side effects and success criterion."""
 
 from collections.abc import Callable
 from typing import Any
@@ -200,7 +200,7 @@ def test_an_unknown_condition_is_named() -> None:
 
 
 def test_a_start_depends_on_seed_and_key_alone() -> None:
-    # No gradient moves the images of a blind classifier away from where they started.
+    # The images of a blind classifier have no gradient and stay at their random start.
     classifier, images, targets, keys = make_case("blind")
 
     def start(rows: Tensor, seed: int = 0) -> Tensor:
@@ -274,7 +274,7 @@ def test_accuracy_never_exceeds_that_on_clean_images(name: str, epsilon: float, 
         assert (distance <= epsilon).all()
         assert norm[:5].isnan().all()
         assert norm[5:].isfinite().all()
-        is_right = stands  # later attacks see only these
+        is_right = stands  # later attacks run on these only
 
 
 def test_the_verdict_is_that_of_the_final_images() -> None:
@@ -318,7 +318,7 @@ def test_gradients_are_taken_of_standing_images_only_and_once_a_step(
         lambda _, inputs, __: sizes.append((len(inputs[0]), torch.is_grad_enabled()))
     )
     _outcomes(name, classifier, images, 0.01)
-    # once for what is right, the attack, once for the verdict
+    # one prediction before, the attack, one prediction after
     assert sizes == [(12, False)] + [(7, True)] * passes + [(12, False)]
 
 

@@ -63,7 +63,7 @@ EXPERIMENT = Experiment(
             evaluator="perturb.experiments.restricted_attention.evaluate:patch_attention_outcomes",
             passes=_patch_passes,
             severities="blocks",
-            label="patches apart",
+            label="patch attention removed",
             conditions=("first", "last"),
             changes="model",
             unchanged=0.0,
@@ -75,7 +75,7 @@ EXPERIMENT = Experiment(
     ),
     test_sets=(
         TestSet("restricted_attention", "Restricted attention", 15),
-        TestSet("patch_attention", "Patches apart", 16),
+        TestSet("patch_attention", "Patch attention removed", 16),
     ),
     tables=(
         Table(
@@ -89,7 +89,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "patch_attention",
-            title="Patches apart",
+            title="Patch attention removed",
             relations=("model_outcomes",),
             shown=("architecture_label", "pretraining_label", "place_label"),
             pivot=Pivot("num_blocks_restricted", "accuracy", ("model",)),
@@ -100,7 +100,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "restricted_attention",
-            title="Looking only nearby",
+            title="Restricted attention",
             tables=("restricted_attention", "models"),
             drawn=("accuracy",),
             empty="No model of this study has attention between patches.",
@@ -110,7 +110,7 @@ EXPERIMENT = Experiment(
         ),
         Chart(
             "patch_attention",
-            title="No talk between patches",
+            title="Attention between patches removed",
             tables=("patch_attention", "models"),
             drawn=("accuracy",),
             empty="No model of this study has attention between patches.",
@@ -119,7 +119,7 @@ EXPERIMENT = Experiment(
             needs=("patch_attention",),
         ),
     ),
-    lead="Parts of the models were removed, too.",
+    lead="Parts of the models are removed as well.",
     phrases={
         "window - permuted": "ViTs are {difference} accurate when patches attend within a window "
         "than when as many pairs of patches at random are masked",

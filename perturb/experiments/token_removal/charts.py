@@ -1,4 +1,4 @@
-"""Accuracy among fewer patches: over the computations that are left."""
+"""Accuracy over the remaining computations when patch tokens are removed."""
 
 import altair as alt
 import pandas as pd
@@ -11,7 +11,7 @@ _BASELINE = number("baseline_accuracy", "Accuracy of the unchanged model", ".1%"
 
 
 def token_removal(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over the computations that are left when patch tokens are dropped.
+    """Return accuracy over the remaining computations when patch tokens are removed.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def token_removal(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
     tooltip = [
         *MODEL,
         text("method_label", "Dropped"),
-        number("drop_rate", "Share of the patch tokens", ".0%"),
+        number("drop_rate", "Fraction of the patch tokens", ".0%"),
         number("flops_kept", "FLOPs kept", ".1%"),
         *interval("accuracy", "Accuracy"),
         _BASELINE,
