@@ -1,4 +1,4 @@
-"""Commands in addition to the workflow: ``python -m perturb cost --configfile config/imagenet.yaml``."""
+"""Commands beside the workflow: ``python -m perturb cost --configfile config/imagenet.yaml``."""
 
 import argparse
 import importlib

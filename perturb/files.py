@@ -21,7 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A process killed inside the block leaves the old file, or none, under the real name, and its
     temporary one until the next attempt; an exception removes that at once. The file gets the
-    permissions of any new file in the folder: some libraries make files that only the user can read.
+    permissions of any new file in the folder: some libraries make files for the user alone.
 
     Raises
     ------

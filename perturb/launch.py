@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
 
 
 def launch(arguments: Sequence[str] | None, options_of_launch: LaunchOptions) -> int:
-    """Run Snakemake with these arguments, for None with those of the last run; return its status."""
+    """Run Snakemake with these arguments, those of the last run for None; return its status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     folder = Path.cwd()
     try:
@@ -198,8 +198,8 @@ def _clear_orphans(
             told = time.monotonic()
             logger.info("%s waiting for %s", time.strftime("%H:%M:%S"), _counted(orphans))
             if options_of_launch.cancels:
-                # They had time to end normally. Some never do: a Snakemake that receives a signal at
-                # the moment when its own job has ended may wait for itself without end.
+                # They had time to end normally. Some never do: a Snakemake that receives a signal
+                # at the moment when its own job has ended may wait for itself without end.
                 cancel(orphans, signal.SIGKILL)
         time.sleep(_SLURM_S if is_on_slurm else 1)
 

@@ -19,7 +19,7 @@ from perturb.records import Architecture, Config, Dataset, Model, Pretraining
 # Ids with another meaning in a path or a table.
 RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})
 
-# With one of these ids, a dataset's predictions would be pooled with those of the test set or change.
+# The predictions on a dataset of such an id would be pooled with those of the test set or change.
 RESERVED_DATASET_IDS = frozenset({*test_sets(), *perturbations()})
 
 

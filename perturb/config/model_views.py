@@ -87,7 +87,7 @@ def assumed_values(models: Iterable[Model]) -> list[str]:
 
 
 def assumed_preprocessing(model: Model) -> str | None:
-    """Return the assumed values of a file's preprocessing, with the reason; None if all are given."""
+    """Return the assumed preprocessing of a file, with the reason; None if all of it is given."""
     if model.weights_file is None or model.own_view is None:
         return None  # a tag defines its preprocessing
     return model.own_view.origin

@@ -1,4 +1,4 @@
-"""The command `python -m perturb cost`: what a configuration takes, printed before a run."""
+"""The command `python -m perturb cost`: prints the cost of a configuration before a run."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ _STARTUP_S = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands."""
+    """Add the options of the command."""
     add_study_arguments(parser)
     speed = parser.add_mutually_exclusive_group()
     speed.add_argument("--device", help="a device in resources/rates.csv, such as cpu-core")
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write what the study takes to standard output; return the exit status."""
+    """Write the cost of the study to standard output; return the exit status."""
     try:
         config = given_study(arguments)
         machine = _machine(arguments, config)
@@ -51,7 +51,7 @@ def _machine(arguments: argparse.Namespace, config: Config) -> Machine:
 
 
 def described(config: Config, machine: Machine) -> list[str]:
-    """Return what a study takes, line by line."""
+    """Return the cost of a study, line by line."""
     work = work_of(config, machine)
     jobs, disk = jobs_of(config), disk_of(config, work.total)
     return [
@@ -99,7 +99,7 @@ def _startup_hours(jobs: dict[str, int]) -> float:
 
 
 def _disk(disk: Disk) -> list[str]:
-    """Return a line a folder of the results; the largest dataset first."""
+    """Return one line per folder of the results; the largest dataset first."""
     by_size = sorted(disk.stores.items(), key=lambda item: -item[1][0])
     return [
         f"Disk: {_size(disk.total)}",

@@ -188,7 +188,7 @@ def _source(config: Config, id: str) -> dict[str, Any]:
 
 
 def _place(path: Path, root: Path) -> str:
-    """Return a path relative to the root; for one elsewhere its end, which a move does not change."""
+    """Return a path relative to the root; of one elsewhere its end, unchanged by a move."""
     if path.is_relative_to(root):
         return path.relative_to(root).as_posix()
     return "/".join(path.parts[-2:])

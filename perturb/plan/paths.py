@@ -1,4 +1,4 @@
-"""Paths of all results of a study: the only module that defines the layout of the results folder."""
+"""Paths of all results of a study: the only module that defines the results folder's layout."""
 
 from dataclasses import dataclass
 

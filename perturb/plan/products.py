@@ -47,7 +47,7 @@ def studies(config: Config) -> set[str]:
 
 
 def _kind(config: Config, perturbation: str) -> str:
-    """Return the name of a perturbation in tables, the same for corruptions with and without JPEG."""
+    """Return the name of a perturbation in tables: one for corruptions with and without JPEG."""
     is_corruptions = config.perturbations[perturbation] is config.corruptions
     return "corruptions" if is_corruptions else perturbation
 

@@ -135,7 +135,7 @@ def clean_manifest(config: Config, store: str) -> list[str]:
 
     The classes are then compared before anything is decoded. Datasets with a class index are
     compared later, in the table of datasets, so that the check repeats no decoding of the large
-    public datasets; so are all datasets if the clean one is a filter's, which may be made from them.
+    public datasets; so are all datasets if the clean one is made by a filter, maybe from them.
     """
     dataset = config.datasets[store.partition("/")[0]]
     has_index = "class_index" in (dataset.source or {})

@@ -1,7 +1,7 @@
 """Models whose clean accuracy is no better than chance: a sign of wrong inputs.
 
 Wrong labels, a class index in another order, or normalisation constants of another scale cause no
-error, but an accuracy at chance. One query defines it, `relations/clean_chance.sql`, for the tables,
+error, but an accuracy at chance. The query `relations/clean_chance.sql` defines it for the tables,
 the page, the terminal and `status`; `perturb.plan.clean_chance` finds the shards of a study.
 """
 

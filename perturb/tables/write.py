@@ -1,7 +1,7 @@
 """A table as files: Parquet and CSV for programs, Markdown and LaTeX for readers.
 
 Parquet and CSV contain every column, accuracy and error as fractions, without rounding: the
-shortest text that reads as the same number. Markdown and LaTeX contain the layout of `display.grid`.
+shortest text that reads as the same number. Markdown and LaTeX show the layout of `display.grid`.
 """
 
 import csv
@@ -39,7 +39,7 @@ _LATEX = str.maketrans(
     }
 )
 _TAGS = str.maketrans({"<": "&lt;", ">": "&gt;", "\n": " "})
-# Characters that Markdown reads as code, emphasis, a formula, a link, an entity or the end of a cell;
+# Characters that Markdown reads as code, emphasis, formulas, links, entities or the end of a cell;
 # brackets of intervals and underscores within words are not among them.
 _MARKUP = re.compile(r"[\\`*$~|]|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)")
 
@@ -90,7 +90,7 @@ def _markdown(text: str) -> str:
 
 
 def latex_text(shown: Grid, name: str) -> str:
-    r"""Return a shown table as a LaTeX `tabular` with booktabs rules, for `\input`."""
+    r"""Return a table's layout as a LaTeX `tabular` with booktabs rules, for `\input`."""
     entry = declared_table(name)
     layout = "".join("r" if header.is_number else "l" for header in shown.headers)
     labels = " & ".join(header.label.translate(_LATEX) for header in shown.headers)
