@@ -1,4 +1,4 @@
-"""Shared channels of charts of single models: order, style, selection in the legend, percent axes.
+"""Shared channels of single models' charts: order, style, selection in the legend, percent axes."""
 
 from typing import Any
 
