@@ -28,7 +28,7 @@ def log_to(path: str, job: Any = None) -> None:
 
     Parameters
     ----------
-    job : the script's `snakemake`, if the log is to begin with what the job is.
+    job : the script's `snakemake`, if the log is to begin with the facts about the job.
     """
     sys.stderr = Path(path).open("w", buffering=1)  # noqa: SIM115 - open until the process ends
     sys.excepthook = _tell
@@ -92,7 +92,7 @@ def log_header(job: Any) -> str:
 
     Parameters
     ----------
-    job : what Snakemake tells a script: its `rule`, `wildcards` and `params` are used.
+    job : the script's `snakemake`: its `rule`, `wildcards` and `params` are used.
     """
     facts: list[tuple[str, str]] = [("rule", str(job.rule))]
     wildcards, params = dict(job.wildcards.items()), dict(job.params.items())

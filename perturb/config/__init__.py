@@ -40,7 +40,7 @@ def load_config(
     Parameters
     ----------
     raw : the configuration.
-    beside : what else to say of a study that is refused, such as which of its files are missing.
+    beside : further messages about a refused study, such as its missing files.
 
     Raises
     ------

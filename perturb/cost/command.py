@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed.add_argument(
         "--tflops",
         type=float,
-        help="reckon with this speed instead: what a device reaches, not what its data sheet says",
+        help="use this speed instead: the one that a device reaches, not that of its data sheet",
     )
 
 
@@ -84,13 +84,15 @@ def _missing(config: Config, work: Work, machine: Machine) -> list[str]:
     if not machine.rates and any(
         item.key == "corruptions" for item in config.perturbations.values()
     ):
-        told.append("Corrupting the images takes time too, which a given speed says nothing about.")
+        told.append("The time for corrupting the images is not included with a given speed.")
     for what, ids in (
         ("FLOPs", work.models_without_size),
         ("numbers of images", work.datasets_without_size),
     ):
         if ids:
-            told.append(f"Not in these sums, for want of known {what}: {', '.join(sorted(ids))}.")
+            told.append(
+                f"Not in these sums, because their {what} are not known: {', '.join(sorted(ids))}."
+            )
     return told
 
 

@@ -90,8 +90,8 @@ def shown_sections(
     Parameters
     ----------
     found : the tables of the study.
-    shown : the same as readers see them.
-    pictures : perturbations made visible, by experiment.
+    shown : their layouts for readers.
+    pictures : of perturbations, by experiment.
     """
     charts = _shown_charts(found)
     sections = [

@@ -17,7 +17,7 @@ def chance_warnings(config: Config, models: Sequence[str] | None = None) -> list
 
     Parameters
     ----------
-    models : to look at, all of the study's where none are named; those whose shard of clean images
+    models : to check, by default all of the study; those whose shard of clean images
         is not there yet are passed over.
 
     Raises

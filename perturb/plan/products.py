@@ -216,7 +216,7 @@ def command(files: Sequence[Path], entries: Sequence[str], folder: Path) -> str:
     Parameters
     ----------
     files : the configuration files that Snakemake was given, none for the default one.
-    entries : what it was given with `--config`.
+    entries : of `--config`.
     folder : of the Snakefile.
     """
     words = ["snakemake", "--cores"]

@@ -26,7 +26,7 @@ class Stale:
 
     Parameters
     ----------
-    is_known : whether it is looked for; False where nothing is planned.
+    is_known : whether stale results are searched; False in jobs, which plan nothing.
 
     Raises
     ------

@@ -46,7 +46,7 @@ def warning_of(name: str, row: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    name : what the reader knows the model as.
+    name : of the model, for readers.
     row : of `clean_chance`, or of the table `models`, which has the same columns.
     """
     top1, low, high, chance = (

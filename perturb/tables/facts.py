@@ -141,7 +141,7 @@ def describe_datasets(
 
     Parameters
     ----------
-    subsets : of datasets whose classes alone are decided among, these classes.
+    subsets : the classes of the datasets of `class_subset`.
     """
     rows = []
     for dataset in datasets:

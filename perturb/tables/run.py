@@ -48,7 +48,7 @@ def make_table(
 
     Parameters
     ----------
-    name : of a declared table, which says what it needs.
+    name : of a declared table.
     sources : the files of each needed relation. `predictions`: verified shards, all of the cells
         that the table covers; `models`, `datasets`: Parquet; `reference_errors`, `claim_rules`:
         Parquet or CSV; `stimuli`: manifests of cue-conflict sets (image_id, target, texture;
@@ -56,7 +56,7 @@ def make_table(
         patch_px, border_ratio, foreground_ratio); `representations`: how alike layers are (model,
         measure, layer_a, layer_b, value, spread, num_images; with image_id and without layers:
         `pearson_all_rise` and `pearson_cls_rise`, by how much the correlation of the last third's
-        layers exceeds that of the first third's); `inventory`: what the shards say of how they
+        layers exceeds that of the first third's); `inventory`: the shards' metadata about how they
         were made; `paper_figures`, `published_top1`: what others published, as the files of these
         names in `resources/` hold it. The table's optional ones may be empty.
     parameters : `num_resamples` and `seed` of the bootstrap; `headline_epsilon`: the epsilon that
