@@ -1,4 +1,4 @@
-"""Digests of what is asked for: the part of an identity that is known before any file is there."""
+"""Digests of the configured inputs of a result: the part of an identity that needs no file."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ _HOW = ("are_conditions_independent", "repeated")
 
 
 def asked_digest(asked: Mapping[str, Any]) -> str:
-    """Return the digest of what the configuration says of a result, in hexadecimal."""
+    """Return the digest of the configured inputs of a result, in hexadecimal."""
     return digest_of(ordered(asked))
 
 
@@ -43,6 +43,6 @@ def of_condition(asked: Mapping[str, Any], condition: str) -> dict[str, Any]:
 
 
 def digest_of(facts: Any) -> str:
-    """Return the digest of facts that JSON can hold, in hexadecimal."""
+    """Return the digest of JSON-compatible facts, in hexadecimal."""
     text = json.dumps(facts, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""The results of a job as tasks: with their paths and their identities, which files decide too."""
+"""The results of a job as tasks: with their paths and identities, which also depend on files."""
 
 from pathlib import Path
 
