@@ -167,7 +167,7 @@ def test_predictions_among_some_classes() -> None:
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
-        ({"other": [1]}, {}, "class_subset has no classes of 'two'; it has some of: other"),
+        ({"other": [1]}, {}, "class_subset has no classes of 'two'; allowed: other"),
         ({"two": [], "other": [1]}, {}, "has no classes of 'two'"),
         ({"two": [6]}, {}, "class_subset of 'two' has class 6; allowed: 0 to 5"),
         ({"two": [-1]}, {}, "has class -1"),
