@@ -1,7 +1,7 @@
 """Weather corruptions: snow, frost and fog, each given its draws.
 
-Semantics of ImageNet-C. The frost textures are ours (``frost_textures.py``): the published six are
-photographs of undocumented origin. Whoever holds them passes them in their place.
+Semantics of ImageNet-C. The frost textures are procedural (``frost_textures.py``): the published
+six are photographs of undocumented origin, and may be passed instead.
 
 B images, H W pixels, S side of the plasma.
 """
@@ -26,7 +26,7 @@ _GRAY_WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def snow(images: Tensor, constants: Constants, normals: Tensor, angles_deg: Tensor) -> Tensor:
-    """Return the image whitened, with streaks of snow and the same streaks upside down on it.
+    """Return the whitened image with streaks of snow, added upright and rotated by 180 degrees.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def frost(
     ----------
     images : uint8 (B, 3, H, W).
     constants : weight of the image, weight of the frost.
-    files : int64 (B,), which texture.
-    corners : float (B, 2) in [0, 1), where in the range of possible corners (y, x) the crop begins.
+    files : int64 (B,), indices of the textures.
+    corners : float (B, 2) in [0, 1), the crop's corner (y, x) as a fraction of its range.
     textures : uint8 (3, height, width) each, larger than the images.
     """
     H, W = images.shape[-2:]
@@ -87,7 +87,7 @@ def frost(
 def _blend_table(constants: Constants, device: torch.device) -> Tensor:
     """Return the blend of every pair of bytes, uint8 (65536,).
 
-    Both inputs are bytes, and float64 rounding decides where the exact sum is a whole number.
+    Both inputs are bytes; float64 rounding matters where the exact sum is a whole number.
     """
     image_weight, frost_weight = constants
     levels = np.arange(256, dtype=np.float64)
@@ -96,7 +96,7 @@ def _blend_table(constants: Constants, device: torch.device) -> Tensor:
 
 
 def fog(images: Tensor, constants: Constants, uniforms: Tensor) -> Tensor:
-    """Return the image with a plasma added, scaled back to its own maximum.
+    """Return the image with a plasma added, rescaled to its original maximum.
 
     Parameters
     ----------
