@@ -20,7 +20,7 @@ def token_removal(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
     """
     tooltip = [
         *MODEL,
-        text("method_label", "Dropped"),
+        text("method_label", "Removed"),
         number("drop_rate", "Fraction of the patch tokens", ".0%"),
         number("flops_kept", "FLOPs kept", ".1%"),
         *interval("accuracy", "Accuracy"),
