@@ -13,6 +13,8 @@ DIVIDED_BLOCKS = frozenset({"Block", "ResPostBlock"})
 JOINT_BLOCKS = frozenset({"ParallelScalingBlock", "DiffParallelScalingBlock"})
 # timm's attention modules that accept a mask and project their concatenated heads.
 _ATTENTIONS = frozenset({"Attention", "DiffAttention"})
+# Fraction of an attention's weights in the projection to queries, keys and values.
+PROJECTED_FRACTION = 3 / 4
 
 
 def without_blocks(architecture: Architecture) -> str | None:
@@ -38,6 +40,11 @@ def without_masks(architecture: Architecture) -> str | None:
     if makeup.attention not in _ATTENTIONS:
         return unknown("attention", makeup.attention)
     return None
+
+
+def too_few_blocks(number: float, available: int) -> str | None:
+    """Return a reason if a network has fewer blocks than a cell needs, else None."""
+    return "it has too few blocks" if number > available else None
 
 
 def unknown(what: str, name: str | None) -> str:

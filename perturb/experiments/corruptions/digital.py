@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from perturb.experiments.corruptions.corruption import Corruption
-from perturb.experiments.corruptions.filters import to_bytes
+from perturb.experiments.corruptions.filters import to_bytes, unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants
 
 
@@ -61,10 +61,10 @@ def _hsv_to_bytes(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     sextant = turns.floor()
     fraction = turns.sub_(sextant)
     sextant = sextant.to(torch.uint8)
-    lowest = _unit_to_bytes(value * (1 - saturation))
-    falling = _unit_to_bytes(value * (1 - fraction * saturation))
-    rising = _unit_to_bytes(value * (1 - (1 - fraction) * saturation))
-    highest = _unit_to_bytes(value.clone())
+    lowest = unit_to_bytes(value * (1 - saturation))
+    falling = unit_to_bytes(value * (1 - fraction * saturation))
+    rising = unit_to_bytes(value * (1 - (1 - fraction) * saturation))
+    highest = unit_to_bytes(value.clone())
     is_in = [sextant == number for number in range(6)]  # 6 itself, by rounding, is sextant 0
     is_in[0] = is_in[0] | (sextant == 6)
     channels = []
@@ -74,10 +74,6 @@ def _hsv_to_bytes(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
         is_low = is_in[(2 + lead) % 6] | is_in[(3 + lead) % 6]
         channels.append(torch.where(is_low, lowest, channel))
     return torch.stack(channels, dim=1)
-
-
-def _unit_to_bytes(plane: Tensor) -> Tensor:
-    return to_bytes(plane.clamp_(0, 1).mul_(255))
 
 
 def contrast(images: Tensor, constants: Constants) -> Tensor:

@@ -35,6 +35,11 @@ def to_bytes(levels: Tensor, guard: float = 0.0) -> Tensor:
     return levels.clamp_(0, 255).to(torch.uint8)
 
 
+def unit_to_bytes(pixels: Tensor) -> Tensor:
+    """Return pixels in [0, 1] as uint8, clipped and truncated; ``pixels`` is overwritten."""
+    return to_bytes(pixels.clamp_(0, 1).mul_(255))
+
+
 def gaussian_blur(levels: Tensor, taps: np.ndarray) -> Tensor:
     """Return float64 (B, C, H, W) filtered along both axes, edges replicated."""
     radius = len(taps) // 2

@@ -1,10 +1,10 @@
 """Glass blur: the sequential sweep of pixel copies, computed in parallel by pointer doubling.
 
 The published code sweeps the pixels from the lower right to the upper left and "swaps" each with a
-neighbour drawn at random. Both sides of its swap are views of the array, so it **copies**: x[p] =
-x[q]. If q is later in raster order, it is already rewritten in this sweep, and the value is that of
-q's source. Each pixel thus points to another; pointer doubling follows the pointers to their ends,
-which gives the sweep's result in about five gathers.
+neighbour drawn at random. Both sides of its swap are views of the array, so it **copies**:
+x[p] = x[q]. If q is later in raster order, it is already rewritten in this sweep, and the value is
+that of q's source. Each pixel thus points to another; pointer doubling follows the pointers to
+their ends, which gives the sweep's result in about five gathers.
 
 B images, I iterations, P = H W pixels.
 """

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from perturb.experiments.corruptions import draws
 from perturb.experiments.corruptions.corruption import Corruption, normals, uniforms
-from perturb.experiments.corruptions.filters import to_bytes
+from perturb.experiments.corruptions.filters import unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants
 
 _GUIDE_BINS = 4096
@@ -25,18 +25,14 @@ _UNDECIDED = 1
 def gaussian_noise(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
     """Return x + sigma z; ``normals`` float32 (B, 3, H, W) from N(0, 1)."""
     (sigma,) = constants
-    return _unit_to_bytes((normals.double() * sigma).add_(images.double().div_(255)))
+    return unit_to_bytes((normals.double() * sigma).add_(images.double().div_(255)))
 
 
 def speckle_noise(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
     """Return x + x sigma z; ``normals`` float32 (B, 3, H, W) from N(0, 1)."""
     (sigma,) = constants
     pixels = images.double().div_(255)
-    return _unit_to_bytes((normals.double() * sigma).mul_(pixels).add_(pixels))
-
-
-def _unit_to_bytes(pixels: Tensor) -> Tensor:
-    return to_bytes(pixels.clamp_(0, 1).mul_(255))
+    return unit_to_bytes((normals.double() * sigma).mul_(pixels).add_(pixels))
 
 
 def impulse_noise(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from perturb.experiments.corruptions import filters
 from perturb.experiments.corruptions.corruption import Corruption, normal_plane
-from perturb.experiments.corruptions.filters import GUARD, to_bytes
+from perturb.experiments.corruptions.filters import GUARD, to_bytes, unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants, gaussian_taps, scaled_spatter
 
 _WATER = (175 / 255, 238 / 255, 238 / 255)  # pale turquoise
@@ -42,17 +42,13 @@ def spatter(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
     if is_mud:
         cover = _smooth((layer > threshold).float(), strength)
         cover = torch.where(cover < 0.8, 0.0, cover)[:, None]
-        return _to_bytes(pixels * (1 - cover) + cover * _colour(_MUD, pixels))
+        return unit_to_bytes(pixels * (1 - cover) + cover * _colour(_MUD, pixels))
     drops = _water_mask(layer, reach)[:, None] * strength
-    return _to_bytes(pixels + drops * _colour(_WATER, pixels))
+    return unit_to_bytes(pixels + drops * _colour(_WATER, pixels))
 
 
 def _colour(colour: tuple[float, ...], like: Tensor) -> Tensor:
     return torch.tensor(colour, dtype=like.dtype, device=like.device).view(3, 1, 1)
-
-
-def _to_bytes(pixels: Tensor) -> Tensor:
-    return to_bytes(pixels.clamp_(0, 1).mul_(255))
 
 
 def _smooth(planes: Tensor, sigma: float) -> Tensor:

@@ -17,7 +17,7 @@ from perturb import random
 from perturb.experiments.corruptions import draws, filters
 from perturb.experiments.corruptions.blur import is_published_size, motion_blur
 from perturb.experiments.corruptions.corruption import Corruption
-from perturb.experiments.corruptions.filters import to_bytes
+from perturb.experiments.corruptions.filters import unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants, scaled_snow
 
 # The published code draws from the first five of its six files.
@@ -42,14 +42,14 @@ def snow(images: Tensor, constants: Constants, normals: Tensor, angles_deg: Tens
     rows = filters.zoom_positions(H, zoom, is_published)
     columns = filters.zoom_positions(W, zoom, is_published)
     layer = filters.resample(layer, rows, columns)
-    layer = to_bytes(layer.masked_fill_(layer < threshold, 0.0).clamp_(0, 1).mul_(255))
+    layer = unit_to_bytes(layer.masked_fill_(layer < threshold, 0.0))
     flakes = motion_blur(layer, (radius, blur_sigma), angles_deg).double() / 255
     pixels = images.float() / 255  # the published code blends in float32
     red, green, blue = (pixels[:, c : c + 1] * w for c, w in enumerate(_GRAY_WEIGHTS))
     whitened = torch.maximum(pixels, (red + green + blue) * 1.5 + 0.5)
     blended = pixels * weight + whitened * (1 - weight)
     snowy = blended.double().add_(flakes).add_(flakes.flip(-2, -1))
-    return to_bytes(snowy.clamp_(0, 1).mul_(255))
+    return unit_to_bytes(snowy)
 
 
 def frost(
@@ -110,7 +110,7 @@ def fog(images: Tensor, constants: Constants, uniforms: Tensor) -> Tensor:
     pixels = images.double() / 255
     brightest = pixels.amax(dim=(1, 2, 3), keepdim=True)
     foggy = pixels.add_(weight * plasma[:, None, :H, :W])
-    return to_bytes(foggy.mul_(brightest).div_(brightest + weight).clamp_(0, 1).mul_(255))
+    return unit_to_bytes(foggy.mul_(brightest).div_(brightest + weight))
 
 
 def plasma_side(height: int, width: int) -> int:
