@@ -1,14 +1,14 @@
-# Perturb: how robust is an image classifier, to which change, and how sure are we?
+# Perturb: a benchmark of the robustness of image classifiers to perturbations.
 #
 #   snakemake --cores              the study of config.yaml
 #   snakemake --cores --configfile config/smoke.yaml
-#   snakemake --list               every rule and what it does
+#   snakemake --list               every rule and its purpose
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-# A given configuration is a whole study: it replaces the default one instead of being mixed with it.
+# A given configuration is a whole study: it replaces the default one and is not merged with it.
 if "datasets" not in config:
 
     configfile: "config.yaml"
@@ -38,7 +38,7 @@ rule all:
 
 
 onstart:
-    # Before the first job, all of it at once: a missing folder is no missing number.
+    # Before the first job, all checks at once: a missing folder must not become a missing number.
     refuse_results_folder()
     refuse_missing_files()
     show_assumed_values()
@@ -48,7 +48,7 @@ onstart:
 
 onsuccess:
     record_end()
-    # A run that was asked for a table alone may stand beside an older page.
+    # After a run whose target is a table alone, the folder may contain an older page.
     if has_written_page():
         print(f"The report: {Path(PATHS.page).resolve()}")
 

@@ -1,3 +1,3 @@
-"""Perturb: how robust is an image classifier, to which change, and how sure are we?"""
+"""Perturb: a benchmark of the robustness of image classifiers to perturbations."""
 
 __version__ = "0.1.0"

@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-#: The module of each command, which has `add_arguments` and `run`, and what it is for.
+#: The module of each command, which has `add_arguments` and `run`, and its purpose.
 COMMANDS = {
     "cost": ("perturb.cost.command", "what a study takes, before it is run"),
     "resume": ("perturb.runs.resume", "go on after a crash: clear up what it left, then run"),
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run a command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m perturb", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    # Only the chosen command is imported: none should wait for what another needs.
+    # Only the chosen command is imported, to start without the imports of others.
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, (module, purpose) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose)

@@ -1,6 +1,6 @@
-"""The device that a job computes on, or at once an error that says why there is none.
+"""The device that a job computes on, or an error with the reason why there is none.
 
-The node that starts a workflow need not have what its jobs ask for: nothing but a job asks here.
+Only jobs use this module: the node that starts a workflow need not have the device of its jobs.
 """
 
 import os
@@ -12,7 +12,7 @@ KINDS = ("cpu", "cuda")
 
 
 def device_of(name: str) -> torch.device:
-    """Return the device of this name, once it is sure to be there.
+    """Return the device of this name after checking that it is available.
 
     Parameters
     ----------

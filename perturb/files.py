@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, also where a process is killed or a disk is full."""
+"""Files that are complete or missing, also after a process was killed or a disk was full."""
 
 import errno
 import glob
@@ -20,8 +20,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its name when the block ends well.
 
     A process killed inside the block leaves the old file, or none, under the real name, and its
-    temporary one until the next attempt; an exception removes that at once. Whoever wrote the
-    file, it gets the permissions of any new file here: some libraries keep theirs to their user.
+    temporary one until the next attempt; an exception removes that at once. The file gets the
+    permissions of any new file in the folder: some libraries make files for the user alone.
 
     Raises
     ------
@@ -38,8 +38,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         if stat.S_IMODE(temporary.stat().st_mode) != mode:
             temporary.chmod(mode)
-        # Some file systems find out only now that there is no room; and without this the name
-        # could reach the disk before the content, if the machine goes down.
+        # Some file systems report a full disk only now; and without this the name could reach the
+        # disk before the content, if the machine goes down.
         sync(temporary)
         temporary.replace(path)
     except OSError as error:
@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def reserve(path: Path) -> None:
-    """Take the room on the disk that a file of zeros only promises to fill.
+    """Allocate the disk space of a file of zeros.
 
     Without this, writing to a memory map of the file kills the process where the disk is full.
 
@@ -64,13 +64,13 @@ def reserve(path: Path) -> None:
         try:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
-            # A file system that cannot do this is written to as it is.
+            # A file system without allocation is written to directly.
             if error.errno not in _CANNOT_RESERVE:
                 raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
 
 
 def sync(path: Path) -> None:
-    """Bring a file's content to the disk."""
+    """Synchronise a file's content to the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -82,10 +82,10 @@ def sha256_of(path: Path) -> str:
 
 
 def as_inputs(paths: Iterable[str]) -> list[str]:
-    """Return the files that jobs can name as their inputs: those that are there.
+    """Return the existing files that jobs can name as their inputs.
 
-    Snakemake takes braces in a path for a wildcard, and knows no way to write them: files with
-    such names are followed by `beside_inputs` instead. What is missing is refused before any job.
+    Snakemake reads braces in a path as a wildcard and cannot escape them: `beside_inputs` returns
+    the hashes of files with such names. Missing files are refused before any job.
     """
     return [path for path in paths if not set("{}") & set(path) and Path(path).is_file()]
 
@@ -97,17 +97,17 @@ def beside_inputs(paths: Iterable[str]) -> dict[str, str]:
 
 
 def existing(path: Path) -> Path:
-    """Return a path, or of the folders that it is to lie in the nearest that is there."""
+    """Return a path, or its nearest existing parent folder."""
     return next(place for place in (path, *path.parents) if os.path.lexists(place))
 
 
 def refusal_of(folder: Path) -> str | None:
-    """Return why nothing can be written into a folder, which may be yet to be made; else None."""
+    """Return the reason why a folder (existing or new) cannot be written to; else None."""
     path = existing(folder)
     if not path.is_dir():
         return f"{path} is not a folder"
     try:
-        # Permissions do not tell: of a read-only mount, of another host's rules, of a full disk.
+        # Permissions do not show a read-only mount, rules of another host or a full disk.
         with tempfile.TemporaryFile(dir=path):
             return None
     except OSError as error:
@@ -115,12 +115,12 @@ def refusal_of(folder: Path) -> str | None:
 
 
 def _mode_of_new(path: Path) -> int:
-    """Return the permissions that a file gets where nobody asks for others.
+    """Return the default permissions of a new file.
 
-    Taken from one that is made for this: the umask can be read only by changing it for all
-    threads, or where there is a /proc, and says nothing of a folder with rules of its own (ACL).
+    They are read from a file made for this purpose: the umask can be read only by changing it for
+    all threads, or from /proc, and does not cover a folder with rules of its own (ACL).
     """
-    path.unlink(missing_ok=True)  # of a killed process that had the same number
+    path.unlink(missing_ok=True)  # left by a killed process of the same number
     path.touch()
     mode = stat.S_IMODE(path.stat().st_mode)
     path.unlink()
@@ -128,7 +128,7 @@ def _mode_of_new(path: Path) -> int:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what processes of this machine that were killed left of a file."""
+    """Remove temporary files that killed processes of this machine left of a file."""
     start = f".{path.name}.{os.uname().nodename}-"
     for left in path.parent.glob(f"{glob.escape(start)}*.tmp"):
         process = left.name.removeprefix(start).removesuffix(".tmp")
@@ -141,6 +141,6 @@ def _lives(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # a process of another user
         return True
     return True

@@ -1,4 +1,4 @@
-"""Numbers as readers see them: percent, points, counts, with signs that print well."""
+"""Numbers as text for readers: percent, points, counts, with typographic signs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

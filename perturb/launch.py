@@ -1,11 +1,11 @@
 """Start the workflow, also after a run that was killed: ``python -m perturb.launch --cores 4``.
 
-A Snakemake that is killed leaves its lock behind, and may leave jobs that go on without it, on
-this machine or on a cluster. The next run would be refused because of the first and repeat the
-second. So this refuses to start beside a Snakemake that lives, waits for jobs that still run (or
-cancels them), removes a stale lock, and hands over; all arguments are Snakemake's own. While
-Snakemake runs, the progress is shown and kept in a file: see `perturb.runs.progress`. A dry run is
-Snakemake's alone: it waits for nothing, changes nothing and is not recorded.
+A killed Snakemake leaves its lock behind, and may leave running jobs, on this machine or on a
+cluster. The lock would stop the next run, and the next run would repeat the jobs. Therefore the
+launcher refuses to start while another Snakemake runs in the folder, waits for jobs that still run
+(or cancels them), removes a stale lock, and starts Snakemake; all arguments are Snakemake's own.
+While Snakemake runs, the progress is shown and written to a file: see `perturb.runs.progress`. A
+dry run only starts Snakemake: it waits for nothing, changes nothing and is not recorded.
 """
 
 import logging
@@ -40,18 +40,18 @@ logger = logging.getLogger(__name__)
 
 NUM_NAMED = 20
 TELL_EVERY_S = 30
-# Between two questions to SLURM's controller.
+# Between two queries of SLURM's controller.
 _SLURM_S = 10
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """How to go about what a killed run left behind.
+    """Options for the jobs and the lock of a killed run.
 
-    cancels : its jobs, instead of waiting for them.
+    cancels : cancel its jobs instead of waiting for them.
     host_is_down : the host of the last run is known to be down, so that its Snakemake is dead.
-    added : follows the arguments of the last run, where these are taken.
+    added : arguments that follow those of the last run, if these are used.
     """
 
     cancels: bool = False
@@ -81,7 +81,7 @@ def launch(arguments: Sequence[str] | None, options_of_launch: LaunchOptions) ->
     except (BusyError, SlurmError, ValueError) as error:
         logger.error("%s", error)
         return 1
-    except OSError as error:  # a full disk, above all
+    except OSError as error:  # such as a full disk
         logger.error("%s cannot be written to: %s", folder, error)
         return 1
     except KeyboardInterrupt:
@@ -89,7 +89,7 @@ def launch(arguments: Sequence[str] | None, options_of_launch: LaunchOptions) ->
 
 
 def _tell_plan(arguments: Sequence[str]) -> int:
-    """Have Snakemake say what it would do, beside whatever runs here."""
+    """Run Snakemake as a dry run, also while another runs here."""
     refuse_faulty_files(arguments)
     return exit_status(subprocess.run(snakemake(arguments), check=False).returncode)
 
@@ -108,7 +108,7 @@ def _chosen(
 
 
 def _take_variables(variables: Mapping[str, str]) -> None:
-    """Set what the last run's environment said of the site, and say where this one differs."""
+    """Set the site's variables of the last run, and print those that this environment changes."""
     for name, value in variables.items():
         if name not in os.environ:
             os.environ[name] = value
@@ -129,14 +129,14 @@ def _run(arguments: list[str], lock: FolderLock) -> int:
     lock.record(arguments)
     ended = run_watched(arguments)
     if ended.status != 0 and not ended.had_jobs:
-        lock.take_back()  # a slip of the pen, say: `resume` goes on with what ran before
+        lock.take_back()  # arguments that Snakemake rejects: `resume` uses those of the run before
     else:
         lock.record_end()
     return ended.status
 
 
 def _refuse_without_slurm(arguments: Sequence[str]) -> None:
-    """Raise a SlurmError if jobs could not be submitted: each would fail, and orphans be unseen."""
+    """Raise a SlurmError if jobs could not be submitted or orphans not be found."""
     missing = missing_commands()
     if asks_for_slurm(arguments) and missing:
         raise SlurmError(
@@ -148,7 +148,7 @@ def _refuse_without_slurm(arguments: Sequence[str]) -> None:
 def _refuse_beside_another(
     folder: Path, last: Run | None, options_of_launch: LaunchOptions
 ) -> None:
-    """Raise a BusyError if a Snakemake lives here, or may do so on another host."""
+    """Raise a BusyError if a Snakemake runs here, or may run on another host."""
     running = snakemakes(folder)
     if running:
         raise BusyError(
@@ -167,7 +167,7 @@ def _refuse_beside_another(
 def _clear_orphans(
     folder: Path, arguments: Sequence[str], last: Run | None, options_of_launch: LaunchOptions
 ) -> None:
-    """Wait until no job of an earlier run goes on, or see to it that none does."""
+    """Wait until no job of an earlier run is running, or cancel them."""
     is_on_slurm = uses_slurm(folder, [*arguments, *(last.arguments if last else ())])
     if is_on_slurm and "squeue" in missing_commands():
         logger.warning("squeue is not installed here: jobs of earlier runs cannot be seen.")
@@ -175,8 +175,8 @@ def _clear_orphans(
 
     def listed() -> list[SlurmJob | LocalJob]:
         found = [*(slurm_jobs(folder) if is_on_slurm else ()), *local_jobs(folder)]
-        # Asked after each list: a Snakemake that has begun meanwhile takes no notice of our lock,
-        # its jobs are no orphans, and its own lock is not stale.
+        # Checked after each list: a Snakemake that started meanwhile ignores our lock, its jobs are
+        # no orphans, and its own lock is not stale.
         _refuse_beside_another(folder, last, options_of_launch)
         return found
 
@@ -198,8 +198,8 @@ def _clear_orphans(
             told = time.monotonic()
             logger.info("%s waiting for %s", time.strftime("%H:%M:%S"), _counted(orphans))
             if options_of_launch.cancels:
-                # They had their time to end well. Some never would: a Snakemake that is told to
-                # end in the moment in which its own job has ended may wait for itself for ever.
+                # They had time to end normally. Some never do: a Snakemake that receives a signal
+                # at the moment when its own job has ended may wait for itself without end.
                 cancel(orphans, signal.SIGKILL)
         time.sleep(_SLURM_S if is_on_slurm else 1)
 

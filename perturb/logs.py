@@ -1,4 +1,4 @@
-"""The log of a job: what it is, what it reports and, if it fails, why."""
+"""The log of a job: its identity, its messages and, if it fails, the reason."""
 
 import logging
 import os
@@ -24,11 +24,11 @@ _TRACEBACK = "Traceback (most recent call last):\n"
 def log_to(path: str, job: Any = None) -> None:
     """Send the process's log messages, warnings and tracebacks to a file, line by line.
 
-    Logged warnings go to the terminal too, as soon as they are known.
+    Logged warnings also go to the terminal at once.
 
     Parameters
     ----------
-    job : the script's `snakemake`, if the log is to begin with what the job is.
+    job : the script's `snakemake`, if the log is to begin with the facts about the job.
     """
     sys.stderr = Path(path).open("w", buffering=1)  # noqa: SIM115 - open until the process ends
     sys.excepthook = _tell
@@ -49,13 +49,13 @@ def _handler(stream: TextIO, line: str, level: int) -> logging.Handler:
 
 
 def _mark(record: logging.LogRecord) -> bool:
-    """Mark warnings, as `warnings_in` finds them; let every record pass."""
+    """Mark warnings for `warnings_in`; let every record pass."""
     record.mark = _WARNING if record.levelno >= logging.WARNING else ""
     return True
 
 
 def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Write a traceback to the log, or to the terminal where the disk has no room for it."""
+    """Write a traceback to the log, or to the terminal if the disk is full."""
     told = "".join(traceback.format_exception(kind, error, trace))
     try:
         sys.stderr.write(told)
@@ -75,7 +75,7 @@ def warnings_in(path: Path) -> list[str]:
 
 
 def reason_in(path: Path) -> str | None:
-    """Return the error that a job's log ends with, without its traceback; None if there is none."""
+    """Return the last error of a job's log, without its traceback; None if there is none."""
     try:
         text = path.read_text(errors="replace")
     except OSError:
@@ -88,11 +88,11 @@ def reason_in(path: Path) -> str | None:
 
 
 def log_header(job: Any) -> str:
-    """Return what a job is, a fact a line: rule, model, cells, device, host, attempt.
+    """Return the facts about a job, one per line: rule, model, cells, device, host, attempt.
 
     Parameters
     ----------
-    job : what Snakemake tells a script: its `rule`, `wildcards` and `params` are used.
+    job : the script's `snakemake`: its `rule`, `wildcards` and `params` are used.
     """
     facts: list[tuple[str, str]] = [("rule", str(job.rule))]
     wildcards, params = dict(job.wildcards.items()), dict(job.params.items())
@@ -114,7 +114,7 @@ def _cells(params: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _device(params: Mapping[str, Any]) -> str:
-    """Return the device that was asked for, and which one of these the job sees."""
+    """Return the requested device, and the one that the job finds."""
     tasks = [params, *(value for value in params.values() if isinstance(value, Mapping))]
     tasks += [cell for cell in params.get("cells", ()) if isinstance(cell, Mapping)]
     asked = next((str(task["device"]) for task in tasks if "device" in task), "cpu")
@@ -123,10 +123,10 @@ def _device(params: Mapping[str, Any]) -> str:
 
 
 def _of_cluster() -> list[tuple[str, str]]:
-    """Return the number of the SLURM job that this process belongs to, and which attempt it is.
+    """Return the number of the SLURM job of this process, and its attempt.
 
-    Snakemake takes SLURM's variables from the environment of scripts and tells them no attempt;
-    both stand in what the processes above were started with.
+    Snakemake removes SLURM's variables from the environment of scripts and does not pass the
+    attempt; both are read from the environment and arguments of the parent processes.
     """
     facts: dict[str, str] = {}
     for process in [psutil.Process(), *psutil.Process().parents()]:

@@ -6,11 +6,11 @@ from typing import Any
 
 
 class ConfigError(ValueError):
-    """The configuration asks for something that does not exist."""
+    """An invalid configuration."""
 
 
 def each(*checks: Iterable[str]) -> Iterator[str]:
-    """Yield the messages of all checks; one that cannot go on after a mistake may raise it."""
+    """Yield the messages of all checks; a check that cannot continue raises its message."""
     for check in checks:
         try:
             yield from check
@@ -27,7 +27,7 @@ def refuse(messages: Iterable[str]) -> None:
 
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:
     """Return a sentence with the allowed word nearest to a misspelt one, or nothing."""
-    # Of words of three letters, those that differ in one are different words: gpu, cpu.
+    # Words of three letters that differ in one are different words: gpu, cpu.
     near = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.7)
     return f" Did you mean `{near[0]}`?" if near else ""
 

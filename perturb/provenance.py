@@ -1,4 +1,4 @@
-"""How a result was made: versions, device, commit. Recorded with every result."""
+"""Versions, device and commit behind a result, recorded with every result."""
 
 import platform
 import re
@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
 
 
 def device_name(device: torch.device) -> str:
-    """Return the name of a device as its maker gives it."""
+    """Return the manufacturer's name of a device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if _CPU_FACTS.is_file():

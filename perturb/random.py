@@ -1,7 +1,7 @@
 """Per-image randomness that depends on (seed, stream, image key, slot) and on nothing else.
 
-A generator that is advanced from image to image gives an image other draws when the batch, the
-order or the number of workers changes. Here every draw is a hash of its own coordinates, computed
+With a generator that advances from image to image, an image's draws change with the batch, the
+order or the number of workers. Here every draw is a hash of its own coordinates, computed
 with integer tensor operations, so that the same image gets the same perturbation in any batch, on
 any worker and on any device.
 

@@ -1,4 +1,4 @@
-"""The records that a configuration is turned into."""
+"""The records of a parsed configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from perturb.models.views import View
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset: one of `generate`, `filter`, `bundled` and `source` says where it comes from.
+    """A dataset: one of `generate`, `filter`, `bundled` and `source` is its origin.
 
-    num_images, num_classes : of a source, what must be there; None where nobody said.
-    view : what every model sees of an image; None where each has a view of its own.
+    num_images, num_classes : of a source, the required numbers; None if not set.
+    view : the preprocessing for every model; None if each model uses its own.
     class_map : a file that maps coarser classes to those of the models.
     published : its name among the published results of timm's models.
     """
@@ -32,7 +32,7 @@ class Dataset:
 
     @property
     def is_seen_alike(self) -> bool:
-        """Whether all models see the same pixels: those of one decoded dataset."""
+        """Whether all models receive the same pixels, those of one decoded dataset."""
         return self.source is None or self.view is not None
 
 
@@ -54,7 +54,7 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class Training:
-    """Fine-tuning: dataset, validation set, and images seen."""
+    """Fine-tuning: dataset, validation set, and number of images."""
 
     dataset: str
     validation: str
@@ -63,11 +63,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Makeup:
-    """What a ViT is made of, by timm's names; unless given, the ViT that `arguments` describe.
+    """The modules of a ViT, by timm's names; the defaults are those of a ViT by `arguments`.
 
-    block, attention, embedding : classes of its blocks, of their attention modules and of what
-        makes tokens of pixels; None where blocks are not all alike, or the network is no ViT.
-    pooling : how tokens become what is classified; ``token`` reads the class token.
+    block, attention, embedding : classes of its blocks, of their attention modules and of the
+        patch embedding; None if the blocks differ, or the network is no ViT.
+    pooling : of the tokens before the classifier; ``token`` reads the class token.
     """
 
     block: str | None = "Block"
@@ -82,10 +82,10 @@ class Architecture:
 
     family : ``vit``, ``resnet``, or ``other``: evaluated and shown, but in no comparison of the
         other two.
-    arguments : of the timm class. Of an architecture that timm knows by name, its geometry: depth,
+    arguments : of the timm class. Of an architecture by timm's name, its geometry: depth,
         num_heads, layers and so on, as far as it has them.
     timm : that name, or None.
-    makeup : what is known of a ViT's inside.
+    makeup : the known modules of a ViT.
     """
 
     id: str
@@ -102,7 +102,7 @@ class Architecture:
 class WeightsFile:
     """A file of weights and the SHA-256 that it must have.
 
-    entry : where in the file they are; None for the place that the file's content suggests.
+    entry : place in the file; None for the place that follows from the content.
     """
 
     path: str
@@ -119,9 +119,9 @@ class TimmWeights:
 
 @dataclass(frozen=True)
 class ModelView:
-    """What a model sees of an image of any size, and its normalisation in units of [0, 1].
+    """A model's preprocessing of an image of any size; normalisation in units of [0, 1].
 
-    origin : which values the configuration does not say, and where they are from; None if none.
+    origin : values that the configuration does not set, and their origin; None if none.
     """
 
     view: View
@@ -134,7 +134,7 @@ class ModelView:
 class Model:
     """A model of the study; `weights` is None where the study trains it.
 
-    own_view : None for networks that are made for one dataset's images alone.
+    own_view : None for networks for the images of a single dataset.
     """
 
     id: str
@@ -152,23 +152,23 @@ class Model:
 
     @property
     def weights_file(self) -> WeightsFile | None:
-        """The file that weights come from, if it is one."""
+        """The file of the weights, if they come from one."""
         return self.weights if isinstance(self.weights, WeightsFile) else None
 
 
 @dataclass(frozen=True)
 class PerturbationEntry:
-    """An entry of `perturbations`: the datasets, severities and conditions it is evaluated on.
+    """An entry of `perturbations`: its datasets, severities and conditions.
 
     id : its name in paths and shards.
     key : its name in the configuration; one key may stand for several ids.
     severities : in their id-safe form, the weakest first.
-    conditions : the variants inside each cell, the parts of all families among them; the source
+    conditions : the variants inside each cell, including the parts of all families; the source
         models of transfer attacks are not listed here.
-    num_images : size of the class-balanced subset it is evaluated on; None for all images.
+    num_images : size of the class-balanced subset; None for all images.
     options : of the perturbation itself.
-    denominators : whose errors divide a model's in mCE, ``reference`` or ``alexnet``; None for a
-        perturbation whose errors are not divided.
+    denominators : errors that divide a model's in mCE, ``reference`` or ``alexnet``; None for a
+        perturbation without mCE.
     """
 
     id: str
@@ -183,7 +183,7 @@ class PerturbationEntry:
 
 @dataclass(frozen=True)
 class Patterns:
-    """What the patterns of adversarial perturbations are measured and shown on."""
+    """Models, images and epsilon of the patterns of adversarial perturbations."""
 
     dataset: str
     num_images: int
@@ -194,7 +194,7 @@ class Patterns:
 
 @dataclass(frozen=True)
 class Correlations:
-    """What the similarity of layers is measured on."""
+    """Dataset and images of the similarity of layers."""
 
     dataset: str
     num_images: int
@@ -204,7 +204,7 @@ class Correlations:
 class Config:
     """A whole study.
 
-    absent : models that belong to it, but whose weights nobody has published.
+    absent : models of the study whose weights are not published.
     """
 
     title: str
@@ -234,12 +234,12 @@ class Config:
 
     @property
     def clean_dataset(self) -> Dataset:
-        """The test set that everything is compared with."""
+        """The clean test set, the reference of all comparisons."""
         return next(dataset for dataset in self.datasets.values() if dataset.role == "clean")
 
     @property
     def corruptions(self) -> PerturbationEntry | None:
-        """The corruptions, whatever their id: their errors are divided by those of a reference."""
+        """The corruptions, computed or stored: their errors are divided by those of a reference."""
         found = (item for item in self.perturbations.values() if item.denominators is not None)
         return next(found, None)
 
@@ -250,6 +250,6 @@ class Config:
 
     @property
     def has_cue_conflict(self) -> bool:
-        """Whether shape and texture are told apart on some evaluated set."""
+        """Whether some evaluated dataset has cue conflicts of shape and texture."""
         evaluated = self.perturbations["none"].datasets
         return any(self.datasets[dataset].role == "cue_conflict" for dataset in evaluated)

@@ -1,15 +1,15 @@
-"""Severities in the form that stands in paths, and their natural values."""
+"""Severities in the form used in paths, and their natural values."""
 
 from fractions import Fraction
 
-_LEVELS = 255  # gray levels above black: epsilons of the field are so many of them
-# A decimal of more digits than this is written as a fraction, where it is that of one.
+_LEVELS = 255  # gray levels above black: epsilons are usually multiples of 1 / 255
+# A decimal with more digits than this is written as a fraction, if it is equal to one.
 _MOST_DECIMALS = 6
 _LARGEST_DENOMINATOR = 10_000
 
 
 def severity_id(value: float | str) -> str:
-    """Return the form of a severity that stands in paths, the same for equal values.
+    """Return a severity in the form used in paths, the same for equal values.
 
     4/255, 8/510 and 0.01568627450980392 are 4_255; 1/2 and 0.50 are 0.5; 1.0 is 1.
     """

@@ -1,8 +1,8 @@
 # REQUIRED INPUTS  config: the configuration as Snakemake parsed it
 # OUTPUTS          STUDY (the checked configuration), JOBS, PATHS, and functions that name inputs
 #
-# Inputs are named by PATHS, never as the output of another job's definition: with one such name in
-# the list Snakemake looks all others up in a way that takes the square of the number of shards.
+# Inputs are named by PATHS, never as `rules.<rule>.output`: with one such name in the list the time
+# of Snakemake's look-up grows with the square of the number of files.
 import os
 import re
 import sys
@@ -40,7 +40,7 @@ from perturb.runs.reasons import show_reasons
 
 show_reasons(workflow)
 try:
-    # Snakemake keeps the last of two equal keys without a word.
+    # Of two equal keys Snakemake keeps the last one without a warning.
     refuse_faulty_files(["--configfile", *map(str, workflow.overwrite_configfiles)])
     STUDY = load_config(config, beside=sources.missing_files)
 except ConfigError as error:
@@ -72,7 +72,7 @@ SHEETS = {
 }
 TRAINED = [model.id for model in STUDY.models.values() if model.training]
 GIVEN = [model.id for model in STUDY.models.values() if model.weights]
-# How a cluster spells a GPU, if not as `--gpus`: see slurm/README.md.
+# The cluster's option for a GPU, if not `--gpus`: see slurm/README.md.
 GRES = os.environ.get("PERTURB_SLURM_GRES")
 NUM_GPUS = 1 if STUDY.device == "cuda" else 0
 GPU = {"gres": GRES} if NUM_GPUS and GRES else {"gpu": NUM_GPUS}
@@ -82,12 +82,12 @@ COMMAND = products.command(
     Path(workflow.basedir),
 )
 
-# Here already, as Snakemake looks for results before it starts anything.
+# Checked here, because Snakemake looks for results before it starts anything.
 if not existing(Path(STUDY.results)).is_dir():
     raise WorkflowError(f"results: {existing(Path(STUDY.results))} is not a folder.")
 
 
-# In a job nothing is planned.
+# Jobs plan nothing.
 try:
     STALE = Stale(STUDY, is_known=workflow.exec_mode == ExecMode.DEFAULT)
 except OSError as error:
@@ -97,21 +97,21 @@ for line in STALE.reasons:
 
 
 def ids(entries):
-    """A pattern for exactly these ids; for none of them one that matches nothing."""
+    """Return a pattern that matches exactly these ids; nothing if there are none."""
     return "|".join(map(re.escape, entries)) or "(?!)"
 
 
 def refuse_results_folder():
-    """Stop if nothing can be written where the results belong."""
+    """Raise an error if the results folder cannot be written to."""
     refusal = refusal_of(Path(STUDY.results))
     if refusal:
         raise WorkflowError(f"results: {refusal}.")
 
 
 def refuse_missing_files():
-    """Stop if something that the study reads is not there, and say all that is not.
+    """Raise an error that lists all missing files of the study.
 
-    Runs that only fetch datasets or weights read none of it.
+    Runs that only download datasets or weights need none of them.
     """
     asked = workflow.dag_settings
     marks = Path(sources.mark_of_download(STUDY, "any")).parent
@@ -139,30 +139,30 @@ def refuse_missing_files():
 
 
 def show_assumed_values():
-    """Print what is taken for preprocessing that the configuration does not give."""
+    """Print the defaults of preprocessing that the configuration does not set."""
     for line in assumed_values(STUDY.models.values()):
         print(line, file=sys.stderr)
 
 
 def say_what_is_left_out():
-    """Say which parts of the study are planned for no cell of a model, and why."""
+    """Print the parts of the study that are not planned for a model, with the reason."""
     for sentence in left_out(STUDY):
         print(f"Left out: {sentence}", file=sys.stderr)
 
 
 def record_start():
-    """Keep what this run was started with, for `make resume`; elsewhere it could not be repeated."""
+    """Record the arguments of this run for `make resume`; not with `--directory`."""
     if workflow.overwrite_workdir is None:
         lock.record_bare_run(Path.cwd(), sys.argv[1:])
 
 
 def record_end():
-    """Keep that this run has come to its end."""
+    """Record the end of this run."""
     lock.record_bare_end(Path.cwd())
 
 
 def has_written_page():
-    """Whether a job of this run wrote the page."""
+    """Return whether a job of this run wrote the page."""
     jobs = (job for job in workflow.dag.jobs if job.rule.name == "write_page")
     return any(map(workflow.dag.finished, jobs))
 
@@ -178,22 +178,22 @@ def job_manifests(model, job):
 
 
 def store(dataset):
-    """The two files of a dataset's decoded dataset."""
+    """Return the two files of a decoded dataset."""
     return {"images": PATHS.images(dataset), "manifest": PATHS.manifest(dataset)}
 
 
 def manifests(datasets):
-    """A manifest of each dataset: all its stores list the same images."""
+    """Return one manifest per dataset: all its decoded datasets list the same images."""
     return [PATHS.manifest(any_store(STUDY, dataset)) for dataset in datasets]
 
 
 def checkpoint(model):
-    """The two files of a model's checkpoint."""
+    """Return the two files of a model's checkpoint."""
     return {"weights": PATHS.weights(model), "card": PATHS.card(model)}
 
 
 def downloads(store):
-    """What says that a store's images were downloaded, if the workflow does that."""
+    """Return the mark of the download of a decoded dataset's images, if the workflow downloads them."""
     source = STUDY.datasets[store.partition("/")[0]].source
     return (
         [sources.mark_of_download(STUDY, source["download"])]
@@ -203,9 +203,9 @@ def downloads(store):
 
 
 def given_weights(model):
-    """The file of pretrained weights; the clean images tell networks of ours their input."""
+    """Return the file of pretrained weights, and for networks of ours the clean images: their input."""
     entry = STUDY.models[model]
-    # An edited file has another SHA-256 than the configuration says, which is among the params.
+    # Its SHA-256 is among the params: an edited file differs from the configuration.
     named = [entry.weights_file.path] if entry.weights_file else []
     file = {"file": path for path in as_inputs(named)}
     return file | (store(STUDY.clean_dataset.id) if entry.own_view is None else {})
@@ -220,7 +220,7 @@ def table_files(table):
 
 
 def is_asked_for(files):
-    """Return whether the command line names one of these files; Snakemake has not read it yet."""
+    """Return whether the command line names one of these files (Snakemake parses it later)."""
     return not set(map(os.path.normpath, sys.argv[1:])).isdisjoint(files)
 
 
@@ -230,13 +230,13 @@ def caption(kind, name):
 
 
 def class_maps(datasets):
-    """The files that map coarser classes to the models' own, of the datasets that have one."""
+    """Return the class maps of the datasets that have one."""
     maps = (STUDY.datasets[id].class_map for id in datasets)
     return as_inputs(filter(None, maps))
 
 
 def training_stores(model):
-    """The stores that a model is trained on: `training_images`, `training_manifest`, ..."""
+    """Return a model's training data: `training_images`, `training_manifest`, ..."""
     return {
         f"{purpose}_{file}": path
         for purpose, dataset in params.training_datasets(STUDY, model).items()

@@ -1,10 +1,10 @@
 # REQUIRED INPUTS  none in {results}; real images lie below the configuration's `data`;
-#                  `filter_dataset` needs the store of its pool and a checkpoint
+#                  `filter_dataset` needs the decoded dataset of its pool and a checkpoint
 # OUTPUTS          {results}/stores/{dataset}/images.npy, manifest.parquet
-#                  {results}/stores/{dataset}/{view or part}/images.npy, manifest.parquet
+#                  {results}/stores/{dataset}/{preprocessing or part}/images.npy, manifest.parquet
 #                  {results}/contact_sheets/{dataset}.png
 rule generate_dataset:
-    """Render a set of the embedded image family into an decoded dataset."""
+    """Render a set of the embedded image family into a decoded dataset."""
     input:
         stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
@@ -16,7 +16,7 @@ rule generate_dataset:
         PATHS.benchmark("generate_dataset", "{dataset}")
     wildcard_constraints:
         dataset=ids(GENERATED),
-    # Before the training that waits for it, which is itself before anything else that is ready.
+    # Before training, which needs it and itself has priority over other ready jobs.
     priority: 20
     conda:
         "../envs/perturb.yaml"
@@ -30,7 +30,7 @@ rule generate_dataset:
 
 
 rule bundle_dataset:
-    """Put a set that comes with a library into an decoded dataset."""
+    """Convert a dataset of an installed package into a decoded dataset."""
     input:
         stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),
     output:
@@ -54,7 +54,7 @@ rule bundle_dataset:
         "../scripts/bundle_dataset.py"
 
 
-# Where the workflow is started there is a network; compute nodes often have none.
+# The machine that starts the workflow has a network; compute nodes often have none.
 localrules:
     download_dataset,
 
@@ -62,13 +62,13 @@ localrules:
 rule download_dataset:
     """Download a public dataset of the register, verify it and unpack it."""
     output:
-        # A mark beside the folder: a folder as output would be deleted before it is made anew.
+        # A mark beside the folder: Snakemake would delete a folder as output before it is made again.
         touch(sources.mark_of_download(STUDY, "{download}")),
     log:
         PATHS.log("download_dataset", "{download}"),
     benchmark:
         PATHS.benchmark("download_dataset", "{download}")
-    # What waits for the network waits while something else is done.
+    # First, so that other jobs run while it waits for the network.
     priority: 30
     conda:
         "../envs/perturb.yaml"
@@ -85,11 +85,11 @@ rule download_dataset:
 
 
 rule decode_dataset:
-    """Decode real images, once for each way in which models see them, into an decoded dataset."""
+    """Decode real images, once per preprocessing, into a decoded dataset."""
     input:
         downloads=lambda wildcards: downloads(wildcards.store),
         labels=lambda wildcards: sources.label_files(STUDY, wildcards.store),
-        # To be compared with, not to be made from: a newer one repeats nothing.
+        # Only for a comparison: a newer one repeats nothing.
         clean=lambda wildcards: [
             ancient(path) for path in sources.clean_manifest(STUDY, wildcards.store)
         ],
@@ -103,7 +103,7 @@ rule decode_dataset:
         PATHS.benchmark("decode_dataset", "{store}")
     wildcard_constraints:
         store=ids(DECODED),
-    # What is wrong with the images is found before anything is evaluated on some of them.
+    # Faulty images are found before anything is evaluated on some of them.
     priority: 20
     conda:
         "../envs/perturb.yaml"
@@ -118,7 +118,7 @@ rule decode_dataset:
 
 
 rule filter_dataset:
-    """Keep the images of a pool that the reference network gets wrong."""
+    """Select the images of a pool that the reference network misclassifies."""
     input:
         unpack(
             lambda wildcards: store(
@@ -154,13 +154,13 @@ rule filter_dataset:
 
 
 rule draw_contact_sheets:
-    """Draw some images of every dataset side by side."""
+    """Draw sample images of every dataset side by side."""
     input:
         "perturb/datasets/contact_sheet.py",
         images=[PATHS.images(store) for store in SHEETS.values()],
         manifests=[PATHS.manifest(store) for store in SHEETS.values()],
     output:
-        # One job for all: starting one takes longer than any sheet.
+        # One job for all: a job takes longer to start than a sheet to draw.
         [
             report(
                 PATHS.contact_sheet(dataset),

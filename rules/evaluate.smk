@@ -1,14 +1,14 @@
 # REQUIRED INPUTS  {results}/stores/{dataset}/, {results}/checkpoints/{model}/
-# OUTPUTS          {results}/receipts/{model}/{job}.json, and what these list:
+# OUTPUTS          {results}/receipts/{model}/{job}.json, and the files that these list:
 #                  {results}/shards/{model}/{dataset}/{perturbation}/{severity}.parquet
 #                  {results}/shards/{model}/{dataset}/transfer/{severity}/{source}.parquet
 #                  {results}/measurements/{model}/{measurement}.parquet
 #
-# A job evaluates what its receipt is to list and is not there yet. Which cells these are is no
-# parameter: removing one from the configuration repeats nothing, and adding one makes the receipt
-# invalid, which plans its job (`perturb.plan.stale`).
+# A job evaluates the missing files of its receipt. The list of cells is no parameter: removing a
+# cell from the configuration repeats nothing, and adding one makes the receipt invalid, which plans
+# its job (`perturb.plan.stale`).
 rule evaluate:
-    """Record what one model predicts under some perturbations, or measure its inside."""
+    """Record a model's predictions under some perturbations, or measurements of its layers."""
     input:
         **checkpoint("{model}"),
         images=lambda wildcards: job_images(wildcards.model, wildcards.job),
@@ -41,7 +41,7 @@ rule evaluate:
 if TRANSFER in STUDY.perturbations:
 
     rule transfer_attacks:
-        """Make adversarial images against one model, and record what every model predicts on them."""
+        """Make adversarial images against one model, and record every model's predictions on them."""
         input:
             images=lambda wildcards: job_images(wildcards.source, TRANSFER),
             manifests=lambda wildcards: job_manifests(wildcards.source, TRANSFER),
@@ -72,7 +72,7 @@ if TRANSFER in STUDY.perturbations:
 if STUDY.patterns:
 
     rule draw_patterns:
-        """Draw what adversarial perturbations look like, model beside model."""
+        """Draw the adversarial perturbations of several models side by side."""
         input:
             images=PATHS.images(STUDY.patterns.dataset),
             manifest=PATHS.manifest(STUDY.patterns.dataset),
@@ -98,7 +98,7 @@ if STUDY.patterns:
             runtime=lambda wildcards, attempt: 10 * attempt,
         params:
             patterns=lambda wildcards: asdict(STUDY.patterns),
-            # A function: in texts Snakemake takes braces for wildcards.
+            # A function, because Snakemake reads braces in texts as wildcards.
             shown=lambda wildcards: params.titles(
                 [STUDY.models[model] for model in STUDY.patterns.shown_models]
             ),

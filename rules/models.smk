@@ -1,4 +1,4 @@
-# REQUIRED INPUTS  {results}/stores/: pre-training, training and validation sets
+# REQUIRED INPUTS  {results}/stores/: pre-training, training and validation datasets
 # OUTPUTS          {results}/checkpoints/{model}/weights.safetensors, card.json
 rule train_model:
     """Pre-train a model, then fine-tune it on the target task."""
@@ -14,7 +14,7 @@ rule train_model:
         PATHS.benchmark("train_model", "{model}")
     wildcard_constraints:
         model=ids(TRAINED),
-    # The longest jobs first: nothing else can fill the cores while the last of them runs alone.
+    # The longest jobs first: otherwise the last one would run alone while other cores are idle.
     priority: 10
     conda:
         "../envs/perturb.yaml"
@@ -34,7 +34,7 @@ rule train_model:
 
 
 rule import_checkpoint:
-    """Check pretrained weights against their SHA-256 and their architecture; fetch those of timm."""
+    """Check pretrained weights against their SHA-256 and their architecture; download those of timm."""
     input:
         unpack(lambda wildcards: given_weights(wildcards.model)),
         stale=lambda wildcards: STALE.mark_of(PATHS.card(wildcards.model)),
@@ -47,7 +47,7 @@ rule import_checkpoint:
         PATHS.benchmark("import_checkpoint", "{model}")
     wildcard_constraints:
         model=ids(GIVEN),
-    # Wrong weights are found in seconds: before hours are spent on other models.
+    # Wrong weights are found in seconds, before hours are spent on other models.
     priority: 30
     conda:
         "../envs/perturb.yaml"

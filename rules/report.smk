@@ -6,7 +6,7 @@ rule draw_charts:
         tables=list(products.chart_tables(STUDY).values()),
         code=products.charts_code(),
     output:
-        # One job for all: starting the drawing library takes longer than any chart.
+        # One job for all: the drawing library takes longer to start than a chart to draw.
         html=[
             report(
                 PATHS.chart(chart, "html"),
@@ -43,7 +43,7 @@ rule draw_charts:
 
 
 rule draw_chart:
-    """Draw a chart that is asked for by itself, from its own tables."""
+    """Draw a chart that is a target of the run, from its own tables."""
     input:
         tables=lambda wildcards: [
             PATHS.table(table) for table in CHARTS[wildcards.chart].tables
@@ -71,7 +71,7 @@ rule draw_chart:
         "../scripts/draw_charts.py"
 
 
-# A chart that is a target plans the cells that it shows, and no other.
+# A chart that is a target plans only the cells that it shows.
 if is_asked_for(PATHS.chart(chart, form) for chart in CHARTS for form in FORMS):
 
     ruleorder: draw_chart > draw_charts
@@ -82,7 +82,7 @@ else:
 
 
 rule write_page:
-    """Write the offline page that explains what was asked, found and done, and how sure it is."""
+    """Write the offline report page: questions, findings, methods and uncertainty."""
     input:
         **{table: PATHS.table(table) for table in TABLES},
         study_datasets=PATHS.datasets,
@@ -106,7 +106,7 @@ rule write_page:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        # Texts come from functions: in others Snakemake takes braces for wildcards.
+        # Functions, because Snakemake reads braces in texts as wildcards.
         configuration=lambda wildcards: yaml.safe_dump(
             spelt_alike(config), sort_keys=False, allow_unicode=True
         ),

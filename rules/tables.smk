@@ -2,7 +2,7 @@
 # OUTPUTS          {results}/models.parquet, datasets.parquet, inventory/{experiment}.parquet
 #                  {results}/tables/{table}.parquet, .csv, .md, .tex
 rule describe_study:
-    """Collect the facts about models and datasets that predictions are joined with."""
+    """Make the tables of models and datasets that predictions are joined with."""
     input:
         cards=[PATHS.card(model) for model in STUDY.models],
         manifests=manifests(EVALUATED),
@@ -20,7 +20,7 @@ rule describe_study:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        # Texts come from functions: in others Snakemake takes braces for wildcards.
+        # Functions, because Snakemake reads braces in texts as wildcards.
         models=lambda wildcards: params.described_models(STUDY),
         datasets=lambda wildcards: params.described_datasets(STUDY),
         subsets=lambda wildcards: params.class_subsets(STUDY),
@@ -56,7 +56,7 @@ rule check_shards:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        # The set of shards, which may shrink, and what they must be made under.
+        # The set of shards, which may shrink, and their expected settings.
         receipts=lambda wildcards: digest_of(
             SOURCES.of_experiment(wildcards.experiment)
         ),
@@ -93,7 +93,7 @@ rule make_table:
         mem_mb=lambda wildcards, attempt: 12000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        # The set of files that it is made from, which may shrink.
+        # The set of input files, which may shrink.
         sources=lambda wildcards: digest_of(table_files(wildcards.table)),
         parameters=lambda wildcards: products.table_parameters(STUDY, wildcards.table),
         caption=lambda wildcards: caption("table", wildcards.table),

@@ -1,4 +1,4 @@
-"""Put a set that comes with a library into an decoded dataset."""
+"""Convert a dataset of an installed package into a decoded dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Decode real images, once for each way in which models see them, into an decoded dataset."""
+"""Decode real images, once per preprocessing, into a decoded dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

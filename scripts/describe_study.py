@@ -1,4 +1,4 @@
-"""Collect the facts about models and datasets that predictions are joined with."""
+"""Make the tables of models and datasets that predictions are joined with."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Download a public dataset, compare it with the register, unpack it."""
+"""Download a public dataset of the register, verify it and unpack it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

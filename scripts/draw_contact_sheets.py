@@ -1,4 +1,4 @@
-"""Draw some images of every dataset side by side."""
+"""Draw sample images of every dataset side by side."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

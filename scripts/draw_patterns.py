@@ -1,4 +1,4 @@
-"""Draw what adversarial perturbations look like, model beside model."""
+"""Draw the adversarial perturbations of several models side by side."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Record what one model predicts under some perturbations, or measure it: what is not there yet."""
+"""Record a model's missing predictions under some perturbations, or missing measurements."""
 
 import logging
 from pathlib import Path

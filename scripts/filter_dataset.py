@@ -1,4 +1,4 @@
-"""Keep the images of a pool that the reference network gets wrong."""
+"""Select the images of a pool that the reference network misclassifies."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Render a set of the embedded image family into an decoded dataset."""
+"""Render a set of the embedded image family into a decoded dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Check pretrained weights against their SHA-256 and their architecture; fetch those of timm."""
+"""Check pretrained weights against their SHA-256 and their architecture; download those of timm."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
-# Beside DuckDB the job holds outcomes of all images, for the bootstrap.
+# In addition to DuckDB the job holds outcomes of all images, for the bootstrap.
 limits = {"threads": snakemake.threads, "memory_mb": snakemake.resources.mem_mb // 2}
 name = snakemake.wildcards.table
 config = load_config(snakemake.config)

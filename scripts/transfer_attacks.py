@@ -1,4 +1,4 @@
-"""Make adversarial images against one model, and record what every model predicts on them."""
+"""Make adversarial images against one model, and record every model's predictions on them."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Write the offline page that explains what was asked, found and done, and how sure it is."""
+"""Write the offline report page: questions, findings, methods and uncertainty."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,1 +1,1 @@
-"""Forms that charts share, as Altair charts; each experiment draws its own with them."""
+"""Shared forms of Altair charts; each experiment draws its charts with them."""

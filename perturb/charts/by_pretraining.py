@@ -2,8 +2,8 @@
 
 Networks of other families stand right of the ViTs, behind a gap.
 
-Every mark stands at its model's own place beside the tick, with its interval in ink. Models are
-told apart by colour, shape and area (`perturb.charts.style`), and by the legend on a click.
+Every mark stands at its model's own place beside the tick, with its interval in ink. Models
+differ in colour, shape and area (`perturb.charts.style`); a click on the legend selects them.
 """
 
 import math
@@ -19,18 +19,18 @@ from perturb.charts.style import CHART_WIDTH, INK, Style, style_of
 
 _HEIGHT = 300
 SPACING = 18
-Y_AXIS = 60  # what the y axis takes of the width, with its labels and title
+Y_AXIS = 60  # width of the y axis with its labels and title, in px
 # Mean width of a character, in px.
 _LABEL, _HEADER = 6.6, 7.6
 
 
 @dataclass(frozen=True)
 class Value:
-    """What is drawn: a column with its `_low` and `_high`.
+    """The drawn values: a column with its `_low` and `_high`.
 
-    panel : the column that tells the panels apart.
-    empty : what a panel says that has no value.
-    reference : a value that a line is drawn at. A ratio's axis includes it.
+    panel : the column with the panel of each row.
+    empty : the sentence in a panel without a value.
+    reference : the value of a horizontal line. A ratio's axis includes it.
     """
 
     column: str
@@ -51,8 +51,8 @@ def by_pretraining(
 ) -> alt.FacetChart:
     """Return a panel for each entry of `value.panel`, in their order.
 
-    The chart has neither its configuration nor its parameter `choice()` yet: of several charts
-    beside each other, one has it for all.
+    The caller adds the configuration and the parameter `choice()`: in a row of charts, they are
+    set once for all.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _layers(
     base: alt.Chart, frame: pd.DataFrame, value: Value, looks: Style
 ) -> list[alt.Chart | alt.LayerChart]:
     chosen = choice()
-    # In ink: on its own colour a short interval would not be seen.
+    # In ink: a short interval in the mark's colour would be invisible.
     bars = base.mark_rule(strokeWidth=1.2, color=INK).encode(
         y=alt.Y(f"{value.column}_low:Q").title(value.title),
         y2=f"{value.column}_high:Q",
@@ -103,7 +103,7 @@ def _layers(
     layers = [points, bars]
     if value.reference is None:
         return layers
-    # One row a panel is left, and so one line.
+    # One row per panel remains, and so one line.
     line = alt.Chart(frame).transform_aggregate(rows="count()")
     line = line.mark_rule(color=INK, strokeDash=[5, 3], opacity=0.6)
     return [*layers, line.encode(y=alt.YDatum(value.reference))]
@@ -141,7 +141,7 @@ def _y(frame: pd.DataFrame, value: Value) -> alt.Y:
 
 
 def _layout(num_panels: int, natural: float, width: float) -> tuple[int, float]:
-    """Return panels a row and the width of each, in px: narrowed first, then wrapped."""
+    """Return the number of panels per row and their width in px: narrowed first, then wrapped."""
     room = width - Y_AXIS + SPACING
     fitting = max(1, int(room // (0.7 * natural + SPACING)))
     rows = -(-num_panels // fitting) or 1

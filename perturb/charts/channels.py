@@ -1,4 +1,4 @@
-"""What charts of single models share: order, looks, the choice in the legend, percent axes."""
+"""Shared channels of single models' charts: order, style, selection in the legend, percent axes."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 
 
 def pretraining_order(frame: pd.DataFrame) -> list[str]:
-    """Return the labels of the pre-training sets that are in a table, from the smallest on."""
+    """Return the labels of the pre-training sets in a table, from the smallest to the largest."""
     return list(dict.fromkeys(frame.sort_values("pretraining_rank")["pretraining_label"]))
 
 
 def choice() -> alt.Parameter:
-    """Return the selection of architectures in the legend, which singles them out."""
+    """Return the selection of architectures by the legend, which highlights them."""
     return alt.selection_point(fields=["architecture_label"], bind="legend", name="chosen")
 
 
 def identity(looks: Style) -> dict[str, Any]:
-    """Return the encodings that tell architectures apart, with one legend for all."""
+    """Return the encodings of architectures, with one legend for all."""
     legend = legend_of(looks)
     return {
         "color": alt.Color(
@@ -41,7 +41,7 @@ def identity(looks: Style) -> dict[str, Any]:
         "size": alt.Size(
             "architecture_label:O",
             title=None,
-            # An ordinal scale takes each area as it is; the default would interpolate them.
+            # An ordinal scale uses each area exactly; the default would interpolate.
             scale=alt.Scale(type="ordinal", domain=looks.labels, range=looks.areas),
             legend=legend,
         ),
@@ -78,13 +78,13 @@ def percent_axis(column: str, title: str) -> alt.Y:
         axis=alt.Axis(
             labelExpr="format(datum.value * 100, '.0f')",
             values=[0, 0.2, 0.4, 0.6, 0.8, 1],
-            tickCount=6,  # of low panels, Vega would leave some out
+            tickCount=6,  # Vega would leave some out in low panels
         ),
     )
 
 
 def indices(count: int, length: float) -> alt.Axis:
-    """Return the axis of indices from 0, as many of them named as fit into the length, in px."""
+    """Return the axis of indices from 0, with as many labels as fit into the length, in px."""
     step = -(-count * _LEAST_TICK // int(length))
     values = list(range(0, count, step))
     return alt.Axis(values=values, labelAngle=0, ticks=False, domain=False)

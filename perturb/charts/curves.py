@@ -1,6 +1,6 @@
-"""The form of the paper's Figures 8 and 9: accuracy over how much of a model is changed.
+"""The form of the paper's Figures 8 and 9: accuracy over the strength of a change of the model.
 
-A panel a model, a line a way to change it, and the unchanged model's accuracy as a dashed line.
+One panel per model, one line per kind of change; a dashed line is the unchanged model's accuracy.
 """
 
 import math
@@ -24,13 +24,13 @@ _Y = "Accuracy (%)"
 
 @dataclass(frozen=True)
 class Curves:
-    """What is drawn.
+    """The drawn columns.
 
-    x : a whole number, or a fraction that is shown in percent; more is changed to the right.
-    way : the column that tells the lines apart; `{way}_label` are its words.
-    ways : the colour of each of its entries, in order; a control's is dashed.
+    x : an integer, or a fraction that is shown in percent; the change grows to the right.
+    way : the column with the kind of change of each line; `{way}_label` is its label.
+    ways : the colour of each kind, in order; the line of a control is dashed.
     bars : columns with both ends of the bars.
-    is_falling : whether more is changed the smaller x is.
+    is_falling : whether the change grows as x falls.
     spread : columns with both ends of the shaded band, if there is one.
     """
 
@@ -47,7 +47,7 @@ class Curves:
 def curves(
     frame: pd.DataFrame, models: pd.DataFrame, what: Curves, tooltip: Sequence[alt.Tooltip]
 ) -> alt.ConcatChart:
-    """Return a panel a model, with a line for each way in which models were changed.
+    """Return one panel per model, with one line per kind of change.
 
     Parameters
     ----------
@@ -86,13 +86,13 @@ def curves(
 
 
 def _labels(frame: pd.DataFrame, what: Curves) -> dict[str, str]:
-    """Return the words for each way that is in the frame, in order."""
+    """Return the label of each kind of change in the frame, in order."""
     labels = dict(zip(frame[what.way], frame[f"{what.way}_label"], strict=True))
     return {way: labels[way] for way in what.ways if way in labels}
 
 
 def _identity(labels: dict[str, str], what: Curves) -> dict[str, Any]:
-    """Return the encodings that tell the lines apart, with one legend for all."""
+    """Return the encodings of the lines, with one legend for all."""
     legend = alt.Legend(
         orient="bottom", direction="horizontal", symbolOpacity=1, symbolSize=60, labelLimit=400
     )
@@ -111,7 +111,7 @@ def _identity(labels: dict[str, str], what: Curves) -> dict[str, Any]:
 
 
 def _look_of(way: str, what: Curves) -> tuple[str, str, list[int]]:
-    """Return colour, shape and dash: the same for a way, whichever ways a study has."""
+    """Return colour, shape and dash of each kind of change, the same in every study."""
     shape = _SHAPES[list(what.ways).index(way)]
     colour = what.ways[way]
     return colour, shape, [4, 3] if colour == CONTROL else [1, 0]
@@ -136,7 +136,7 @@ def _x(domain: tuple[float, float], what: Curves, panel: Panel) -> alt.X:
 
 
 def _baseline() -> alt.Chart:
-    # One row a panel is left, and so one line.
+    # One row per panel remains, and so one line.
     row = alt.Chart().transform_aggregate(unchanged="max(baseline_accuracy)")
     line: alt.Chart = row.mark_rule(color=INK, strokeDash=[5, 3], opacity=0.75).encode(
         y="unchanged:Q"

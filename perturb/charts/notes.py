@@ -1,4 +1,4 @@
-"""Sentences beside charts that depend on the study: how many images, and at which epsilon."""
+"""Sentences beside charts that depend on the study: number of images, and epsilon."""
 
 import pyarrow as pa
 
@@ -6,7 +6,7 @@ from perturb.formatting import formatted
 
 
 def images(table: pa.Table, *_: pa.Table) -> str:
-    """Return a sentence about the number of images, of each test set where they differ.
+    """Return a sentence about the number of images, for each test set if they differ.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def epsilon_and_images(table: pa.Table, *_: pa.Table) -> str:
 
 
 def images_by_set(table: pa.Table, label: str) -> str:
-    """Return how many images each test set has where they differ, else nothing."""
+    """Return the number of images of each test set if they differ, else nothing."""
     if label not in table.column_names:
         return ""
     sizes = {row[label]: row["num_images"] for row in table.to_pylist()}

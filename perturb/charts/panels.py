@@ -1,7 +1,7 @@
-"""The form of the charts of changed models: a panel a model, pre-training sets down.
+"""The form of the charts of changed models: one panel per model, one row per pre-training set.
 
-Across stand the architectures, and the panels of one have an x axis of their own: depths, heads
-and grids differ between architectures. What does not fit beside each other is wrapped.
+Columns are architectures, and the panels of each have an x axis of their own: depths, heads
+and grids differ between architectures. Columns that do not fit beside each other are wrapped.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,17 +17,17 @@ from perturb.charts.sentences import NO_MODEL, WORDS, sentence_in
 from perturb.charts.style import CHART_WIDTH, HEADER_SIZE, config
 
 _SPACING = 14
-_SIDES = 80  # what the names of the rows and the first y axis take of the width, in px
+_SIDES = 80  # width of the row headers and the first y axis, in px
 _CHARACTER = 7.6  # mean width of a character of a header, in px
 _LEAST_HEADER = 10.0
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large panels may be, in px.
+    """The size of panels, in px.
 
     height : of each panel; None for squares.
-    axis : what the y axis of each column but the first takes.
+    axis : width of the y axis of each column but the first.
     """
 
     widest: float
@@ -45,7 +45,7 @@ class Panel:
     is_first: bool
 
     def quieted(self, y: alt.Y) -> alt.Y:
-        """Return a y axis that all columns share: its words stand left of the first alone."""
+        """Return a y axis that all columns share: only the first shows its labels."""
         if self.is_first:
             return y
         axis = y["axis"].copy()
@@ -80,7 +80,7 @@ def columns(
     column: str = "architecture_label",
     chosen: alt.Parameter | None = None,
 ) -> alt.ConcatChart:
-    """Return a column of panels for each name that the frame has rows of, not yet configured.
+    """Return a column of panels for each name with rows in the frame, without configuration.
 
     Parameters
     ----------
@@ -109,22 +109,22 @@ def columns(
                 header=alt.Header(labels=is_first, labelLimit=height + _SPACING),
             ),
             spacing=_SPACING,
-            # Marks on the edge of a panel must not push the next one away.
+            # Marks on the edge of a panel must not move the next panel.
             bounds="flush",
         )
 
     parts = [part(name, at % count == 0) for at, name in enumerate(present)]
     if chosen is not None:
         parts[0] = parts[0].add_params(chosen)
-    # Altair copies all parts once more for each nesting: rows of rows would take twice as long.
+    # Altair copies all parts again at each level of nesting: rows of rows would take twice as long.
     return alt.concat(*parts, columns=count, spacing={"row": 24, "column": _SPACING})
 
 
 def crossed(frame: pd.DataFrame, row: str, column: str, sentence: str) -> pd.DataFrame:
-    """Return the rows with one of `WORDS`, the sentence, for each missing panel of a grid.
+    """Return the rows, with a row of `WORDS`, the sentence, for each missing panel of a grid.
 
-    Vega fills the cells of a grid one after another: with one missing, all later panels would
-    stand under the names of others.
+    Vega fills the cells of a grid in order: if one is missing, all later panels would have wrong
+    headers.
     """
     present = set(zip(frame[row], frame[column], strict=True))
     every = product(dict.fromkeys(frame[row]), dict.fromkeys(frame[column]))
@@ -134,13 +134,13 @@ def crossed(frame: pd.DataFrame, row: str, column: str, sentence: str) -> pd.Dat
 
 
 def header_size(names: Sequence[str], width: float) -> float:
-    """Return the font size in which every name fits over its panel, within reason."""
+    """Return the font size at which every name fits over its panel, within limits."""
     needed = _CHARACTER * max(map(len, names), default=0)
     return max(_LEAST_HEADER, HEADER_SIZE * min(1.0, width / max(1.0, needed)))
 
 
 def _layout(num_columns: int, size: Size) -> tuple[int, float]:
-    """Return how many columns stand beside each other, in equal rows, and a panel's width."""
+    """Return the number of columns per row, in equal rows, and a panel's width."""
     room = CHART_WIDTH - _SIDES + _SPACING + size.axis
     fitting = max(1, int(room // (size.least + size.axis + _SPACING)))
     rows = -(-num_columns // fitting)
@@ -157,6 +157,6 @@ def _padded(rows: pd.DataFrame, column: str, pretraining: Sequence[str]) -> pd.D
 
 
 def _with_rows(frame: pd.DataFrame, empty: list[dict[str, Any]]) -> pd.DataFrame:
-    # Tables of nothing but missing values cannot be appended without a warning.
+    # Appending a table with only missing values causes a warning.
     values = frame.to_dict("records") + empty
     return pd.DataFrame(values, columns=[*frame.columns, WORDS]) if empty else frame

@@ -11,14 +11,14 @@ import vl_convert
 from perturb.files import replacing
 
 PNG_SCALE = 2.0
-# Stands for `<` where that would be read as a tag; a private character that no text uses.
+# Replaces `<` where it would be read as a tag; a private character that no text uses.
 _LESS_THAN = "\uf8ff"
 
 
 def save_chart(chart: alt.TopLevelMixin, *, html: Path, svg: Path, png: Path) -> None:
     """Write a chart as HTML with its libraries inside, as SVG, and as PNG at twice its size."""
-    # Once for all: of charts with many parts, the specification takes longer than the drawing.
-    # Not checked against the schema of charts, which takes a third of it: the tests do that.
+    # Made once: for charts with many parts the specification takes longer than the drawing.
+    # Without validation, which takes a third of the time: the tests validate.
     spec = chart.to_dict(validate=False)
     picture = vl_convert.vegalite_to_svg(spec)
     with replacing(html) as temporary:
@@ -30,7 +30,7 @@ def save_chart(chart: alt.TopLevelMixin, *, html: Path, svg: Path, png: Path) ->
 
 
 def _page(spec: Mapping[str, Any]) -> str:
-    """Return a chart as HTML; no text in it can end the script that it stands in."""
+    """Return a chart as HTML; no text in it can end the script element."""
     hidden = json.loads(json.dumps(spec).replace("<", _LESS_THAN))
     page: str = vl_convert.vegalite_to_html(hidden, bundle=True)
     return page.replace(_LESS_THAN, "\\u003c")

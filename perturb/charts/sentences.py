@@ -1,4 +1,4 @@
-"""Sentences in the place of marks: a panel or a chart without a value says why it has none."""
+"""Sentences in place of marks: the reason why a panel or a chart has no value."""
 
 import textwrap
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pandas as pd
 
 from perturb.charts.style import config
 
-# Of a panel's rows, the sentence that stands in it; null where there is something to draw.
+# Column with the sentence of a panel; null if there is a value to draw.
 WORDS = "words"
 NO_MODEL = "No such model in this study."
 _FONT_SIZE = 12
@@ -32,7 +32,7 @@ def nothing(sentence: str) -> alt.ConcatChart:
 def with_words(
     frame: pd.DataFrame, panel: str, columns: Sequence[str], sentence: str
 ) -> pd.DataFrame:
-    """Return the rows, with `WORDS` if a panel has none of the values: there the sentence.
+    """Return the rows, with the sentence in `WORDS` for panels without values.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def with_words(
 
 
 def sentence_in(width: float, height: float, sentence: str, data: alt.Chart) -> alt.Chart:
-    """Return the layer that shows a sentence in the panels whose rows have it as `WORDS`.
+    """Return the layer that shows the sentence in `WORDS` of each panel's rows.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def sentence_in(width: float, height: float, sentence: str, data: alt.Chart) -> 
     data : a chart of these rows without encodings.
     """
     chosen = data.transform_filter(f"isValid(datum.{WORDS})")
-    # One row a panel is left, and so one sentence.
+    # One row per panel remains, and so one sentence.
     once = chosen.transform_aggregate(rows="count()", groupby=[WORDS])
     text: alt.Chart = once.mark_text(fontSize=_FONT_SIZE, text=_wrapped(sentence, width)).encode(
         x=alt.value(width / 2), y=alt.value(height / 2 - 8)

@@ -1,4 +1,4 @@
-"""What all heat maps share: their colours, the numbers in their cells, the range they span."""
+"""Shared parts of heat maps: their colours, the numbers in their cells, their range."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ import pandas as pd
 
 from perturb.charts.style import INK, between
 
-# Light for low, dark for high: one hue, ordered by lightness, the same for every eye.
+# Light for low, dark for high: one hue, ordered by lightness, for every kind of colour vision.
 _RANGE = ["#f6efe2", "#dbe4dd", "#aacdd3", "#6fa9c0", "#356f9c", "#173a63"]
-# What is as far below zero is about as dark, in another hue.
+# Values equally far below zero are about equally dark, in another hue.
 _BELOW = [_RANGE[0], "#8a3f12"]
 _WHITE_FROM = 0.68
-FINE = 8.0  # cells that are smaller stand without gaps, in px
-# Two digits do not fit into less, in px.
+FINE = 8.0  # smaller cells have no gaps, in px
+# Smallest cell into which two digits fit, in px.
 _LEAST_WIDTH, _LEAST_HEIGHT = 19, 11
 
 
@@ -24,7 +24,7 @@ class Shades:
     """The colours of a column's values.
 
     domain, range : the colours' stops.
-    dark : a condition for the cells on which ink could not be read.
+    dark : a condition for the cells on which dark text is not legible.
     is_percent : whether the legend multiplies by 100.
     """
 
@@ -38,7 +38,7 @@ class Shades:
     def boxes(self, base: alt.Chart, *, is_fine: bool = False) -> alt.Chart:
         """Return the coloured cells, with the legend below the chart.
 
-        Fine cells have neither gaps nor words for screen readers: there are thousands.
+        Small cells have neither gaps nor texts for screen readers: there are thousands.
         """
         words = "format(datum.value * 100, '.0f')" if self.is_percent else "datum.label"
         legend = alt.Legend(
@@ -58,9 +58,9 @@ class Shades:
         """Return percent in the cells, of this size in px, if it fits."""
         if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
             return []
-        # A number that is rounded to zero has no sign.
+        # A number that rounds to zero has no sign.
         percent = f"replace(format(100 * datum.{self.column}, '.0f'), /^[^0-9]0$/, '0')"
-        # Vega would write no value as 0.
+        # Vega would show a missing value as 0.
         known = base.transform_filter(f"isValid(datum.{self.column})")
         text = known.transform_calculate(percent=percent)
         return [
@@ -107,6 +107,6 @@ def shaded(
 
 
 def tenths_around(accuracy: pd.Series | Sequence[float]) -> tuple[float, float]:
-    """Return the tenths around all accuracies: small differences stay visible."""
+    """Return the tenths around all accuracies, so that small differences are visible."""
     low, high = min(accuracy), max(accuracy)
     return math.floor(10 * low) / 10, max(math.ceil(10 * high), math.floor(10 * low) + 1) / 10

@@ -1,10 +1,10 @@
 """The one style of all charts: colour = family and size, shape = patch size, area = parameters.
 
-ResNets run from blue to green and ViTs from red to yellow with growing size, as in the paper; other
-networks, which it does not have, are purple. The ramps stay apart for readers with protanopia,
-deuteranopia or tritanopia (a test simulates them); shape and position tell the families apart a
-second time. Every chart takes its scales from the table of models, so that a model looks the same
-everywhere.
+With growing size, ResNets go from blue to green and ViTs from red to yellow, as in the paper; other
+networks, which are not in the paper, are purple. The ramps are distinct for readers with
+protanopia, deuteranopia or tritanopia (a test simulates them); the families also differ in shape
+and position. Every chart takes its scales from the table of models, so that a model has the same
+style everywhere.
 """
 
 import math
@@ -20,12 +20,12 @@ RAMPS = {
     "vit": ("#9c1a2b", "#cf3f2b", "#e9752b", "#f2a02f", "#f1cf48"),
     "other": ("#3a1636", "#881c7c", "#d0a1cb"),
 }
-# The order in which families stand in legends and beside a tick.
+# The order of families in legends and beside a tick.
 FAMILIES = tuple(RAMPS)
-# What is told apart within one model; a control is grey.
+# Colours of different changes of one model; a control is grey.
 SERIES = ("#37415a", "#d9771f", "#149487")
 CONTROL = "#8a919c"
-# Width that the page has for a chart with its axes, in px.
+# Width of a chart with its axes on the page, in px.
 CHART_WIDTH = 1100
 # ResNets have no patches; ViTs from the largest patch to the smallest.
 RESNET_SHAPE = "circle"
@@ -41,7 +41,7 @@ _INK = {"text": INK, "quiet": "#5b6370", "grid": "#e4e6ea", "axis": "#9aa1ad"}
 
 @dataclass(frozen=True)
 class Style:
-    """How the architectures of a study look: parallel sequences, in legend order."""
+    """The styles of a study's architectures: parallel sequences, in legend order."""
 
     labels: list[str]
     families: list[str]
@@ -50,13 +50,13 @@ class Style:
     areas: list[float]
 
     def only(self, labels: Collection[str]) -> "Style":
-        """Return the look of these architectures alone, each as it is among all."""
+        """Return the style of these architectures alone, unchanged."""
         kept = [at for at, label in enumerate(self.labels) if label in labels]
         return Style(**{name: [values[at] for at in kept] for name, values in vars(self).items()})
 
 
 def style_of(models: pd.DataFrame) -> Style:
-    """Return the look of every architecture in the table of models, the reference left out.
+    """Return the style of every architecture in the table of models, without the reference.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def nice_log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     within = [float(f"{tick:.6g}") for tick in ticks if low <= tick <= high]
-    # A narrow range falls between two such ticks.
+    # A narrow range may lie between two of these ticks.
     return within or [float(f"{math.sqrt(low * high):.3g}")]
 
 
@@ -126,7 +126,7 @@ def config() -> dict[str, Any]:
 
 
 def _colours(architectures: pd.DataFrame) -> list[str]:
-    """One colour a family and size: the patch sizes of one size share it."""
+    """Return one colour per family and size, which the patch sizes share."""
     colour_of: dict[tuple[str, str], str] = {}
     for family, group in architectures.groupby("family", sort=True):
         sizes = list(dict.fromkeys(group["size"]))
@@ -147,7 +147,7 @@ def _shapes(architectures: pd.DataFrame) -> list[str]:
 
 
 def _areas_of(num_parameters: Sequence[float]) -> list[float]:
-    """Areas that grow with the logarithm of the parameters."""
+    """Return areas that grow with the logarithm of the number of parameters."""
     low, high = math.log(min(num_parameters)), math.log(max(num_parameters))
     scale = (_AREAS[1] - _AREAS[0]) / (high - low) if high > low else 0.0
     return [round(_AREAS[0] + scale * (math.log(count) - low), 1) for count in num_parameters]

@@ -1,4 +1,4 @@
-"""Accuracy on every test set, a panel each, beside the same images unchanged."""
+"""Accuracy on every test set, one panel each, beside the same images unchanged."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _ACCURACY = Value("accuracy", "Accuracy (%)", panel="test_set_label")
 def by_test_set(
     frame: pd.DataFrame, models: pd.DataFrame, tooltip: Sequence[alt.Tooltip]
 ) -> alt.FacetChart:
-    """Return a panel a test set: accuracy by pre-training set, ResNets left, ViTs right.
+    """Return one panel per test set: accuracy by pre-training set, ResNets left, ViTs right.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def by_test_set(
 def with_clean_beside(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with a panel of clean accuracy before each set that needs one.
 
-    A set of some of the clean images is compared with these alone, unchanged. Where another panel
-    shows the clean accuracy on as many images, that one serves.
+    A set of some of the clean images is compared with the same images, unchanged. No panel is added
+    if another panel shows the clean accuracy on as many images.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def with_clean_beside(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unchanged(rows: pd.DataFrame, label: str) -> pd.DataFrame:
-    """Return the rows with their clean accuracy as the accuracy: one prediction an image."""
+    """Return the rows with the clean accuracy as accuracy: one prediction per image."""
     ends = {f"accuracy{end}": rows[f"clean_accuracy{end}"] for end in ("", "_low", "_high")}
     clean = rows.assign(test_set_label=label, **ends)
     if "num_predictions" in clean:

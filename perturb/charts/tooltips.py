@@ -1,4 +1,4 @@
-"""What a mark says when it is pointed at: its model, its value with the interval, and n."""
+"""Tooltips of marks: the model, the value with its interval, and n."""
 
 import altair as alt
 
@@ -24,7 +24,7 @@ def count(column: str, title: str) -> alt.Tooltip:
 
 
 def interval(column: str, title: str, form: str = ".1%") -> tuple[alt.Tooltip, ...]:
-    """Return a value and both ends of its 95 % interval, which stand in `_low` and `_high`."""
+    """Return a value and both ends of its 95 % interval, the columns `_low` and `_high`."""
     return (
         number(column, title, form),
         number(f"{column}_low", "95 % low", form),

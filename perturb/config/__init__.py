@@ -1,10 +1,9 @@
-"""What a study consists of: the configuration, checked and turned into plain records.
+"""The configuration of a study, checked and converted to plain records.
 
-Two kinds of mistake are told apart only by where they are found. The JSON schema knows the keys,
-the types and the closed lists of values; the references between entries (a model's architecture,
-a filter's model) are checked after it. Either way the message names the key, the value and what
-is allowed, and it comes before any job starts. Nothing here imports torch: Snakemake parses the
-Snakefile in every job.
+The JSON schema checks the keys, the types and the closed lists of values; Python code then checks
+the references between entries (a model's architecture, a filter's model). Every message names the
+key, the value and the allowed values, before any job starts. Nothing here imports torch: Snakemake
+parses the Snakefile in every job.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,7 +40,7 @@ def load_config(
     Parameters
     ----------
     raw : the configuration.
-    beside : what else to say of a study that is refused, such as which of its files are missing.
+    beside : further messages about a refused study, such as its missing files.
 
     Raises
     ------
@@ -66,7 +65,7 @@ def _asked(check: Callable[[Config], Iterable[str]], config: Config) -> Iterator
 
 
 def _study(raw: Mapping[str, Any]) -> Config:
-    """Return the study, or raise a ConfigError with what is wrong in each entry by itself."""
+    """Return the study, or raise a ConfigError with the mistakes of each entry."""
     mistakes: list[str] = []
     scalars = {key: raw.get(key, default(key)) for key in _SCALARS}
     sets = raw["datasets"]
@@ -108,7 +107,7 @@ def _study(raw: Mapping[str, Any]) -> Config:
 def _made(
     entries: Mapping[str, Any], make: Callable[[str, Any], _Record], mistakes: list[str]
 ) -> dict[str, _Record]:
-    """Return the record of each entry; what is wrong with one is added to the mistakes."""
+    """Return the record of each entry; add mistakes to the list."""
     records = {}
     for id, entry in entries.items():
         try:
@@ -173,7 +172,7 @@ def _pretraining(
 
 
 def _num_images(dataset: Mapping[str, Any]) -> int | None:
-    """Return the size of a dataset, where the configuration tells it."""
+    """Return the size of a dataset, None if the configuration does not define it."""
     if "bundled" in dataset:
         return BUNDLED_IMAGES[dataset["bundled"]["set"]][dataset["bundled"]["split"]]
     return dataset.get("images")

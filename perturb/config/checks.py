@@ -1,4 +1,4 @@
-"""What the schema cannot say: references between entries, and what makes a whole study."""
+"""Checks beyond the schema: references between entries, and consistency of the study."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -16,15 +16,15 @@ from perturb.messages import did_you_mean, each, listed
 from perturb.models.arguments import ARGUMENTS, unfit_arguments
 from perturb.records import Architecture, Config, Dataset, Model, Pretraining
 
-# Ids that would read as something else in a path or a table.
+# Ids with another meaning in a path or a table.
 RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})
 
-# A dataset of such an id would have its predictions pooled with those of the test set or change.
+# The predictions on a dataset of such an id would be pooled with those of the test set or change.
 RESERVED_DATASET_IDS = frozenset({*test_sets(), *perturbations()})
 
 
 def check_references(raw: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message for an id that is not allowed or refers to nothing."""
+    """Yield a message for each id that is not allowed or refers to nothing."""
     for section in ("datasets", "pretraining", "architectures", "models"):
         yield from _check_ids(section, raw[section])
     for key, value, section in _references(raw):
@@ -85,7 +85,7 @@ def _references(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def check_study(config: Config) -> Iterator[str]:
-    """Yield a message for each thing that makes no study."""
+    """Yield a message for each inconsistency of the study."""
     faulty = list(
         each(*(_check_architecture(entry, config) for entry in config.architectures.values()))
     )
@@ -103,7 +103,7 @@ def check_study(config: Config) -> Iterator[str]:
     clean = [dataset.id for dataset in config.datasets.values() if dataset.role == "clean"]
     if len(clean) != 1:
         yield f"datasets: exactly one needs `role: clean`; found: {listed(clean)}"
-    elif not faulty:  # what cells change is counted in the architectures' arguments
+    elif not faulty:  # the perturbed parts are counted in the architectures' arguments
         yield from each(check_views(config), check_classes(config), check_perturbations(config))
 
 
@@ -115,7 +115,7 @@ def _check_published(config: Config) -> Iterator[str]:
 
 
 def _check_reference(config: Config) -> Iterator[str]:
-    """What corruption errors are divided by: one reference, beside models that are compared."""
+    """Check the divisor of corruption errors: one reference, besides the models under test."""
     references = [model.id for model in config.models.values() if model.is_reference]
     if len(references) > 1:
         yield f"models: only one may have `role: reference`; found: {listed(references)}"
@@ -138,8 +138,8 @@ def _check_labels(section: str, entries: Iterable[Dataset | Pretraining]) -> Ite
 
 
 def _check_names(dataset: Dataset) -> Iterator[str]:
-    """Yield a message for a dataset that tables could not tell from another test set."""
-    # A set whose id is its role is that test set.
+    """Yield a message for each dataset that tables could not distinguish from another test set."""
+    # A dataset whose id is its role is that test set.
     if dataset.id.lower() in RESERVED_DATASET_IDS - {dataset.role}:
         yield (
             f"datasets.{dataset.id}: the id is also that of a test set or a perturbation, among "
@@ -147,7 +147,7 @@ def _check_names(dataset: Dataset) -> Iterator[str]:
             f"{listed(sorted(RESERVED_DATASET_IDS))}"
         )
     labels = [test_set.label for test_set in test_sets().values()]
-    # Labels of corruptions go on: how the images were made stands in brackets.
+    # Tables append how the images were made, in brackets, to labels of corruptions.
     is_taken = any(
         dataset.label == label or dataset.label.startswith(f"{label} (") for label in labels
     )
@@ -245,7 +245,7 @@ def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
 
 
 def _check_side(model: Model, config: Config) -> Iterator[str]:
-    """A ViT that is trained here sees images of a side that is known, in whole patches."""
+    """Check that images of a trained ViT have a known side, a multiple of the patch size."""
     training, patch_size = model.training, model.architecture.patch_size
     if training is None or not patch_size:
         return

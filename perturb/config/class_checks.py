@@ -1,6 +1,6 @@
-"""What can be known of classes before an image or a weights file is read: heads, targets, members.
+"""Checks of classes before an image or a weights file is read: heads, targets, members.
 
-A target beyond a model's head would stop that model's job, after hours of others.
+A target outside a model's head would stop that model's job, after hours of others.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from perturb.records import Config, Dataset, Model
 
 
 def check_classes(config: Config) -> Iterator[str]:
-    """Yield a message for each dataset with classes that some model has not."""
+    """Yield a message for each dataset with classes that some model does not have."""
     evaluated = {id for item in config.perturbations.values() for id in item.datasets}
     evaluated |= {
         dataset.filter["dataset"] for dataset in config.datasets.values() if dataset.filter
@@ -20,12 +20,12 @@ def check_classes(config: Config) -> Iterator[str]:
     for dataset in (config.datasets[id] for id in config.datasets if id in evaluated):
         if dataset.class_map is None:
             yield from _check_targets(dataset, config)
-        elif Path(dataset.class_map).exists():  # else it is among the missing files
+        elif Path(dataset.class_map).exists():  # else it is one of the missing files
             yield from _check_members(dataset, config)
 
 
 def _deciding_on(dataset: Dataset, config: Config) -> list[Model]:
-    """Return the models that decide on a set: the reference does on the clean images alone."""
+    """Return the models evaluated on a dataset: the reference only on the clean images."""
     asks_all = dataset.role in ("clean", "corrupted")
     return [model for model in config.models.values() if asks_all or not model.is_reference]
 

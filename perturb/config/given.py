@@ -1,4 +1,4 @@
-"""Which study a command line names, put together as Snakemake does for the workflow."""
+"""The study that a command line names, merged as Snakemake does for the workflow."""
 
 import argparse
 import os
@@ -17,10 +17,10 @@ _ABSENT = "there is no such configuration file"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key may stand once: PyYAML itself keeps the last one without a word."""
+    """YAML loader that refuses repeated keys: PyYAML keeps the last one without a warning."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # Here keys are as they were written: afterwards those of merges (`<<`) are among them.
+        # Here keys are as written: later they include those of merges (`<<`).
         node = super().compose_mapping_node(anchor)
         lines: dict[Any, int] = {}
         for key, _ in node.value:
@@ -37,7 +37,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def add_study_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a study, which are Snakemake's own."""
+    """Add Snakemake's options that name a study."""
     parser.add_argument(
         "--configfile", type=Path, default=DEFAULT, help=f"the study; {DEFAULT} unless given"
     )
@@ -67,7 +67,7 @@ def given_study(arguments: argparse.Namespace) -> Config:
 
 
 def refuse_faulty_files(arguments: Sequence[str]) -> None:
-    """Read the configuration files that a command line of Snakemake's names: it is brief on faults.
+    """Read the configuration files of a Snakemake command line, for better messages than its own.
 
     Raises
     ------
@@ -115,14 +115,14 @@ def _entries(words: Sequence[str]) -> dict[str, Any]:
 
 
 def whole(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration with what it lacks: without datasets it changes the default one."""
+    """Return a complete configuration: one without datasets is merged into the default."""
     raw = {} if "datasets" in given or not DEFAULT.exists() else read_yaml(DEFAULT)
     merge(raw, given)
     return raw
 
 
 def merge(into: dict[str, Any], given: Mapping[str, Any]) -> None:
-    """Put entries into a configuration, key by key at every depth."""
+    """Merge entries into a configuration, key by key at every depth."""
     for key, value in given.items():
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
             merge(into[key], value)
@@ -131,12 +131,12 @@ def merge(into: dict[str, Any], given: Mapping[str, Any]) -> None:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return what a configuration file holds.
+    """Return the content of a configuration file.
 
     Raises
     ------
     ConfigError
-        if it cannot be read, holds a key twice or something else than keys and values; it names
+        if it cannot be read, repeats a key or is no mapping; it names
         the file.
     """
     try:
@@ -153,7 +153,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _fault(error: OSError | ValueError | yaml.YAMLError) -> str:
-    """Return in a sentence why a configuration file cannot be read."""
+    """Return a sentence with the reason why a configuration file cannot be read."""
     match error:
         case FileNotFoundError():
             return _ABSENT

@@ -1,9 +1,9 @@
-"""What a model sees of an image: what its entry says, and then what is known of its network.
+"""Preprocessing of a model: the values of its entry, and defaults that follow from its network.
 
-Of a tag timm knows everything. A file of weights says nothing of its preprocessing: of one of
-timm's architectures the rest is that of timm's default weights, of a network by `arguments` only
-filter, mean and deviation have a default. What is not known then is asked for: another
-normalisation costs a network a quarter of its accuracy without an error anywhere.
+timm defines the whole preprocessing of a tag. A file of weights defines none: for one of timm's
+architectures the defaults are those of timm's default weights, for a network by `arguments` only
+filter, mean and deviation have a default. All other values are required: a wrong normalisation can
+cost a network a quarter of its accuracy without any error.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ from perturb.models.views import View
 from perturb.records import Architecture, Model, ModelView
 
 _KEYS = {
-    "side": "side of the square that the model sees [px]",
+    "side": "side of the model's square input [px]",
     "mode": "`crop` (the centre of the image) or `squash` (all of it)",
-    "crop": "share of the short side that is kept, 0.875 say; only with `mode: crop`",
+    "crop": "fraction of the short side that is kept, such as 0.875; only with `mode: crop`",
     "interpolation": "`bilinear` or `bicubic`",
     "mean": "of each channel, in units of [0, 1]",
     "std": "of each channel, in units of [0, 1]",
@@ -28,7 +28,7 @@ _KEYS = {
 def own_view(
     key: str, entry: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
 ) -> ModelView | None:
-    """Return what a model sees of an image of any size; None if it sees one dataset's squares.
+    """Return a model's preprocessing of images; None if its input is one dataset's squares.
 
     Parameters
     ----------
@@ -43,7 +43,9 @@ def own_view(
     """
     given = entry.get("preprocessing")
     if entry["weights"] == "trained" and given is not None:
-        raise ConfigError(f"{key}: not allowed with `weights: trained`; it sees what it trains on")
+        raise ConfigError(
+            f"{key}: not allowed with `weights: trained`; its training set defines it"
+        )
     is_made_for_one_set = tagged is None and architecture.timm is None and given is None
     if is_made_for_one_set or entry["weights"] in ("absent", "trained"):
         return None
@@ -53,11 +55,11 @@ def own_view(
 def _completed(
     key: str, given: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
 ) -> ModelView:
-    """Return the view of given values and, where they say nothing, of known ones."""
+    """Return the preprocessing from the given values and, for the rest, the defaults."""
     known, origin = _known(given, architecture, tagged)
     if given.get("mode", known.get("mode")) == "squash" and "crop" in given:
         raise ConfigError(f"{key}.crop: not allowed with `mode: squash`; only with `mode: crop`")
-    # `squash` asks for the whole image; timm's weights that squash may crop it as well.
+    # `squash` uses the whole image; some of timm's weights squash and crop.
     whole = {"crop": 1.0} if given.get("mode") == "squash" else {}
     chosen = {**known, **given, **whole}
     _refuse_missing(key, chosen, known, origin)
@@ -76,7 +78,7 @@ def _completed(
 
 
 def assumed_values(models: Iterable[Model]) -> list[str]:
-    """Return a line for each file of weights whose preprocessing is not all given."""
+    """Return a line for each file of weights whose preprocessing is not fully given."""
     return [
         f"models.{model.id}.preprocessing: not given, and taken as {assumed}"
         for model in models
@@ -85,23 +87,23 @@ def assumed_values(models: Iterable[Model]) -> list[str]:
 
 
 def assumed_preprocessing(model: Model) -> str | None:
-    """Return what a file's preprocessing is taken as where it is not given, and why; else None."""
+    """Return the assumed preprocessing of a file, with the reason; None if all of it is given."""
     if model.weights_file is None or model.own_view is None:
-        return None  # a tag names its preprocessing itself
+        return None  # a tag defines its preprocessing
     return model.own_view.origin
 
 
 def _known(
     given: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
 ) -> tuple[Mapping[str, Any], str]:
-    """Return the values that hold where an entry says nothing, and where they come from."""
+    """Return the default values for keys that an entry does not set, and their origin."""
     if tagged is not None:
         return _of_row(tagged, _KEYS), f"of timm's {tagged.tag}"
     if architecture.timm is not None:
         row = default_of(architecture.timm)
         if row is None:
             return {}, ""
-        # A file's side is not timm's to say: weights are often trained at another.
+        # timm does not define the side of a file: weights are often trained at another.
         names = [name for name in _KEYS if name != "side"]
         is_normalised = {"mean", "std"} <= given.keys()
         return _of_row(row, names), f"of timm's {row.tag}{'' if is_normalised else _unlike(row)}"
@@ -114,7 +116,7 @@ def _of_row(row: TimmModel, names: Iterable[str]) -> Mapping[str, Any]:
 
 
 def _unlike(row: TimmModel) -> str:
-    """Return which other weights of an architecture have another normalisation, for a message."""
+    """Return a message about other weights of an architecture with another normalisation."""
     tags = tags_of(row.architecture)
     unlike = [tag for tag in tags if _normalisation(model_of(tag)) != _normalisation(row)]
     return f"; mean and std are others in {', '.join(unlike)}" if unlike else ""

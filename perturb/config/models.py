@@ -1,4 +1,4 @@
-"""The `architectures` and `models` sections, with what timm's own table says of its models."""
+"""The `architectures` and `models` sections, with the entries of timm's table of models."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ from perturb.records import (
     WeightsFile,
 )
 
-# `Other` stands until timm says what the network is.
+# `Other` stands until timm's table defines the network.
 _NAMES = {"vit": "ViT", "resnet": "ResNet", "other": "Other"}
 _GEOMETRY = {
     "vit": (
@@ -31,7 +31,7 @@ _GEOMETRY = {
 
 
 def architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
-    """Return an architecture; of one that timm knows by name, with its geometry."""
+    """Return an architecture; for one by timm's name, with its geometry."""
     key = f"architectures.{id}"
     if "arguments" in entry and "timm" in entry:
         raise ConfigError(f"{key}: `arguments` and `timm` exclude each other")
@@ -63,7 +63,7 @@ def architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
 
 
 def _with_geometry(record: Architecture, known: TimmModel, key: str) -> Architecture:
-    """Return an architecture with timm's geometry, which must be what the entry says it is."""
+    """Return an architecture with timm's geometry, which must agree with the entry."""
     if known.family != record.family:
         raise ConfigError(
             f"{key}: {known.architecture!r} is no network of the family {record.family!r}, which "

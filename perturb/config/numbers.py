@@ -1,8 +1,8 @@
-"""Numbers in any spelling: `1e-3`, which YAML 1.1 reads as a word, is 0.001.
+"""Numbers in any spelling: `1e-3`, which YAML 1.1 reads as a string, is 0.001.
 
-YAML 1.1 asks for a point in the mantissa and a sign in the exponent, while people and programs
-write numbers without them. Where the schema expects a number, a word that is one is that number,
-and whole numbers are whole: 30.0 is 30.
+YAML 1.1 requires a point in the mantissa and a sign in the exponent, while people and programs
+write numbers without them. Where the schema expects a number, a string that spells one is
+converted, and whole numbers become integers: 30.0 is 30.
 """
 
 import math
@@ -19,10 +19,10 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORE
 
 
 def with_numbers(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration in which words that are numbers are numbers, where these may stand.
+    """Return a configuration with strings converted to numbers where the schema expects numbers.
 
-    Fractions, such as 4/255, stay as they are, and so does what is no number: the schema refuses
-    that in the user's own words.
+    Fractions, such as 4/255, are not converted, nor are strings that are no numbers: the schema
+    refuses these with the user's own spelling.
     """
     return rewritten(raw, lambda _, value, forms: _as_number(value, forms))
 
@@ -37,7 +37,7 @@ def _as_number(value: Any, forms: Forms) -> Any:
     if isinstance(value, bool) or not types & {"number", "integer"}:
         return value
     number = _parsed(value)
-    # An epsilon may be a word, so what is written as one is refused as one.
+    # An epsilon may be a string, so a wrong string is refused as a string.
     if number is None or ("string" in types and not 0 <= number <= 1):
         return value
     return number
@@ -51,7 +51,7 @@ def _types(form: Mapping[str, Any]) -> list[str]:
 
 
 def _parsed(value: Any) -> float | None:
-    """Return the number that a value is, as an int where it is a whole one."""
+    """Return the value as a number, as an int if it is whole."""
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):

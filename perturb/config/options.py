@@ -1,7 +1,7 @@
 """Merges the options of all experiments into the schema: ``python -m perturb.config.options``.
 
-Each experiment's `options.json` has the schema of what the configuration may say under
-`perturbations` and `analyses`; `schemas/config.schema.json` holds all of them, for editors.
+Each experiment's `options.json` is the schema of its entries under `perturbations` and `analyses`;
+`schemas/config.schema.json` contains all of them, for editors.
 """
 
 import json
@@ -15,7 +15,7 @@ _WIDTH = 98
 
 
 def merged() -> dict[str, Any]:
-    """Return the schema with the options that the experiments declare now.
+    """Return the schema with the current options of the experiments.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def _options(name: str) -> dict[str, Any]:
 
 
 def text_of(value: Any, indent: str = "") -> str:
-    """Return JSON in which what fits into a line of 100 characters takes one."""
+    """Return JSON with every value on one line if it fits into 100 characters."""
     line = json.dumps(value, ensure_ascii=False)
     if len(indent) + len(line) <= _WIDTH or not isinstance(value, dict | list) or not value:
         return line

@@ -1,8 +1,8 @@
-"""Paths of the configuration: `~` and `$VAR` in them, and where the files of a source lie.
+"""Paths of the configuration: expansion of `~` and `$VAR`, and places of a source's files.
 
-Paths are put in where the configuration is read, so on every machine that a study runs on the same
-variables are needed. What cannot be put in is refused: a folder named `$SCRATCH` would be found
-nowhere, or made.
+Paths are expanded when the configuration is read, so every machine of a run needs the same
+variables. A path that cannot be expanded is refused: otherwise a folder named `$SCRATCH` would be
+missing, or be made.
 """
 
 import os
@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([^}]*)\})")
 
 
 def check_paths(raw: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message for each path that names a variable or a user that there is not."""
+    """Yield a message for each path with an unknown variable or user."""
     mistakes: list[str] = []
 
     def check(key: str, value: Any, forms: Forms) -> Any:
@@ -33,7 +33,7 @@ def check_paths(raw: Mapping[str, Any]) -> Iterator[str]:
 
 
 def with_paths(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration in whose paths stand the user's folder and the variables' values."""
+    """Return a configuration with `~` and variables expanded in its paths."""
     return rewritten(raw, _expanded)
 
 
@@ -76,7 +76,7 @@ def expanded(key: str, path: str) -> str:
 
 
 def with_places(raw: Mapping[str, Any], data: str) -> dict[str, Any]:
-    """Return a configuration whose class indices and class maps are named where they lie.
+    """Return a configuration with the actual paths of class indices and class maps.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What makes no study among its perturbations and analyses, named before any job starts."""
+"""Checks of perturbations and analyses before any job starts."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from perturb.severities import severity_value
 
 
 def check_perturbations(config: Config) -> Iterator[str]:
-    """Yield a message for each perturbation or measurement that cannot be run as asked."""
+    """Yield a message for each perturbation or measurement that cannot be run as configured."""
     checks = (found.checks for found in experiments().values() if found.checks is not None)
     yield from each(
         *(check(config) for check in checks),
@@ -22,7 +22,7 @@ def check_perturbations(config: Config) -> Iterator[str]:
 
 
 def _check_applied(config: Config) -> Iterator[str]:
-    """Every perturbation must have something to change, at every severity, in some model."""
+    """Check that every perturbation applies to some model, at every severity."""
     benchmark = [config.models[model].architecture for model in config.benchmark_models]
     for entry in config.perturbations.values():
         for severity in entry.severities:
@@ -36,7 +36,7 @@ def _check_applied(config: Config) -> Iterator[str]:
 
 
 def _check_clean(config: Config) -> Iterator[str]:
-    """Some perturbations are evaluated on the test set that all is compared with, and no other."""
+    """Check that some perturbations are evaluated on the clean test set alone."""
     clean = config.clean_dataset.id
     for id, entry in config.perturbations.items():
         if perturbation(id).is_on_clean_set and entry.datasets != (clean,):
@@ -68,7 +68,7 @@ def _check_evaluated(config: Config) -> Iterator[str]:
 
 
 def _check_subsets(config: Config) -> Iterator[str]:
-    """A subset must lie within its dataset, where the size of that is known beforehand."""
+    """Check that a subset is no larger than its dataset, if that size is known."""
     asked = [
         (f"perturbations.{item.key}.images", dataset, item.num_images)
         for item in config.perturbations.values()

@@ -10,7 +10,7 @@ from perturb.messages import ConfigError
 from perturb.records import Correlations, Patterns, PerturbationEntry
 from perturb.severities import severity_id, severity_value
 
-# Keys that are no option of the perturbation itself: records have fields of their own for them.
+# Keys with a field of their own in the record; all others are options of the perturbation.
 _COMMON = frozenset({"datasets", "images"})
 
 
@@ -60,7 +60,7 @@ def _severities(key: str, option: str | float, entry: Mapping[str, Any]) -> tupl
 def patterns(
     entry: Mapping[str, Any] | None, models: Mapping[str, Any], pretraining: Mapping[str, Any]
 ) -> Patterns | None:
-    """Return what patterns are measured on, with the schema's defaults filled in."""
+    """Return the entry of the perturbation patterns, with the schema's defaults filled in."""
     if entry is None:
         return None
     properties = schema()["properties"]["analyses"]["properties"]["perturbation_patterns"][
@@ -85,5 +85,5 @@ def patterns(
 
 
 def correlations(entry: Mapping[str, Any] | None) -> Correlations | None:
-    """Return what the similarity of layers is measured on."""
+    """Return the entry of the layer correlations, with the schema's defaults filled in."""
     return None if entry is None else Correlations(entry["dataset"], entry["images"])

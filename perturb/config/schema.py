@@ -1,4 +1,4 @@
-"""The JSON schema, and its complaints in words: key, value, what is allowed."""
+"""The JSON schema, and its errors as sentences: key, value, allowed values."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from perturb.messages import did_you_mean, listed, refuse
 SCHEMA_PATH = Path(__file__).parents[2] / "schemas" / "config.schema.json"
 
 
-# Keys and values of earlier versions, and what they are called now.
+# Keys and values of earlier versions, and their current names.
 _RENAMED = {
     "attention_distance": "restricted_attention",
     "cells_per_job": "jobs_by",
@@ -41,7 +41,7 @@ def default(key: str) -> Any:
 
 @cache
 def _validator() -> Any:
-    """Return a validator for which nan, which no range refuses, and inf are no numbers."""
+    """Return a validator that refuses nan and inf as numbers."""
     standard = jsonschema.Draft202012Validator
 
     def is_number(_: Any, value: Any) -> bool:
@@ -55,14 +55,14 @@ def _validator() -> Any:
 
 
 def check_schema(raw: Mapping[str, Any]) -> None:
-    """Raise a ConfigError with one line for each thing that the schema refuses."""
+    """Raise a ConfigError with one line for each error of the schema."""
     validator = _validator()(schema())
     errors = sorted(validator.iter_errors(raw), key=lambda error: list(map(str, error.path)))
     refuse(map(_explain, errors))
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
-    """Return one line: the key, the value, and what is allowed."""
+    """Return one line: the key, the value, and the allowed values."""
     key = ".".join(map(str, error.absolute_path)) or "the configuration"
     schema: Any = error.schema
     allowed: Any = error.validator_value
@@ -93,17 +93,17 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 
 def _nearest_form(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
-    """Return what is wrong with keys and values, as the allowed form that they are nearest to.
+    """Return the errors of keys and values relative to the nearest allowed form.
 
-    That is the form that shares most keys with them, the one with the fewest errors at a tie.
-    Nothing where no form takes keys and values, or several do and none shares a key.
+    The nearest form shares most keys with them, and has the fewest errors at a tie.
+    Return nothing if no form takes keys and values, or several do and none shares a key.
     """
     instance: Any = error.instance
     forms: Any = error.validator_value
     errors: dict[int, list[jsonschema.ValidationError]] = {}
     for one in error.context or ():
         errors.setdefault(int(one.schema_path[0]), []).append(one)
-    # How many keys a form shares, and how many errors it has: the more and the fewer, the nearer.
+    # Shared keys and errors of a form: the nearest has most shared keys, then fewest errors.
     nearness = {
         at: (len(instance.keys() & forms[at].get("properties", {}).keys()), -len(found))
         for at, found in errors.items()
@@ -129,6 +129,6 @@ def _explain_unknown_keys(key: str, error: jsonschema.ValidationError) -> str:
 
 
 def _renamed(name: object, allowed: Collection[object]) -> str:
-    """Return a sentence with the present name of an earlier key or value, or nothing."""
+    """Return a sentence with the current name of an earlier key or value, or nothing."""
     now = _RENAMED.get(str(name))
     return f" It is called `{now}` now." if now in allowed else ""

@@ -1,4 +1,4 @@
-"""What is known of real images before one is read: sources, views, classes that do not fit."""
+"""Checks of real images before one is read: sources, preprocessing, numbers of classes."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from perturb.models.timm_table import model_of
 from perturb.records import Config, Dataset
 
 REGISTER = Path(__file__).parents[2] / "resources" / "downloads.yaml"
-# Keys that belong to some layouts alone, and those that a layout cannot do without.
+# Keys of some layouts alone, and the required keys of a layout.
 _ONLY_WITH = {
     "labels": ("labelled_files",),
     "synsets": ("labelled_files",),
@@ -22,7 +22,7 @@ _NEEDED_BY = {"labelled_files": ("labels",), "cue_conflict": ("class_index",)}
 
 
 def check_source(dataset: Dataset) -> Iterator[str]:
-    """Yield a message if a source's keys do not fit its layout, or the layout its role."""
+    """Yield a message if a source's keys do not match its layout, or the layout its role."""
     key, source = f"datasets.{dataset.id}.source", dataset.source or {}
     layout = source["layout"]
     if "path" not in source and "download" not in source:
@@ -59,7 +59,7 @@ def registered(key: str, source: Mapping[str, Any]) -> Entry:
 
 
 def check_views(config: Config) -> Iterator[str]:
-    """Yield a message if some model has no view of some images, or too few classes."""
+    """Yield a message if a model has no preprocessing for some images, or too few classes."""
     for dataset in config.datasets.values():
         for model in config.models.values():
             is_unknown = model.weights_file is not None and dataset.source is not None
@@ -103,7 +103,7 @@ def _check_classes(config: Config) -> Iterator[str]:
 
 
 def _says_which_classes(dataset: Dataset, num_classes: int) -> bool:
-    """Tell whether a dataset's targets are a model's classes, or all of them in order."""
+    """Return whether a dataset's targets are a model's classes, or all of them in order."""
     if dataset.filter is not None:
         return True  # as its pool
     if dataset.source is None:
@@ -113,7 +113,7 @@ def _says_which_classes(dataset: Dataset, num_classes: int) -> bool:
 
 
 def _check_seen_alike(config: Config) -> Iterator[str]:
-    """A network is trained on the pixels that all models see."""
+    """Check that networks are trained on pixels that all models share."""
     for model in config.models.values():
         if model.training is not None and not config.datasets[model.training.dataset].is_seen_alike:
             yield (

@@ -1,4 +1,4 @@
-"""A configuration value by value, each beside what the schema says may stand there."""
+"""Traversal of a configuration, with the schema of each value."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ Forms = Sequence[Mapping[str, Any]]
 
 
 def rewritten(raw: Mapping[str, Any], rewrite: Callable[[str, Any, Forms], Any]) -> dict[str, Any]:
-    """Return a configuration with every value replaced by what a function makes of it.
+    """Return a configuration with a function applied to every value.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""What a study costs before it is run: jobs, passes, hours, disk. Nothing here imports torch."""
+"""The cost of a study before a run: jobs, passes, hours, disk. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""The command `python -m perturb cost`: what a configuration takes, printed before a run."""
+"""The command `python -m perturb cost`: prints the cost of a configuration before a run."""
 
 import argparse
 import sys
@@ -16,19 +16,19 @@ _STARTUP_S = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands."""
+    """Add the options of the command."""
     add_study_arguments(parser)
     speed = parser.add_mutually_exclusive_group()
     speed.add_argument("--device", help="a device in resources/rates.csv, such as cpu-core")
     speed.add_argument(
         "--tflops",
         type=float,
-        help="reckon with this speed instead: what a device reaches, not what its data sheet says",
+        help="use this speed instead: the one that a device reaches, not that of its data sheet",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write what the study takes to standard output; return the exit status."""
+    """Write the cost of the study to standard output; return the exit status."""
     try:
         config = given_study(arguments)
         machine = _machine(arguments, config)
@@ -51,7 +51,7 @@ def _machine(arguments: argparse.Namespace, config: Config) -> Machine:
 
 
 def described(config: Config, machine: Machine) -> list[str]:
-    """Return what a study takes, line by line."""
+    """Return the cost of a study, line by line."""
     work = work_of(config, machine)
     jobs, disk = jobs_of(config), disk_of(config, work.total)
     return [
@@ -84,13 +84,15 @@ def _missing(config: Config, work: Work, machine: Machine) -> list[str]:
     if not machine.rates and any(
         item.key == "corruptions" for item in config.perturbations.values()
     ):
-        told.append("Corrupting the images takes time too, which a given speed says nothing about.")
+        told.append("The time for corrupting the images is not included with a given speed.")
     for what, ids in (
         ("FLOPs", work.models_without_size),
         ("numbers of images", work.datasets_without_size),
     ):
         if ids:
-            told.append(f"Not in these sums, for want of known {what}: {', '.join(sorted(ids))}.")
+            told.append(
+                f"Not in these sums, because their {what} are not known: {', '.join(sorted(ids))}."
+            )
     return told
 
 
@@ -99,7 +101,7 @@ def _startup_hours(jobs: dict[str, int]) -> float:
 
 
 def _disk(disk: Disk) -> list[str]:
-    """Return a line a folder of the results; the largest dataset first."""
+    """Return one line per folder of the results; the largest dataset first."""
     by_size = sorted(disk.stores.items(), key=lambda item: -item[1][0])
     return [
         f"Disk: {_size(disk.total)}",

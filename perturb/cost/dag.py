@@ -1,4 +1,4 @@
-"""How many jobs a study's workflow has, by rule: what a dry run on an empty folder would list."""
+"""The number of jobs of a study's workflow, by rule, as in a dry run in an empty folder."""
 
 from perturb.config import Config
 from perturb.plan import products

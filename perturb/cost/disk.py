@@ -1,4 +1,4 @@
-"""What a study leaves on a disk, by folder of its results."""
+"""The disk space of a study, by folder of its results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from perturb.cost.study import Line, num_images_of
 from perturb.plan.cells import cells
 from perturb.plan.stores import part_of, stores_of_dataset, view_of
 
-# Side of published sets that are taken as they are: ImageNet-C, the cue-conflict stimuli [px].
+# Side of published datasets that are used without resizing: ImageNet-C, cue conflicts [px].
 PUBLISHED_SIDE = 224
 # Bytes, measured on a finished study (config/digits.yaml): a manifest's row, a shard's row and its
 # frame, a page with its charts and tables.
@@ -22,9 +22,9 @@ _FLOAT = 4
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes, and how many shards there are.
+    """Bytes, and the number of shards.
 
-    stores : of each dataset, and in how many stores: one for each way in which it is seen.
+    stores : bytes of each dataset, and the number of its decoded datasets, one per preprocessing.
     """
 
     stores: Mapping[str, tuple[int, int]]
@@ -45,7 +45,7 @@ class Disk:
 
 
 def disk_of(config: Config, total: Line) -> Disk:
-    """Return what a study leaves on the disk; datasets and models of unknown size are left out.
+    """Return the disk space of a study; datasets and models of unknown size are left out.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""How large the networks of a study are, and what one forward pass of each takes.
+"""Parameters of the networks of a study, and FLOPs of one forward pass.
 
 A FLOP is a multiplication or an addition of a convolution, a linear layer or the attention's two
-products; norms, activations and the softmax are left out, as is usual. Networks that timm knows by
-name are counted in its table at the side that they were made for; networks given by their arguments
-are counted here.
+products; norms, activations and the softmax are left out, as is usual. For networks by timm's name
+the numbers are those of its table, at the network's own side; for networks by arguments they are
+computed here.
 
 Legend: N tokens, D width of a ViT, M units of its MLP, K classes.
 """
@@ -24,9 +24,9 @@ _IMAGENET_CLASSES = 1000
 
 @dataclass(frozen=True)
 class Network:
-    """The network of a model. num_parameters and forward_flops are None where nobody counted.
+    """The network of a model; num_parameters and forward_flops are None if unknown.
 
-    side_px : of the images as the network gets them.
+    side_px : of the network's input.
     """
 
     family: str
@@ -36,7 +36,7 @@ class Network:
 
 
 def network_of(config: Config, model: Model) -> Network:
-    """Return the network of a model at the side at which the study runs it."""
+    """Return the network of a model at the side of its input in the study."""
     architecture = model.architecture
     side = side_of(model)
     known = _known(model)
@@ -50,7 +50,7 @@ def network_of(config: Config, model: Model) -> Network:
 
 
 def side_of(model: Model) -> int:
-    """Return the side of the images as a model's network gets them [px]."""
+    """Return the side of a network's input [px]."""
     return model.own_view.view.side if model.own_view else EMBEDDED_SIDE
 
 
@@ -59,7 +59,7 @@ EMBEDDED_SIDE = 32
 
 
 def num_classes_of(config: Config) -> int:
-    """Return how many classes the study decides among."""
+    """Return the number of classes of the study."""
     clean = config.clean_dataset
     if clean.bundled is not None:
         return BUNDLED_CLASSES[clean.bundled["set"]]
@@ -122,7 +122,7 @@ def _known(model: Model) -> TimmModel | None:
 
 
 def _growth(known: TimmModel, side: int) -> float:
-    """Return a network's FLOPs at another side over those at the side that it was counted at."""
+    """Return the ratio of a network's FLOPs at another side to those at the side of the table."""
     if side == known.side:
         return 1.0
     if known.kind != "vit":  # convolutions grow with the area

@@ -1,9 +1,9 @@
-"""How many passes through its network an image costs under each perturbation.
+"""Number of passes through the network per image, for each perturbation.
 
 A pass is one image through the whole network; parts of a network are fractions of a pass. Where the
 code shares work (lesions with a common beginning, tokens before the cut) the shared work is counted
-once. Where the work depends on the predictions, the number is an upper bound: an attack ends on no
-image before its last step, and no point of the spatial grid misleads.
+once. Where the work depends on the predictions, the number is an upper bound: it assumes that every
+attack takes all its steps, and that no point of the spatial grid is misclassified.
 """
 
 from perturb.config import Config

@@ -1,8 +1,8 @@
-"""How fast machines run networks, as measured: resources/rates.csv, and what follows for others.
+"""Measured speed of networks on machines, resources/rates.csv, and estimates for other networks.
 
-A network that was not measured is taken to run at the FLOPs per second of the measured one of its
-family whose forward pass is nearest in size, for networks of neither family of any: small networks
-leave much of a machine idle. Rows are what `python -m benchmarks.rates` prints.
+A network that was not measured is assumed to run at the FLOPs per second of the measured network of
+its family (of any, for networks of neither family) whose forward pass is nearest in size: small
+networks leave much of a machine idle. `python -m benchmarks.rates` prints the rows.
 """
 
 import csv
@@ -74,11 +74,11 @@ def read_rates(path: Path = TABLE) -> tuple[Rate, ...]:
 
 @dataclass(frozen=True)
 class Machine:
-    """How long work takes on one device: measured, or at a given speed.
+    """The speed of one device: measured, or given.
 
     rates : of the device.
-    flops_per_s : what it reaches in every task; None where the rates are to be used. Corruptions
-        then take no time: nobody measured them there.
+    flops_per_s : a given speed for every task; None to use the rates. With a given speed
+        corruptions take no time, because they were not measured.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Machine:
     flops_per_s: float | None = None
 
     def seconds(self, task: str, network: Network, num_images: float) -> float | None:
-        """Return how long a task takes for so many images; None where it cannot be told.
+        """Return the seconds of a task for this number of images; None if unknown.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Machine:
         return num_images * flops / measured
 
     def corruption_seconds(self, side_px: int, num_images: float) -> float:
-        """Return how long it takes to corrupt so many images, which grows with their area."""
+        """Return the seconds for corrupting this number of images, proportional to their area."""
         measured = [rate for rate in self.rates if rate.task == "corruption"]
         if not measured:
             return 0.0

@@ -1,7 +1,7 @@
-"""What a whole study takes: its cells, passes and hours by perturbation, and what is not known.
+"""The cost of a whole study: cells, passes and hours by perturbation, and unknown numbers.
 
 Hours are those of the device on which networks run, one job at a time; several devices divide them.
-Decoding, tables and charts run beside it on processors and are not among them.
+Decoding, tables and charts run on CPUs and are not included.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from perturb.records import Model
 
 @dataclass
 class Line:
-    """What one kind of work takes. flops and seconds leave out what nobody can tell.
+    """The cost of one kind of work; flops and seconds exclude unknown parts.
 
     backward : passes to the pixels; of trainings, those to the weights.
     """
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass
 class Work:
-    """All lines of a study, and for which models and datasets something is missing in them."""
+    """All lines of a study, with the models and datasets of unknown numbers."""
 
     lines: dict[str, Line] = field(default_factory=dict)
     models_without_size: set[str] = field(default_factory=set)
@@ -63,7 +63,7 @@ class Work:
 
 
 def work_of(config: Config, machine: Machine) -> Work:
-    """Return what a study takes on a machine, in the order of the configuration."""
+    """Return the cost of a study on a machine, in the order of the configuration."""
     work = Work()
     networks = {model.id: network_of(config, model) for model in config.models.values()}
     for model in config.models.values():
@@ -90,13 +90,13 @@ def work_of(config: Config, machine: Machine) -> Work:
 
 
 def images_of(config: Config, cell: Cell) -> int | None:
-    """Return how many images a cell is evaluated on: a subset, or as many as there are."""
+    """Return the number of images of a cell: of its subset, or of the dataset."""
     asked = config.perturbations[cell.perturbation].num_images
     return num_images_of(config, cell.dataset) if asked is None else asked
 
 
 def num_images_of(config: Config, dataset: str) -> int | None:
-    """Return the size of a dataset; what a filter leaves is at most what it is given."""
+    """Return the size of a dataset; for a filter the size of its pool, an upper bound."""
     entry = config.datasets[dataset]
     if entry.filter is not None:
         return config.datasets[entry.filter["dataset"]].num_images
@@ -114,7 +114,7 @@ def _rows_an_image(config: Config, cell: Cell) -> int:
 def _add_passes(line: Line, passes: Passes, network: Network, machine: Machine) -> None:
     line.forward += passes.forward
     line.backward += passes.backward
-    # With frozen weights a backward pass multiplies as often as a forward one.
+    # With frozen weights a backward pass has as many multiplications as a forward one.
     line.flops += (network.forward_flops or 0) * (passes.forward + passes.backward)
     line.seconds += machine.seconds("forward", network, passes.predictions) or 0
     line.seconds += machine.seconds("gradient", network, passes.gradients) or 0
@@ -131,7 +131,7 @@ def _add_training(work: Work, model: Model, network: Network, machine: Machine) 
 
 
 def _stored_side(config: Config, cell: Cell) -> int:
-    """Return the side of the images that a cell corrupts [px]: that of its store."""
+    """Return the side of the images that a cell corrupts [px], as decoded."""
     view = view_of(config, store_of(config, cell.dataset, cell.model))
     return view.side if view is not None and view.side else EMBEDDED_SIDE
 

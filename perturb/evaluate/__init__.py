@@ -1,1 +1,1 @@
-"""What a model predicts on the images of a cell, and the shard that it leaves."""
+"""Predictions of a model on the images of a cell, and the shard that holds them."""

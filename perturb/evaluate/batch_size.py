@@ -1,10 +1,10 @@
-"""How many images fit at a time: a batch that runs out of memory is done again in halves.
+"""Batch sizes that adapt to the memory: a batch that runs out of memory is repeated in halves.
 
-What a perturbation needs depends on the network, the perturbation and the device, and nobody knows
-it beforehand. So a batch size is an upper bound: it is halved when the memory runs out, the same
-images are done again from their start, and nothing of the failed attempt is kept. Evaluation treats
-every image by itself, so the rows are those of any other batch size, but for the last bits where a
-library has other kernels for other sizes.
+The memory of a batch depends on the network, the perturbation and the device, and is not known
+beforehand. So a batch size is an upper bound: it is halved when the memory runs out, the same
+images are evaluated again, and nothing of the failed attempt is kept. Images are evaluated
+independently, so the rows do not depend on the batch size, except in the last bits if a library
+has different kernels for different sizes.
 """
 
 import gc
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# What libraries below torch say when it is they who get no memory.
+# Messages of libraries below torch when they run out of memory.
 _SIGNS = (
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
@@ -28,11 +28,11 @@ _SIGNS = (
 
 
 class BatchSize:
-    """The number of images that are worked on at a time: never raised, halved where it must be.
+    """The number of images in a batch: halved when the memory runs out, never raised.
 
     Parameters
     ----------
-    limit : where it starts.
+    limit : the initial size.
     what : the work, for messages, such as a cell with its model.
     """
 
@@ -43,9 +43,9 @@ class BatchSize:
         self.what = what
 
     def until_fitting(self, run: Callable[["BatchSize"], T]) -> T:
-        """Return ``run(self)`` of a job that splits its batches itself, `now` images at a time.
+        """Return ``run(self)`` of a function that makes its own batches of `now` images.
 
-        It is begun anew after each halving. Errors are those of `over`.
+        It starts again after each halving. Errors are those of `over`.
         """
         while True:
             done = self._attempt(lambda _, __: run(self), 0, self.now)
@@ -54,17 +54,17 @@ class BatchSize:
             self._halve(self.now)
 
     def over(self, num_images: int, run: Callable[[int, int], T]) -> Iterator[T]:
-        """Yield ``run(start, stop)`` of one part of the images after another.
+        """Yield ``run(start, stop)`` of the parts of the images in order.
 
         Parameters
         ----------
-        run : does images start to stop - 1. It is called again for the same images, or the first of
-            them, if it runs out of memory, so it must leave nothing behind when it fails.
+        run : evaluates images start to stop - 1. It is called again for the same images, or the
+            first of them, if it runs out of memory, so it must have no effect when it fails.
 
         Raises
         ------
         torch.OutOfMemoryError
-            if a single image does not fit: the work and the batch are named.
+            if a single image does not fit; it names the work and the batch.
         """
         start = 0
         while start < num_images:
@@ -77,7 +77,7 @@ class BatchSize:
                 self._halve(stop - start)
 
     def _attempt(self, run: Callable[[int, int], T], start: int, stop: int) -> list[T]:
-        """Return what was made, or nothing if the memory ran out."""
+        """Return the result in a list, which is empty if the memory ran out."""
         try:
             return [run(start, stop)]
         except RuntimeError as error:
@@ -88,16 +88,16 @@ class BatchSize:
                     f"{self.what}: memory runs out with a batch of 1 image, halved from "
                     f"{self.limit} ({error})"
                 ) from error
-        # The error's traceback held the tensors of the failed attempt; it is gone only here.
+        # Outside the handler: the error's traceback holds the tensors of the failed attempt.
         return []
 
     def _halve(self, size: int) -> None:
         self.now = -(-size // 2)
         gc.collect()
-        torch.cuda.empty_cache()  # does nothing where CUDA was not used
+        torch.cuda.empty_cache()  # no effect without CUDA
         logger.warning("%s: out of memory with %d images, now %d", self.what, size, self.now)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Return whether an error says that the memory of a device, or of the host, ran out."""
+    """Return whether an error means that the memory of a device, or of the host, ran out."""
     return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _SIGNS)

@@ -1,9 +1,9 @@
-"""The images of a store on the device of a classifier, one batch after another, without waiting.
+"""Batches of a decoded dataset on the device of a classifier, read and copied ahead.
 
 On a CUDA device three things happen at the same time: batch k is evaluated, batch k + 1 is copied
 to the device on a stream of its own, and batch k + 2 is read from the disk into pinned memory by a
-thread. On a CPU there is no second processor to hide the reading behind, and it is a thousandth of
-a forward pass at 224 px: batches are read when they are asked for.
+thread. On a CPU reading cannot overlap with evaluation on another processor, and takes a thousandth
+of a forward pass at 224 px: batches are read on demand.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,9 +19,9 @@ from perturb.datasets.store import Images, ImageStore
 
 
 def batches_on(device: torch.device, store: ImageStore, batch_size: int) -> Iterator[Images]:
-    """Yield all images of a store in order, at most `batch_size` at a time, on a device.
+    """Yield all images of a decoded dataset in order, at most `batch_size` at a time, on a device.
 
-    On a CUDA device they must be used on the stream that is current when the first is asked for.
+    On a CUDA device they must be used on the stream that is current at the first request.
     """
     if device.type != "cuda":
         yield from (images.to(device) for images in store.batches(batch_size))
@@ -69,15 +69,15 @@ def copied_ahead(batches: Iterable[Tensor], device: torch.device) -> Iterator[Te
             using.wait_event(waiting[1])
             yield waiting[0]
     finally:
-        # Whoever stops early frees memory that a copy may still be writing to.
+        # If the caller stops early, memory is freed that a copy may still write to.
         copying.synchronize()
 
 
 def _start_copy(
     pixels: Tensor, device: torch.device, copying: torch.cuda.Stream, using: torch.cuda.Stream
 ) -> tuple[Tensor, torch.cuda.Event]:
-    # Memory of the stream that uses it, so that it goes back to that stream's pool. Work that was
-    # queued there before may still use the same memory: the copy waits for it, and for no more.
+    # Allocated on the using stream, so that it returns to that stream's pool. Earlier work in
+    # that stream may still use the same memory: the copy waits for that work alone.
     target = torch.empty(pixels.shape, dtype=pixels.dtype, device=device)
     copying.wait_stream(using)
     with torch.cuda.stream(copying):
@@ -86,7 +86,7 @@ def _start_copy(
 
 
 def _pinned(pixels: np.ndarray[Any, np.dtype[np.uint8]], batch_size: int, start: int) -> Tensor:
-    """Return some images in memory that a device can copy from by itself."""
+    """Return some images in pinned memory."""
     rows = pixels[start : start + batch_size]
     pinned = torch.empty(rows.shape, dtype=torch.uint8, pin_memory=True)
     np.copyto(pinned.numpy(), rows)

@@ -7,10 +7,9 @@ from perturb.severities import severity_value
 
 @dataclass(frozen=True)
 class Cell:
-    """One shard of the grid. `severity` is the id-safe form that stands in paths.
+    """One shard of the grid. `severity` is the form used in paths.
 
-    `source` is the model that adversarial images were made against, where that is another matter
-    than the model that predicts: in transfer attacks alone.
+    `source` is the model that adversarial images were made against, in transfer attacks alone.
     """
 
     model: str
@@ -20,11 +19,11 @@ class Cell:
     source: str | None = None
 
     def __str__(self) -> str:
-        """Return what logs and messages call it."""
+        """Return the name of the cell in logs and messages."""
         parts = [self.model, self.dataset, self.perturbation, self.severity, self.source]
         return " / ".join(part for part in parts if part is not None)
 
     @property
     def severity_value(self) -> float:
-        """The natural value of the severity, as it stands in the shard."""
+        """The natural value of the severity, as in the shard."""
         return severity_value(self.severity)

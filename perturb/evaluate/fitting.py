@@ -1,4 +1,4 @@
-"""Whether decoded datasets fit the model that is evaluated on them, and one another."""
+"""Checks of decoded datasets against the evaluated model, and against each other."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ def check_targets(
     ----------
     accepted : of `accepted_classes`.
     num_classes : of the classifier.
-    class_map : coarser classes that predictions are made among.
+    class_map : coarser classes to predict.
     """
     if class_map is not None:
         if accepted is not None:
@@ -44,7 +44,7 @@ def check_targets(
 
 
 def _check_order(classes: Classes | None, cell: Cell, num_classes: int) -> None:
-    """Refuse classes that are numbered by the order of their names, if the model has more."""
+    """Raise a ValueError if classes are numbered by the order of names, and the model has more."""
     if classes and classes.given_by == "order" and len(classes.names) < num_classes:
         raise ValueError(
             f"{cell.dataset}: nothing says which of the {num_classes} classes of {cell.model} its "

@@ -1,6 +1,6 @@
 """Models of a study, loaded by their ids.
 
-A job that looks at several loads one after another: they may not fit into memory together.
+A job of several models loads one after another: they may not fit into memory together.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from perturb.models.compiled import CompiledClassifier
 
 
 def loader(weights: Iterable[Path], device: torch.device | str, *, compiled: bool = False) -> Load:
-    """Return what loads a model by its id, from checkpoints in folders of these ids.
+    """Return a function that loads a model by its id, from checkpoints in folders of these ids.
 
     Parameters
     ----------

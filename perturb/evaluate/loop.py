@@ -1,9 +1,9 @@
-"""What a classifier decides on every image of a cell, under one perturbation and severity.
+"""Predictions of a classifier on every image of a cell, under one perturbation and severity.
 
-The loop knows neither corruptions nor attacks: it hands a batch from the store to the perturbation
-and records one prediction an image, condition and sample. A batch that does not fit into the memory
-is done again in halves (`perturb.evaluate.batch_size`), in the precision that is asked for
-(`perturb.models.precision`).
+The loop knows neither corruptions nor attacks: it passes each batch of the decoded dataset to the
+perturbation and records one prediction per image, condition and sample. A batch that does not fit
+into the memory is repeated in halves (`perturb.evaluate.batch_size`). The configured precision
+applies to the whole loop (`perturb.models.precision`).
 """
 
 import logging
@@ -33,18 +33,17 @@ from perturb.models.precision import autocast, resolve_precision
 
 logger = logging.getLogger(__name__)
 
-# Images on the device, and the place of the first of them in the store -> what is decided.
-Decide = Callable[[Images, int], Iterable[Outcome]]
+# Images on the device, and the index of the first one in the decoded dataset -> outcomes.
+Predict = Callable[[Images, int], Iterable[Outcome]]
 # One batch's predictions under each condition and sample.
 _Answers = Mapping[tuple[str, int], Predictions]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated: a classifier on its device, in evaluation mode, and its card.
+    """The evaluated model: a classifier on its device, in evaluation mode, and its card.
 
-    class_map : the coarser classes that predictions are made among, where they are not the
-        classifier's own.
+    class_map : coarser classes to predict; None for the classifier's own classes.
     """
 
     classifier: Classifier
@@ -90,7 +89,7 @@ def evaluate_cell(
         if a single image does not fit into the memory.
     """
     check_stores(stores, cell, setting)
-    parts: list[tuple[ImageStore, Decide]] = []
+    parts: list[tuple[ImageStore, Predict]] = []
     for store, conditions in _by_store(stores, setting):
         of_part = replace(setting, conditions=conditions)
         parts.append((store, partial(_evaluated, subject.classifier, of_part, evaluator)))
@@ -127,7 +126,7 @@ def _evaluated(
 
 def record(
     subject: Subject,
-    parts: Sequence[tuple[ImageStore, Decide]],
+    parts: Sequence[tuple[ImageStore, Predict]],
     cell: Cell,
     setting: Setting,
     *,
@@ -136,12 +135,12 @@ def record(
     precision: str = "float32",
     source_sha256: str | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the rows of a shard, and how they were made.
+    """Return the rows of a shard, and its metadata.
 
     Parameters
     ----------
-    parts : stores, and what decides on their images; mostly one. No two may decide under the same
-        condition.
+    parts : decoded datasets, usually one, and the function that predicts on their images. Each
+        condition may have only one.
     setting, protocol, batch_size, precision : as of `evaluate_cell`; errors too.
     source_sha256 : weights of the model that the images were made against, if another.
     """
@@ -149,10 +148,10 @@ def record(
     started = time.perf_counter()
     size = BatchSize(batch_size, cell)
     tables, samples = [], dict[str, list[int]]()
-    for store, decide in parts:
-        loop = _Loop(subject, store, cell, decide, precision)
-        for (condition, sample), decided in loop.run(size).items():
-            tables.append(rows(cell, condition, sample, store, decided))
+    for store, predict in parts:
+        loop = _Loop(subject, store, cell, predict, precision)
+        for (condition, sample), found in loop.run(size).items():
+            tables.append(rows(cell, condition, sample, store, found))
             samples.setdefault(condition, []).append(sample)
     table = pa.concat_tables(tables)
     seconds = time.perf_counter() - started
@@ -182,28 +181,28 @@ def record(
 
 
 class _Loop:
-    """All images of a store, batch by batch."""
+    """A loop over all images of a decoded dataset, batch by batch."""
 
     def __init__(
-        self, subject: Subject, store: ImageStore, cell: Cell, decide: Decide, precision: str
+        self, subject: Subject, store: ImageStore, cell: Cell, predict: Predict, precision: str
     ) -> None:
         self.subject, self.store, self.cell = subject, store, cell
-        self.decide, self.precision = decide, precision
+        self.predict, self.precision = predict, precision
         self.accepted = accepted_classes(store)
         check_targets(store, cell, self.accepted, subject.classifier.num_classes, subject.class_map)
 
     def run(self, size: BatchSize) -> dict[tuple[str, int], list[Predictions]]:
         """Return the predictions of each condition and sample, in the order of the images."""
-        decided: dict[tuple[str, int], list[Predictions]] = {}
+        found: dict[tuple[str, int], list[Predictions]] = {}
         num_done = 0
         for images in batches_on(self.subject.device, self.store, size.limit):
             num_images = len(images.keys)
             for answers in size.over(num_images, partial(self._answers, images, num_done)):
                 for key, answer in answers.items():
-                    decided.setdefault(key, []).append(answer)
+                    found.setdefault(key, []).append(answer)
             num_done += num_images
             logger.info("%s: %d of %d images", self.cell, num_done, len(self.store))
-        return decided
+        return found
 
     def _answers(self, batch: Images, offset: int, start: int, stop: int) -> _Answers:
         """Return the predictions on some images of a batch, whose first is at `offset`."""
@@ -218,7 +217,7 @@ class _Loop:
                     (outcome.condition, outcome.sample): predictions(
                         outcome, images.targets, accepted, class_map
                     )
-                    for outcome in self.decide(images, first)
+                    for outcome in self.predict(images, first)
                 }
             except ValueError as error:
                 raise ValueError(f"{self.cell}: {error}") from error

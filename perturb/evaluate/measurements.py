@@ -1,7 +1,7 @@
-"""Measurements: one Parquet file a model and kind, for what is no prediction of an image.
+"""Measurements of models other than predictions: one Parquet file per model and kind.
 
-Like a shard a measurement is written whole, carries its identity and the digest of its content, and
-is evaluated again if any of them is not what it should be.
+Like a shard, a measurement is written as a whole and contains its identity and the digest of its
+content; it is evaluated again if one of them differs.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ def write_measurement(path: Path, table: pa.Table, metadata: Mapping[str, Any]) 
 
 
 def read_whole_measurement(path: Path) -> dict[str, Any]:
-    """Return how a measurement was made, if its content is as it was written.
+    """Return the metadata of a measurement, after checking its content.
 
     Raises
     ------
     ValueError
-        if it is not.
+        if the content is not as it was written.
     """
     metadata = read_metadata(path)
     try:

@@ -1,7 +1,7 @@
-"""What evaluating a perturbation asks for and gives back: the contract of all perturbations.
+"""The interface of all perturbations: the inputs and outputs of their evaluators.
 
-An evaluator takes a classifier and some images, and yields what was decided under each condition
-and sample of its cell. The evaluation loop turns that into rows and knows no perturbation.
+An evaluator takes a classifier and some images, and yields the logits under each condition and
+sample of its cell. The evaluation loop converts them to rows and knows no perturbation.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,9 +16,9 @@ from perturb.models.classifier import Classifier
 
 @dataclass(frozen=True)
 class Setting:
-    """One cell's demand: its conditions, the natural value of its severity, the study's seed.
+    """The setting of a cell: its conditions, the natural value of its severity, the study's seed.
 
-    options : what else the configuration says of the perturbation, such as a number of steps.
+    options : other options of the perturbation, such as a number of steps.
     """
 
     conditions: tuple[str, ...]
@@ -29,9 +29,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was decided on B images under one condition.
+    """Logits of B images under one condition.
 
-    sample : number of the repeat, 0 where there are no repeats.
+    sample : number of the repeat, 0 without repeats.
     logits : (B, K), or log-probabilities.
     added : further columns of the shard: each of shape (B,), or one text for all images.
     """

@@ -39,8 +39,8 @@ def predictions(
 ) -> Predictions:
     """Return the predictions on B images and the columns that follow from their logits.
 
-    `confidence` is the highest probability among the classes that the prediction is made among: the
-    softmax probability of the predicted class, or of a class map the highest mean over members.
+    `confidence` is the highest probability of the classes that compete: the softmax probability of
+    the predicted class, or with a class map the highest mean over members.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def predictions(
     top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices
     loss = F.nll_loss(log_probabilities, targets, reduction="none")
     confidence = log_probabilities.gather(1, prediction[:, None])[:, 0].exp()
-    decided = {
+    own = {
         "target": targets,
         "prediction": prediction,
         "is_top5": (top5 == targets[:, None]).any(dim=1),
@@ -78,7 +78,7 @@ def predictions(
         "loss": loss,
         "confidence": confidence,
     }
-    columns = {**decided, **outcome.added}
+    columns = {**own, **outcome.added}
     return {
         name: value if isinstance(value, str) else value.cpu() for name, value in columns.items()
     }

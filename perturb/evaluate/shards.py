@@ -1,8 +1,8 @@
 """Shards: one Parquet file per cell, one row per image, condition and sample, one fixed schema.
 
 A shard is the only output of an evaluation, and every number is a query over shards. The writer
-leaves a whole file or none. The reader refuses, with the path in the message, a shard that is cut
-short, belongs to another cell, has other weights or another protocol, does not hold each image
+leaves a complete file or none. The reader refuses, with the path in the message, a shard that is
+truncated, belongs to another cell, has other weights or another protocol, does not hold each image
 exactly once per condition and sample, or was changed after it was written. `docs/shards.md`
 describes columns and metadata.
 
@@ -41,14 +41,14 @@ SCHEMA = pa.schema(
         ("target_probability", pa.float32()),
         ("loss", pa.float32()),
         ("confidence", pa.float32()),
-        # What some perturbations add, null elsewhere.
+        # Columns of some perturbations, null elsewhere.
         ("distance", pa.float32()),  # L-infinity distance to the clean image, units of [0, 1]
         ("gradient_norm", pa.float32()),  # of the loss at the clean image, L-infinity
         ("rotation_deg", pa.float32()),
         ("translation_x_px", pa.int16()),
         ("translation_y_px", pa.int16()),
         ("removed", NAMES),  # which parts of the model
-        ("flops_kept", pa.float32()),  # share of the unchanged model's forward pass
+        ("flops_kept", pa.float32()),  # fraction of the unchanged model's forward pass
     ]
 )
 METADATA_KEY = b"perturb"
@@ -62,7 +62,7 @@ _DELETE = "delete the folder `shards` of its study, and the next run makes its s
 
 @dataclass(frozen=True)
 class Expected:
-    """The cell of a shard and the inputs that it must have been made from.
+    """The cell of a shard and its expected inputs.
 
     samples : sample numbers of each condition.
     image_ids : images that the cell is evaluated on.
@@ -155,16 +155,21 @@ def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
 
 
 def read_whole(path: Path) -> dict[str, Any]:
-    """Return the metadata of a shard whose content has its digest, of whatever cell it is.
+    """Return the metadata of a shard of any cell, after checking the digest of its content.
 
     Raises
     ------
     ValueError
         if the file is not whole, not a shard, or was changed after it was written.
     """
-    metadata = read_metadata(path)
-    _verify_digest(path, _read_rows(path))
-    return metadata
+    return read_shard(path)[1]
+
+
+def read_shard(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Return rows and metadata of a shard; errors as of `read_whole`."""
+    metadata, table = read_metadata(path), _read_rows(path)
+    _verify_digest(path, table)
+    return table, metadata
 
 
 def _read_rows(path: Path) -> pa.Table:

@@ -1,4 +1,4 @@
-"""What is computed of all images of a decoded dataset and kept on the host."""
+"""Tensors computed from all images of a decoded dataset and kept on the host."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +20,7 @@ def on_all(
     size: BatchSize,
     precision: str,
 ) -> Tensor:
-    """Return what `run` computes of all images, (N, ...), on the host."""
+    """Return the results of `run` on all images, (N, ...), on the host."""
 
     def on_part(batch: Images, start: int, stop: int) -> Tensor:
         with autocast(resolve_precision(precision, subject.device), subject.device):

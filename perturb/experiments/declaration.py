@@ -191,7 +191,10 @@ class Perturbation:
         severity start. None if every severity is a change.
     families : families of networks to which it applies; empty: all.
     is_on_clean_set : whether it is evaluated only on the clean dataset.
-    repeated : conditions with several samples, and the option with their number.
+    repeated : conditions with several samples, and the option with their number. The numbers of
+        other conditions do not depend on this option.
+    are_conditions_independent : whether the numbers of a condition do not depend on the other
+        conditions of its cell. If so, a job evaluates only those that a shard lacks.
     lacks : reason why it does not apply to a network, None if it does.
     why_not : reason why a cell does not exist for a network to which it applies.
     partly : excluded conditions of a network to which it applies, and the reason.
@@ -214,6 +217,7 @@ class Perturbation:
     families: tuple[str, ...] = ()
     is_on_clean_set: bool = False
     repeated: Mapping[str, str] = field(default_factory=dict)
+    are_conditions_independent: bool = True
     lacks: Callable[[Architecture], str | None] | None = None
     why_not: Callable[["Asked"], str | None] | None = None
     partly: Callable[[Architecture], tuple[str, str] | None] | None = None

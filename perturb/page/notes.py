@@ -1,4 +1,4 @@
-"""Sentences about models whose numbers may not mean what they seem to."""
+"""Warnings about models whose numbers may be invalid."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,6 @@
 """Captions of pictures, from the same files as those of Snakemake's report.
 
-They name options of the job that draws the picture, as captions of Snakemake do:
+They refer to params of the job that draws the picture, as Snakemake's captions do:
 ``{{ snakemake.params ... }}``.
 """
 

@@ -1,4 +1,4 @@
-"""Charts, tables and pictures as the page's templates show them: everything inside the file."""
+"""Charts, tables and pictures for the page's templates, embedded in the file."""
 
 import base64
 import json
@@ -19,10 +19,10 @@ from perturb.tables.display import Grid, grid
 from perturb.tables.write import csv_text
 
 Tables = Mapping[str, pa.Table]
-# Of an experiment, its caption and its PNG.
+# The caption and the PNG of an experiment's picture.
 Pictures = Mapping[str, tuple[str, Path]]
 
-# A chart shrinks to this share of its size on narrow screens, and is scrolled on narrower ones.
+# A chart shrinks to this fraction of its size on narrow screens, and scrolls on narrower ones.
 _LEAST_SCALE = 0.75
 
 
@@ -45,7 +45,7 @@ class ShownChart:
     title: str
     caption: str
     note: str
-    has_choice: bool  # a legend that singles models out
+    has_choice: bool  # a legend that selects models
     least_width_px: int
     spec: Markup
     picture: str  # data: URI
@@ -58,7 +58,7 @@ class ShownSection:
     id: str
     title: str
     lead: str  # sentence of the page's first paragraph
-    warnings: list[str]  # models of which a part of the numbers says nothing
+    warnings: list[str]  # models with invalid numbers
     charts: list[ShownChart]
     pictures: dict[str, str]  # data: URI by caption
     tables: list[ShownTable]
@@ -71,7 +71,7 @@ class ShownSection:
 
 
 def shown_table(name: str, table: pa.Table) -> ShownTable:
-    """Return a table made by `make_table` as readers see it."""
+    """Return the layout for readers of a table made by `make_table`."""
     entry = registry.table(name)
     uri = data_uri("text/csv;charset=utf-8", csv_text(table).encode())
     caption = table_caption(name)
@@ -82,16 +82,16 @@ def shown_table(name: str, table: pa.Table) -> ShownTable:
 def shown_sections(
     found: Tables, shown: Mapping[str, ShownTable], pictures: Pictures
 ) -> list[ShownSection]:
-    """Return the sections that have something to show, in the order of the experiments.
+    """Return the sections that have content, in the order of the experiments.
 
-    A chart without anything to draw is left out, and a section without any chart, picture or row:
-    no ViT of the study has heads that could be silenced, say. See `left_out`.
+    A chart without values is left out, and a section without any chart, picture or row, such as one
+    of a perturbation of ViTs in a study of ResNets. See `left_out`.
 
     Parameters
     ----------
     found : the tables of the study.
-    shown : the same as readers see them.
-    pictures : perturbations made visible, by experiment.
+    shown : their layouts for readers.
+    pictures : of perturbations, by experiment.
     """
     charts = _shown_charts(found)
     sections = [
@@ -102,7 +102,7 @@ def shown_sections(
             warnings=_warnings(experiment, found),
             charts=[charts[chart.name] for chart in experiment.charts if chart.name in charts],
             pictures=shown_pictures(dict([pictures[id]]) if id in pictures else {}),
-            # What no chart of the experiment answers.
+            # Tables without a chart of the experiment.
             tables=[
                 shown[table.name]
                 for table in experiment.tables
@@ -144,7 +144,7 @@ def _warnings(experiment: Experiment, found: Tables) -> list[str]:
 
 
 def note_beside(name: str, found: Tables) -> str:
-    """Return what a chart's caption cannot know, or nothing."""
+    """Return the study's addition to a chart's caption, or nothing."""
     chart = registry.chart(name)
     if chart.note is None:
         return ""
@@ -152,14 +152,14 @@ def note_beside(name: str, found: Tables) -> str:
 
 
 def left_out(found: Tables) -> list[tuple[str, str]]:
-    """Return the title of each chart that has nothing to draw in this study, and why."""
+    """Return the title of each chart without values in this study, and the reason."""
     frames = {name: table.to_pandas() for name, table in found.items()}
     reasons = {name: why_empty(name, frames) for name in charts_from(found)}
     return [(registry.chart(name).title, reason) for name, reason in reasons.items() if reason]
 
 
 def charts_from(tables: Mapping[str, object]) -> dict[str, Chart]:
-    """Return the charts that every study has, and those whose own table, the first, is here."""
+    """Return the charts of every study, and those whose own table, the first, exists."""
     return {
         name: chart
         for name, (_, chart) in registry.charts().items()
@@ -176,7 +176,7 @@ def shown_pictures(pictures: Mapping[str, Path]) -> dict[str, str]:
 
 
 def data_uri(media_type: str, content: bytes) -> str:
-    """Return content as an address that holds it."""
+    """Return content as a data: URI."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
@@ -187,7 +187,7 @@ def _shown_chart(name: str, chart: alt.TopLevelMixin, note: str) -> ShownChart:
         "description": f"{title}. {caption}",
         "background": "transparent",  # the page's own
     }
-    # Inside a script element, `<` could end it: JSON has another spelling for it.
+    # `<` could end a script element: JSON can escape it.
     text = json.dumps(spec, allow_nan=False).replace("<", "\\u003c")
     picture = vl_convert.vegalite_to_svg({**spec, "background": "white"})
     width = float(picture.split('width="', 1)[1].split('"', 1)[0])

@@ -1,8 +1,8 @@
-"""One offline page that explains the study to someone who has not read the paper.
+"""One offline page that explains the study to readers who have not read the paper.
 
-Everything is inside the file: styles, scripts, data, and the Vega libraries once for all charts.
-What users typed (labels, ids, the configuration) is escaped by the template engine, and the
-page's own policy forbids it any request to the network.
+The file contains styles, scripts, data, and the Vega libraries once for all charts. The template
+engine escapes the user's texts (labels, ids, the configuration), and the page's own policy
+forbids any request to the network.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -33,21 +33,21 @@ from perturb.page.shown import (
 )
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# Tables that the page's own text is made from.
+# Tables for the page's own text.
 _NEEDED = ("models", "accuracy", "claims", "runs")
-# Tables that stand elsewhere than under "All numbers".
+# Tables outside "All numbers".
 _UNDER_HOW_IT_WAS_RUN = ("models", "runs")
 
 
 @dataclass(frozen=True)
 class PageText:
-    """What the page says that no table holds."""
+    """Texts of the page that are in no table."""
 
     title: str
     configuration: str  # the configuration file, as text
-    command: str  # that makes the study anew
-    absent: tuple[str, ...] = ()  # models whose weights nobody published
-    left_out: tuple[str, ...] = ()  # what models have no part in, and why
+    command: str  # that repeats the study
+    absent: tuple[str, ...] = ()  # models without published weights
+    left_out: tuple[str, ...] = ()  # perturbations without some models, with the reason
 
 
 def write_page(
@@ -147,8 +147,8 @@ def _key_numbers(found: Mapping[str, pa.Table]) -> list[tuple[str, str]]:
 def _best(accuracy: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the row of the most accurate model on every test set.
 
-    Where the set is a part of the clean images, the row says so (`is_part`): the clean accuracy on
-    all of them is no measure of what is lost on it.
+    `is_part` marks a subset of the clean images: the clean accuracy on all of them is not the
+    reference for it.
     """
     best: dict[str, Mapping[str, Any]] = {}
     for row in accuracy:
@@ -163,7 +163,7 @@ def _best(accuracy: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _templates(file: str, shown: Collection[str]) -> list[str]:
-    """Return a file of each experiment that has it and a table of the study."""
+    """Return this file of each experiment that has one, and a table of the study."""
     return [
         f"{name}/{file}"
         for name, experiment in registry.experiments().items()
@@ -178,7 +178,7 @@ def _values(found: Mapping[str, pa.Table], table: str, column: str) -> set[Any]:
 
 
 class _OnceEach:
-    """Whether a term is asked for the first time: each is explained once on the page."""
+    """A test whether a term is new: the page explains each term once."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
@@ -190,7 +190,7 @@ class _OnceEach:
 
 
 def _run_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return what all evaluations share: device, versions, commit, time."""
+    """Return the facts of all evaluations: device, versions, commit, time."""
     seconds = sum(row["seconds"] for row in runs)
     return {
         "Device": ", ".join(sorted({row["devices"] for row in runs})),

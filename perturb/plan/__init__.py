@@ -1,1 +1,1 @@
-"""What a study consists of: its cells, its jobs, and the paths of everything that they make."""
+"""The plan of a study: its cells, its jobs, and the paths of all results."""

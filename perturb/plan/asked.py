@@ -1,7 +1,7 @@
-"""What the numbers of each cell and measurement depend on, beside the content of files.
+"""Inputs of the numbers of each cell and measurement, apart from the content of files.
 
-It is a part of their identity: everything that changes the numbers, and nothing that does not. A
-new label or another model's entry evaluates nothing.
+They are a part of the identity: everything that changes the numbers, and nothing that does not. A
+new label or another model's entry repeats no evaluation.
 """
 
 from typing import Any
@@ -9,24 +9,24 @@ from typing import Any
 from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.experiments.possible import conditions_of, lacking
-from perturb.experiments.registry import measurements, protocol_of
+from perturb.experiments.registry import measurements, perturbation
 from perturb.files import beside_inputs
 from perturb.plan.stores import store_of, stores_of_cell
 from perturb.records import Architecture, Patterns
 
-# What is measured of one model beside its predictions.
+# Measurements of a model, apart from its predictions.
 MEASUREMENTS = tuple(measurements())
-# Borders are measured on the grids of all usual patch sizes [px], so that a model with another one
-# than those of the study changes nothing of the other models.
+# Borders are measured on the grids of all usual patch sizes [px], so that a model with a new patch
+# size does not change the measurements of other models.
 _GRIDS = frozenset({4, 8, 14, 16, 32})
 
 
 def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
-    """Return all that a cell's numbers depend on beside the content of files.
+    """Return all inputs of a cell's numbers apart from the content of files.
 
-    `stores` and `class_map` are where these files are.
+    `stores` and `class_map` are the places of these files.
     """
-    # The images of a transfer attack are those that its source sees: all models see the same.
+    # A transfer attack uses the source's images: all models receive the same.
     is_transfer = cell.source is not None
     architecture = None if is_transfer else config.models[cell.model].architecture
     return {
@@ -38,32 +38,34 @@ def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
         "stores": list(stores_of_cell(config, cell, cell.model)),
         **_class_map(config, cell.dataset),
         **_perturbed(config, cell.perturbation, architecture),
+        # The only condition of a transfer attack is the model that it is made against.
+        **({"conditions": [cell.source]} if is_transfer else {}),
     }
 
 
 def _class_map(config: Config, dataset: str) -> dict[str, Any]:
     class_map = config.datasets[dataset].class_map
-    # A file that Snakemake cannot follow is followed by its content.
+    # A file that Snakemake cannot track is compared by its content.
     content = list(beside_inputs([class_map] if class_map else []).values())
     return {"class_map": class_map, **({"class_map_sha256": content} if content else {})}
 
 
-def _perturbed(
-    config: Config, perturbation: str, architecture: Architecture | None
-) -> dict[str, Any]:
-    entry = config.perturbations[perturbation]
+def _perturbed(config: Config, id: str, architecture: Architecture | None) -> dict[str, Any]:
+    entry, declared = config.perturbations[id], perturbation(id)
     return {
         "conditions": list(conditions_of(entry, architecture)),
         "options": dict(entry.options),
         "num_images": entry.num_images,
         "seed": config.seed,
         "precision": config.precision,
-        "protocol": protocol_of(perturbation),
+        "protocol": declared.protocol,
+        "are_conditions_independent": declared.are_conditions_independent,
+        "repeated": dict(declared.repeated),
     }
 
 
 def asked_of_measurement(config: Config, name: str, model: str) -> dict[str, Any]:
-    """Return all that a measurement's numbers depend on beside the content of files.
+    """Return all inputs of a measurement's numbers apart from the content of files.
 
     Parameters
     ----------
@@ -106,14 +108,14 @@ def _pattern_facts(config: Config, patterns: Patterns, model: str) -> dict[str, 
 
 
 def measured_models(config: Config, name: str) -> list[str]:
-    """Return the models that a measurement is made of, none where the study does not ask for it."""
+    """Return the models of a measurement, none if the study does not have it."""
     if name == "perturbation_patterns":
         return list(config.benchmark_models) if config.patterns else []
     return correlated_models(config) if config.correlations else []
 
 
 def correlated_models(config: Config) -> list[str]:
-    """Return the models under test whose blocks can be read one after another."""
+    """Return the models under test whose block outputs can be read."""
     return [
         model
         for model in config.benchmark_models

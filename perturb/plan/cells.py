@@ -1,4 +1,4 @@
-"""Which cells a study has. A cell is model x dataset x perturbation x severity: one shard."""
+"""The cells of a study. A cell is model x dataset x perturbation x severity: one shard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from perturb.evaluate.cell import Cell
 from perturb.experiments.possible import is_possible
 from perturb.severities import severity_value
 
-if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no cell needs
+if TYPE_CHECKING:  # the import takes a quarter of a second, which cells do not need
     from perturb.config import Config
     from perturb.records import Model, PerturbationEntry
 
@@ -22,7 +22,7 @@ def cells(config: Config) -> list[Cell]:
 
 
 def own_cells(config: Config, model: Model) -> list[Cell]:
-    """Return the cells for which a model needs no other model."""
+    """Return the cells of a model that need no other model."""
     return [
         Cell(model.id, dataset, perturbation.id, severity)
         for perturbation in config.perturbations.values()
@@ -35,7 +35,7 @@ def own_cells(config: Config, model: Model) -> list[Cell]:
 
 
 def transfer_cells(config: Config, source: str) -> list[Cell]:
-    """Return the cells in which images made against `source` are shown to every model."""
+    """Return the cells of every model on adversarial images made against `source`."""
     transfer = config.perturbations.get("transfer")
     if transfer is None:
         return []
@@ -50,7 +50,7 @@ def transfer_cells(config: Config, source: str) -> list[Cell]:
 def _is_asked_of(
     model: Model, perturbation: PerturbationEntry, dataset: str, config: Config
 ) -> bool:
-    """The reference is no part of the benchmark: its errors are needed for mCE, and no more."""
+    """Return whether a model has a cell: the reference only has those that mCE needs."""
     if not model.is_reference:
         return True
     if perturbation is config.corruptions:
@@ -59,6 +59,6 @@ def _is_asked_of(
 
 
 def evaluated_datasets(config: Config) -> list[str]:
-    """Return the datasets that some cell evaluates on, in the order of the configuration."""
+    """Return the datasets of all cells, in the order of the configuration."""
     used = {dataset for item in config.perturbations.values() for dataset in item.datasets}
     return [dataset for dataset in config.datasets if dataset in used]

@@ -1,8 +1,8 @@
-"""Which shards an experiment has: every one checked, none found by a glob.
+"""The inventory of an experiment: the list of its shards, each checked.
 
-The tables read what this inventory lists. It is made from the cells of the configuration, so a
-shard of a model that was removed is not in it, and it is not made at all while a shard is cut
-short, swapped, edited, or made from other weights, images or code than the study's own.
+The tables read the shards of the inventory. It is made from the cells of the configuration, so it
+does not contain shards of removed models, and it is not made while a shard is truncated, swapped,
+edited, or made from other weights, images or code than the study's own.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ INVENTORY = pa.schema(
 
 
 def check_shards(config: Config, experiment: str, weights_sha256: Mapping[str, str]) -> pa.Table:
-    """Return the inventory of an experiment whose shards are all what they should be.
+    """Return the inventory of an experiment after checking all its shards.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def check_shards(config: Config, experiment: str, weights_sha256: Mapping[str, s
 
 
 def _told(faults: list[str]) -> str:
-    """Return what is wrong with shards, and the way out."""
+    """Return a message with the faults of shards and the remedy."""
     more = [f"and {len(faults) - _NUM_NAMED} more"] if len(faults) > _NUM_NAMED else []
     shards = "1 shard is" if len(faults) == 1 else f"{len(faults)} shards are"
     return "\n".join(
@@ -94,7 +94,7 @@ def _told(faults: list[str]) -> str:
 
 
 def _image_ids(config: Config, dataset: str, num_images: int | None) -> pa.StringArray:
-    """Return which images of a dataset cells of this many images are evaluated on."""
+    """Return the ids of the images of a dataset's subset of this size."""
     path = Paths(config.results).manifest(any_store(config, dataset))
     manifest = read_manifest(Path(path), ["image_id", "target"])
     image_ids = manifest["image_id"].combine_chunks()

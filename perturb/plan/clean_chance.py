@@ -17,7 +17,7 @@ def chance_warnings(config: Config, models: Sequence[str] | None = None) -> list
 
     Parameters
     ----------
-    models : to look at, all of the study's where none are named; those whose shard of clean images
+    models : to check, by default all of the study; those whose shard of clean images
         is not there yet are passed over.
 
     Raises
@@ -33,12 +33,12 @@ def chance_warnings(config: Config, models: Sequence[str] | None = None) -> list
 
 
 def warn_of_chance(config: Config, models: Sequence[str] | None = None) -> None:
-    """Log `chance_warnings`, which show on the terminal (see `perturb.logs`)."""
+    """Log `chance_warnings`; the terminal shows them (see `perturb.logs`)."""
     for warning in chance_warnings(config, models):
         logger.warning("%s", warning)
 
 
 def warn_of_clean(config: Config, cell: Cell) -> None:
-    """Log a warning if a cell is that of clean images, and its model no better than chance."""
+    """Log a warning if a cell of clean images shows a model no better than chance."""
     if (cell.dataset, cell.perturbation) == (config.clean_dataset.id, "none"):
         warn_of_chance(config, [cell.model])

@@ -1,9 +1,9 @@
-"""Which cells and measurements one job evaluates.
+"""Jobs: groups of cells and measurements that are evaluated together.
 
-How results are joined into jobs is a matter of the seconds that a job takes to start, and decides
-nothing else: a job evaluates those of its results that are not there yet. `jobs_by` says how:
-`experiment` gives a model one job an experiment, `model` one job in all, `cell` one a cell. Each
-measurement has a job of its own. Jobs are named by what they hold.
+The grouping only affects the time for starting jobs, not the results: a job evaluates the missing
+ones of its results. `jobs_by` selects the grouping: `experiment` gives a model one job per
+experiment, `model` one job in all, `cell` one per cell. Each measurement has a job of its own. The
+name of a job follows from its content.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,10 +34,10 @@ def experiments(config: Config) -> list[str]:
 
 @dataclass(frozen=True)
 class Job:
-    """What one job evaluates of one model; of transfer attacks, against one model.
+    """The results of one job of one model; for transfer attacks, of one source model.
 
-    name : in paths, and what `--list` and the progress show.
-    cells, measurements : a job mostly has one kind alone.
+    name : in paths, in Snakemake's output and in the progress.
+    cells, measurements : most jobs have only one kind.
     """
 
     model: str
@@ -50,12 +50,12 @@ class Job:
         return paths.receipt(self.model, self.name)
 
     def files(self, paths: Paths) -> dict[str, Cell | str]:
-        """Return each file that it makes, with the cell or the measurement."""
+        """Return each file of the job, with the cell or the measurement."""
         made: dict[str, Cell | str] = {paths.shard(cell): cell for cell in self.cells}
         return made | {paths.measurement(self.model, name): name for name in self.measurements}
 
     def models(self) -> list[str]:
-        """Return the models that it loads."""
+        """Return the models that the job loads."""
         return list(dict.fromkeys([self.model, *(cell.model for cell in self.cells)]))
 
 
@@ -89,20 +89,20 @@ def _of_model(config: Config, model: str) -> Mapping[str, tuple[list[Cell], list
 
 
 def _name(config: Config, cell: Cell) -> str:
-    """Return the name of a cell's job, which no other cell decides."""
+    """Return the name of a cell's job, which does not depend on other cells."""
     if config.jobs_by == "experiment":
         return experiment_of(cell.perturbation)
     if config.jobs_by == "model":
         return "all"
     if cell.perturbation == "none":
         return cell.dataset
-    if cell.perturbation == STORED_CORRUPTIONS:  # a dataset that has no other
+    if cell.perturbation == STORED_CORRUPTIONS:  # the dataset has no other
         return f"{cell.dataset}-{cell.severity}"
     return f"{cell.dataset}-{cell.perturbation}-{cell.severity}"
 
 
 def asked_of(config: Config, job: Job) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each file that a job makes, with what its numbers depend on beside files."""
+    """Yield each file that a job makes, with the inputs of its numbers apart from files."""
     for path, item in job.files(Paths(config.results)).items():
         if isinstance(item, Cell):
             yield path, asked_of_cell(config, item)
@@ -121,15 +121,15 @@ def stores_of_job(config: Config, job: Job) -> list[str]:
 
 
 def datasets_of_job(job: Job) -> list[str]:
-    """Return the datasets that a job's cells are evaluated on."""
+    """Return the datasets of a job's cells."""
     return list(dict.fromkeys(cell.dataset for cell in job.cells))
 
 
 class Sources:
-    """What stands for the results of jobs among the inputs of other rules.
+    """Inputs of other rules in place of shards and measurements.
 
-    Shards and measurements are no outputs that Snakemake knows. A job's receipt stands for them,
-    and for shards the inventory of their experiment too, which is there once they are checked.
+    Snakemake does not know shards and measurements as outputs. A job's receipt stands for them,
+    and for shards also the inventory of their experiment, which exists after their check.
     """
 
     def __init__(self, config: Config) -> None:
@@ -147,7 +147,7 @@ class Sources:
                 self._stands_for[file] = (receipt, *checked)
 
     def of_files(self, files: Iterable[str]) -> list[str]:
-        """Return files with those of jobs replaced by what stands for them."""
+        """Return files with shards and measurements replaced by receipts and inventories."""
         stands_for = self._stands_for
         found = dict.fromkeys(name for file in files for name in stands_for.get(file, (file,)))
         return list(found)

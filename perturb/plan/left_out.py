@@ -1,7 +1,7 @@
-"""What of a study its networks do not have, in sentences for the page and the terminal.
+"""Parts of a study that its networks lack, in sentences for the page and the terminal.
 
-Which cells are planned is decided in `perturb.experiments.possible`; what is not planned is neither
-an error nor a gap in the numbers, and has to be said once.
+`perturb.experiments.possible` determines the planned cells. A cell that is not planned is neither
+an error nor a gap in the numbers, but is reported once.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from perturb.severities import severity_value
 
 
 def left_out(config: Config) -> list[str]:
-    """Return a sentence for each reason for which models have no part in something asked.
+    """Return a sentence for each reason why models are left out of a perturbation or measurement.
 
-    That a ResNet has no heads, attention or tokens is what a ResNet is, and is not listed.
+    Heads, attention and tokens of ResNets are not listed: no ResNet has them.
     """
     found: dict[str, dict[str, list[str]]] = {}  # studies by model, by reason
     for model in config.benchmark_models:
@@ -33,7 +33,7 @@ def left_out(config: Config) -> list[str]:
 
 
 def _lacks(config: Config, architecture: Architecture) -> Iterator[tuple[str, str]]:
-    """Yield what is asked and not planned for a network, with the reason."""
+    """Yield each entry that is not planned for a network, with the reason."""
     for id, declared in perturbations().items():
         entry = config.perturbations.get(id)
         is_about = not declared.families or architecture.family != "resnet"

@@ -1,11 +1,11 @@
-"""What each checkpoint and decoded dataset of a study must have been made from, and whether it was.
+"""Expected origins of checkpoints and decoded datasets, and their comparison with the actual ones.
 
-Snakemake compares a job's parameters with those that it recorded when the job ran, and keeps these
-records beside the results, not in them. A results folder that was copied without them, or made by
-another checkout, would be taken as it is, whatever the configuration asks for. So each checkpoint
-and store says itself what it was made from: all that changes its numbers, by names and hashes that
-stay the same when results or data are moved. It is compared with the configuration when jobs are
-planned, and made again if it differs; each job compares what it reads.
+Snakemake compares a job's parameters with its record of the last run, and keeps these records
+outside the results folder. A results folder that was copied without them, or made by another
+checkout, would be used unchanged under any configuration. Therefore each checkpoint and decoded
+dataset records its own origin: all inputs that change its numbers, by names and hashes that stay
+the same when results or data are moved. Planning compares the origin with the configuration, and
+plans the job again if it differs; each job compares the files that it reads.
 """
 
 import json
@@ -32,7 +32,7 @@ _NUM_NAMED = 20
 
 
 def of_store(config: Config, store: str) -> dict[str, Any]:
-    """Return what an decoded dataset is made from."""
+    """Return the origin of a decoded dataset."""
     id = store.partition("/")[0]
     dataset = config.datasets[id]
     if dataset.generate is not None:
@@ -49,7 +49,7 @@ def of_store(config: Config, store: str) -> dict[str, Any]:
 
 
 def of_checkpoint(config: Config, model: str) -> dict[str, Any]:
-    """Return what a model's weights are made from: a whole training, or pretrained weights."""
+    """Return the origin of a model's weights: a whole training, or pretrained weights."""
     entry = config.models[model]
     if entry.training is not None:
         datasets = params.training_datasets(config, model)
@@ -66,29 +66,29 @@ def of_checkpoint(config: Config, model: str) -> dict[str, Any]:
     if "sha256" in weights:
         named = {key: value for key, value in weights.items() if key != "file"}
         facts["weights"] = named | {"sha256": weights["sha256"].lower()}
-    is_as_clean = entry.own_view is None  # its input and classes are those of the clean images
+    is_as_clean = entry.own_view is None  # input and classes of the clean images
     return facts | {"images": of_store(config, config.clean_dataset.id) if is_as_clean else None}
 
 
 def check_files(config: Config, files: Iterable[str | Path]) -> None:
-    """Raise a ValueError if checkpoints or stores among a job's files are not the study's own.
+    """Raise a ValueError if a job's checkpoints or decoded datasets have another origin.
 
     Raises
     ------
     ValueError
-        naming each, what differs, and the way out.
+        naming each, the difference, and the remedy.
     """
     asked = {os.path.normpath(file) for file in files}
     _refuse({path: origin for path, origin in _artefacts(config).items() if path in asked})
 
 
 def check_study(config: Config) -> None:
-    """Raise a ValueError if checkpoints or stores that are there are not the study's own."""
+    """Raise a ValueError if existing checkpoints or decoded datasets have another origin."""
     _refuse({path: origin for path, origin in _artefacts(config).items() if Path(path).exists()})
 
 
 def foreign_artefacts(config: Config) -> dict[str, list[str]]:
-    """Return the cards and manifests that are there and not the study's own, with what differs."""
+    """Return the existing cards and manifests of another origin, with the differences."""
     there = ((path, origin) for path, origin in _artefacts(config).items() if Path(path).exists())
     differences_of = {path: _differs(Path(path), origin()) for path, origin in there}
     return {path: lines for path, lines in differences_of.items() if lines}
@@ -102,7 +102,7 @@ def _differs(path: Path, expected: Origin) -> list[str]:
 
 
 def differences(found: Any, expected: Any, key: str = "") -> Iterator[str]:
-    """Yield what differs between two origins, a line a key."""
+    """Yield the differences between two origins, one line per key."""
     if _UNREAD in (found, expected) or found == expected:
         return
     if isinstance(found, dict) and isinstance(expected, dict):
@@ -114,7 +114,7 @@ def differences(found: Any, expected: Any, key: str = "") -> Iterator[str]:
 
 
 def _artefacts(config: Config) -> dict[str, Callable[[], Origin]]:
-    """Return what makes the origin of each checkpoint and store, by the file that holds it."""
+    """Return the function for each checkpoint's and decoded dataset's origin, by its file."""
     layout = Paths(config.results)
     found: dict[str, Callable[[], Origin]] = {}
     for model in config.models:
@@ -151,7 +151,7 @@ def _refuse(origins: Mapping[str, Callable[[], Origin]]) -> None:
 
 def _faults(path: Path, expected: Origin) -> list[str]:
     found = _card_origin(path) if path.suffix == ".json" else _store_origin(path)
-    if found and found.get("model") != expected.get("model"):  # what else differs says no more
+    if found and found.get("model") != expected.get("model"):  # further differences add nothing
         return [f"is the card of model {found.get('model')!r}, expected {expected['model']!r}"]
     if found is None:
         return [
@@ -178,7 +178,7 @@ def _store_origin(path: Path) -> Origin | None:
 
 
 def _source(config: Config, id: str) -> dict[str, Any]:
-    """Return a source with the paths and hashes that it has wherever it lies."""
+    """Return a source with paths and hashes that do not depend on its place."""
     source = sources.resolved_source(config, config.datasets[id])
     source["path"] = _place(Path(source["path"]), Path(config.data))
     for key in _LABEL_FILES:
@@ -188,7 +188,7 @@ def _source(config: Config, id: str) -> dict[str, Any]:
 
 
 def _place(path: Path, root: Path) -> str:
-    """Return a path below the root; of one elsewhere its end, which a move does not change."""
+    """Return a path relative to the root; of one elsewhere its end, unchanged by a move."""
     if path.is_relative_to(root):
         return path.relative_to(root).as_posix()
     return "/".join(path.parts[-2:])
@@ -196,7 +196,7 @@ def _place(path: Path, root: Path) -> str:
 
 @cache
 def _content(path: Path) -> str:
-    """Return the SHA-256 of a file, the name of a folder."""
+    """Return the SHA-256 of a file, or the name of a folder."""
     if path.is_dir():
         return path.name
     return sha256_of(path) if path.is_file() else _UNREAD

@@ -1,7 +1,7 @@
-"""What the result of each job depends on, beside its input files: the rules' `params`.
+"""Inputs of each job's result apart from its files: the rules' `params`.
 
 Each function returns everything that changes the numbers, and nothing that does not: a new label or
-another model's entry repeats nothing. Of cells and measurements it is a part of their identity.
+another model's entry repeats nothing. For cells and measurements this is a part of their identity.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from perturb.records import Model
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
-    """Return what a generated dataset depends on."""
+    """Return the parameters of a generated dataset."""
     entry = config.datasets[dataset]
     return {
         "generate": dict(entry.generate or {}),
@@ -29,7 +29,7 @@ def generated(config: Config, dataset: str) -> dict[str, Any]:
 
 
 def bundled(config: Config, dataset: str) -> dict[str, Any]:
-    """Return what a bundled dataset depends on."""
+    """Return the parameters of a bundled dataset."""
     entry = config.datasets[dataset]
     return {
         "bundled": dict(entry.bundled or {}),
@@ -39,7 +39,7 @@ def bundled(config: Config, dataset: str) -> dict[str, Any]:
 
 
 def model_facts(config: Config, model: str) -> dict[str, Any]:
-    """Return what a model's card says of it: its network, and the id of its pre-training set."""
+    """Return the facts for a model's card: its network, and the id of its pre-training set."""
     entry = config.models[model]
     return {
         "model": model,
@@ -53,7 +53,7 @@ def model_facts(config: Config, model: str) -> dict[str, Any]:
 
 
 def given_facts(config: Config, model: str) -> dict[str, Any]:
-    """Return what a pretrained model depends on: its network, its weights, its input."""
+    """Return the parameters of a pretrained model: its network, its weights, its input."""
     entry = config.models[model]
     view = entry.own_view
     return model_facts(config, model) | {
@@ -75,14 +75,14 @@ def _given_weights(model: Model) -> dict[str, str | None]:
 
 
 def _num_classes(config: Config, model: Model) -> int | None:
-    """Return the width of a model's logits; None where the clean images' store tells it."""
+    """Return the number of a model's logits; None if the clean images define it."""
     if model.timm_tag is not None:
         return model_of(model.timm_tag).num_classes
     return None if model.own_view is None else num_label_classes(config.clean_dataset)
 
 
 def training_samples(config: Config, model: str) -> dict[str, int]:
-    """Return how many images each phase of a model's training sees, in order."""
+    """Return the number of images of each phase of a model's training, in order."""
     entry = config.models[model]
     if entry.training is None:
         raise ValueError(f"models.{model} is not trained: its weights are given")
@@ -95,7 +95,7 @@ def training_samples(config: Config, model: str) -> dict[str, int]:
 
 
 def titles(models: Iterable[Model]) -> dict[str, str]:
-    """Return what readers are told each model is; ids keep equal ones apart."""
+    """Return the title of each model; equal titles get the ids."""
     named = {
         model.id: f"{model.architecture.label}, {model.pretraining.label}"
         if model.pretraining
@@ -123,7 +123,7 @@ def training_datasets(config: Config, model: str) -> dict[str, str]:
 
 
 def described_models(config: Config) -> list[str]:
-    """Return what the table of models says beside the models' cards."""
+    """Return the entries of the table of models that are not in the cards."""
     evaluated_under = planned(config)
     return [
         f"{replace(model, training=None)!r} {evaluated_under[model.id]}"
@@ -132,7 +132,7 @@ def described_models(config: Config) -> list[str]:
 
 
 def planned(config: Config) -> dict[str, list[str]]:
-    """Return the perturbations that each model has cells of."""
+    """Return the perturbations of each model's cells."""
     return {
         model.id: list(dict.fromkeys(cell.perturbation for cell in own_cells(config, model)))
         for model in config.models.values()
@@ -140,13 +140,13 @@ def planned(config: Config) -> dict[str, list[str]]:
 
 
 def class_subsets(config: Config) -> dict[str, list[int]]:
-    """Return the classes of each dataset whose classes alone are decided among."""
+    """Return the classes of each dataset of `class_subset`."""
     subset = config.perturbations.get("class_subset")
     return dict(subset.options["classes"]) if subset else {}
 
 
 def described_datasets(config: Config) -> list[str]:
-    """Return what the table of datasets says beside the manifests."""
+    """Return the entries of the table of datasets that are not in the manifests."""
     return [
         repr(replace(config.datasets[dataset], source=None, view=None))
         for dataset in evaluated_datasets(config)

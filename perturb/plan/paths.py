@@ -1,4 +1,4 @@
-"""Paths of everything that a study makes: the one place that knows the results folder's layout."""
+"""Paths of all results of a study: the only module that defines the results folder's layout."""
 
 from dataclasses import dataclass
 
@@ -33,16 +33,16 @@ class Paths:
         return f"{self.root}/shards/{cell.model}/{cell.dataset}/{cell.perturbation}/{name}.parquet"
 
     def measurement(self, model: str, name: str) -> str:
-        """Return what was measured of one model beside its predictions."""
+        """Return a measurement of a model."""
         return f"{self.root}/measurements/{model}/{name}.parquet"
 
     def receipt(self, model: str, job: str) -> str:
-        """Return the list of what a job of a model has made."""
+        """Return the receipt of a job of a model: the list of its files."""
         return f"{self.root}/receipts/{model}/{job}.json"
 
     @property
     def mark(self) -> str:
-        """Return the file whose date says when stale results were last looked for."""
+        """Return the file whose date is the time of the last check for stale results."""
         return f"{self.root}/receipts/looked"
 
     @property
@@ -74,11 +74,11 @@ class Paths:
 
     @property
     def page(self) -> str:
-        """The page that shows all of it."""
+        """The report page."""
         return f"{self.root}/report/index.html"
 
     def contact_sheet(self, dataset: str) -> str:
-        """Return a picture of some images of a dataset."""
+        """Return a picture of sample images of a dataset."""
         return f"{self.root}/contact_sheets/{dataset}.png"
 
     def log(self, rule: str, *parts: str) -> str:
@@ -86,5 +86,5 @@ class Paths:
         return "/".join([self.root, "logs", rule, *parts]) + ".log"
 
     def benchmark(self, rule: str, *parts: str) -> str:
-        """Return the time and memory that a job took."""
+        """Return the time and memory of a job."""
         return "/".join([self.root, "benchmarks", rule, *parts]) + ".tsv"

@@ -1,4 +1,4 @@
-"""What the tables and charts of a study are made from; the rules ask here for their inputs."""
+"""Inputs of the tables, charts and page of a study, for the rules."""
 
 import hashlib
 import json
@@ -26,12 +26,12 @@ from perturb.tables.queries import code_of
 NUM_RESAMPLES = 2000
 
 _PACKAGE = Path(__file__).parents[1]
-# Beside these, editors leave files of their own in folders of code.
+# Other files in folders of code are those of editors.
 _CODE = (".py", ".html", ".css", ".js")
 
 
 def studies(config: Config) -> set[str]:
-    """Return what a study has that tables and charts may need."""
+    """Return the properties of a study that tables and charts may need."""
     found = {_kind(config, perturbation) for perturbation in config.perturbations}
     if config.has_cue_conflict:
         found.add("cue_conflict")
@@ -47,7 +47,7 @@ def studies(config: Config) -> set[str]:
 
 
 def _kind(config: Config, perturbation: str) -> str:
-    """Return what tables call a perturbation: corruptions whether or not they passed JPEG."""
+    """Return the name of a perturbation in tables: one for corruptions with and without JPEG."""
     is_corruptions = config.perturbations[perturbation] is config.corruptions
     return "corruptions" if is_corruptions else perturbation
 
@@ -63,14 +63,14 @@ def table_code(table: str) -> list[str]:
 
 
 def charts_code() -> list[str]:
-    """Return the files that the bytes of charts depend on, beside the tables and their code."""
+    """Return the files that the bytes of charts depend on, apart from the tables and their code."""
     own = ("__init__.py", "charts.py")
     shared = ["perturb/formatting.py", "perturb/experiments/drawing.py"]
     return [*_code_in("charts"), *_experiment_files(own), *shared]
 
 
 def page_code() -> list[str]:
-    """Return the files that the bytes of the page depend on: it holds the charts, too."""
+    """Return the files that the bytes of the page depend on; it includes the charts."""
     own = ("notes.py", "page.html", "picture.rst", "sentences.py", "sure.html")
     captions = [
         *(chart_caption_file(chart) for chart in registry.charts()),
@@ -95,10 +95,10 @@ def _code_in(folder: str) -> list[str]:
 
 
 def checked_shards(config: Config) -> dict[str, Any]:
-    """Return what shards are held against, beside their cells, images and weights.
+    """Return the expected settings of shards, apart from their cells, images and weights.
 
-    Of each perturbation it is a digest: some are told hundreds of classes, and have hundreds of
-    samples.
+    They are a digest per perturbation, because some perturbations have hundreds of classes and
+    hundreds of samples.
     """
     asked: dict[str, dict[str, Any]] = {
         id: {
@@ -129,7 +129,7 @@ def charts(config: Config) -> Mapping[str, Chart]:
 
 
 def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
-    """Return the files of each relation that a table is a query over."""
+    """Return the files of each relation that a table's query reads."""
     layout = Paths(config.results)
     files: dict[str, str | list[str]] = {
         "predictions": _predictions(config, registry.table(table).reads),
@@ -164,13 +164,13 @@ def _measurements(config: Config, name: str) -> list[str]:
 
 
 def cue_conflict_sets(config: Config) -> list[str]:
-    """Return the evaluated sets whose shape and texture disagree."""
+    """Return the evaluated datasets with cue conflicts."""
     evaluated = config.perturbations["none"].datasets
     return [id for id in evaluated if config.datasets[id].role == "cue_conflict"]
 
 
 def reference_errors(config: Config) -> str:
-    """Return the errors that are the denominators of mCE: the study's own, or AlexNet's."""
+    """Return the denominators of mCE: the errors of the study's reference, or AlexNet's."""
     if config.corruptions is not None and config.corruptions.denominators == "alexnet":
         return "resources/alexnet_errors.csv"
     return Paths(config.results).table("reference_errors")
@@ -187,7 +187,7 @@ def table_parameters(config: Config, table: str) -> dict[str, float]:
 
 
 def chart_tables(config: Config) -> dict[str, str]:
-    """Return the tables that charts show."""
+    """Return the tables that charts read."""
     layout = Paths(config.results)
     return {
         table: layout.table(table) for chart in charts(config).values() for table in chart.tables
@@ -211,12 +211,12 @@ def caption_file(kind: str, name: str) -> Path:
 
 
 def command(files: Sequence[Path], entries: Sequence[str], folder: Path) -> str:
-    """Return the command line that makes a study, typed in the folder of the Snakefile.
+    """Return the command line that makes a study, for the folder of the Snakefile.
 
     Parameters
     ----------
     files : the configuration files that Snakemake was given, none for the default one.
-    entries : what it was given with `--config`.
+    entries : of `--config`.
     folder : of the Snakefile.
     """
     words = ["snakemake", "--cores"]

@@ -1,11 +1,12 @@
-"""Receipts: what a job has made, file by file, and the output that Snakemake knows it by.
+"""Receipts: the list of a job's files, which is the job's output for Snakemake.
 
-Shards and measurements are no declared outputs: Snakemake deletes those before a job starts and
-after it fails, finished ones too. A receipt lists them instead, each with what the configuration
-asked for (`asked`), its identity, and its size. It is valid if it lists all that the study plans
-for its job, as planned, and these files are there, unchanged; it may list more. So a cell that is
-removed from the study costs nothing, and a cell that is added costs a start of its job, which keeps
-what it finds. How Snakemake learns which are not valid is in `perturb.plan.stale`.
+Shards and measurements are not declared as outputs, because Snakemake deletes outputs before a job
+starts and after it fails, including finished ones. Instead a receipt lists them, each with the
+configuration's part of its identity (`asked`), its identity, and its size. A receipt is valid if it
+lists all files that the study plans for the job, as planned, and these files exist and are
+unchanged; it may list more. So removing a cell from the study repeats nothing, and adding one
+starts its job again, which keeps the existing files. `perturb.plan.stale` reports receipts that
+are not valid to Snakemake.
 """
 
 import json
@@ -22,7 +23,7 @@ from perturb.plan.paths import Paths
 
 
 def stale_receipts(config: Config) -> list[str]:
-    """Return the receipts that are not valid, or not there."""
+    """Return the receipts that are missing or not valid."""
     paths = Paths(config.results)
     return [
         job.receipt(paths)
@@ -51,7 +52,7 @@ def write_receipt(config: Config, job: Job, identities: Mapping[str, str]) -> No
 
 
 def done_files(config: Config) -> set[str]:
-    """Return the files of all valid receipts that the study plans."""
+    """Return the planned files that valid receipts list."""
     found: set[str] = set()
     for job in jobs(config).values():
         if _is_valid(config, job, job.receipt(Paths(config.results))):
@@ -72,14 +73,14 @@ def _is_valid(config: Config, job: Job, receipt: str) -> bool:
             status = os.stat(file)  # noqa: PTH116
         except OSError:
             return False
-        # A file that was written later is another one, or the same: its job looks.
+        # A file that was written later may have changed: its job checks it.
         if status.st_size != entry["bytes"] or status.st_mtime_ns > written_ns:
             return False
     return True
 
 
 def _entries(receipt: str) -> dict[str, dict[str, Any]]:
-    """Return what a receipt lists; nothing if there is none, or another program wrote it."""
+    """Return the entries of a receipt; none if it is missing or another program wrote it."""
     try:
         entries = json.loads(Path(receipt).read_text())["files"]
     except (OSError, ValueError, LookupError, TypeError):

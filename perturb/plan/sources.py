@@ -1,7 +1,7 @@
-"""Where images of datasets are read from: what their stores depend on, and what is missing.
+"""Sources of datasets: inputs of their decoded datasets, and missing files.
 
-Paths of a source are below the configuration's `data`; here they are named from the working
-directory, as jobs need them.
+Paths of a source are relative to the configuration's `data`; here they are converted to paths
+relative to the working directory, for jobs.
 """
 
 from collections.abc import Mapping
@@ -23,17 +23,17 @@ from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of
 from perturb.records import Dataset
 
-# Keys of a source that name files; `class_index` is named where it lies already.
+# Keys of a source that name files; the path of `class_index` is already expanded.
 _LABEL_FILES = ("labels", "synsets", "accepted_labels")
-# Layouts whose `path` may have `*`, `?` and ranges of numbers in it.
+# Layouts whose `path` may contain `*`, `?` and ranges of numbers.
 _PATTERNS = ("parquet", "webdataset")
 
 
 def decoded(config: Config, store: str) -> dict[str, Any]:
-    """Return what a store of real images depends on."""
+    """Return the parameters of a decoded dataset of real images."""
     entry = config.datasets[store.partition("/")[0]]
     view = view_of(config, store)
-    # Only where they are needed: one more key would repeat the jobs of all other stores.
+    # Only if needed: an additional key would repeat the jobs of all other decoded datasets.
     needed = {"side": needed_side(config, entry), "files": beside_inputs(_labels(config, entry))}
     return {
         **{key: value for key, value in needed.items() if value},
@@ -48,7 +48,7 @@ def decoded(config: Config, store: str) -> dict[str, Any]:
 
 
 def label_files(config: Config, store: str) -> list[str]:
-    """Return the files that say which class each image of a store has, as inputs of its job."""
+    """Return the files with the classes of a decoded dataset's images, as inputs of its job."""
     return as_inputs(_labels(config, config.datasets[store.partition("/")[0]]))
 
 
@@ -58,9 +58,9 @@ def _labels(config: Config, dataset: Dataset) -> list[str]:
 
 
 def mark_of_download(config: Config, download: str) -> str:
-    """Return the file that says that a set was downloaded: beside its folder.
+    """Return the mark of a downloaded dataset: a file beside its folder.
 
-    Where the name of `data` has braces, which Snakemake takes for wildcards, it is in the results.
+    If the name of `data` has braces, which Snakemake reads as wildcards, it is in the results.
     """
     has_braces = bool(set("{}") & set(config.data))
     folder = f"{config.results}/downloads" if has_braces else config.data
@@ -68,14 +68,14 @@ def mark_of_download(config: Config, download: str) -> str:
 
 
 def given_sha256(config: Config, download: str) -> Any:
-    """Return the SHA-256 that the configuration gives for a downloaded set, if it does."""
+    """Return the SHA-256 of a downloaded dataset in the configuration, if any."""
     sources = (dataset.source or {} for dataset in config.datasets.values())
     given = (source.get("sha256") for source in sources if source.get("download") == download)
     return next(given, None)
 
 
 def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
-    """Return a source whose files are named from the working directory, not from `data`."""
+    """Return a source with paths relative to the working directory instead of `data`."""
     source = dict(dataset.source or {})
     root = Path(config.data)
     if "download" in source:
@@ -88,20 +88,20 @@ def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
         if name in source:
             source[name] = str(place_of(root, source[name]))
     if source and dataset.class_map is not None:
-        # Its names are those of the coarser classes, in their order: no other order is meant.
+        # Its names are those of the coarser classes, in their order.
         source.setdefault("class_index", dataset.class_map)
     return source
 
 
 def missing_files(config: Config) -> list[str]:
-    """Return what the study reads and is not there: one line a key and path.
+    """Return the missing files of the study: one line per key and path.
 
-    Patterns, and files that the workflow fetches itself, are left to the jobs that read them.
+    Jobs check patterns, and files that the workflow downloads itself.
     """
     asked: dict[str, str] = {}
     for id, dataset in config.datasets.items():
         if _is_decoded(config, dataset):
-            continue  # the originals may be gone
+            continue  # the originals may have been deleted
         source = resolved_source(config, dataset)
         is_elsewhere = "download" in (dataset.source or {}) or _is_pattern(source)
         names = _LABEL_FILES if is_elsewhere else ("path", *_LABEL_FILES)
@@ -131,11 +131,11 @@ def _is_pattern(source: Mapping[str, Any]) -> bool:
 
 
 def clean_manifest(config: Config, store: str) -> list[str]:
-    """Return the manifest of the clean set, where a store's classes have no index and need it.
+    """Return the manifest of the clean dataset, if the classes of a decoded dataset have no index.
 
-    They are compared before anything is decoded. What has a class index is compared with the
-    facts about all sets: so adding the check repeats no decoding of the large public sets. So are
-    all sets where the clean one is a filter's, which may itself be made from them.
+    The classes are then compared before anything is decoded. Datasets with a class index are
+    compared later, in the table of datasets, so that the check repeats no decoding of the large
+    public datasets; so are all datasets if the clean one is made by a filter, maybe from them.
     """
     dataset = config.datasets[store.partition("/")[0]]
     has_index = "class_index" in (dataset.source or {})
@@ -147,10 +147,10 @@ def clean_manifest(config: Config, store: str) -> list[str]:
 
 
 def compared_datasets(config: Config) -> list[str]:
-    """Return the datasets whose classes must be those of the clean set.
+    """Return the datasets whose classes must be those of the clean dataset.
 
-    Of the sets for training these are the ones for fine-tuning: pre-training may have classes of
-    its own. A class map says what coarser classes are.
+    They include training data only for fine-tuning: pre-training may have classes of its own. A
+    class map defines coarser classes.
     """
     tuned = {
         id
@@ -168,9 +168,9 @@ def compared_datasets(config: Config) -> list[str]:
 
 
 def unlike_classes(config: Config) -> list[str]:
-    """Return the datasets whose classes are not those of the clean set: one line each.
+    """Return the datasets whose classes are not those of the clean dataset: one line each.
 
-    As far as folders, zip archives, plain tar archives and class indices say without a job.
+    Only folders, zip archives, plain tar archives and class indices are read, which needs no job.
     """
     clean = config.clean_dataset
     expected = _named_classes(config, clean)
@@ -185,7 +185,7 @@ def unlike_classes(config: Config) -> list[str]:
 
 
 def _named_classes(config: Config, dataset: Dataset) -> Classes | None:
-    """Return the classes of a source, if their names can be read at once."""
+    """Return the classes of a source, if their names can be read without a job."""
     source = resolved_source(config, dataset)
     is_by_folder = are_folders(source.get("layout", ""))
     index = source.get("class_index")
@@ -197,7 +197,7 @@ def _named_classes(config: Config, dataset: Dataset) -> Classes | None:
 
 
 def _class_folders(config: Config, dataset: Dataset) -> set[str]:
-    """Return the names of class folders, where nothing else says what they stand for."""
+    """Return the names of class folders, if nothing else defines the classes."""
     source = resolved_source(config, dataset)
     if source.get("layout") != "class_folders" or "class_index" in source:
         return set()
@@ -206,7 +206,7 @@ def _class_folders(config: Config, dataset: Dataset) -> set[str]:
         return {trimmed(name) for name in class_folders(folder)}
     manifests = map(Paths(config.results).manifest, stores_of_dataset(config, dataset.id))
     if not folder.is_file() or all(Path(manifest).exists() for manifest in manifests):
-        return set()  # a pattern, or not there, or compared already
+        return set()  # a pattern, missing, or already compared
     return _folders_in_archive(folder)
 
 
@@ -220,7 +220,7 @@ def _folders_in_archive(path: Path) -> set[str]:
     try:
         return class_names(path) if kind_of(path) in ("zip", "plain") else set()
     except ValueError:
-        return set()  # the job that decodes it says what is wrong
+        return set()  # the job that decodes it reports the fault
 
 
 def unlike_parts(config: Config) -> list[str]:

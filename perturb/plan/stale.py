@@ -1,9 +1,9 @@
-"""What is there and not what the configuration asks for, and how Snakemake learns of it.
+"""Stale results: existing files that do not match the configuration, reported to Snakemake.
 
-Snakemake makes a file again if an input is newer. So the rules that make what is stale have one
-more input, a mark that is new in each run; rules whose results are good have none. Nothing is
-deleted or renamed, so a dry run with another configuration leaves no trace, and nothing depends on
-Snakemake's own records: they may be lost, or those of another folder.
+Snakemake makes a file again if an input is newer. So the jobs of stale results get an additional
+input, a mark that is new in each run; other jobs do not. Nothing is deleted or renamed, so a dry
+run with another configuration has no effect, and nothing depends on Snakemake's own records, which
+may be lost or belong to another folder.
 """
 
 import os
@@ -20,13 +20,13 @@ _NUM_NAMED = 20
 
 
 class Stale:
-    """What of a study's results is stale.
+    """The stale results of a study.
 
-    reasons : what differs in checkpoints and decoded datasets, a line each, the first twenty.
+    reasons : differences of checkpoints and decoded datasets, one line each, the first twenty.
 
     Parameters
     ----------
-    is_known : whether it is looked for; False where nothing is planned.
+    is_known : whether stale results are searched; False in jobs, which plan nothing.
 
     Raises
     ------
@@ -46,17 +46,17 @@ class Stale:
     def _look(self, config: Config) -> None:
         foreign = foreign_artefacts(config)
         self._files |= foreign.keys()
-        # Before the first receipt all jobs are planned anyway.
+        # Without any receipt all jobs are planned anyway.
         if Path(self._paths.mark).parent.is_dir():
             self._files |= {os.path.normpath(path) for path in stale_receipts(config)}
         lines = [f"{path}: {line}" for path, lines in foreign.items() for line in lines]
         self.reasons = lines[:_NUM_NAMED]
 
     def mark_of(self, path: str) -> list[str]:
-        """Return the additional input of the rule that makes a file: the mark if it is stale."""
+        """Return the additional input of the job of a file: the mark if the file is stale."""
         return [self._paths.mark] if os.path.normpath(path) in self._files else []
 
     def _write_mark(self) -> None:
-        # Of another content each time: Snakemake compares that of small files, too.
+        # New content each time: for small files Snakemake also compares the content.
         with replacing(Path(self._paths.mark)) as temporary:
             temporary.write_text(f"{time.time_ns()} {os.getpid()}\n")

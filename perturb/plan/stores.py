@@ -1,16 +1,17 @@
-"""Which decoded datasets a study has: a dataset decoded once for every way in which it is seen.
+"""The decoded datasets (stores) of a study: each dataset decoded once per preprocessing.
 
-A store is named by its folder below `stores/`. Generated sets, and those with `preprocessing` of
-their own, are seen alike by all models: one store, named as the set. Of others there is one for
-each view that some model has, `imagenet/384-squash-bilinear`; of stored corruptions one for each
-corruption and severity, `imagenet-c/fog-3`, because each has pixels of its own.
+The name of a decoded dataset is its folder below `stores/`. Generated datasets, and those with
+`preprocessing` of their own, are the same for all models: there is one, with the name of the
+dataset. Of other datasets there is one for each preprocessing of some model,
+`imagenet/384-squash-bilinear`; of stored corruptions one for each corruption and severity,
+`imagenet-c/fog-3`, because each has pixels of its own.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no store needs
+if TYPE_CHECKING:  # the import takes a quarter of a second, which stores do not need
     from perturb.config import Config
     from perturb.evaluate.cell import Cell
     from perturb.models.views import View
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # reading a configuration takes a quarter of a second that no
 
 
 def store_of(config: Config, dataset: str, model: str) -> str:
-    """Return the store in which a model sees a dataset."""
+    """Return the decoded dataset of a model's preprocessing."""
     entry = config.datasets[dataset]
     if entry.is_seen_alike:
         return dataset
@@ -29,7 +30,7 @@ def store_of(config: Config, dataset: str, model: str) -> str:
 
 
 def stores_of_cell(config: Config, cell: Cell, model: str) -> tuple[str, ...]:
-    """Return the stores of a cell: one, or of stored corruptions one a condition, in order.
+    """Return the decoded datasets of a cell: one, or one per stored corruption, in order.
 
     `model` is the cell's, which may be a wildcard in the cell itself.
     """
@@ -40,24 +41,24 @@ def stores_of_cell(config: Config, cell: Cell, model: str) -> tuple[str, ...]:
 
 
 def stores_of_dataset(config: Config, dataset: str) -> tuple[str, ...]:
-    """Return all stores of a dataset that the study needs."""
+    """Return all decoded datasets of a dataset that the study needs."""
     entry = config.datasets[dataset]
     if entry.role == "corrupted":
         return _parts(config, entry)
     if entry.is_seen_alike:
         return (dataset,)
-    # The reference is asked about the clean set alone.
+    # The reference is evaluated only on the clean dataset.
     models = config.models if entry.role == "clean" else config.benchmark_models
     return tuple(dict.fromkeys(store_of(config, dataset, model) for model in models))
 
 
 def any_store(config: Config, dataset: str) -> str:
-    """Return one store of a dataset: all of them hold the same images in the same order."""
+    """Return one decoded dataset of a dataset: all have the same images in the same order."""
     return stores_of_dataset(config, dataset)[0]
 
 
 def view_of(config: Config, store: str) -> View | None:
-    """Return the view of a store; None where its images are made, not decoded."""
+    """Return the preprocessing of a decoded dataset; None if its images are generated."""
     dataset, _, of_store = store.partition("/")
     entry = config.datasets[dataset]
     if entry.source is None or entry.view is not None:
@@ -67,7 +68,7 @@ def view_of(config: Config, store: str) -> View | None:
 
 
 def part_of(config: Config, store: str) -> str | None:
-    """Return which part of its dataset a store holds, such as `fog-3`; None for the whole."""
+    """Return the part of the dataset in a decoded dataset, such as `fog-3`; None for the whole."""
     dataset, _, part = store.partition("/")
     return part if config.datasets[dataset].role == "corrupted" else None
 

@@ -1,1 +1,1 @@
-"""Runs of the workflow: started, watched, gone on with after a crash, and told about afterwards."""
+"""Runs of the workflow: start, progress, resumption after a crash, and status."""

@@ -1,7 +1,7 @@
-"""Which cells of a study are done, read from the metadata of its shards.
+"""The finished cells of a study, from the metadata of its shards.
 
-Only the ends of the Parquet files are read, so that thousands of shards take seconds, and of each
-model the predictions on clean images. The rule `check_shards` checks the rows themselves.
+Only the footers of the Parquet files are read, so that thousands of shards take seconds, and the
+predictions of each model on clean images. The rule `check_shards` checks the rows themselves.
 """
 
 from collections import Counter
@@ -20,34 +20,34 @@ from perturb.plan.jobs import TRANSFER, jobs
 from perturb.plan.paths import Paths
 from perturb.runs.clean import ChanceWarnings
 
-# What should be the same in all shards whose numbers are compared.
+# Properties that should be the same in all shards of a comparison.
 _MIXABLE = ("commit", "perturb", "python", "torch", "timm", "dtype")
 _READERS = 4
 
 
 @dataclass
 class Work:
-    """What was evaluated on one kind of device; an image counts once a condition and sample."""
+    """Evaluations on one kind of device; an image counts once per condition and sample."""
 
     seconds: float = 0
     num_images: int = 0
 
     @property
     def images_per_second(self) -> float:
-        """The mean over all of it."""
+        """The mean rate of all evaluations."""
         return self.num_images / self.seconds if self.seconds else 0
 
 
 @dataclass
 class Census:
-    """What a study has and lacks.
+    """The finished, missing and faulty cells of a study.
 
-    counts : of each model and perturbation, how many cells are done, and how many there are.
-    missing : cells without a shard, with the log of their job if it has begun.
-    faulty : shards that are not what they should be, and why.
-    devices : by the name that their makers give them.
-    first_s, last_s : when the first evaluation began and the last one ended, since 1970.
-    mixed : of each thing that differs between shards, how many of these have which value.
+    counts : number of finished cells and of all cells, by model and perturbation.
+    missing : cells without a shard, with the log of their job if it has started.
+    faulty : shards with a fault, and the reason.
+    devices : by the manufacturer's name.
+    first_s, last_s : start of the first evaluation and end of the last one, in seconds since 1970.
+    mixed : for each property that differs between shards, the number of shards by value.
     warnings : a sentence for each model that is no better than chance on clean images.
     """
 
@@ -64,7 +64,7 @@ class Census:
 
 
 def census(config: Config) -> Census:
-    """Return what a study has and lacks."""
+    """Return the finished, missing and faulty cells of a study."""
     layout, asked = Paths(config.results), cells(config)
     found, logs = Census(num_cells=len(asked)), _logs(config, layout)
     values: dict[str, Counter[str]] = {name: Counter() for name in _MIXABLE}
@@ -90,7 +90,7 @@ def census(config: Config) -> Census:
 def _read(
     layout: Paths, asked: Sequence[Cell]
 ) -> Iterator[tuple[Cell, Mapping[str, Any] | ValueError | None]]:
-    """Yield each cell with its shard's metadata, None without shard, or what is wrong with it."""
+    """Yield each cell with its shard's metadata, None without a shard, or the fault."""
 
     def read(cell: Cell) -> Mapping[str, Any] | ValueError | None:
         path = Path(layout.shard(cell))
@@ -99,13 +99,13 @@ def _read(
         except ValueError as error:
             return error
 
-    # On a network file system most of the time is waiting.
+    # Threads, because most of the time on a network file system is waiting.
     with ThreadPoolExecutor(_READERS) as readers:
         yield from zip(asked, readers.map(read, asked), strict=True)
 
 
 def _fault(config: Config, cell: Cell, metadata: Mapping[str, Any]) -> str | None:
-    """Return why a shard is not that of its cell, as far as its metadata tells."""
+    """Return the reason why a shard's metadata are not those of its cell; None if they are."""
     expected = {
         "model": cell.model,
         "dataset": cell.dataset,

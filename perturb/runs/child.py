@@ -1,8 +1,8 @@
-"""Snakemake as a child: watched while it runs, told what the launcher is told, its status kept.
+"""Snakemake as a child process: progress while it runs, signals, exit status.
 
-Signals: SIGINT and SIGHUP go to Snakemake and its jobs, as a terminal sends them; Snakemake then
-cancels what it has submitted. SIGTERM goes to Snakemake alone, which starts no more jobs and waits
-for those that run. The launcher itself ends only after Snakemake has.
+Signals: SIGINT and SIGHUP go to Snakemake and its jobs, as from a terminal; Snakemake then
+cancels submitted jobs. SIGTERM goes to Snakemake alone, which starts no more jobs and waits
+for running ones. The launcher itself ends only after Snakemake.
 """
 
 import logging
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _PLUGINS = Path(__file__).parent / "plugins"
 _TO_ALL = (signal.SIGINT, signal.SIGHUP)
 _TO_SNAKEMAKE = (signal.SIGTERM,)
-# Between two looks at all shards; more where a look takes long, so that it costs 5 % at most.
+# Between two counts of all shards; longer if a count is slow, so that it takes at most 5 %.
 _LOOK_S = 10
 _COST = 0.05
 _READ_S = 1
@@ -41,10 +41,10 @@ def snakemake(arguments: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a Snakemake has ended.
+    """The end of a Snakemake.
 
     status : its exit status, 128 + n if signal n ended it.
-    had_jobs : whether it had come so far as to tell which jobs there are, as far as is known.
+    had_jobs : whether it had reported its jobs, as far as is known.
     """
 
     status: int
@@ -52,7 +52,7 @@ class Ended:
 
 
 def run_watched(arguments: Sequence[str]) -> Ended:
-    """Run Snakemake to its end; return how it has ended."""
+    """Run Snakemake to its end; return its status."""
     events = FOLDER / "events.jsonl"
     events.parent.mkdir(parents=True, exist_ok=True)
     events.write_bytes(b"")
@@ -60,7 +60,7 @@ def run_watched(arguments: Sequence[str]) -> Ended:
     is_told = "--logger" not in arguments
     command = snakemake([*watching, *arguments] if is_told else arguments)
     with display() as shown, passing_on_signals() as signals:
-        # A group of its own: Ctrl-C reaches it through us, once.
+        # A process group of its own: Ctrl-C reaches it through the launcher, once.
         output = shown.output
         process = subprocess.Popen(
             command,
@@ -84,7 +84,7 @@ def run_watched(arguments: Sequence[str]) -> Ended:
 
 
 def exit_status(returncode: int) -> int:
-    """Return the status that a shell gives for a process: 128 + n if signal n ended it."""
+    """Return the exit status of a process as in a shell: 128 + n if signal n ended it."""
     return returncode if returncode >= 0 else 128 - returncode
 
 
@@ -94,12 +94,12 @@ def _environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(path)}
 
 
-# What may go wrong in reading what others wrote: a disk, a file, another version of Snakemake.
+# Errors in reading files of other programs: a disk, a file, another version of Snakemake.
 _TROUBLE = (OSError, ValueError, LookupError, AttributeError, ImportError, SystemExit)
 
 
 class Watch:
-    """What is known of a run while it goes on; no trouble in here ends the run."""
+    """The state of a run in progress; no error in this class ends the run."""
 
     def __init__(self, arguments: Sequence[str], events: Events, shown: Display) -> None:
         self._arguments = arguments
@@ -112,7 +112,7 @@ class Watch:
         self._num_told = 0
 
     def look(self) -> None:
-        """Show the progress, and count shards if it is time."""
+        """Show the progress, and count shards if that is due."""
         with self._unharmed():
             self._read()
             if self._tracker is None:
@@ -125,7 +125,7 @@ class Watch:
             self._shown.show(str(self._tracker.progress()))
 
     def end(self, status: int, *, is_stopped: bool) -> None:
-        """Show how the run has ended."""
+        """Show the end of the run."""
         state = "finished" if status == 0 else "stopped" if is_stopped else "failed"
         with self._unharmed():
             self._read()
@@ -136,7 +136,7 @@ class Watch:
 
     @contextmanager
     def _unharmed(self) -> Iterator[None]:
-        """Go on without watching after trouble, and say so once."""
+        """Continue without progress after an error, and report it once."""
         try:
             yield
         except _TROUBLE as error:
@@ -148,7 +148,7 @@ class Watch:
     def _read(self) -> None:
         self.events.read()
         if self.events.jobs and not self._is_known:
-            # Snakemake has read the arguments and the configuration: they are known to be good.
+            # Snakemake has read the arguments and the configuration: they are valid.
             self._is_known = True
             study = study_of(self._arguments)
             if study is not None:
@@ -156,7 +156,7 @@ class Watch:
         self._tell_failures()
 
     def _tell_failures(self) -> None:
-        """Name each job that failed for good; Snakemake does not if it was told to be quiet."""
+        """Name each job that failed in its last attempt; Snakemake does not under `--quiet`."""
         failed = list(self.events.failed.values())
         for failure in failed[self._num_told : NUM_NAMED]:
             self._shown.tell(f"FAILED: {failure}")
@@ -164,7 +164,7 @@ class Watch:
 
 
 class Signals:
-    """Signals on their way to Snakemake; those that come before it is there wait for it."""
+    """Signals for Snakemake; those that arrive before it starts are kept until then."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -183,7 +183,7 @@ class Signals:
                 self._process.send_signal(number)
 
     def send_to(self, process: subprocess.Popen[bytes]) -> None:
-        """Name the process that signals go to."""
+        """Set the process that receives the signals."""
         self._process = process
         for number in self._waiting:
             self.take(number, None)
@@ -191,7 +191,7 @@ class Signals:
 
 @contextmanager
 def passing_on_signals() -> Iterator[Signals]:
-    """Pass signals on while the block runs; one that was to be ignored (`nohup`) still is."""
+    """Pass signals on while the block runs; ignored ones (`nohup`) are still ignored."""
     signals = Signals()
     before = {number: signal.getsignal(number) for number in (*_TO_ALL, *_TO_SNAKEMAKE)}
     kept = {number: old for number, old in before.items() if old != signal.SIG_IGN}

@@ -1,4 +1,4 @@
-"""Which models are no better than chance on clean images, while a run goes on and after it."""
+"""Models that are no better than chance on clean images, during a run and after it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from perturb.plan.paths import Paths
 
 
 class ChanceWarnings:
-    """Looks at shards of clean images as they come, at each once."""
+    """Reads each new shard of clean images once."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -16,8 +16,8 @@ class ChanceWarnings:
         self._seen: dict[str, tuple[int, list[str]]] = {}
 
     def found(self) -> list[str]:
-        """Return a sentence for each model that is no better than chance, as far as is known."""
-        # Imported late: it takes a while, and no run fails where only Snakemake's packages are.
+        """Return a sentence for each model that is no better than chance so far."""
+        # Imported late: the import is slow, and a run must not fail if only Snakemake is installed.
         try:
             from perturb.plan.clean_chance import chance_warnings
         except ImportError:
@@ -28,6 +28,6 @@ class ChanceWarnings:
                 changed = path.stat().st_mtime_ns
                 if changed != self._seen.get(model, (None,))[0]:
                     self._seen[model] = changed, chance_warnings(self._config, [model])
-            except (OSError, ValueError):  # not there, or not whole: `check_shards` names it
+            except (OSError, ValueError):  # missing or incomplete: `check_shards` names it
                 self._seen.pop(model, None)
         return [warning for _, warnings in self._seen.values() for warning in warnings]

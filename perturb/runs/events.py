@@ -1,4 +1,4 @@
-"""What Snakemake has told about a run so far, read from the events that its plugin appends."""
+"""The state of a run, from the events that Snakemake's plugin appends to a file."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that failed and is not tried again; `log` names the files that say why."""
+    """A job that failed and is not tried again; `log` names the files with the reason."""
 
     rule: str
     log: tuple[str, ...]
@@ -21,12 +21,12 @@ class Failure:
 
 @dataclass
 class Events:
-    """The state of a run, as far as Snakemake has told.
+    """The state of a run, as far as Snakemake has reported.
 
-    jobs : how many jobs of each rule the run has to do; empty until that is known.
+    jobs : number of jobs of each rule; empty until that is known.
     steps_done, steps_total : jobs of all rules.
     failed : by Snakemake's number of the job.
-    num_retries : how many attempts failed and were followed by another.
+    num_retries : number of failed attempts that were followed by another.
     slurm_run : the name of all SLURM jobs of this run.
     """
 
@@ -40,7 +40,7 @@ class Events:
     _offset: int = 0
 
     def read(self) -> None:
-        """Take in what was appended since the last call; an unfinished line waits for the next."""
+        """Read the lines appended since the last call; an incomplete line is read next time."""
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
@@ -69,7 +69,7 @@ class Events:
 
     def _take_message(self, message: str) -> None:
         if found := re.match(r"Trying to restart job (\S+?)\.?$", message):
-            # It was counted as failed a moment ago.
+            # It has just been counted as failed.
             self.failed.pop(found[1], None)
             self.num_retries += 1
         elif found := re.match(r"SLURM run ID: (\S+)", message):
@@ -77,7 +77,7 @@ class Events:
 
 
 def _telling(logs: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a failed job's logs, or Snakemake's own where they say nothing: it never began."""
+    """Return a failed job's logs, or Snakemake's own if they are empty: the job never started."""
     if any(_has_content(Path(log)) for log in logs):
         return logs
     # Their names begin with the time.

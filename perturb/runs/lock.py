@@ -1,15 +1,14 @@
-"""One run in a folder at a time, also where two are started at the same moment.
+"""A lock that allows one run in a folder at a time, also if two are started at the same moment.
 
-The launcher holds an operating system's lock on a file for as long as it lives; the kernel lets go
-of it when the process ends, however it ends. The file keeps who held it last, and with which
-arguments, for whoever goes on after a crash.
+The launcher holds an operating system's lock on a file until it ends; the kernel releases it when
+the process ends in any way. The file records the last holder and its arguments, for a resumption
+after a crash.
 
-What this does not cover: the lock of a folder on a network file system keeps out launchers on the
-same host, and on others only where that file system passes locks on (NFS does, Lustre if mounted
-so). A launcher on another host that finds a run of this host without an end refuses to start, as
-it cannot see whether the run lives. A Snakemake that is started by hand takes no such lock: it
-leaves its record here when it begins and when it ends, and is found among the processes of its
-host.
+Limits: the lock of a folder on a network file system excludes launchers on the same host, and on
+other hosts only if that file system shares locks (NFS does, Lustre with a mount option). A launcher
+on another host that finds an unfinished run of this host refuses to start, because it cannot check
+the process. A Snakemake that is started by hand does not take this lock: it records its start and
+end here, and is found among the processes of its host.
 """
 
 import fcntl
@@ -26,20 +25,20 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 FOLDER = Path(".snakemake") / "perturb"
-# What a site says in the environment, on which it depends where a run's jobs go: slurm/README.md.
+# Variables of a site that determine where a run's jobs go: slurm/README.md.
 SITE = "PERTURB_SLURM_"
 
 
 class BusyError(RuntimeError):
-    """The workflow runs here already, or may do so where it cannot be seen."""
+    """The workflow already runs here, or may run on a host that cannot be checked."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Who runs the workflow in a folder, or did last.
+    """The current or last run of the workflow in a folder.
 
     started : seconds since 1970.
-    is_over : whether the launcher, or a Snakemake without one, lived to see the end of the run.
+    is_over : whether the launcher, or a Snakemake without one, recorded the end of the run.
     variables : the site's, from the environment; old records have none.
     """
 
@@ -52,7 +51,7 @@ class Run:
 
 
 class FolderLock:
-    """The lock that is held; `last` is the run before this one, if any."""
+    """The lock that this process holds; `last` is the run before this one, if any."""
 
     def __init__(self, file: int) -> None:
         self._file = file
@@ -60,17 +59,17 @@ class FolderLock:
         self.last = _read(file)
 
     def record(self, arguments: Sequence[str]) -> None:
-        """Keep who runs the workflow from now on."""
+        """Record the new run of the workflow."""
         self._run = _run_of_this_process(arguments)
         _write(self._file, self._run)
 
     def record_end(self) -> None:
-        """Keep that the run has come to its end, good or bad."""
+        """Record the end of the run, successful or not."""
         if self._run is not None:
             _write(self._file, replace(self._run, is_over=True))
 
     def take_back(self) -> None:
-        """Put the record of the run before this one back: this one never had a job."""
+        """Restore the record of the run before this one, which never had a job."""
         self._run = None
         if self.last is None:
             os.truncate(self._file, 0)
@@ -79,7 +78,7 @@ class FolderLock:
 
 
 def last_run(folder: Path) -> Run | None:
-    """Return who runs the workflow in a folder, or did last; it may live, as no lock is asked."""
+    """Return the last run of the workflow in a folder, which may still run: no lock is checked."""
     try:
         return _parsed((folder / FOLDER / "lock").read_bytes())
     except OSError:
@@ -87,7 +86,7 @@ def last_run(folder: Path) -> Run | None:
 
 
 def record_bare_run(folder: Path, arguments: Sequence[str]) -> None:
-    """Keep that this Snakemake runs the workflow, unless a launcher that started it did so."""
+    """Record that this Snakemake runs the workflow, unless its launcher did."""
     with _opened(folder) as file:
         last = _read(file)
         if last is None or last.is_over or not _is_process(last, os.getppid()):
@@ -95,8 +94,8 @@ def record_bare_run(folder: Path, arguments: Sequence[str]) -> None:
 
 
 def record_bare_end(folder: Path) -> None:
-    """Keep that the run of this Snakemake has come to its end, if `record_bare_run` kept it."""
-    # Without this record only other hosts are in doubt, and say what to do: no reason to fail.
+    """Record the end of this Snakemake's run, if `record_bare_run` recorded its start."""
+    # No reason to fail: without this record only other hosts refuse to start, with an instruction.
     with suppress(OSError), _opened(folder) as file:
         last = _read(file)
         if last is not None and _is_process(last, os.getpid()):
@@ -121,7 +120,7 @@ def folder_lock(folder: Path) -> Iterator[FolderLock]:
 def _opened(folder: Path) -> Iterator[int]:
     path = folder / FOLDER / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not truncated: it tells who holds it.
+    # Not truncated: it names the holder.
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         yield file
@@ -137,12 +136,12 @@ def _lock(file: int, folder: Path) -> None:
         who = f" (process {holder.pid} on {holder.host})" if holder else ""
         raise BusyError(f"A workflow is running in {folder} already{who}.") from None
     except OSError as error:
-        # Some network file systems have no locks at all, and the study must run there too.
+        # Some network file systems have no locks, and the study must run there too.
         logger.warning("%s cannot be locked (%s): start one run at a time.", folder, error.strerror)
 
 
 def _read(file: int) -> Run | None:
-    """Return what the file says; nothing if it was cut short."""
+    """Return the record in the file; nothing if it is truncated."""
     return _parsed(os.pread(file, 1_000_000, 0))
 
 
@@ -156,7 +155,7 @@ def _parsed(record: bytes) -> Run | None:
 
 def _write(file: int, run: Run) -> None:
     told = json.dumps(asdict(run)).encode() + b"\n"
-    # Cut off last: where the disk is full, what stood there is not lost.
+    # Truncated last, so that the old record is not lost on a full disk.
     os.pwrite(file, told, 0)
     os.truncate(file, len(told))
 

@@ -1,9 +1,9 @@
-"""What still runs in a folder: Snakemakes, and the jobs that a killed one left behind.
+"""Running processes of a folder: Snakemakes, and the jobs that a killed one left running.
 
-A job on this machine is a process of Python that runs a script of Snakemake's in this folder. A
+A job on this machine is a Python process that runs a script of Snakemake's in this folder. A
 job on SLURM is one of this user's whose working directory is this folder and whose name is the id
-that Snakemake's executor gives to all jobs of a run; so it is found without any log, and also if
-it was submitted in the very moment in which Snakemake was killed.
+that Snakemake's executor gives to all jobs of a run; so it is found without any log, also if it was
+submitted at the moment when Snakemake was killed.
 """
 
 import getpass
@@ -27,13 +27,13 @@ _SCRIPTS = ".snakemake/scripts/"
 # The executor's names of jobs: a UUID, which a prefix may precede.
 _RUN_ID = re.compile(r"(?:[A-Za-z0-9_-]{1,50}_)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIMEOUT_S = 120
-# Snakemake's options that say where jobs run, and the word for a dry run, also joined with others.
+# Snakemake's options for the place of jobs, and for a dry run, also combined with others.
 _CHOOSING = ("--profile", "--workflow-profile", "--executor", "-e")
 _DRY = re.compile(r"--dry-?run|-[fFkp]*n[fFkpq]*")
 
 
 class SlurmError(RuntimeError):
-    """SLURM does not say which jobs there are."""
+    """SLURM does not list its jobs."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class LocalJob:
 
 
 def snakemakes(folder: Path) -> list[psutil.Process]:
-    """Return the Snakemakes that run a workflow in a folder: not those inside jobs, no dry runs."""
+    """Return the Snakemakes that run a workflow in a folder, without those of jobs and dry runs."""
     return [
         process
         for process, command in _commands(folder)
@@ -70,7 +70,7 @@ def snakemakes(folder: Path) -> list[psutil.Process]:
 
 
 def local_jobs(folder: Path) -> list[LocalJob]:
-    """Return the processes in a folder that are jobs, or submit some."""
+    """Return the processes in a folder that are jobs or submit jobs."""
     jobs = []
     for process, command in _commands(folder):
         program = _program(command)
@@ -85,7 +85,7 @@ def local_jobs(folder: Path) -> list[LocalJob]:
 
 
 def slurm_jobs(folder: Path) -> list[SlurmJob]:
-    """Return this user's SLURM jobs that a workflow in a folder has submitted and that go on.
+    """Return this user's unfinished SLURM jobs of a workflow in a folder.
 
     Raises
     ------
@@ -103,9 +103,9 @@ def slurm_jobs(folder: Path) -> list[SlurmJob]:
 
 
 def cancel(jobs: Sequence[SlurmJob | LocalJob], number: signal.Signals = signal.SIGTERM) -> None:
-    """Tell jobs to end, those of this machine by a signal; it takes them a while."""
+    """Request the end of jobs, on this machine by a signal; they take a while to end."""
     ids = [job.id for job in jobs if isinstance(job, SlurmJob)]
-    for start in range(0, len(ids), 500):  # a command line has its limits
+    for start in range(0, len(ids), 500):  # the length of a command line is limited
         _slurm("scancel", *ids[start : start + 500])
     for job in jobs:
         if isinstance(job, LocalJob):
@@ -114,7 +114,7 @@ def cancel(jobs: Sequence[SlurmJob | LocalJob], number: signal.Signals = signal.
 
 
 def uses_slurm(folder: Path, arguments: Sequence[str]) -> bool:
-    """Tell whether a run with these arguments, or one of the last in the folder, used SLURM."""
+    """Return whether a run with these arguments, or one of the last in the folder, used SLURM."""
     if any("slurm" in argument for argument in arguments):
         return True
     logs = sorted((folder / ".snakemake" / "log").glob("*.snakemake.log"))
@@ -122,13 +122,13 @@ def uses_slurm(folder: Path, arguments: Sequence[str]) -> bool:
 
 
 def asks_for_slurm(arguments: Sequence[str]) -> bool:
-    """Tell whether a run with these arguments would submit jobs: by its profile or executor."""
+    """Return whether a run with these arguments would submit jobs: by its profile or executor."""
     words = [part for argument in arguments for part in argument.split("=", 1)]
     return any(option in _CHOOSING and "slurm" in value for option, value in pairwise(words))
 
 
 def missing_commands() -> list[str]:
-    """Return those of SLURM's commands that a run needs and that are not on PATH."""
+    """Return the SLURM commands that a run needs and that are not on PATH."""
     return [name for name in ("squeue", "sbatch") if shutil.which(name) is None]
 
 
@@ -156,26 +156,26 @@ def _commands(folder: Path) -> Iterator[tuple[psutil.Process, list[str]]]:
             if process.pid not in ours and Path(process.cwd()) == folder:
                 yield process, process.cmdline()
         except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
-            continue  # ended meanwhile, or another user's
+            continue  # ended meanwhile, or of another user
 
 
 def is_dry_run(arguments: Sequence[str]) -> bool:
-    """Tell whether Snakemake only says what it would do, with these arguments."""
+    """Return whether these arguments ask Snakemake for a dry run."""
     return any(map(_DRY.fullmatch, arguments))
 
 
 def is_snakemake(command: Sequence[str]) -> bool:
-    """Tell whether a command line is Snakemake, not one that only names it."""
+    """Return whether a command line runs Snakemake, and does not only name it."""
     return Path(_program(command)).name == "snakemake"
 
 
 def _is_inside_job(command: Sequence[str]) -> bool:
-    """Tell whether a Snakemake's command line is that of one that another started for a job."""
+    """Return whether a command line is a Snakemake that another one started for a job."""
     return any(option == "--mode" and mode != "default" for option, mode in pairwise(command))
 
 
 def _program(command: Sequence[str]) -> str:
-    """Return the script or module that a command line of Python runs."""
+    """Return the script or module of a Python command line."""
     if not command or "python" not in Path(command[0]).name:
         return ""
     words = iter(command[1:])
@@ -192,5 +192,5 @@ def _program(command: Sequence[str]) -> str:
 def _is_same(place: Path, folder: Path) -> bool:
     try:
         return place.resolve() == folder.resolve()
-    except OSError:  # one that this host does not see
+    except OSError:  # a folder that this host cannot read
         return False

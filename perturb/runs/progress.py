@@ -1,7 +1,7 @@
-"""How far a run has come: cells done, rate, time left, failures; for people and for programs.
+"""Progress of a run: finished cells, rate, time left, failures; for people and for programs.
 
-A cell is done when a valid receipt lists it, or when its shard is newer than the run's start. The
-planned cells are those not done at its start: the run evaluates those of them that have no
+A cell is finished when a valid receipt lists it, or when its shard is newer than the run's start.
+The planned cells are those not finished at its start: the run evaluates those of them that have no
 shard of their identity. No folder is searched: the paths follow from the cells.
 
 The status file, `status.json` in the results folder, is replaced as a whole. Its keys:
@@ -9,16 +9,16 @@ The status file, `status.json` in the results folder, is replaced as a whole. It
     schema              1
     state               running, finished, failed, or stopped (by a signal)
     exit_status         Snakemake's; null while it runs
-    host, pid           of the launcher; a state of running whose process is gone: it was killed
+    host, pid           of the launcher; if the state is running without this process, it was killed
     started, updated    ISO 8601, UTC
-    cells               total: of the study; done: of these; planned: this run's; new: made by it
+    cells               total: of the study; done: finished; planned, new: of this run
     jobs                total: of all rules in this run; done: of these
     cells_per_minute    over the last half hour at most; null before the first cell
-    seconds_left        until the last cell, at this rate; null where it is unknown
+    seconds_left        until the last cell, at this rate; null if unknown
     num_failed          jobs that failed and are not tried again
     num_retries         attempts that failed and were followed by another
     failures            of these jobs, the first 20: rule, log (a list of paths)
-    warnings            of each model that is no better than chance on clean images, a sentence
+    warnings            a sentence for each model that is no better than chance on clean images
     slurm_run           the name of the run's SLURM jobs; null elsewhere
 """
 
@@ -47,7 +47,7 @@ _WINDOW_S = 1800
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come; the module says what each number is."""
+    """Progress of a run; the module's docstring describes the numbers."""
 
     num_cells: int
     num_done: int
@@ -76,7 +76,7 @@ class Progress:
 
 
 class Tracker:
-    """Follows a run of a study; `started_ns` is the time of a file made when it began."""
+    """Tracks a run of a study; `started_ns` is the time of a file made at its start."""
 
     def __init__(self, config: Config, events: Events, started_ns: int) -> None:
         paths = Paths(config.results)
@@ -92,7 +92,7 @@ class Tracker:
         self._clean = ChanceWarnings(config)
 
     def count(self, now: float) -> None:
-        """Count the cells; `now` is in seconds of a clock that never steps back."""
+        """Count the cells; `now` is in seconds of a monotonic clock."""
         listed = done_files(self._config)
         new = new_files(self._shards, self._started_ns)
         self._num_new = len(new)
@@ -101,14 +101,14 @@ class Tracker:
             self._num_planned = len(self._shards) - self._num_done + self._num_new
         samples = self._samples
         samples.append((now, self._num_done))
-        # The rate is reckoned from the count before the first cell on, and not from too far back.
+        # The rate starts at the count before the first cell, or at the limit of its window.
         while len(samples) > 2 and (
             samples[1][1] == samples[0][1] or samples[1][0] < now - _WINDOW_S
         ):
             samples.popleft()
 
     def progress(self) -> Progress:
-        """Return how far the run has come: cells as counted last, jobs as told last."""
+        """Return the progress: cells as last counted, jobs as last reported."""
         events, rate = self._events, self._rate()
         num_left = len(self._shards) - self._num_done
         return Progress(
@@ -138,7 +138,7 @@ class Tracker:
         Raises
         ------
         OSError
-            if the disk is full, for one; the old file is there then.
+            such as on a full disk; the old file is then kept.
         """
         status = status_of(self.progress()) | {
             "warnings": self._clean.found(),
@@ -154,7 +154,7 @@ class Tracker:
 
 
 def status_of(progress: Progress) -> dict[str, Any]:
-    """Return what the status file says of the progress itself."""
+    """Return the entries of the status file about the progress."""
     return {
         "schema": 1,
         "cells": {
@@ -174,7 +174,7 @@ def status_of(progress: Progress) -> dict[str, Any]:
 
 
 def new_files(paths: Sequence[str], started_ns: int) -> set[str]:
-    """Return which of these files are newer than a time."""
+    """Return the files that are newer than a time."""
     new = set()
     for path in paths:
         try:
@@ -187,7 +187,7 @@ def new_files(paths: Sequence[str], started_ns: int) -> set[str]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words, in its two largest units."""
+    """Return a time as text, in its two largest units."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"

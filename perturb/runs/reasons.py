@@ -1,9 +1,9 @@
-"""Why a job or a run failed, on the terminal also where `--quiet` hides it.
+"""Reasons of failed jobs and runs, on the terminal also if `--quiet` hides them.
 
-`--quiet` and `--quiet rules` hide Snakemake's account of a failed job, and with it the log that
-says why; `--quiet all` hides every error, that of a configuration that is not valid among them.
-What Snakemake shows itself is not shown again. The warnings of jobs on a cluster are shown when the
-job has ended; a job on this machine shows its own.
+`--quiet` and `--quiet rules` hide Snakemake's report of a failed job, and with it the path of its
+log; `--quiet all` hides every error, including that of an invalid configuration. Messages that
+Snakemake shows are not repeated. Warnings of jobs on a cluster are shown after the job has ended;
+a job on this machine shows its own.
 """
 
 import logging
@@ -20,13 +20,13 @@ from perturb.logs import reason_in, warnings_in
 
 
 def show_reasons(workflow: Any) -> None:
-    """Have this Snakemake show the reasons of all failures, unless it is one inside a job."""
+    """Make this Snakemake show the reasons of all failures, unless it runs inside a job."""
     if workflow.exec_mode == ExecMode.DEFAULT:
         logger.addHandler(Reasons(list(logger.handlers), lambda: bool(workflow.non_local_exec)))
 
 
 class Reasons(logging.Handler):
-    """Writes to standard error what neither Snakemake's own handlers nor the jobs show.
+    """Writes reasons to standard error that neither Snakemake's handlers nor the jobs show.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Reasons(logging.Handler):
         self._logs: dict[str, list[Path]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write what a record says if nothing else does."""
+        """Write the reason in a record if nothing else shows it."""
         facts = vars(record)
         match facts.get("event"):
             case LogEvent.JOB_INFO:
@@ -64,7 +64,7 @@ class Reasons(logging.Handler):
         try:
             for line in lines:
                 sys.stderr.write(f"{line}\n")
-        except OSError:  # a terminal that was closed, a full disk: no reason to fail
+        except OSError:  # a closed terminal or a full disk is no reason to fail
             return
 
 

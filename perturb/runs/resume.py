@@ -1,10 +1,9 @@
-"""Go on after a crash: ``python -m perturb resume``, with Snakemake's arguments or without.
+"""Resumption after a crash: ``python -m perturb resume``, with Snakemake's arguments or without.
 
-Everything that a person would have to know then: it finds the jobs that a killed run left behind
-(processes here, jobs on SLURM), shows them, waits for them or cancels them, removes the lock, and
-starts Snakemake again, which does what is missing. Without arguments it takes those of the last
-run; with -n alone, it says what these would do. It does nothing that `perturb.launch` does not do
-at every start.
+It finds the jobs that a killed run left running (processes here, jobs on SLURM), shows them, waits
+for them or cancels them, removes the lock, and starts Snakemake again, which makes the missing
+results. Without arguments it uses those of the last run; with -n alone, it prints what these would
+run. `perturb.launch` does the same at every start.
 """
 
 import argparse
@@ -14,7 +13,7 @@ from perturb.runs.orphans import is_dry_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands; everything else is handed on to Snakemake."""
+    """Add the options of the command; all others are passed to Snakemake."""
     parser.allow_abbrev = False
     parser.usage = (
         "python -m perturb resume [-h] [--cancel] [--host-is-down] [arguments of Snakemake ...]"

@@ -1,9 +1,9 @@
-"""What a study has and lacks: ``python -m perturb status``.
+"""Finished and missing cells of a study: ``python -m perturb status``.
 
-Told from the shards' metadata, during a run or long after it. Hours are those of evaluation:
-loading models, training them and waiting in a queue are in no shard. The time of a shard is that
-of its file, which a copy may not keep. Of the last run it tells what the launcher left in the
-status file, or, where the study was run since without the launcher, when that began and ended.
+The command reads the shards' metadata, during a run or after it. Hours are those of evaluation;
+they exclude loading models, training and waiting in a queue. The time of a shard is that of its
+file, which a copy may not keep. The state of the last run is that of the launcher's status file,
+or, if the study was run later without the launcher, the start and end of that run.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from perturb.runs.study import study_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command understands."""
+    """Add the options of the command."""
     add_study_arguments(parser)
     parser.add_argument("--json", action="store_true", help="for programs; names all cells")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write what the study has and lacks to standard output.
+    """Write the finished and missing cells of the study to standard output.
 
     Returns 0 if all cells are done, 1 if some are not, 2 if the configuration is not valid.
     """
@@ -53,11 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def last_run(config: Config) -> dict[str, Any] | None:
-    """Return what is known of the study's last run, if it had one.
+    """Return the record of the study's last run, if it had one.
 
-    That is its status file, with the state `killed` for one whose processes are gone. Of a run
-    without a status file, such as a bare Snakemake's, it is less: `state` (running, ended or
-    killed), `host`, `pid`, `started` and `arguments`.
+    It is the status file, with the state `killed` if the processes no longer exist. For a run
+    without a status file, such as a bare Snakemake's, it has fewer entries: `state` (running,
+    ended or killed), `host`, `pid`, `started` and `arguments`.
     """
     try:
         told: dict[str, Any] = json.loads((Path(config.results) / STATUS_FILE).read_text())
@@ -73,7 +73,7 @@ def last_run(config: Config) -> dict[str, Any] | None:
 
 
 def _is_later(record: lock.Run, told: Mapping[str, Any]) -> bool:
-    # A launcher leaves its record before it begins with the status file.
+    # A launcher writes its record before the status file.
     return not told or (
         record.started > _seconds(told["started"])
         and (record.host, record.pid) != (told["host"], told["pid"])
@@ -81,10 +81,10 @@ def _is_later(record: lock.Run, told: Mapping[str, Any]) -> bool:
 
 
 def _is_of(record: lock.Run, config: Config) -> bool:
-    """Tell whether a run was one of this study, and not of another in the same folder."""
+    """Return whether a run was one of this study, and not of another in the same folder."""
     try:
         study = study_of(record.arguments)
-    except (OSError, ValueError, SystemExit):  # a file that is gone, arguments that never were good
+    except (OSError, ValueError, SystemExit):  # a deleted file, invalid arguments
         return False
     return study is not None and study.results == config.results
 
@@ -101,11 +101,11 @@ def _of_record(record: lock.Run) -> dict[str, Any]:
 
 
 def _is_gone(host: str, process: int, started_s: float) -> bool:
-    """Tell whether a run is known to live no more: neither its process nor a Snakemake of its."""
+    """Return whether neither the process of a run nor its Snakemake exists any more."""
     if host != socket.gethostname():
         return False
     try:
-        # Its number may be another's by now, which began later.
+        # A later process may have the same number.
         is_alive = psutil.Process(process).create_time() < started_s + 1
     except psutil.Error:
         is_alive = False
@@ -113,7 +113,7 @@ def _is_gone(host: str, process: int, started_s: float) -> bool:
 
 
 def as_json(found: Census, last: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the census for programs; `run` is what `last_run` gives."""
+    """Return the census for programs; `run` is the result of `last_run`."""
     return {
         "schema": 1,
         "cells": {
@@ -172,7 +172,7 @@ def _of_run(last: Mapping[str, Any] | None) -> list[str]:
 
 
 def _grid(found: Census) -> list[str]:
-    """Return the counts, a row a model and a column a perturbation."""
+    """Return the counts, with a row per model and a column per perturbation."""
     models = list(dict.fromkeys(model for model, _ in found.counts))
     perturbations = list(dict.fromkeys(perturbation for _, perturbation in found.counts))
     rows = [["", *perturbations]] + [

@@ -1,4 +1,4 @@
-"""Which study a command line of Snakemake's runs, read as Snakemake reads it."""
+"""The study of a Snakemake command line, read as Snakemake reads it."""
 
 import io
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from perturb.config.given import whole
 
 
 def study_of(arguments: Sequence[str]) -> Config | None:
-    """Return the study of a run, or None where it is no run of this workflow's.
+    """Return the study of a run, or None if it is not a run of this workflow.
 
-    The arguments are known to be good: Snakemake runs with them.
+    The arguments are valid: Snakemake runs with them.
     """
-    # Imported late: this takes a second, which a run need not wait for.
+    # Imported late: the import takes a second, which would delay the run.
     from snakemake.cli import parse_args, parse_config
     from snakemake.settings.types import ConfigSettings
 
-    with redirect_stderr(io.StringIO()):  # it tells which profile it reads: Snakemake did already
+    with redirect_stderr(io.StringIO()):  # it names the profile, which Snakemake has already done
         _, parsed = parse_args(list(arguments))
     if parsed.directory is not None:
         return None

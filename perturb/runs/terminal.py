@@ -1,10 +1,10 @@
-"""Progress on the terminal, beside what Snakemake writes there.
+"""Progress on the terminal, together with Snakemake's output.
 
-On a terminal the progress is one line that is renewed; Snakemake writes to a terminal of its own,
-whose output is passed on line by line above ours. Elsewhere (a file, a pipe) Snakemake writes as
-if it were alone, and a line of ours comes in between every so often. Where nobody reads any more (a
-terminal that was closed, a full disk) nothing is shown, and Snakemake's output is still taken from
-it: no run ends, or waits, because of that.
+On a terminal the progress is one line that is updated in place; Snakemake writes to a
+pseudo-terminal, whose output is copied line by line above the progress. In a file or a pipe
+Snakemake writes directly, and progress lines are inserted at intervals. If writing is not possible
+(a closed terminal, a full disk) nothing is shown, and Snakemake's output is still read, so that the
+run neither ends nor waits.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ _EVERY_S = 60
 
 
 class Display:
-    """Where progress is shown; `output` is where Snakemake's standard error goes."""
+    """Output of progress; `output` is the target of Snakemake's standard error."""
 
     output: int | None = None
 
@@ -41,14 +41,14 @@ class Display:
             self.tell(text)
 
     def tell(self, text: str) -> None:
-        """Write a line that stays."""
+        """Write a permanent line."""
         with suppress(OSError):
             self._stream.write(f"{time.strftime('%H:%M:%S')} {text}\n")
             self._stream.flush()
 
 
 class Terminal(Display):
-    """A terminal: the last line is ours."""
+    """A terminal, whose last line is the progress."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -61,22 +61,22 @@ class Terminal(Display):
         self._relay.start()
 
     def show(self, text: str) -> None:
-        """Renew the line."""
+        """Update the line."""
         with self._guard:
             width = shutil.get_terminal_size().columns - 1
             self._line = text[:width]
             self._draw(b"")
 
     def tell(self, text: str) -> None:
-        """Write a line that stays, above the one that is renewed."""
+        """Write a permanent line above the progress."""
         with self._guard:
             self._draw(f"{text}\n".encode())
 
     def close(self) -> None:
-        """Pass on what Snakemake has written, and leave the last line as it is."""
+        """Copy the rest of Snakemake's output, and keep the last line."""
         if self.output is not None:
             os.close(self.output)
-        # A process that outlives Snakemake may hold its terminal open.
+        # A process that outlives Snakemake may keep its terminal open.
         self._relay.join(timeout=2)
         with self._guard:
             line, self._line = self._line, ""
@@ -86,7 +86,7 @@ class Terminal(Display):
         while True:
             try:
                 told = os.read(self._master, 1 << 16)
-            except OSError:  # what Linux says when nobody holds the other end any more
+            except OSError:  # on Linux, if the other end is closed
                 return
             if not told:
                 return
@@ -94,7 +94,7 @@ class Terminal(Display):
                 self._draw(told)
 
     def _draw(self, told: bytes) -> None:
-        """Write what was told in place of our line, then our line unless a line is unfinished."""
+        """Replace the progress by new output, then draw it again unless a line is incomplete."""
         with suppress(OSError):
             if self._at_start:
                 self._stream.write(_CLEAR)
@@ -109,7 +109,7 @@ class Terminal(Display):
 
 @contextmanager
 def display(stream: TextIO | None = None) -> Iterator[Display]:
-    """Yield the display that suits a stream, standard error where none is named."""
+    """Yield the display for a stream, by default standard error."""
     stream = stream or sys.stderr
     if not stream.isatty():
         yield Display(stream)

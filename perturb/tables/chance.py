@@ -1,9 +1,8 @@
-"""Models whose clean accuracy is no better than chance: something about them is not as it says.
+"""Models whose clean accuracy is no better than chance: a sign of wrong inputs.
 
-A label read as another, a class index of another order, constants of another scale: each gives an
-accuracy like any other, but one that a guess reaches. What counts as that is one query,
-`relations/clean_chance.sql`, which the tables and the page, the terminal and `status` read;
-`perturb.plan.clean_chance` knows where the shards of a study lie.
+Wrong labels, a class index in another order, or normalisation constants of another scale cause no
+error, but an accuracy at chance. The query `relations/clean_chance.sql` defines it for the tables,
+the page, the terminal and `status`; `perturb.plan.clean_chance` finds the shards of a study.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,11 +42,11 @@ def clean_chance(shards: Sequence[Path], dataset: str) -> list[dict[str, Any]]:
 
 
 def warning_of(name: str, row: Mapping[str, Any]) -> str:
-    """Return what is to be said of a model that is at chance.
+    """Return the warning of a model at chance.
 
     Parameters
     ----------
-    name : what the reader knows the model as.
+    name : of the model, for readers.
     row : of `clean_chance`, or of the table `models`, which has the same columns.
     """
     top1, low, high, chance = (

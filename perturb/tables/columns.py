@@ -1,7 +1,7 @@
-"""What every column of every table is called, measured in, and means.
+"""Label, unit and meaning of every column of every table.
 
-A column of the tables of one experiment stands in its `columns.csv`, all others in that of this
-folder; none stands twice.
+A column of the tables of one experiment is described in its `columns.csv`, all others in that of
+this folder; none is described twice.
 """
 
 import csv
@@ -17,7 +17,7 @@ SHARED = Path(__file__).parent / "columns.csv"
 
 @dataclass(frozen=True)
 class Column:
-    """What a column is called, measured in, and means."""
+    """Label, unit and meaning of a column."""
 
     label: str
     unit: str
@@ -37,7 +37,7 @@ def merged_columns(files: Sequence[Path]) -> Mapping[str, Column]:
     Raises
     ------
     ValueError
-        if a column stands twice.
+        if a column is described twice.
     """
     found: dict[str, Column] = {}
     places: dict[str, Path] = {}

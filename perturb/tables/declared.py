@@ -1,4 +1,4 @@
-"""What the experiments declare, as relations that every query can read.
+"""The declarations of the experiments, as relations that every query can read.
 
 perturbations        perturbation, experiment, changes, unchanged, has_severities, conditions
 declared_test_sets   test_set, test_set_label, position
@@ -24,7 +24,7 @@ _TEST_SETS = pa.schema(
 
 
 def perturbations() -> pa.Table:
-    """Return one row a perturbation; without conditions where a study decides on them."""
+    """Return one row per perturbation; without conditions if they depend on the study."""
     rows = [
         {
             "perturbation": item.id,
@@ -41,7 +41,7 @@ def perturbations() -> pa.Table:
 
 
 def declared_test_sets() -> pa.Table:
-    """Return one row a test set that an experiment declares."""
+    """Return one row per test set that an experiment declares."""
     rows = [
         {"test_set": item.id, "test_set_label": item.label, "position": item.position}
         for item in registry.test_sets().values()

@@ -1,7 +1,7 @@
-"""Tables as people read them: the columns that matter, percent, intervals in brackets.
+"""Layout of tables for readers: the relevant columns, percent, intervals in brackets.
 
-Files for programs (Parquet, CSV) hold every column and plain fractions. Here a value and the ends
-of its interval become one cell, and long tables become wide. Nothing is computed but layout.
+Files for programs (Parquet, CSV) contain every column and plain fractions. Here a value and the
+ends of its interval become one cell, and long tables become wide. Only the layout is computed.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Cell:
-    """One shown value: its text, its interval's text if it has one, and what to sort it by."""
+    """A displayed value: its text, its interval's text if it has one, and its sort key."""
 
     text: str
     interval: str | None
@@ -41,7 +41,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table ready to be shown."""
+    """A table in the layout for readers."""
 
     headers: list[Header]
     rows: list[list[Cell]]
@@ -53,7 +53,7 @@ _WideRow = tuple[list[Cell], dict[_Place, Cell]]
 
 
 def grid(table: pa.Table, name: str) -> Grid:
-    """Return what readers see of a table made by `make_table(name, ...)`."""
+    """Return the layout for readers of a table made by `make_table(name, ...)`."""
     entry = declared_table(name)
     rows = table.to_pylist()
     shown = tuple(column for column in entry.shown if not _is_silent(column, rows))
@@ -71,7 +71,7 @@ def grid(table: pa.Table, name: str) -> Grid:
 
 
 def _is_silent(column: str, rows: list[dict[str, Any]]) -> bool:
-    """Return whether a column of words is empty in every row, as that of warnings mostly is."""
+    """Return whether a text column is empty in every row, as that of warnings usually is."""
     return columns()[column].unit == "text" and bool(rows) and not any(row[column] for row in rows)
 
 
@@ -81,11 +81,10 @@ def _header(column: Column) -> Header:
 
 
 def _places(rows: list[dict[str, Any]], wide: list[_WideRow], pivot: Pivot) -> list[_Place]:
-    """Return the wide columns in order, each value beside that of the same images unchanged.
+    """Return the wide columns in order, each with the clean value of the same images.
 
-    One column of clean images serves all that were changed as a whole: a column beside is left out
-    that shows the same values of as many images as the clean set's own column, or as an earlier
-    one beside.
+    A column of clean values is left out if it has the same values of as many images as the clean
+    dataset's own column, or as an earlier column of clean values.
     """
     names = _distinct(rows, pivot.names)
     if pivot.beside is None:
@@ -136,7 +135,7 @@ def _widened(rows: list[dict[str, Any]], shown: tuple[str, ...], pivot: Pivot) -
 
 def _distinct(rows: list[dict[str, Any]], column: str) -> list[Any]:
     names = list(dict.fromkeys(row[column] for row in rows))
-    # Models may have different numbers of the same thing, such as of blocks.
+    # Models may have different numbers of a column's entries, such as of blocks.
     return names if columns()[column].unit == "text" else sorted(names)
 
 
@@ -148,6 +147,6 @@ def _cell(row: Row, column: str) -> Cell:
     interval = None
     if low is not None and high is not None:
         interval = f"{formatted(low, unit)}, {formatted(high, unit)}"
-    # The head of a column of several units cannot name one.
+    # The head of a column with several units names none.
     suffix = " pp" if is_by_row and unit == "points" and value is not None else ""
     return Cell(formatted(value, unit) + suffix, interval, value)

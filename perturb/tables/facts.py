@@ -32,7 +32,7 @@ MODELS = pa.schema(
         ("paper_pretraining", pa.string()),  # name of the pre-training set in the paper
         ("timm_tag", pa.string()),  # of weights that come from timm
         ("weights_sha256", pa.string()),
-        ("planned", pa.list_(pa.string())),  # perturbations that it has cells of
+        ("planned", pa.list_(pa.string())),  # perturbations of its cells
     ]
 )
 DATASETS = pa.schema(
@@ -42,7 +42,7 @@ DATASETS = pa.schema(
         ("role", pa.string()),
         ("num_images", pa.int64()),
         ("num_classes", pa.int32()),
-        ("num_subset_classes", pa.int32()),  # that are decided among in `class_subset`
+        ("num_subset_classes", pa.int32()),  # among which `class_subset` predicts
         ("published", pa.string()),  # name of the set among timm's published results
     ]
 )
@@ -53,7 +53,7 @@ def describe_models(
     cards: Mapping[str, Path],
     planned: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> pa.Table:
-    """Return one row a model: what the configuration says of it, and what its card says.
+    """Return one row per model, with the facts of the configuration and of its card.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def describe_models(
 
 
 def _card_of(model: Model, path: Path) -> dict[str, Any]:
-    """Return a card that is the model's own."""
+    """Return a model's card after checking that it is the model's own."""
     try:
         card: dict[str, Any] = json.loads(path.read_text())
     except json.JSONDecodeError as error:
@@ -115,12 +115,12 @@ def _grid_side(card: Mapping[str, Any], patch_size: int | None) -> int | None:
 
 
 def check_datasets(datasets: Sequence[Dataset], manifests: Mapping[str, Path]) -> None:
-    """Refuse datasets whose classes are not those of the clean set among them.
+    """Raise an error if the classes of a dataset are not those of the clean dataset.
 
     Raises
     ------
     ValueError
-        naming the datasets and the classes that only one of two has.
+        naming the datasets and the classes that only one of the two has.
     """
     clean = next((dataset.id for dataset in datasets if dataset.role == "clean"), None)
     if clean is None:
@@ -137,11 +137,11 @@ def describe_datasets(
     manifests: Mapping[str, Path],
     subsets: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> pa.Table:
-    """Return one row a dataset.
+    """Return one row per dataset.
 
     Parameters
     ----------
-    subsets : of datasets whose classes alone are decided among, these classes.
+    subsets : the classes of the datasets of `class_subset`.
     """
     rows = []
     for dataset in datasets:

@@ -31,9 +31,9 @@ CREATE MACRO clustered_half_width(sum_k, sum_k2, num_images, predictions) AS
             / (num_images - 1.0)) / num_images
     END;
 
--- One interval for both cases: Wilson's where an image is decided once, else the clustered one.
--- That one has no width where all predictions are right or all wrong, as if they could not have been
--- otherwise: there Wilson's takes its place, with each image as one prediction.
+-- One interval for both cases: Wilson's if there is one prediction per image, else the clustered one.
+-- The clustered interval has zero width if all predictions are correct or all wrong: then Wilson's
+-- replaces it, with each image as one prediction.
 CREATE MACRO accuracy_low(sum_k, sum_k2, num_images, predictions) AS
     CASE WHEN predictions = 1 THEN wilson_low(sum_k, num_images)
     WHEN sum_k = num_images * predictions THEN wilson_low(num_images, num_images)
@@ -45,7 +45,7 @@ CREATE MACRO accuracy_high(sum_k, sum_k2, num_images, predictions) AS
     ELSE least(1.0, sum_k / (num_images * predictions)
         + clustered_half_width(sum_k, sum_k2, num_images, predictions)) END;
 
--- The same for images that are decided differently often, n times with k right, from the sums of
+-- The same for images with different numbers of predictions, k of n correct, from the sums of
 -- k, n, k * k, k * n and n * n over the images: delta method for the ratio of two sums.
 CREATE MACRO ratio_half_width(k, n, kk, kn, nn, num_images) AS
     CASE WHEN num_images > 1 THEN

@@ -113,7 +113,7 @@ def code_of(table: str) -> tuple[str, ...]:
         checks = checks_of(relation)
         files += [checks] if checks else []
     for name in registry.experiments():
-        # Relations of all declarations are there for every query.
+        # The relations of all declarations are available to every query.
         files += [EXPERIMENTS / name / "__init__.py", EXPERIMENTS / name / "columns.csv"]
     own = (file.relative_to(_ROOT).as_posix() for file in files if file.is_file())
     return tuple(dict.fromkeys((*own, *_MODULES)))

@@ -1,8 +1,8 @@
-"""A table from shards: every number is computed by DuckDB, by the query that is declared for it.
+"""A table from shards: DuckDB computes every number, by the declared query.
 
-The inputs are handed over by name and read as explicit lists: a glob would count a stale shard.
-The result has the same bytes whatever the number of threads and the order of the files: counts
-are integers, floating-point sums are ordered (`macros.sql`), and every query orders its rows.
+The inputs are explicit lists of files by name: a glob would include stale shards. The result has
+the same bytes for any number of threads and any order of the files: counts are integers,
+floating-point sums are ordered (`macros.sql`), and every query orders its rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from perturb.tables.queries import FOLDER, checks_of, query_file, relation_file,
 Sources = Mapping[str, Path | Sequence[Path]]
 Parameters = Mapping[str, float | None]
 
-# Columns of the facts that a study may lack, in part: what lacks is empty.
+# Columns of facts that may be missing in a study: these are empty.
 _FACTS = {
     "models": Source("models", filled={"paper_pretraining": "VARCHAR", "timm_tag": "VARCHAR"}),
     "datasets": Source(
@@ -48,7 +48,7 @@ def make_table(
 
     Parameters
     ----------
-    name : of a declared table, which says what it needs.
+    name : of a declared table.
     sources : the files of each needed relation. `predictions`: verified shards, all of the cells
         that the table covers; `models`, `datasets`: Parquet; `reference_errors`, `claim_rules`:
         Parquet or CSV; `stimuli`: manifests of cue-conflict sets (image_id, target, texture;
@@ -56,7 +56,7 @@ def make_table(
         patch_px, border_ratio, foreground_ratio); `representations`: how alike layers are (model,
         measure, layer_a, layer_b, value, spread, num_images; with image_id and without layers:
         `pearson_all_rise` and `pearson_cls_rise`, by how much the correlation of the last third's
-        layers exceeds that of the first third's); `inventory`: what the shards say of how they
+        layers exceeds that of the first third's); `inventory`: the shards' metadata about how they
         were made; `paper_figures`, `published_top1`: what others published, as the files of these
         names in `resources/` hold it. The table's optional ones may be empty.
     parameters : `num_resamples` and `seed` of the bootstrap; `headline_epsilon`: the epsilon that
@@ -95,7 +95,7 @@ def make_table(
 
 @contextmanager
 def _connected(threads: int, memory_mb: int | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    # Not where DuckDB would put its files: the folder that the workflow runs in.
+    # DuckDB's default would be the folder that the workflow runs in.
     with TemporaryDirectory(prefix="perturb-") as folder:
         settings: dict[str, str | int] = {"threads": threads, "temp_directory": folder}
         if memory_mb is not None:
@@ -119,7 +119,7 @@ def _build(connection: duckdb.DuckDBPyConnection, relation: str, parameters: Par
 
 
 def _reader(source: str, paths: Sequence[Path]) -> str:
-    """Return the query that reads a source from exactly these files."""
+    """Return the query that reads a source from these files alone."""
     known = _FACTS.get(source) or registry.sources().get(source) or Source(source)
     nothing = ", ".join(f"NULL::{type} AS {name}" for name, type in known.filled.items())
     empty = f"SELECT {nothing} WHERE false"

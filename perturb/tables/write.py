@@ -1,7 +1,7 @@
 """A table as files: Parquet and CSV for programs, Markdown and LaTeX for readers.
 
-Parquet and CSV hold every column, accuracy and error as fractions, and no rounding: the shortest
-text that gives the same number back. Markdown and LaTeX hold what `display.grid` shows.
+Parquet and CSV contain every column, accuracy and error as fractions, without rounding: the
+shortest text that reads as the same number. Markdown and LaTeX show the layout of `display.grid`.
 """
 
 import csv
@@ -39,8 +39,8 @@ _LATEX = str.maketrans(
     }
 )
 _TAGS = str.maketrans({"<": "&lt;", ">": "&gt;", "\n": " "})
-# What Markdown would take for code, emphasis, a formula, a link, an entity or the end of a cell;
-# brackets of intervals and underscores within words are none of it.
+# Characters that Markdown reads as code, emphasis, formulas, links, entities or the end of a cell;
+# brackets of intervals and underscores within words are not among them.
 _MARKUP = re.compile(r"[\\`*$~|]|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)")
 
 
@@ -65,7 +65,7 @@ def write_table(
 
 
 def csv_text(table: pa.Table) -> str:
-    """Return a table as CSV: every column, `true` and `false`, nothing for null."""
+    """Return a table as CSV: every column, `true` and `false`, empty for null."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.column_names)
@@ -75,7 +75,7 @@ def csv_text(table: pa.Table) -> str:
 
 
 def markdown_text(shown: Grid, name: str) -> str:
-    """Return a shown table as GitHub Markdown, with its title and caption."""
+    """Return a table's layout as GitHub Markdown, with its title and caption."""
     entry = declared_table(name)
     labels = [_markdown(header.label) for header in shown.headers]
     rules = ["---:" if header.is_number else ":---" for header in shown.headers]
@@ -90,7 +90,7 @@ def _markdown(text: str) -> str:
 
 
 def latex_text(shown: Grid, name: str) -> str:
-    r"""Return a shown table as a LaTeX `tabular` with booktabs rules, for `\input`."""
+    r"""Return a table's layout as a LaTeX `tabular` with booktabs rules, for `\input`."""
     entry = declared_table(name)
     layout = "".join("r" if header.is_number else "l" for header in shown.headers)
     labels = " & ".join(header.label.translate(_LATEX) for header in shown.headers)
@@ -112,7 +112,7 @@ def latex_text(shown: Grid, name: str) -> str:
 
 
 def _latex_cell(cell: Cell) -> str:
-    # A bracket at the start of a row would be read as the argument of the `\\` before it.
+    # LaTeX would read a bracket at the start of a row as the argument of the `\\` before it.
     return ("{}" if str(cell).startswith("[") else "") + str(cell).translate(_LATEX)
 
 

@@ -62,7 +62,7 @@ def test_published_predictions_of_resnet50_have_the_published_bias(tmp_path: Pat
             shape, texture = (classes[name] for name in match.groups())
             image = {"image_id": row["image"], "target": shape}
             stimuli.append({**image, "texture": texture, "target_label": match[1]})
-            prediction = classes[row["prediction"]]
+            prediction = classes[row["decision"]]
             values = {"prediction": prediction, "is_correct": prediction == shape, **image}
             predictions += decided("resnet-50", "0", dataset="conflict", **values)
     assert len(stimuli) == 1280

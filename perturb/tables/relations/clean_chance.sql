@@ -1,8 +1,8 @@
--- Is a model better on the clean images than an answer that looks at none of them? Chance is the
--- accuracy of one that is always the most frequent class of the set: one over the number of classes
--- where all are equally frequent, and more elsewhere. In a set of one class that answer is always
--- right and says nothing: chance is then 0. A model is at chance where the lower end of Wilson's
--- interval is not above it; one that is right on every image never is, however few they are.
+-- Clean accuracy of each model and the accuracy at chance. Chance is the accuracy of a constant
+-- prediction of the most frequent class of the dataset: one over the number of classes if all are
+-- equally frequent, and more otherwise. With one class this prediction is always correct, so chance
+-- is set to 0. A model is at chance if the lower end of Wilson's interval is not above it; a model
+-- that is correct on every image never is, for any number of images.
 CREATE TEMP VIEW clean_chance AS
 WITH classes AS (
     SELECT

@@ -1,7 +1,7 @@
 -- NEEDS image_outcomes
--- What the models decide on the images of a test set before these are changed: an accuracy under a
--- change is compared with the clean accuracy on the same images. Corruptions and attacks start from
--- clean images, all of them or some; other test sets have images of their own, and so no rows.
+-- Predictions on the unperturbed images of a test set: the accuracy under a perturbation is compared
+-- with the clean accuracy on the same images. Corruptions and attacks start from all or some of the
+-- clean images; other test sets have images of their own, and so no rows.
 CREATE TEMP VIEW clean_outcomes AS
 SELECT o.test_set, o.model, o.image_id, clean.num_correct
 FROM image_outcomes AS o

@@ -1,7 +1,7 @@
-"""Snakemake's account of a run as lines of JSON, which `perturb.runs.events` reads.
+"""Snakemake's events of a run as lines of JSON, which `perturb.runs.events` reads.
 
-Snakemake finds plugins by their package's name on Python's path; `perturb.runs.child` puts this
-folder there. Its own log is no source: how much that tells depends on --quiet.
+Snakemake finds plugins by their package's name on Python's path; `perturb.runs.child` adds this
+folder to it. Snakemake's own log is no substitute: its content depends on --quiet.
 """
 
 import json
@@ -12,14 +12,14 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
-# What is kept of each kind of event.
+# Stored entries of each kind of event.
 _KEPT = {
     "run_info": ("stats",),
     "progress": ("done", "total"),
     "job_error": ("jobid", "rule_name", "log"),
     "group_error": ("groupid",),
 }
-# Messages without a kind that tell more than their words.
+# Relevant messages without a kind.
 _TELLING = ("Trying to restart job ", "SLURM run ID: ")
 
 
@@ -33,7 +33,7 @@ class LogHandlerSettings(LogHandlerSettingsBase):
 
 
 class LogHandler(LogHandlerBase):
-    """Appends the events that matter to a file."""
+    """Appends the relevant events to a file."""
 
     def emit(self, record: LogRecord) -> None:
         """Append a record; a full disk must not end the run."""
@@ -48,32 +48,32 @@ class LogHandler(LogHandlerBase):
 
     @property
     def writes_to_stream(self) -> bool:
-        """Snakemake keeps its own output."""
+        """Return false: Snakemake keeps its own output."""
         return False
 
     @property
     def writes_to_file(self) -> bool:
-        """Not to a log that Snakemake should name at the end."""
+        """Return false: Snakemake does not name the file at the end."""
         return False
 
     @property
     def has_filter(self) -> bool:
-        """What is kept does not depend on --quiet."""
+        """Return true: the stored events do not depend on --quiet."""
         return True
 
     @property
     def has_formatter(self) -> bool:
-        """Lines are JSON."""
+        """Return true: lines are JSON."""
         return True
 
     @property
     def needs_rulegraph(self) -> bool:
-        """No graph is drawn."""
+        """Return false: no graph is drawn."""
         return False
 
 
 def told(record: LogRecord) -> dict[str, object] | None:
-    """Return what is kept of a record, or None."""
+    """Return the stored part of a record, or None."""
     event = str(getattr(record, "event", None) or "")
     if event in _KEPT:
         return {"event": event, **{key: getattr(record, key, None) for key in _KEPT[event]}}

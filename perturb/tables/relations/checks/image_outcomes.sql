@@ -1,5 +1,5 @@
--- What would make a comparison unfair, in words; no row is good. Every model under test must have
--- decided on the same images, and equally often, on every test set.
+-- Problems that make a comparison invalid, one sentence per row. Every model under test must have
+-- predicted on the same images, and equally often, on every test set.
 WITH strangers AS (
     SELECT DISTINCT
         'models: ' || model || ' has shards but no entry' AS problem

@@ -1,6 +1,6 @@
 -- Changed models are compared with the unchanged one and with each other: every change must have
--- been decided on the same images, these be among the clean ones, and no model lack a perturbation
--- that is planned for it: of what its network has, and as much of it.
+-- predictions on the same images, which are among the clean ones, and no model may lack a
+-- perturbation that is planned for it.
 WITH changed AS (
     SELECT perturbation FROM perturbations WHERE changes = 'model'
 ),
