@@ -33,7 +33,7 @@ EXPERIMENT = Experiment(
             passes=passes.attack_ensemble,
             severities="epsilons",
             conditions=("apgd_ce", "apgd_dlr", "square"),
-            are_conditions_independent=False,  # each attacks what stands after those before it
+            are_conditions_independent=False,  # each attacks the images still correct
             is_on_clean_set=True,
         ),
     ),

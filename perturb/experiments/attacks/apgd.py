@@ -70,9 +70,9 @@ def apgd(
             classifier, state.pixels, partial(loss, labels=state.labels)
         )
         gradients.check_finite(logits, gradient)
-        is_standing = logits.argmax(dim=1) == state.labels[:, 0]
-        result[state.rows[~is_standing]] = state.pixels[~is_standing]
-        state = state.seen(losses, gradient).kept(is_standing)
+        is_correct = logits.argmax(dim=1) == state.labels[:, 0]
+        result[state.rows[~is_correct]] = state.pixels[~is_correct]
+        state = state.seen(losses, gradient).kept(is_correct)
         if len(state.rows) == 0:
             break
         if step in checkpoints(steps):

@@ -195,7 +195,7 @@ def test_attacks_at_another_epsilon_test_no_claim(study: Study, epsilon: float |
     assert all(row["verdict"] != "not testable" for row in rows_where(table, claim="C7"))
 
 
-def test_models_that_no_image_tells_apart_support_nothing(tmp_path: Path) -> None:
+def test_models_that_no_image_distinguishes_support_nothing(tmp_path: Path) -> None:
     """If no image stays correct under attack, a lost advantage is no evidence."""
     broken = {"perturbation": "pgd", "severity": 4 / 255}
     models = [vit("a", 8), resnet("b")]

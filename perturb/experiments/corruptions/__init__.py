@@ -52,7 +52,7 @@ EXPERIMENT = Experiment(
             id=STORED_CORRUPTIONS,
             protocol=1,
             key="stored_corruptions",
-            # Each condition has a decoded dataset of its own: nothing is left to change.
+            # Each condition has its own decoded dataset, so images are evaluated unchanged.
             evaluator="perturb.experiments.benchmarks.evaluate:unchanged_outcomes",
             passes=_stored,
             severities="severities",

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from perturb.experiments.blocks import (
     DIVIDED_BLOCKS,
     JOINT_BLOCKS,
+    PROJECTED_FRACTION,
     attention_fraction,
+    too_few_blocks,
     unknown,
     without_blocks,
     without_masks,
@@ -15,8 +17,6 @@ from perturb.experiments.declaration import Asked, Passes
 from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets, removable_blocks
 from perturb.records import Architecture, PerturbationEntry
 
-# Queries, keys and values, of an attention's weights.
-PROJECTED_FRACTION = 3 / 4
 # The part that a lesion removes, and its blocks.
 _Lesion = tuple[str, frozenset[int]]
 
@@ -51,7 +51,7 @@ def too_many(asked: Asked) -> str | None:
     blocks = removable_blocks(asked.architecture.family, asked.architecture.arguments)
     others = [block for block in blocks if block != 0]
     most = len(blocks) if asked.severity == 1 else len(others)
-    return None if asked.severity <= most else "it has too few blocks"
+    return too_few_blocks(asked.severity, most)
 
 
 def conditions_of(_: PerturbationEntry, architecture: Architecture) -> tuple[str, ...]:

@@ -8,10 +8,9 @@ from perturb.charts.curves import Curves, curves
 from perturb.charts.panels import Panel, Size, panels
 from perturb.charts.shading import FINE, signed
 from perturb.charts.style import SERIES, style_of
-from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
+from perturb.charts.tooltips import BASELINE, IMAGES, MODEL, count, interval, number, text
 
 _PARTS = dict(zip(("block", "mlp", "attention"), SERIES, strict=True))
-_BASELINE = number("baseline_accuracy", "Accuracy of the unchanged model", ".1%")
 _HEADS_SIZE = Size(widest=260, least=130, height=120, axis=20)
 _HEADS_TOOLTIP = [
     *MODEL,
@@ -19,7 +18,7 @@ _HEADS_TOOLTIP = [
     count("head", "Head"),
     *interval("drop", "Lost"),
     number("accuracy", "Accuracy without the head", ".1%"),
-    number("baseline_accuracy", "Accuracy of the unchanged model", ".1%"),
+    BASELINE,
     IMAGES,
 ]
 
@@ -37,7 +36,7 @@ def lesions_single(single: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChar
         text("part_label", "Removed"),
         count("block", "Index of the block"),
         *interval("accuracy", "Accuracy"),
-        _BASELINE,
+        BASELINE,
         # Titles must differ: of two tooltip lines with one title, only the second is shown.
         number("drop", "Lost", ".1%"),
         number("drop_low", "Lost, 95 % low", ".1%"),
@@ -69,7 +68,7 @@ def lesions(removed: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
         number("accuracy_se", "Standard error", ".2%"),
         number("accuracy_min", "Least", ".1%"),
         number("accuracy_max", "Most", ".1%"),
-        _BASELINE,
+        BASELINE,
         count("num_samples", "Sets of blocks"),
         IMAGES,
     ]

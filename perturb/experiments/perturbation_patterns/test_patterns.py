@@ -291,8 +291,8 @@ def test_long_labels_are_broken_into_lines() -> None:
         ({"captions": ["a"]}, "captions are 1 for 2 images"),
         ({"images": make_images(0).pixels, "captions": []}, "captions are 0 for 0 images"),
         ({"deltas": {"m": torch.zeros(2, 3, 8, 8)}}, r"'m' has shape \(2, 3, 8, 8\); allowed"),
-        ({"deltas": {"m": torch.full((2, 3, 32, 32), 1.01)}}, "'m' leaves"),
-        ({"deltas": {"m": torch.full((2, 3, 32, 32), math.nan)}}, "'m' leaves"),
+        ({"deltas": {"m": torch.full((2, 3, 32, 32), 1.01)}}, "'m' has values outside"),
+        ({"deltas": {"m": torch.full((2, 3, 32, 32), math.nan)}}, "'m' has values outside"),
     ],
 )
 def test_sheet_refuses(change: dict[str, Any], message: str) -> None:

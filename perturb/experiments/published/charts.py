@@ -15,7 +15,7 @@ _TOOLTIP = [
     *MODEL,
     text("quantity_label", "Quantity"),
     text("setting", "Setting"),
-    *interval("ours", "Ours"),
+    *interval("ours", "Measured"),
     number("paper_value", "Paper", ".1%"),
     text("bound", "Paper's number is"),
     number("tolerance", "Tolerance", ".1%"),
@@ -105,4 +105,4 @@ def _x(column: str) -> alt.X:
 
 
 def _y(column: str = "ours") -> alt.Y:
-    return percent_axis(column, "Ours (%)")
+    return percent_axis(column, "Measured (%)")

@@ -1,6 +1,6 @@
 """Restricted attention: patches attend within a distance, or not at all in some blocks."""
 
-from perturb.experiments.blocks import without_masks, without_tokens
+from perturb.experiments.blocks import too_few_blocks, without_masks, without_tokens
 from perturb.experiments.declaration import (
     Asked,
     Chart,
@@ -27,8 +27,7 @@ def _without_class_token(architecture: Architecture) -> str | None:
 
 
 def _too_few_blocks(asked: Asked) -> str | None:
-    is_enough = asked.severity <= int(asked.architecture.arguments["depth"])
-    return None if is_enough else "it has too few blocks"
+    return too_few_blocks(asked.severity, int(asked.architecture.arguments["depth"]))
 
 
 def _distance_passes(asked: Asked) -> Passes:

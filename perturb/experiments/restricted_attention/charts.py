@@ -5,9 +5,7 @@ import pandas as pd
 
 from perturb.charts.curves import Curves, curves
 from perturb.charts.style import CONTROL, SERIES
-from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
-
-_BASELINE = number("baseline_accuracy", "Accuracy of the unchanged model", ".1%")
+from perturb.charts.tooltips import BASELINE, IMAGES, MODEL, count, interval, number, text
 
 
 def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
@@ -26,7 +24,7 @@ def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.
         *interval("accuracy", "Accuracy"),
         number("accuracy_min", "Minimum over seeds", ".1%"),
         number("accuracy_max", "Maximum over seeds", ".1%"),
-        _BASELINE,
+        BASELINE,
         count("num_seeds", "Seeds"),
         IMAGES,
     ]
@@ -55,7 +53,7 @@ def patch_attention(isolated: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatC
         text("place_label", "Restricted"),
         count("num_blocks_restricted", "Blocks"),
         *interval("accuracy", "Accuracy"),
-        _BASELINE,
+        BASELINE,
         IMAGES,
     ]
     what = Curves(

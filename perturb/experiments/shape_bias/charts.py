@@ -34,13 +34,13 @@ def shape_bias(bias: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     tooltip = [
         *MODEL,
         text("panel", "Measure"),
-        *interval("share", "Share"),
+        *interval("share", "Fraction"),
         count("num_shape", "Images predicted by shape"),
         count("num_texture", "Images predicted by texture"),
         IMAGES,
         PARAMETERS,
     ]
-    value = Value("share", "Share (%)", panel="panel", empty=_EMPTY)
+    value = Value("share", "Fraction (%)", panel="panel", empty=_EMPTY)
     chart = by_pretraining(pd.concat(parts, ignore_index=True), models, value, tooltip=tooltip)
     configured: alt.FacetChart = chart.add_params(choice()).configure(**config())
     return configured

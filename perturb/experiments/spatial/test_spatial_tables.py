@@ -1,4 +1,4 @@
-"""Tables of rotations and translations, against values worked out by hand and against pandas."""
+"""Tables of rotations and translations, against values computed by hand and against pandas."""
 
 from pathlib import Path
 from typing import Any

@@ -2,7 +2,9 @@
 
 from perturb.experiments.blocks import (
     DIVIDED_BLOCKS,
+    PROJECTED_FRACTION,
     attention_fraction,
+    too_few_blocks,
     unknown,
     without_tokens,
 )
@@ -13,8 +15,6 @@ from perturb.records import Architecture
 _ATTENTION = "Attention"
 _EMBEDDING = "PatchEmbed"
 _POOLING = frozenset({"token", "avg", "max", "map"})
-# Queries, keys and values, of an attention's weights.
-_PROJECTED_FRACTION = 3 / 4
 
 
 def _lacks(architecture: Architecture) -> str | None:
@@ -38,8 +38,7 @@ def _why_not(asked: Asked) -> str | None:
     if asked.severity == 1 and asked.architecture.makeup.pooling != "token":
         return "its head pools patches, of which none would remain"
     after_block = asked.entry.options["after_block"] or 0
-    is_enough = after_block <= int(asked.architecture.arguments["depth"])
-    return None if is_enough else "it has too few blocks"
+    return too_few_blocks(after_block, int(asked.architecture.arguments["depth"]))
 
 
 def _passes(asked: Asked) -> Passes:
@@ -51,7 +50,7 @@ def _passes(asked: Asked) -> Passes:
     after = asked.entry.options["after_block"]
     before = (max(1, depth // 3) if after is None else int(after)) / depth
     samples = 1 + asked.option("seeds")
-    again = _PROJECTED_FRACTION * attention_fraction(asked.architecture) / depth
+    again = PROJECTED_FRACTION * attention_fraction(asked.architecture) / depth
     return Passes(predictions=before + again + samples * (1 - before) * (1 - asked.severity))
 
 

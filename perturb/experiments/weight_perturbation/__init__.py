@@ -50,7 +50,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "weight_noise",
-            title="Noisy weights",
+            title="Weight noise",
             relations=("model_outcomes",),
             shown=("architecture_label", "pretraining_label"),
             pivot=Pivot("noise_scale_label", "accuracy", ("model",)),
@@ -70,7 +70,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "weight_noise",
-            title="Noisy weights",
+            title="Weight noise",
             tables=("weight_noise", "models"),
             drawn=("accuracy",),
             empty="No model was evaluated with noise on its weights.",
@@ -89,5 +89,5 @@ EXPERIMENT = Experiment(
             needs=("weight_rounding",),
         ),
     ),
-    lead="Weights of the models were changed, too.",
+    lead="Weights of the models are changed as well.",
 )

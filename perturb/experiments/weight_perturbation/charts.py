@@ -1,13 +1,11 @@
-"""Accuracy over how much the weights of a model are changed."""
+"""Accuracy over the size of changes of a model's weights."""
 
 import altair as alt
 import pandas as pd
 
 from perturb.charts.curves import Curves, curves
 from perturb.charts.style import SERIES
-from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number
-
-_BASELINE = number("baseline_accuracy", "Accuracy of the unchanged model", ".1%")
+from perturb.charts.tooltips import BASELINE, IMAGES, MODEL, count, interval, number
 
 
 def weight_noise(noisy: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
@@ -22,9 +20,9 @@ def weight_noise(noisy: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
         *MODEL,
         number("noise_scale", "Noise", ".1%"),
         *interval("accuracy", "Accuracy"),
-        number("accuracy_min", "Least of the draws", ".1%"),
-        number("accuracy_max", "Most of the draws", ".1%"),
-        _BASELINE,
+        number("accuracy_min", "Minimum over draws", ".1%"),
+        number("accuracy_max", "Maximum over draws", ".1%"),
+        BASELINE,
         count("num_seeds", "Draws"),
         IMAGES,
     ]
@@ -40,17 +38,17 @@ def weight_noise(noisy: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
 
 
 def weight_rounding(rounded: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over the bits of a weight.
+    """Return accuracy over the bits per weight.
 
     Parameters
     ----------
     rounded : the table `weight_rounding`.
     models : the table `models`.
     """
-    tooltip = [*MODEL, count("bits", "Bits"), *interval("accuracy", "Accuracy"), _BASELINE, IMAGES]
+    tooltip = [*MODEL, count("bits", "Bits"), *interval("accuracy", "Accuracy"), BASELINE, IMAGES]
     what = Curves(
         "bits",
-        "Bits of a weight",
+        "Bits per weight",
         way="rounding",
         ways={"symmetric": SERIES[1]},
         is_falling=True,

@@ -1,4 +1,4 @@
-"""Evaluation of networks whose weights are noisy or rounded."""
+"""Predictions of networks with noisy or rounded weights."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,10 +15,10 @@ DEFAULT_SEEDS = 5
 
 @torch.inference_mode()
 def noise_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield the predictions with noise on all weights; the evaluator of weight_noise.
+    """Yield the predictions with noise on all weights; evaluates ``weight_noise``.
 
-    Condition ``gaussian`` has as many samples as option ``seeds`` (5) says, numbered from 1: draws
-    of the noise, the same for all images and severities.
+    Condition ``gaussian`` has ``seeds`` (5) samples, numbered from 1: draws of the noise, the same
+    for all images and severities.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def noise_outcomes(classifier: Classifier, images: Images, setting: Setting) -> 
 def rounding_outcomes(
     classifier: Classifier, images: Images, setting: Setting
 ) -> Iterator[Outcome]:
-    """Yield the predictions with rounded weights; the evaluator of weight_rounding.
+    """Yield the predictions with rounded weights; evaluates ``weight_rounding``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
--- Accuracy over the size of Gaussian noise on all weights, over several draws of it.
+-- Accuracy over the size of Gaussian noise on all weights, over several draws.
 SELECT
     m.*,
     a.condition AS noise,

@@ -1,9 +1,9 @@
-"""Networks whose weights are noisy or rounded, inside a ``with`` statement.
+"""Noisy or rounded weights of a network within a ``with`` statement.
 
-Noise asks how flat the minimum is that training found: the same relative change of every tensor,
-as in studies of generalisation [1]_. Rounding is what deployment does: symmetric, with one scale
-for each output channel of a linear layer or convolution, as in post-training quantisation [2]_;
-biases, norms, embeddings and activations stay in floating point.
+Noise measures the flatness of the minimum of the loss: it is the same relative change of every
+tensor, as in studies of generalisation [1]_. Rounding is that of deployment: symmetric, with one
+scale for each output channel of a linear layer or convolution, as in post-training quantisation
+[2]_; biases, norms, embeddings and activations stay in floating point.
 
 References
 ----------
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from perturb.random import normal, stream_keys
 
-# A parameter's name and value -> its value inside the statement.
+# A parameter's name and value -> its value within the statement.
 Change = Callable[[str, Tensor], Tensor]
 
 FEWEST_BITS = 2
@@ -29,11 +29,11 @@ MOST_BITS = 16
 
 @contextmanager
 def with_weights(network: nn.Module, change: Change) -> Iterator[None]:
-    """Change every parameter of a network, and put all of them back, bit for bit.
+    """Change the parameters of a network, and restore them bit for bit.
 
     Parameters
     ----------
-    change : returns a parameter's value; the parameter itself for one that stays.
+    change : returns a parameter's value; the parameter itself if it does not change.
     """
     kept: list[tuple[Tensor, Tensor]] = []
     try:

@@ -1,19 +1,19 @@
 -- NEEDS series, single_drops, layer_pairs
--- What the claims say of changed ViTs: weighted sums of accuracies under changes, over all ViTs and
--- pre-training sets. All are decided on the same images, so the interval comes from the images'
--- own weighted sums, as in contrasts.sql.
+-- Statistics of the claims on changed ViTs: weighted sums of accuracies under changes, over all ViTs
+-- and pre-training sets. All predictions are of the same images, so the interval is computed from
+-- the images' weighted sums, as in contrasts.sql.
 --
---   condition_difference  one kind of change less another, the same number (or distance) of both,
+--   condition_difference  one kind of change minus another, at equal numbers (or distances),
 --                         mean over these numbers, then over ViTs
---   lesion_pair           accuracy lost without n blocks, of one ViT less that of another, mean over
+--   lesion_pair           accuracy lost without n blocks, of one ViT minus that of another, mean over
 --                         n, then over pairs:
 --     large - small data           the same network at the largest and at the smallest pre-training
 --                                  set, at equal numbers of blocks
 --     small - large, equal number  the smallest and the largest ViT of a series (series.sql)
---     small - large, equal fraction   the same at equal shares of the blocks: the larger ViT's losses
---                                  on straight lines between the numbers of blocks that were removed
---   layer_rise            correlation of the last third's layers less that of the first third's
---   worst_lesion          the most that any ViT loses without any one block but the first
+--     small - large, equal fraction   the same at equal fractions of the blocks: the larger ViT's
+--                                  losses on straight lines between the removed numbers of blocks
+--   layer_rise            correlation of the last third's layers minus that of the first third's
+--   worst_lesion          largest loss of any ViT without any one block except the first
 CREATE TEMP TABLE change_values AS
 SELECT
     perturbation AS test_set,
