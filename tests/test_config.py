@@ -283,7 +283,10 @@ MISTAKES = {
     ),
     "dataset with the id of an attack": (
         _set("datasets", "pgd", value=SET),
-        ["datasets.pgd: the id is also that of a test set or a perturbation", "any but attention"],
+        [
+            "datasets.pgd: the id is also that of a test set or a perturbation",
+            "any but attack_ensemble",
+        ],
     ),
     "clean set with the id of an attack": (
         lambda config: (
