@@ -1,4 +1,4 @@
-"""Checkpoints and stores say what they were made from, and what was made for another is refused."""
+"""Checkpoints and decoded datasets record their origin, and those of another origin are refused."""
 
 import copy
 import json
