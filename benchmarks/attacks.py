@@ -1,11 +1,11 @@
-"""How long an attack takes a step, beside one forward and backward pass of the same images.
+"""Time of one step of an attack, relative to one forward and backward pass of the same images.
 
 Usage: ``python -m benchmarks.attacks`` (some three minutes), with ``--peers`` also torchattacks
 and foolbox where they are installed. The unit is a forward pass, its cross-entropy and the gradient
-with respect to the pixels, weights frozen, on one thread. Every run stands between two units of as
-many steps and is divided by their mean, so a busy minute hits all alike; the figure is the median
-over the rounds. The unit beside itself shows how far to trust the third digit. All images stand
-throughout: epsilon is tiny.
+with respect to the pixels, weights frozen, on one thread. Every run is made between two units of as
+many steps and divided by their mean, so other load affects all equally; the figure is the median
+over the rounds. The unit divided by itself shows the noise. All images stay correctly classified:
+epsilon is tiny.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def make_case(name: str) -> Case:
 
 
 def pass_once(case: Case) -> Tensor:
-    """Take the gradient as anyone would, of frozen weights."""
+    """Compute the gradient at the pixels with frozen weights."""
     with gradients.frozen(case.classifier):
         pixels = case.images.detach().requires_grad_()
         loss = F.cross_entropy(case.classifier(pixels), case.targets, reduction="sum")
@@ -94,7 +94,7 @@ def pass_once(case: Case) -> Tensor:
 
 
 def runs(case: Case, with_peers: bool) -> dict[str, tuple[Callable[[], object], int]]:
-    """Return what to run, and how many steps or queries it makes."""
+    """Return the functions to run, and their numbers of steps or queries."""
     given = (case.classifier, case.images, case.targets, _EPSILON)
     table: dict[str, tuple[Callable[[], object], int]] = {
         _UNIT: (lambda: [pass_once(case) for _ in range(_STEPS)], _STEPS),
@@ -117,7 +117,7 @@ def runs(case: Case, with_peers: bool) -> dict[str, tuple[Callable[[], object], 
 
 
 def peer_runs(case: Case) -> dict[str, tuple[Callable[[], object], int]]:
-    """Return the same PGD of others."""
+    """Return the same PGD of other libraries."""
     torchattacks = importlib.import_module("torchattacks")
     foolbox = importlib.import_module("foolbox")
     step_size = _EPSILON / 8

@@ -1,8 +1,9 @@
-"""Where the time of a finished run went, rule by rule, and how much of it was start-up.
+"""Time of a finished run by rule, and the fraction of start-up.
 
-Run: ``python -m benchmarks.breakdown`` in the folder of a finished run. Snakemake's own records say
-when each job started and ended; the start-up of a job is what `benchmarks.startup` measures for the
-imports of its rule. Seconds are wall time of one job on one core, summed over the jobs of a rule.
+Run: ``python -m benchmarks.breakdown`` in the folder of a finished run. Snakemake's own records
+contain the start and end of each job; the start-up of a job is measured as in `benchmarks.startup`
+for the imports of its rule. Seconds are wall time of one job on one core, summed over the jobs of a
+rule.
 """
 
 import json
@@ -43,7 +44,7 @@ def read_jobs(metadata: Path) -> dict[str, list[tuple[float, float]]]:
     for record in map(json.loads, (file.read_text() for file in metadata.iterdir())):
         if record["endtime"] is not None:
             # One record an output; the outputs of one job share its log.
-            # The rules of one script are told apart by a number.
+            # The rules of one script differ by a number.
             rule = re.sub(r"_\d+$", "", record["rule"])
             jobs[rule][record["log"][0]] = (record["starttime"], record["endtime"])
     return {rule: list(of_rule.values()) for rule, of_rule in jobs.items()}

@@ -1,4 +1,4 @@
-"""How long each corruption takes an image, on one thread, beside one forward pass at 32 px.
+"""Time of each corruption per image, on one thread, compared with one forward pass at 32 px.
 
 Usage: ``python -m benchmarks.corruptions`` (some 30 seconds). Times are CPU time, the fastest of
 several runs, averaged over the five severities; draws and, where there are, tables are included.

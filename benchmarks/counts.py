@@ -1,4 +1,4 @@
-"""What a change of a study costs: what is evaluated anew, counted by planning alone.
+"""Cost of changes of a study: the number of cells to evaluate, counted by planning alone.
 
 Run: ``python -m benchmarks.counts [--configfile config/imagenet.yaml]``. The study's receipts are
 written over made-up files, as if it were finished; then its configuration is changed and planned.
@@ -107,7 +107,7 @@ def finish(config: Config) -> None:
 
 
 def asked(config: Config) -> dict[str, str]:
-    """Return each result of a study with the digest of what is asked for."""
+    """Return each result of a study with the digest of its configured inputs."""
     return {
         file: asked_digest(what)
         for job in jobs(config).values()

@@ -1,4 +1,4 @@
-"""Images a second that are decoded into a store: exact, fast, and by a plain loop of Pillow.
+"""Images per second of decoding into a decoded dataset: exact, fast, and by a plain Pillow loop.
 
 Usage: ``python -m benchmarks.decode`` (some two minutes), ``--images``, ``--workers``. Photographs
 of 500 x 375 px are generated, as JPEG of ImageNet's size. The builds go through everything that a
@@ -58,7 +58,7 @@ def _photograph(seed: int) -> bytes:
 
 
 def plain_loop(folder: Path, view: View) -> None:
-    """Decode all images as anyone would."""
+    """Decode all images in a plain loop."""
     for path in sorted(folder.rglob("*.JPEG")):
         with Image.open(path) as image:
             rgb = image.convert("RGB")
@@ -77,7 +77,7 @@ def build(folder: Path, view: View, decoding: str, workers: int) -> None:
 
 
 def runs(folder: Path, view: View, workers: int) -> dict[str, Callable[[], None]]:
-    """Return what is timed, by name."""
+    """Return the timed functions, by name."""
     table: dict[str, Callable[[], None]] = {
         "plain Pillow loop, 1 process": lambda: plain_loop(folder / "val", view)
     }

@@ -1,4 +1,4 @@
-"""How much of a network's own speed is left when it is evaluated: images/s of whole cells.
+"""Speed of evaluation relative to the bare network: images/s of whole cells.
 
 Usage: ``python -m benchmarks.evaluate --device cuda --images 2048`` on a GPU; on a CPU
 ``--images 8 --batch-size 4 --rounds 2`` takes some minutes. ViT-B/16 and BiT-R50x1 at full size,
@@ -112,7 +112,7 @@ def make_subject(label: str, device: torch.device, *, is_compiled: bool) -> Subj
 def _runs(
     subject: Subject, store: ImageStore, precision: str, arguments: argparse.Namespace
 ) -> dict[str, Callable[[int], int]]:
-    """Return what to run in a round, given its number; each returns how many images it decided."""
+    """Return the functions of a round, given its number; each returns its number of predictions."""
     size, classifier = arguments.batch_size, subject.classifier
     resident = list(_prepared(subject, store, size))
     network: Callable[[Tensor], Tensor] = classifier.network
@@ -167,7 +167,7 @@ def _rows(
     precision: str,
     arguments: argparse.Namespace,
 ) -> list[tuple[str, str, float, float]]:
-    """Return for each run its images/s and its share of the unit's, medians over the rounds."""
+    """Return for each run its images/s and its fraction of the unit's, medians over the rounds."""
     subject = make_subject(label, device, is_compiled=arguments.compile)
     runs = _runs(subject, store, precision, arguments)
     for run in runs.values():  # compilation, caches and tables are made once

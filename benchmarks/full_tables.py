@@ -125,7 +125,7 @@ def write_shards(config: Config, model: str) -> int:
         key = cell.dataset, config.perturbations[cell.perturbation].num_images
         if key not in stores:
             stores[key] = subset(manifest(config, cell.dataset), key[1], config.seed)
-        table, facts = decided(config, cell, stores[key])
+        table, facts = predicted(config, cell, stores[key])
         path.parent.mkdir(parents=True, exist_ok=True)
         write_shard(path, table, facts)
         num_rows += table.num_rows
@@ -139,7 +139,7 @@ def subset(table: pa.Table, num_images: int | None, seed: int) -> ImageStore:
     return ImageStore(np.empty((len(kept), 0), np.uint8), kept)
 
 
-def decided(config: Config, cell: Cell, store: ImageStore) -> tuple[pa.Table, dict[str, Any]]:
+def predicted(config: Config, cell: Cell, store: ImageStore) -> tuple[pa.Table, dict[str, Any]]:
     """Return the rows of a cell's shard, and how they were made."""
     perturbation = config.perturbations[cell.perturbation]
     architecture = config.models[cell.model].architecture
@@ -290,7 +290,7 @@ def measured(job: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Write, run and tell."""
+    """Write the inputs, run the jobs and print the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", choices=JOBS, help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""Images a second and core that the generated family is drawn at, by set and batch size.
+"""Images per second and core of the generated family, by set and batch size.
 
 Run: ``python -m benchmarks.generate``. Prints one line a set and batch size; the best of five
 rounds, because a shared machine only ever adds time.

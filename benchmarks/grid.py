@@ -1,7 +1,7 @@
-"""What planning a large grid costs: this workflow's cells against as many bare Snakemake jobs.
+"""Time of planning a large grid: this workflow's cells against as many bare Snakemake jobs.
 
 Run: ``python -m benchmarks.grid --cells 5000``. Nothing is computed. Both workflows are planned
-from nothing (``--dry-run``), then told that every job is done (``--touch``, on made-up files), and
+from nothing (``--dry-run``), then every job is marked as done (``--touch``, on made-up files), and
 then run again, which finds nothing to do. Each bare job reads one file and writes one, as a cell's
 job does at the least. Both have the settings of profiles/default. Wall seconds of whole commands.
 """
@@ -58,7 +58,7 @@ _EPSILONS = 38
 
 
 def grid(num_cells: int) -> dict[str, Any]:
-    """Return a study of about so many cells: models of one network, attacked at many epsilons."""
+    """Return a study of about this many cells: models of one network, attacked at many epsilons."""
     epsilons = [f"{number}/255" for number in range(1, _EPSILONS + 1)]
     attack = {"datasets": ["test"], "epsilons": epsilons}
     network = {"embed_dim": 16, "depth": 1, "num_heads": 1, "mlp_ratio": 1}
@@ -84,7 +84,7 @@ def grid(num_cells: int) -> dict[str, Any]:
 
 
 def run(folder: Path, *arguments: str) -> tuple[float, str]:
-    """Return the wall seconds of a Snakemake command, and what it told."""
+    """Return the wall seconds of a Snakemake command, and its output."""
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", _SNAKEMAKE, "--cores", "1", *arguments],
@@ -122,7 +122,7 @@ def measure(folder: Path, *options: str, rounds: int) -> tuple[float, float]:
 
 
 def finish(folder: Path) -> None:
-    """Have results say what they were made from, with receipts that list them, all of one time."""
+    """Write origins into results, and receipts that list them, all with the same time."""
     study = folder / "study.yaml"
     if not study.exists():
         return

@@ -1,4 +1,4 @@
-"""What a sweep over lesions costs, as a share of evaluating every lesion from the pixels.
+"""Time of a sweep over lesions, as a fraction of evaluating every lesion from the pixels.
 
 Usage: ``python -m benchmarks.lesions`` (some three minutes). Both sides run the same networks with
 the same layers left out, on one thread and in one process. They take turns, and a ratio is the

@@ -1,4 +1,4 @@
-"""Images per second of passes, trainings and corruptions: what `perturb cost` reckons with.
+"""Images per second of passes, trainings and corruptions, for `perturb cost`.
 
 Run: ``python -m benchmarks.rates --device cpu``; it prints rows of resources/rates.csv. On a CPU
 one thread, as the study's jobs run, and its own time, so that other work on the machine counts
@@ -76,7 +76,7 @@ def images_per_second(work: Callable[[], object], num_images: int, device: torch
 
 
 def _seconds(device: torch.device) -> float:
-    """Return the time of a clock: of one thread on a CPU its own, which others' work leaves be."""
+    """Return the time of a clock; on a CPU that of one thread, which excludes other work."""
     _wait_for(device)
     return time.process_time() if device.type == "cpu" else time.perf_counter()
 
@@ -87,7 +87,7 @@ def _wait_for(device: torch.device) -> None:
 
 
 def _tasks(network: _Measured, device: torch.device, scale: int) -> Iterator[dict[str, Any]]:
-    """Yield what is measured of a network, with what it took."""
+    """Yield each measured task of a network, with its speed."""
     num_classes = 10 if network.side == 32 else 1000
     built = build_network(network.family, network.arguments, num_classes, network.side)
     classifier = Classifier(built, Preprocessing(side=network.side)).to(device).eval()
@@ -102,7 +102,7 @@ def _tasks(network: _Measured, device: torch.device, scale: int) -> Iterator[dic
     floats = on_device.float() / 255
 
     @torch.inference_mode()
-    def decide() -> Tensor:
+    def predict() -> Tensor:
         logits: Tensor = classifier(on_device)
         return logits
 
@@ -114,7 +114,7 @@ def _tasks(network: _Measured, device: torch.device, scale: int) -> Iterator[dic
         data = LabelledImages(pixels.numpy(), targets)
         train(classifier, Phase(data, batch), RECIPES[network.family], seed=0, name="rate/training")
 
-    works = {"forward": decide, "gradient": gradient}
+    works = {"forward": predict, "gradient": gradient}
     for task, work in (works | ({"training": step} if network.side == 32 else {})).items():
         rate = images_per_second(work, batch, device)
         yield {"task": task, "forward_gflops": round(flops / 1e9, 6), "images_per_s": rate}

@@ -1,4 +1,4 @@
-"""What a point of the spatial grid costs beside one forward pass, and what early exit spares.
+"""Time of a point of the spatial grid relative to one forward pass, and savings of early exit.
 
 Usage: ``python -m benchmarks.spatial`` (some three minutes). One run, one thread, CPU time. For the
 first table only the cost of a pass matters: weights are random, and the fastest of several runs
@@ -140,7 +140,7 @@ def images_of(split: str, count: int) -> Batch:
 
 
 def naive_search(classifier: Classifier, images: Tensor, targets: Tensor) -> Tensor:
-    """Return who is broken, bool (B,), by a warp and a forward pass for each point."""
+    """Return the misclassified images, bool (B,), by a warp and a forward pass for each point."""
     pixels = as_floats(images)
     is_broken = torch.zeros(len(images), dtype=torch.bool)
     with torch.inference_mode():

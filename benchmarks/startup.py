@@ -1,4 +1,4 @@
-"""The time that a job pays before it does any work: interpreter and imports, one after another.
+"""Start-up time of a job before any work: interpreter and imports, one after another.
 
 Run: ``python -m benchmarks.startup``. Every line is the median over several fresh processes (wall
 and CPU seconds), warm file caches, one thread. Each row adds one import to the row before it; the

@@ -64,19 +64,19 @@ def main(arguments: list[str]) -> int:
     return launch(arguments, LaunchOptions())
 
 
-def launch(arguments: Sequence[str] | None, options_of_launch: LaunchOptions) -> int:
+def launch(arguments: Sequence[str] | None, options: LaunchOptions) -> int:
     """Run Snakemake with these arguments, those of the last run for None; return its status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     folder = Path.cwd()
     try:
-        if is_dry_run(options_of_launch.added if arguments is None else arguments):
-            return _tell_plan(_chosen(arguments, last_run(folder), options_of_launch))
+        if is_dry_run(options.added if arguments is None else arguments):
+            return _tell_plan(_chosen(arguments, last_run(folder), options))
         with folder_lock(folder) as lock:
-            chosen = _chosen(arguments, lock.last, options_of_launch)
+            chosen = _chosen(arguments, lock.last, options)
             refuse_faulty_files(chosen)
             _refuse_without_slurm(chosen)
-            _refuse_beside_another(folder, lock.last, options_of_launch)
-            _clear_orphans(folder, chosen, lock.last, options_of_launch)
+            _refuse_beside_another(folder, lock.last, options)
+            _clear_orphans(folder, chosen, lock.last, options)
             return _run(chosen, lock)
     except (BusyError, SlurmError, ValueError) as error:
         logger.error("%s", error)
@@ -94,14 +94,12 @@ def _tell_plan(arguments: Sequence[str]) -> int:
     return exit_status(subprocess.run(snakemake(arguments), check=False).returncode)
 
 
-def _chosen(
-    arguments: Sequence[str] | None, last: Run | None, options_of_launch: LaunchOptions
-) -> list[str]:
+def _chosen(arguments: Sequence[str] | None, last: Run | None, options: LaunchOptions) -> list[str]:
     if arguments is not None:
         return list(arguments)
     if last is None:
         raise ValueError("Nothing is known of a run here: give Snakemake's arguments, --cores 4")
-    chosen = [*last.arguments, *options_of_launch.added]
+    chosen = [*last.arguments, *options.added]
     logger.info("Going on with: %s", " ".join(chosen))
     _take_variables(last.variables)
     return chosen
@@ -145,9 +143,7 @@ def _refuse_without_slurm(arguments: Sequence[str]) -> None:
         )
 
 
-def _refuse_beside_another(
-    folder: Path, last: Run | None, options_of_launch: LaunchOptions
-) -> None:
+def _refuse_beside_another(folder: Path, last: Run | None, options: LaunchOptions) -> None:
     """Raise a BusyError if a Snakemake runs here, or may run on another host."""
     running = snakemakes(folder)
     if running:
@@ -156,7 +152,7 @@ def _refuse_beside_another(
             f" on {socket.gethostname()})."
         )
     is_elsewhere = last is not None and not last.is_over and last.host != socket.gethostname()
-    if last is not None and is_elsewhere and not options_of_launch.host_is_down:
+    if last is not None and is_elsewhere and not options.host_is_down:
         raise BusyError(
             f"The last run was started on {last.host} (process {last.pid}), has not come to an "
             f"end, and cannot be seen from here. Go on there; or, if {last.host} is down: "
@@ -165,7 +161,7 @@ def _refuse_beside_another(
 
 
 def _clear_orphans(
-    folder: Path, arguments: Sequence[str], last: Run | None, options_of_launch: LaunchOptions
+    folder: Path, arguments: Sequence[str], last: Run | None, options: LaunchOptions
 ) -> None:
     """Wait until no job of an earlier run is running, or cancel them."""
     is_on_slurm = uses_slurm(folder, [*arguments, *(last.arguments if last else ())])
@@ -177,7 +173,7 @@ def _clear_orphans(
         found = [*(slurm_jobs(folder) if is_on_slurm else ()), *local_jobs(folder)]
         # Checked after each list: a Snakemake that started meanwhile ignores our lock, its jobs are
         # no orphans, and its own lock is not stale.
-        _refuse_beside_another(folder, last, options_of_launch)
+        _refuse_beside_another(folder, last, options)
         return found
 
     orphans = listed()
@@ -186,7 +182,7 @@ def _clear_orphans(
     logger.info("A killed run left jobs behind that go on:")
     for orphan in orphans[:NUM_NAMED]:
         logger.info("  %s", orphan)
-    if options_of_launch.cancels:
+    if options.cancels:
         logger.info("Cancelling %s ...", _counted(orphans))
         cancel(orphans)
     else:
@@ -197,7 +193,7 @@ def _clear_orphans(
         if time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
             logger.info("%s waiting for %s", time.strftime("%H:%M:%S"), _counted(orphans))
-            if options_of_launch.cancels:
+            if options.cancels:
                 # They had time to end normally. Some never do: a Snakemake that receives a signal
                 # at the moment when its own job has ended may wait for itself without end.
                 cancel(orphans, signal.SIGKILL)

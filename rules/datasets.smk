@@ -1,7 +1,7 @@
 # REQUIRED INPUTS  none in {results}; real images lie below the configuration's `data`;
 #                  `filter_dataset` needs the decoded dataset of its pool and a checkpoint
-# OUTPUTS          {results}/stores/{dataset}/images.npy, manifest.parquet
-#                  {results}/stores/{dataset}/{preprocessing or part}/images.npy, manifest.parquet
+# OUTPUTS          {results}/decoded/{dataset}/images.npy, manifest.parquet
+#                  {results}/decoded/{dataset}/{preprocessing or part}/images.npy, manifest.parquet
 #                  {results}/contact_sheets/{dataset}.png
 rule generate_dataset:
     """Render a set of the embedded image family into a decoded dataset."""

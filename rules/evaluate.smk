@@ -1,4 +1,4 @@
-# REQUIRED INPUTS  {results}/stores/{dataset}/, {results}/checkpoints/{model}/
+# REQUIRED INPUTS  {results}/decoded/{dataset}/, {results}/checkpoints/{model}/
 # OUTPUTS          {results}/receipts/{model}/{job}.json, and the files that these list:
 #                  {results}/shards/{model}/{dataset}/{perturbation}/{severity}.parquet
 #                  {results}/shards/{model}/{dataset}/transfer/{severity}/{source}.parquet

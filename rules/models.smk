@@ -1,4 +1,4 @@
-# REQUIRED INPUTS  {results}/stores/: pre-training, training and validation datasets
+# REQUIRED INPUTS  {results}/decoded/: pre-training, training and validation datasets
 # OUTPUTS          {results}/checkpoints/{model}/weights.safetensors, card.json
 rule train_model:
     """Pre-train a model, then fine-tune it on the target task."""

@@ -1,4 +1,4 @@
-# REQUIRED INPUTS  {results}/tables/, {results}/stores/, {results}/datasets.parquet
+# REQUIRED INPUTS  {results}/tables/, {results}/decoded/, {results}/datasets.parquet
 # OUTPUTS          {results}/charts/{chart}.html, .svg, .png; {results}/report/index.html
 rule draw_charts:
     """Draw all charts in the form of the paper's figures."""

@@ -1,4 +1,4 @@
-# REQUIRED INPUTS  {results}/receipts/, {results}/checkpoints/{model}/card.json, {results}/stores/
+# REQUIRED INPUTS  {results}/receipts/, {results}/checkpoints/{model}/card.json, {results}/decoded/
 # OUTPUTS          {results}/models.parquet, datasets.parquet, inventory/{experiment}.parquet
 #                  {results}/tables/{table}.parquet, .csv, .md, .tex
 rule describe_study:

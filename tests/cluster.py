@@ -205,7 +205,7 @@ def supervise(folder: Path) -> None:
 
 
 def _reap() -> None:
-    """Take note of adopted processes that have ended, so that nobody waits for them."""
+    """Reap adopted processes that have ended, so that no process waits for them."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

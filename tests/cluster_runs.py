@@ -25,7 +25,7 @@ class Run:
     log: Path
 
     def told(self) -> str:
-        """Return what it told so far."""
+        """Return the output so far."""
         return self.log.read_text()
 
     def run_id(self) -> str | None:

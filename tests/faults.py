@@ -49,7 +49,7 @@ def command(*arguments: str, program: str = "perturb.launch") -> list[str]:
 
 
 def start(workspace: Workspace, program: str = "perturb.launch") -> subprocess.Popen[str]:
-    """Start a run in a session of its own; what it tells goes to `told.txt`."""
+    """Start a run in a session of its own; its output goes to `told.txt`."""
     with (workspace.folder / "told.txt").open("a") as told:
         return subprocess.Popen(
             command(program=program),
@@ -63,7 +63,7 @@ def start(workspace: Workspace, program: str = "perturb.launch") -> subprocess.P
 
 
 def launch(workspace: Workspace, program: str = "perturb.launch") -> tuple[int, str]:
-    """Run to the end; return the exit status and what was told."""
+    """Run to the end; return the exit status and the output."""
     done = subprocess.run(
         command(program=program),
         cwd=workspace.folder,

@@ -171,7 +171,7 @@ def _tokens(random: np.random.Generator) -> Iterator[tuple[float, list[Change]]]
 def representations(
     rows: Sequence[Row], dataset: str, num_images: int, seed: int
 ) -> Iterator[pa.Table]:
-    """Yield how alike the layers of each model are: one table a model."""
+    """Yield the similarities of the layers of each model: one table per model."""
     for row in (row for row in rows if row["family"] != "other"):
         random = np.random.default_rng([seed, 7, *row["model"].encode()])
         depth = depth_of(row["family"], row["size"])

@@ -122,7 +122,7 @@ def test_classes_are_those_of_the_clean_set_or_not(
 
 
 def _build(folder: Path, name: str, source: dict[str, Any], clean: Path | None = None) -> Path:
-    manifest = folder / "stores" / name / "manifest.parquet"
+    manifest = folder / "decoded" / name / "manifest.parquet"
     images = manifest.with_name("images.npy")
     part = "fog-1" if source["layout"] == "corruptions" else None
     build_from_source(images, manifest, source, VIEW, root=folder, clean=clean, part=part)
@@ -188,7 +188,7 @@ def test_a_set_is_compared_before_it_is_decoded(
         new.mkdir()
         with pytest.raises(ValueError, match=rf"source.path .*not those of the clean.*{said}"):
             _build(new, "other", write(new, names), clean)
-        assert not (new / "stores").exists()
+        assert not (new / "decoded").exists()
     assert not caplog.records
 
 
@@ -297,7 +297,7 @@ def test_only_sets_without_an_index_wait_for_the_clean_set(config: Config) -> No
     bare = {"path": "r", "layout": "class_folders"}
     study = _with_sources(config, {"imagenet": bare, "imagenet-r": bare})
     [manifest] = sources.clean_manifest(study, "imagenet-r/384-squash-bilinear")
-    assert "/stores/imagenet/" in manifest
+    assert "/decoded/imagenet/" in manifest
     assert sources.clean_manifest(study, "imagenet/384-squash-bilinear") == []
     study = replace(
         study,

@@ -469,7 +469,7 @@ def test_a_clean_set_that_is_made_from_others_waits_for_none_of_them(
     raw["datasets"]["more"] = {"source": {**FOLDERS, "path": "more"}, "preprocessing": {"side": 32}}
     raw["perturbations"]["none"]["datasets"].append("more")
     config = load_config(raw)
-    manifest = "results/stores/colours/manifest.parquet"
+    manifest = "results/decoded/colours/manifest.parquet"
     assert sources.clean_manifest(config, "more") == [manifest]
     is_filter = {"dataset": "more", "wrong_by": "a"}
     made = replace(config.datasets["colours"], source=None, filter=is_filter)

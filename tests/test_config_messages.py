@@ -1,4 +1,4 @@
-"""What a faulty configuration is told: the line or the key at fault, and what is allowed there."""
+"""Messages about a faulty configuration: the line or the key, and the allowed values."""
 
 import re
 import sys

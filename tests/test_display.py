@@ -1,4 +1,4 @@
-"""What is told while jobs run: the terminal's last line, and the first lines of a job's log."""
+"""Messages while jobs run: the terminal's last line, and the first lines of a job's log."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_elsewhere_a_line_comes_every_so_often(capsys: pytest.CaptureFixture[str
 
 
 def test_where_nobody_reads_any_more_nothing_is_shown(tmp_path: Path) -> None:
-    """The launcher lives on, tells what failed to nobody, and follows the run to its end."""
+    """The launcher continues without output, and follows the run to its end."""
     events = tmp_path / "events"
     failed = {"event": "job_error", "jobid": 1, "rule_name": "train_model", "log": []}
     events.write_text(json.dumps(failed) + "\nno JSON\n")

@@ -192,7 +192,7 @@ def test_filter_keeps_exactly_what_the_model_gets_wrong(tmp_path: Path) -> None:
 
 
 class Oracle(nn.Module):
-    """A network that is told the classes of the images in their order."""
+    """A network that knows the classes of the images in their order."""
 
     def __init__(self, targets: Tensor) -> None:
         super().__init__()

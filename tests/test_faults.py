@@ -26,7 +26,7 @@ from tests.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
-# In the order of the workflow: a run is killed while such a job is at work, so many times.
+# In the order of the workflow: the number of runs killed while a job of the rule runs.
 STAGES = {
     "generate_dataset": 2,
     "train_model": 3,

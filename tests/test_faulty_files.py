@@ -64,8 +64,8 @@ def test_faulty_shards_are_evaluated_again(finished: Workspace, tmp_path: Path) 
 
 
 def _cut_images_short(results: Path) -> dict[str, str]:
-    _cut_short(results / "stores/test/images.npy")
-    return {"results/stores/test/images.npy": "cannot be read"}
+    _cut_short(results / "decoded/test/images.npy")
+    return {"results/decoded/test/images.npy": "cannot be read"}
 
 
 def _exchange_weights(results: Path) -> dict[str, str]:
@@ -75,8 +75,8 @@ def _exchange_weights(results: Path) -> dict[str, str]:
 
 
 def _cut_manifest_short(results: Path) -> str:
-    _cut_short(results / "stores/test/manifest.parquet")
-    return "Made again: results/stores/test/manifest.parquet: "
+    _cut_short(results / "decoded/test/manifest.parquet")
+    return "Made again: results/decoded/test/manifest.parquet: "
 
 
 def _exchange_checkpoints(results: Path) -> str:

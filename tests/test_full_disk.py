@@ -77,7 +77,7 @@ def _assert_nothing_half_written(results: Path, finished: Workspace) -> None:
 
 # What is removed from a finished study, kB that are free then, and which file does not fit.
 ROOM = {
-    "store": (("stores", "checkpoints", "shards"), 160, r"stores/\w+/images\.npy"),
+    "store": (("decoded", "checkpoints", "shards"), 160, r"decoded/\w+/images\.npy"),
     "shard": (("shards",), 12, r"shards/\w+/test/\w+/\d\.parquet"),
     "table": ((), 20, r"tables/\w+\.\w+|inventory/\w+\.parquet"),
 }
@@ -113,7 +113,7 @@ def test_a_full_disk_is_told_and_the_rerun_completes(
 
 # What is removed, the most bytes that a file may have, and which file is larger.
 LIMITS = {
-    "store": (("stores", "checkpoints", "shards"), 100_000, "stores/fit/images.npy"),
+    "store": (("decoded", "checkpoints", "shards"), 100_000, "decoded/fit/images.npy"),
     "weights": (("checkpoints", "shards"), 50_000, "checkpoints/a/weights.safetensors"),
 }
 

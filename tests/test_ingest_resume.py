@@ -64,7 +64,7 @@ class _KilledError(Exception):
 
 
 def _stop_after(monkeypatch: pytest.MonkeyPatch, num_images: int) -> None:
-    """Let a build fail once so many images are decoded, as if it were killed there."""
+    """Make a build fail after this number of decoded images, as if it were killed there."""
     monkeypatch.setattr(partial_array, "_COMMIT_S", -1.0)
     advance = ingest_reports.Progress.advance
     seen = 0

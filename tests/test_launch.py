@@ -65,7 +65,7 @@ def _wait_until(holds: Callable[[], object]) -> None:
 
 
 def _start_deaf_orphan(folder: Path) -> subprocess.Popen[str]:
-    """Start what passes for a job: it takes no notice of SIGTERM, and ends when told by a file."""
+    """Start a process like a job that ignores SIGTERM, and ends when a file exists."""
     script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
     script.parent.mkdir(parents=True)
     script.write_text(

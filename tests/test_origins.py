@@ -1,4 +1,4 @@
-"""Checkpoints and stores say what they were made from, and what was made for another is refused."""
+"""Checkpoints and decoded datasets record their origin, and those of another origin are refused."""
 
 import copy
 import json
@@ -110,7 +110,7 @@ def _set(*keys: str, value: Any) -> Change:
             "num_samples.pretraining is 128, expected 64",
         ),
         (_set("seed", value=8), "checkpoints/a/card.json", "seed is 7, expected 8"),
-        (_set("seed", value=8), "stores/test/manifest.parquet", "seed is 7, expected 8"),
+        (_set("seed", value=8), "decoded/test/manifest.parquet", "seed is 7, expected 8"),
         (
             _set("architectures", "vit", "arguments", "depth", value=2),
             "checkpoints/a/card.json",
@@ -123,17 +123,17 @@ def _set(*keys: str, value: Any) -> Change:
         ),
         (
             _set("datasets", "test", "generate", "split", value="validation"),
-            "stores/test/manifest.parquet",
+            "decoded/test/manifest.parquet",
             "generate.split is 'test', expected 'validation'",
         ),
         (
             _set("datasets", "hard", "filter", "wrong_by", value="b"),
-            "stores/hard/manifest.parquet",
+            "decoded/hard/manifest.parquet",
             "filter.wrong_by is 'reference', expected 'b'",
         ),
         (
             _set("training", "samples", value=64),
-            "stores/hard/manifest.parquet",
+            "decoded/hard/manifest.parquet",
             "wrong_by.num_samples.training is 128, expected 64",
         ),
         (
@@ -143,22 +143,22 @@ def _set(*keys: str, value: Any) -> Change:
         ),
         (
             _set("datasets", "own", "source", "path", value="own/train"),
-            "stores/own/manifest.parquet",
+            "decoded/own/manifest.parquet",
             "source.path is 'own/val', expected 'own/train'",
         ),
         (
             _set("datasets", "own", "preprocessing", "side", value=48),
-            "stores/own/manifest.parquet",
+            "decoded/own/manifest.parquet",
             "view.side is 32, expected 48",
         ),
         (
             _set("datasets", "own", "preprocessing", "interpolation", value="bicubic"),
-            "stores/own/manifest.parquet",
+            "decoded/own/manifest.parquet",
             "view.interpolation is 'bilinear', expected 'bicubic'",
         ),
         (
             _set("datasets", "own", "source", "class_index", value="other.json"),
-            "stores/own/manifest.parquet",
+            "decoded/own/manifest.parquet",
             "source.class_index is '",
         ),
     ],
@@ -228,7 +228,7 @@ def test_what_does_not_say_what_it_was_made_from_is_refused(study: dict[str, Any
     write_manifest(Path(layout.manifest("test")), pa.table({"image_id": ["a"]}))
     told = _told(study)
     assert "checkpoints/a/card.json: does not say what it was made from: it was written" in told
-    assert "stores/test/manifest.parquet: does not say what it was made from" in told
+    assert "decoded/test/manifest.parquet: does not say what it was made from" in told
     found = foreign_artefacts(load_config(study))
     assert found.keys() == {layout.card("a"), layout.manifest("test")}
 

@@ -310,7 +310,7 @@ def test_what_is_decoded_needs_its_originals_no_more(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = len(sources.missing_files(config))
-    manifest = Path("results/imagenet/stores/cue-conflict/manifest.parquet")
+    manifest = Path("results/imagenet/decoded/cue-conflict/manifest.parquet")
     manifest.parent.mkdir(parents=True)
     manifest.touch()
     assert len(sources.missing_files(config)) < before

@@ -97,12 +97,12 @@ def _table(workspace: Workspace, name: str) -> list[dict[str, Any]]:
 
 
 def test_each_model_sees_its_own_view(finished: Workspace) -> None:
-    stores = finished.folder / "results/stores/imagenet"
+    stores = finished.folder / "results/decoded/imagenet"
     assert {path.name for path in stores.iterdir()} == {
         "64-squash-bilinear",
         "48-crop0.875-bilinear",
     }
-    assert (finished.folder / "results/stores/cue-conflict/images.npy").exists()
+    assert (finished.folder / "results/decoded/cue-conflict/images.npy").exists()
 
 
 def test_subsets_stand_beside_all_classes(finished: Workspace) -> None:

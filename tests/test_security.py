@@ -159,7 +159,7 @@ def test_hostile_names_and_values_reach_no_shell(
     name = "c $(touch pwned) a;b.yaml"
     (hostile.folder / name).write_text(yaml.safe_dump(tiny_study))
     # One job, so that whatever starts jobs has been passed.
-    target = "results/stores/watch/manifest.parquet"
+    target = "results/decoded/watch/manifest.parquet"
     done = hostile.run("--nocolor", target, "--config", f"title={trap}", configuration=name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (hostile.folder / target).exists()

@@ -41,7 +41,7 @@ def submitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Worksp
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, str]:
-    """Return a fresh clone after the run, and what the run told."""
+    """Return a fresh clone after the run, and the run's output."""
     workspace = fresh_clone(tmp_path_factory.mktemp("smoke"))
     launch = [sys.executable, "-m", "perturb.launch", "--cores", "2", "--quiet", "rules"]
     done = subprocess.run(

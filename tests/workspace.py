@@ -41,7 +41,7 @@ class Workspace:
         ]
 
     def run(self, *arguments: str, configuration: str = CONFIG) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake to its end; what it told is in `stderr`."""
+        """Run Snakemake to its end; its messages are in `stderr`."""
         return self.python(self.command(*arguments, configuration=configuration)[1:], environment())
 
     def python(

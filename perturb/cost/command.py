@@ -106,7 +106,7 @@ def _disk(disk: Disk) -> list[str]:
     return [
         f"Disk: {_size(disk.total)}",
         *(
-            f"  {f'stores/{dataset}':<28}{_size(size):>10}  in {count} store{'s' * (count > 1)}"
+            f"  {f'decoded/{dataset}':<28}{_size(size):>10}  in {count} folder{'s' * (count > 1)}"
             for dataset, (size, count) in by_size
             if count
         ),

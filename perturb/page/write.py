@@ -52,7 +52,7 @@ class PageText:
 
 def write_page(
     path: Path,
-    words: PageText,
+    text: PageText,
     *,
     tables: Mapping[str, Path],
     datasets: Path,
@@ -64,7 +64,7 @@ def write_page(
     Parameters
     ----------
     path : of the page.
-    words : title, configuration and command.
+    text : title, configuration and command.
     tables : the Parquet file of each of the study's tables; a perturbation whose tables are not
         here has no place on the page.
     datasets : facts about the datasets: dataset, label, role, num_images, num_classes.
@@ -90,7 +90,7 @@ def write_page(
         _environment()
         .get_template("index.html")
         .render(
-            words=words,
+            text=text,
             style=_asset("style.css"),
             script=_asset("page.js"),
             vega=Markup(_closed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))),

@@ -13,11 +13,11 @@ class Paths:
 
     def images(self, store: str) -> str:
         """Return the pixels of a decoded dataset, as `perturb.plan.stores` names it."""
-        return f"{self.root}/stores/{store}/images.npy"
+        return f"{self.root}/decoded/{store}/images.npy"
 
     def manifest(self, store: str) -> str:
         """Return the ids, keys and targets of a decoded dataset."""
-        return f"{self.root}/stores/{store}/manifest.parquet"
+        return f"{self.root}/decoded/{store}/manifest.parquet"
 
     def weights(self, model: str) -> str:
         """Return the weights of a model."""

@@ -1,6 +1,6 @@
 """The decoded datasets (stores) of a study: each dataset decoded once per preprocessing.
 
-The name of a decoded dataset is its folder below `stores/`. Generated datasets, and those with
+The name of a decoded dataset is its folder below `decoded/`. Generated datasets, and those with
 `preprocessing` of their own, are the same for all models: there is one, with the name of the
 dataset. Of other datasets there is one for each preprocessing of some model,
 `imagenet/384-squash-bilinear`; of stored corruptions one for each corruption and severity,

@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Resume; return Snakemake's exit status. `more` are the arguments for Snakemake."""
     more = arguments.more
     is_only_dry = all(is_dry_run([word]) for word in more)
-    options_of_launch = LaunchOptions(
+    options = LaunchOptions(
         cancels=arguments.cancel,
         host_is_down=arguments.host_is_down,
         added=tuple(more) if is_only_dry else (),
     )
-    return launch(None if is_only_dry else more, options_of_launch)
+    return launch(None if is_only_dry else more, options)
