@@ -76,10 +76,10 @@ if STUDY.patterns:
         input:
             images=PATHS.images(STUDY.patterns.dataset),
             manifest=PATHS.manifest(STUDY.patterns.dataset),
-            measurements=[
-                PATHS.receipt(model, "perturbation_patterns")
+            measurements=SOURCES.of_files(
+                PATHS.measurement(model, "perturbation_patterns")
                 for model in STUDY.patterns.shown_models
-            ],
+            ),
         output:
             report(
                 PATHS.pattern_sheet,

@@ -2,8 +2,8 @@
 
 The grouping only affects the time for starting jobs, not the results: a job evaluates the missing
 ones of its results. `jobs_by` selects the grouping: `experiment` gives a model one job per
-experiment, `model` one job in all, `cell` one per cell. Each measurement has a job of its own. The
-name of a job follows from its content.
+experiment, `model` one job in all, `cell` one per cell. A measurement has a job of its own but with
+`model`. The name of a job follows from its content.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +25,7 @@ from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_cell
 
 TRANSFER = "transfer"
+_ALL = "all"
 
 
 def experiments(config: Config) -> list[str]:
@@ -84,7 +85,8 @@ def _of_model(config: Config, model: str) -> Mapping[str, tuple[list[Cell], list
         found.setdefault(_name(config, cell), ([], []))[0].append(cell)
     for name in MEASUREMENTS:
         if model in measured_models(config, name):
-            found.setdefault(name, ([], []))[1].append(name)
+            of_job = _ALL if config.jobs_by == "model" else name
+            found.setdefault(of_job, ([], []))[1].append(name)
     return found
 
 
@@ -93,7 +95,7 @@ def _name(config: Config, cell: Cell) -> str:
     if config.jobs_by == "experiment":
         return experiment_of(cell.perturbation)
     if config.jobs_by == "model":
-        return "all"
+        return _ALL
     if cell.perturbation == "none":
         return cell.dataset
     if cell.perturbation == STORED_CORRUPTIONS:  # the dataset has no other
