@@ -139,11 +139,11 @@ UNITS = "in units of [0, 1]"
 RANGES = {
     "a mean in gray levels": (
         lambda raw: _given(raw, mean=[127.5, 127.5, 127.5]),
-        ["models.a.preprocessing.mean.0: 127.5 is greater", f"{UNITS}; divide by 255"],
+        ["models.a.preprocessing.mean.0: 127.5 is greater", f"{UNITS}; divide gray levels by 255"],
     ),
     "a deviation in gray levels": (
         lambda raw: _given(raw, std=[0.5, 0.5, "58.395"]),
-        ["models.a.preprocessing.std.2: 58.395 is greater", f"{UNITS}; divide by 255"],
+        ["models.a.preprocessing.std.2: 58.395 is greater", f"{UNITS}; divide gray levels by 255"],
     ),
     "a deviation of nothing": (
         lambda raw: _given(raw, std=[0, 0.5, 0.5]),
