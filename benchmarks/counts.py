@@ -1,8 +1,9 @@
-"""Cost of changes of a study: the number of cells to evaluate, counted by planning alone.
+"""Cost of changes of a study: the cells and conditions to evaluate, counted by planning alone.
 
 Run: ``python -m benchmarks.counts [--configfile config/imagenet.yaml]``. The study's receipts are
 written over made-up files, as if it were finished; then its configuration is changed and planned.
-A cell counts if its file is not there, or was asked for otherwise: what its job would evaluate.
+A cell counts if its file is not there, or was asked for otherwise: what its job would evaluate. So
+does each condition of a cell; those of a cell that stay are kept.
 """
 
 import argparse
@@ -17,7 +18,8 @@ from typing import Any
 
 from perturb.config import Config, load_config
 from perturb.config.given import read_yaml, whole
-from perturb.evaluate.digests import asked_digest
+from perturb.evaluate.digests import asked_digest, digest_of, of_condition
+from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.plan.jobs import asked_of, jobs
 from perturb.plan.paths import Paths
 from perturb.plan.receipts import done_files, write_receipt
@@ -65,6 +67,16 @@ def _more_samples(raw: dict[str, Any]) -> None:
     )
 
 
+def _more_corruptions(raw: dict[str, Any]) -> None:
+    """Add one that is not listed, if there is any; without a list each kind has its default."""
+    entries = raw["perturbations"]
+    is_stored = "stored_corruptions" in entries
+    entry = entries["stored_corruptions" if is_stored else "corruptions"]
+    listed = entry.get("corruptions", BENCHMARK_CORRUPTIONS if is_stored else CORRUPTIONS)
+    new = [name for name in CORRUPTIONS if name not in listed]
+    entry["corruptions"] = [*listed, *new[:1]]
+
+
 CHANGES: dict[str, Change] = {
     "nothing": dict,
     "a label and the title": _label,
@@ -72,6 +84,7 @@ CHANGES: dict[str, Change] = {
     "one more epsilon of FGSM": lambda raw: raw["perturbations"]["fgsm"]["epsilons"].insert(
         0, "1/1020"
     ),
+    "one more corruption": _more_corruptions,
     "one number of removed blocks less": lambda raw: raw["perturbations"]["lesions"].update(
         removed=raw["perturbations"]["lesions"]["removed"][1:]
     ),
@@ -102,6 +115,22 @@ def asked(config: Config) -> dict[str, str]:
     }
 
 
+def conditions(config: Config) -> set[tuple[str, str]]:
+    """Return each condition of each result, with the digest of what is asked for.
+
+    Stores are named, as no file is there: a decoded dataset of its own is another one.
+    """
+    found = set()
+    for job in jobs(config).values():
+        for file, what in asked_of(config, job):
+            for condition in what.get("conditions", ()):
+                alone = of_condition(what, condition)
+                if len(what["stores"]) > 1:
+                    alone["stores"] = what["stores"][what["conditions"].index(condition)]
+                found.add((file, digest_of(alone)))
+    return found
+
+
 def main() -> None:
     """Write a Markdown table of changes and the cells that they cost."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -112,26 +141,31 @@ def main() -> None:
         os.chdir(folder)
         config = load_config(copy.deepcopy(raw))
         finish(config)
-        before = asked(config)
+        before, conditions_before = asked(config), conditions(config)
         started = time.perf_counter()
         num_done = len(done_files(config))
         seconds = time.perf_counter() - started
         sys.stdout.write(f"{num_done} of {len(before)} are done; read in {seconds:.2f} s\n\n")
-        sys.stdout.write("| change | results | evaluated | jobs started |\n|---|---:|---:|---:|\n")
+        heads = ("change", "results", "evaluated", "conditions evaluated", "jobs started")
+        sys.stdout.write(f"| {' | '.join(heads)} |\n|---|---:|---:|---:|---:|\n")
         for name, change in CHANGES.items():
             changed = copy.deepcopy(raw)
             change(changed)
-            _tell(name, load_config(changed), before)
+            _tell(name, load_config(changed), before, conditions_before)
 
 
-def _tell(name: str, config: Config, before: dict[str, str]) -> None:
+def _tell(
+    name: str, config: Config, before: dict[str, str], conditions_before: set[tuple[str, str]]
+) -> None:
     after = asked(config)
     new = [file for file, digest in after.items() if before.get(file) != digest]
+    num_conditions = len(conditions(config) - conditions_before)
     done = done_files(config)
     started = [
         job for job in jobs(config).values() if not job.files(Paths(config.results)).keys() <= done
     ]
-    sys.stdout.write(f"| {name} | {len(after)} | {len(new)} | {len(started)} |\n")
+    counts = (len(after), len(new), num_conditions, len(started))
+    sys.stdout.write(f"| {name} | {' | '.join(map(str, counts))} |\n")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,25 @@
-"""A change of the study evaluates the cells that it changes, and no other."""
+"""A change of the study evaluates the cells and conditions that it changes, and no other."""
 
 import copy
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from perturb.config import load_config
 from perturb.evaluate.identity import _model_facts, dataset_facts
+from perturb.evaluate.outcome import Evaluator
+from perturb.evaluate.shards import read_metadata
 from perturb.experiments import registry
+from perturb.files import sha256_of
+from perturb.plan.check_shards import check_shards
+from perturb.plan.paths import Paths
 from tests import kept_study
 from tests.tiny_study import TINY_STUDY
 
@@ -48,6 +55,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
     folder = tmp_path_factory.mktemp("base")
     before = Path.cwd()
     os.chdir(folder)
+    _forget_files()
     try:
         evaluated = kept_study.run(load_config(_study()))
     finally:
@@ -119,7 +127,7 @@ NEW: dict[str, tuple[Change, set[str]]] = {
     ),
     "more seeds": (
         lambda study: study["perturbations"]["token_removal"].update(seeds=2),
-        {"a / test / tokens / 0.5"},
+        {"a / test / token_removal / 0.5"},
     ),
     "a model": (
         _add_model,
@@ -131,7 +139,7 @@ NEW: dict[str, tuple[Change, set[str]]] = {
             "c / test / fgsm / 4_255",
             "c / test / pgd / 4_255",
             "c / test / lesions / 1",
-            "c / test / tokens / 0.5",
+            "c / test / token_removal / 0.5",
             "c / perturbation_patterns",
             "c / layer_correlations",
             # Its row and its column.
@@ -155,6 +163,86 @@ def test_what_is_new_is_evaluated_and_nothing_else(
     assert _run(study) == set()
     changed = {path for path, content in shards.items() if path.read_bytes() != content}
     assert len(changed) <= len(evaluated)
+
+
+# A perturbation, a severity and conditions -> how many batches its evaluator was called with. Each
+# model sees its images as one batch.
+Calls = Counter[tuple[str, float, tuple[str, ...]]]
+
+
+def _calls(study: dict[str, Any]) -> Calls:
+    """Run a study; return what evaluators were called with."""
+    calls: Calls = Counter()
+
+    def watched(id: str) -> Evaluator:
+        def evaluate(*arguments: Any) -> Any:
+            calls[id, arguments[2].severity, arguments[2].conditions] += 1
+            return registry.evaluator(id)(*arguments)
+
+        return evaluate
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kept_study, "evaluator_of", watched)
+        _run(study)
+    return calls
+
+
+def _rows(experiment: str, study: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of an experiment's shards, which are all what the study needs."""
+    config = load_config(study)
+    paths = Paths(config.results)
+    weights = {model: sha256_of(Path(paths.weights(model))) for model in config.models}
+    shards = check_shards(config, experiment, weights)["path"].to_pylist()
+    return {path: pq.read_table(path, partitioning=None).to_pylist() for path in shards}
+
+
+def _assert_as_from_scratch(experiment: str, study: dict[str, Any]) -> None:
+    found = _rows(experiment, study)
+    for folder in ("shards", "receipts"):
+        shutil.rmtree(Path("results") / folder)
+    _run(study)
+    assert found == _rows(experiment, study)
+
+
+def _corruptions(*conditions: str) -> Calls:
+    return Counter({("corruptions", severity, conditions): 3 for severity in (1.0, 3.0)})
+
+
+def test_a_new_corruption_is_evaluated_alone(study: dict[str, Any]) -> None:
+    study["perturbations"]["corruptions"]["corruptions"] += ["saturate", "fog"]
+    assert _calls(study) == _corruptions("fog", "saturate")
+    metadata = read_metadata(Path("results/shards/b/test/corruptions/3.parquet"))
+    assert list(metadata["samples"]) == ["fog", "brightness", "contrast", "saturate"]
+    assert [part["conditions"] for part in metadata["earlier"]] == [["brightness", "contrast"]]
+    assert _calls(study) == Counter()
+    _assert_as_from_scratch("corruptions", study)
+
+
+def test_a_removed_corruption_leaves_the_shards_and_nothing_is_evaluated(
+    study: dict[str, Any],
+) -> None:
+    of_all = study["perturbations"]["corruptions"]
+    study["perturbations"]["corruptions"] = {**of_all, "corruptions": ["contrast"]}
+    assert _calls(study) == Counter()
+    study["perturbations"]["corruptions"] = of_all
+    assert _calls(study) == _corruptions("brightness")
+    study["perturbations"]["corruptions"] = {**of_all, "corruptions": ["brightness"]}
+    assert _calls(study) == Counter()
+    metadata = read_metadata(Path("results/shards/b/test/corruptions/3.parquet"))
+    assert (metadata["samples"], metadata["earlier"]) == ({"brightness": [0]}, [])
+    _assert_as_from_scratch("corruptions", study)
+
+
+def test_an_exchanged_corruption_is_evaluated_alone(study: dict[str, Any]) -> None:
+    study["perturbations"]["corruptions"]["corruptions"] = ["contrast", "pixelate"]
+    assert _calls(study) == _corruptions("pixelate")
+    _assert_as_from_scratch("corruptions", study)
+
+
+def test_more_seeds_leave_the_conditions_without_samples(study: dict[str, Any]) -> None:
+    study["perturbations"]["token_removal"].update(seeds=2)
+    assert _calls(study) == Counter({("token_removal", 0.5, ("random",)): 1})
+    _assert_as_from_scratch("token_removal", study)
 
 
 def _reorder(study: dict[str, Any]) -> None:

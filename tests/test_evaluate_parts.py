@@ -131,8 +131,11 @@ def test_conditions_are_counted_against_their_decoded_datasets(
     monkeypatch.setattr(jobs, "open_subset", lambda images, *_: images.name)
     files = {name: (name, name) for name in ("c/fog-3", "c/snow-3")}
     asked = {"stores": list(files), "num_images": None, "seed": 1}
+    asked["conditions"] = ["fog", "snow"]
     found = jobs.stores_of(asked, files, ["fog", "snow"])
     assert found == {"fog": "fog-3", "snow": "snow-3"}
+    assert jobs.stores_of(asked, files, ["snow"]) == {"snow": "snow-3"}
+    asked["conditions"] = ["fog", "snow", "frost"]
     with pytest.raises(ValueError, match="shorter"):
         jobs.stores_of(asked, files, ["fog", "snow", "frost"])
 
@@ -164,7 +167,7 @@ def test_predictions_among_some_classes() -> None:
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
-        ({"other": [1]}, {}, "class_subset has no classes of 'two'; it has some of: other"),
+        ({"other": [1]}, {}, "class_subset has no classes of 'two'; allowed: other"),
         ({"two": [], "other": [1]}, {}, "has no classes of 'two'"),
         ({"two": [6]}, {}, "class_subset of 'two' has class 6; allowed: 0 to 5"),
         ({"two": [-1]}, {}, "has class -1"),

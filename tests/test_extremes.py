@@ -117,7 +117,7 @@ def test_a_study_without_vits_says_what_is_not_drawn(tmp_path: Path) -> None:
     found = made(study)
     without = {name: table.slice(0, 0) for name, table in found.items() if name == "lesions"}
     assert left_out({**found, **without}) == [
-        ("Several blocks less", "No model of this study has a block that can be removed.")
+        ("Several layers removed", "No model of this study has a block that can be removed.")
     ]
     assert left_out(found) == []
 

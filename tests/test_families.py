@@ -149,7 +149,8 @@ def test_other_networks_have_cells_of_changed_images_alone(raw: dict[str, Any]) 
     mine = {cell.perturbation for cell in cells(config) if cell.model == "mine"}
     assert whole - mine == CHANGES
     [sentence] = [line for line in left_out(config) if "ConvNeXt-T" in line]
-    assert sentence.startswith("removed layers, removed heads, restricted attention, patches apart")
+    changes = "removed layers, removed heads, restricted attention, patch attention removed"
+    assert sentence.startswith(changes)
     assert sentence.endswith("(its blocks cannot be reached)")
 
 
@@ -165,7 +166,7 @@ def test_other_networks_have_cells_of_changed_images_alone(raw: dict[str, Any]) 
         (
             "vit_medium_patch16_gap_256",
             {"patch_attention", "token_removal"},
-            "patches apart: .*no class token",
+            "patch attention removed: .*no class token",
         ),
         ("vit_medium_patch16_reg4_gap_256", {"token_removal"}, "token removal: .*no class token"),
         ("vit_tiny_patch16_224", set(), None),
@@ -192,7 +193,7 @@ def test_a_network_of_too_few_blocks_is_named(tiny_study: dict[str, Any]) -> Non
     tiny_study["models"]["deep"] = {**tiny_study["models"]["a"], "architecture": "deep"}
     tiny_study["perturbations"]["patch_attention"] = {"datasets": ["test"], "blocks": [3]}
     config = load_config(tiny_study)
-    assert left_out(config) == ["patches apart: ViT-S/16, small (it has too few blocks)"]
+    assert left_out(config) == ["patch attention removed: ViT-S/16, small (it has too few blocks)"]
 
 
 def test_a_network_may_lack_what_is_not_planned_for_it(tmp_path: Path) -> None:

@@ -100,6 +100,58 @@ def test_numbers_change_only_with_the_protocol(name: str) -> None:
     )
 
 
+def _logits(name: str, *, is_each_alone: bool) -> dict[tuple[str, int], torch.Tensor]:
+    """Return the logits under each condition and sample, of a cell with all conditions or one."""
+    golden = _golden(name)
+    severity, options = severity_value(severity_id(golden["severity"])), golden["options"]
+    conditions = perturbation(name).conditions or tuple(options["classes"])
+    cells = [(condition,) for condition in conditions] if is_each_alone else [conditions]
+    return {
+        (outcome.condition, outcome.sample): outcome.logits
+        for cell in cells
+        for outcome in evaluator(name)(
+            _classifier(), _images(), Setting(cell, severity, 2021, options)
+        )
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_conditions_are_independent_where_they_are_declared_to_be(name: str) -> None:
+    together, alone = (_logits(name, is_each_alone=alone) for alone in (False, True))
+    assert list(together) == list(alone)
+    are_equal = all(together[key].equal(alone[key]) for key in together)
+    assert are_equal == perturbation(name).are_conditions_independent
+
+
+def _with_other_samples(name: str, option: str, change: int) -> dict[str, torch.Tensor]:
+    """Return the logits of conditions without samples, with another number of the others'."""
+    golden, declared = _golden(name), perturbation(name)
+    severity = severity_value(severity_id(golden["severity"]))
+    conditions = tuple(id for id in declared.conditions if declared.repeated.get(id) != option)
+    options = {**golden["options"], option: golden["options"][option] + change}
+    setting = Setting(conditions, severity, 2021, options)
+    return {
+        outcome.condition: outcome.logits
+        for outcome in evaluator(name)(_classifier(), _images(), setting)
+    }
+
+
+# Perturbations with a condition that has several samples and one that has not.
+PARTLY_REPEATED = [
+    name
+    for name in NAMES
+    if 0 < len(perturbation(name).repeated) < len(perturbation(name).conditions)
+]
+
+
+@pytest.mark.parametrize("name", PARTLY_REPEATED)
+def test_a_number_of_samples_changes_no_other_condition(name: str) -> None:
+    for option in perturbation(name).repeated.values():
+        few, many = (_with_other_samples(name, option, change) for change in (0, 1))
+        assert few.keys() == many.keys() != set()
+        assert all(few[condition].equal(many[condition]) for condition in few)
+
+
 def test_conditions_of_the_record_differ() -> None:
     """Perturbations that changed nothing would hide behind equal numbers."""
     clean = _numbers("none")["none 0"]

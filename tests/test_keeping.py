@@ -14,13 +14,14 @@ import torch
 
 from perturb.datasets.store import open_store, write_store
 from perturb.evaluate.cell import Cell
-from perturb.evaluate.identity import _model_facts, dataset_facts, identity_of
+from perturb.evaluate.identity import _model_facts, cell_identity, dataset_facts, identities_of
 from perturb.evaluate.jobs import evaluate_cells
 from perturb.evaluate.keeping import Task
 from perturb.evaluate.loop import Subject
-from perturb.evaluate.outcome import Evaluator
+from perturb.evaluate.outcome import Evaluator, Outcome
 from perturb.evaluate.shards import read_metadata, read_whole, write_shard
 from perturb.experiments.registry import evaluator as evaluator_of
+from perturb.experiments.registry import perturbation
 from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.experiments.transfer.test_transfer import Templates
 from perturb.models.classifier import Classifier, Preprocessing
@@ -29,7 +30,10 @@ from perturb.plan.paths import Paths
 SEVERITIES = ("0", "1_255", "2_255", "4_255")
 RESULTS = "results"
 LAYOUT = Paths(RESULTS)
-FILES = {"test": (LAYOUT.images("test"), LAYOUT.manifest("test"))}
+CORRUPTED = {name: f"test-c/{name}-3" for name in ("fog", "frost", "snow")}
+FILES = {
+    store: (LAYOUT.images(store), LAYOUT.manifest(store)) for store in ("test", *CORRUPTED.values())
+}
 STARTED = 1_000_000_000
 
 PGD: Evaluator = evaluator_of("pgd")
@@ -57,7 +61,7 @@ class Models:
 
 @pytest.fixture(autouse=True)
 def _study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write a store of eight images and the cards of three models."""
+    """Write stores of eight images, darker ones after the first, and the cards of three models."""
     monkeypatch.chdir(tmp_path)
     columns = {
         "image_id": pa.array([f"image-{row}" for row in range(8)]),
@@ -65,8 +69,10 @@ def _study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "target": pa.array([row % 4 for row in range(8)], pa.int16()),
     }
     pixels = torch.from_numpy(np.random.default_rng(3).integers(256, size=(8, 3, 32, 32)))
-    images, manifest = map(Path, FILES["test"])
-    write_store(images, manifest, num_images=8, chunks=[(pixels.to(torch.uint8), columns)])
+    for part, name in enumerate(FILES):
+        images, manifest = map(Path, FILES[name])
+        chunk = (pixels.to(torch.uint8) // (part + 1), columns)
+        write_store(images, manifest, num_images=8, chunks=[chunk])
     for model in ("a", "b", "c"):
         Path(LAYOUT.card(model)).parent.mkdir(parents=True)
         Path(LAYOUT.card(model)).write_text(f'{{"model": "{model}"}}')
@@ -85,6 +91,8 @@ def _asked(severity: str, **changed: Any) -> dict[str, Any]:
         "seed": 7,
         "precision": "float32",
         "protocol": 1,
+        "are_conditions_independent": True,
+        "repeated": {},
     }
     return asked | changed
 
@@ -93,14 +101,20 @@ def _shard(severity: str) -> Path:
     return Path(LAYOUT.shard(Cell("a", "test", "pgd", severity)))
 
 
+def _task(cell: Cell, asked: dict[str, Any], *models: str) -> Task:
+    cards = [Path(LAYOUT.card(model)) for model in models]
+    identities = identities_of(asked, [FILES[store] for store in asked["stores"]], cards)
+    identity = cell_identity(identities)
+    return Task(str(cell), Path(LAYOUT.shard(cell)), asked, identity, identities)
+
+
 def _tasks(**changed: Any) -> dict[Cell, Task]:
     dataset_facts.cache_clear()  # each attempt is another process
     _model_facts.cache_clear()
     tasks = {}
     for severity in SEVERITIES:
-        asked, cell = _asked(severity, **changed), Cell("a", "test", "pgd", severity)
-        identity = identity_of(asked, [FILES["test"]], [Path(LAYOUT.card("a"))])
-        tasks[cell] = Task(str(cell), _shard(severity), asked, identity)
+        cell = Cell("a", "test", "pgd", severity)
+        tasks[cell] = _task(cell, _asked(severity, **changed), "a")
     return tasks
 
 
@@ -146,6 +160,123 @@ def test_kept_shards_are_not_written_again() -> None:
     assert _shard("0").stat().st_mtime == STARTED
 
 
+def _conditions_evaluated(id: str, **changed: Any) -> list[tuple[str, ...]]:
+    """Run a job with the evaluator of a perturbation; return the conditions of each call."""
+    calls = []
+
+    def watched(classifier: Classifier, images: Any, setting: Any) -> Any:
+        calls.append(setting.conditions)
+        return evaluator_of(id)(classifier, images, setting)
+
+    declared = perturbation(id)
+    _attempt(
+        Models(),
+        evaluator=watched,
+        are_conditions_independent=declared.are_conditions_independent,
+        repeated=dict(declared.repeated),
+        **changed,
+    )
+    return calls
+
+
+def test_the_attack_ensemble_is_evaluated_whole() -> None:
+    options = {"steps": 1, "restarts": 1, "targets": 2, "queries": 1}
+    for conditions in (("apgd_ce",), ("apgd_ce", "square"), ("square", "apgd_ce"), ("square",)):
+        asked = {"conditions": list(conditions), "options": options}
+        assert _conditions_evaluated("attack_ensemble", **asked) == [conditions] * 4
+        assert _conditions_evaluated("attack_ensemble", **asked) == []
+
+
+def test_more_samples_of_one_condition_leave_the_other(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    asked = {"conditions": ["grid", "random"], "num_images": 4}
+    grid = {"rotations": 3, "translations": 3}
+    few, many = ({**grid, "samples": samples} for samples in (2, 3))
+    assert _conditions_evaluated("spatial", options=few, **asked) == [("grid", "random")] * 4
+    assert _conditions_evaluated("spatial", options=many, **asked) == [("random",)] * 4
+    assert "completed: it has other conditions" in caplog.text
+    assert "1 of 2 conditions are kept" in caplog.text
+    metadata = read_whole(_shard("4_255"))
+    assert metadata["samples"] == {"grid": [0], "random": [1, 2, 3]}
+    assert metadata["options"] == many
+    wider = {**many, "rotations": 5}
+    assert _conditions_evaluated("spatial", options=wider, **asked) == [("grid", "random")] * 4
+
+
+def test_a_shard_says_how_each_condition_was_evaluated() -> None:
+    asked: dict[str, Any] = {"options": {}, "num_images": 4}
+    for conditions in (["one"], ["one", "two"], ["three", "one", "two"], ["three", "one"]):
+        _attempt(Models(), evaluator=_named, conditions=conditions, **asked)
+        if conditions != ["three", "one"]:
+            _say(_shard("0"), commit=f"commit {len(conditions)}", seconds=12.0)
+    found = read_whole(_shard("0"))
+    assert found["samples"] == {"three": [0], "one": [0]}
+    assert found["commit"] == "commit 3"
+    assert [(part["conditions"], part["commit"]) for part in found["earlier"]] == [
+        (["one"], "commit 1")
+    ]
+    assert found["seconds"] == 8.0  # two thirds of the rows are left
+    models = Models()
+    _attempt(models, evaluator=_named, conditions=["one"], **asked)
+    found = read_whole(_shard("0"))
+    assert (found["commit"], found["earlier"], models.loaded) == ("commit 1", [], [])
+
+
+def _say(path: Path, **facts: Any) -> None:
+    """Let a shard say something else of its evaluation."""
+    write_shard(path, pq.read_table(path, partitioning=None), read_metadata(path) | facts)
+
+
+def _named(classifier: Classifier, images: Any, setting: Any) -> Any:
+    for condition in setting.conditions:
+        yield Outcome(condition, 0, classifier(images.pixels).detach())
+
+
+def _stored(*conditions: str) -> list[tuple[str, float]]:
+    """Run a job of stored corruptions; return conditions and mean pixels of those evaluated."""
+    found = []
+
+    def watched(classifier: Classifier, images: Any, setting: Any) -> Any:
+        found.append((*setting.conditions, images.pixels.float().mean().item()))
+        return _named(classifier, images, setting)
+
+    cell = Cell("a", "test-c", "stored_corruptions", "3")
+    stores = [CORRUPTED[name] for name in conditions]
+    asked = _asked("3", conditions=list(conditions), stores=stores, options={})
+    dataset_facts.cache_clear()
+    task = _task(cell, asked, "a")
+    list(evaluate_cells({cell: task}, Models(), FILES, lambda _: watched, 8))
+    assert list(read_whole(task.path)["samples"]) == list(conditions)
+    return found
+
+
+def test_a_stored_corruption_depends_on_its_own_images() -> None:
+    of_one = {name: _stored(name)[0] for name in CORRUPTED}
+    assert len({mean for _, mean in of_one.values()}) == 3
+    assert _stored("snow", "frost") == [of_one["frost"]]
+    assert _stored("fog", "frost", "snow") == [of_one["fog"]]
+    assert _stored("fog", "snow") == []
+    _other_images(CORRUPTED["snow"])
+    assert _stored("fog", "snow") == [of_one["snow"]]
+
+
+def test_a_new_condition_that_fails_leaves_the_others() -> None:
+    def failing(*arguments: Any) -> Any:
+        raise ValueError(f"no {arguments[2].conditions}")
+
+    asked: dict[str, Any] = {"options": {}, "num_images": 4}
+    _attempt(Models(), evaluator=_named, conditions=["one"], **asked)
+    before = _shard("0").read_bytes()
+    with pytest.raises(ValueError, match=r"no \('two',\)"):
+        _attempt(Models(), evaluator=failing, conditions=["one", "two"], **asked)
+    assert _shard("0").read_bytes() == before
+
+
+def test_a_cell_without_conditions_has_no_identity() -> None:
+    with pytest.raises(ValueError, match="pgd of test has no condition"):
+        _attempt(Models(), conditions=[])
+
+
 def test_a_cell_that_fails_is_named_after_the_others() -> None:
     def failing(*arguments: Any) -> Any:
         if arguments[2].severity in (1 / 255, 2 / 255):
@@ -166,14 +297,14 @@ def _other_preprocessing() -> None:
     Path(LAYOUT.card("a")).write_text('{"model": "a", "preprocessing": {"side": 16}}')
 
 
-def _other_images() -> None:
-    store = open_store(*map(Path, FILES["test"]))
+def _other_images(name: str = "test") -> None:
+    store = open_store(*map(Path, FILES[name]))
     columns = {name: store.manifest[name] for name in store.manifest.column_names}
     columns["target"] = pa.array([0] * 8, pa.int16())
-    paths = [path.with_suffix(f".new{path.suffix}") for path in map(Path, FILES["test"])]
+    paths = [path.with_suffix(f".new{path.suffix}") for path in map(Path, FILES[name])]
     pixels = torch.from_numpy(np.array(store.pixels))
     write_store(*paths, num_images=8, chunks=[(pixels, columns)])
-    paths[1].replace(FILES["test"][1])
+    paths[1].replace(FILES[name][1])
 
 
 def _nothing() -> None:
@@ -233,10 +364,8 @@ def _transfer(models: Models) -> list[Cell]:
     for severity in ("4_255", "8_255"):
         for model in ("a", "b", "c"):
             cell = Cell(model, "test", "transfer", severity, "a")
-            asked = _asked(severity, perturbation="transfer", conditions=[])
-            cards = [Path(LAYOUT.card(id)) for id in (model, "a")]
-            identity = identity_of(asked, [FILES["test"]], cards)
-            tasks[cell] = Task(str(cell), Path(LAYOUT.shard(cell)), asked, identity)
+            asked = _asked(severity, perturbation="transfer", conditions=["a"])
+            tasks[cell] = _task(cell, asked, model, "a")
     done = list(evaluate_transfer(tasks, models, FILES, 8))
     assert all(read_metadata(task.path)["model"] == cell.model for cell, task in tasks.items())
     return done
@@ -267,7 +396,8 @@ def test_a_class_map_counts_by_its_content_and_not_by_its_place() -> None:
     Path("other.json").write_text('{"one": [0]}')
 
     def identity(name: str) -> str:
-        return identity_of(_asked("0", class_map=name), [FILES["test"]], cards)
+        asked = _asked("0", class_map=name)
+        return cell_identity(identities_of(asked, [FILES["test"]], cards))
 
     before = identity("one.json")
     assert identity("other.json") == before
@@ -278,7 +408,7 @@ def test_a_class_map_counts_by_its_content_and_not_by_its_place() -> None:
 def test_the_order_of_conditions_counts_nothing() -> None:
     cards = [Path(LAYOUT.card("a"))]
     one, other = (
-        identity_of(_asked("0", conditions=conditions), [FILES["test"]], cards)
+        cell_identity(identities_of(_asked("0", conditions=conditions), [FILES["test"]], cards))
         for conditions in (["a", "b"], ["b", "a"])
     )
     assert one == other

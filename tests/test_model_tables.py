@@ -283,7 +283,7 @@ HEAD = {"perturbation": "heads", "condition": "head", "severity": 1.0}
                     )
                 )
             ],
-            "tokens of a at 0.5, random, has several values of flops_kept",
+            "token_removal of a at 0.5, random, has several values of flops_kept",
         ),
     ],
 )

@@ -20,6 +20,7 @@ from perturb.evaluate.cell import Cell
 from perturb.evaluate.content_digest import content_digest
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluate.rows import predictions
 from perturb.evaluate.shards import (
     METADATA_KEY,
     NAMES,
@@ -29,6 +30,7 @@ from perturb.evaluate.shards import (
     verify_shard,
     write_shard,
 )
+from perturb.experiments import registry
 from perturb.models.classifier import Classifier, Preprocessing
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "shards.md"
@@ -117,7 +119,7 @@ def test_50_000_rows_take_less_than_700_kb(margin: float | None, tmp_path: Path)
     random = np.random.default_rng(0)
     targets = np.repeat(np.arange(1000), 50)
     if margin is None:
-        predictions = random.integers(0, 1000, 50_000)
+        predicted = random.integers(0, 1000, 50_000)
         numbers = random.random((3, 50_000), np.float32)
         is_top5 = random.random(50_000) < 0.5
     else:
@@ -126,7 +128,7 @@ def test_50_000_rows_take_less_than_700_kb(margin: float | None, tmp_path: Path)
         logits[np.arange(50_000), targets] += raised
         outcome = Outcome("none", 0, torch.from_numpy(logits))
         made: Any = predictions(outcome, torch.from_numpy(targets), None, None)
-        predictions, is_top5 = made["prediction"].numpy(), made["is_top5"].numpy()
+        predicted, is_top5 = made["prediction"].numpy(), made["is_top5"].numpy()
         numbers = np.stack([made[name] for name in ("target_probability", "loss", "confidence")])
     columns = {
         **{name: [name] * 50_000 for name in ("model", "dataset", "perturbation", "condition")},
@@ -134,8 +136,8 @@ def test_50_000_rows_take_less_than_700_kb(margin: float | None, tmp_path: Path)
         "sample": np.zeros(50_000),
         "image_id": _imagenet_ids(random),
         "target": targets,
-        "prediction": predictions,
-        "is_correct": predictions == targets,
+        "prediction": predicted,
+        "is_correct": predicted == targets,
         "is_top5": is_top5,
         **dict(zip(("target_probability", "loss", "confidence"), numbers, strict=True)),
     }
@@ -339,8 +341,11 @@ def test_the_document_lists_the_metadata() -> None:
     manifest = pa.table({"image_id": ["a"], "image_key": [1], "target": [0]})
     store = ImageStore(np.zeros((1, 3, 2, 2), np.uint8), manifest)
     cell, setting = Cell("a", "test", "none", "0"), Setting(("none",), 0, 1)
-    _, made = evaluate_cell(subject, store, cell, setting, batch_size=1)
-    assert sorted(keys) == sorted({*made, "identity"})
+    evaluator = registry.evaluator("none")
+    _, made = evaluate_cell(
+        subject, {"none": store}, cell, setting, evaluator, protocol=1, batch_size=1
+    )
+    assert sorted(keys) == sorted({*made, "identity", "identities", "earlier"})
 
 
 def test_the_code_of_the_document_runs(

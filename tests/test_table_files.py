@@ -148,7 +148,7 @@ def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
     ("name", "sources", "parameters", "message"),
     [
         ("acuracy", {}, {}, "table is 'acuracy'; allowed: models, accuracy"),
-        ("models", {}, {}, r"sources are \[\]; needed: \['datasets', 'predictions', 'models'\]"),
+        ("models", {}, {}, r"sources are \[\]; needed: \['datasets', 'models', 'predictions'\]"),
         ("models", {key: [] for key in PREDICTIONS}, {}, "predictions: no files"),
         (
             "models",

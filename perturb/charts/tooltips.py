@@ -35,3 +35,4 @@ def interval(column: str, title: str, form: str = ".1%") -> tuple[alt.Tooltip, .
 IMAGES = count("num_images", "Images")
 PARAMETERS = count("num_parameters", "Parameters")
 EPSILON = number("epsilon_gray", "Epsilon (gray levels)")
+BASELINE = number("baseline_accuracy", "Accuracy of the unchanged model", ".1%")

@@ -5,6 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+# What says how conditions of a cell depend on one another; no number depends on it.
+_HOW = ("are_conditions_independent", "repeated")
+
 
 def asked_digest(asked: Mapping[str, Any]) -> str:
     """Return the digest of the configured inputs of a result, in hexadecimal."""
@@ -12,8 +15,31 @@ def asked_digest(asked: Mapping[str, Any]) -> str:
 
 
 def ordered(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configured inputs with their conditions in a fixed order."""
-    return {**asked, "conditions": sorted(asked.get("conditions", ()))}
+    """Return what is asked for, whatever the order in which the configuration lists conditions.
+
+    Conditions that depend on one another keep their order.
+    """
+    conditions = asked.get("conditions", ())
+    if not asked.get("are_conditions_independent", True):
+        return {**asked, "conditions": list(conditions)}
+    return {**asked, "conditions": sorted(conditions)}
+
+
+def of_condition(asked: Mapping[str, Any], condition: str) -> dict[str, Any]:
+    """Return what one condition's numbers depend on, of what is asked for of a cell.
+
+    The other conditions are no part of it unless the declaration says that they depend on one
+    another. Neither is an option that is the number of samples of other conditions alone.
+    """
+    repeated: Mapping[str, str] = asked["repeated"]
+    of_others = set(repeated.values()) - {repeated.get(condition)}
+    independent = asked["are_conditions_independent"]
+    return {
+        **{key: value for key, value in asked.items() if key not in _HOW},
+        "options": {key: value for key, value in asked["options"].items() if key not in of_others},
+        "conditions": [condition] if independent else list(asked["conditions"]),
+        "condition": condition,
+    }
 
 
 def digest_of(facts: Any) -> str:

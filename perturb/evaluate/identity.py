@@ -1,5 +1,6 @@
 """What a result's numbers depend on, as one digest that stands in its file.
 
+Each condition of a cell has an identity of its own, and that of the cell is the digest of these.
 Two evaluations of one identity give the same predictions. Labels, titles, other models, other
 severities, the order of the configuration, the results folder and file times are no part of it.
 Neither are the batch size, the device and compilation: numbers differ by them in the last digits
@@ -8,13 +9,13 @@ each shard names the versions it was made with.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from perturb.datasets.manifests import read_manifest
-from perturb.evaluate.digests import digest_of, ordered
+from perturb.evaluate.digests import digest_of, of_condition
 from perturb.files import sha256_of
 
 # What finds the files, whose content is what the numbers depend on.
@@ -26,24 +27,56 @@ _ROWS = ("image_id", "image_key", "target", "accepted")
 def identity_of(
     asked: Mapping[str, Any], stores: Iterable[tuple[str, str]], cards: Iterable[Path]
 ) -> str:
-    """Return the identity of a cell or a measurement, in hexadecimal.
+    """Return the identity of a condition or a measurement, in hexadecimal.
 
     Parameters
     ----------
-    asked : what the configuration says of it, as `perturb.plan.asked` returns it.
-    stores : images and manifest of each decoded dataset that it reads, in the order of its
-        conditions.
+    asked : what the configuration says of it, as `perturb.plan.asked` returns it; of a condition
+        that part of it which `of_condition` returns.
+    stores : images and manifest of each decoded dataset that it reads.
     cards : of the checkpoints that take part.
     """
     class_map = asked.get("class_map")
     return digest_of(
         {
-            "asked": {key: value for key, value in ordered(asked).items() if key not in _PLACES},
+            "asked": {key: value for key, value in asked.items() if key not in _PLACES},
             "datasets": [dataset_facts(Path(images), Path(rows)) for images, rows in stores],
             "models": [_model_facts(card) for card in cards],
             "class_map": sha256_of(Path(class_map)) if class_map else None,
         }
     )
+
+
+def identities_of(
+    asked: Mapping[str, Any], stores: Sequence[tuple[str, str]], cards: Sequence[Path]
+) -> dict[str, str]:
+    """Return the identity of each condition of a cell, in their order.
+
+    Parameters
+    ----------
+    asked, cards : as of `identity_of`, of the cell.
+    stores : one for all conditions, or one each.
+
+    Raises
+    ------
+    ValueError
+        if the cell has no condition.
+    """
+    conditions: Sequence[str] = asked["conditions"]
+    if not conditions:
+        raise ValueError(f"{asked['perturbation']} of {asked['dataset']} has no condition")
+    own = [[store] for store in stores]
+    if len(stores) == 1 or not asked["are_conditions_independent"]:
+        own = [list(stores)] * len(conditions)
+    return {
+        condition: identity_of(of_condition(asked, condition), read, cards)
+        for condition, read in zip(conditions, own, strict=True)
+    }
+
+
+def cell_identity(identities: Mapping[str, str]) -> str:
+    """Return the identity of a cell, whatever the order of its conditions, in hexadecimal."""
+    return digest_of(dict(identities))
 
 
 @cache

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from perturb.datasets.store import ImageStore, open_subset
 from perturb.evaluate.cell import Cell
+from perturb.evaluate.completing import Result, completed
 from perturb.evaluate.keeping import Task, evaluate_each, unfinished
 from perturb.evaluate.loop import Load, Subject, evaluate_cell
 from perturb.evaluate.outcome import Evaluator, Setting
@@ -27,10 +27,12 @@ def evaluate_cells(
 ) -> Iterator[Cell]:
     """Evaluate the cells of one model that are not kept; yield each when its shard is there.
 
+    Of a cell whose conditions are kept in part the others are evaluated alone.
+
     Parameters
     ----------
     cells : with the task of each.
-    load : returns the model by its id; not called if all cells are kept.
+    load : returns the model by its id; not called if nothing is evaluated.
     files : of the decoded datasets that the tasks name.
     evaluator : returns that of a perturbation.
     batch_size : as of `evaluate_cell`.
@@ -45,27 +47,32 @@ def evaluate_cells(
         return
     cell_of = {task.path: cell for cell, task in cells.items()}
     (model,) = {cell.model for cell in cells}
-    subject = load(model)
+    subject = cache(partial(load, model))
 
-    def evaluate(task: Task) -> tuple[pa.Table, dict[str, Any]]:
+    def evaluate(task: Task) -> Result:
         cell = cell_of[task.path]
         chosen = evaluator(cell.perturbation)
-        return _shard(subject, cell, task.asked, files, chosen, batch_size)
+
+        def some(conditions: Sequence[str]) -> Result:
+            return _rows(subject(), cell, task.asked, files, chosen, batch_size, conditions)
+
+        return completed(task, some)
 
     for task in evaluate_each(left, evaluate):
         yield cell_of[task.path]
 
 
-def _shard(
+def _rows(
     subject: Subject,
     cell: Cell,
     asked: Mapping[str, Any],
     files: Files,
     evaluator: Evaluator,
     batch_size: int,
-) -> tuple[pa.Table, dict[str, Any]]:
+    conditions: Sequence[str],
+) -> Result:
+    """Return the rows of some conditions of a cell, and how they were made."""
     class_map = read_class_map(Path(asked["class_map"])) if asked["class_map"] else None
-    conditions: Sequence[str] = asked["conditions"]
     return evaluate_cell(
         replace(subject, class_map=class_map),
         stores_of(asked, files, conditions),
@@ -81,7 +88,7 @@ def _shard(
 def stores_of(
     asked: Mapping[str, Any], files: Files, conditions: Sequence[str]
 ) -> dict[str, ImageStore]:
-    """Return the images of each condition: of one decoded dataset, or one each."""
+    """Return the images of some conditions: of one decoded dataset, or one each."""
 
     def opened(name: str) -> ImageStore:
         images, manifest = map(Path, files[name])
@@ -90,4 +97,5 @@ def stores_of(
     names: Sequence[str] = asked["stores"]
     if len(names) == 1:
         return dict.fromkeys(conditions, opened(names[0]))
-    return dict(zip(conditions, map(opened, names), strict=True))
+    of_each = dict(zip(asked["conditions"], names, strict=True))
+    return {condition: opened(of_each[condition]) for condition in conditions}

@@ -2,12 +2,13 @@
 
 The unit is the file of one result, a shard or a measurement. It gets its name when it is whole, and
 Snakemake never deletes it: the declared output of a job is a receipt (`perturb.plan.receipts`). So
-an attempt that fails or is killed loses nothing that it has finished.
+an attempt that fails or is killed loses nothing that it has finished. A shard may be kept in part:
+`perturb.evaluate.completing` says how.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ class Task:
     path : where its file belongs.
     asked : what the configuration says of it, as `perturb.plan.asked` returns it.
     identity : of `perturb.evaluate.identity`.
+    identities : of each condition of a cell.
     """
 
     name: str
     path: Path
     asked: Mapping[str, Any]
     identity: str
+    identities: Mapping[str, str] = field(default_factory=dict)
     is_measurement: bool = False
 
     @property
@@ -50,14 +53,29 @@ class Task:
             logger.info("%s: evaluated again: %s", self.name, error)
             return False
         if found.get("identity") != self.identity:
-            logger.info("%s: evaluated again: it was made of something else", self.name)
+            is_part = bool(self.kept_conditions(found))
+            reason = (
+                "completed: it has other conditions"
+                if is_part
+                else "evaluated again: it was made of something else"
+            )
+            logger.info("%s: %s", self.name, reason)
             return False
         return True
 
+    def kept_conditions(self, metadata: Mapping[str, Any]) -> list[str]:
+        """Return the conditions that a shard with these metadata holds as they are asked for."""
+        found = metadata.get("identities", {})
+        return [name for name, identity in self.identities.items() if found.get(name) == identity]
+
     def write(self, table: pa.Table, metadata: Mapping[str, Any]) -> None:
         """Write its file."""
-        write = write_measurement if self.is_measurement else write_shard
-        write(self.path, table, {**metadata, "identity": self.identity})
+        identity = {"identity": self.identity}
+        if self.is_measurement:
+            write_measurement(self.path, table, {**metadata, **identity})
+        else:
+            identities = {"identities": dict(self.identities)}
+            write_shard(self.path, table, {**metadata, **identity, **identities})
 
 
 def unfinished(tasks: Sequence[Task]) -> list[Task]:

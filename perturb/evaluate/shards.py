@@ -162,9 +162,14 @@ def read_whole(path: Path) -> dict[str, Any]:
     ValueError
         if the file is not whole, not a shard, or was changed after it was written.
     """
-    metadata = read_metadata(path)
-    _verify_digest(path, _read_rows(path))
-    return metadata
+    return read_shard(path)[1]
+
+
+def read_shard(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Return rows and metadata of a shard; errors as of `read_whole`."""
+    metadata, table = read_metadata(path), _read_rows(path)
+    _verify_digest(path, table)
+    return table, metadata
 
 
 def _read_rows(path: Path) -> pa.Table:

@@ -1,35 +1,37 @@
-"""Which networks have blocks, attention and tokens that experiments can change.
+"""Checks of networks for blocks, attention and tokens that experiments can change.
 
-A cell that cannot be evaluated is not planned: one job that fails late would cost all other models
-their tables. What is not known to work counts as impossible: blocks, attention, embeddings and
-pooling are allowed by name, and a test evaluates each name.
+A cell that cannot be evaluated is not planned, since a job that fails late would prevent the tables
+of all models. Only modules known to work are allowed: blocks, attention, embeddings and pooling are
+listed by name, and a test evaluates each name.
 """
 
 from perturb.records import Architecture
 
-# timm's blocks of a ViT that run attention and MLP one after the other, each beside a skip
-# connection; and those that compute both from one projection, so that neither goes alone.
+# timm's blocks of a ViT with attention and MLP in sequence, each with a skip connection; and those
+# that compute both from one projection, so that neither can be removed alone.
 DIVIDED_BLOCKS = frozenset({"Block", "ResPostBlock"})
 JOINT_BLOCKS = frozenset({"ParallelScalingBlock", "DiffParallelScalingBlock"})
-# timm's attention modules that take a mask and project their heads side by side.
+# timm's attention modules that accept a mask and project their concatenated heads.
 _ATTENTIONS = frozenset({"Attention", "DiffAttention"})
+# Fraction of an attention's weights in the projection to queries, keys and values.
+PROJECTED_FRACTION = 3 / 4
 
 
 def without_blocks(architecture: Architecture) -> str | None:
-    """Return that the blocks of a network cannot be reached, None if they can."""
+    """Return a reason if the blocks of a network cannot be accessed, else None."""
     has_blocks = architecture.arguments.keys() & {"depth", "layers"}
     return None if has_blocks else "its blocks cannot be reached"
 
 
 def without_tokens(architecture: Architecture) -> str | None:
-    """Return what a network lacks to be a ViT whose blocks can be reached, None if nothing."""
+    """Return a reason if a network is not a ViT with accessible blocks, else None."""
     if architecture.family != "vit":
         return without_blocks(architecture) or "it has no tokens and no attention between them"
     return without_blocks(architecture)
 
 
 def without_masks(architecture: Architecture) -> str | None:
-    """Return what a ViT lacks for a mask on its attention, None if nothing."""
+    """Return a reason if the attention of a ViT cannot be masked, else None."""
     makeup = architecture.makeup
     if makeup.block in JOINT_BLOCKS:
         return None
@@ -40,11 +42,16 @@ def without_masks(architecture: Architecture) -> str | None:
     return None
 
 
+def too_few_blocks(number: float, available: int) -> str | None:
+    """Return a reason if a network has fewer blocks than a cell needs, else None."""
+    return "it has too few blocks" if number > available else None
+
+
 def unknown(what: str, name: str | None) -> str:
-    """Return that a part of a network is of a kind that no test has changed."""
+    """Return the reason for a part of a network that is not of an allowed kind."""
     return f"its {what} ({name or 'of several kinds'}) cannot be changed so"
 
 
 def attention_fraction(architecture: Architecture) -> float:
-    """Return the attention's fraction of a ViT's block: 4 D^2 weights beside 2 D M of the MLP."""
+    """Return the attention's fraction of a ViT's block: 4 D^2 weights to 2 D M of the MLP."""
     return 4 / (4 + 2 * float(architecture.arguments.get("mlp_ratio", 4)))

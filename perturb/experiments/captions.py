@@ -1,4 +1,4 @@
-"""Captions of tables and charts: one reStructuredText file each, for all that shows them.
+"""Captions of tables and charts: one reStructuredText file each.
 
 The page, Markdown and LaTeX show the text in one line and the title elsewhere; Snakemake's report
 shows the file as it is: the title in bold, then the text.

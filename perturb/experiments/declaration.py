@@ -1,8 +1,8 @@
-"""What an experiment declares: its perturbations, tables and charts, as data and without torch.
+"""Declaration of an experiment: its perturbations, tables and charts, as data without torch.
 
 Each folder of this package has one `EXPERIMENT`, and `ORDER` lists the folders. Everything else
 (configuration, planning, cost, tables, charts, page) reads the declarations through
-`perturb.experiments.registry` and knows no experiment by name. Code that needs torch, DuckDB or
+`perturb.experiments.registry` and refers to no experiment by name. Code that needs torch, DuckDB or
 Altair is named as an entry point, ``"package.module:function"``, and imported when it is called.
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 
 from perturb.records import Architecture, Config, PerturbationEntry
 
-# An entry so far, the configuration's own entry, the configuration's datasets -> the entry.
+# An incomplete entry, the configuration's entry, the configuration's datasets -> the entry.
 Configured = Callable[[PerturbationEntry, Mapping[str, Any], Mapping[str, Any]], PerturbationEntry]
 
-# The files that most tables are queries over: shards, and the facts that they are joined with.
+# The sources of most tables: shards, and the facts that they are joined with.
 PREDICTIONS = ("predictions", "models", "datasets")
 
 
@@ -25,7 +25,7 @@ class Passes:
 
     predictions : forward passes without a gradient.
     gradients : forward passes followed by a backward pass to the pixels, weights frozen.
-    corruptions : corrupted images that are computed; no pass, but work.
+    corruptions : corrupted images computed, which cost time but are no passes.
     """
 
     predictions: float = 0.0
@@ -40,7 +40,7 @@ class Passes:
         )
 
     def times(self, count: float) -> "Passes":
-        """Return the passes of this many images."""
+        """Return the passes of `count` images."""
         return Passes(self.predictions * count, self.gradients * count, self.corruptions * count)
 
     @property
@@ -56,10 +56,10 @@ class Passes:
 
 @dataclass(frozen=True)
 class Asked:
-    """One cell as its perturbation's functions see it: an entry, a severity, a network, the seed.
+    """One cell, as passed to the functions of a perturbation: entry, severity, network and seed.
 
     severity : the natural value.
-    is_source : whether the model of the cell is the one that its images are attacked on.
+    is_source : whether the cell's model is the source of its adversarial images.
     """
 
     entry: PerturbationEntry
@@ -75,10 +75,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class TestSet:
-    """What an accuracy, or another value of a model, is measured on.
+    """A test set on which an accuracy, or another value of a model, is measured.
 
-    position : its place among all test sets in tables and charts.
-    measure : what is measured on it, None for accuracy.
+    position : its position among all test sets in tables and charts.
+    measure : name of the value, None for accuracy.
     """
 
     id: str
@@ -89,10 +89,10 @@ class TestSet:
 
 @dataclass(frozen=True)
 class Source:
-    """Files that tables read beside shards and facts.
+    """Files that tables read in addition to shards and facts.
 
     types : DuckDB's types of columns that cannot be read off a CSV file.
-    filled : columns that files may lack, with their types: what lacks is empty.
+    filled : columns that files may lack, with their types; a missing column is empty.
     """
 
     name: str
@@ -104,9 +104,9 @@ class Source:
 class Pivot:
     """A long table shown wide: a column of values for each entry of `names`.
 
-    keys : what identifies a row beside the columns shown.
-    beside : a column with the value on the same images without the change. It stands before the
-        values of an entry unless another column shows the same already.
+    keys : columns that identify a row in addition to those shown.
+    beside : a column with the value on the same images without the change. It precedes the values
+        of an entry unless another column shows the same.
     """
 
     names: str
@@ -119,18 +119,18 @@ class Pivot:
 class Table:
     """A table: the query `<name>.sql` and the caption `<name>.rst` of its experiment's folder.
 
-    relations : what the query reads, in order; what these read themselves comes before them.
-    shown : the columns that readers see.
-    sources : the files that the relations are made from.
-    pivot : how readers see a long table.
-    empty : what stands in the place of the rows if there are none.
-    on_page : whether it stands in its experiment's section of the page, as no chart answers the
-        same. All others stand under "All numbers".
+    relations : the relations that the query reads, in order; their own dependencies come first.
+    shown : the displayed columns.
+    sources : the files from which the relations are made.
+    pivot : the wide form in which a long table is displayed.
+    empty : the text in place of the rows if there are none.
+    on_page : whether it is in its experiment's section of the page, for lack of a chart of the same
+        values. All other tables are under "All numbers".
     optional : the sources that may have no file.
-    reads : the perturbations whose shards it is made from; empty: all.
+    reads : the perturbations whose shards it reads; empty: all.
     parameters : values that the queries read by `getvariable`.
-    needs : what a study must have for the table to exist: perturbations, and what
-        `perturb.plan.products.studies` names. Empty: every study has it.
+    needs : requirements of a study for the table to exist: perturbations, and names of
+        `perturb.plan.products.studies`. Empty: every study has it.
     """
 
     name: str
@@ -151,13 +151,12 @@ class Table:
 class Chart:
     """A chart: drawn by an entry point, with the caption `<name>.chart.rst`.
 
-    tables : what it is drawn from, in order. The page shows the chart where the first is there.
-    drawn : columns of the first table. A row without any of their values makes no mark.
-    empty : why there is nothing to draw if no row makes a mark.
+    tables : the tables that it shows, in order. The page shows the chart if the first table exists.
+    drawn : columns of the first table. A row without any of their values is not drawn.
+    empty : the reason shown if no row is drawn.
     draw : entry point; takes the tables as data frames, in order.
-    note : entry point; takes the same tables as Arrow tables and returns a sentence beside the
-        caption.
-    is_logarithmic : values of 0 make no mark either.
+    note : entry point; takes the same tables as Arrow tables and returns a note on the chart.
+    is_logarithmic : whether values of 0 are not drawn either.
     needs : as of a `Table`.
     """
 
@@ -174,31 +173,35 @@ class Chart:
 
 @dataclass(frozen=True)
 class Perturbation:
-    """A perturbation of images or of a network, and all that planning must know of it.
+    """A perturbation of images or of a network, with its properties for planning.
 
     id : in paths and shards.
-    protocol : raised by one when its numbers change, so that shards made before are made again and
-        never mixed with new ones; a golden test fails when numbers change without it.
-    evaluator : entry point of its `perturb.evaluate.outcome.Evaluator`; None if cells of it are
-        evaluated by another job than most, as those of transfer.
-    passes : what an image of a cell costs.
-    severities : the option that lists the severities, or the only severity there is.
+    protocol : incremented when its numbers change, so that earlier shards are recomputed and never
+        mixed with new ones; a golden test fails if numbers change without it.
+    evaluator : entry point of its `perturb.evaluate.outcome.Evaluator`; None if another job
+        evaluates its cells, as for transfer.
+    passes : the passes per image of a cell.
+    severities : the option that lists the severities, or the only severity.
     label : in sentences, "removed layers".
-    key : in the configuration, the id by default. Several ids may share one: `configured` chooses.
-    conditions : the variants inside each cell; those of a cell may be fewer, see `conditions_of`.
+    key : in the configuration, the id by default. Several ids may share a key: `configured` selects
+        one.
+    conditions : the variants inside each cell; a cell may have fewer, see `conditions_of`.
     changes : ``input`` or ``model``.
-    unchanged : of a changed model, the severity at which it is the model itself: series of
-        accuracies over the severity start there. None if every severity is a change.
-    families : of the networks that it is about; empty: all.
-    is_on_clean_set : whether it is evaluated on the clean dataset alone.
-    repeated : conditions with several samples, and the option that says how many.
-    lacks : what a network lacks for it altogether, None if nothing.
-    why_not : what a network lacks for one cell, asked if it lacks nothing altogether.
-    partly : what is left out on a network that it can change, and why.
+    unchanged : for a changed model, the severity of the unchanged model, at which series over the
+        severity start. None if every severity is a change.
+    families : families of networks to which it applies; empty: all.
+    is_on_clean_set : whether it is evaluated only on the clean dataset.
+    repeated : conditions with several samples, and the option with their number. The numbers of
+        other conditions do not depend on this option.
+    are_conditions_independent : whether the numbers of a condition do not depend on the other
+        conditions of its cell. If so, a job evaluates only those that a shard lacks.
+    lacks : reason why it does not apply to a network, None if it does.
+    why_not : reason why a cell does not exist for a network to which it applies.
+    partly : excluded conditions of a network to which it applies, and the reason.
     samples : the sample numbers of each condition of a cell; by default those of `repeated`, else
-        0 alone.
-    conditions_of : the conditions of a cell of a network; by default those of the entry.
-    configured : completes the entry, given the configuration's own and its datasets.
+        only 0.
+    conditions_of : the conditions of a cell for a network; by default those of the entry.
+    configured : completes the entry, given the configuration's entry and datasets.
     """
 
     id: str
@@ -214,6 +217,7 @@ class Perturbation:
     families: tuple[str, ...] = ()
     is_on_clean_set: bool = False
     repeated: Mapping[str, str] = field(default_factory=dict)
+    are_conditions_independent: bool = True
     lacks: Callable[[Architecture], str | None] | None = None
     why_not: Callable[["Asked"], str | None] | None = None
     partly: Callable[[Architecture], tuple[str, str] | None] | None = None
@@ -224,15 +228,15 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measurement of one model that is no prediction, such as the similarity of its layers.
+    """A measurement of one model other than predictions, such as its layer correlations.
 
     id : in the configuration's `analyses`.
     protocol : as of a `Perturbation`.
-    measure : entry point; takes a subject, the decoded dataset, the model's id, what is asked and a
+    measure : entry point; takes a subject, the decoded dataset, the model's id, the settings and a
         batch size, and returns the table of the measurement.
-    passes : what an image costs, from the options.
+    passes : the passes per image, from the options.
     label : in sentences.
-    lacks : what a network lacks for it, None if nothing.
+    lacks : reason why it does not apply to a network, None if it does.
     """
 
     id: str
@@ -245,23 +249,24 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What stands behind one figure of the paper, or one question beyond it.
+    """An experiment: one figure of the paper, or an addition to it.
 
     title : of its section of the page.
     figure : the paper's, as ``"9"``; None if the paper has none.
     checks : yields a message for each mistake of a study that concerns the experiment.
-    adapted : returns the study as it can be run, once it is free of mistakes.
-    relations : SQL files of the folder that several tables read come by their names; those made
-        in Python are here, with their entry points: functions of a query's result (SQL in, Arrow
-        table out) and the table's parameters.
-    test_sets : what it adds to the test sets that models are compared on.
-    sources : what is to be known of files that its tables read, and perhaps those of others.
-    phrases : what claims say of comparisons of its conditions, by the comparison's name in
-        `resources/claims.csv`. ``{difference}`` stands for, say, "2.0 percentage points more".
+    adapted : returns the study adapted to its models, after all checks.
+    relations : relations made in Python, with their entry points: functions of a query function
+        (SQL -> Arrow table) and the table's parameters. SQL relations of the folder are found by
+        file name.
+    test_sets : its additions to the test sets on which models are compared.
+    sources : properties of files that its tables, or those of other experiments, read.
+    phrases : sentences on comparisons of its conditions, by the comparison's name in
+        `resources/claims.csv`. ``{difference}`` is a placeholder for, say, "2.0 percentage points
+        more".
     warnings : entry point; takes all tables of the study by name and returns a sentence for each
-        model that a part of the numbers says nothing of. `page.html` shows them.
-    lead : a sentence of the page's first paragraph, where the study has this experiment.
-    has_picture : whether a job of its own draws a picture for the page, with the caption
+        model with uninformative numbers. `page.html` shows them.
+    lead : a sentence of the page's first paragraph, if the study has this experiment.
+    has_picture : whether a separate job draws a picture for the page, with the caption
         `picture.rst`.
     """
 

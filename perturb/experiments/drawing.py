@@ -1,4 +1,4 @@
-"""Any chart of the study, by name: its entry point, or the reason why it is empty."""
+"""Charts by name: drawn by their entry points, or the reason why they are empty."""
 
 from collections.abc import Mapping
 
@@ -11,12 +11,12 @@ from perturb.experiments.registry import entry_point
 
 
 def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
-    """Return a chart; one without anything to draw is a sentence that says why.
+    """Return a chart; an empty chart is a sentence with the reason.
 
     Parameters
     ----------
     name : of a declared chart.
-    tables : those that it is drawn from, as `make_table` made them; others are ignored.
+    tables : the tables that it shows, as made by `make_table`; others are ignored.
 
     Raises
     ------
@@ -30,19 +30,19 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
     reason = why_empty(name, tables)
     if reason:
         return nothing(reason)
-    # Altair's limit guards against large files; ours hold all data on purpose.
+    # Altair limits the file size, but charts contain all data.
     alt.data_transformers.disable_max_rows()
     drawn: alt.TopLevelMixin = entry_point(chart.draw)(*(tables[table] for table in chart.tables))
     return drawn
 
 
 def why_empty(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return why a chart has nothing to draw in this study, or an empty text if it has something.
+    """Return the reason why a chart is empty in this study, or an empty text if it is not.
 
     Parameters
     ----------
     name : of a declared chart.
-    tables : the tables that it is drawn from.
+    tables : the tables that it shows.
     """
     chart = declared_chart(name)
     values = tables[chart.tables[0]][list(chart.drawn)]

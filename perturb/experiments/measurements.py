@@ -1,4 +1,4 @@
-"""Evaluation of measurements: what is recorded of one model beside its predictions."""
+"""Evaluation of measurements: values of one model other than its predictions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from perturb.experiments.registry import entry_point, measurements
 def measure(
     tasks: Sequence[Task], load: Load, model: str, files: Files, batch_size: int
 ) -> Iterator[Task]:
-    """Make the measurements of one model that are not kept; yield each when its file is there.
+    """Make the measurements of one model without a file; yield each when its file exists.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the cells of a network are, as the declarations of their perturbations say."""
+"""Cells, conditions and samples of a network, from the declarations of perturbations."""
 
 from perturb.experiments.declaration import Asked
 from perturb.experiments.registry import measurements, perturbation
@@ -6,12 +6,12 @@ from perturb.records import Architecture, PerturbationEntry
 
 
 def is_possible(entry: PerturbationEntry, severity: float, architecture: Architecture) -> bool:
-    """Return whether a network has what a cell would change, and as much of it."""
+    """Return whether a network can have a cell."""
     return why_not(entry, severity, architecture) is None
 
 
 def why_not(entry: PerturbationEntry, severity: float, architecture: Architecture) -> str | None:
-    """Return what a network lacks for a cell, None if nothing."""
+    """Return the reason why a network cannot have a cell, None if it can."""
     lacks = lacking(entry.id, architecture)
     declared = perturbation(entry.id).why_not
     if lacks is not None or declared is None:
@@ -20,13 +20,13 @@ def why_not(entry: PerturbationEntry, severity: float, architecture: Architectur
 
 
 def lacking(id: str, architecture: Architecture) -> str | None:
-    """Return what a network lacks for a perturbation or measurement altogether, None if nothing."""
+    """Return why a perturbation or measurement does not apply to a network, None if it does."""
     declared = measurements()[id] if id in measurements() else perturbation(id)
     return declared.lacks(architecture) if declared.lacks else None
 
 
 def conditions_of(entry: PerturbationEntry, architecture: Architecture | None) -> tuple[str, ...]:
-    """Return the conditions in a cell of a network; None: of a perturbation that changes images."""
+    """Return the conditions in a cell; the network is None for perturbations of images."""
     declared = perturbation(entry.id).conditions_of
     if declared is None or architecture is None:
         return entry.conditions
@@ -36,7 +36,7 @@ def conditions_of(entry: PerturbationEntry, architecture: Architecture | None) -
 def samples_of(
     entry: PerturbationEntry, severity: float, architecture: Architecture, seed: int
 ) -> dict[str, tuple[int, ...]]:
-    """Return the sample numbers of every condition of a cell, 0 alone where nothing is repeated."""
+    """Return the sample numbers of every condition of a cell, only 0 without repetition."""
     declared = perturbation(entry.id)
     if declared.samples is not None:
         return dict(declared.samples(Asked(entry, severity, architecture, seed)))

@@ -90,7 +90,7 @@ def experiment_of(id: str) -> str:
 
 
 def evaluator(id: str) -> Callable[..., Any]:
-    """Return what evaluates a perturbation: its `perturb.evaluate.outcome.Evaluator`.
+    """Return the `perturb.evaluate.outcome.Evaluator` of a perturbation.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def tables_of(available: Collection[str]) -> tuple[str, ...]:
 
     Parameters
     ----------
-    available : what is in the study, in the words of `Table.needs`.
+    available : names of `Table.needs` that the study has.
     """
     return tuple(name for name, (_, item) in tables().items() if set(item.needs) <= set(available))
 
@@ -178,7 +178,7 @@ def charts_of(available: Collection[str]) -> dict[str, Chart]:
 
     Parameters
     ----------
-    available : what is in the study, in the words of `Chart.needs`.
+    available : names of `Chart.needs` that the study has.
     """
     return {name: item for name, (_, item) in charts().items() if set(item.needs) <= set(available)}
 

@@ -1,4 +1,4 @@
-"""Datasets of which all models see the same pixels: experiments put models side by side on them."""
+"""Check of datasets on which experiments compare models: the pixels must be equal for all."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,11 +7,11 @@ from perturb.records import Config
 
 
 def check_shared_pixels(key: str, ids: Sequence[str], config: Config) -> Iterator[str]:
-    """Yield a message unless one dataset is given, and all models see the same pixels of it.
+    """Yield a message unless there is one dataset with the same pixels for all models.
 
     Parameters
     ----------
-    key : of the configuration, that gives the datasets.
+    key : of the configuration with the datasets.
     ids : of the datasets.
     """
     if len(ids) > 1:

@@ -9,7 +9,7 @@ from typing import Any
 from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.experiments.possible import conditions_of, lacking
-from perturb.experiments.registry import measurements, protocol_of
+from perturb.experiments.registry import measurements, perturbation
 from perturb.files import beside_inputs
 from perturb.plan.stores import store_of, stores_of_cell
 from perturb.records import Architecture, Patterns
@@ -38,6 +38,8 @@ def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
         "stores": list(stores_of_cell(config, cell, cell.model)),
         **_class_map(config, cell.dataset),
         **_perturbed(config, cell.perturbation, architecture),
+        # The only condition of a transfer attack is the model that it is made against.
+        **({"conditions": [cell.source]} if is_transfer else {}),
     }
 
 
@@ -48,17 +50,17 @@ def _class_map(config: Config, dataset: str) -> dict[str, Any]:
     return {"class_map": class_map, **({"class_map_sha256": content} if content else {})}
 
 
-def _perturbed(
-    config: Config, perturbation: str, architecture: Architecture | None
-) -> dict[str, Any]:
-    entry = config.perturbations[perturbation]
+def _perturbed(config: Config, id: str, architecture: Architecture | None) -> dict[str, Any]:
+    entry, declared = config.perturbations[id], perturbation(id)
     return {
         "conditions": list(conditions_of(entry, architecture)),
         "options": dict(entry.options),
         "num_images": entry.num_images,
         "seed": config.seed,
         "precision": config.precision,
-        "protocol": protocol_of(perturbation),
+        "protocol": declared.protocol,
+        "are_conditions_independent": declared.are_conditions_independent,
+        "repeated": dict(declared.repeated),
     }
 
 

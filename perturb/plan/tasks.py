@@ -4,7 +4,7 @@ from pathlib import Path
 
 from perturb.config import Config
 from perturb.evaluate.cell import Cell
-from perturb.evaluate.identity import identity_of
+from perturb.evaluate.identity import cell_identity, identities_of, identity_of
 from perturb.evaluate.keeping import Task
 from perturb.plan.jobs import Job, asked_of, stores_of_job
 from perturb.plan.paths import Paths
@@ -28,11 +28,12 @@ def tasks_of(config: Config, job: Job) -> tuple[dict[Cell, Task], list[Task]]:
         item = items[path]
         models = [item.model, item.source] if isinstance(item, Cell) else [job.model]
         cards = [Path(paths.card(model)) for model in models if model is not None]
-        stores: list[str] = asked["stores"]
-        identity = identity_of(asked, [files[store] for store in stores], cards)
+        stores = [files[store] for store in asked["stores"]]
         if isinstance(item, Cell):
-            cells[item] = Task(str(item), Path(path), asked, identity)
+            identities = identities_of(asked, stores, cards)
+            identity = cell_identity(identities)
+            cells[item] = Task(str(item), Path(path), asked, identity, identities)
         else:
-            name = f"{job.model} / {item}"
+            name, identity = f"{job.model} / {item}", identity_of(asked, stores, cards)
             measurements.append(Task(name, Path(path), asked, identity, is_measurement=True))
     return cells, measurements

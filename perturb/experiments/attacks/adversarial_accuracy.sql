@@ -1,5 +1,5 @@
--- Accuracy over epsilon, attack by attack. The ensemble's attacks come one after another, each on
--- what the ones before it left standing: the last one's accuracy is the ensemble's.
+-- Accuracy over epsilon for each attack. The ensemble's attacks run in sequence, each on the images
+-- still predicted correctly: the last one's accuracy is the ensemble's.
 SELECT
     m.*,
     a.attack,

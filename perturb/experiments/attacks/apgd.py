@@ -1,14 +1,15 @@
-"""APGD: projected gradient steps whose size follows from the loss, with no step size to choose.
+"""APGD: projected gradient steps whose size adapts to the loss.
 
 Algorithm 1 of Croce and Hein [1]_ in the L-infinity ball: the step starts at twice epsilon, and at
 certain checkpoints it is halved, and the search goes back to the best point, for the images whose
 loss no longer rises.
 
-Where we differ from the published code: an image is left alone from the moment it breaks; the
-checkpoints are the paper's for any number of steps (the code's are so for 100, but crowd when steps
-are few); and whether the loss rose in the first step is asked of the loss at the start, not of 0.
+Differences from the published code: an image is no longer attacked once its prediction is
+incorrect; the checkpoints are the paper's for any number of steps (the code's equal them for 100
+steps, but are denser for few); and the first step counts as a rise relative to the loss at the
+start, not to 0.
 
-B images, of which b still stand, C channels, H W pixels, K classes.
+B images, of which b are still predicted correctly, C channels, H W pixels, K classes.
 
 References
 ----------
@@ -25,16 +26,16 @@ from torch import Tensor, nn
 
 from perturb.experiments.attacks import gradients
 
-# What a step keeps of its direction; the share of rising steps below which it is halved.
+# Weight of a step's direction; fraction of rising steps below which the step is halved.
 _NEW_DIRECTION = 0.75
 _RISING_SHARE = 0.75
 
 
 class LabelLoss(Protocol):
-    """What is to be increased, (b,)."""
+    """The objective to be increased, (b,)."""
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Take logits (b, K) and labels (b, n), of which the first is the true class."""
+        """Return the objective of logits (b, K) and labels (b, n), the true class first."""
 
 
 def apgd(
@@ -55,7 +56,8 @@ def apgd(
     images, start : float32 (B, 3, H, W); the start is clipped to the ball around the images.
     labels : int64 (B, n) for the loss; the first column is the true class.
     """
-    # As gradients of convolutions lie in memory: mixed orders would cost more than the arithmetic.
+    # Memory format of the gradients of convolutions: mixed formats would cost more than the
+    # arithmetic.
     images = images.contiguous(memory_format=torch.channels_last)
     lowest, highest = gradients.ball(images, epsilon)
     result = start.contiguous(memory_format=torch.channels_last).clamp(lowest, highest)
@@ -68,9 +70,9 @@ def apgd(
             classifier, state.pixels, partial(loss, labels=state.labels)
         )
         gradients.check_finite(logits, gradient)
-        is_standing = logits.argmax(dim=1) == state.labels[:, 0]
-        result[state.rows[~is_standing]] = state.pixels[~is_standing]
-        state = state.seen(losses, gradient).kept(is_standing)
+        is_correct = logits.argmax(dim=1) == state.labels[:, 0]
+        result[state.rows[~is_correct]] = state.pixels[~is_correct]
+        state = state.seen(losses, gradient).kept(is_correct)
         if len(state.rows) == 0:
             break
         if step in checkpoints(steps):
@@ -80,9 +82,9 @@ def apgd(
 
 
 def checkpoints(steps: int) -> tuple[int, ...]:
-    """Return the steps after which step sizes are reconsidered.
+    """Return the steps after which step sizes are adapted.
 
-    After 22 % of all steps, then after 3 % less than last time, but after 6 % at least.
+    The first interval is 22 % of all steps; each next one is 3 % shorter, but at least 6 %.
     """
     percent, width, checks = 22, 22, []
     while percent <= 100:
@@ -94,7 +96,7 @@ def checkpoints(steps: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class _State:
-    """Where APGD is with b images: every field has a row an image."""
+    """State of APGD for b images: every field has one row per image."""
 
     rows: Tensor  # (b,) among the images of the run
     labels: Tensor  # (b, n)
@@ -137,13 +139,13 @@ class _State:
         )
 
     def kept(self, mask: Tensor) -> Self:
-        """Return the state of some of the images."""
+        """Return the state of the images in a mask."""
         if mask.all():
             return self
         return replace(self, **{f.name: getattr(self, f.name)[mask] for f in fields(self)})
 
     def moved(self, share: float) -> Self:
-        """Return the state after a step of which the direction keeps a share of itself."""
+        """Return the state after a step, whose direction has weight `share`."""
         target = self.pixels + self.step_size * self.gradient.sign()
         target = target.clamp_(self.lowest, self.highest)
         pixels = self.pixels + (target - self.pixels) * share
@@ -151,7 +153,7 @@ class _State:
         return replace(self, pixels=pixels.clamp_(self.lowest, self.highest), previous=self.pixels)
 
     def seen(self, loss: Tensor, gradient: Tensor) -> Self:
-        """Return the state that knows loss and gradient where it is."""
+        """Return the state with the loss and gradient at its current images."""
         is_better = loss > self.best_loss
         return replace(
             self,
@@ -164,10 +166,10 @@ class _State:
         )
 
     def adapted(self, num_steps: int) -> Self:
-        """Return the state after a checkpoint, so many steps after the last one.
+        """Return the state after a checkpoint, `num_steps` after the last one.
 
-        The step is halved, and goes on from the best point, if the loss rose too rarely, or if the
-        best loss is that of the last checkpoint in spite of the same step.
+        The step is halved and continues from the best point if the loss rose too rarely, or if the
+        best loss equals that of the last checkpoint at the same step size.
         """
         is_stuck = self.num_rises <= _RISING_SHARE * num_steps
         is_stuck |= ~self.was_halved & (self.best_loss <= self.checked_loss)
@@ -183,5 +185,5 @@ class _State:
 
 
 def _chosen(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Return one of two (b, ...) an image, by a mask (b,)."""
+    """Return `yes` where the mask (b,) is true, else `no`, each (b, ...)."""
     return torch.where(mask.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)

@@ -1,19 +1,19 @@
-"""Stronger attacks than PGD: does robustness survive when its gradient is not taken at its word?
+"""Ensemble of attacks that detects gradient masking: APGD-CE, APGD-DLR and Square.
 
-A network can hide its gradient, by saturating or by rounding, and then stands against PGD without
-being robust. Three attacks that do not fall for it, one after another, as AutoAttack [1]_ does:
+A network can mask its gradient, by saturation or by rounding, and then resists PGD without being
+robust. The ensemble runs three attacks in sequence, as AutoAttack [1]_ does:
 
-- ``apgd_ce``: APGD on the cross-entropy. The step starts at twice epsilon and is halved wherever
-  the loss has stopped rising; there is no step size to get wrong.
-- ``apgd_dlr``: the same towards each of the most likely other classes on the difference of logits
-  ratio, which no shift or scale of the logits changes: saturation does not hide it.
-- ``square``: random squares of +-epsilon that stay where they help [2]_. It sees predictions, no
-  gradient at all.
+- ``apgd_ce``: APGD on the cross-entropy. The step starts at twice epsilon and is halved where the
+  loss no longer rises; there is no step size to tune.
+- ``apgd_dlr``: APGD towards each of the most likely other classes on the difference of logits
+  ratio, which is invariant to shift and scale of the logits: saturation does not mask it.
+- ``square``: random squares of +-epsilon, kept if they reduce the margin [2]_. It uses predictions
+  and no gradient.
 
-Where we differ from the published code (for APGD see ``apgd.py``): draws depend on an image's key
-alone, places of squares included, so a result does not depend on the batch; Square's schedule is
-stretched to the number of queries. FAB, the fourth attack of AutoAttack's standard set, is left
-out.
+Differences from the published code (for APGD see ``apgd.py``): draws, including the positions of
+squares, depend on an image's key alone, so a result does not depend on the batch; Square's schedule
+is scaled to the number of queries. FAB, the fourth attack of AutoAttack's standard set, is not
+included.
 
 B images, C channels, H W pixels, K classes.
 
@@ -35,8 +35,8 @@ from perturb import random
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd
 
-# Square: share of the pixels in the first square, and the ten-thousandths of the queries after
-# which that share is halved.
+# Square: fraction of the pixels in the first square, and the ten-thousandths of the queries after
+# which this fraction is halved.
 _FIRST_SHARE = 0.8
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 _SMALLEST_SPREAD = 1e-12
@@ -56,14 +56,15 @@ def apgd_ce(
 ) -> Tensor:
     """Return the images after APGD on the cross-entropy, from random starts.
 
-    An image that breaks is returned as it was then; one that stands, where its loss was highest.
+    An image whose prediction becomes incorrect is returned as it was then; one that stays correct,
+    where its loss was highest.
 
     Parameters
     ----------
-    classifier, images, targets, epsilon : as of ``gradients.pgd``; so are result and errors.
+    classifier, images, targets, epsilon : as of ``gradients.pgd``, as are result and errors.
     keys : int64 (B,), ``perturb.random.image_key`` of each image's id.
-    steps : gradients besides that of the start.
-    restarts : random starts, each on what those before did not break.
+    steps : number of gradients after that of the start.
+    restarts : random starts, each on the images still predicted correctly.
     """
     images, targets = gradients.checked(images, targets, epsilon)
     gradients.check_at_least_one(steps=steps, restarts=restarts)
@@ -89,7 +90,7 @@ def apgd_dlr(
 
     Parameters, result and errors are those of ``apgd_ce``, and
 
-    num_targets : how many classes to try, at most the K - 1 that there are; published: 9.
+    num_targets : number of classes to try, at most K - 1; published: 9.
 
     Raises
     ------
@@ -123,8 +124,8 @@ def targeted_dlr(logits: Tensor, labels: Tensor) -> Tensor:
 
     Parameters
     ----------
-    logits : (b, K), K >= 3. With three classes z_3 stands for z_4 too, where [1]_ has no formula.
-    labels : int64 (b, 2), the true class y and the class t to reach.
+    logits : (b, K), K >= 3. With three classes z_3 replaces z_4, for which [1]_ has no formula.
+    labels : int64 (b, 2), the true class y and the target class t.
     """
     ordered = logits.sort(dim=1, descending=True).values
     spread = ordered[:, 0] - (ordered[:, 2] + ordered[:, min(3, logits.shape[1] - 1)]) / 2
@@ -142,7 +143,7 @@ def _from_random_starts(
     keys: Tensor,
     seed: int,
 ) -> Tensor:
-    """Return the images after APGD runs, each a stream of draws and the labels of its loss."""
+    """Return the images after APGD runs, each with its stream of draws and labels of the loss."""
     keys = gradients.checked_keys(keys, images)
     if epsilon == 0 or len(images) == 0:
         return images.clone()
@@ -170,15 +171,15 @@ def square(
     seed: int = 0,
     queries: int = 100,
 ) -> Tensor:
-    """Return the images after a random search with squares of +-epsilon; it needs no gradient.
+    """Return the images after a random search with squares of +-epsilon, without gradients.
 
-    The first query is of vertical stripes. Each further one moves a square, in each channel, to one
-    end of the ball, and is kept if the margin of the true class shrinks.
+    The first query adds vertical stripes. Each further one moves a square, in each channel, to one
+    end of the ball, and is kept if the margin of the true class decreases.
 
     Parameters
     ----------
-    classifier, images, targets, epsilon, keys : as of ``apgd_ce``; so are result and errors.
-    queries : forward passes an image; published: 5,000.
+    classifier, images, targets, epsilon, keys : as of ``apgd_ce``, as are result and errors.
+    queries : forward passes per image; published: 5,000.
     """
     images, targets = gradients.checked(images, targets, epsilon)
     gradients.check_at_least_one(queries=queries)
@@ -191,7 +192,7 @@ def square(
     best = _at_ends(signs.reshape(B, C, 1, W), ends)
     draws = random.uniform(random.stream_keys(seed, "square", keys), queries * (2 + C))
     draws = draws.reshape(B, queries, 2 + C)
-    rows = torch.arange(B, device=images.device)  # of the images that stand
+    rows = torch.arange(B, device=images.device)  # of the images still predicted correctly
     margins, proposed = torch.full_like(draws[:, 0, 0], torch.inf), best.clone()
     for query in range(queries):
         if query > 0:
@@ -216,12 +217,12 @@ def _at_ends(draws: Tensor, ends: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _square(draws: Tensor, progress: float, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return masks of one square an image, bool (b, 1, H, W), and draws of its ends (b, C, 1, 1).
+    """Return masks of one square per image, bool (b, 1, H, W), and draws of its ends (b, C, 1, 1).
 
     Parameters
     ----------
     draws : uniform (b, 2 + C).
-    progress : the share of the queries made.
+    progress : the fraction of the queries made.
     """
     H, W = images.shape[2:]
     num_halvings = sum(10_000 * progress > after for after in _HALVINGS)
@@ -237,7 +238,7 @@ def _square(draws: Tensor, progress: float, images: Tensor) -> tuple[Tensor, Ten
 
 
 def _margins(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the logit of the true class less the highest other one, (b,)."""
+    """Return the logit of the true class minus the highest other one, (b,)."""
     true = logits.gather(1, targets[:, None])
     others = logits.scatter(1, targets[:, None], -torch.inf)
     return true[:, 0] - others.amax(dim=1)

@@ -1,6 +1,6 @@
 -- Figure 3: accuracy of every model under every attack at the headline epsilon, and on the same
--- images before the attack. Where attacks differ in how many images they were tried on, the row of
--- clean images is on all of them, and clean_accuracy on those of the row's attack alone.
+-- images before the attack. Where attacks differ in their number of images, the row of clean images
+-- covers all of them, and clean_accuracy covers those of the row's attack alone.
 WITH attacked AS (
     SELECT test_set, model, image_id, num_correct
     FROM image_outcomes

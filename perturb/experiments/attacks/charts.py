@@ -1,4 +1,4 @@
-"""The paper's Figure 3, accuracy under every attack, and the curves over epsilon behind it."""
+"""The paper's Figure 3, accuracy under every attack, and accuracy over epsilon."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from perturb.charts.test_sets import by_test_set
 from perturb.charts.tooltips import EPSILON, IMAGES, MODEL, PARAMETERS, count, interval, text
 
 _SPACING = 18
-_SIDES = 100  # what names and axes take of the width, in px
+_SIDES = 100  # width of names and axes, in px
 _WIDEST = 420
-_DODGE = 2.5  # from one model's marks to the next one's, in px
+_DODGE = 2.5  # distance between the marks of two models, in px
 _AREA = 34
 _TOOLTIP = [
     *MODEL,
@@ -22,14 +22,14 @@ _TOOLTIP = [
     EPSILON,
     *interval("accuracy", "Accuracy"),
     IMAGES,
-    count("num_attacked", "Right when clean, so attacked"),
-    count("num_zero_gradient", "Of these, with no gradient"),
+    count("num_attacked", "Clean and correct, attacked"),
+    count("num_zero_gradient", "Attacked with zero gradient"),
     PARAMETERS,
 ]
 
 
 def adversarial(attacks: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return a panel an attack, beside the same images unattacked, in the same form.
+    """Return one panel per attack, next to the same images before the attack.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ def adversarial(attacks: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
 
 
 def robust_accuracy(curve: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return a panel an attack and pre-training set: accuracy over epsilon, a line a model.
+    """Return one panel per attack and pre-training set: accuracy over epsilon, one line per model.
 
     Parameters
     ----------
     curve : the table `adversarial_accuracy`; of an ensemble the last stage is drawn, which gives
-        the verdict of all stages.
+        the accuracy after all stages.
     models : the table `models`.
     """
     final = curve[curve["is_final"].astype(bool)]
@@ -98,7 +98,7 @@ def _layers(rows: pd.DataFrame, looks: Style, epsilons: Sequence[float]) -> list
         opacity=alt.condition(chosen, alt.value(0.95), alt.value(0.06)),
         tooltip=_TOOLTIP,
     )
-    # One row a panel is left, and so one line.
+    # Each panel keeps one row, and so one line.
     headline = (
         data.transform_filter("datum.is_headline")
         .transform_aggregate(rows="count()", groupby=["epsilon_gray"])
@@ -113,7 +113,7 @@ def _x(epsilons: Sequence[float]) -> alt.X:
     return alt.X(
         "place:Q",
         title="Epsilon (gray levels, 0 = clean)",
-        # Logarithmic but for its start, so that no attack at all has a place.
+        # Logarithmic except for its start, so that epsilon 0 has a position.
         scale=alt.Scale(type="symlog", constant=least, domain=[0, largest], nice=False, padding=12),
         axis=alt.Axis(values=[0, *epsilons], format=".3~g", labelOverlap=False),
     )
@@ -122,9 +122,9 @@ def _x(epsilons: Sequence[float]) -> alt.X:
 def _placed(
     rows: pd.DataFrame, looks: Style, epsilons: Sequence[float], width: float
 ) -> pd.DataFrame:
-    """Return the rows with `place`: epsilon, moved aside so that intervals stand side by side.
+    """Return the rows with `place`: epsilon, shifted so that intervals do not overlap.
 
-    A continuous axis has no offsets: what is so many px aside follows from the scale of `_x`.
+    A continuous axis has no offsets, so the shift in px is computed from the scale of `_x`.
     """
     least, largest = epsilons[0], epsilons[-1]
     px = math.log1p(largest / least) / width
@@ -138,7 +138,7 @@ def _placed(
 
 
 def _with_clean(final: pd.DataFrame) -> pd.DataFrame:
-    """Return the curves with their start: the clean accuracy at epsilon 0."""
+    """Return the rows with the clean accuracy added at epsilon 0."""
     columns = {f"clean_accuracy{end}": f"accuracy{end}" for end in ("", "_low", "_high")}
     starts = final.drop_duplicates(["attack", "model"]).drop(columns=list(columns.values()))
     starts = starts.rename(columns=columns).assign(epsilon_gray=0.0, is_headline=False)

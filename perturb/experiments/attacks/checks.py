@@ -1,4 +1,4 @@
-"""Mistakes of a study that concern attacks on its own models, found before any job starts."""
+"""Checks of the configuration of attacks, made before any job starts."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,12 +11,12 @@ from perturb.severities import severity_value
 ATTACKS = ("fgsm", "pgd", "attack_ensemble")
 # Classes that the DLR loss needs: with two it is constant.
 FEWEST_OF_DLR = 3
-# Classes that the DLR attack aims at unless the configuration says another number.
+# Default number of classes that the DLR attack targets.
 DEFAULT_TARGETS = 3
 
 
 def check_attacks(config: Config) -> Iterator[str]:
-    """Yield a message for each mistake: models under attack are compared at one epsilon."""
+    """Yield a message for each mistake in the configuration of attacks."""
     if config.clean_dataset.class_map is not None:
         yield (
             f"datasets.{config.clean_dataset.id}.class_map: not allowed on the clean set, whose "
@@ -46,7 +46,7 @@ def _check_headline(id: str, config: Config) -> Iterator[str]:
 
 
 def check_epsilons(attack: PerturbationEntry) -> Iterator[str]:
-    """Yield a message for each epsilon beyond the range of pixels."""
+    """Yield a message for each epsilon above 1."""
     for severity in attack.severities:
         if severity_value(severity) > 1:
             yield (
@@ -56,20 +56,20 @@ def check_epsilons(attack: PerturbationEntry) -> Iterator[str]:
 
 
 def check_restarts(attack: PerturbationEntry) -> Iterator[str]:
-    """Yield a message if an attack restarts from the same place."""
+    """Yield a message if an attack restarts from the same start."""
     options = attack.options
     if options.get("restarts", 1) > 1 and not options.get("random_start", True):
         yield f"perturbations.{attack.id}.restarts: more than one needs `random_start: true`"
 
 
 def check_pgd(id: str, config: Config) -> Iterator[str]:
-    """Yield a message if an attack is asked for without PGD."""
+    """Yield a message if an attack is configured without PGD."""
     if id in config.perturbations and "pgd" not in config.perturbations:
         yield f"perturbations.{id}: needs perturbations.pgd, which it is compared with"
 
 
 def _check_targets(config: Config) -> Iterator[str]:
-    """The DLR attack aims at other classes; by default at as many as there are, up to three."""
+    """Yield a message if the DLR attack has more target classes than a model has other classes."""
     ensemble = config.perturbations.get("attack_ensemble")
     asked = ensemble.options["targets"] if ensemble else DEFAULT_TARGETS
     for id in config.benchmark_models:
@@ -82,9 +82,9 @@ def _check_targets(config: Config) -> Iterator[str]:
 
 
 def with_possible_attacks(config: Config) -> Config:
-    """Return a study whose ensemble has no DLR attack where some model has too few classes.
+    """Return a study whose ensemble has no DLR attack if some model has too few classes.
 
-    APGD on the cross-entropy and Square remain. Tables and shards name the attacks that were run.
+    APGD on the cross-entropy and Square remain. Tables and shards name the attacks run.
     """
     ensemble = config.perturbations.get("attack_ensemble")
     heads = [num_logits(config, config.models[id]) for id in config.benchmark_models]

@@ -1,10 +1,11 @@
-"""What a classifier decides on images that were attacked: FGSM, PGD and the attack ensemble.
+"""Predictions of attacked images: FGSM, PGD and the attack ensemble.
 
-Protocol: one forward pass says which images are classified correctly, and only those are attacked;
-an image that is wrong already counts as broken and keeps its clean logits bit for bit, so accuracy
-under attack can never exceed clean accuracy. The verdict is a new forward pass over the final
-images, never what the attack believed. In the ensemble every attack sees what still stands, and its
-outcome says what stands after it and all before it.
+Protocol: one forward pass determines which images are classified correctly, and only those are
+attacked. An image predicted incorrectly before the attack counts as incorrect and keeps its clean
+logits bit for bit, so accuracy under attack never exceeds clean accuracy. The final prediction is a
+new forward pass over the adversarial images, not the last logits of the attack. In the ensemble
+every attack runs on the images still predicted correctly, and its outcome is that after it and all
+attacks before it.
 
 B images, C channels, H W pixels, K classes.
 """
@@ -23,7 +24,7 @@ from perturb.models.classifier import Classifier
 
 @dataclass(frozen=True)
 class _CorrectImages:
-    """The b images that still stand, and the cross-entropy's gradient at their clean pixels."""
+    """The b images still predicted correctly, with the loss gradient at their clean pixels."""
 
     images: Tensor  # float32 (b, 3, H, W) in [0, 1]
     targets: Tensor  # (b,)
@@ -61,24 +62,24 @@ def attack_ensemble_outcomes(
 
 @dataclass(frozen=True)
 class _State:
-    """What is known of all B images."""
+    """State of all B images during an attack."""
 
     clean: Tensor  # float32 (B, 3, H, W) in [0, 1]
     targets: Tensor  # (B,)
     keys: Tensor  # (B,)
-    gradient: Tensor  # (B, 3, H, W), 0 where the clean image is wrong
-    gradient_norm: Tensor  # (B,), NaN where the clean image is wrong
+    gradient: Tensor  # (B, 3, H, W), 0 where the clean prediction is incorrect
+    gradient_norm: Tensor  # (B,), NaN where the clean prediction is incorrect
     adversarial: Tensor  # (B, 3, H, W)
     logits: Tensor  # (B, K), of the adversarial images
 
     @property
     def still_correct(self) -> Tensor:
-        """The images that are still classified correctly, bool (B,)."""
+        """The images still predicted correctly, bool (B,)."""
         return self.logits.argmax(dim=1) == self.targets
 
     @property
     def columns(self) -> dict[str, Tensor]:
-        """What the shard says of the attack, each (B,)."""
+        """The shard's columns on the attack, each (B,)."""
         distance = (self.adversarial - self.clean).abs().amax(dim=(1, 2, 3))
         return {"distance": distance, "gradient_norm": self.gradient_norm}
 
@@ -95,7 +96,7 @@ def _outcomes(
         yield Outcome(condition, 0, state.logits, state.columns)
 
 
-# Neither of the two yields: a mode of torch set around a yield would leak into the caller.
+# Neither function yields: a torch mode set around a yield would leak into the caller.
 @torch.inference_mode(False)
 def _unattacked(classifier: Classifier, images: Images, epsilon: float) -> _State:
     pixels = images.pixels
@@ -117,7 +118,7 @@ def _unattacked(classifier: Classifier, images: Images, epsilon: float) -> _Stat
 
 @torch.inference_mode(False)
 def _attacked(classifier: Classifier, state: _State, setting: Setting, attack: _Attack) -> _State:
-    """Return the state after an attack on what stands."""
+    """Return the state after an attack on the images still predicted correctly."""
     still_correct = state.still_correct
     if not still_correct.any():
         return state
@@ -129,8 +130,8 @@ def _attacked(classifier: Classifier, state: _State, setting: Setting, attack: _
     )
     adversarial = state.adversarial.clone()
     adversarial[still_correct] = attack(classifier, correct, setting)
-    # All images again, not only those attacked: a batch of the same size gives the same bits where
-    # the pixels are the same.
+    # All images are predicted again, not only those attacked: a batch of the same size gives the
+    # same bits where the pixels are the same.
     logits = gradients.predict(classifier, adversarial)
     logits = torch.where(still_correct[:, None], logits, state.logits)
     return replace(state, adversarial=adversarial, logits=logits)
@@ -163,9 +164,9 @@ def _pgd(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> T
 
 
 def _stage(attack: Callable[..., Tensor], **options: tuple[str, int]) -> _Attack:
-    """Return an attack of the ensemble as the driver calls it.
+    """Return an attack of the ensemble with its options bound.
 
-    options : for each argument of the attack, the option that it is and its default.
+    options : for each argument of the attack, its option and default.
     """
 
     def run(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> Tensor:

@@ -1,13 +1,13 @@
-"""FGSM and PGD: how far does accuracy fall if every pixel may move by epsilon, in the worst way?
+"""FGSM and PGD: gradient attacks that change every pixel by at most epsilon.
 
 Protocol: untargeted cross-entropy on the true class, in the L-infinity ball. FGSM [1]_ is one step
 of epsilon, PGD [2]_ several smaller ones, each projected. Pixels are float32 in [0, 1], are never
 rounded to gray levels, and normalisation is inside the classifier.
 
-With a zero start every iterate has the same bits as those of torchattacks and foolbox. Where we
-differ: x + epsilon, rounded to float32, often lies further than epsilon from x, so at the end every
-pixel is pulled to the nearest float that does not; and the loss is summed over the images, because
-a mean makes the gradient of one image depend on how many others there are.
+With a zero start every iterate has the same bits as those of torchattacks and foolbox. Differences:
+x + epsilon, rounded to float32, is often further than epsilon from x, so at the end every pixel is
+clipped to the nearest float within epsilon; and the loss is summed over the images, because with a
+mean the gradient of one image depends on the number of images.
 
 B images, C channels, H W pixels, K classes.
 
@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from perturb import random
 from perturb.models.precision import float32
 
-# logits (B, K) -> what is to be increased, (B,)
+# logits (B, K) -> objective to be increased, (B,)
 Loss = Callable[[Tensor], Tensor]
 # rows of the images, int64 (b,) -> adversarial images (b, C, H, W)
 Attempt = Callable[[Tensor], Tensor]
@@ -54,8 +54,8 @@ def pgd(
 ) -> Tensor:
     """Return the images after projected steps along the sign of the loss' gradient.
 
-    A pixel of zero gradient stays. With restarts, an image that one of them broke keeps that
-    result and is not attacked again.
+    A pixel of zero gradient does not change. With restarts, an image that one of them misled keeps
+    that result and is not attacked again.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ def pgd(
     images : float32 (B, 3, H, W) in [0, 1]; not changed.
     targets : int64 (B,).
     epsilon : radius of the ball, in units of [0, 1]; 0 returns the images bit for bit.
-    steps, step_size : how many, how long [units of [0, 1]]; None is epsilon / 8.
-    random_start : start anywhere in the ball, drawn for (seed, restart, key) and nothing else.
+    steps, step_size : number of steps, and their size [units of [0, 1]]; None is epsilon / 8.
+    random_start : start at a random point of the ball, which depends on (seed, restart, key) alone.
     keys : int64 (B,), ``perturb.random.image_key`` of each image's id; for random starts.
-    gradient : of the loss at the images (``loss_gradient``), if it is known: saves a pass.
+    gradient : of the loss at the images (``loss_gradient``), if known; it saves a pass.
 
     Returns
     -------
-    float32 (B, 3, H, W) in [0, 1]; no pixel is further than epsilon from where it was, in exact
+    float32 (B, 3, H, W) in [0, 1]; no pixel differs by more than epsilon from the input, in exact
     arithmetic and hence in float32.
 
     Raises
@@ -127,8 +127,8 @@ class _Path:
     step_size: float
 
     def follow(self, start: Tensor, steps: int, gradient: Tensor | None) -> Tensor:
-        """Return where the steps lead; `gradient` is that at the start if it is known."""
-        # As the gradient lies in memory: mixed orders would cost more than the arithmetic.
+        """Return the images after the steps; `gradient` is that at the start, if known."""
+        # Memory format of the gradient: mixed formats would cost more than the arithmetic.
         images = self.images.contiguous(memory_format=torch.channels_last)
         pixels = start.clone(memory_format=torch.channels_last)
         is_finite = torch.ones((), dtype=torch.bool, device=pixels.device)
@@ -136,13 +136,13 @@ class _Path:
             if gradient is None:
                 logits, _, gradient = loss_and_gradient(self.classifier, pixels, self.loss)
                 is_finite &= torch.isfinite(logits).all()
-            # A gradient of NaN has sign 0 and would pass for a model that ignores its input.
+            # A gradient of NaN has sign 0 and would look like a model that ignores its input.
             is_finite &= torch.isfinite(gradient.sum())
             pixels.add_(gradient.sign(), alpha=self.step_size)
-            # The peers' order of operations, for their bits.
+            # The order of operations of torchattacks and foolbox, for equal bits.
             pixels.sub_(images).clamp_(-self.epsilon, self.epsilon).add_(images).clamp_(0, 1)
             gradient = None
-        if not is_finite:  # asked once: a step that waits for the answer leaves a GPU idle
+        if not is_finite:  # checked once: a check in each step would leave a GPU idle
             raise ValueError("logits or gradients are not finite; allowed: no NaN, no infinity")
         return pixels.contiguous()
 
@@ -163,8 +163,8 @@ def loss_and_gradient(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return logits (B, K), losses (B,) and the losses' gradient at the pixels (B, 3, H, W).
 
-    Under ``frozen`` weights a ViT holds two thirds of the memory. The gradient is exactly 0 if
-    the logits do not depend on the pixels.
+    With ``frozen`` weights a ViT needs two thirds of the memory. The gradient is exactly 0 if the
+    logits do not depend on the pixels.
     """
     pixels = images.detach().requires_grad_()
     with torch.enable_grad():
@@ -172,7 +172,7 @@ def loss_and_gradient(
         losses = loss(logits)
     if not losses.requires_grad:
         return logits, losses, torch.zeros_like(images)
-    with float32(images.device):  # what goes back runs in the precision of what came
+    with float32(images.device):  # the backward pass has the precision of the forward pass
         (gradient,) = torch.autograd.grad(losses.sum(), pixels, allow_unused=True)
     gradient = torch.zeros_like(images) if gradient is None else gradient
     return logits.detach(), losses.detach(), gradient
@@ -180,7 +180,7 @@ def loss_and_gradient(
 
 @contextmanager
 def frozen(classifier: nn.Module) -> Iterator[None]:
-    """Take no gradients of weights inside; afterwards each parameter asks for what it did."""
+    """Disable gradients of weights inside the block; restore each parameter's flag afterwards."""
     weights = [weight for weight in classifier.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)
@@ -194,7 +194,7 @@ def frozen(classifier: nn.Module) -> Iterator[None]:
 def first_adversarial(
     classifier: nn.Module, images: Tensor, targets: Tensor, attempts: Sequence[Attempt]
 ) -> Tensor:
-    """Return what the attempts, each on what those before did not break, made of the images."""
+    """Return the images after all attempts, each on the images still predicted correctly."""
     still_correct = torch.arange(len(images), device=images.device)
     adversarial = attempts[0](still_correct)
     for attempt in attempts[1:]:
@@ -215,7 +215,7 @@ def predict(classifier: nn.Module, images: Tensor) -> Tensor:
 
 
 def noise(keys: Tensor, images: Tensor) -> Tensor:
-    """Return draws from U[-1, 1) in the shape of the images; image b's depend on its key alone."""
+    """Return draws from U[-1, 1) in the shape of the images, each from its image's key alone."""
     return random.uniform(keys, images[0].numel()).mul_(2).sub_(1).reshape(images.shape)
 
 
@@ -226,7 +226,7 @@ def ball(images: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     Fast2Sum), is above b; then the float below s is the bound. As for differences.
     """
     radius = torch.tensor(epsilon)
-    if radius.item() > epsilon:  # so that distances that are rounded to float32 stay below it too
+    if radius.item() > epsilon:  # so that distances rounded to float32 do not exceed it either
         radius = radius.nextafter(torch.tensor(0.0))
     radius = radius.to(images.device)
     highest = images + radius
@@ -240,7 +240,7 @@ def ball(images: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
 
 
 def checked(images: Tensor, targets: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Return images and targets as tensors that gradients can pass, or refuse what is wrong."""
+    """Return images and targets as tensors for gradients; a ValueError if they are invalid."""
     if not (math.isfinite(epsilon) and epsilon >= 0):
         raise ValueError(f"epsilon is {epsilon}; allowed: a finite number of 0 or more")
     if images.dtype != torch.float32 or images.ndim != 4:
@@ -258,7 +258,7 @@ def checked(images: Tensor, targets: Tensor, epsilon: float) -> tuple[Tensor, Te
 
 
 def checked_keys(keys: Tensor | None, images: Tensor) -> Tensor:
-    """Return the keys that random draws need."""
+    """Return the keys for random draws; a ValueError if they are invalid."""
     if keys is None or keys.shape != images.shape[:1]:
         shape = None if keys is None else tuple(keys.shape)
         raise ValueError(f"keys are {shape}; random draws need one for each of {len(images)}")
@@ -266,14 +266,14 @@ def checked_keys(keys: Tensor | None, images: Tensor) -> Tensor:
 
 
 def check_at_least_one(**counts: int) -> None:
-    """Refuse counts that are not whole numbers of 1 or more."""
+    """Raise a ValueError unless the counts are whole numbers of 1 or more."""
     for name, count in counts.items():
         if not isinstance(count, int) or count < 1:
             raise ValueError(f"{name} is {count}; allowed: a whole number of 1 or more")
 
 
 def check_finite(logits: Tensor, gradient: Tensor | None = None) -> None:
-    """Refuse logits that no prediction, and a gradient that no step can be taken from."""
+    """Raise a ValueError unless the logits and the gradient are finite."""
     is_finite = torch.isfinite(logits).all(dim=1)
     if not is_finite.all():
         raise ValueError(f"logits of {(~is_finite).sum().item()} images are not finite")
@@ -290,5 +290,5 @@ def _check_schedule(steps: int, step_size: float, restarts: int, *, is_random: b
 
 
 def _ordinary(tensor: Tensor) -> Tensor:
-    """Return the tensor, or a copy if it was made in inference mode and cannot be used here."""
+    """Return the tensor, or a copy if it was made in inference mode."""
     return tensor.clone() if tensor.is_inference() else tensor

@@ -1,4 +1,4 @@
-"""Models that attacks along the gradient say nothing of."""
+"""Warnings about models for which gradient attacks are not informative."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from perturb.formatting import formatted
 def vanishing_gradients(found: Mapping[str, pa.Table]) -> list[str]:
     """Return a sentence for each model without any gradient on some of the attacked images.
 
-    Such a model stands every attack that follows the gradient there, however fragile it is.
+    On these images gradient attacks have no effect, whether or not the model is robust.
     """
     if "adversarial_accuracy" not in found:
         return []

@@ -4,17 +4,17 @@ from perturb.experiments.declaration import Asked, Passes
 
 
 def fgsm(_: Asked) -> Passes:
-    """Return those of FGSM: the clean prediction, its gradient, the verdict."""
+    """Return the passes of FGSM: the clean prediction, its gradient, the final prediction."""
     return Passes(predictions=2, gradients=1)
 
 
 def pgd(asked: Asked) -> Passes:
-    """Return those of PGD: as FGSM; the clean gradient is the first step's without random start."""
+    """Return the passes of PGD; without random start the clean gradient is the first step's."""
     return Passes(predictions=2) + descents(asked, knows_first=True)
 
 
 def descents(asked: Asked, *, knows_first: bool) -> Passes:
-    """Return those of PGD's steps: all restarts, and the predictions between them."""
+    """Return the passes of PGD's steps: all restarts, and the predictions between them."""
     steps, restarts = asked.option("steps"), asked.option("restarts")
     is_random = bool(asked.entry.options["random_start"])
     clean = 1 if knows_first and is_random else 0
@@ -22,10 +22,10 @@ def descents(asked: Asked, *, knows_first: bool) -> Passes:
 
 
 def attack_ensemble(asked: Asked) -> Passes:
-    """Return those of the ensemble: the clean gradient, then each attack with its verdict.
+    """Return the passes of the ensemble: the clean gradient, then each attack with its prediction.
 
-    A run of APGD takes a gradient at its start and after each step; between runs it is checked
-    which images are still correct. The targeted form first asks which classes are likely.
+    A run of APGD takes a gradient at its start and after each step; between runs the images are
+    predicted again. The targeted form first predicts the most likely classes.
     """
     run, restarts = asked.option("steps") + 1, asked.option("restarts")
     has_dlr = "apgd_dlr" in asked.entry.conditions

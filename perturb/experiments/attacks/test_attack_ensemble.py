@@ -1,4 +1,4 @@
-"""APGD, the targeted DLR loss and Square: what they must break, and what they are made of."""
+"""APGD, the targeted DLR loss and Square: effect on masked gradients, and parts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,15 +22,15 @@ ATTACKS: dict[str, tuple[Callable[..., Tensor], dict[str, Any]]] = {
 STAGES = tuple(ATTACKS)
 
 
-def _standing(kind: str, epsilon: float, **options: int) -> dict[str, int]:
-    """Return how many of 12 images stand after PGD, and after each stage of the ensemble."""
+def _num_correct(kind: str, epsilon: float, **options: int) -> dict[str, int]:
+    """Return the number of 12 images correct after PGD and after each stage of the ensemble."""
     classifier = make_classifier(kind)
     images = make_images(classifier)
     found = {}
     for evaluator, conditions in ((pgd_outcomes, ("pgd",)), (attack_ensemble_outcomes, STAGES)):
         for outcome in evaluator(classifier, images, Setting(conditions, epsilon, 0, options)):
-            stands = outcome.logits.argmax(dim=1) == images.targets
-            found[outcome.condition] = int(stands.sum())
+            is_correct = outcome.logits.argmax(dim=1) == images.targets
+            found[outcome.condition] = int(is_correct.sum())
     return found
 
 
@@ -38,13 +38,13 @@ def _standing(kind: str, epsilon: float, **options: int) -> dict[str, int]:
 
 
 def test_dlr_breaks_what_saturates() -> None:
-    still_correct = _standing("saturated", 0.1)
+    still_correct = _num_correct("saturated", 0.1)
     assert still_correct["pgd"] == 12
     assert still_correct["apgd_dlr"] == 0
 
 
 def test_square_breaks_what_rounds_its_input() -> None:
-    still_correct = _standing("quantised", 0.04, queries=300)
+    still_correct = _num_correct("quantised", 0.04, queries=300)
     assert still_correct["pgd"] == 12
     assert still_correct["apgd_dlr"] > 6
     assert still_correct["square"] < still_correct["apgd_dlr"] - 3
@@ -52,7 +52,7 @@ def test_square_breaks_what_rounds_its_input() -> None:
 
 @pytest.mark.parametrize(("kind", "epsilon"), [("linear", 0.02), ("resnet", 0.004), ("vit", 0.01)])
 def test_the_ensemble_is_no_weaker_than_pgd(kind: str, epsilon: float) -> None:
-    still_correct = _standing(kind, epsilon)
+    still_correct = _num_correct(kind, epsilon)
     assert 0 < still_correct["pgd"] < 12
     assert (
         still_correct["square"]
@@ -217,7 +217,8 @@ def test_checkpoints_are_those_of_the_paper(steps: int, expected: tuple[int, ...
 
 
 def test_a_step_is_halved_where_the_loss_oscillates() -> None:
-    # One pixel row decides: the loss is highest where it is 0.53, between the ends of the ball.
+    # The loss depends on one pixel row: it is highest where it is 0.53, between the ends of the
+    # ball.
     images, visited = torch.full((1, 3, 16, 16), 0.5), []
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001
@@ -251,10 +252,10 @@ def test_apgd_finds_a_higher_loss_than_pgd_in_as_many_steps() -> None:
             steps=40,
         )
     plain = gradients.pgd(classifier, images, targets, 0.002, steps=40, step_size=0.001)
-    stands = classifier(found).argmax(dim=1) == targets
-    assert stands.any()
+    is_correct = classifier(found).argmax(dim=1) == targets
+    assert is_correct.any()
     better = gradients.cross_entropy(classifier(found), targets)
-    assert (better > gradients.cross_entropy(classifier(plain), targets) - 1e-3)[stands].all()
+    assert (better > gradients.cross_entropy(classifier(plain), targets) - 1e-3)[is_correct].all()
 
 
 def test_a_broken_image_is_left_alone() -> None:

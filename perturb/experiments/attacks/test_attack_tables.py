@@ -1,4 +1,4 @@
-"""Tables of attacks, against values worked out by hand and against pandas."""
+"""Tables of attacks, against values computed by hand and against pandas."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def attacked(model: str, *, clean: str = "1110") -> Rows:
     return [
         *decided(model, clean),
         *decided(model, "1110", **weak),
-        # Not attacked where wrong; at the first image the loss has no gradient.
+        # Incorrect images are not attacked; at the first image the loss has no gradient.
         *(
             {**row, "gradient_norm": norm}
             for row, norm in zip(
@@ -59,7 +59,7 @@ def attacked(model: str, *, clean: str = "1110") -> Rows:
 
 
 def test_attacks_by_hand(tmp_path: Path) -> None:
-    more_clean = decided("a", "11110")[4:]  # an image that nobody attacked
+    more_clean = decided("a", "11110")[4:]  # an image without attack
     sources = written(tmp_path, [vit("a", 8)], [*attacked("a"), *more_clean])
     rows = make_table("attacks", sources, HEADLINE).to_pylist()
     found = {row["test_set"]: row for row in rows}
@@ -200,7 +200,7 @@ def test_unfair_comparisons_are_refused(tmp_path: Path, extra: Rows, message: st
 
 
 def test_transfer_is_held_against_clean_predictions_on_its_own_set(tmp_path: Path) -> None:
-    """Another set may have the same image ids: what was decided there is no answer."""
+    """Predictions of another set with the same image ids do not count."""
     transfer = {"perturbation": "transfer", "severity": 4 / 255, "dataset": "small"}
     rows = [
         *(row for model in "ab" for row in decided(model, "1111")),

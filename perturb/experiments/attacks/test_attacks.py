@@ -1,4 +1,4 @@
-"""FGSM and PGD: where they may go, what they leave behind, and what counts as their success."""
+"""FGSM and PGD: bounds, side effects and success criterion."""
 
 from collections.abc import Callable
 from typing import Any
@@ -181,7 +181,7 @@ def test_wrong_arguments_are_named(changes: dict[str, Any], message: str) -> Non
 
 @pytest.mark.parametrize("epsilon", [-0.1, float("nan"), float("inf")])
 @pytest.mark.parametrize("name", EVALUATORS)
-def test_evaluators_refuse_a_wrong_epsilon_even_if_nothing_stands(
+def test_evaluators_refuse_a_wrong_epsilon_even_if_no_image_is_correct(
     name: str, epsilon: float
 ) -> None:
     classifier = make_classifier("linear")
@@ -200,7 +200,7 @@ def test_an_unknown_condition_is_named() -> None:
 
 
 def test_a_start_depends_on_seed_and_key_alone() -> None:
-    # No gradient moves the images of a blind classifier away from where they started.
+    # The images of a blind classifier have no gradient and stay at their random start.
     classifier, images, targets, keys = make_case("blind")
 
     def start(rows: Tensor, seed: int = 0) -> Tensor:
@@ -267,14 +267,14 @@ def test_accuracy_never_exceeds_that_on_clean_images(name: str, epsilon: float, 
         assert outcome.logits.dtype == torch.float32
         assert not outcome.logits.requires_grad
         assert torch.equal(outcome.logits[:5], clean[:5])
-        stands = outcome.logits.argmax(dim=1) == images.targets
-        assert not (stands & ~is_right).any()
+        still_right = outcome.logits.argmax(dim=1) == images.targets
+        assert not (still_right & ~is_right).any()
         distance, norm = outcome.added["distance"], outcome.added["gradient_norm"]
         assert (distance[:5] == 0).all()
         assert (distance <= epsilon).all()
         assert norm[:5].isnan().all()
         assert norm[5:].isfinite().all()
-        is_right = stands  # later attacks see only these
+        is_right = still_right  # later attacks run on these only
 
 
 def test_the_verdict_is_that_of_the_final_images() -> None:
@@ -308,7 +308,7 @@ def test_a_wrong_image_stays_wrong_even_if_the_classifier_is_fickle(name: str) -
 
 
 @pytest.mark.parametrize(("name", "passes"), [("fgsm", 1), ("pgd", 4)])
-def test_gradients_are_taken_of_standing_images_only_and_once_a_step(
+def test_gradients_are_computed_of_correct_images_only_and_once_per_step(
     name: str, passes: int
 ) -> None:
     classifier = make_classifier("resnet")
@@ -318,7 +318,7 @@ def test_gradients_are_taken_of_standing_images_only_and_once_a_step(
         lambda _, inputs, __: sizes.append((len(inputs[0]), torch.is_grad_enabled()))
     )
     _outcomes(name, classifier, images, 0.01)
-    # once for what is right, the attack, once for the verdict
+    # one prediction before, the attack, one prediction after
     assert sizes == [(12, False)] + [(7, True)] * passes + [(12, False)]
 
 

@@ -71,7 +71,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "class_subsets",
-            title="All classes or the set's own",
+            title="All classes and the set's classes",
             relations=("subset_outcomes",),
             shown=(
                 "architecture_label",
@@ -92,7 +92,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "runs",
-            title="What was run",
+            title="Runs",
             relations=(),
             shown=(
                 "perturbation",
@@ -113,7 +113,7 @@ EXPERIMENT = Experiment(
             title="Robustness benchmarks",
             tables=("accuracy", "models"),
             drawn=("accuracy",),
-            empty="No model under test has decided on any image.",
+            empty="No model under test has a prediction of any image.",
             draw="perturb.experiments.benchmarks.charts:robustness_benchmarks",
             note="perturb.charts.notes:images",
         ),

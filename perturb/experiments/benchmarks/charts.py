@@ -8,7 +8,7 @@ from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, count, interval, 
 
 
 def robustness_benchmarks(accuracy: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return a panel a test set: accuracy by pre-training set, ResNets left, ViTs right.
+    """Return one panel per test set: accuracy by pre-training set, ResNets left, ViTs right.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
--- Two conventions for sets of fewer classes than the models know, each under its name: the best of
--- all classes, and the best of the set's own; and both for the clean images of these classes.
+-- Top-1 accuracy on datasets with fewer classes than the models know, under two conventions: the
+-- best of all classes, and the best of the dataset's own classes; both also for the clean images of
+-- these classes.
 WITH summary AS (
     SELECT
         subset,

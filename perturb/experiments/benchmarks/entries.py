@@ -23,7 +23,7 @@ def with_subsets(
 
 
 def _classes_of(id: str, dataset: Mapping[str, Any]) -> list[int]:
-    """Return the classes of a dataset, as its class index lists them."""
+    """Return the classes that the class index of a dataset lists."""
     key = f"datasets.{id}.source.class_index"
     path = dataset.get("source", {}).get("class_index")
     if path is None or path == "numbers":

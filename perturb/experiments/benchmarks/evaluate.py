@@ -9,8 +9,8 @@ from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.models.classifier import Classifier
 
-# What a logit is lowered by where its class is not to be chosen: its probability is exactly 0 in
-# float32, and its logarithm still a number.
+# Subtracted from the logits of excluded classes: their probability is exactly 0 in float32, and its
+# logarithm is finite.
 _OUT_OF_REACH = 1e4
 
 
@@ -18,19 +18,19 @@ _OUT_OF_REACH = 1e4
 def unchanged_outcomes(
     classifier: Classifier, images: Images, setting: Setting
 ) -> Iterator[Outcome]:
-    """Yield what is decided on the images as they are."""
+    """Yield the predictions of unchanged images."""
     for condition in setting.conditions:
         yield Outcome(condition, 0, classifier(images.pixels))
 
 
 @torch.inference_mode()
 def subset_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield what is decided on the images as they are among the classes of each subset alone.
+    """Yield the predictions of unchanged images among the classes of each subset.
 
-    The logits of all other classes are lowered by 1e4: none of them is chosen, the probabilities
-    are those of a softmax over the subset, and nothing becomes infinite. What is said of an image
-    whose target is not in the subset means nothing: its loss is about 1e4. One forward pass serves
-    all conditions.
+    The logits of all other classes are lowered by 1e4: none of them is predicted, the probabilities
+    are those of a softmax over the subset, and all values are finite. Values of an image whose
+    target is not in the subset are meaningless: its loss is about 1e4. All conditions share one
+    forward pass.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def subset_outcomes(classifier: Classifier, images: Images, setting: Setting) ->
     Raises
     ------
     ValueError
-        for another option, a condition without classes, or a class that the classifier has not.
+        for another option, a condition without classes, or a class that the classifier does not
+        have.
     """
     if unknown := sorted(setting.options.keys() - {"classes"}):
         raise ValueError(f"option of class_subset is {unknown[0]!r}; allowed: classes")
@@ -59,7 +60,7 @@ def _checked_subset(
     classes = list(subsets.get(condition, ()))
     if not classes:
         allowed = ", ".join(name for name, members in subsets.items() if members)
-        raise ValueError(f"class_subset has no classes of {condition!r}; it has some of: {allowed}")
+        raise ValueError(f"class_subset has no classes of {condition!r}; allowed: {allowed}")
     for number in classes:
         if type(number) is not int or not 0 <= number < num_classes:
             raise ValueError(

@@ -1,4 +1,4 @@
--- The models, as in the paper's Table 1.
+-- Properties and clean accuracy of the models, as in the paper's Table 1.
 SELECT
     model,
     architecture_label,

@@ -1,5 +1,5 @@
--- What was run, from the inventory of the shards. Times differ from run to run: this table is not
--- the same byte for byte, and no other table reads it.
+-- Cells, predictions and times, from the inventory of the shards. Times differ between runs, so
+-- this table is not reproducible byte for byte, and no other table reads it.
 SELECT
     perturbation,
     dataset,

@@ -1,5 +1,5 @@
--- The paper's sentences, each as a statistic with an interval and a verdict. What is claimed, the
--- threshold and the least number of models stand in claim_rules; the rule itself in verdict().
+-- The paper's claims, each as a statistic with an interval and a verdict. The claimed side, the
+-- threshold and the minimum number of models are in claim_rules; the rule is verdict().
 WITH levels AS (
     SELECT pretraining, pretraining_rank, 'largest' AS level
     FROM compared_models
@@ -80,9 +80,9 @@ SELECT
         WHEN num_models < minimum_models THEN
             'needs ' || minimum_models || ' models, this study has ' || num_models
         ELSE 'the statistic does not exist: too few images, a model without errors, or models '
-            || 'that no image tells apart'
+            || 'that no image distinguishes'
     END AS reason,
-    -- A claim as a whole: what its testable parts agree on.
+    -- Verdict of a claim: that on which its testable parts agree.
     CASE
         WHEN bool_and(verdict = 'not testable') OVER whole THEN 'not testable'
         WHEN bool_and(verdict IN ('supported', 'not testable')) OVER whole THEN 'supported'

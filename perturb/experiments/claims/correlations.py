@@ -1,4 +1,4 @@
-"""The rank correlations behind claim C1, the one statistic that SQL does not compute."""
+"""Rank correlations of claim C1, the only statistic computed outside SQL."""
 
 from collections.abc import Callable, Mapping
 
@@ -29,7 +29,7 @@ def rank_correlation_relation(
     Parameters
     ----------
     fetch : runs a query over the relations of the table.
-    parameters : of the table: `num_resamples` and `seed` of the bootstrap are read.
+    parameters : of the table: `num_resamples` and `seed` of the bootstrap.
     """
     outcomes = fetch("FROM image_outcomes JOIN compared_models USING (model)")
     bootstrap = {name: int(parameters[name] or 0) for name in ("num_resamples", "seed")}
@@ -58,7 +58,8 @@ def rank_correlations(outcomes: pa.Table, *, num_resamples: int, seed: int) -> p
         clean, perturbed = _of(outcomes, "clean"), _of(outcomes, test_set)
         is_corrupted = test_set == "corruptions"
         if is_corrupted:
-            # They are the clean images, or some of them; both in the order of their ids.
+            # The perturbed images are the clean images or some of them, both in the order of their
+            # ids.
             clean = clean.filter(pc.is_in(clean["image_id"], perturbed["image_id"]))
         counts = _counts(perturbed)
         found = rank_correlation(
@@ -77,7 +78,7 @@ def _of(outcomes: pa.Table, test_set: str) -> pa.Table:
 
 
 def _counts(rows: pa.Table) -> Values:
-    """Return whole numbers (I, M): right predictions; images and models in the order of ids."""
+    """Return counts (I, M) of correct predictions; images and models in the order of ids."""
     rows = rows.sort_by([("image_id", "ascending"), ("model", "ascending")])
     num_models = pc.count_distinct(rows["model"]).as_py()
     counts: Values = rows["num_correct"].to_numpy().astype(float).reshape(-1, num_models)

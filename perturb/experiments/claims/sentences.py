@@ -1,6 +1,6 @@
-"""What the study found, in sentences made from the table of claims.
+"""Sentences about the claims, made from the table of claims.
 
-No number is computed here: a sentence says what a row of the table says, verdict included.
+No number is computed here: a sentence states a row of the table and its verdict.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper, its verdict, and the findings that the verdict comes from."""
+    """A claim of the paper, its verdict, and the findings behind it."""
 
     id: str
     statement: str
@@ -57,7 +57,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 
 
 def sentence(row: Row) -> str:
-    """Return what a row of the table `claims` says."""
+    """Return the sentence of a row of the table `claims`."""
     where = row["test_set_label"]
     if row["verdict"] == "not testable":
         return f"{where}: not testable; {row['reason']}."
@@ -66,7 +66,7 @@ def sentence(row: Row) -> str:
 
 
 def summary(found: Sequence[Claim]) -> str:
-    """Return how many claims met which verdict, in one sentence."""
+    """Return a sentence with the number of claims per verdict."""
     counts = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in VERDICTS}
     parts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
     return f"Of {len(found)} claims of the paper: {', '.join(parts)}."

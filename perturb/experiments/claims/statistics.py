@@ -1,9 +1,8 @@
-"""The rank correlation of models on two test sets, and how sure it is.
+"""Rank correlation of models on two test sets, with its interval.
 
 Claim C1 of the study: relative accuracy on clean images predicts relative accuracy on perturbed
-ones. The interval resamples *images*, the same ones for every model, with the models held fixed:
-it says how much of the correlation could be luck in which images were tested, and nothing about
-other models. All other intervals are computed in SQL.
+ones. The interval resamples *images*, the same ones for every model, with the models held fixed: it
+covers the sampling of images, and not that of models. All other intervals are computed in SQL.
 """
 
 from dataclasses import dataclass
@@ -52,9 +51,9 @@ def rank_correlation(
 
     Parameters
     ----------
-    clean : whole numbers (I, M), predictions each model got right on each clean image.
+    clean : whole numbers (I, M), correct predictions of each model for each clean image.
     perturbed : (J, M), the same for the perturbed test set, the models in the same order.
-    same_images : both sets show the same images in the same order, and are resampled together.
+    same_images : both sets have the same images in the same order, and are resampled together.
     num_resamples : bootstrap samples of the images.
     seed : of the resampling.
 
@@ -76,24 +75,24 @@ def rank_correlation(
     for sample in range(num_resamples):
         weights = _resample(generator, len(clean))
         others = weights if same_images else _resample(generator, len(perturbed))
-        # Sums of whole numbers: exact, so the same on every machine, whatever BLAS does.
+        # Sums of whole numbers are exact, so they do not depend on machine or BLAS.
         rho[sample] = spearman(weights @ clean, others @ perturbed)
     estimate = spearman(clean.sum(0), perturbed.sum(0))
-    # All models equal in a resample: no ranking there, hence no correlation.
+    # If all models are equal in a resample, it has no ranking, hence no correlation.
     low, high = np.quantile(np.nan_to_num(rho), [0.025, 0.975])
-    # Resampling adds noise, and noise lowers a correlation: an estimate near 1 can lie above all
-    # resamples. The interval is widened to hold it; its lower end errs on the side of caution.
+    # Resampling adds noise, and noise lowers a correlation: an estimate near 1 can exceed all
+    # resamples. The interval is widened to include it; its lower end is conservative.
     return Estimate(float(estimate), float(min(low, estimate)), float(max(high, estimate)))
 
 
 def _resample(generator: np.random.Generator, num_images: int) -> Values:
-    """Return how often each image was drawn, (I,), in `num_images` draws with replacement."""
+    """Return the number of draws of each image, (I,), in `num_images` draws with replacement."""
     drawn = generator.integers(num_images, size=num_images)
     return np.bincount(drawn, minlength=num_images).astype(float)
 
 
 def _centred_ranks(values: Values) -> Values:
-    """Return the average ranks of (..., M) less their mean."""
+    """Return the average ranks of (..., M) minus their mean."""
     below = (values[..., None, :] < values[..., :, None]).sum(-1)
     equal = (values[..., None, :] == values[..., :, None]).sum(-1)
     ranks: Values = below + (equal - 1) / 2 - (values.shape[-1] - 1) / 2

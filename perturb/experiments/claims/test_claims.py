@@ -41,7 +41,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         (-0.3, 0.1, "below", 0.0, "undecided"),
         (0.1, 0.3, "below", 0.0, "contradicted"),
         ("NULL", "NULL", "below", 0.0, "not testable"),
-        # An end on the threshold is not beyond it.
+        # An interval end on the threshold is not beyond it.
         (0.5, 0.9, "above", 0.5, "undecided"),
     ],
 )
@@ -195,8 +195,8 @@ def test_attacks_at_another_epsilon_test_no_claim(study: Study, epsilon: float |
     assert all(row["verdict"] != "not testable" for row in rows_where(table, claim="C7"))
 
 
-def test_models_that_no_image_tells_apart_support_nothing(tmp_path: Path) -> None:
-    """Where nothing withstands the attack, the advantage that is gone proves nothing."""
+def test_models_that_no_image_distinguishes_support_nothing(tmp_path: Path) -> None:
+    """If no image stays correct under attack, a lost advantage is no evidence."""
     broken = {"perturbation": "pgd", "severity": 4 / 255}
     models = [vit("a", 8), resnet("b")]
     predictions = [
@@ -210,11 +210,11 @@ def test_models_that_no_image_tells_apart_support_nothing(tmp_path: Path) -> Non
     parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": 4 / 255}
     [row] = rows_where(make_table("claims", sources, parameters), test_set="pgd")
     assert (row["estimate"], row["estimate_low"], row["verdict"]) == (0, None, "not testable")
-    assert "no image tells apart" in row["reason"]
+    assert "no image distinguishes" in row["reason"]
 
 
 def test_corrupted_images_may_be_some_of_the_clean_ones(tmp_path: Path) -> None:
-    """Relative CE and rank correlation compare the images that were corrupted."""
+    """Relative CE and rank correlation compare the corrupted images only."""
     study = make_study(tmp_path, num_images=80, num_corrupted=60, extras=()).with_reference()
     rows = table_of(study, "accuracy").to_pandas().groupby("test_set")["num_images"].first()
     assert (rows["clean"], rows["corruptions"]) == (80, 60)

@@ -1,4 +1,4 @@
-"""What the page says of the claims, in sentences."""
+"""Sentences of the page about the claims."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num
         (
             {"kind": "lesion_pair", "name": "small - large, equal fraction"},
             "Adversarial spatial: the smallest ViT loses 2.0 percentage points more than the "
-            "largest when the same share of the blocks is removed (",
+            "largest when the same fraction of the blocks is removed (",
         ),
         (
             {"kind": "condition_difference", "name": "mlp - attention", "estimate": -0.02},

@@ -1,4 +1,4 @@
-"""The claims on changed models against numpy, and what a study must have to test them."""
+"""The claims on changed models against NumPy, and the requirements for testing them."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ def claims(study: Study) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def accuracies(study: Study) -> dict[tuple[str, str, float], Images]:
-    """Return accuracy by model, condition and severity, image by image; severity 0: unchanged."""
+    """Return accuracy of each image by model, condition and severity; severity 0: unchanged."""
     frames = []
     for path in study.predictions:
         perturbation = path.parts[-2]
@@ -63,7 +63,7 @@ def accuracies(study: Study) -> dict[tuple[str, str, float], Images]:
 
 
 def loss(accuracies: Mapping, model: str, n: float) -> Images:
-    """Return what a model loses without n blocks, image by image."""
+    """Return the accuracy lost without n blocks, for each image."""
     return accuracies[model, "none", 0.0] - accuracies[model, "block", n]
 
 
@@ -90,7 +90,7 @@ def between(
 
 
 def expected(accuracies: Mapping, claim: str, part: str) -> Images:
-    """Return the images' values of a claim's statistic, worked out without SQL."""
+    """Return the images' values of a claim's statistic, computed without SQL."""
     numbers = {name: range(1, depth) for name, depth in DEPTHS.items()}
     masking = {name: [d for d in (1, 2, 4) if d < side - 1] for name, side in GRIDS.items()}
     conditions = {
@@ -225,7 +225,7 @@ def test_one_model_tests_what_needs_one(tmp_path: Path) -> None:
     rows += decided("a", "1100", **apart, condition="first")
     rows += decided("a", "1000", **apart, condition="last")
     found = judged(tmp_path, rows)
-    # The first block, whose loss is larger, is left out.
+    # The first block, whose loss is larger, is excluded.
     assert (found["C11", "a"]["estimate"], found["C11", "a"]["verdict"]) == (0.25, "undecided")
     for claim, part in (("C12", "a"), ("C13", "a"), ("C14", "a"), ("C16", "a"), ("C17", "a")):
         row = found[claim, part]
@@ -235,7 +235,7 @@ def test_one_model_tests_what_needs_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("num_blocks", [2, 3])
 def test_fewer_than_four_layers_have_no_thirds(study: Study, num_blocks: int) -> None:
-    """Nor do their rises count, whoever measured them."""
+    """Rises of networks with fewer than four layers do not count."""
     models = pq.read_table(study.models).to_pandas()
     models.loc[models["size"] == "S", "num_blocks"] = num_blocks
     models.to_parquet(study.models.with_name("shallow.parquet"))
@@ -262,7 +262,7 @@ def test_lesions_that_change_no_prediction_prove_nothing(tmp_path: Path) -> None
     rows = [*decided("a", "1110"), *decided("a", "1110", **LESION, sample=1)]
     row = judged(tmp_path, rows)["C11", "a"]
     assert (row["estimate"], row["verdict"]) == (0, "not testable")
-    assert "no image tells apart" in row["reason"]
+    assert "no image distinguishes" in row["reason"]
 
 
 @pytest.mark.parametrize(("num_changed", "verdict"), [(1, "supported"), (60, "contradicted")])

@@ -52,7 +52,7 @@ EXPERIMENT = Experiment(
             id=STORED_CORRUPTIONS,
             protocol=1,
             key="stored_corruptions",
-            # Each condition has a decoded dataset of its own: nothing is left to change.
+            # Each condition has its own decoded dataset, so images are evaluated unchanged.
             evaluator="perturb.experiments.benchmarks.evaluate:unchanged_outcomes",
             passes=_stored,
             severities="severities",
@@ -66,7 +66,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "corruption_accuracy",
-            title="Accuracy under every corruption and severity",
+            title="Accuracy by corruption and severity",
             relations=("benchmark_models", "corruption_predictions", "corruptions"),
             shown=("architecture_label", "pretraining_label", "corruption"),
             pivot=Pivot("severity", "accuracy", ("model", "dataset")),
@@ -75,7 +75,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "corruption_means",
-            title="Every corruption, averaged over severities",
+            title="Accuracy by corruption, averaged over severities",
             relations=("benchmark_models", "corruption_errors"),
             shown=(
                 "architecture_label",
@@ -120,7 +120,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "corruption_heatmap",
-            title="Every corruption",
+            title="Accuracy by corruption",
             tables=("corruption_means", "accuracy", "models"),
             drawn=("accuracy",),
             empty="No model was tested on corrupted images of the clean set.",

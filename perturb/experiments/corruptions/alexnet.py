@@ -1,8 +1,7 @@
-"""When AlexNet's published errors may divide a study's corruption errors: on what they are errors.
+"""Checks of AlexNet's published errors as denominators of a study's corruption errors.
 
-Hendrycks and Dietterich measured AlexNet on ImageNet's 1,000 classes, on files of 224 px that had
-passed through JPEG, as the mean of five severities. Divided by them, errors on anything else give
-a number that looks like mCE and is none.
+Hendrycks and Dietterich measured AlexNet on ImageNet's 1,000 classes, on JPEG files of 224 px, as
+the mean of five severities. Errors on other images divided by them are not an mCE.
 """
 
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ _INSTEAD = "; `denominators: reference` divides by the errors of a model with `r
 
 
 def check_alexnet(config: Config) -> Iterator[str]:
-    """Yield a message for each thing that makes AlexNet's errors no denominators of the study's."""
+    """Yield a message for each setting to which AlexNet's errors do not apply."""
     corruptions = config.corruptions
     if corruptions is None or corruptions.denominators != "alexnet":
         return
@@ -56,7 +55,7 @@ def check_alexnet(config: Config) -> Iterator[str]:
 
 
 def needed_side(config: Config, dataset: Dataset) -> int | None:
-    """Return the side that the files of a set must have, which only they say [px]; else None."""
+    """Return the required side of a dataset's files [px], None if it is not restricted."""
     corruptions = config.corruptions
     is_divided = corruptions is not None and corruptions.denominators == "alexnet"
     if is_divided and dataset == _corrupted(config) and dataset.view and dataset.view.side == 0:
@@ -65,7 +64,7 @@ def needed_side(config: Config, dataset: Dataset) -> int | None:
 
 
 def _corrupted(config: Config) -> Dataset:
-    """Return the set whose pixels are corrupted, or were before they were stored."""
+    """Return the dataset whose pixels are corrupted, in memory or in stored files."""
     corruptions = config.corruptions
     if corruptions is not None and corruptions.key == "stored_corruptions":
         return config.datasets[corruptions.datasets[0]]
@@ -73,7 +72,7 @@ def _corrupted(config: Config) -> Dataset:
 
 
 def _other_classes(dataset: Dataset) -> str:
-    """Return what is known of a set's classes that are not ImageNet's, nothing where they are."""
+    """Return a message unless a dataset's classes are ImageNet's, else an empty text."""
     known = {dataset.num_classes, num_label_classes(dataset)} - {None}
     if not known:
         return "" if dataset.published in _PUBLISHED else "does not say how many `classes` it has"

@@ -1,6 +1,6 @@
-"""Blur corruptions: Gaussian, defocus and zoom, which draw nothing; motion, given its angles.
+"""Blur corruptions: Gaussian, defocus and zoom, without draws; motion, given its angles.
 
-Semantics of ImageNet-C; motion blur is ImageMagick's, as the published code called it.
+Semantics of ImageNet-C; motion blur is ImageMagick's, which the published code calls.
 
 B images, C channels, H W pixels, T taps.
 """
@@ -60,7 +60,7 @@ def _published_disk(radius: float, alias_sigma: float) -> np.ndarray:
     for _ in range(2):
         padded = np.pad(disk, ((taps, taps), (0, 0)), mode="reflect")
         disk = sum(w * padded[i : i + len(disk)] for i, w in enumerate(weights)).T
-    # The published kernel is float32; its rounding is worth 1e-5 of a gray level and kept.
+    # The published kernel is float32; its rounding, 1e-5 of a gray level, is kept.
     return disk.astype(np.float32).astype(np.float64)
 
 
@@ -68,8 +68,8 @@ def _published_disk(radius: float, alias_sigma: float) -> np.ndarray:
 def _subpixel_disk(radius: float, _: float) -> np.ndarray:
     """Return a disk of any radius, spread onto pixels by bilinear interpolation.
 
-    Each point of the disk shifts the image by its offset. Coverage of pixels instead would make
-    every radius below half a pixel the identity. Bilinear spreading softens the edge already.
+    Each point of the disk shifts the image by its offset. With coverage of pixels instead, every
+    radius below half a pixel would be the identity. Bilinear spreading already softens the edge.
     """
     reach = math.ceil(radius)
     count = 2 * max(8, math.ceil(radius * _DISK_SAMPLES))
@@ -110,8 +110,8 @@ def _zoom_operator(
     values = torch.from_numpy(np.concatenate(weights) / (len(factors) + 1))
     shape = (num_pixels, num_pixels)
     with warnings.catch_warnings():
-        # torch announces, once a process, that this layout is in beta, and, whatever is asked for
-        # here, that others' tensors are not checked.
+        # torch warns once per process that this layout is in beta, and that the invariants of other
+        # tensors are not checked.
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
         warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly")
         operator = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True)
@@ -121,9 +121,9 @@ def _zoom_operator(
 def motion_blur(images: Tensor, constants: Constants, angles_deg: Tensor) -> Tensor:
     """Return ImageMagick's motion blur of uint8 (B, C, H, W); ``angles_deg`` float64 (B,).
 
-    A one-sided Gaussian of 2 ceil(radius) + 1 taps; tap i reads the pixel at
-    (ceil(i sin - 0.5), ceil(i cos - 0.5)), edges replicated. ImageMagick computes in 16 bits, of
-    which the PNG's reader keeps the upper part: floor(round(257 v) / 257).
+    A one-sided Gaussian of 2 ceil(radius) + 1 taps; tap i reads the pixel at (ceil(i sin - 0.5),
+    ceil(i cos - 0.5)), edges replicated. ImageMagick computes in 16 bits, and the PNG reader keeps
+    the upper byte: floor(round(257 v) / 257).
     """
     radius, sigma = constants
     H, W = images.shape[-2:]
@@ -143,7 +143,8 @@ def motion_blur(images: Tensor, constants: Constants, angles_deg: Tensor) -> Ten
         for y, x, weight in zip(path[2::2], path[3::2], weights[1:].tolist(), strict=True):
             total.add_(block[..., top + y : top + y + H, left + x : left + x + W], alpha=weight)
         quanta = total.mul_(_QUANTA).add_(0.5 + GUARD).floor_()
-        # Quanta are whole: half of one keeps the division off the edge in every rounding.
+        # Quanta are whole: adding half of one keeps the division away from the edge in every
+        # rounding.
         blurred.append(to_bytes(quanta.add_(0.5).mul_(1 / _QUANTA)))
     return torch.cat(blurred)[order.argsort()]
 
@@ -190,7 +191,7 @@ CORRUPTIONS = {
     ),
     "zoom_blur": Corruption(
         zoom_blur,
-        # `np.arange(1, stop, step)` and not a typed list: its rounding decides how many there are
+        # `np.arange(1, stop, step)` and not a list: its rounding determines the number of factors
         published=tuple(
             tuple(np.arange(1, stop, step).tolist())
             for stop, step in ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))

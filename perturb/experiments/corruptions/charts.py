@@ -1,4 +1,4 @@
-"""Accuracy under every corruption, model by model: the detail behind the mean of Figure 2."""
+"""Accuracy of every model under every corruption: the values averaged in Figure 2."""
 
 import altair as alt
 import pandas as pd
@@ -21,7 +21,7 @@ _TOOLTIP = [
 def corruption_heatmap(
     means: pd.DataFrame, accuracy: pd.DataFrame, models: pd.DataFrame
 ) -> alt.FacetChart:
-    """Return corruptions x models, a panel a pre-training set, with the numbers in the cells.
+    """Return corruptions x models, one panel per pre-training set, with the numbers in the cells.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def corruption_heatmap(
     """
     compared = accuracy[accuracy["test_set"].isin(["clean", "corruptions"])]
     of_clean = means[means["dataset"].isin(set(compared["dataset"]))]
-    # Stored corruptions are one set; with extra ones alone it has no mean, and so no accuracy.
+    # Stored corruptions are one dataset; with only extra ones it has no mean, and so no accuracy.
     means = means if of_clean.empty else of_clean
     parts = [_clean_cells(means), _mean_cells(accuracy), _corruption_cells(means)]
     cells = pd.concat(parts, ignore_index=True)
@@ -75,7 +75,7 @@ def corruption_heatmap(
 
 
 def _clean_cells(means: pd.DataFrame) -> pd.DataFrame:
-    """Return a cell a model: its accuracy on the images that are corrupted, without corruption."""
+    """Return one cell per model: its accuracy on the same images without corruption."""
     once = means.drop_duplicates("model")
     ends = {f"accuracy{end}": once[f"clean_accuracy{end}"] for end in ("", "_low", "_high")}
     return _cells(once.assign(row="clean images", corruption_group=_OVERALL, **ends))

@@ -1,4 +1,4 @@
-"""Mistakes of a study that concern corruptions, found before any job starts."""
+"""Checks of the configuration of corruptions, made before any job starts."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from perturb.records import Config, PerturbationEntry
 
 
 def check_corruptions(config: Config) -> Iterator[str]:
-    """Yield a message for each mistake in how a study's corruptions are made and compared."""
+    """Yield a message for each mistake in the configuration of corruptions."""
     yield from each(_check_datasets(config), check_alexnet(config))
 
 
 def _check_datasets(config: Config) -> Iterator[str]:
-    """Corruptions are of the clean set: made from it, or stored by others who did."""
+    """Yield a message unless corruptions are made from the clean set or stored copies of it."""
     found = [item for item in config.perturbations.values() if item.key.endswith("corruptions")]
     if len(found) > 1:
         yield (
@@ -42,7 +42,7 @@ def _check_datasets(config: Config) -> Iterator[str]:
 
 
 def _check_sides(corruptions: PerturbationEntry, config: Config) -> Iterator[str]:
-    """Corruptions cannot be made of images below a certain side, where that is known."""
+    """Yield a message for each known side below the smallest that corruptions need."""
     for dataset in (config.datasets[id] for id in corruptions.datasets):
         views = {f"datasets.{dataset.id}": dataset.view}
         if not dataset.is_seen_alike:

@@ -1,4 +1,4 @@
-"""The parts of a corruption: a function of images, constants and draws, and both of these."""
+"""The parts of a corruption: a function of images, its constants and its draws."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,37 +8,37 @@ from torch import Tensor
 from perturb.experiments.corruptions import draws
 from perturb.experiments.corruptions.scaling import PUBLISHED_SIDE, Constants
 
-# Keys of the images, constants, height, width -> what each image draws.
+# Keys of the images, constants, height, width -> draws of each image.
 Draw = Callable[[Tensor, Constants, int, int], tuple[Tensor, ...]]
 
 
 def nothing(*_: object) -> tuple[Tensor, ...]:
-    """Draw nothing."""
+    """Return no draws."""
     return ()
 
 
 def normals(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    """Draw N(0, 1) for each value."""
+    """Return draws from N(0, 1) for each value."""
     return (draws.normals(keys, 3, H, W),)
 
 
 def normal_plane(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    """Draw N(0, 1) for each pixel."""
+    """Return draws from N(0, 1) for each pixel."""
     return (draws.normals(keys, H, W),)
 
 
 def uniforms(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
-    """Draw U[0, 1) for each value."""
+    """Return draws from U[0, 1) for each value."""
     return (draws.uniforms(keys, 3, H, W),)
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """``apply(images, constants, *draw(keys, constants, H, W))``, in pieces of some pixels.
+    """``apply(images, constants, *draw(keys, constants, H, W))``, in pieces of limited size.
 
     published : the constants of severities 1 to 5 at 224 px.
-    scaled : returns what they become at another size, given its side over 224.
-    num_values : on a CPU, the size of pieces that stay in its cache, chosen by measurement.
+    scaled : returns the constants at another size, given its side over 224.
+    num_values : on a CPU, the size of pieces that fit into its cache, chosen by measurement.
     """
 
     apply: Callable[..., Tensor]

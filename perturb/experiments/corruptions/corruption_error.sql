@@ -1,11 +1,10 @@
 -- Mean accuracy, mCE and relative mCE over the benchmark's corruptions (Hendrycks and Dietterich,
--- ICLR 2019):
---   CE          = sum_s error(c, s) / sum_s reference(c, s);  mCE = mean over c
---   relative CE = sum_s (error(c, s) - clean error) / sum_s (reference(c, s) - reference clean)
--- Once the denominators are given, all three are means of one number an image: so are the
--- intervals. A relative CE whose denominator is not positive does not exist, nor does the mean.
--- Denominators are differences of floating-point sums, so that 1e-16 may stand for zero, while one
--- prediction on 50,000 images is 2e-5: what is below 1e-9 counts as zero.
+-- ICLR 2019): CE          = sum_s error(c, s) / sum_s reference(c, s);  mCE = mean over c relative
+-- CE = sum_s (error(c, s) - clean error) / sum_s (reference(c, s) - reference clean) For given
+-- denominators, all three are means of one number per image, which gives their intervals. A
+-- relative CE whose denominator is not positive is not defined, nor is the mean. Denominators are
+-- differences of floating-point sums, in which zero may become 1e-16, while one prediction on
+-- 50,000 images is 2e-5: values below 1e-9 count as zero.
 WITH clean AS (
     SELECT model, image_id, num_predictions - num_correct AS clean_wrong
     FROM image_outcomes
@@ -41,7 +40,7 @@ summary AS (
         sum(num_correct) AS sum_k,
         sum(num_correct ** 2) AS sum_k2,
         any_value(num_predictions) AS predictions,
-        -- A mean over fewer corruptions or severities is not what the name stands for.
+        -- mCE is defined only over all corruptions and severities.
         min(num_corruptions) = 15 AND min(num_severities) = 5 AS is_whole,
         z95() * ordered_stddev(ce, image_id) / sqrt(count(*)) AS mce_half_width,
         CASE WHEN is_whole AND count(relative_ce) = count(*)

@@ -1,6 +1,6 @@
--- The mean over severities of every corruption, and its corruption error. On other datasets than
--- the clean one, which the reference was tested on, there is no CE. Beside it the accuracy on the
--- same images without corruption; those that are stored corrupted are copies of the clean ones.
+-- Mean over severities for every corruption, its corruption error, and the accuracy on the same
+-- images without corruption; stored corrupted images are copies of the clean ones. CE exists only
+-- on the clean dataset, on which the reference is evaluated.
 WITH unchanged AS (
     SELECT
         predictions.model::VARCHAR AS model,

@@ -1,14 +1,13 @@
 """The corruptions of ImageNet-C by name: ``corrupt(images, corruption, severity, keys, seed)``.
 
-Which question: how much accuracy does a classifier lose under noise, blur, weather and digital
-artefacts of five strengths? Protocol: the 15 corruptions and 4 extra ones of Hendrycks and
-Dietterich (ICLR 2019), computed in memory; given the same draws, the published code's pixels at
-224 px, and the same picture in proportion at other sizes (``scaling.py`` says how).
+Protocol: the 15 corruptions and 4 extra ones of Hendrycks and Dietterich (ICLR 2019) at five
+severities, computed in memory; given the same draws, the pixels equal those of the published code
+at 224 px, and are scaled in proportion at other sizes (see ``scaling.py``).
 
-Where we differ: draws are a hash of (seed, corruption, severity, image key), so an image's result
-does not depend on its batch, its order or its worker; frost textures are ours unless others are
-given; the JPEG pass of the published *files* is an option, whose results need a name of their own.
-Every corruption stands in a module of its kind, with its constants and draws.
+Differences: draws are a hash of (seed, corruption, severity, image key), so an image's result does
+not depend on batch, order or worker; frost textures are procedural unless others are given; the
+JPEG pass of the published *files* is an option, whose results have another name. Each module
+defines the corruptions of one kind, with their constants and draws.
 """
 
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from perturb.experiments.corruptions import (
     spatter,
     weather,
 )
-from perturb.experiments.corruptions.corruption import Corruption
+from perturb.experiments.corruptions.corruption import Corruption, nothing
 from perturb.experiments.corruptions.digital import jpeg_pass
 from perturb.experiments.corruptions.frost_textures import frost_textures as our_frost_textures
 from perturb.experiments.corruptions.names import (
@@ -54,6 +53,11 @@ _TABLE: dict[str, Corruption] = {
 }
 
 
+def draws_nothing(corruption: str) -> bool:
+    """Return whether a corruption is the same for every key and seed."""
+    return _TABLE[corruption].draw is nothing
+
+
 def constants(corruption: str, severity: int, height: int, width: int) -> Constants:
     """Return a corruption's constants at a severity from 1 to 5 for images of this size."""
     return _TABLE[corruption].constants(severity, height, width)
@@ -70,19 +74,19 @@ def corrupt(
     frost_textures: Sequence[Tensor] | None = None,
     jpeg_quality: int | None = None,
 ) -> Tensor:
-    """Return the images under a corruption, and then under JPEG if that is asked for.
+    """Return the images under a corruption, optionally followed by JPEG.
 
     Parameters
     ----------
     images : uint8 (B, 3, H, W), one or more, sides of 16 px or more; not changed.
     corruption : one of ``CORRUPTIONS``.
-    severity : 0 to 5; 0 leaves the images as they are.
+    severity : 0 to 5; 0 returns the images unchanged.
     image_keys : int64 (B,), ``perturb.random.image_key`` of each image's id.
     seed : the study's seed.
-    frost_textures : in place of ours: five or more, uint8 (3, height, width), larger than the
-        images.
+    frost_textures : in place of the procedural ones: five or more, uint8 (3, height, width), larger
+        than the images.
     jpeg_quality : 1 to 95, of the JPEG pass that follows, 85 for the published files of ImageNet-C;
-        None for no such pass. Its results are another benchmark: the study names them apart.
+        None for no JPEG pass. Results with it are another benchmark, with a separate name.
 
     Returns
     -------
@@ -91,7 +95,7 @@ def corrupt(
 
     Raises
     ------
-    ValueError : what is wrong, the value, and what is allowed.
+    ValueError : if an argument is invalid.
 
     References
     ----------
@@ -135,13 +139,13 @@ def _corrupted(
 def draw(
     corruption: str, severity: int, image_keys: Tensor, seed: int, size: tuple[int, int]
 ) -> tuple[Tensor, ...]:
-    """Return what each image draws: the arguments of the corruption's function after the constants.
+    """Return the draws of each image: arguments of the corruption's function after the constants.
 
     Parameters
     ----------
     corruption : one of ``CORRUPTIONS``.
     severity : 1 to 5.
-    image_keys : int64 (B,), on the device that the draws are wanted on.
+    image_keys : int64 (B,), on the device of the draws.
     seed : the study's seed.
     size : height and width of the images.
     """
@@ -170,7 +174,7 @@ def _check_images(images: Tensor, image_keys: Tensor) -> None:
     if image_keys.shape != images.shape[:1] or image_keys.dtype != torch.int64:
         raise ValueError(
             f"image_keys are {image_keys.dtype} {tuple(image_keys.shape)}; "
-            f"allowed: torch.int64 ({len(images)},), one key an image"
+            f"allowed: torch.int64 ({len(images)},), one key per image"
         )
 
 

@@ -1,7 +1,7 @@
 """Colour and digital corruptions: brightness, saturate, contrast, pixelate and JPEG.
 
-Semantics of ImageNet-C. None of them draws anything. Pixelate and JPEG run Pillow on the CPU, one
-image at a time: it is the reference, and the faster one.
+Semantics of ImageNet-C. They have no draws. Pixelate and JPEG run Pillow on the CPU, which is the
+reference and the faster implementation.
 
 B images, C channels, H W pixels.
 """
@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from perturb.experiments.corruptions.corruption import Corruption
-from perturb.experiments.corruptions.filters import to_bytes
+from perturb.experiments.corruptions.filters import to_bytes, unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants
 
 
@@ -36,15 +36,15 @@ def saturate(images: Tensor, constants: Constants) -> Tensor:
 def _rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return H, S and V, float64 (B, H, W), in scikit-image's order of operations.
 
-    Adding 0.2 or 0.4 to V puts exact values on whole numbers, where float64's noise decides
-    whether truncation takes one off: another order of the same operations is another image.
+    Adding 0.2 or 0.4 to V gives exact whole numbers, where float64 rounding determines the
+    truncation: another order of the same operations gives another image.
     """
     pixels = images.double() / 255
     red, green, blue = pixels.unbind(1)
     value = pixels.amax(1)
     delta = value - pixels.amin(1)
     is_gray = delta == 0
-    # Zero over one is zero: gray pixels get hue and saturation 0, as scikit-image sets them.
+    # Zero over one is zero: gray pixels have hue and saturation 0, as in scikit-image.
     saturation = delta / value.masked_fill(is_gray, 1.0)
     delta.masked_fill_(is_gray, 1.0)
     is_green, is_blue = green == value, blue == value
@@ -61,14 +61,14 @@ def _hsv_to_bytes(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     sextant = turns.floor()
     fraction = turns.sub_(sextant)
     sextant = sextant.to(torch.uint8)
-    lowest = _unit_to_bytes(value * (1 - saturation))
-    falling = _unit_to_bytes(value * (1 - fraction * saturation))
-    rising = _unit_to_bytes(value * (1 - (1 - fraction) * saturation))
-    highest = _unit_to_bytes(value.clone())
+    lowest = unit_to_bytes(value * (1 - saturation))
+    falling = unit_to_bytes(value * (1 - fraction * saturation))
+    rising = unit_to_bytes(value * (1 - (1 - fraction) * saturation))
+    highest = unit_to_bytes(value.clone())
     is_in = [sextant == number for number in range(6)]  # 6 itself, by rounding, is sextant 0
     is_in[0] = is_in[0] | (sextant == 6)
     channels = []
-    for lead in (0, 2, 4):  # red, green and blue run through one curve, two sextants apart
+    for lead in (0, 2, 4):  # red, green and blue follow one curve, two sextants apart
         channel = torch.where(is_in[(1 + lead) % 6], falling, highest)
         channel = torch.where(is_in[(4 + lead) % 6], rising, channel)
         is_low = is_in[(2 + lead) % 6] | is_in[(3 + lead) % 6]
@@ -76,14 +76,10 @@ def _hsv_to_bytes(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     return torch.stack(channels, dim=1)
 
 
-def _unit_to_bytes(plane: Tensor) -> Tensor:
-    return to_bytes(plane.clamp_(0, 1).mul_(255))
-
-
 def contrast(images: Tensor, constants: Constants) -> Tensor:
-    """Return the image pulled towards the mean of each channel."""
+    """Return the image moved towards the mean of each channel."""
     (scale,) = constants
-    # An integer sum is the same in any order; a float mean of a large plane is not.
+    # An integer sum does not depend on its order; a float mean of a large plane does.
     totals = images.sum(dim=(2, 3), keepdim=True, dtype=torch.int64)
     means = totals.double() / (255 * images.shape[-2] * images.shape[-1])
     pixels = images.double() / 255
@@ -91,7 +87,7 @@ def contrast(images: Tensor, constants: Constants) -> Tensor:
 
 
 def pixelate(images: Tensor, constants: Constants) -> Tensor:
-    """Return the image reduced to a share of its side and enlarged again, both by Pillow's BOX."""
+    """Return the image reduced by a ratio of its side and enlarged again, both by Pillow's BOX."""
     (ratio,) = constants
     H, W = images.shape[-2:]
     small = (int(H * ratio), int(W * ratio))
@@ -124,8 +120,8 @@ def jpeg_compression(images: Tensor, constants: Constants) -> Tensor:
 def jpeg_pass(images: Tensor, quality: int) -> Tensor:
     """Return uint8 (B, 3, H, W) encoded as JPEG, chroma 4:2:0, and decoded again.
 
-    The published ImageNet-C files went through quality 85 after their corruption; in-memory
-    results without this pass are another benchmark.
+    The published ImageNet-C files are JPEG of quality 85; results without this pass are another
+    benchmark.
 
     Parameters
     ----------
@@ -143,7 +139,7 @@ def jpeg_pass(images: Tensor, quality: int) -> Tensor:
 
 
 def check_quality(quality: int) -> None:
-    """Raise a ValueError unless Pillow takes this JPEG quality and recommends it."""
+    """Raise a ValueError unless Pillow accepts and recommends this JPEG quality."""
     if isinstance(quality, bool) or quality not in range(1, 96):
         raise ValueError(f"JPEG quality is {quality!r}; allowed: 1 to 95, whole")
 

@@ -1,4 +1,4 @@
-"""What each image draws: thin shapes over ``perturb.random``, one 64-bit hash serving two draws."""
+"""Random draws of each image from ``perturb.random``, with two draws per 64-bit hash."""
 
 import math
 
@@ -11,7 +11,7 @@ from perturb import random
 def uniforms(keys: Tensor, *shape: int) -> Tensor:
     """Return float32 (B, *shape) draws from U[0, 1), multiples of 2**-24.
 
-    The two halves of a 64-bit hash are two draws: hashing is most of the cost of a noise.
+    The two halves of a 64-bit hash are two draws: hashing is most of the cost of noise.
     """
     num_slots = math.prod(shape)
     words = random.bits(keys, (num_slots + 1) // 2).view(torch.int32)[:, :num_slots]

@@ -1,7 +1,7 @@
 """Elastic transform: a random affine map, then a smooth random displacement, given the draws.
 
-Semantics of ImageNet-C (after Simard et al., 2003). OpenCV's ``warpAffine`` rounds source positions
-(to 1/32 px in the versions of the time); ours does not, as current versions do not.
+Semantics of ImageNet-C (after Simard et al., 2003). OpenCV's ``warpAffine`` rounded source
+positions (to 1/32 px) in earlier versions; this module does not, like current versions.
 
 B images, H W pixels.
 """
@@ -49,16 +49,16 @@ def _axis(length: int, like: Tensor) -> Tensor:
 def _affine_positions(
     corners: Tensor, jitter: float, height: int, width: int
 ) -> tuple[Tensor, Tensor]:
-    """Return where each pixel is read, x and y float64 (B, H, W).
+    """Return the source positions of the pixels, x and y float64 (B, H, W).
 
-    The map takes three corners of a square about the centre to their jittered places; a pixel of
-    the result is read at its preimage, so the map solved for is the one back.
+    The map moves three corners of a square about the centre to their jittered positions; a pixel of
+    the result is read at its preimage, so the inverse map is computed.
     """
     centre = torch.tensor([width // 2, height // 2], dtype=torch.float64, device=corners.device)
     size = min(height, width) // 3
     signs = torch.tensor([[1, 1], [1, -1], [-1, -1]], dtype=torch.float64, device=corners.device)
     fixed = centre + size * signs  # (3, 2)
-    # float32, as the published code hands them to OpenCV
+    # float32, as the published code passes them to OpenCV
     jittered = (fixed + ((2 * corners - 1) * jitter).float()).float().double()  # (B, 3, 2)
     origin, first, second = jittered.unbind(1)
     (ax, ay), (bx, by) = (first - origin).unbind(1), (second - origin).unbind(1)
@@ -91,7 +91,7 @@ def _draws(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
     return draws.uniforms(corners, 3, 2), draws.uniforms(keys, 2, H, W)
 
 
-# 244 stands in the published code where 224 was meant; results depend on it, so it stays.
+# The published code has 244 instead of 224; results depend on it, so it is kept.
 _ELASTIC = 244.0
 
 CORRUPTIONS = {

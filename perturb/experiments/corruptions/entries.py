@@ -17,7 +17,7 @@ from perturb.records import PerturbationEntry
 def with_corruptions(
     record: PerturbationEntry, entry: Mapping[str, Any], datasets: Mapping[str, Any]
 ) -> PerturbationEntry:
-    """Return the entry with its corruptions, named by whether they pass through JPEG."""
+    """Return the entry with its corruptions; its id depends on the JPEG pass."""
     is_generated = all("source" not in datasets[dataset] for dataset in record.datasets)
     with_jpeg = entry.get("jpeg", not is_generated)
     return replace(
@@ -32,7 +32,7 @@ def with_corruptions(
 def with_stored_corruptions(
     record: PerturbationEntry, entry: Mapping[str, Any], _: Mapping[str, Any]
 ) -> PerturbationEntry:
-    """Return the entry with the corruptions that are stored, by default the benchmark's."""
+    """Return the entry with the stored corruptions, by default the benchmark's."""
     return replace(
         record,
         conditions=_chosen(record.key, entry.get("corruptions", BENCHMARK_CORRUPTIONS)),
@@ -42,7 +42,7 @@ def with_stored_corruptions(
 
 
 def _chosen(key: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the corruptions in the benchmark's order: that of the file changes no shard."""
+    """Return the corruptions in the benchmark's order, whatever their order in the file."""
     known = listed(CORRUPTIONS)
     unknown = [
         f"perturbations.{key}.corruptions.{position}: {name!r} is not one of {known}."

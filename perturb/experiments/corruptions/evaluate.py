@@ -15,13 +15,13 @@ from perturb.models.precision import float32
 def corrupted_outcomes(
     classifier: Classifier, images: Images, setting: Setting
 ) -> Iterator[Outcome]:
-    """Yield what is decided under each corruption.
+    """Yield the predictions under each corruption.
 
-    Options: `jpeg_quality`, of a JPEG pass after the corruption; none where absent.
+    Options: `jpeg_quality`, of a JPEG pass after the corruption; no pass if absent.
     """
     quality = setting.options.get("jpeg_quality")
     for condition in setting.conditions:
-        # A corruption is the same whatever the network computes in.
+        # Corruptions do not depend on the precision of the network.
         with float32(images.pixels.device):
             pixels = corrupt(
                 images.pixels,

@@ -1,10 +1,10 @@
-"""Linear filters whose bytes do not depend on the batch, and the step from numbers to bytes.
+"""Linear filters whose bytes do not depend on the batch, and the rounding to bytes.
 
-A convolution or matrix product may add its terms in another order for another batch size. Here
-sums are taken in float64, where orders differ by some 1e-13, and ``to_bytes`` truncates after
-adding ``GUARD``: a flat region, whose exact value *is* an integer, lands on it in every order, and
-any other value is as good as never within 1e-13 of the edge. The published code truncates without
-a guard, so in flat regions its rounding noise decides between v and v - 1; ours always gives v.
+The order of the terms of a convolution or matrix product may depend on the batch size. Here sums
+are in float64, where orders differ by about 1e-13, and ``to_bytes`` truncates after adding
+``GUARD``: a flat region, whose exact value *is* an integer, is rounded to it in every order, and
+other values are almost never within 1e-13 of the edge. The published code truncates without a
+guard, so in flat regions rounding errors give v or v - 1; this module always gives v.
 
 B images, C channels, H W pixels, R taps to either side.
 """
@@ -19,7 +19,8 @@ from torch import Tensor
 
 from perturb.experiments.corruptions.scaling import gaussian_taps
 
-# Gray levels: more than the order of a sum is worth, less than the float32 of a published kernel.
+# Gray levels: more than the effect of the order of a sum, less than float32 rounding of a published
+# kernel.
 GUARD = 2.0**-30
 _LARGEST_DIRECT_KERNEL = 49  # taps; above it a transform is cheaper
 
@@ -27,11 +28,16 @@ _LARGEST_DIRECT_KERNEL = 49  # taps; above it a transform is cheaper
 def to_bytes(levels: Tensor, guard: float = 0.0) -> Tensor:
     """Return gray levels as uint8: clipped to [0, 255] and **truncated**, as in the published code.
 
-    ``levels`` is scratch space afterwards: large temporaries are most of what these sums cost.
+    ``levels`` is overwritten: large temporaries are most of the cost of these sums.
     """
     if guard:
         levels = levels.add_(guard)
     return levels.clamp_(0, 255).to(torch.uint8)
+
+
+def unit_to_bytes(pixels: Tensor) -> Tensor:
+    """Return pixels in [0, 1] as uint8, clipped and truncated; ``pixels`` is overwritten."""
+    return to_bytes(pixels.clamp_(0, 1).mul_(255))
 
 
 def gaussian_blur(levels: Tensor, taps: np.ndarray) -> Tensor:
@@ -44,7 +50,7 @@ def gaussian_blur(levels: Tensor, taps: np.ndarray) -> Tensor:
 
 
 def filter_along(levels: Tensor, taps: np.ndarray, dim: int) -> Tensor:
-    """Return the levels correlated with the taps along one axis, shorter by all but one of them."""
+    """Return the levels correlated with the taps along one axis, without the padded border."""
     length = levels.shape[dim] - len(taps) + 1
     first, *others = taps.tolist()
     total: Tensor = levels.narrow(dim, 0, length) * first
@@ -57,7 +63,7 @@ def subpixel_gaussian_taps(sigma: float) -> np.ndarray:
     """Return taps that shift by N(0, sigma) with bilinear interpolation, float64 (2 R + 1,).
 
     A sampled Gaussian of sigma 0.15 px is the identity to 1e-9; this one moves 12 % of a pixel's
-    light to its neighbours, in proportion to sigma.
+    value to its neighbours, in proportion to sigma.
     """
     radius = math.ceil(4 * sigma) + 1
     offsets = np.arange(-radius, radius + 1)
@@ -65,7 +71,7 @@ def subpixel_gaussian_taps(sigma: float) -> np.ndarray:
     density = np.exp(-0.5 * (shifts / sigma) ** 2)
     tents = np.clip(1 - np.abs(offsets[:, None] - shifts), 0, None)  # (taps, shifts)
     taps = (tents * density).sum(axis=1) / density.sum()
-    # What is left beyond the neighbours is below what one gray level can show.
+    # The weight beyond the neighbours is below one gray level.
     kept = np.abs(offsets) <= max(1, int(np.abs(offsets[taps > 1e-6]).max()))
     normalised: np.ndarray = taps[kept] / taps[kept].sum()
     return normalised
@@ -103,12 +109,12 @@ def _fast_length(length: int) -> int:
 
 
 def zoom_positions(length: int, factor: float, is_published_size: bool) -> np.ndarray:
-    """Return where each pixel of a magnified centre crop is read along one axis, float64 (length,).
+    """Return the source positions of a magnified centre crop along one axis, float64 (length,).
 
     At the published size the crop is ceil(length / factor) pixels, stretched corner to corner to
-    round(crop * factor) pixels and trimmed, as ``scipy.ndimage.zoom`` does. Those roundings are a
-    thousandth of 224 px but swallow whole factors at 32 px: elsewhere the axis is magnified about
-    its centre without rounding.
+    round(crop * factor) pixels and trimmed, as ``scipy.ndimage.zoom`` does. These roundings are a
+    thousandth of 224 px but as large as the factors at 32 px: at other sizes the axis is magnified
+    about its centre without rounding.
     """
     pixels = np.arange(length, dtype=np.float64)
     if not is_published_size:
@@ -145,7 +151,7 @@ def resample(levels: Tensor, rows: np.ndarray, columns: np.ndarray) -> Tensor:
 def reflecting_smoother(length: int, sigma: float, truncate: float) -> np.ndarray:
     """Return the Gaussian with reflected edges (d c b a | a b c d) as a matrix (length, length).
 
-    A matrix, since these smoothings are as wide as the image and fold over several times.
+    It is a matrix because these kernels are as wide as the image and reflect several times.
     """
     taps = gaussian_taps(sigma, truncate)
     radius = len(taps) // 2

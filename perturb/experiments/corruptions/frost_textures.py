@@ -1,9 +1,9 @@
 """Six procedural textures of frost on a dark pane: feathery crystals over a haze.
 
-The published textures are photographs whose origin nobody documented, so these are our own. A
-crystal is a curved stem with side branches at some 55 degrees, which carry smaller ones, as
-dendrites of ice do; crystals start at the edges of the pane and at scattered seeds. All numbers are
-a hash of the texture's number, so a texture is the same wherever it is made.
+The published textures are photographs of undocumented origin, so these replace them. A crystal is a
+curved stem with side branches at about 55 degrees, which have smaller branches, like dendrites of
+ice; crystals start at the edges of the pane and at scattered seeds. All random numbers are a hash
+of the texture's number, so textures do not depend on the machine.
 
 T side of the texture, N points.
 """
@@ -22,7 +22,7 @@ from perturb.experiments.corruptions.scaling import PUBLISHED_SIDE, gaussian_tap
 
 NUM_TEXTURES = 6
 _SIDE = 512  # px, for images of 224 px
-# crystals, length of a stem_px, curl (rad over a stem), share of stems that start at an edge
+# crystals, length of a stem_px, curl (rad over a stem), fraction of stems that start at an edge
 _STYLES = (
     (26, 320, 0.9, 0.8),
     (60, 190, 1.6, 0.4),
@@ -40,8 +40,8 @@ _TINT = (0.90, 0.97, 1.0)  # a little blue
 def frost_textures(side: int) -> tuple[Tensor, ...]:
     """Return six textures, uint8 (3, T, T), for images whose longer side is ``side`` px.
 
-    They are made once at 512 px and resized in proportion, so that crystals cover the same share
-    of a small picture as of a large one.
+    They are made once at 512 px and resized in proportion, so that crystals cover the same fraction
+    of a small image as of a large one.
     """
     size = math.ceil(_SIDE * side / PUBLISHED_SIDE)
     resized = []
@@ -108,7 +108,7 @@ def _branches(stems: np.ndarray, curl: float, level: int, number: int) -> np.nda
     share = (np.arange(len(parent)) - first + 0.5) / num_nodes[parent]
     x, y, direction = _along(stems[parent], share[:, None], curl)
     jitter, kept = _uniform(number, f"branches {level}", 2 * len(parent)).reshape(2, -1)
-    # Branches grow shorter towards the tip, and some never grew.
+    # Branches are shorter towards the tip, and some are very short.
     length = stems[parent, 3] * longest * (1 - share) ** 0.8 * np.where(kept < 0.85, 1, 0.2)
     length *= 0.5 + jitter
     sides = [
@@ -122,9 +122,9 @@ def _branches(stems: np.ndarray, curl: float, level: int, number: int) -> np.nda
 def _along(
     stems: np.ndarray, share: np.ndarray, curl: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return x, y and direction at shares (N, K) of the way along arcs (N, 4)."""
+    """Return x, y and direction at fractions (N, K) of the length of arcs (N, 4)."""
     x, y, direction, length = (column[:, None] for column in stems.T)
-    # Each stem curls its own way: the sign and size are taken from where it starts.
+    # Sign and size of a stem's curl depend on its start.
     bend = curl * np.sin(x * 0.37 + y * 0.23) + 1e-6
     turned = direction + bend * share
     radius = length / bend
@@ -134,7 +134,7 @@ def _along(
 
 
 def _draw(canvas: Tensor, stems: np.ndarray, curl: float, weight: float) -> None:
-    """Add the stems to the canvas, a point a pixel, fading towards the tip, bilinearly."""
+    """Add the stems to the canvas bilinearly, one point per pixel, fading towards the tip."""
     num_points = np.maximum((stems[:, 3] / _POINT_SPACING).astype(int), 2)
     owner = np.repeat(np.arange(len(stems)), num_points)
     first = np.repeat(np.cumsum(num_points) - num_points, num_points)

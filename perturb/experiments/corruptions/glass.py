@@ -1,10 +1,10 @@
-"""Glass blur, exact and parallel: a sequential sweep of pixel copies, done by pointer doubling.
+"""Glass blur: the sequential sweep of pixel copies, computed in parallel by pointer doubling.
 
 The published code sweeps the pixels from the lower right to the upper left and "swaps" each with a
 neighbour drawn at random. Both sides of its swap are views of the array, so it **copies**:
-x[p] = x[q]. Where q lies later in raster order it was already rewritten in this sweep, and the
-value comes from wherever q's came from. Each pixel thus points at another; following the pointers
-to where they stop, doubling the stride each time, gives the sweep's result in about five gathers.
+x[p] = x[q]. If q is later in raster order, it is already rewritten in this sweep, and the value is
+that of q's source. Each pixel thus points to another; pointer doubling follows the pointers to
+their ends, which gives the sweep's result in about five gathers.
 
 B images, I iterations, P = H W pixels.
 """
@@ -23,7 +23,7 @@ from perturb.experiments.corruptions.scaling import Constants, scaled_glass
 def draw_offsets(keys: Tensor, constants: Constants, height: int, width: int) -> Tensor:
     """Return (dy, dx) of each iteration and pixel, int8 (B, I, 2, H, W), from {-d, ..., d - 1}.
 
-    Where only a share of the pixels takes part (see the constants), the others draw (0, 0).
+    Where only a fraction of the pixels takes part (see the constants), the others have (0, 0).
     """
     _, max_delta, iterations, share = constants
     shape = (int(iterations), 2, height, width)
@@ -33,7 +33,7 @@ def draw_offsets(keys: Tensor, constants: Constants, height: int, width: int) ->
     wide = (words.to(torch.int32) & 0xFFFF).mul_(2 * int(max_delta)).view(-1, *shape)
     offsets = (wide >> 16).sub_(int(max_delta)).to(torch.int8)
     if share < 1:
-        # What the choice of dy left of its 16 bits is uniform too, and decides who takes part.
+        # The remainder of the 16 bits of dy is uniform too, and selects the pixels that take part.
         takes_part = (wide[:, :, :1] & 0xFFFF) < share * 0x10000
         offsets = offsets * takes_part
     return offsets
@@ -53,15 +53,16 @@ def glass_blur(images: Tensor, constants: Constants, offsets: Tensor) -> Tensor:
 
 
 def sweep_sources(offsets: Tensor, max_delta: int) -> Tensor:
-    """Return which pixel of the image before all sweeps ends up at each pixel, int32 (B, P)."""
+    """Return the source of each pixel in the image before all sweeps, int32 (B, P)."""
     B, num_iterations, _, H, W = offsets.shape
     pixels = torch.arange(H * W, device=offsets.device, dtype=torch.int32)
-    # The sweep leaves rows and columns 0..d and those above H - d, W - d alone.
+    # The sweep does not change rows and columns 0..d and those above H - d, W - d.
     moves = torch.zeros(H, W, dtype=torch.bool, device=offsets.device)
     moves[max_delta + 1 : H - max_delta + 1, max_delta + 1 : W - max_delta + 1] = True
     steps = offsets[:, :, 0].to(torch.int32) * W + offsets[:, :, 1]  # (B, I, H, W)
     copied = pixels + (steps * moves).view(B, num_iterations, H * W)  # (B, I, P)
-    # A pixel later in raster order was rewritten before: follow it. Any other stops the chain.
+    # A pixel later in raster order is already rewritten, so its pointer is followed; any other ends
+    # the chain.
     jumps = torch.maximum(copied, pixels)
     base = (torch.arange(B * num_iterations, device=offsets.device) * (H * W)).view(B, -1, 1)
     ends = _follow((jumps + base).flatten())

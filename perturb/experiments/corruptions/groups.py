@@ -1,4 +1,4 @@
-"""The corruptions as a relation: their order, their groups, and which are the benchmark's."""
+"""The corruptions as a relation: their order, groups, and whether they are the benchmark's."""
 
 import pyarrow as pa
 
@@ -6,7 +6,7 @@ from perturb.experiments.corruptions.names import CORRUPTIONS, EXTRA_GROUP, GROU
 
 
 def corruption_table(*_: object) -> pa.Table:
-    """Return corruption, corruption_group, position and is_benchmark, one row a corruption."""
+    """Return corruption, corruption_group, position and is_benchmark, one row per corruption."""
     group_of = {name: group for group, names in GROUPS.items() for name in names}
     return pa.table(
         {

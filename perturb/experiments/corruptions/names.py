@@ -6,7 +6,7 @@ References
    Perturbations", ICLR 2019.
 """
 
-# The 15 of the benchmark, and the four that its authors offer for validation.
+# The 15 corruptions of the benchmark, and the four that its authors provide for validation.
 BENCHMARK_GROUPS = {
     "Noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
     "Blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
@@ -19,11 +19,11 @@ GROUPS = BENCHMARK_GROUPS | {EXTRA_GROUP: EXTRA_CORRUPTIONS}
 
 BENCHMARK_CORRUPTIONS = tuple(name for names in BENCHMARK_GROUPS.values() for name in names)
 CORRUPTIONS = BENCHMARK_CORRUPTIONS + EXTRA_CORRUPTIONS
-# Of the images that they can be made of [px].
+# Smallest side of images for corruptions [px].
 SMALLEST_SIDE = 16
 
-# Corruptions whose result passes through JPEG, as the published files of ImageNet-C have, are named
-# apart from those that do not: their accuracies differ by many points.
+# Corruptions with a JPEG pass, as in the published files of ImageNet-C, have another name than
+# those without: their accuracies differ by many points.
 JPEG_QUALITY = 85
 JPEG_SUFFIX = "_jpeg85"
 # The published files themselves.

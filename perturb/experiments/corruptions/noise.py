@@ -1,7 +1,8 @@
 """Noise corruptions: Gaussian, shot, impulse and speckle noise, each given its draws.
 
-Semantics of ImageNet-C: x in [0, 1], each value (pixel and channel) on its own, clipped, truncated.
-Gaussian and speckle noise are computed in float64 in the published order, to the last bit.
+Semantics of ImageNet-C: x in [0, 1], each value (pixel and channel) independent, clipped,
+truncated. Gaussian and speckle noise are computed in float64 in the published order, to the last
+bit.
 """
 
 import math
@@ -13,29 +14,25 @@ from torch import Tensor
 
 from perturb.experiments.corruptions import draws
 from perturb.experiments.corruptions.corruption import Corruption, normals, uniforms
-from perturb.experiments.corruptions.filters import to_bytes
+from perturb.experiments.corruptions.filters import unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants
 
 _GUIDE_BINS = 4096
-# A byte that no photon count is drawn as: at most 60 counts share 255 levels, so 1 stays free.
+# A byte that no photon count maps to: at most 60 counts share 255 levels, so 1 is free.
 _UNDECIDED = 1
 
 
 def gaussian_noise(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
     """Return x + sigma z; ``normals`` float32 (B, 3, H, W) from N(0, 1)."""
     (sigma,) = constants
-    return _unit_to_bytes((normals.double() * sigma).add_(images.double().div_(255)))
+    return unit_to_bytes((normals.double() * sigma).add_(images.double().div_(255)))
 
 
 def speckle_noise(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
     """Return x + x sigma z; ``normals`` float32 (B, 3, H, W) from N(0, 1)."""
     (sigma,) = constants
     pixels = images.double().div_(255)
-    return _unit_to_bytes((normals.double() * sigma).mul_(pixels).add_(pixels))
-
-
-def _unit_to_bytes(pixels: Tensor) -> Tensor:
-    return to_bytes(pixels.clamp_(0, 1).mul_(255))
+    return unit_to_bytes((normals.double() * sigma).mul_(pixels).add_(pixels))
 
 
 def impulse_noise(
@@ -50,7 +47,8 @@ def shot_noise(images: Tensor, constants: Constants, uniforms: Tensor) -> Tensor
     """Return Poisson(rate x) / rate, exact by inversion; ``uniforms`` (B, 3, H, W) in [0, 1).
 
     The count is the number of values of the distribution function that do not exceed the uniform.
-    The first 12 bits of the uniform settle all but a few per cent; those are counted in full.
+    The first 12 bits of the uniform determine all but a few per cent of the counts; the others are
+    computed in full.
     """
     (rate,) = constants
     guide, cumulative, bytes_of_count = _poisson_tables(int(rate), images.device)
@@ -69,7 +67,7 @@ def shot_noise(images: Tensor, constants: Constants, uniforms: Tensor) -> Tensor
 def _poisson_tables(rate: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Return guide (256 * bins,), distribution function (256, rate) and byte of a count.
 
-    Counts from ``rate`` on are white, so the distribution function is not needed beyond rate - 1.
+    Counts from ``rate`` on are white, so the distribution function ends at rate - 1.
     """
     counts = np.arange(rate)
     means = np.arange(256)[:, None] / 255.0 * rate
@@ -83,7 +81,7 @@ def _poisson_tables(rate: int, device: torch.device) -> tuple[Tensor, Tensor, Te
     levels = (np.arange(rate + 1) / rate * 255).astype(np.uint8)
     guide = np.empty((256, _GUIDE_BINS), np.uint8)
     for value in range(256):
-        # A bin is settled if no step lies in (start, end): its uniforms are below its end.
+        # A bin has one count if no step is in (start, end): its uniforms are below its end.
         first = np.searchsorted(cumulative[value], edges[:-1], side="right")
         last = np.searchsorted(cumulative[value], edges[1:], side="left")
         guide[value] = np.where(first == last, levels[first], _UNDECIDED)
@@ -111,7 +109,7 @@ CORRUPTIONS = {
     ),
     "impulse_noise": Corruption(
         impulse_noise,
-        # share of replaced values
+        # fraction of replaced values
         published=((0.03,), (0.06,), (0.09,), (0.17,), (0.27,)),
         draw=_salt,
     ),

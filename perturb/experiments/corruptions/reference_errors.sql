@@ -1,6 +1,6 @@
--- What the reference network gets wrong: the denominators of CE. Severity 0 is the clean set, as
--- far as it was corrupted: relative CE compares errors on the same images. Ids are those of one
--- dataset: other sets may have the same.
+-- Errors of the reference network: the denominators of CE. Severity 0 is the part of the clean set
+-- that is corrupted: relative CE compares errors on the same images. Image ids are unique only
+-- within one dataset.
 WITH corrupted AS (
     SELECT DISTINCT c.image_id
     FROM corruption_predictions AS c

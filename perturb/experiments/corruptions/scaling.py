@@ -1,26 +1,26 @@
-"""What the published constants of a corruption become at other sizes than 224 px.
+"""Constants of corruptions at sizes other than 224 px.
 
-At 224 px they are those of ImageNet-C's generating code [1]_ as they stand. Elsewhere lengths in
-pixels are scaled by ``side / 224`` (side: the shorter one), so that a corruption covers the same
-fraction of the picture; amplitudes, thresholds, zoom factors, ratios and JPEG qualities are not
-scaled.
+At 224 px they are those of ImageNet-C's generating code [1]_. At other sizes lengths in pixels are
+scaled by ``side / 224`` (side: the shorter one), so that a corruption covers the same fraction of
+the image; amplitudes, thresholds, zoom factors, ratios and JPEG qualities are not scaled.
 
-Lengths that fall below a pixel (32 px is the embedded default, where 1 px stands for 7) need a rule
-each. The rules, all of them the identity at 224 px:
+Lengths below a pixel (at 32 px, the default size, 1 px corresponds to 7) need separate rules. All
+of these rules are the identity at 224 px:
 
 - *Gaussian and disk blurs* keep their fractional sigma or radius; the kernels integrate it against
-  bilinear interpolation (``filters.py``), so that half a radius is half an effect and not none.
+  bilinear interpolation (``filters.py``), so that half a radius has half the effect.
 - *glass_blur* moves pixels by whole pixels. The maximum displacement d is rounded up, and a pixel
   takes part in an iteration with probability d / ceil(d): the mean displacement scales.
 - *motion_blur* and *snow* keep fractional radius and sigma; the number of taps rounds up.
 - *zoom_blur* keeps its factors; only the published rounding of crops to pixels is left out.
 - *snow* zooms its noise to set the size of a flake, which cannot be below one pixel: zoom >= 1. The
-  zoom also smooths the noise; where it is cut short, sigma is lowered by what it would have taken.
-- *elastic_transform* divides its alpha twice: smoothing noise over n pixels averages away
-  less when n shrinks, so alpha is set so that the RMS **displacement** scales with the side.
+  zoom also smooths the noise; where it is limited, sigma is reduced instead.
+- *elastic_transform* scales its alpha twice: smoothing over fewer pixels reduces noise less, so
+  alpha is set so that the RMS **displacement** scales with the side.
 - *fog* draws its plasma on the smallest power of two that covers the image (256 at 224 px).
 - *spatter* scales its blurs and the reach of its highlight, but by no less than 0.6: a drop cannot
-  be smaller than a pixel. Sigma makes up for the blur, as in snow, and keeps the share of drops.
+  be smaller than a pixel. Sigma compensates for the blur, as in snow, and keeps the fraction of
+  drops.
 - *frost* scales its textures.
 
 References
@@ -37,13 +37,13 @@ PUBLISHED_SIDE = 224
 
 Constants = tuple[float, ...]
 
-# RMS that bilinear interpolation leaves of white noise: 2/3 of the variance along each axis.
+# RMS of white noise after bilinear interpolation: 2/3 of the variance along each axis.
 _ZOOMED_NOISE = 2 / 3
 _SMALLEST_DROP = 0.6
 
 
 def scaled_lengths(published: Constants, scale: float) -> Constants:
-    """Return constants that are lengths, all of them."""
+    """Return constants that are all lengths, scaled."""
     return tuple(scale * length for length in published)
 
 
@@ -76,7 +76,7 @@ def scaled_elastic(published: Constants, scale: float) -> Constants:
 def scaled_spatter(published: Constants, scale: float) -> Constants:
     """Return the constants of spatter.
 
-    The threshold is a quantile of blurred noise: what a narrower blur keeps, sigma gives up.
+    The threshold is a quantile of blurred noise: sigma compensates for a narrower blur.
     """
     mean, sigma, blur, threshold, strength, is_mud, reach = published
     scale = max(scale, _SMALLEST_DROP)
@@ -86,7 +86,7 @@ def scaled_spatter(published: Constants, scale: float) -> Constants:
 
 
 def _kept_noise(sigma: float, truncate: float) -> float:
-    """Return which share of white noise's RMS a two-dimensional Gaussian leaves."""
+    """Return the fraction of white noise's RMS after a two-dimensional Gaussian blur."""
     taps = gaussian_taps(sigma, truncate)
     return float((taps * taps).sum())
 

@@ -1,9 +1,9 @@
 """Spatter: drops of water or mud on the lens, given the draws.
 
 Semantics of ImageNet-C's extra corruption, re-derived from its sequence of OpenCV calls. Water
-(severities 1-3) is a thresholded smooth noise whose outline, found by Canny, is turned by a
-distance transform and an emboss filter into highlights. Everything after the first smoothing is
-whole numbers or float32 in the published order, so that the pixels are the published ones.
+(severities 1-3) is a thresholded smooth noise; a distance transform and an emboss filter turn its
+Canny outline into highlights. All steps after the first smoothing use whole numbers or float32 in
+the published order, so that the pixels equal the published ones.
 
 B images, H W pixels; all planes are (B, H, W).
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from perturb.experiments.corruptions import filters
 from perturb.experiments.corruptions.corruption import Corruption, normal_plane
-from perturb.experiments.corruptions.filters import GUARD, to_bytes
+from perturb.experiments.corruptions.filters import GUARD, to_bytes, unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants, gaussian_taps, scaled_spatter
 
 _WATER = (175 / 255, 238 / 255, 238 / 255)  # pale turquoise
@@ -42,21 +42,17 @@ def spatter(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
     if is_mud:
         cover = _smooth((layer > threshold).float(), strength)
         cover = torch.where(cover < 0.8, 0.0, cover)[:, None]
-        return _to_bytes(pixels * (1 - cover) + cover * _colour(_MUD, pixels))
+        return unit_to_bytes(pixels * (1 - cover) + cover * _colour(_MUD, pixels))
     drops = _water_mask(layer, reach)[:, None] * strength
-    return _to_bytes(pixels + drops * _colour(_WATER, pixels))
+    return unit_to_bytes(pixels + drops * _colour(_WATER, pixels))
 
 
 def _colour(colour: tuple[float, ...], like: Tensor) -> Tensor:
     return torch.tensor(colour, dtype=like.dtype, device=like.device).view(3, 1, 1)
 
 
-def _to_bytes(pixels: Tensor) -> Tensor:
-    return to_bytes(pixels.clamp_(0, 1).mul_(255))
-
-
 def _smooth(planes: Tensor, sigma: float) -> Tensor:
-    """Return float32 planes blurred, rounded to float32 after either axis as SciPy does."""
+    """Return float32 planes blurred, rounded to float32 after each axis as in SciPy."""
     taps = gaussian_taps(sigma)
     radius = len(taps) // 2
     for dim, padding in ((-2, (0, 0, radius, radius)), (-1, (radius, radius, 0, 0))):
@@ -66,14 +62,14 @@ def _smooth(planes: Tensor, sigma: float) -> Tensor:
 
 
 def _water_mask(layer: Tensor, reach: float) -> Tensor:
-    """Return how bright the water is at each pixel, float32 in [0, 1]."""
+    """Return the brightness of the water at each pixel, float32 in [0, 1]."""
     liquid = to_bytes(layer * 255, GUARD).float()
-    # The mean of nine float32, rounded to float32 before it is cut to a whole number.
+    # The mean of nine float32, rounded to float32 before truncation to a whole number.
     nearby = _correlate(_distance(_canny(liquid), reach).double(), _BOX).div_(9).float().floor_()
     shaded = _correlate(_equalise(nearby), _EMBOSS).clamp_(0, 255)
-    # Nine whole numbers have no mean half-way between two.
+    # The mean of nine whole numbers is never half-way between two.
     mask = liquid * _correlate(shaded, _BOX).add_(4.5).div_(9).floor_()
-    # A picture without a drop stays as it is; the published code divides zero by zero there.
+    # An image without a drop does not change; the published code divides zero by zero there.
     return mask / mask.amax(dim=(1, 2), keepdim=True).clamp_min(1.0)
 
 
@@ -118,7 +114,7 @@ def _grow(strong: Tensor, weak: Tensor) -> Tensor:
     """Return the weak pixels that are connected to a strong one, over eight neighbours."""
     while True:
         grown = strong.clone()
-        for dim in (-2, -1):  # first up and down, then what that gave left and right
+        for dim in (-2, -1):  # first vertically, then the result horizontally
             kept, source = grown.shape[dim] - 1, grown.clone()
             grown.narrow(dim, 0, kept).logical_or_(source.narrow(dim, 1, kept))
             grown.narrow(dim, 1, kept).logical_or_(source.narrow(dim, 0, kept))
@@ -131,8 +127,9 @@ def _grow(strong: Tensor, weak: Tensor) -> Tensor:
 def _distance(is_edge: Tensor, reach: float) -> Tensor:
     """Return OpenCV's distance to the nearest edge (5 x 5 mask), float32, at most ``reach``.
 
-    Along a row only the nearest edge counts, so the nearest edge of all is found by looking up, for
-    every row within reach, how far that row's nearest edge is. Ranks stand for distances: int16.
+    Along a row only the nearest edge counts, so the nearest edge is the minimum over all rows
+    within reach of the distance to that row's nearest edge. Distances are represented by int16
+    ranks.
     """
     ranks, distances = _distance_tables(reach, is_edge.device)
     rows = len(ranks)
@@ -148,7 +145,7 @@ def _distance(is_edge: Tensor, reach: float) -> Tensor:
 
 
 def _distance_along_rows(is_edge: Tensor, limit: int) -> Tensor:
-    """Return how many pixels the row's nearest edge is away, int16, at most ``limit``."""
+    """Return the distance to the row's nearest edge in pixels, int16, at most ``limit``."""
     distance = torch.where(is_edge, 0, limit).to(torch.int16)
     strides, covered = [], 0
     while covered < limit:  # strides whose sums are every number up to the limit
@@ -168,7 +165,7 @@ def _distance_along_rows(is_edge: Tensor, limit: int) -> Tensor:
 def _distance_tables(reach: float, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the rank of the distance over (rows, columns), and the distance of a rank.
 
-    Distances are sums of steps, in float32 and one after the other: straight steps first.
+    Distances are sequential float32 sums of steps, straight steps first.
     """
     size = math.ceil(reach) + 1
     table = np.full((size, size), reach, np.float32)
@@ -181,7 +178,7 @@ def _distance_tables(reach: float, device: torch.device) -> tuple[Tensor, Tensor
             for move in moves + [_KNIGHT] * knights:
                 away += move
             table[rows, columns] = min(away, np.float32(reach))
-    # Beyond the last column there may be no edge at all.
+    # Beyond the last column there may be no edge.
     table[:, -1] = reach
     distances, ranks = np.unique(table, return_inverse=True)
     as_ranks = ranks.reshape(size, size).astype(np.int16)
@@ -198,7 +195,7 @@ def _equalise(planes: Tensor) -> Tensor:
     lowest = counts.gather(1, levels.amin(1, keepdim=True))
     scale = 255.0 / (H * W - lowest).clamp_min(1).float()
     table = ((cumulative - lowest).float() * scale).clamp_min(0).round()
-    # A plane of one level has nothing to spread.
+    # A plane of one level does not change.
     table = torch.where(lowest == H * W, torch.arange(256.0, device=planes.device), table)
     return table.gather(1, levels).view(B, H, W)
 

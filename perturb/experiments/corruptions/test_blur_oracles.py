@@ -1,4 +1,4 @@
-"""Each blur against a plain re-implementation given the same draws, at 224 px and small."""
+"""Each blur against a plain implementation with the same draws, at 224 px and smaller."""
 
 import math
 
@@ -40,7 +40,7 @@ def test_glass_offsets_cover_their_range_evenly() -> None:
 
 
 def naive_gaussian(x: np.ndarray, sigma: float) -> np.ndarray:
-    """Edges replicated, cut at 4 sigma: a separable sum, one tap at a time."""
+    """Return a separable sum, one tap at a time, with replicated edges, cut at 4 sigma."""
     radius = int(4 * sigma + 0.5)
     weights = [math.exp(-0.5 * (i / sigma) ** 2) for i in range(-radius, radius + 1)]
     for axis in (0, 1):
@@ -106,7 +106,7 @@ def reflect_101(index: int, size: int) -> int:
 
 
 def test_small_disks_grow_without_steps() -> None:
-    """A radius below half a pixel still blurs, and the spread is the disk's."""
+    """A radius below half a pixel has an effect, with the spread of the disk."""
     spreads = []
     for radius in (0.1, 0.43, 0.57, 0.86, 1.14, 1.43, 5.0):
         kernel = blur._subpixel_disk(radius, 0.0)

@@ -1,4 +1,4 @@
-"""Noise, weather and digital corruptions against plain code given the same draws."""
+"""Noise, weather and digital corruptions against plain code with the same draws."""
 
 import colorsys
 import io
@@ -169,7 +169,7 @@ def test_frost_textures_are_six_and_cover_the_image() -> None:
 
 @pytest.mark.parametrize("reach", [20.0, 12.0, 5.5])
 def test_spatter_measures_distances_in_steps_of_a_knight_too(reach: float) -> None:
-    """Against relaxation over OpenCV's 5 x 5 mask until nothing changes."""
+    """Distances equal the relaxation over OpenCV's 5 x 5 mask until convergence."""
     is_edge = draws.uniforms(make_keys(3), 40, 53) < torch.tensor([0.002, 0.01, 0.1]).view(3, 1, 1)
     is_edge[0] = False
     is_edge[0, 3, 50] = True

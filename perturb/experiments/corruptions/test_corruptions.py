@@ -1,4 +1,4 @@
-"""Corruptions: what must hold for all 19, at every size, and the golden numbers."""
+"""Properties of all 19 corruptions at every size, and the golden numbers."""
 
 import io
 import itertools
@@ -13,24 +13,22 @@ from PIL import Image
 from torch import Tensor
 
 from perturb import random
-from perturb.experiments.corruptions.corruptions import CORRUPTIONS, constants, corrupt, jpeg_pass
+from perturb.experiments.corruptions.corruptions import (
+    CORRUPTIONS,
+    constants,
+    corrupt,
+    draws_nothing,
+    jpeg_pass,
+)
 from perturb.experiments.corruptions.names import JPEG_QUALITY, JPEG_SUFFIX
 from perturb.experiments.registry import FOLDER, protocol_of
 from tests.corruption_images import make_images, make_keys
 
-DETERMINISTIC = {
-    "defocus_blur",
-    "zoom_blur",
-    "brightness",
-    "contrast",
-    "pixelate",
-    "jpeg_compression",
-    "gaussian_blur",
-    "saturate",
-}
+# Corruptions of the published code that draw nothing, and others that say so.
+DETERMINISTIC = {name for name in CORRUPTIONS if draws_nothing(name)}
 
 # The published corners jitter by 24, 49, 5, 5, 5 px; frost at first adds light more than structure;
-# saturate takes colour away at 1 and 2 and adds it from 3 on.
+# saturate reduces colour at 1 and 2 and increases it from 3 on.
 STARTS_TO_GROW_AT = {"elastic_transform": 3, "frost": 2, "saturate": 3}
 
 
@@ -59,7 +57,7 @@ def test_batch_and_order_change_no_byte(corruption: str, size: tuple[int, int]) 
 
 
 def corrupt_some(numbers: list[int]) -> dict[str, Tensor]:
-    """Return these of six images under every corruption; run in processes of its own."""
+    """Return the numbered images of six under every corruption; it runs in separate processes."""
     torch.set_num_threads(1)
     images, keys = make_images(6, 32)[numbers], make_keys(6)[numbers]
     return {
@@ -68,9 +66,9 @@ def corrupt_some(numbers: list[int]) -> dict[str, Tensor]:
 
 
 def test_processes_change_no_byte() -> None:
-    """Fresh interpreters, each with some of the images in an order of its own."""
+    """New interpreters, each with some of the images in another order, give the same bytes."""
     shares = [[4, 1, 0], [5, 2, 3]]
-    # Started anew and not forked: nothing that this process has computed reaches them.
+    # Spawned and not forked, so that no state of this process is shared.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=spawn) as workers:
         parts = list(workers.map(corrupt_some, shares))
@@ -88,7 +86,7 @@ def test_jpeg_pass_is_pillows_own(corruption: str, side: int) -> None:
     passed = corrupt(images, corruption, 3, keys, 7, jpeg_quality=85)
     for pixels, result in zip(plain, passed, strict=True):
         stream = io.BytesIO()
-        # The published files were saved with optimised tables, which change no pixel.
+        # The published files have optimised tables, which change no pixel.
         picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
         picture.save(stream, "JPEG", quality=85, optimize=True)
         assert np.array_equal(np.asarray(Image.open(stream)), result.permute(1, 2, 0).numpy())
@@ -134,7 +132,7 @@ def test_severities_grow(corruption: str, side: int) -> None:
         changes.append((changed.double() - images).abs().mean().item())
     assert min(changes) > 0.5, "every severity must show"
     changes = changes[STARTS_TO_GROW_AT.get(corruption, 1) - 1 :]
-    # The published tables trade one constant for another here and there.
+    # The published tables do not increase every constant.
     is_traded = corruption in ("fog", "frost", "snow", "glass_blur", "elastic_transform")
     slack = 0.9 if is_traded else 0.99
     for weaker, stronger in itertools.pairwise(changes):
@@ -204,7 +202,7 @@ def test_constants_are_the_published_ones_at_224_and_scale_elsewhere() -> None:
     "corruption", ["glass_blur", "motion_blur", "zoom_blur", "gaussian_blur", "pixelate"]
 )
 def test_flat_images_stay_flat_under_blur(corruption: str) -> None:
-    """The published code loses a level here and there to rounding; ours must not."""
+    """Flat images do not lose a level to rounding, unlike in the published code."""
     for side, level in itertools.product((32, 224), (0, 7, 128, 255)):
         images = torch.full((2, 3, side, side), level, dtype=torch.uint8)
         assert torch.equal(corrupt(images, corruption, 5, make_keys(2), 0), images)
@@ -229,8 +227,8 @@ def test_gpu_gives_the_same_picture(corruption: str) -> None:
 
 
 # Mean, mean absolute change and a signed mean of severities 1, 3 and 5, in gray levels: coarse
-# enough for other libraries and processors, and moved by any change of the numbers. The
-# protocols with and without the JPEG pass stand beside: one cannot change without the other.
+# enough for other libraries and processors, and moved by any change of the numbers. The protocols
+# with and without the JPEG pass are recorded too: they change together.
 GOLDEN = json.loads((FOLDER / "corruptions" / "golden.json").read_text())
 
 

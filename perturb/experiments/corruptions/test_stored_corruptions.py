@@ -1,4 +1,4 @@
-"""ImageNet-C as stored files: copies of the clean images, and the mCE that others published."""
+"""ImageNet-C as stored files: copies of the clean images, and published mCE."""
 
 import csv
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ SETS = [
 
 
 def published_models() -> list[dict[str, str]]:
-    """Return the models with all 75 cells: right predictions of each, and the published means."""
+    """Return the models with all 75 cells: correct predictions of each, and the published means."""
     with TESTBED.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_mce_of_every_published_model_to_the_printed_digit() -> None:
-    """What is summed over images comes from the published accuracies; the rest is our SQL."""
+    """mCE from sums of the published accuracies equals the published value."""
     models = published_models()
     assert len(models) == 200
     published = {row["model"]: row["c15_ondisk_mCE"] for row in models}
@@ -82,7 +82,7 @@ def _right(row: dict[str, str], corruption: str) -> list[int]:
 
 
 def test_mce_of_a_published_model_from_its_predictions(tmp_path: Path) -> None:
-    """ResNet-50: 3.75 million predictions on stored files, and those on the clean images."""
+    """mCE of ResNet-50 from 3.75 million predictions on stored files and those on clean images."""
     [row] = [row for row in published_models() if row["model"] == "resnet50"]
     numbers = np.arange(NUM_IMAGES)
     files = np.char.add(np.char.mod("ILSVRC2012_val_%08d", numbers), ".JPEG")
@@ -109,7 +109,7 @@ def _shard(
     right: list[int],
     ids: pa.Array,
 ) -> Path:
-    """Write the predictions of a cell of which so many are right under each condition."""
+    """Write the predictions of a cell with given numbers of correct ones per condition."""
     num_rows = len(conditions) * len(ids)
     correct = np.arange(len(ids))[None] < np.array(right)[:, None]
     names = {"model": "resnet50", "dataset": dataset, "perturbation": perturbation}
@@ -154,7 +154,7 @@ FILES = ["n1/x.JPEG", "n1/y.JPEG", "n2/z.JPEG"]
     [
         FILES,
         ["x.JPEG", "y.JPEG", "z.JPEG"],
-        # Ids count first: file names alone may stand in several folders.
+        # Ids are matched first: file names may occur in several folders.
         ["n1/x.JPEG", "n1/y.JPEG", "n2/z.JPEG", "n2/x.JPEG"],
     ],
     ids=["same ids", "same file names", "file names twice"],
@@ -172,7 +172,7 @@ def test_stored_corruptions_are_copies_of_clean_images(tmp_path: Path, ids: list
 
 
 def test_relative_errors_are_paired_with_the_clean_copies(tmp_path: Path) -> None:
-    """One of the two corrupted images is wrong when clean, so it is not lost to corruption."""
+    """One of the two corrupted images is incorrect when clean, so corruption does not lose it."""
     reference = tmp_path / "reference.csv"
     rows = [("none", "", 0.25), *((name, "", 0.75) for name in BENCHMARK_CORRUPTIONS)]
     text = "\n".join(f"{name},{severity},{error}" for name, severity, error in rows)
@@ -194,11 +194,11 @@ def test_relative_errors_are_paired_with_the_clean_copies(tmp_path: Path) -> Non
     [
         (
             [*clean("11", ["x", "y"]), *corrupted("10", ["n1/x", "n1/q"])],
-            "stored_corruptions has 1 images that are no clean ones, such as n1/q",
+            "stored_corruptions has 1 images without a clean copy, such as n1/q",
         ),
         (
             [*clean("11", ["n1/x", "n2/x"]), *corrupted("1", ["x"])],
-            "stored_corruptions has 1 images that are no clean ones, such as x",
+            "stored_corruptions has 1 images without a clean copy, such as x",
         ),
         (
             [*clean("1", ["x"]), *corrupted("11", ["n1/x", "n2/x"])],

@@ -1,7 +1,7 @@
 """Weather corruptions: snow, frost and fog, each given its draws.
 
-Semantics of ImageNet-C. The frost textures are ours (``frost_textures.py``): the published six are
-photographs of undocumented origin. Whoever holds them passes them in their place.
+Semantics of ImageNet-C. The frost textures are procedural (``frost_textures.py``): the published
+six are photographs of undocumented origin, and may be passed instead.
 
 B images, H W pixels, S side of the plasma.
 """
@@ -17,7 +17,7 @@ from perturb import random
 from perturb.experiments.corruptions import draws, filters
 from perturb.experiments.corruptions.blur import is_published_size, motion_blur
 from perturb.experiments.corruptions.corruption import Corruption
-from perturb.experiments.corruptions.filters import to_bytes
+from perturb.experiments.corruptions.filters import unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants, scaled_snow
 
 # The published code draws from the first five of its six files.
@@ -26,7 +26,7 @@ _GRAY_WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def snow(images: Tensor, constants: Constants, normals: Tensor, angles_deg: Tensor) -> Tensor:
-    """Return the image whitened, with streaks of snow and the same streaks upside down on it.
+    """Return the whitened image with streaks of snow, added upright and rotated by 180 degrees.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def snow(images: Tensor, constants: Constants, normals: Tensor, angles_deg: Tens
     rows = filters.zoom_positions(H, zoom, is_published)
     columns = filters.zoom_positions(W, zoom, is_published)
     layer = filters.resample(layer, rows, columns)
-    layer = to_bytes(layer.masked_fill_(layer < threshold, 0.0).clamp_(0, 1).mul_(255))
+    layer = unit_to_bytes(layer.masked_fill_(layer < threshold, 0.0))
     flakes = motion_blur(layer, (radius, blur_sigma), angles_deg).double() / 255
     pixels = images.float() / 255  # the published code blends in float32
     red, green, blue = (pixels[:, c : c + 1] * w for c, w in enumerate(_GRAY_WEIGHTS))
     whitened = torch.maximum(pixels, (red + green + blue) * 1.5 + 0.5)
     blended = pixels * weight + whitened * (1 - weight)
     snowy = blended.double().add_(flakes).add_(flakes.flip(-2, -1))
-    return to_bytes(snowy.clamp_(0, 1).mul_(255))
+    return unit_to_bytes(snowy)
 
 
 def frost(
@@ -65,8 +65,8 @@ def frost(
     ----------
     images : uint8 (B, 3, H, W).
     constants : weight of the image, weight of the frost.
-    files : int64 (B,), which texture.
-    corners : float (B, 2) in [0, 1), where in the range of possible corners (y, x) the crop begins.
+    files : int64 (B,), indices of the textures.
+    corners : float (B, 2) in [0, 1), the crop's corner (y, x) as a fraction of its range.
     textures : uint8 (3, height, width) each, larger than the images.
     """
     H, W = images.shape[-2:]
@@ -87,7 +87,7 @@ def frost(
 def _blend_table(constants: Constants, device: torch.device) -> Tensor:
     """Return the blend of every pair of bytes, uint8 (65536,).
 
-    Both inputs are bytes, and float64 rounding decides where the exact sum is a whole number.
+    Both inputs are bytes; float64 rounding matters where the exact sum is a whole number.
     """
     image_weight, frost_weight = constants
     levels = np.arange(256, dtype=np.float64)
@@ -96,7 +96,7 @@ def _blend_table(constants: Constants, device: torch.device) -> Tensor:
 
 
 def fog(images: Tensor, constants: Constants, uniforms: Tensor) -> Tensor:
-    """Return the image with a plasma added, scaled back to its own maximum.
+    """Return the image with a plasma added, rescaled to its original maximum.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def fog(images: Tensor, constants: Constants, uniforms: Tensor) -> Tensor:
     pixels = images.double() / 255
     brightest = pixels.amax(dim=(1, 2, 3), keepdim=True)
     foggy = pixels.add_(weight * plasma[:, None, :H, :W])
-    return to_bytes(foggy.mul_(brightest).div_(brightest + weight).clamp_(0, 1).mul_(255))
+    return unit_to_bytes(foggy.mul_(brightest).div_(brightest + weight))
 
 
 def plasma_side(height: int, width: int) -> int:

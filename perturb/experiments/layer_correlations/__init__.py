@@ -35,7 +35,7 @@ def _check(config: Config) -> Iterator[str]:
         )
     architectures = [config.models[model].architecture for model in config.benchmark_models]
     if all(map(without_blocks, architectures)):
-        yield "analyses.layer_correlations: no model of this study has blocks that can be read"
+        yield "analyses.layer_correlations: no model of this study has readable blocks"
     if correlations.num_images < FEWEST_CORRELATED:
         yield (
             f"analyses.layer_correlations.images: {correlations.num_images}; "
@@ -79,7 +79,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "layer_correlations",
-            title="How alike layers are",
+            title="Layer correlations",
             relations=("layer_pairs",),
             shown=("architecture_label", "pretraining_label", "measure_label", "layer_a"),
             sources=("models", "representations"),
@@ -88,7 +88,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "correlation_profile",
-            title="How alike a layer is to the others",
+            title="Mean correlation by layer",
             relations=("layer_pairs",),
             shown=("architecture_label", "pretraining_label", "measure_label"),
             sources=("models", "representations"),
@@ -99,7 +99,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "layer_correlations",
-            title="How alike the layers are",
+            title="Layer correlations",
             tables=("layer_correlations", "models"),
             drawn=("value",),
             empty="No two blocks of any model of this study can be compared.",
@@ -109,7 +109,7 @@ EXPERIMENT = Experiment(
         ),
         Chart(
             "correlation_profile",
-            title="How like the others each layer is",
+            title="Mean correlation by layer",
             tables=("correlation_profile", "models"),
             drawn=("value",),
             empty="No two blocks of any model of this study can be compared.",

@@ -1,4 +1,4 @@
-"""The paper's Figure 7, how alike a model's layers are, and beyond it: CKA, and a profile."""
+"""The paper's Figure 7, layer correlations, and in addition CKA and the mean by layer."""
 
 import math
 
@@ -27,7 +27,7 @@ _TOOLTIP = [
     number("spread", "Standard deviation", ".3f"),
     IMAGES,
 ]
-# Of large studies there are tens of thousands of cells, on the page too.
+# Large studies have tens of thousands of cells.
 _COLUMNS = [
     "architecture_label",
     "pretraining_label",
@@ -44,7 +44,7 @@ _COLUMNS = [
 
 
 def layer_correlations(alike: pd.DataFrame, models: pd.DataFrame) -> alt.VConcatChart:
-    """Return layers x layers for every model: all tokens beside CLS, CKA below the correlations.
+    """Return layers x layers for every model: all tokens next to CLS, CKA below correlations.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def layer_correlations(alike: pd.DataFrame, models: pd.DataFrame) -> alt.VConcat
 
 
 def correlation_profile(profile: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return how like the others each layer is, over depth: a line a model, a panel a measure.
+    """Return the mean correlation of each layer over depth: a line per model, a panel per measure.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def correlation_profile(profile: pd.DataFrame, models: pd.DataFrame) -> alt.Face
     labels = dict(zip(known["measure"], known["measure_label"], strict=True))
     names = [labels[measure] for measure in _MEASURES if measure in labels]
     pretraining = pretraining_order(known)
-    # The blocks of some networks cannot be read: these have no line.
+    # Networks without readable blocks have no line.
     looks = style_of(models).only(set(known["architecture_label"]))
     width = min(_WIDEST, (CHART_WIDTH - _SIDES) // len(names) - _SPACING)
     height = 170 if len(pretraining) > 1 else 240
@@ -158,5 +158,5 @@ def _lines(looks: Style, domain: tuple[float, float]) -> list[alt.Chart]:
 
 
 def _domain(values: pd.Series) -> tuple[float, float]:
-    """Return 0 to 1, and the tenths below it that are needed: correlations can be negative."""
+    """Return 0 to 1, extended downwards by tenths: correlations can be negative."""
     return math.floor(10 * min(0.0, *values, 0.0)) / 10, 1.0

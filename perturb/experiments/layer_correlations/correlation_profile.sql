@@ -1,4 +1,4 @@
--- Figure 7 as a line: how alike each block's output is to those of all other blocks, on average.
+-- Figure 7 as a line: mean similarity of each block's output to those of all other blocks.
 WITH profile AS (
     SELECT
         model,

@@ -1,4 +1,4 @@
-"""What leaves the blocks of a network: the features that layers are compared by.
+"""Outputs of the blocks of a network: the features of layer correlations.
 
 Legend: B images.
 """
@@ -18,8 +18,8 @@ def block_outputs(
     Parameters
     ----------
     images : (B, 3, H, W), on any device.
-    at_once : how many images the network is run on at a time. If that is fewer than B, the outputs
-        are kept on the host; otherwise they stay on the network's device.
+    at_once : number of images per run of the network. If it is less than B, the outputs are kept on
+        the host; otherwise they stay on the network's device.
 
     Raises
     ------

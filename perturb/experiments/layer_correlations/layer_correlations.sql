@@ -1,4 +1,4 @@
--- Figure 7: how alike what leaves any two blocks is.
+-- Figure 7: similarity of the outputs of any two blocks.
 SELECT
     m.*,
     p.measure,

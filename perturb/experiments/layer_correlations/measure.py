@@ -1,4 +1,4 @@
-"""The similarity of a model's layers, as a measurement."""
+"""Layer correlations as a measurement."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -17,15 +17,15 @@ from perturb.models.precision import autocast, resolve_precision
 def correlations_of(
     subject: Subject, store: ImageStore, model: str, asked: Mapping[str, Any], batch_size: int
 ) -> pa.Table:
-    """Return the similarity of a model's layers, as `correlate_layers` measures it.
+    """Return the similarity of a model's layers, computed by `correlate_layers`.
 
-    Where a batch does not fit into the memory the network is run on less of it at a time and the
-    features are kept on the host: what is compared, and over which batches, stays the same.
+    If a batch does not fit into memory, the network runs on parts of it and the features are kept
+    on the host; the batches that are compared do not change.
 
     Parameters
     ----------
-    asked : what `perturb.plan.asked` says of the measurement; its `batch_size` is that which the
-        numbers depend on, and equal to the other.
+    asked : the measurement's settings from `perturb.plan.asked`; the numbers depend on its
+        `batch_size`, which equals the argument.
     """
     size = BatchSize(batch_size, f"layers of {model}")
     run = partial(_correlated, subject, store, model, precision=asked["precision"])

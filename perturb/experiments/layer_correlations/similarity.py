@@ -1,23 +1,23 @@
-"""How alike are the representations of a network's layers?
+"""Similarity of the representations of a network's layers.
 
-For every pair of blocks the similarity of what leaves them (the residual stream, before any final
-norm), in two measures over the same images:
+The similarity of the outputs of every pair of blocks (the residual stream, before any final norm),
+in two measures over the same images:
 
 - Pearson correlation, as in Fig. 7 of Bhojanapalli et al. [1]_, over all features of an image (all
-  tokens, or the class token's alone), then the mean over images. How the figure pools is not
-  stated; correlating per image keeps differences between images, which all layers share, from
-  passing for similarity of layers, and gives a spread. It needs layers of one shape.
-- Linear CKA [2]_ over the sample of images, which takes layers of any shapes. An example is an
-  image with all its features (tokens or positions times channels) flattened: only the Gram matrices
-  of images are compared. In the form that streams: the unbiased HSIC of each batch, averaged over
-  batches before the ratio is taken [3]_. Of one batch that is the unbiased CKA of the whole
-  sample; the biased form would come close to 1 by itself where features outnumber images.
+  tokens, or the class token's alone), then the mean over images. The paper does not state the
+  pooling of the figure; correlation per image excludes differences between images, which all layers
+  share, from the similarity, and gives a spread. It needs layers of one shape.
+- Linear CKA [2]_ over the sample of images, for layers of any shapes. An example is an image with
+  all its features (tokens or positions times channels) flattened: only the Gram matrices of images
+  are compared. The streaming form averages the unbiased HSIC of each batch over batches before the
+  ratio [3]_. For one batch it is the unbiased CKA of the whole sample; the biased form approaches 1
+  where features outnumber images.
 
-Whether layers grow more alike towards the end is a number of each image: the mean correlation of
-the pairs within the last third of the blocks less that within the first. Pairs are correlated
-within an image, so an interval of it needs the images' own numbers.
+The rise of similarity towards the last layers is one number per image: the mean correlation of the
+pairs within the last third of the blocks minus that within the first. Pairs are correlated within
+an image, so its interval needs the numbers of single images.
 
-Nothing is kept of a batch but sums over L x L pairs and that number of each image.
+Of each batch, only sums over L x L pairs and the rise of each image are kept.
 
 Legend: B images of a batch, L layers (blocks), N tokens, D width, F features of a layer, flattened.
 
@@ -57,7 +57,7 @@ SCHEMA = pa.schema(
 _FEWEST_IMAGES = 4
 # Two thirds of at least two blocks each.
 _FEWEST_BLOCKS = 4
-# What is left of equal float32 features after their mean was taken away, relative to them.
+# Relative rounding error of equal float32 features after subtraction of their mean.
 _ROUNDING = 1e-6
 
 
@@ -75,25 +75,26 @@ def correlate_layers(
     Rows are in the order of measure (pearson_all, pearson_cls, cka_all, cka_cls), layer_a, layer_b,
     both triangles and the diagonal. ``value`` is the mean over images (CKA: over the whole sample),
     ``spread`` the sample standard deviation over images (null for CKA). Networks without a class
-    token have no rows of it, layers of unequal shapes none of Pearson's. For ViTs of four or more
-    blocks follow pearson_all_rise and pearson_cls_rise: a row an image, without layers.
+    token have no rows for it, layers of unequal shapes none for Pearson's. ViTs of four or more
+    blocks also have pearson_all_rise and pearson_cls_rise: one row per image, without layers.
 
     Parameters
     ----------
-    classifier : of a network that `anatomy` knows.
+    classifier : with a network supported by `anatomy`.
     batches : images as the classifier takes them, (B, 3, H, W) each, on any device, consumed once.
-        What CKA estimates does not depend on how they are cut, its error does: few large batches
-        are better. A batch of fewer than 4 images is joined to its neighbour.
+        The expected CKA does not depend on the batch size, but its error does: few large batches
+        are better. A batch of fewer than 4 images is merged with its neighbour.
     model : the id to put into the table.
-    image_ids : of all images, in the batches' order; None leaves out the rows of single images.
-    at_once : how many images the network is run on at a time, with the features of a larger batch
-        kept and compared on the host; None for whole batches, whose features stay where they are.
+    image_ids : of all images, in the batches' order; None omits the rows of single images.
+    at_once : number of images per run of the network, with the features of a larger batch kept and
+        compared on the host; None for whole batches, whose features stay on their device.
 
     Raises
     ------
     ValueError
-        If there are fewer than 4 images or not as many as ids, a feature is not finite, or a
-        layer's features are all the same within an image (no correlation) or over all (no CKA).
+        If there are fewer than 4 images or their number is not that of the ids, a feature is not
+        finite, or a layer's features are all the same within an image (no correlation) or over all
+        (no CKA).
     """
     body = anatomy(classifier.network)
     has_cls = body.family == "vit" and body.network.has_class_token
@@ -129,7 +130,7 @@ class _Pearson:
         self.rises: list[Tensor] = []  # (B,) each
 
     def add(self, layers: Sequence[Tensor]) -> None:
-        """Take in the images of a batch, whose layers are (B, ...) each."""
+        """Add the images of a batch, whose layers are (B, ...) each."""
         correlations = pearson_correlations(layers)  # (B, L, L)
         if correlations.shape[1] >= _FEWEST_BLOCKS:
             self.rises.append(rises(correlations))
@@ -153,7 +154,7 @@ class _Cka:
         self.total: Tensor | float = 0.0  # (L, L)
 
     def add(self, layers: Sequence[Tensor]) -> None:
-        """Take in the images of a batch, whose layers are (B, ...) each."""
+        """Add the images of a batch, whose layers are (B, ...) each."""
         self.total = self.total + len(layers[0]) * unbiased_hsic(layers)
 
     def result(self) -> Tensor:
@@ -169,7 +170,7 @@ class _Cka:
 def pearson_correlations(layers: Sequence[Tensor]) -> Tensor:
     """Return the correlation of every two layers within each image, float64 (B, L, L).
 
-    NaN between layers of unequal shapes. One image at a time is held in double precision.
+    NaN between layers of unequal shapes. Only one image at a time is in double precision.
 
     Parameters
     ----------
@@ -202,13 +203,14 @@ def pearson_correlations(layers: Sequence[Tensor]) -> Tensor:
 
 
 def rises(correlations: Tensor) -> Tensor:
-    """Return how much more alike the last third of the layers is than the first, (B,).
+    """Return the rise of correlation from the first third of the layers to the last, (B,).
 
-    The mean over pairs of different layers within each; a third is rounded down, but at least two.
+    Each third counts by its mean over pairs of different layers; a third is rounded down, but at
+    least two.
 
     Parameters
     ----------
-    correlations : (B, L, L), of L >= 4 layers; fewer share layers between the thirds.
+    correlations : (B, L, L), of L >= 4 layers; with fewer, the thirds would share layers.
     """
     size = max(2, correlations.shape[1] // 3)
     pairs = torch.triu_indices(size, size, offset=1)
@@ -220,8 +222,8 @@ def rises(correlations: Tensor) -> Tensor:
 def unbiased_hsic(layers: Sequence[Tensor]) -> Tensor:
     """Return the unbiased HSIC, with linear kernels, of every two layers, float64 (L, L).
 
-    The inner product of the Gram matrices after U-centring, over ``n (n - 3)``: that centring takes
-    from the off-diagonal what is the sum of a term of the row and one of the column.
+    The inner product of the Gram matrices after U-centring, over ``n (n - 3)``: U-centring
+    subtracts from the off-diagonal the sum of a row term and a column term.
 
     Parameters
     ----------
@@ -230,7 +232,7 @@ def unbiased_hsic(layers: Sequence[Tensor]) -> Tensor:
     n = len(layers[0])
     grams = []
     for layer in layers:
-        # The shift is one that U-centring would take out; without it, digits would be lost to it.
+        # U-centring removes this shift; it avoids a loss of digits.
         features = layer.flatten(1).double()  # (B, F)
         centred = features - features.mean(dim=0)
         if centred.norm() <= _ROUNDING * features.norm():
@@ -244,8 +246,8 @@ def unbiased_hsic(layers: Sequence[Tensor]) -> Tensor:
 
 
 def _large_enough(batches: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Yield the images in batches of at least `_FEWEST_IMAGES`, small ones joined together."""
-    held: list[Tensor] = []  # complete, but the last one takes in what remains
+    """Yield the images in batches of at least `_FEWEST_IMAGES`; small batches are merged."""
+    held: list[Tensor] = []  # complete; the last one receives the remainder
     waiting: list[Tensor] = []
     for images in batches:
         waiting.append(images)

@@ -1,4 +1,4 @@
-"""Tables of how alike layers are, against values worked out by hand and against pandas."""
+"""Tables of layer correlations, against values computed by hand and by pandas."""
 
 import math
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def test_correlations_equal_pandas(study: Study) -> None:
 
 
 def alike(model: str, values: Sequence[Sequence[float]], **changes: Any) -> Rows:
-    """Return how alike the layers of a model are, in one measure."""
+    """Return the similarities of the layers of a model, in one measure."""
     return [
         {
             "model": model,
@@ -72,7 +72,7 @@ def alike(model: str, values: Sequence[Sequence[float]], **changes: Any) -> Rows
 
 
 def rising(model: str, *rises: float) -> Rows:
-    """Return how much more alike the last layers are than the first, image by image."""
+    """Return the rise of correlation from the first layers to the last, for each image."""
     return [
         {"model": model, "measure": "pearson_all_rise", "value": rise, "image_id": f"i{place}"}
         for place, rise in enumerate(rises)

@@ -1,4 +1,4 @@
-"""Similarity of layers, against NumPy on what hooks record of the networks' own forward pass."""
+"""Similarity of layers, against NumPy on block outputs recorded by hooks."""
 
 import weakref
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def _resnet() -> Classifier:
 
 @torch.inference_mode()
 def _recorded(classifier: Classifier, images: Tensor) -> list[Array]:
-    """Return what leaves each block in the classifier's own forward pass, one call an image."""
+    """Return the outputs of each block in the classifier's forward pass, one call per image."""
     outputs: list[list[Tensor]] = []
     handles = []
     for block in anatomy(classifier.network).blocks:
@@ -83,7 +83,7 @@ def _matrix(table: Any, measure: str, column: str = "value") -> Array:
     size = 1 + max((row["layer_a"] for row in table.to_pylist()), default=0)
     matrix = np.full((size, size), np.nan)
     for row in rows:
-        assert np.isnan(matrix[row["layer_a"], row["layer_b"]]), "a pair stands in two rows"
+        assert np.isnan(matrix[row["layer_a"], row["layer_b"]]), "a pair has two rows"
         matrix[row["layer_a"], row["layer_b"]] = np.nan if row[column] is None else row[column]
     return matrix
 
@@ -155,7 +155,7 @@ def test_similarity_is_symmetric_and_one_to_itself(dtype: torch.dtype) -> None:
 
 def test_identical_layers_are_alike() -> None:
     classifier = small_vit()
-    with without(classifier, [1]):  # block 1 passes on what block 0 gives
+    with without(classifier, [1]):  # block 1 returns the output of block 0
         table = correlate_layers(classifier, [some_images(8)], model="m")
     for measure in ("pearson_all", "pearson_cls", "cka_all", "cka_cls"):
         matrix = _matrix(table, measure)
@@ -241,7 +241,7 @@ def test_nothing_of_a_batch_is_kept(size: int) -> None:
 
 
 def test_spread_is_stable_where_images_hardly_differ() -> None:
-    """Correlations that differ in the ninth digit: their squares would not show it."""
+    """Correlations that differ in the ninth digit have a spread, unlike their rounded squares."""
     generator = torch.Generator().manual_seed(0)
     base = torch.randn(50, 200, dtype=torch.float64, generator=generator)
     noise = torch.randn(50, 200, dtype=torch.float64, generator=generator)

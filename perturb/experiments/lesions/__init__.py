@@ -43,7 +43,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "lesions_single",
-            title="Without one layer",
+            title="One layer removed",
             relations=("single_drops",),
             shown=("architecture_label", "pretraining_label", "part_label", "baseline_accuracy"),
             pivot=Pivot("block", "drop", ("model",)),
@@ -52,7 +52,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "lesions",
-            title="Without several layers",
+            title="Several layers removed",
             relations=("single_drops",),
             shown=("architecture_label", "pretraining_label", "part_label"),
             pivot=Pivot("num_removed", "accuracy", ("model",)),
@@ -61,7 +61,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "heads",
-            title="Without one attention head",
+            title="One attention head removed",
             relations=("single_drops",),
             shown=("architecture_label", "pretraining_label", "baseline_accuracy", "block"),
             pivot=Pivot("head", "drop", ("model",)),
@@ -72,7 +72,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "lesions_single",
-            title="One block less",
+            title="One layer removed",
             tables=("lesions_single", "models"),
             drawn=("accuracy",),
             empty="No model of this study has a block that can be removed.",
@@ -82,7 +82,7 @@ EXPERIMENT = Experiment(
         ),
         Chart(
             "lesions",
-            title="Several blocks less",
+            title="Several layers removed",
             tables=("lesions", "models"),
             drawn=("accuracy",),
             empty="No model of this study has a block that can be removed.",
@@ -92,7 +92,7 @@ EXPERIMENT = Experiment(
         ),
         Chart(
             "heads",
-            title="One attention head less",
+            title="One attention head removed",
             tables=("heads", "models"),
             drawn=("drop",),
             empty="No model of this study has attention heads.",
@@ -101,10 +101,10 @@ EXPERIMENT = Experiment(
             needs=("heads",),
         ),
     ),
-    lead="Parts of the models were removed, too.",
+    lead="Parts of the models are removed as well.",
     phrases={
         "small - large, equal fraction": "the smallest ViT loses {difference} than the largest "
-        "when the same share of the blocks is removed",
+        "when the same fraction of the blocks is removed",
         "small - large, equal number": "the smallest ViT loses {difference} than the largest "
         "when as many blocks are removed",
         "large - small data": "a ViT of the largest pre-training set loses {difference} than the "

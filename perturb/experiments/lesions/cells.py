@@ -1,11 +1,13 @@
-"""Which lesions a network can have, and what they cost."""
+"""Lesions that a network can have, and their passes."""
 
 from collections.abc import Mapping, Sequence
 
 from perturb.experiments.blocks import (
     DIVIDED_BLOCKS,
     JOINT_BLOCKS,
+    PROJECTED_FRACTION,
     attention_fraction,
+    too_few_blocks,
     unknown,
     without_blocks,
     without_masks,
@@ -15,14 +17,12 @@ from perturb.experiments.declaration import Asked, Passes
 from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets, removable_blocks
 from perturb.records import Architecture, PerturbationEntry
 
-# Queries, keys and values, of an attention's weights.
-PROJECTED_FRACTION = 3 / 4
-# The part that a lesion removes, and of which blocks.
+# The part that a lesion removes, and its blocks.
 _Lesion = tuple[str, frozenset[int]]
 
 
 def parts_of(architecture: Architecture) -> tuple[str, ...]:
-    """Return what can be removed of each block of a network, none where that is not known."""
+    """Return the removable parts of each block of a network; empty if unknown."""
     if architecture.family == "vit" and "depth" in architecture.arguments:
         if architecture.makeup.block in DIVIDED_BLOCKS:
             return PARTS["vit"]
@@ -33,34 +33,34 @@ def parts_of(architecture: Architecture) -> tuple[str, ...]:
 
 
 def without_lesions(architecture: Architecture) -> str | None:
-    """Return what a network lacks for lesions, None if nothing."""
+    """Return the reason why a network has no lesions, None if it has."""
     if lacks := without_blocks(architecture):
         return lacks
     return None if parts_of(architecture) else unknown("blocks", architecture.makeup.block)
 
 
 def without_parts(architecture: Architecture) -> tuple[str, str] | None:
-    """Return what is left out on ViTs whose blocks go only as a whole, and why; None elsewhere."""
+    """Return the excluded lesions and the reason for ViTs with undivided blocks, else None."""
     if architecture.family == "vit" and len(parts_of(architecture)) == 1:
         return "removed MLPs and attentions alone", "its blocks compute both from one projection"
     return None
 
 
 def too_many(asked: Asked) -> str | None:
-    """Return that a network has too few blocks: the first stays where several are removed."""
+    """Return a reason if a network has too few blocks, the first of which is kept; else None."""
     blocks = removable_blocks(asked.architecture.family, asked.architecture.arguments)
     others = [block for block in blocks if block != 0]
     most = len(blocks) if asked.severity == 1 else len(others)
-    return None if asked.severity <= most else "it has too few blocks"
+    return too_few_blocks(asked.severity, most)
 
 
 def conditions_of(_: PerturbationEntry, architecture: Architecture) -> tuple[str, ...]:
-    """Return the parts that are removed, one condition each."""
+    """Return the removed parts, one per condition."""
     return parts_of(architecture)
 
 
 def samples_of(asked: Asked) -> Mapping[str, tuple[int, ...]]:
-    """Return the numbers of the sets of blocks that are removed, of each part."""
+    """Return the sample numbers of each part: one per set of removed blocks."""
     return {part: tuple(sets) for part, sets in _sets_of(asked).items()}
 
 
@@ -74,7 +74,7 @@ def _sets_of(asked: Asked) -> dict[str, dict[int, tuple[int, ...]]]:
 
 
 def lesion_passes(asked: Asked) -> Passes:
-    """Return passes: each stretch of the network once for all lesions that begin alike."""
+    """Return passes: each stretch of the network once for all lesions with a common beginning."""
     family, arguments = asked.architecture.family, asked.architecture.arguments
     lesions = [
         (part, frozenset(blocks))
@@ -90,10 +90,10 @@ def lesion_passes(asked: Asked) -> Passes:
 def _walked(
     lesions: Sequence[_Lesion], start: int, num_blocks: int, run_without: Mapping[str, float]
 ) -> float:
-    """Return how many blocks are run for lesions that are alike before block `start`.
+    """Return the number of blocks run for lesions that are equal before block `start`.
 
-    The walk is that of `lesion_outcomes`. `run_without` says what is run of a block that loses a
-    part, as a fraction of the block.
+    The walk is that of `lesion_outcomes`. `run_without` is the fraction of a block that is run
+    without each part.
     """
     walked = 0.0
     for index in range(start, num_blocks):
@@ -107,13 +107,13 @@ def _walked(
         )
         if not lesions:
             break
-        # A block without its MLP is where the whole one stands after its attention.
+        # The output of a block without its MLP is the unchanged block's state after its attention.
         walked += run_without["attention"] if "mlp" in groups else 1
     return walked
 
 
 def without_heads(architecture: Architecture) -> str | None:
-    """Return what a network lacks for heads that go one by one, None if nothing."""
+    """Return the reason why single heads cannot be removed, None if they can."""
     if lacks := without_tokens(architecture):
         return lacks
     if architecture.makeup.block not in DIVIDED_BLOCKS:

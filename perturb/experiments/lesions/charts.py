@@ -8,10 +8,9 @@ from perturb.charts.curves import Curves, curves
 from perturb.charts.panels import Panel, Size, panels
 from perturb.charts.shading import FINE, signed
 from perturb.charts.style import SERIES, style_of
-from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
+from perturb.charts.tooltips import BASELINE, IMAGES, MODEL, count, interval, number, text
 
 _PARTS = dict(zip(("block", "mlp", "attention"), SERIES, strict=True))
-_BASELINE = number("baseline_accuracy", "Accuracy of the whole model", ".1%")
 _HEADS_SIZE = Size(widest=260, least=130, height=120, axis=20)
 _HEADS_TOOLTIP = [
     *MODEL,
@@ -19,13 +18,13 @@ _HEADS_TOOLTIP = [
     count("head", "Head"),
     *interval("drop", "Lost"),
     number("accuracy", "Accuracy without the head", ".1%"),
-    number("baseline_accuracy", "Accuracy of the whole model", ".1%"),
+    BASELINE,
     IMAGES,
 ]
 
 
 def lesions_single(single: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy by the index of the one block that is removed, or whose part is.
+    """Return accuracy by the index of the block that is removed, entirely or in part.
 
     Parameters
     ----------
@@ -37,8 +36,8 @@ def lesions_single(single: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChar
         text("part_label", "Removed"),
         count("block", "Index of the block"),
         *interval("accuracy", "Accuracy"),
-        _BASELINE,
-        # Titles must differ: of two lines of one title, readers see the second alone.
+        BASELINE,
+        # Titles must differ: of two tooltip lines with one title, only the second is shown.
         number("drop", "Lost", ".1%"),
         number("drop_low", "Lost, 95 % low", ".1%"),
         number("drop_high", "Lost, 95 % high", ".1%"),
@@ -49,7 +48,7 @@ def lesions_single(single: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChar
 
 
 def lesions(removed: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy by the number of blocks, or parts of blocks, that are removed at once.
+    """Return accuracy by the number of removed blocks or parts of blocks.
 
     Parameters
     ----------
@@ -64,12 +63,12 @@ def lesions(removed: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
         *MODEL,
         text("part_label", "Removed"),
         count("num_removed", "How many"),
-        number("removed_share", "Share of the blocks", ".0%"),
+        number("removed_share", "Fraction of the blocks", ".0%"),
         *interval("accuracy", "Accuracy, mean"),
         number("accuracy_se", "Standard error", ".2%"),
         number("accuracy_min", "Least", ".1%"),
         number("accuracy_max", "Most", ".1%"),
-        _BASELINE,
+        BASELINE,
         count("num_samples", "Sets of blocks"),
         IMAGES,
     ]
@@ -85,7 +84,7 @@ def lesions(removed: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
 
 
 def heads(lost: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return blocks x heads, a panel a model: the accuracy that goes with each head.
+    """Return blocks x heads, one panel per model: the accuracy lost without each head.
 
     Parameters
     ----------

@@ -1,16 +1,16 @@
-"""What is decided by a classifier that has lost some of its layers, for many lesions at once.
+"""Predictions of a classifier without some of its layers, for many lesions at once.
 
 Lesions agree up to the first layer that only some of them remove, so they are the leaves of a tree
-whose branches part at that layer; every stretch of it is computed once for all lesions beyond it.
-The tree holds all conditions and samples of a cell: its trunk is the unchanged network. Even one
-block can be shared in part, as a block without its MLP is where the unchanged one stands after its
-attention. What runs is the network's own blocks in their order, so a lesion's logits are those of
-`without` from the pixels: bit for bit, but for the few rows of the last block where the head reads
-nothing but the class token (see `lesion_steps`), which may be rounded otherwise.
+whose branches separate at that layer; every stretch of it is computed once for all lesions beyond
+it. The tree contains all conditions and samples of a cell; its trunk is the unchanged network.
+Lesions can also share part of a block: the output of a block without its MLP is the state of the
+unchanged block after its attention. The network's own blocks run in their order, so a lesion's
+logits equal those of `without` from the pixels bit for bit, except where the head reads only the
+class token: the few rows of the last block computed then may be rounded differently (see `steps`).
 
-Memory: the tree is walked depth first. For each layer that a lesion has lost so far, at most three
-activations of one layer wait for their turn (one, where a cell has one condition); on top come one
-forward pass and the logits of all lesions.
+Memory: the tree is walked depth first. For each layer removed so far, at most three activations of
+one layer are kept (one, where a cell has one condition), in addition to one forward pass and the
+logits of all lesions.
 
 Legend: B images, N tokens, D width, K classes.
 """
@@ -39,34 +39,34 @@ from perturb.models.classifier import Classifier
 
 @dataclass(frozen=True)
 class _Lesion:
-    """Which part of which blocks one sample of one condition removes."""
+    """The part and the blocks that one sample of one condition removes."""
 
     condition: str
     sample: int
     blocks: tuple[int, ...]
 
     def part_at(self, block: int) -> str:
-        """Return what is removed of this block; nothing is ``""``."""
+        """Return the part removed from this block, ``""`` if none."""
         return self.condition if block in self.blocks else ""
 
 
 @torch.inference_mode()
 def lesion_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield what is decided without n blocks, MLPs or attentions; the evaluator of ``lesions``.
+    """Yield the predictions without n blocks, MLPs or attention layers; evaluates ``lesions``.
 
     The conditions are the parts of a block: ``block``, ``mlp``, ``attention``; of ResNets ``block``
-    alone. The samples, and what they remove, are those of `lesion_plans.lesion_sets`; column
+    alone. The samples and the blocks they remove are those of `plans.lesion_sets`; column
     ``removed`` names the blocks, such as ``2,5,7``.
 
     Parameters
     ----------
-    setting : its severity is n; option ``samples`` (25) is how many sets are drawn where n > 1.
+    setting : its severity is n; option ``samples`` (25) is the number of sets drawn where n > 1.
 
     Raises
     ------
     ValueError
-        For an unknown condition or option, an n that the network has not enough blocks for, or a
-        network whose blocks cannot be told apart or have no such part.
+        For an unknown condition or option, an n for which the network has too few blocks, or a
+        network whose blocks are unknown or have no such part.
     """
     options = {"samples": DEFAULT_SAMPLES, **setting.options}
     samples = options.pop("samples")
@@ -89,7 +89,7 @@ def lesion_outcomes(classifier: Classifier, images: Images, setting: Setting) ->
 
 @torch.inference_mode()
 def head_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield what is decided without each single attention head; the evaluator of ``heads``.
+    """Yield the predictions without each single attention head; evaluates ``heads``.
 
     Samples count through the heads block by block; column ``removed`` names block and head, such as
     ``4.1``. The outputs of a block's heads are computed once for all of its heads.
@@ -134,7 +134,7 @@ def _walk(
             groups.setdefault(lesion.part_at(index), []).append(lesion)
         lesions = groups.pop("", [])
         parting = {part: steps.without(index, part, activations) for part in groups}
-        if lesions and "mlp" in parting:  # they have gone as far as the attention already
+        if lesions and "mlp" in parting:  # the attention has been run already
             activations = steps.mlp(index, parting["mlp"])
         elif lesions:
             activations = steps.block(index, activations)
@@ -147,7 +147,7 @@ def _walk(
 
 @contextmanager
 def _recorded_input(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Yield a list that gets what the module is called with."""
+    """Yield a list that records the input of the module."""
     recorded: list[Tensor] = []
     with module.register_forward_pre_hook(lambda _, args: recorded.append(args[0])):
         yield recorded
@@ -165,7 +165,7 @@ def _check_head_setting(setting: Setting) -> None:
 
 @contextmanager
 def _given_heads(attention: Any, outputs: Tensor) -> Iterator[None]:
-    """Let an attention module start at its projection, from these outputs of its heads."""
+    """Replace the head outputs of an attention module, so that only its projection runs."""
 
     def project(*_: object, **__: object) -> Tensor:
         projected: Tensor = attention.proj_drop(attention.proj(outputs))

@@ -1,4 +1,4 @@
--- What a single attention head is worth: accuracy without it, against the whole model's.
+-- Accuracy without a single attention head, relative to the unchanged model.
 SELECT
     m.*,
     split_part(a.removed, '.', 1)::INTEGER AS block,

@@ -1,4 +1,4 @@
--- Figure 8, left: accuracy without one block, one MLP or one attention layer, wherever it stands.
+-- Figure 8, left: accuracy without one block, one MLP or one attention layer.
 SELECT
     m.*,
     a.condition AS part,

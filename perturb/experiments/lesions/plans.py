@@ -1,9 +1,9 @@
-"""Which parts of a network a lesion study removes, for code that must not import torch.
+"""Blocks and heads that a lesion study removes, for code that must not import torch.
 
 After Bhojanapalli et al. [1]_: every single layer in turn, the first included; then n > 1 random
-layers, always keeping the first, 25 samples an n. Where the paper is silent: samples of one n
-differ from each other, and each condition draws its own. Beyond it: residual blocks of ResNets,
-as Veit et al. [2]_ removed them, and single attention heads.
+layers, always keeping the first, 25 samples per n. The paper does not specify two details: here
+samples of one n differ from each other, and each condition has its own draws. Beyond the paper:
+residual blocks of ResNets, as in Veit et al. [2]_, and single attention heads.
 
 References
 ----------
@@ -20,12 +20,12 @@ from typing import Any
 
 DEFAULT_SAMPLES = 25
 
-# What can be removed of a block of each family; the conditions of the study.
+# Removable parts of a block of each family; the conditions of the study.
 PARTS = {"vit": ("block", "mlp", "attention"), "resnet": ("block",)}
 
 
 def removable_blocks(family: str, arguments: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return which blocks add to an unchanged input, counted from 0 over all stages.
+    """Return the blocks that add to an unchanged input, counted from 0 over all stages.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def removable_blocks(family: str, arguments: Mapping[str, Any]) -> tuple[int, ..
         return tuple(range(arguments["depth"]))
     if family != "resnet":
         raise ValueError(f"family is {family!r}; allowed: {', '.join(PARTS)}")
-    layers = arguments.get("layers", ())  # none are known of other networks than BiT's
-    # The first block of a stage has a projection on its skip connection: without it the lesion
-    # would take more than the block.
+    layers = arguments.get("layers", ())  # only BiT's ResNets have known layers
+    # The first block of a stage has a projection on its skip connection, which the lesion would
+    # remove too.
     starts = {sum(layers[:stage]) for stage in range(len(layers))}
     return tuple(index for index in range(sum(layers)) if index not in starts)
 
@@ -50,16 +50,17 @@ def removable_blocks(family: str, arguments: Mapping[str, Any]) -> tuple[int, ..
 def lesion_sets(
     removable: Sequence[int], n: int, num_samples: int, seed: int, condition: str
 ) -> dict[int, tuple[int, ...]]:
-    """Return which blocks each sample removes, in ascending order.
+    """Return the blocks that each sample removes, in ascending order.
 
-    For n = 0 sample 0 removes nothing. For n = 1 every removable block is removed once, and is the
-    number of its sample. For n > 1 samples count from 1 to ``num_samples`` or to the number of sets
-    there are, whichever is smaller; they are drawn at random, never hold block 0, and all differ.
+    For n = 0 sample 0 removes nothing. For n = 1 every removable block is removed once, and its
+    index is the sample number. For n > 1 samples count from 1 to ``num_samples`` or to the number
+    of possible sets, whichever is smaller; they are drawn at random, never include block 0, and all
+    differ.
 
     Raises
     ------
     ValueError
-        If n blocks cannot be removed, or there are fewer than one sample.
+        If n blocks cannot be removed, or ``num_samples`` is less than one.
     """
     others = [index for index in removable if index != 0]
     most = max(len(others), min(len(removable), 1))
@@ -74,7 +75,7 @@ def lesion_sets(
     if n == 1:
         return {index: (index,) for index in removable}
     count = min(num_samples, math.comb(len(others), n))
-    drawn: dict[tuple[int, ...], None] = {}  # a set that remembers the order
+    drawn: dict[tuple[int, ...], None] = {}  # an ordered set
     attempt = 0
     while len(drawn) < count:
         attempt += 1
@@ -83,12 +84,12 @@ def lesion_sets(
 
 
 def head_sets(depth: int, num_heads: int) -> dict[int, tuple[int, int]]:
-    """Return the block and the head that each sample removes; samples count through all heads."""
+    """Return the block and the head that each sample removes; samples number all heads."""
     return {sample: divmod(sample, num_heads) for sample in range(depth * num_heads)}
 
 
 def _draw(blocks: Sequence[int], n: int, stream: str) -> tuple[int, ...]:
-    """Return n of the blocks: those whose hashes in this stream come first."""
+    """Return n of the blocks: those with the smallest hashes in this stream."""
 
     def rank(block: int) -> bytes:
         return hashlib.blake2b(f"{stream}/{block}".encode(), digest_size=16).digest()

@@ -1,12 +1,12 @@
-"""The steps in which damaged networks are run: a block, a part of it, and no more than is read.
+"""Steps of networks with lesions: a block or a part of it, without unread computations.
 
-Where the head reads nothing but the class token, the MLP of the last block need not run on the
-other tokens; and every lesion of a sweep ends in that block, so this is a fifth of its work in a
-network of four blocks. It is done only for what is known to take every token by itself: timm's
-plain block and MLP. Matrix products of fewer rows may be rounded otherwise (by 1e-6 of the logits'
-size; on machines where the kernels are the same, not at all), so `Steps` can be told not to; and a
-few tokens are kept of small batches, as libraries have other kernels for a handful of rows. On
-other devices than a CPU, where kernels differ more and less is saved, it is not done.
+Where the head reads only the class token, the MLP of the last block need not run on the other
+tokens. Every lesion of a sweep ends in that block, so this saves a fifth of the work in a network
+of four blocks. It applies only to modules known to process each token separately: timm's plain
+block and MLP. Matrix products of fewer rows may be rounded differently (by 1e-6 of the size of the
+logits; not at all on machines with equal kernels), so `is_exact` disables it. Small batches keep a
+few more tokens, as libraries have other kernels for very few rows. It is not used on devices other
+than a CPU, where kernels differ more and the saving is smaller.
 
 Legend: B images, N tokens, D width.
 """
@@ -20,7 +20,7 @@ from perturb.experiments.lesions.surgery import block_without
 from perturb.models.anatomy import Anatomy
 from perturb.models.timm_modules import VisionTransformer
 
-# What timm builds a ViT of unless it is told otherwise.
+# timm's default modules of a ViT.
 _PLAIN_BLOCK, _PLAIN_MLP = (
     signature(VisionTransformer).parameters[name].default for name in ("block_fn", "mlp_layer")
 )
@@ -28,11 +28,11 @@ _FEWEST_ROWS = 32
 
 
 class Steps:
-    """The blocks of a network, and what can be run of them alone.
+    """The blocks of a network and the parts of them that run separately.
 
     Parameters
     ----------
-    is_exact : whether the last block is run on all tokens, so that logits agree to the last bit.
+    is_exact : whether the last block runs on all tokens, so that logits agree bit for bit.
     """
 
     def __init__(self, body: Anatomy, *, is_exact: bool = False) -> None:
@@ -55,11 +55,11 @@ class Steps:
         return output
 
     def attend(self, index: int, activations: Tensor) -> Tensor:
-        """Return what a block's attention leaves for its MLP, given the block's input."""
+        """Return the input of a block's MLP part, given the block's input."""
         return self.without(index, "mlp", activations)
 
     def mlp(self, index: int, activations: Tensor) -> Tensor:
-        """Return the output of a block, given what its attention left."""
+        """Return the output of a block, given the result of `attend`."""
         block: Any = self.body.blocks[index]
         if not self._is_trimmed(index, activations):
             with block_without(block, "attention"):
@@ -76,7 +76,7 @@ class Steps:
 
 
 def _reads_class_token(body: Anatomy) -> bool:
-    """Return whether the last MLP and all after it need no other token than the first."""
+    """Return whether the last MLP and all later layers need only the first token."""
     network = body.network
     if body.family != "vit" or network.global_pool != "token" or network.attn_pool is not None:
         return False

@@ -1,13 +1,12 @@
-"""A classifier without some of its layers for as long as a `with` statement lasts.
+"""Removal of layers from a classifier within a `with` statement.
 
-What is removed leaves its skip connection: a block passes on what it gets, a block without its MLP
-or attention adds nothing in its place, a removed head gives zeros to the projection. Nothing is
-computed of a removed layer: its method ``forward`` gives way to one that does nothing, and a hook
-blanks heads. No weight is touched, and both go when the `with` statement is left, also by an
-exception.
+The skip connection is kept: a removed block returns its input, a block without its MLP or attention
+adds zeros in its place, and a removed head passes zeros to the projection. A removed layer is not
+computed: its method ``forward`` is replaced, and a hook sets heads to zero. Weights are not
+changed, and both changes are undone at the end of the `with` statement, also after an exception.
 
-Removing a residual block puts the identity in its place. The first block of each stage is never
-removed: its skip connection is a learned projection, which would go with it.
+A removed residual block is replaced by the identity. The first block of each stage is never
+removed: its skip connection is a learned projection, which would be removed too.
 
 Legend: B images, N tokens, D width.
 """
@@ -29,22 +28,22 @@ _PARTS = PARTS["vit"]
 def without(
     classifier: Classifier, blocks: Iterable[int], part: str = "block"
 ) -> Iterator[Classifier]:
-    """Remove blocks, or a part of each, while the `with` statement lasts; yields the classifier.
+    """Remove blocks, or a part of each, within a `with` statement; yields the classifier.
 
-    Without blocks the logits are the same bit for bit. Statements may be nested: what any of them
-    removes is removed, and heads and attention masks may be restricted beside it.
+    Without blocks the logits are equal bit for bit. Statements may be nested, and combined with
+    removed heads and attention masks: all removals apply.
 
     Parameters
     ----------
     classifier : changed in place, and restored at the end.
-    blocks : which blocks, counted from 0 over all stages.
+    blocks : indices of the blocks, counted from 0 over all stages.
     part : ``block``, ``mlp`` or ``attention``; of a ResNet only ``block``.
 
     Raises
     ------
     ValueError
         For an unknown part, an index out of range, a block that changes the shape of its input, or
-        one that has no such part by itself.
+        one that has no such separate part.
     """
     body = anatomy(classifier.network)
     removed = sorted(set(blocks))
@@ -57,15 +56,15 @@ def without(
 
 @contextmanager
 def without_heads(classifier: Classifier, heads: Iterable[tuple[int, int]]) -> Iterator[Classifier]:
-    """Remove attention heads while the `with` statement lasts; yields the classifier.
+    """Remove attention heads within a `with` statement; yields the classifier.
 
-    A removed head's output is zero where the heads' outputs enter the projection that mixes them,
-    whether the softmax before is fused or not.
+    A removed head's output is zero at the input of the projection that mixes the heads, whether the
+    softmax is fused or not.
 
     Parameters
     ----------
-    classifier : with a ViT of timm's. It is changed in place, and restored at the end.
-    heads : pairs of a block and a head of it, both counted from 0.
+    classifier : with a timm ViT. It is changed in place, and restored at the end.
+    heads : pairs of a block and one of its heads, both counted from 0.
 
     Raises
     ------
@@ -103,7 +102,7 @@ def check_lesions(body: Anatomy, blocks: Iterable[int], part: str) -> None:
 
 
 def attention_of(body: Anatomy, block: int) -> Any:
-    """Return the attention module of a block, whose ``proj`` takes the heads side by side.
+    """Return the attention module of a block, whose ``proj`` takes the concatenated heads.
 
     Raises
     ------
@@ -119,20 +118,21 @@ def attention_of(body: Anatomy, block: int) -> Any:
 
 @contextmanager
 def block_without(block: nn.Module, part: str) -> Iterator[None]:
-    """Remove a block, or a part of it that it has, while the `with` statement lasts."""
+    """Remove a block, or a part of it, within a `with` statement."""
     with ExitStack() as stack:
         if part == "block":
             stack.enter_context(replaced_forward(block, _pass_on))
         else:
             for norm, layer in _branches(block, part):
-                # The norm stands before the layer or after it, and would turn zeros into its bias.
+                # The norm before or after the layer is removed too: it would turn zeros into its
+                # bias.
                 stack.enter_context(replaced_forward(norm, _pass_on))
                 stack.enter_context(replaced_forward(layer, _nothing))
         yield
 
 
 def blanked(outputs: Tensor, head: int, num_heads: int) -> Tensor:
-    """Return the heads' outputs side by side, (B, N, D), with zeros for one of them."""
+    """Return the concatenated outputs of the heads, (B, N, D), with zeros for one of them."""
     kept = outputs.clone()
     kept.view(*kept.shape[:-1], num_heads, -1)[..., head, :] = 0
     return kept
@@ -140,7 +140,7 @@ def blanked(outputs: Tensor, head: int, num_heads: int) -> Tensor:
 
 @contextmanager
 def replaced_forward(module: nn.Module, forward: Callable[..., Tensor]) -> Iterator[None]:
-    """Let a module run another function while the `with` statement lasts."""
+    """Replace the method ``forward`` of a module within a `with` statement."""
     own = vars(module)  # an attribute of the instance hides the method of its class
     before = own.get("forward")
     own["forward"] = forward
@@ -154,7 +154,7 @@ def replaced_forward(module: nn.Module, forward: Callable[..., Tensor]) -> Itera
 
 
 def _branches(block: nn.Module, part: str) -> list[tuple[nn.Module, nn.Module]]:
-    """Return the norms and layers that make up the part; none if the block is not so divided."""
+    """Return the norms and layers of the part; empty if the block has no such part."""
     norm, layer, several = {
         "attention": ("norm1", "attn", "attns"),
         "mlp": ("norm2", "mlp", "ffns"),
@@ -171,7 +171,7 @@ def _pass_on(activations: Tensor, *_: object, **__: object) -> Tensor:
 
 
 def _nothing(tokens: Tensor, *_: object, **__: object) -> Tensor:
-    """Return zeros that broadcast: adding them is all that is left of the removed layer."""
+    """Return zeros that broadcast, in place of the output of the removed layer."""
     return tokens.new_zeros(tokens.shape[-1])
 
 

@@ -1,4 +1,4 @@
-"""Sweeps over lesions: what is shared is computed once, and decides what each lesion decides."""
+"""Sweeps over lesions: shared computations run once, and predictions are those of each lesion."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def setting_for(classifier: Classifier, n: float, **options: Any) -> Setting:
 
 @pytest.fixture(params=[True, False], ids=["all tokens", "read tokens"])
 def agree(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Agreement:
-    """Return how logits are compared: bit for bit where the last MLP runs on all tokens."""
+    """Return the comparison of logits: bit for bit where the last MLP runs on all tokens."""
     if request.param:
         monkeypatch.setattr(steps, "_reads_class_token", lambda _: False)
         return lambda shared, own: torch.equal(shared, own)
@@ -87,7 +87,8 @@ def test_shared_heads_are_those_from_the_pixels(
     assert traces_of(classifier) == traces
 
 
-# What the last MLP of each network gets of 40 images: only the class token where no more is read.
+# Input rows of the last MLP of each network for 40 images: only the class token where no more is
+# read.
 READ_TOKENS = {
     "plain": 1,
     "study": 1,
@@ -135,7 +136,7 @@ def test_other_blocks_share_bit_for_bit(kind: str) -> None:
 
 
 def count_calls(classifier: Classifier, run: Callable[[], object]) -> Counter[str]:
-    """Return how often each block's attention, MLP and the embedding ran."""
+    """Return the number of runs of each block's attention and MLP, and of the embedding."""
     calls: Counter[str] = Counter()
     network: Any = classifier.network
     modules = {"embed": network.patch_embed, "head": network.head}
@@ -194,7 +195,7 @@ def test_an_abandoned_sweep_leaves_the_classifier_whole() -> None:
         head_outcomes(classifier, images_of(), Setting(("head",), 1, 0)),
     ):
         next(sweep)
-        assert torch.equal(logits_of(classifier), intact)  # also while it waits
+        assert torch.equal(logits_of(classifier), intact)  # also while the generator is suspended
         sweep.close()
         assert torch.equal(logits_of(classifier), intact)
 

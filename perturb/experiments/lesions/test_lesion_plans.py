@@ -1,4 +1,4 @@
-"""Which layers a study removes: every one, or random sets that differ and keep the first."""
+"""Layers that a study removes: each one, or distinct random sets that keep the first."""
 
 from collections import Counter
 from typing import Any
@@ -14,7 +14,7 @@ from perturb.models.architectures import build_network
     ("removable", "n", "samples", "num_sets"),
     [
         ((0, 1, 2, 3), 0, 25, 1),
-        ((0, 1, 2, 3), 1, 2, 4),  # every one, however many samples were asked for
+        ((0, 1, 2, 3), 1, 2, 4),  # each one, for any number of samples
         ((1, 4), 1, 25, 2),
         ((0, 1, 2, 3), 2, 25, 3),
         ((0, 1, 2, 3), 3, 25, 1),
@@ -48,7 +48,7 @@ def test_sets_depend_on_seed_condition_and_number() -> None:
     assert first != lesion_sets(range(12), 4, 25, 0, "mlp")
     # Fewer samples are the first ones of many.
     assert lesion_sets(range(12), 4, 5, 0, "block") == {s: first[s] for s in range(1, 6)}
-    # Written down: a study that is run again elsewhere must draw the same.
+    # Fixed values: a study that is run elsewhere must have the same draws.
     assert {s: first[s] for s in (1, 2, 25)} == {
         1: (3, 7, 8, 9),
         2: (1, 4, 8, 9),

@@ -1,7 +1,7 @@
-"""Lesions: exactly the layer that is named is missing, and nothing afterwards.
+"""Lesions: exactly the named layer is removed, and it is restored afterwards.
 
-All comparisons with the independent networks are in float64, where agreement to 1e-9 leaves no room
-for a wrong layer.
+All comparisons with the independent networks are in float64, where agreement to 1e-9 excludes a
+wrong layer.
 """
 
 import itertools
@@ -41,7 +41,7 @@ def set_fused(classifier: Classifier, is_fused: bool) -> None:
 
 def assert_lesion(damaged: Tensor, expected: Tensor, intact: Tensor) -> None:
     torch.testing.assert_close(damaged, expected, rtol=0, atol=1e-9)
-    # Of every image, and by a million times more than the agreement.
+    # For every image, and by a million times the tolerance.
     assert (damaged - intact).abs().amax(dim=1).min() > 1e-3
 
 
@@ -95,7 +95,7 @@ def test_every_block_of_a_resnet_is_the_one_that_is_missing(name: str) -> None:
 
 
 def all_lesions(classifier: Classifier) -> Iterator[Any]:
-    """Yield a `with` statement's manager for each single lesion of a classifier."""
+    """Yield a context manager for each single lesion of a classifier."""
     body = anatomy(classifier.network)
     for part, index in itertools.product(PARTS[body.family], body.removable):
         yield without(classifier, [index], part)
@@ -105,7 +105,7 @@ def all_lesions(classifier: Classifier) -> Iterator[Any]:
 
 
 def traces_of(classifier: Classifier) -> list[Any]:
-    """Return what a lesion could leave behind in a module."""
+    """Return the parts of a module that a lesion could change permanently."""
     return [
         (dict(vars(module)), len(module._forward_pre_hooks), len(module._forward_hooks))
         for module in classifier.modules()
@@ -189,7 +189,7 @@ def test_nested_lesions_compose(name: str) -> None:
     for first, *others in results:
         assert all(torch.equal(first, other) for other in others)
         assert not torch.equal(first, intact)
-    assert torch.equal(results[1][0], results[2][0])  # MLP and attention are all of a block
+    assert torch.equal(results[1][0], results[2][0])  # MLP and attention make up a block
     assert torch.equal(logits_of(classifier), intact)
 
 

@@ -8,7 +8,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "scaling",
-            title="How error falls with model size",
+            title="Error over model size",
             relations=("corruption_images", "contrasts"),
             shown=("test_set_label", "family_label", "slope", "num_models", "num_images", "models"),
             reads=("none", "corruptions"),
@@ -16,7 +16,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "scaling_models",
-            title="The points behind the slopes",
+            title="Errors and fitted lines",
             relations=("corruption_images", "clean_outcomes", "contrasts"),
             shown=(
                 "test_set_label",
@@ -32,7 +32,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "matched_pairs",
-            title="ViTs against ResNets of matched size",
+            title="ViTs and ResNets of matched size",
             relations=(
                 "corruption_images",
                 "attack_outcomes",
@@ -47,7 +47,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "patch_pairs",
-            title="Large patches against small ones",
+            title="Large and small patches",
             relations=(
                 "corruption_images",
                 "attack_outcomes",
@@ -69,7 +69,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "model_size",
-            title="Error and model size",
+            title="Error over model size",
             tables=("scaling_models", "models"),
             drawn=("error",),
             empty="No model errs on any of these test sets: log error cannot be drawn.",

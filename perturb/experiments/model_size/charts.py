@@ -1,4 +1,4 @@
-"""The paper's Figure 4: error against model size, with a straight line a family and test set."""
+"""The paper's Figure 4: error against model size, with a straight line per family and test set."""
 
 import math
 
@@ -8,7 +8,7 @@ import pandas as pd
 from perturb.charts.style import between, config, nice_log_ticks, style_of
 
 FAMILY_NAMES = {"resnet": "ResNet", "vit": "ViT", "other": "other"}
-# ResNets light, ViTs dark, other networks between; one hue a test set, in the paper's spirit.
+# ResNets light, ViTs dark, other networks between; one hue per test set, similar to the paper.
 _PAIRS = {
     "natural_adversarial": ("#f2b134", "#c2571a"),
     "renditions": ("#e06fc3", "#7b3fa8"),
@@ -40,7 +40,7 @@ def model_size(points: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart:
     models : the table `models`.
     """
     points = _with_clean_part(points)
-    # A logarithmic axis has no place for no error at all.
+    # A logarithmic axis cannot show an error of zero.
     points = points[points["error"] > 0].assign(
         family_label=lambda frame: frame["family"].map(FAMILY_NAMES).fillna(frame["family"]),
         series=lambda frame: frame["test_set_label"] + " " + frame["family_label"],
@@ -88,9 +88,9 @@ def model_size(points: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart:
 
 
 def _with_clean_part(points: pd.DataFrame) -> pd.DataFrame:
-    """Return the points with the clean errors on the images of sets that are a part of the clean.
+    """Return the points with the clean errors on the images of partial clean sets.
 
-    No line is fitted through these: they are there to be compared with the set's own points.
+    No line is fitted through these; they are compared with the test set's own points.
     """
     whole = set(points.loc[points["test_set"] == "clean", "num_images"])
     part = points[points["clean_error"].notna() & ~points["num_images"].isin(whole)]
@@ -148,7 +148,7 @@ def _shape_labels(points: pd.DataFrame) -> pd.Series:
 
 
 def _shape_scale(points: pd.DataFrame, models: pd.DataFrame) -> dict[str, str]:
-    """Return the shape of every family and patch size that is in the chart."""
+    """Return the shape of every family and patch size in the chart."""
     looks = style_of(models)
     shape_of = dict(zip(looks.labels, looks.shapes, strict=True))
     rows = points.sort_values(["family", "patch_size"], ascending=[True, False])

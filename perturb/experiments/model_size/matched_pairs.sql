@@ -1,4 +1,4 @@
--- Every ViT against its ResNet of matched size: difference of accuracy, paired by image.
+-- Difference of accuracy of every ViT and its ResNet of matched size, paired by image.
 SELECT
     test_sets.test_set,
     test_sets.test_set_label,

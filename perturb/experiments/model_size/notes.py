@@ -1,4 +1,4 @@
-"""What a logarithmic axis, or a line through several sizes, has no place for."""
+"""Notes on models that the chart of error over model size cannot show."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def missing_marks(points: pa.Table, *_: pa.Table) -> str:
 
 
 def _families_without_line(points: Sequence[Row]) -> str:
-    """Return a sentence about the families that have too few sizes for a slope, or nothing."""
+    """Return a sentence about the families with too few sizes for a slope, or an empty text."""
     fitted = {row["family"] for row in points if row["is_fitted"]}
     families = {row["family"] for row in points} - {"other"}
     lacking = [_family(family) for family in sorted(families - fitted)]
@@ -34,7 +34,7 @@ def _families_without_line(points: Sequence[Row]) -> str:
 
 
 def _sets_without_line(points: Sequence[Row]) -> str:
-    """Return a sentence about the lines that one model without any error prevents, or nothing."""
+    """Return a sentence about lines that a model without errors prevents, or an empty text."""
     lacking = dict.fromkeys(
         f"{_family(row['family'])} on {row['test_set_label']}"
         for row in points
@@ -46,7 +46,7 @@ def _sets_without_line(points: Sequence[Row]) -> str:
 
 
 def _no_errors(points: Sequence[Row]) -> str:
-    """Return a sentence about the models that make no error at all, or nothing."""
+    """Return a sentence about the models without errors, or an empty text."""
     lacking = [
         f"{row['architecture_label']} ({row['test_set_label']})"
         for row in points
@@ -54,7 +54,7 @@ def _no_errors(points: Sequence[Row]) -> str:
     ]
     if not lacking:
         return ""
-    return f"Not drawn, since no error has no logarithm: {', '.join(lacking)}."
+    return f"Not drawn, since an error of zero has no logarithm: {', '.join(lacking)}."
 
 
 def _family(family: str) -> str:

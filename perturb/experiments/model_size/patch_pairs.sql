@@ -1,5 +1,5 @@
--- ViTs of one size and pre-training set that differ in their patches: the value of the one with
--- the largest patches less that of the one with the smallest, paired by image.
+-- ViTs of one size and pre-training set that differ in their patches: value of the ViT with the
+-- largest patches minus that of the ViT with the smallest, paired by image.
 SELECT
     test_sets.test_set,
     test_sets.test_set_label,

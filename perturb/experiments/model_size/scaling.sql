@@ -1,5 +1,5 @@
--- Figure 4: the straight line log10(error) = intercept + slope * log10(parameters), family by
--- family and test set by test set, at the largest pre-training set of which there are models.
+-- Figure 4: the straight line log10(error) = intercept + slope * log10(parameters), for each family
+-- and test set, at the largest pre-training set with models.
 SELECT
     test_sets.test_set,
     test_sets.test_set_label,

@@ -1,6 +1,5 @@
--- The points of Figure 4, with the line's error at each model that the line was fitted through, and
--- the error on the same images without corruption. Networks of other families are points, too; no
--- line is about them.
+-- The points of Figure 4, with the error of the fitted line at each fitted model, and the error on
+-- the same images without corruption. Networks of other families are points without a line.
 WITH points AS (
     SELECT
         test_set,

@@ -1,4 +1,4 @@
-"""Perturbation patterns: what adversarial perturbations look like."""
+"""Perturbation patterns: location of adversarial perturbations in the image."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,7 +48,7 @@ def _check_shown(patterns: Patterns, config: Config) -> Iterator[str]:
         elif config.models[model].is_reference:
             yield (
                 f"analyses.perturbation_patterns.models: {model!r} is the reference, "
-                "which is no part of the benchmark"
+                "which is not part of the benchmark"
             )
 
 
@@ -81,7 +81,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "perturbation_patterns",
-            title="What the perturbations look like",
+            title="Perturbation patterns",
             relations=("image_patterns",),
             shown=(
                 "architecture_label",
@@ -99,7 +99,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "pattern_alignment",
-            title="Where the perturbations are",
+            title="Location of perturbations",
             tables=("perturbation_patterns", "models"),
             drawn=("border_ratio", "foreground_ratio"),
             empty="No perturbation has a ratio: none changes an image, or no patches have a "

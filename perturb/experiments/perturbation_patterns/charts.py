@@ -1,7 +1,7 @@
-"""Figure 5 as numbers: do perturbations follow the borders of patches, do they stay on the object?
+"""Figure 5 as numbers: perturbations at the borders of patches and on the object.
 
-On each grid of patches the models stand that see in such patches, and the ResNets, which see in
-none: what they show on that grid is what the images alone would give.
+Each patch grid shows the ViTs of this patch size, and the ResNets, which have no patches: their
+ratio on the grid is the effect of the images alone.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from perturb.charts.style import CHART_WIDTH, config
 from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, interval, text
 
 _EMPTY = "No perturbation has a ratio here."
-_BETWEEN = 24  # from the panels of one measure to those of the other, in px
+_BETWEEN = 24  # distance between the panels of the two measures, in px
 _TOOLTIP = [
     *MODEL,
     text("panel", "Measured on"),
@@ -26,7 +26,7 @@ _TOOLTIP = [
 
 
 def pattern_alignment(patterns: pd.DataFrame, models: pd.DataFrame) -> alt.HConcatChart:
-    """Return the ratios at patch borders, a panel a patch size, and beside them on the object.
+    """Return the ratios at patch borders, one panel per patch size, and those on the object.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def pattern_alignment(patterns: pd.DataFrame, models: pd.DataFrame) -> alt.HConc
     objects = _panel(shown.drop_duplicates("model"), "foreground_ratio").assign(
         panel="On the object"
     )
-    # Images without a mask of the object are not among these.
+    # Images without an object mask do not count here.
     objects = objects.assign(num_images=objects["num_foregrounds"]).dropna(subset="ratio")
     shares = [
         (borders, "Change at borders over inside"),
@@ -61,7 +61,7 @@ def pattern_alignment(patterns: pd.DataFrame, models: pd.DataFrame) -> alt.HConc
     parts[0] = parts[0].add_params(choice())
     chart: alt.HConcatChart = (
         alt.hconcat(*parts, spacing=_BETWEEN)
-        # Places beside a tick depend on the panel's width.
+        # Positions next to a tick depend on the panel's width.
         .resolve_scale(xOffset="independent")
         .configure(**config())
     )
@@ -69,7 +69,7 @@ def pattern_alignment(patterns: pd.DataFrame, models: pd.DataFrame) -> alt.HConc
 
 
 def _widths(parts: Sequence[pd.DataFrame]) -> list[float]:
-    """Return the width of each part, in px, so that all their panels are equally wide."""
+    """Return the width of each part, in px, for panels of equal width."""
     counts = [rows["panel"].nunique() for rows in parts]
     axes = len(parts) * (Y_AXIS - SPACING) + (len(parts) - 1) * _BETWEEN
     panel = (CHART_WIDTH - axes) / max(1, sum(counts)) - SPACING

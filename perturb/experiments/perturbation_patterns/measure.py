@@ -1,7 +1,7 @@
 """The patterns of a model's adversarial perturbations, as a measurement.
 
-Beside the ratios of all images it keeps the perturbations of the images that the picture shows, of
-the models that it shows: see `LEVELS`.
+In addition to the ratios of all images it records the perturbations of the images and models that
+the picture shows: see `LEVELS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,9 +34,9 @@ _HALF = 127.5
 def patterns_of(
     subject: Subject, store: ImageStore, model: str, asked: Mapping[str, Any], batch_size: int
 ) -> pa.Table:
-    """Return the ratios of every image on every grid, and the perturbations that are shown.
+    """Return the ratios of every image on every grid, and the perturbations for the picture.
 
-    Grids of patches that are smaller than a pixel of the images are left out: they have no borders.
+    Grids of patches smaller than a pixel of the images are excluded: they have no borders.
     """
     run = partial(perturbations_of, subject.classifier, **asked["options"])
     size = BatchSize(batch_size, f"patterns of {model}")
@@ -60,7 +60,7 @@ def _levels(delta: Tensor, num_rows: int) -> pa.Array:
 
 
 def draw_sheet(store: ImageStore, measurements: Mapping[str, Path], num_shown: int) -> Image.Image:
-    """Return the picture of what PGD changes in the first images to mislead several models.
+    """Return the picture of PGD's perturbations of the first images against several models.
 
     Parameters
     ----------
@@ -74,13 +74,15 @@ def draw_sheet(store: ImageStore, measurements: Mapping[str, Path], num_shown: i
 def _shown(path: Path, shape: Sequence[int]) -> Tensor:
     levels = pq.read_table(path, columns=[LEVELS])[LEVELS].drop_null().to_pylist()
     if len(levels) < shape[0]:
-        raise ValueError(f"{path}: shows {len(levels)} images; {shape[0]} are asked for")
+        raise ValueError(
+            f"{path}: has the perturbations of {len(levels)} images; expected: {shape[0]}"
+        )
     values = np.frombuffer(b"".join(levels[: shape[0]]), np.uint8).reshape(tuple(shape))
     return torch.from_numpy(values.astype(np.float32)) / _HALF - 1
 
 
 def captions_of(store: ImageStore, count: int) -> list[str]:
-    """Return what the first images show: the name of the shape, or the class's number."""
+    """Return the captions of the first images: the name of the shape, or the class's number."""
     targets = store.targets[:count].tolist()
     if "texture" not in store.manifest.column_names:
         return [f"class {target}" for target in targets]

@@ -1,9 +1,9 @@
-"""What adversarial perturbations look like, as numbers: Figure 5 of the paper, made measurable.
+"""Measures of adversarial perturbations: Figure 5 of the paper as numbers.
 
-The paper shows the PGD perturbations of some images against several models and remarks that those
-of ViTs follow the borders of patches, and that all are strongest around the foreground. Each remark
-becomes a ratio an image here: 1 says that borders, or the object, are nothing special. What to hold
-a ViT's ratio against is the ratio of a ResNet, which knows no patches, on the same grid.
+The paper shows the PGD perturbations of some images against several models and observes that those
+of ViTs follow the borders of patches, and that all are strongest around the foreground. Each
+observation becomes a ratio per image here; 1 means no preference for borders or for the object. The
+baseline of a ViT's ratio is that of a ResNet, which has no patches, on the same grid.
 
 Legend: B images, H W pixels.
 """
@@ -44,8 +44,9 @@ def perturbations_of(
 ) -> Tensor:
     """Return the PGD perturbations of images in units of epsilon.
 
-    Every image is attacked, also one that the classifier gets wrong already: the question is where
-    its loss is sensitive, not whether a prediction changes; all models are seen on the same images.
+    Every image is attacked, including those that the classifier predicts incorrectly: the measure
+    is the location of the loss's sensitivity, not a change of the prediction, and all models are
+    compared on the same images.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def perturbations_of(
     Raises
     ------
     ValueError
-        if epsilon is 0, and what ``pgd`` refuses.
+        if epsilon is 0, and for values that ``pgd`` refuses.
     """
     if epsilon == 0:
         raise ValueError("epsilon is 0; allowed: more than 0, or there is no perturbation")
@@ -71,28 +72,28 @@ def perturbations_of(
 def pattern_statistics(
     delta: Tensor, patch_px: float, masks: Tensor | None = None
 ) -> PatternStatistics:
-    """Return how much perturbations follow the borders of patches, and the object.
+    """Return the ratios of perturbations at the borders of patches and on the object.
 
     border_ratio = mean squared difference of neighbouring pixels across the borders of patches
     / the same inside patches, horizontal and vertical neighbours together, all channels;
     foreground_ratio = mean squared perturbation on the object / that off it.
 
-    Both are 1 in expectation for white noise, whatever its strength. A ratio is NaN where there is
-    nothing to compare (no perturbation; no border, as with one patch; no pixel on or off the
-    object; no mask), and infinite where only its denominator is 0, as it is for perturbations that
-    are constant in each patch.
+    Both are 1 in expectation for white noise, whatever its strength. A ratio is NaN where it is
+    undefined (no perturbation; no border, as with one patch; no pixel on or off the object; no
+    mask), and infinite where only its denominator is 0, as for perturbations that are constant in
+    each patch.
 
     Parameters
     ----------
     delta : perturbations, (B, C, H, W), in any unit.
-    patch_px : side of the patches in pixels of ``delta``; the first one lies in the upper left
-        corner. Where it is no whole number, borders are rounded to the nearest pixel.
-    masks : uint8 (B, 1, H, W), the object's share of each pixel, 255 being all of it.
+    patch_px : side of the patches in pixels of ``delta``; the first one is in the upper left
+        corner. If it is not a whole number, borders are rounded to the nearest pixel.
+    masks : uint8 (B, 1, H, W), the object's fraction of each pixel, where 255 is all of it.
 
     Raises
     ------
     ValueError
-        if an argument has another shape or type than that.
+        if an argument has another shape or type.
     """
     if delta.ndim != 4 or not delta.is_floating_point():
         raise ValueError(
@@ -147,12 +148,12 @@ def tabulated(
     delta, masks : as of `pattern_statistics`.
     model, image_ids : ids for the rows.
     patch_sizes : in pixels of the network's input; at least one.
-    scale : side of the images over that of the network's input, which they are resized to.
+    scale : side of the images over that of the network's input, to which they are resized.
 
     Returns
     -------
-    table of ``SCHEMA``, a row an image and patch size. A ratio that is NaN or infinite is null: a
-    mean over images must stay a number.
+    table of ``SCHEMA``, one row per image and patch size. A ratio that is NaN or infinite is null,
+    so that means over images are finite.
     """
     tables = []
     for patch_px in patch_sizes:

@@ -1,5 +1,5 @@
--- Figure 5 as numbers: do perturbations align with the borders of patches, and do they lie on the
--- object? Means over images of two ratios; 1 stands for no preference.
+-- Figure 5 as numbers: means over images of two ratios of perturbations, at the borders of patches
+-- and on the object; 1 means no preference.
 WITH summary AS (
     SELECT
         model,

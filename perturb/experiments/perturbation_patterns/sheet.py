@@ -1,4 +1,4 @@
-"""Figure 5 as a picture: images, and what each model's adversarial perturbation changes in them."""
+"""Figure 5 as a picture: images, and each model's adversarial perturbation of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 def pattern_sheet(
     images: Tensor, deltas: Mapping[str, Tensor], captions: Sequence[str]
 ) -> Image.Image:
-    """Return a row an image: the image, then its perturbation against each model.
+    """Return one row per image: the image, then its perturbation against each model.
 
     Perturbations are mapped linearly from [-1, 1] to [0, 255], so gray is no change. Pixels are
-    enlarged a whole number of times: any other zoom would draw a grid of its own.
+    enlarged by a whole factor: any other zoom would add a grid pattern.
 
     Parameters
     ----------
     images : uint8 (N, 3, H, W).
     deltas : for each model, by the label over its column, float (N, 3, H, W) in [-1, 1].
-    captions : N texts, each under its image; empty ones take no room if all are.
+    captions : N texts, each under its image; they need no space if all are empty.
 
     Raises
     ------
     ValueError
-        if there is no image, a number of captions or a shape differs, or a value is out of range.
+        if there is no image, the number of captions or a shape differs, or a value is out of range.
     """
     _check(images, deltas, captions)
     font = ImageFont.load_default(_HEAD_PT)
@@ -64,7 +64,7 @@ def pattern_sheet(
 
 @dataclass(frozen=True)
 class _Layout:
-    """Sizes of a tile, of the heads over all and of the caption under each row [px]."""
+    """Sizes of a tile, of the column heads and of the caption under each row [px]."""
 
     width: int
     height: int
@@ -103,7 +103,7 @@ def _as_levels(delta: Tensor) -> Tensor:
 
 
 def _wrapped(text: str, font: _Font, width: int) -> list[str]:
-    """Return the text in lines of at most that width [px], broken between words."""
+    """Return the text in lines of at most that width [px], split between words."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -126,7 +126,7 @@ def _shortened(text: str, font: _Font, width: int) -> str:
 def _check(images: Tensor, deltas: Mapping[str, Tensor], captions: Sequence[str]) -> None:
     if not len(images) or len(images) != len(captions):
         raise ValueError(
-            f"captions are {len(captions)} for {len(images)} images; allowed: one an image"
+            f"captions are {len(captions)} for {len(images)} images; allowed: one per image"
         )
     for label, delta in deltas.items():
         if delta.shape != images.shape:
@@ -135,4 +135,4 @@ def _check(images: Tensor, deltas: Mapping[str, Tensor], captions: Sequence[str]
                 f"allowed: that of the images, {tuple(images.shape)}"
             )
         if not (delta.abs() <= 1).all():  # also refuses NaN
-            raise ValueError(f"delta of {label!r} leaves [-1, 1], or is not a number")
+            raise ValueError(f"delta of {label!r} has values outside [-1, 1], or NaN")

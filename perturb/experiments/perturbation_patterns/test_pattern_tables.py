@@ -38,7 +38,7 @@ def measured(model: str, patch_px: int, ratios: Mapping[int, float | None]) -> R
 
 
 def sources_of(folder: Path, models: Rows, rows: Rows) -> dict:
-    """Write the measures, in one file, with the types that they have in a study."""
+    """Write the measures to one file, with the types of a study."""
     schema = pa.schema(
         [
             ("model", pa.string()),
@@ -84,7 +84,7 @@ def test_means_and_intervals_equal_pandas(study: Study, patterns: pd.DataFrame) 
 
 
 def test_claim_compares_families_on_the_same_grids(study: Study, patterns: pd.DataFrame) -> None:
-    """Two of three ViT architectures have patches of 8 px: so count the ResNets' grids."""
+    """ResNets' grids count as the ViTs': two of three architectures have patches of 8 px."""
     wide = patterns.pivot(index="image_id", columns=["model", "patch_px"], values="border_ratio")
     wide = wide.astype(float)
     models = sorted({model for model, _ in wide.columns})

@@ -30,7 +30,7 @@ def make_classifier() -> Classifier:
     arguments = {"patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2, "mlp_ratio": 2}
     network = build_network("vit", arguments, 12, 32)
     for name, weights in network.named_parameters():
-        if "head" in name:  # it starts as zeros, and with it the gradient
+        if "head" in name:  # it is initialised with zeros, and so is the gradient
             torch.nn.init.normal_(weights)
     return Classifier(network, Preprocessing(side=32)).eval()
 
@@ -60,7 +60,7 @@ def sawtooth(patch_px: int) -> Tensor:
         (sawtooth(8), 8, 49.0),
         (-0.5 * sawtooth(8), 8, 49.0),  # the strength does not matter
         (sawtooth(24), 8, 1.0),  # a ramp through all patches
-        (sawtooth(8), 4, (2 * 49 + 3 * 1) / 5),  # three of the five borders are within a rise
+        (sawtooth(8), 4, (2 * 49 + 3 * 1) / 5),  # three of the five borders are inside a rise
         (sawtooth(4)[..., :1].expand(1, 3, 24, 24), 4, 9.0),  # flat along x: halves both means
         (sawtooth(4)[..., :3, :3].repeat_interleave(8, 2).repeat_interleave(8, 3), 8, math.inf),
         (torch.zeros(1, 3, 24, 24), 8, math.nan),
@@ -153,7 +153,7 @@ def test_statistics_refuse(change: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("set_name", GENERATED_SETS)
 def test_masks_are_where_the_object_is_painted(set_name: str) -> None:
-    """A scene whose object has other colours differs exactly where its mask is not 0."""
+    """Two scenes that differ in the object's colours differ exactly where the mask is not 0."""
     indices = torch.arange(40)
     scene, _, _ = draw(set_name, "test", 3, indices)
     scene = replace(scene, bar=torch.tensor([[1.0, 0.0, 0.0, -1.0]]).expand(40, -1))
@@ -164,7 +164,7 @@ def test_masks_are_where_the_object_is_painted(set_name: str) -> None:
     masks = object_masks(set_name, "test", 3, indices)
     assert masks.shape == (40, 1, 32, 32)
     assert masks.dtype == torch.uint8
-    # A pixel that is covered by less than half a level shows a trace of it.
+    # A pixel that is covered by less than half a level may differ by one level.
     assert difference[masks[:, 0] == 0].max() < 0.005
     assert difference[masks[:, 0] == 255].min() > 0.0
     coverage = (masks > 127).double().mean(dim=(1, 2, 3))
@@ -199,7 +199,7 @@ def test_perturbations_fill_the_ball_also_of_images_that_are_wrong() -> None:
     delta = perturbations_of(classifier, images, 2 / 255)
     assert delta.shape == (24, 3, 32, 32)
     assert delta.abs().amax(dim=(1, 2, 3)).tolist() == pytest.approx([1.0] * 24, abs=1e-3)
-    # Steps of an eighth, but where black and white stop them.
+    # Steps of an eighth, except where black and white limit them.
     inner = (images.pixels > 2) & (images.pixels < 253)
     eighths = delta[inner] * 8
     assert (eighths - eighths.round()).abs().max() < 1e-3
@@ -291,8 +291,8 @@ def test_long_labels_are_broken_into_lines() -> None:
         ({"captions": ["a"]}, "captions are 1 for 2 images"),
         ({"images": make_images(0).pixels, "captions": []}, "captions are 0 for 0 images"),
         ({"deltas": {"m": torch.zeros(2, 3, 8, 8)}}, r"'m' has shape \(2, 3, 8, 8\); allowed"),
-        ({"deltas": {"m": torch.full((2, 3, 32, 32), 1.01)}}, "'m' leaves"),
-        ({"deltas": {"m": torch.full((2, 3, 32, 32), math.nan)}}, "'m' leaves"),
+        ({"deltas": {"m": torch.full((2, 3, 32, 32), 1.01)}}, "'m' has values outside"),
+        ({"deltas": {"m": torch.full((2, 3, 32, 32), math.nan)}}, "'m' has values outside"),
     ],
 )
 def test_sheet_refuses(change: dict[str, Any], message: str) -> None:
@@ -306,7 +306,7 @@ def test_sheet_refuses(change: dict[str, Any], message: str) -> None:
 
 
 def test_borders_are_those_of_the_networks_input() -> None:
-    """Patches of 16 px of a 384 px input are 9.33 px of the 224 px images that it is shown."""
+    """Patches of 16 px of a 384 px input are 9.33 px of the 224 px images."""
     patches = torch.randn((1, 3, 24, 24), generator=torch.Generator().manual_seed(0))
     delta = torch.nn.functional.interpolate(patches, size=(224, 224), mode="nearest")
     right = tabulated(

@@ -1,4 +1,4 @@
-"""Published numbers: those of the paper, and of timm, beside ours."""
+"""Published numbers: comparison with the paper and with timm."""
 
 from perturb.experiments.declaration import (
     PREDICTIONS,
@@ -29,7 +29,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "paper_comparison",
-            title="Beside the paper",
+            title="Comparison with the paper",
             relations=("corruption_images", "paper_outcomes"),
             shown=(
                 "architecture_label",
@@ -62,7 +62,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "published_comparison",
-            title="Beside timm's published results",
+            title="Comparison with timm's published results",
             relations=("image_outcomes", "subset_outcomes"),
             shown=(
                 "architecture_label",
@@ -88,7 +88,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "paper_comparison",
-            title="Beside the paper",
+            title="Comparison with the paper",
             tables=("paper_comparison", "models"),
             drawn=("ours",),
             empty="No model of this study has a number in the paper's figures.",

@@ -1,4 +1,4 @@
-"""Ours against the paper's, number by number: what was reproduced lies on the diagonal."""
+"""Measured values over the paper's values; equal values are on the diagonal."""
 
 import altair as alt
 import pandas as pd
@@ -9,17 +9,17 @@ from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, interval, number,
 
 _SIDE = 205
 _SPACING = 18
-_AXIS = 60  # what the y axis takes of the width, in px
+_AXIS = 60  # width of the y axis, in px
 _TICKS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 _TOOLTIP = [
     *MODEL,
     text("quantity_label", "Quantity"),
     text("setting", "Setting"),
-    *interval("ours", "Ours"),
+    *interval("ours", "Measured"),
     number("paper_value", "Paper", ".1%"),
     text("bound", "Paper's number is"),
     number("tolerance", "Tolerance", ".1%"),
-    *interval("paper_difference", "Ours less the paper's", "+.1%"),
+    *interval("paper_difference", "Measured minus paper", "+.1%"),
     text("verdict", "Within"),
     text("figure", "In the paper"),
     IMAGES,
@@ -28,10 +28,10 @@ _TOOLTIP = [
 
 
 def paper_comparison(comparison: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return a panel a quantity: our number over the paper's, with the line where both are one.
+    """Return one panel per quantity: measured over paper's values, with the diagonal.
 
-    Across reaches the tolerance, from 0 where the paper's number is an upper bound; upwards our
-    interval. Hollow: the difference is larger than the two explain.
+    Horizontal bars are the tolerance, from 0 where the paper's value is an upper bound; vertical
+    bars are the measured interval. Hollow: the difference is larger than both explain.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def paper_comparison(comparison: pd.DataFrame, models: pd.DataFrame) -> alt.Face
 
 def _layers(data: alt.Chart, models: pd.DataFrame) -> list[alt.Chart]:
     chosen, words = choice(), identity(style_of(models))
-    # One row a panel is left, and so one line.
+    # Each panel keeps one row, and so one line.
     line = data.transform_aggregate(rows="count()").mark_rule(
         color=INK, strokeDash=[5, 3], opacity=0.6
     )
@@ -84,7 +84,7 @@ def _layers(data: alt.Chart, models: pd.DataFrame) -> list[alt.Chart]:
 
 
 def _drawn(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with the ends of the paper's bars, and words for the tooltip."""
+    """Return the rows with the ends of the paper's bars, and the text of the tooltip."""
     is_bound = comparison["is_upper_bound"].astype(bool)
     low = (comparison["paper_value"] - comparison["tolerance"]).clip(lower=0)
     return comparison.assign(
@@ -105,4 +105,4 @@ def _x(column: str) -> alt.X:
 
 
 def _y(column: str = "ours") -> alt.Y:
-    return percent_axis(column, "Ours (%)")
+    return percent_axis(column, "Measured (%)")

@@ -1,4 +1,4 @@
-"""The sentence beside the comparison with the paper."""
+"""Note on the comparison with the paper."""
 
 import pyarrow as pa
 
@@ -6,7 +6,7 @@ from perturb.formatting import formatted
 
 
 def share_within(comparison: pa.Table, *_: pa.Table) -> str:
-    """Return a sentence about how many of the paper's numbers were met.
+    """Return a sentence with the number of the paper's values that agree.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
--- Ours beside the paper's, where architecture and pre-training set are the paper's. Within: what
--- separates the two is no more than the paper's figure can be read to and the sampling of images,
--- and of random sets of layers or masks, would explain.
+-- Measured values and the paper's, where architecture and pre-training set are the paper's. Within:
+-- the difference is no larger than the reading precision of the figure and the sampling of images,
+-- and of random sets of layers or masks, explain.
 WITH pairs AS (
     SELECT
         o.*,
@@ -23,7 +23,7 @@ WITH pairs AS (
         AND p.quantity = o.quantity
         AND p.condition IS NOT DISTINCT FROM o.condition
         AND p.level IS NOT DISTINCT FROM o.level
-        -- A distance in patches is another one on another grid.
+        -- Distances in patches are compared on equal grids only.
         AND (p.grid_side IS NULL OR p.grid_side = m.grid_side)
 ),
 quantities AS (
@@ -40,7 +40,7 @@ quantities AS (
         ('lesions_single', 'One layer removed', 10),
         ('lesions', 'Several layers removed', 11),
         ('restricted_attention', 'Restricted attention', 12),
-        ('patch_attention', 'Patches apart', 13)
+        ('patch_attention', 'Patch attention removed', 13)
     ) AS labels (quantity, quantity_label, position)
 )
 SELECT

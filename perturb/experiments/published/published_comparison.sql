@@ -1,7 +1,7 @@
--- Ours beside timm's published top-1, where the weights are timm's by their full tag. The results of
--- ImageNet-R and -A are predictions among their 200 classes, and so are those on the clean images of
--- these classes. On the same images there is no sampling error: what is left is preprocessing,
--- precision and kernels, and the tolerance is for these.
+-- Measured top-1 and timm's published top-1, where the full tag of the weights is timm's. The
+-- results of ImageNet-R and -A are predictions among their 200 classes, as are those on the clean
+-- images of these classes. On the same images there is no sampling error; the tolerance covers
+-- preprocessing, precision and kernels.
 WITH found AS (
     SELECT
         datasets.published AS benchmark,

@@ -1,4 +1,4 @@
-"""Our numbers beside those of others: the conventions, the matching, and what counts as equal."""
+"""Comparison with published values: conventions, matching and agreement."""
 
 import csv
 from pathlib import Path
@@ -50,7 +50,7 @@ SETS_SCHEMA = pa.schema(
 
 
 def subset(model: str, outcomes: str, dataset: str, targets: str, condition: str = "art") -> Rows:
-    """Return predictions among the classes of a set; a letter of `targets` an image."""
+    """Return predictions among the classes of a set; one letter of `targets` per image."""
     rows = decided(
         model, outcomes, dataset=dataset, perturbation="class_subset", condition=condition
     )
@@ -70,7 +70,7 @@ def test_both_conventions_stand_beside_each_other(tmp_path: Path) -> None:
     [row] = rows_where(table, dataset="art")
     assert (row["num_subset_classes"], row["num_all_classes"]) == (2, 1000)
     assert (row["num_images"], row["num_clean_images"]) == (4, 3)
-    # What was decided on `art` among the classes of `hard` does not count here.
+    # Predictions on `art` among the classes of `hard` do not count here.
     assert (row["top1_all_classes"], row["top1_subset"]) == (0.5, 0.75)
     assert row["clean_top1_all_classes"] == pytest.approx(2 / 3)
     assert row["clean_top1_subset"] == 1.0
@@ -89,7 +89,7 @@ def test_both_conventions_stand_beside_each_other(tmp_path: Path) -> None:
         ([*ALL, *AMONG[:5]], "class_subset has no predictions on art itself"),
         (
             [*ALL, *AMONG, *subset("a", "1", "shapes", "3", condition="x")],
-            "class_subset has the condition x, which is no dataset of this study",
+            "class_subset has the condition x, which is not a dataset of this study",
         ),
         ([*ALL, *AMONG, *decided("b", "11111")], "class_subset of b, art, has 0 predictions; exp"),
         ([*ALL, *AMONG, AMONG[-1]], "class_subset of a, art, has 5 predictions; expected 4"),
@@ -125,7 +125,7 @@ def test_ours_stand_beside_the_papers_of_the_same_model(tmp_path: Path) -> None:
         for row in (
             *decided(model, "1" * 84 + "0" * 16),
             *decided(model, "1" * 30 + "0" * 70, dataset="art"),
-            # Not ImageNet-A, whatever its role.
+            # Not ImageNet-A, regardless of its role.
             *decided(model, "1" * 40 + "0" * 60, dataset="hard"),
         )
     ]
@@ -137,7 +137,7 @@ def test_ours_stand_beside_the_papers_of_the_same_model(tmp_path: Path) -> None:
     assert (clean["figure"], clean["setting"]) == ("Figure 2", None)
     assert clean["paper_value"] == _paper("clean", "ViT-B/16", "ImageNet-21k")
     assert art["paper_difference"] == pytest.approx(0.3 - 0.38)
-    # The paper saw all 30,000 images, so that the sampling error is ours: 100 of them.
+    # The paper uses all 30,000 images, so the sampling error is that of 100 of them here.
     reach = (0.3 - sql("wilson_low(30, 100)")) * (1 - 100 / 30_000) ** 0.5
     assert art["paper_difference"] - art["paper_difference_low"] == pytest.approx(reach)
     assert clean["is_within"]
@@ -163,7 +163,7 @@ def test_other_images_than_the_papers_are_not_compared(tmp_path: Path) -> None:
 
 
 def changed(perturbation: str, condition: str, severity: float, sample: int = 0) -> Rows:
-    """Return predictions of a changed model that gets 40 of 100 images right."""
+    """Return predictions of a changed model with 40 of 100 correct."""
     return decided(
         "a",
         "1" * 40 + "0" * 60,
@@ -224,7 +224,7 @@ def test_attacks_of_another_epsilon_and_windows_on_another_grid_are_not_compared
 def test_below_the_axis_of_a_figure_is_an_upper_bound(
     tmp_path: Path, right: int, is_within: bool
 ) -> None:
-    """Without its first block the paper's ViT-B/16 lies below 45 %, and no more is known."""
+    """The paper's ViT-B/16 without its first block is known only to be below 45 %."""
     model = vit("a", 16, **{**B16, "paper_pretraining": "JFT-300M", "num_blocks": 12})
     rows = decided(
         "a",
@@ -283,7 +283,7 @@ def test_published_results_are_met_by_tag_and_convention(tmp_path: Path) -> None
     assert table["timm_tag"].unique().to_pylist() == [TAG]
     assert list(found) == ["imagenet", "imagenet-r", "imagenet-r-clean200"]
     assert (found["imagenet"]["ours"], found["imagenet"]["published_value"]) == (0.4, 0.84212)
-    # Among 200 classes; among all 1000, which the paper counts, it is 38 %.
+    # Among 200 classes; among all 1000, as in the paper, it is 38 %.
     assert (found["imagenet-r"]["ours"], found["imagenet-r"]["num_images"]) == (0.75, 4)
     assert found["imagenet-r"]["published_value"] == 0.5105
     assert found["imagenet-r-clean200"]["ours"] == 1.0

@@ -1,6 +1,6 @@
 """Restricted attention: patches attend within a distance, or not at all in some blocks."""
 
-from perturb.experiments.blocks import without_masks, without_tokens
+from perturb.experiments.blocks import too_few_blocks, without_masks, without_tokens
 from perturb.experiments.declaration import (
     Asked,
     Chart,
@@ -27,8 +27,7 @@ def _without_class_token(architecture: Architecture) -> str | None:
 
 
 def _too_few_blocks(asked: Asked) -> str | None:
-    is_enough = asked.severity <= int(asked.architecture.arguments["depth"])
-    return None if is_enough else "it has too few blocks"
+    return too_few_blocks(asked.severity, int(asked.architecture.arguments["depth"]))
 
 
 def _distance_passes(asked: Asked) -> Passes:
@@ -63,7 +62,7 @@ EXPERIMENT = Experiment(
             evaluator="perturb.experiments.restricted_attention.evaluate:patch_attention_outcomes",
             passes=_patch_passes,
             severities="blocks",
-            label="patches apart",
+            label="patch attention removed",
             conditions=("first", "last"),
             changes="model",
             unchanged=0.0,
@@ -75,7 +74,7 @@ EXPERIMENT = Experiment(
     ),
     test_sets=(
         TestSet("restricted_attention", "Restricted attention", 15),
-        TestSet("patch_attention", "Patches apart", 16),
+        TestSet("patch_attention", "Patch attention removed", 16),
     ),
     tables=(
         Table(
@@ -89,7 +88,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "patch_attention",
-            title="Patches apart",
+            title="Patch attention removed",
             relations=("model_outcomes",),
             shown=("architecture_label", "pretraining_label", "place_label"),
             pivot=Pivot("num_blocks_restricted", "accuracy", ("model",)),
@@ -100,7 +99,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "restricted_attention",
-            title="Looking only nearby",
+            title="Restricted attention",
             tables=("restricted_attention", "models"),
             drawn=("accuracy",),
             empty="No model of this study has attention between patches.",
@@ -110,7 +109,7 @@ EXPERIMENT = Experiment(
         ),
         Chart(
             "patch_attention",
-            title="No talk between patches",
+            title="Attention between patches removed",
             tables=("patch_attention", "models"),
             drawn=("accuracy",),
             empty="No model of this study has attention between patches.",
@@ -119,7 +118,7 @@ EXPERIMENT = Experiment(
             needs=("patch_attention",),
         ),
     ),
-    lead="Parts of the models were removed, too.",
+    lead="Parts of the models are removed as well.",
     phrases={
         "window - permuted": "ViTs are {difference} accurate when patches attend within a window "
         "than when as many pairs of patches at random are masked",

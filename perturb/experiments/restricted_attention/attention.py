@@ -1,9 +1,9 @@
-"""A classifier whose attention is restricted for as long as a `with` statement lasts.
+"""Restriction of a classifier's attention within a `with` statement.
 
-The masks act where attention is computed: a hook hands each attention module its mask as the
-argument ``attn_mask``, which timm adds to the logits of the softmax, in its own loop as well as in
-the fused kernel of ``scaled_dot_product_attention``. No weight, no method and no flag of the
-network is touched, so leaving the `with` statement, also by an exception, leaves it as it was.
+A hook passes each attention module its mask as the argument ``attn_mask``, which timm adds to the
+logits of the softmax, in its own implementation and in the fused kernel of
+``scaled_dot_product_attention``. Weights, methods and flags of the network do not change, so the
+network is restored at the end of the `with` statement, also after an exception.
 
 Legend: B images, N tokens (prefix and patches), D width, L blocks.
 """
@@ -26,11 +26,11 @@ Masks = Tensor | Sequence[Tensor | None]
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """What the tokens of a ViT are.
+    """Layout of the tokens of a ViT.
 
     grid : rows and columns of patches.
     num_prefix : tokens before the patches: class token, registers, distillation token.
-    has_class_token : whether the first token is one.
+    has_class_token : whether the first token is a class token.
     """
 
     grid: tuple[int, int]
@@ -54,7 +54,7 @@ def token_layout(classifier: Classifier) -> TokenLayout:
     Raises
     ------
     ValueError
-        If the network is not a ViT whose tokens all stand side by side.
+        If the network is not a ViT with all tokens in one sequence.
     """
     network: Any = classifier.network
     if anatomy(network).family != "vit":
@@ -69,30 +69,30 @@ def token_layout(classifier: Classifier) -> TokenLayout:
 
 @contextmanager
 def with_attention(classifier: Classifier, masks: Masks) -> Iterator[Classifier]:
-    """Restrict who attends to whom while the `with` statement lasts; yields the classifier.
+    """Restrict attention to unmasked pairs within a `with` statement; yields the classifier.
 
-    Where a mask cuts off no pair it is not applied at all: all-ones masks give the unmasked logits
-    bit for bit. Inside another such `with` statement a pair needs both masks' permission. A block
-    or an attention that was removed before stays removed; its mask has nothing to act on.
+    A mask that excludes no pair is not applied: all-ones masks give the unmasked logits bit for
+    bit. In nested `with` statements a pair must be allowed by both masks. The mask of a block or
+    attention that is already removed has no effect.
 
     Parameters
     ----------
-    classifier : with a ViT of timm's. It is changed in place, and restored at the end.
+    classifier : with a timm ViT. It is changed in place, and restored at the end.
     masks : bool, true where the token of the row may attend to that of the column: (N, N) for all
-        blocks, or one for each of the L blocks, (L, N, N) or a sequence with None for a block that
-        is left unrestricted.
+        blocks, or one for each of the L blocks, (L, N, N) or a sequence with None for an
+        unrestricted block.
 
     Raises
     ------
     ValueError
-        If the network's attention cannot be restricted, a mask has another type or shape, their
-        number is not that of the blocks, or a token may attend to nothing; inside the statement, if
-        the network runs on another number of tokens than the masks are for.
+        If the network's attention cannot be restricted, a mask has another type or shape, the
+        number of masks is not that of the blocks, or a token may attend to no token; inside the
+        statement, if the network runs on another number of tokens than the masks have.
     """
     layers = _attention_layers(classifier.network)
     chosen = _one_each(masks, len(layers))
     num_tokens = token_layout(classifier).num_tokens
-    biases: dict[int, Tensor | None] = {}  # one a mask, however many blocks share it
+    biases: dict[int, Tensor | None] = {}  # one per mask, shared by blocks
     for mask in chosen:
         if mask is not None and id(mask) not in biases:
             biases[id(mask)] = _bias(mask, num_tokens, classifier.mean.device)
@@ -122,7 +122,7 @@ def _restrict(
 
 
 def _bias(mask: Tensor, num_tokens: int, device: torch.device) -> Tensor | None:
-    """Return what is added to the softmax's logits, 0 or -inf; None where nothing is masked."""
+    """Return the bias of the softmax's logits, 0 or -inf; None if no pair is masked."""
     if mask.dtype != torch.bool or mask.shape != (num_tokens, num_tokens):
         raise ValueError(
             f"mask is {mask.dtype} {tuple(mask.shape)}; allowed: torch.bool "
@@ -151,8 +151,8 @@ def _one_each(masks: Masks, num_blocks: int) -> list[Tensor | None]:
 def _attention_layers(network: nn.Module) -> list[list[nn.Module]]:
     """Return the modules of each block that take a mask.
 
-    They are the innermost ones: a block of parallel attentions has several, one that computes
-    attention and MLP from one projection is itself such a module.
+    They are the innermost ones: a block of parallel attentions has several, and a block that
+    computes attention and MLP from one projection is such a module itself.
     """
     body = anatomy(network)
     name = type(network).__name__
@@ -160,7 +160,7 @@ def _attention_layers(network: nn.Module) -> list[list[nn.Module]]:
         raise ValueError(f"network is {name}; allowed: ViTs, as it has no attention to restrict")
     layers = []
     for index, block in enumerate(body.blocks):
-        # The classes' methods: an instance's own may be replaced, to remove what it does.
+        # Methods of the classes: those of an instance may be replaced by a lesion.
         takers = [module for module in block.modules() if _takes_mask(type(module).forward)]
         inner = [module for module in takers if sum(m in takers for m in module.modules()) == 1]
         if not inner:

@@ -1,17 +1,15 @@
-"""The paper's Figure 9: attention among fewer patches."""
+"""The paper's Figure 9: accuracy under restricted attention."""
 
 import altair as alt
 import pandas as pd
 
 from perturb.charts.curves import Curves, curves
 from perturb.charts.style import CONTROL, SERIES
-from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
-
-_BASELINE = number("baseline_accuracy", "Accuracy of the unchanged model", ".1%")
+from perturb.charts.tooltips import BASELINE, IMAGES, MODEL, count, interval, number, text
 
 
 def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over how far patches may attend, and with as many pairs masked at random.
+    """Return accuracy over the distance of attention, and with as many pairs masked at random.
 
     Parameters
     ----------
@@ -22,11 +20,11 @@ def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.
         *MODEL,
         text("control_label", "Attention"),
         count("distance", "Largest distance (patches)"),
-        number("distance_fraction", "Share of the grid", ".0%"),
+        number("distance_fraction", "Fraction of the grid", ".0%"),
         *interval("accuracy", "Accuracy"),
-        number("accuracy_min", "Least of the seeds", ".1%"),
-        number("accuracy_max", "Most of the seeds", ".1%"),
-        _BASELINE,
+        number("accuracy_min", "Minimum over seeds", ".1%"),
+        number("accuracy_max", "Maximum over seeds", ".1%"),
+        BASELINE,
         count("num_seeds", "Seeds"),
         IMAGES,
     ]
@@ -43,7 +41,7 @@ def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.
 
 
 def patch_attention(isolated: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over the number of blocks in which patches attend to no other patch.
+    """Return accuracy over the number of blocks without attention between different patches.
 
     Parameters
     ----------
@@ -55,7 +53,7 @@ def patch_attention(isolated: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatC
         text("place_label", "Restricted"),
         count("num_blocks_restricted", "Blocks"),
         *interval("accuracy", "Accuracy"),
-        _BASELINE,
+        BASELINE,
         IMAGES,
     ]
     what = Curves(
@@ -68,7 +66,7 @@ def patch_attention(isolated: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatC
 
 
 def _with_none(isolated: pd.DataFrame) -> pd.DataFrame:
-    """Return the curves with their start: no block restricted, which is the unchanged model."""
+    """Return the rows with the unchanged model added at 0 restricted blocks."""
     starts = isolated[isolated["num_blocks_restricted"] > 0].drop_duplicates(["model", "place"])
     ends = {f"accuracy{end}": starts[f"baseline_accuracy{end}"] for end in ("", "_low", "_high")}
     starts = starts.assign(num_blocks_restricted=0, **ends)

@@ -1,10 +1,10 @@
-"""What is decided when patches may attend only to near patches, or to none but themselves.
+"""Predictions when patches attend only within a distance, or only to themselves.
 
-The two restrictions of Bhojanapalli et al. [1]_ as evaluators. Where the figures leave it open:
-every block is restricted to the distance; the control draws another permutation for each block, and
-several of them; tokens of the prefix are never restricted. The masks are those of
-`attention_masks`. What lies before the first restricted block is computed once for all conditions
-and samples of a cell.
+Evaluators of the two restrictions of Bhojanapalli et al. [1]_. The paper does not specify some
+details: here every block is restricted to the distance; the control draws one permutation per block
+and sample, with several samples; prefix tokens are never restricted. The masks are those of
+`masks`. The layers before the first restricted block are computed once for all conditions and
+samples of a cell.
 
 References
 ----------
@@ -38,9 +38,9 @@ def distance_outcomes(
 ) -> Iterator[Outcome]:
     """Yield predictions with attention within a distance; evaluates restricted_attention.
 
-    Condition ``window`` has one sample. Condition ``permuted`` has as many as option ``seeds`` (5)
-    says, numbered from 1: permutations of the window's mask that cut off as many pairs. At a
-    distance that no pair exceeds both are the unrestricted classifier, bit for bit.
+    Condition ``window`` has one sample. Condition ``permuted`` has ``seeds`` (5) samples, numbered
+    from 1: permutations of the window's mask that exclude as many pairs. At a distance that no pair
+    exceeds, both are the unrestricted classifier, bit for bit.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def distance_outcomes(
     Raises
     ------
     ValueError
-        If the classifier's attention cannot be restricted, for a distance that is no whole number
-        of 0 or more, an unknown condition or option, or fewer than one seed.
+        If the classifier's attention cannot be restricted, for a distance that is not a whole
+        number of 0 or more, an unknown condition or option, or fewer than one seed.
     """
     seeds = _num_seeds(setting.options)
     layout, body = token_layout(classifier), anatomy(classifier.network)
@@ -76,13 +76,13 @@ def distance_outcomes(
 def patch_attention_outcomes(
     classifier: Classifier, images: Images, setting: Setting
 ) -> Iterator[Outcome]:
-    """Yield what is decided without attention between patches; the evaluator of patch_attention.
+    """Yield predictions without attention between patches; evaluates patch_attention.
 
     In the ``first`` or in the ``last`` n blocks a patch attends to itself and to the prefix tokens
     only. With n = 0 both conditions are the unrestricted classifier, bit for bit.
 
-    A head that reads prefix tokens alone does not hear what patches say to each other in the last
-    block: for such a network the last n = 1 changes nothing but rounding errors.
+    A head that reads only prefix tokens does not depend on attention between patches in the last
+    block: for these networks the last n = 1 changes only rounding errors.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def patch_attention_outcomes(
 
 
 def _restricted(classifier: Classifier, body: Anatomy, embedded: Tensor, masks: Masks) -> Tensor:
-    """Return logits (B, K); the masks are gone before anything is yielded."""
+    """Return logits (B, K) under the masks, which are removed on return."""
     with with_attention(classifier, masks):
         return body.head(body.run(embedded)).float()
 

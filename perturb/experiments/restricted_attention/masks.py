@@ -1,10 +1,10 @@
-"""Which tokens may look at which: the masks of the study of restricted attention.
+"""Attention masks of the experiment on restricted attention.
 
-After Bhojanapalli et al. [1]_: attention among patches limited to a largest distance, a control in
-which as many pairs are cut off at random, and no attention between different patches at all. Prefix
-tokens (class token, registers, distillation token) attend and are attended without limit in all of
-them. So that a control differs from its window in *where* pairs are cut off and in nothing else, a
-patch attends to itself in both, and only the pairs of different patches are permuted.
+After Bhojanapalli et al. [1]_: attention among patches limited to a largest distance, a control
+that excludes as many pairs at random, and no attention between different patches. Attention from
+and to prefix tokens (class token, registers, distillation token) is never restricted. A control
+differs from its window only in *which* pairs are excluded: a patch attends to itself in both, and
+only the pairs of different patches are permuted.
 
 Masks are boolean and true where row n may attend to column n, as in torch's attention. Tokens are
 in timm's order: the prefix, then the patches row by row.
@@ -34,8 +34,8 @@ def window_mask(
     Parameters
     ----------
     grid : rows and columns of patches.
-    distance : the largest horizontal or vertical distance (Chebyshev) of a pair [patches]; 0 leaves
-        each patch to itself.
+    distance : the largest horizontal or vertical distance (Chebyshev) of a pair [patches]; at 0
+        each patch attends only to itself.
     num_prefix : number of prefix tokens, which are unrestricted.
 
     Raises
@@ -56,14 +56,14 @@ def permuted_masks(
 ) -> Tensor:
     """Return random permutations of a mask, one for each block, bool (L, N, N).
 
-    The ordered pairs of different patches change places; each block cuts off exactly as many of
-    them as the mask does. A draw depends on seed, sample and block alone, not on the mask: of one
-    seed and sample, what a wide window's permutation cuts off a narrower one's of the same grid
-    cuts off too, so accuracies along the distances are compared on common draws.
+    The ordered pairs of different patches are permuted; each block excludes as many of them as the
+    mask. A draw depends on seed, sample and block alone, not on the mask: for one seed and sample,
+    the pairs excluded by a wide window's permutation are also excluded by that of a narrower window
+    of the same grid, so accuracies at different distances share draws.
 
     Parameters
     ----------
-    mask : bool (N, N); the draws are made on its device, and are the same on any.
+    mask : bool (N, N); the draws are made on its device and do not depend on it.
     num_prefix : number of prefix tokens, which keep their rows and columns.
     seed : the study's seed.
     sample : number of the control, 1 or more.
@@ -73,14 +73,14 @@ def permuted_masks(
     others = pairs[is_other]  # (G * (G - 1),)
     keys = stream_keys(
         seed,
-        f"restricted_attention/permuted/{sample}",
+        f"attention_distance/permuted/{sample}",  # another name, other draws
         torch.arange(num_layers, device=mask.device),
     )
-    # Filled with the first of the cut off pairs in the order of a draw: unlike a permutation of
-    # positions this nests for masks that cut off more, and it is as uniform.
+    # The first pairs in the order of a draw are excluded: unlike a permutation of positions, this
+    # nests for masks that exclude more pairs, and it is equally uniform.
     num_kept = int(others.sum())
     masks = mask.repeat(num_layers, 1, 1)
-    for layer in range(num_layers):  # one at a time: the sort takes 16 bytes a pair
+    for layer in range(num_layers):  # one at a time: the sort needs 16 bytes per pair
         order = bits(keys[layer : layer + 1], len(others))[0].argsort(stable=True)
         is_kept = torch.zeros_like(others)
         is_kept[order[:num_kept]] = True
@@ -98,7 +98,7 @@ def patch_attention_mask(
     Raises
     ------
     ValueError
-        If there are no prefix tokens: patches would attend to nothing but themselves.
+        If there are no prefix tokens: patches would attend only to themselves.
     """
     if num_prefix < 1:
         raise ValueError("num_prefix is 0; allowed: 1 or more, or patches could exchange nothing")

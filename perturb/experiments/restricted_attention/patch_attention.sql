@@ -1,4 +1,5 @@
--- Figure 9, right: no attention between different patches in the first or in the last n blocks.
+-- Figure 9, right: accuracy without attention between different patches in the first or the last n
+-- blocks.
 SELECT
     m.*,
     a.condition AS place,

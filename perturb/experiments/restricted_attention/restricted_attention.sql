@@ -1,5 +1,6 @@
--- Figure 9, left: attention between patches up to a distance along either axis, and as many pairs
--- of patches masked at random. A grid of s patches a side holds distances up to s - 1.
+-- Figure 9, left: accuracy with attention between patches up to a distance along either axis, and
+-- with as many pairs of patches masked at random. A grid of s patches per side has distances up to
+-- s - 1.
 SELECT
     m.*,
     a.severity::INTEGER AS distance,

@@ -14,7 +14,7 @@ GRIDS = [(4, 4), (4, 8), (1, 6), (5, 3)]
 
 
 def _window_by_hand(grid: tuple[int, int], distance: int, num_prefix: int) -> Tensor:
-    """Return the mask of a window by asking for each pair of tokens."""
+    """Return the mask of a window, computed for each pair of tokens."""
     num_tokens = num_prefix + grid[0] * grid[1]
     mask = torch.zeros(num_tokens, num_tokens, dtype=torch.bool)
     for one in range(num_tokens):
@@ -64,7 +64,7 @@ def test_controls_differ_by_seed_and_sample_alone() -> None:
     for seed, sample in [(1, 2), (2, 1)]:
         assert not torch.equal(first, permuted_masks(window, 1, 2, seed=seed, sample=sample))
     wider = permuted_masks(window_mask((4, 4), 2, 1), 1, 2, seed=1, sample=1)
-    assert (wider | ~first).all()  # whatever the narrow one's control keeps
+    assert (wider | ~first).all()  # all pairs kept by the narrow one's control
     assert (wider & ~first).any()
 
 

@@ -1,4 +1,4 @@
-"""Evaluation under restricted attention: which masks, in which order, shared and alike."""
+"""Evaluation under restricted attention: masks, their order, shared computation."""
 
 from typing import Any
 

@@ -22,7 +22,7 @@ from tests.plain_vit import DEPTH, VARIANTS, plain_logits, small_vit, some_image
 
 
 def _all_masks(classifier: Classifier) -> Iterator[tuple[str, list[Tensor | None]]]:
-    """Yield every mask of the study that cuts off a pair, for each block."""
+    """Yield every mask of the study that excludes a pair, for each block."""
     layout = token_layout(classifier)
     for distance in range(max(layout.grid) - 1):
         window = window_mask(layout.grid, distance, layout.num_prefix)
@@ -57,7 +57,7 @@ def test_every_mask_changes_the_logits_of_every_image(variant: str, is_fused: bo
     for name, masks in _all_masks(classifier):
         with with_attention(classifier, masks):
             change = (classifier(images) - unmasked).abs().amax(dim=1)
-        # What patches say to each other in the last block, a head on prefix tokens never hears.
+        # A head on prefix tokens does not depend on attention between patches in the last block.
         is_unheard = name == "last 1" and classifier.network.global_pool == "token"
         assert (change < 1e-4).all() if is_unheard else (change > 1e-2).all(), name
 
@@ -76,7 +76,7 @@ def test_nothing_stays_behind(variant: str) -> None:
     with pytest.raises(RuntimeError, match="stop"), with_attention(classifier, masks):
         raise RuntimeError("stop")
     assert torch.equal(classifier(images), unmasked)
-    # Also when the setting up fails half way, at the second block.
+    # Also when the setup fails at the second block.
     with (
         pytest.raises(ValueError, match="allowed"),
         with_attention(classifier, [masks[0], unmasked, None]),
@@ -96,7 +96,7 @@ def test_masks_of_ones_change_no_bit(is_fused: bool) -> None:
     for masks in (ones, ones.repeat(DEPTH, 1, 1), [None, ones, None], [None] * DEPTH):
         with with_attention(classifier, masks):
             assert torch.equal(classifier(images), unmasked)
-            # Not only on this machine's kernels: nothing is handed to them at all.
+            # On every machine: the kernels receive no mask.
             assert not any(module._forward_pre_hooks for module in classifier.modules())
 
 
@@ -216,7 +216,7 @@ def test_another_number_of_tokens_is_noticed_where_it_happens() -> None:
 
 
 class Windowed(nn.Module):
-    """Attention that takes no mask of all tokens."""
+    """Attention without a mask argument for all tokens."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         return tokens

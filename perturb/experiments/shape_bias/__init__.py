@@ -1,4 +1,4 @@
-"""Shape bias: whether models follow shape or texture where the two conflict."""
+"""Shape bias: predictions of shape or texture where the two conflict."""
 
 from collections.abc import Iterator
 
@@ -44,7 +44,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "shape_bias",
-            title="Shape or texture",
+            title="Shape and texture predictions",
             relations=("cue_outcomes",),
             shown=(
                 "architecture_label",
@@ -62,7 +62,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "shape_bias_classes",
-            title="Shape or texture, class by class",
+            title="Shape bias by class",
             relations=("cue_outcomes",),
             shown=("architecture_label", "pretraining_label"),
             sources=(*PREDICTIONS, "stimuli"),
@@ -74,7 +74,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "shape_bias",
-            title="Shape against texture",
+            title="Shape bias",
             tables=("shape_bias", "models"),
             drawn=("shape_bias", "shape_rate", "texture_rate"),
             empty="No stimulus has the shape of one class and the texture of another.",

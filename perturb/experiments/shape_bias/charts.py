@@ -1,4 +1,4 @@
-"""The paper's Figure 6: which of two cues a model follows, where shape and texture disagree."""
+"""The paper's Figure 6: shape bias, and the rates of shape and texture predictions."""
 
 import altair as alt
 import pandas as pd
@@ -10,15 +10,15 @@ from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, count, interval, 
 
 _PANELS = {
     "shape_bias": "Shape bias",
-    "shape_rate": "Answers with the shape",
-    "texture_rate": "Answers with the texture",
+    "shape_rate": "Shape predictions",
+    "texture_rate": "Texture predictions",
 }
 
-_EMPTY = "No answer names the shape or the texture."
+_EMPTY = "No prediction is of the shape or the texture."
 
 
 def shape_bias(bias: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return shape bias, and the two rates that it comes from, by pre-training set.
+    """Return shape bias, and its two rates, by pre-training set.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ def shape_bias(bias: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     tooltip = [
         *MODEL,
         text("panel", "Measure"),
-        *interval("share", "Share"),
-        count("num_shape", "Images named by their shape"),
-        count("num_texture", "Images named by their texture"),
+        *interval("share", "Fraction"),
+        count("num_shape", "Images predicted by shape"),
+        count("num_texture", "Images predicted by texture"),
         IMAGES,
         PARAMETERS,
     ]
-    value = Value("share", "Share (%)", panel="panel", empty=_EMPTY)
+    value = Value("share", "Fraction (%)", panel="panel", empty=_EMPTY)
     chart = by_pretraining(pd.concat(parts, ignore_index=True), models, value, tooltip=tooltip)
     configured: alt.FacetChart = chart.add_params(choice()).configure(**config())
     return configured

@@ -1,5 +1,5 @@
--- Figure 6: whether models decide by shape or by texture where the two disagree (Geirhos et al.,
--- ICLR 2019). Shape bias = S / (S + T); what was taken for neither counts in the two rates alone.
+-- Figure 6: shape bias on images whose shape and texture conflict (Geirhos et al., ICLR 2019).
+-- Shape bias = S / (S + T); predictions of neither count only in the two rates.
 WITH counts AS (
     SELECT dataset, model, count(*) AS n, sum(is_shape)::BIGINT AS s, sum(is_texture)::BIGINT AS t
     FROM cue_outcomes

@@ -1,4 +1,4 @@
--- Shape bias class by class of the shape. See shape_bias.sql for what is counted.
+-- Shape bias by the class of the shape, as defined in shape_bias.sql.
 WITH counts AS (
     SELECT
         dataset,

@@ -1,4 +1,4 @@
-"""Shape bias: published predictions, values worked out by hand, and claim C9."""
+"""Shape bias: published predictions, values computed by hand, and claim C9."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ def manifest(folder: Path, rows: Rows) -> list[Path]:
 
 
 def named(model: str, predictions: list[int], **values: Any) -> Rows:
-    """Return what a model took the stimuli for."""
+    """Return a model's predictions of the stimuli."""
     return [
         {
             **row,
@@ -62,7 +62,7 @@ def test_published_predictions_of_resnet50_have_the_published_bias(tmp_path: Pat
             shape, texture = (classes[name] for name in match.groups())
             image = {"image_id": row["image"], "target": shape}
             stimuli.append({**image, "texture": texture, "target_label": match[1]})
-            prediction = classes[row["prediction"]]
+            prediction = classes[row["decision"]]
             values = {"prediction": prediction, "is_correct": prediction == shape, **image}
             predictions += decided("resnet-50", "0", dataset="conflict", **values)
     assert len(stimuli) == 1280
@@ -125,7 +125,7 @@ def test_accuracy_leaves_conflicting_stimuli_out(tmp_path: Path) -> None:
     ("stimuli", "predictions", "message"),
     [
         (STIMULI[1:], named("a", [0] * 6), "conflict has predictions on images that are not in"),
-        ([*STIMULI, STIMULI[0]], named("a", [0] * 6), "image-0 stands twice in the manifest"),
+        ([*STIMULI, STIMULI[0]], named("a", [0] * 6), "image-0 occurs twice in the manifest"),
         (STIMULI, named("b", [0] * 6), "a has 0 cue-conflict stimuli; expected 6"),
         (
             STIMULI,
@@ -174,7 +174,7 @@ def test_claim_on_patch_size_is_a_paired_difference_of_ratios(tmp_path: Path) ->
 
 
 def _cues(study: Study, models: set[str]) -> dict[str, np.ndarray]:
-    """Return whether each image was taken for its shape and for its texture, (2, images)."""
+    """Return whether each prediction is the image's shape and texture class, (2, images)."""
     stimuli = pq.read_table(study.stimuli[0]).to_pandas()
     is_conflict = (stimuli["target"] != stimuli["texture"]).to_numpy()
     cues = {}

@@ -35,7 +35,7 @@ def _check(config: Config) -> Iterator[str]:
 
 
 def _check_samples(options: Mapping[str, Any]) -> Iterator[str]:
-    """Samples are drawn without repetition, so a grid must have as many points."""
+    """Yield a message if the grid has fewer points than the samples, drawn without replacement."""
     rotations = options["rotations"] if options["max_rotation_deg"] else 1
     translations = options["translations"] if options["max_translation"] else 1
     points = rotations * translations**2
@@ -84,7 +84,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "spatial_grid",
-            title="Every rotation and translation",
+            title="Accuracy by rotation and translation",
             relations=("spatial_predictions",),
             shown=("architecture_label", "pretraining_label", "translation"),
             pivot=Pivot("rotation_bin", "accuracy", ("model",)),
@@ -95,7 +95,7 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "spatial_heatmap",
-            title="Every turn and shift",
+            title="Accuracy by rotation and translation",
             tables=("spatial_grid", "models"),
             drawn=("accuracy",),
             empty="No model was tested on random rotations and translations.",

@@ -1,4 +1,4 @@
-"""Accuracy over rotation and translation, model by model: what the worst case is the worst of."""
+"""Accuracy over rotation and translation, for each model."""
 
 import altair as alt
 import pandas as pd
@@ -10,7 +10,7 @@ from perturb.charts.shading import shaded
 from perturb.charts.style import CHART_WIDTH, config, style_of
 from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
 
-_LABELS = 70  # what axis labels and titles take of the width, in px
+_LABELS = 70  # width of axis labels and titles, in px
 _CHARACTER = 7.6  # mean width of a character of a row's name, in px
 _SPACING = 10
 _SHIFT_STEP = 24  # height of a row of cells, in px
@@ -25,7 +25,7 @@ _TOOLTIP = [
 
 
 def spatial_heatmap(grid: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return rotation x translation, a panel a model: architectures across, pre-training down.
+    """Return rotation x translation, one panel per model: architectures across, pre-training down.
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
-"""Is a picture still recognised when it is turned and shifted, in the worst case and on average?
+"""Predictions of rotated and translated images: the worst case, and random samples.
 
 After Engstrom et al. [1]_: an image counts as robust only if it is classified correctly under all
-rotations and translations of a grid (see ``spatial_transforms``). Where we differ: they keep the
-wrongly classified transform of highest loss, we stop at the first one in the order of trial, which
-changes no verdict; their random variant draws from a continuous range, ours from the grid without
-replacement, so that it also estimates the average over the grid.
+rotations and translations of a grid (see ``transforms``). Differences: they keep the incorrectly
+classified transform of highest loss, whereas this search stops at the first one in its order, which
+does not change the result; their random variant draws from a continuous range, this one from the
+grid without replacement, so that it also estimates the average over the grid.
 
 Legend: B images, H W pixels, K classes, T transforms, G transforms classified in one batch, S
-images that still stand.
+images still predicted correctly.
 
 References
 ----------
@@ -44,11 +44,11 @@ DEFAULT_SAMPLES = 50
 
 @dataclass(frozen=True)
 class WorstCase:
-    """What a search over T transforms found for B images.
+    """Result of a search over T transforms for B images.
 
-    is_broken : bool (B,), whether any transform is classified wrongly.
-    transform : int64 (B,), the position of the first transform that is classified wrongly; for an
-        image that stands, of the one of highest loss, the first of equals.
+    is_broken : bool (B,), whether any transform is classified incorrectly.
+    transform : int64 (B,), the position of the first transform that is classified incorrectly; if
+        there is none, of the first one of highest loss.
     logits : float32 (B, K), under that transform.
     """
 
@@ -62,8 +62,8 @@ def worst_spatial(
 ) -> WorstCase:
     """Return the worst case of each image over the transforms, tried in their order.
 
-    An image leaves the search at the first transform that is classified wrongly. When few are
-    left, several transforms share a batch; the findings are those of trying one after another.
+    The search ends for an image at the first transform that is classified incorrectly. When few
+    images remain, several transforms share a batch; the result is that of a sequential search.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def worst_spatial(
 
 
 class _Search:
-    """The worst case so far, and who still stands: `still_correct`, int64 (S,)."""
+    """The worst case so far; `still_correct`, int64 (S,), are the images still correct."""
 
     def __init__(self, targets: Tensor, num_classes: int) -> None:
         num_images, device = len(targets), targets.device
@@ -111,13 +111,13 @@ class _Search:
         )
 
     def add(self, numbers: Sequence[int], logits: Tensor) -> Tensor:
-        """Take in logits (G, S, K) of the next G transforms; return who broke now, bool (S,)."""
+        """Add logits (G, S, K) of the next G transforms; return the misled images, bool (S,)."""
         targets = self.targets[self.still_correct].expand(len(numbers), -1)
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
         loss = loss.view_as(targets)
         is_wrong = logits.argmax(dim=2) != targets
         is_broken = is_wrong.any(dim=0)
-        # argmax takes the first of equals, so the first of those that are wrong.
+        # argmax returns the first of equals, so the first incorrect transform.
         chosen = torch.where(is_broken, is_wrong.int().argmax(dim=0), loss.argmax(dim=0))
         own = torch.arange(len(chosen), device=chosen.device)
         is_worse = is_broken | (loss[chosen, own] > self.loss[self.still_correct])
@@ -131,13 +131,13 @@ class _Search:
 
 
 def spatial_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield what is decided on transformed images; the evaluator of ``spatial``.
+    """Yield the predictions of transformed images; evaluates ``spatial``.
 
     Condition ``grid`` has one sample, the worst case. Condition ``random`` has ``samples`` (50),
     numbered from 1: points of the grid that each image draws uniformly, without replacement and in
     random order, so that their mean estimates the mean over the grid and the first ten are a
-    worst-of-10. Both fill rotation_deg, translation_x_px and translation_y_px. An image that is
-    wrong as it is has the identity for its worst transform, the first one to be tried.
+    worst-of-10. Both fill rotation_deg, translation_x_px and translation_y_px. The worst transform
+    of an image that is incorrect without a change is the identity, which is tried first.
 
     Parameters
     ----------
@@ -173,9 +173,9 @@ def _sampled(
     samples: int,
     seed: int,
 ) -> Iterator[Outcome]:
-    # The draws must not depend on the order of trial, which is a matter of speed.
+    # The draws must not depend on the search order, which affects only the speed.
     points = sorted(grid)
-    # The one point of a grid of severity 0 is drawn over and over: all samples are clean.
+    # A grid of severity 0 has one point, which is drawn repeatedly: all samples are clean.
     if not 1 <= samples <= len(points) and len(points) > 1:
         raise ValueError(f"samples is {samples}; allowed: 1 to {len(points)}, the grid's points")
     hashes = bits(stream_keys(seed, "spatial/random", images.keys), len(points))
@@ -189,7 +189,7 @@ def _sampled(
 
 
 def _columns(points: Sequence[Transform], numbers: Tensor) -> dict[str, Tensor]:
-    """Return the points of these numbers (B,) as columns of a shard."""
+    """Return the points with these numbers (B,) as columns of a shard."""
     angles, columns, rows = torch.tensor(points, dtype=torch.float64).T.to(numbers.device)
     return {
         "rotation_deg": angles[numbers].float(),

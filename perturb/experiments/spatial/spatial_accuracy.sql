@@ -1,5 +1,6 @@
 -- Figure 3's spatial attack, and two cheaper measures: the worst of ten random points of the grid,
--- and the mean over random points. An image is right in the worst case if it is right in all.
+-- and the mean over random points. An image is correct in the worst case if it is correct in all
+-- cases.
 WITH images AS (
     SELECT
         s.model,
@@ -7,7 +8,7 @@ WITH images AS (
         any_value(clean.num_correct) AS clean_correct,
         min(s.num_correct) FILTER (s.is_worst) AS grid_correct,
         count(*) FILTER (NOT s.is_worst) AS num_samples,
-        -- Samples are in random order: the first ten are ten random ones.
+        -- Samples are in random order, so the first ten are a random sample.
         CASE WHEN num_samples >= 10
             THEN min(s.num_correct) FILTER (s.sample BETWEEN 1 AND 10) END AS ten_correct,
         coalesce(sum(s.num_correct) FILTER (NOT s.is_worst), 0) AS num_correct

@@ -1,9 +1,9 @@
--- Accuracy over rotation and translation, from the random points of the grid: the worst ones would
--- say where models fail, and not how often. Rotations are put into five bins of about equally many
--- angles of the grid, no rotation being the centre of the middle one; a translation stands for its
--- longer side, as a fraction of the model's longest. How often an image falls into a cell is
--- chance, so accuracy is a ratio there, and its interval is that of a ratio estimator, clustered by
--- image.
+-- Accuracy over rotation and translation, from the random points of the grid: the worst points show
+-- where models fail, but not how often. Rotations are grouped into five bins of about equally many
+-- angles of the grid, with no rotation at the centre of the middle bin; a translation is
+-- represented by its longer side, as a fraction of the model's longest. The number of samples of an
+-- image in a cell is random, so accuracy is a ratio, and its interval is that of a ratio estimator,
+-- clustered by image.
 WITH samples AS (
     FROM spatial_predictions
     WHERE NOT is_worst
@@ -27,9 +27,9 @@ bins AS (
     GROUP BY bin
 ),
 translations AS (
-    -- The grid's distances are evenly spaced, though whole pixels are not quite. One point in 25 is
-    -- not shifted, too few for a row of their own: they count with the smallest shift. Each model
-    -- has distances of its own: they are pixels of its view, and views differ in size.
+    -- The grid's distances are evenly spaced up to the rounding to whole pixels. One point in 25 is
+    -- not translated, too few for a separate row: these points count with the smallest translation.
+    -- Distances are pixels of each model's preprocessing, whose size differs between models.
     SELECT
         model,
         translation_px,

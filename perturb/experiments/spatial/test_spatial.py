@@ -34,7 +34,7 @@ POINTS = [
 
 
 class Recording(Classifier):
-    """A classifier that counts the images it is asked about, and has hardly a favourite class."""
+    """A classifier that counts its input images, with almost balanced predictions."""
 
     num_images = 0
     mean_logits: Tensor | float = 0.0
@@ -45,7 +45,7 @@ class Recording(Classifier):
 
 
 class Templates(nn.Module):
-    """Logits by likeness to twelve smooth random pictures: they move when a picture does."""
+    """Logits by similarity to twelve smooth random images: they change when an image moves."""
 
     num_classes = 12
 
@@ -68,7 +68,7 @@ def make_classifier(family: str) -> Recording:
         return Recording(Templates(), Preprocessing(side=32)).eval()
     network = build_network(family, arguments[family], 12, 32)
     for name, weights in network.named_parameters():
-        if "head" in name:  # it starts as zeros: let the logits depend on the pixels
+        if "head" in name:  # it is initialised with zeros: make the logits depend on the pixels
             nn.init.normal_(weights)
     classifier = Recording(network, Preprocessing(side=32)).eval()
     with torch.no_grad():
@@ -77,7 +77,7 @@ def make_classifier(family: str) -> Recording:
 
 
 def make_images(count: int, classifier: Classifier | None = None) -> Images:
-    """Return generated images; with a classifier, its own predictions are targets but for a few."""
+    """Return generated images; with a classifier, all but a few targets are its predictions."""
     batch = generate("target", "test", 5, torch.arange(count))
     targets = batch.targets
     if classifier is not None:
@@ -94,7 +94,7 @@ def small_grid() -> tuple[Transform, ...]:
 def naive_worst(
     classifier: Classifier, images: Tensor, targets: Tensor, grid: Sequence[Transform]
 ) -> WorstCase:
-    """Try every transform on every image, one forward each, and look at the end."""
+    """Return the worst case from one forward pass for each transform and image."""
     with torch.inference_mode():
         logits = torch.stack([classifier(transform(images, *point)) for point in grid])
     is_wrong = logits.argmax(dim=2) != targets
@@ -168,7 +168,7 @@ def test_grid_refuses(options: dict[str, Any], message: str) -> None:
 
 
 def one_shot(images: Tensor, point: Transform) -> Tensor:
-    """Return the same map as one float64 warp: torch's own affine grid, rotation and all."""
+    """Return the same map as one float64 warp by torch's affine grid."""
     height, width = images.shape[2:]
     angle = torch.tensor(point.rotation_deg, dtype=torch.float64).deg2rad()
     cos, sin = angle.cos().item(), angle.sin().item()
@@ -220,7 +220,7 @@ def test_each_image_may_have_its_own_transform() -> None:
     together = transform(images, angles, columns, rows)
     for number, point in enumerate(points):
         assert torch.equal(together[number : number + 1], transform(images[[number]], *point))
-    # Where 1 / side is no binary fraction, looking the same place up would round.
+    # Where 1 / side is no binary fraction, the same position would be rounded.
     odd = F.interpolate(images[:2].float() / 255, size=(30, 44))
     upright = transform(odd, torch.tensor([0.0, 12.0]), 0, 0)
     assert torch.equal(upright[0], odd[0])
@@ -245,7 +245,7 @@ def test_search_finds_what_a_naive_loop_finds(family: str) -> None:
     classifier.num_images = 0
     expected = naive_worst(classifier, images.pixels, images.targets, grid)
     assert classifier.num_images == 60 * len(grid)
-    assert 6 < expected.is_broken.sum() < 60  # both kinds are there
+    assert 6 < expected.is_broken.sum() < 60  # both kinds occur
     classifier.num_images = 0
     found = worst_spatial(classifier, images.pixels, images.targets, grid)
     assert torch.equal(found.is_broken, expected.is_broken)
@@ -307,7 +307,7 @@ def test_severity_0_is_clean_bit_for_bit() -> None:
     ]
     for part in found:
         assert torch.equal(part.logits, clean)
-        assert not part.logits.is_inference()  # usable by whoever asked
+        assert not part.logits.is_inference()  # usable by the caller
         assert set(points_of(part)) == {IDENTITY}
 
 
@@ -323,7 +323,7 @@ def test_worst_of_the_grid_names_the_transform_of_its_logits() -> None:
     for number, point in enumerate(points_of(worst)):
         logits = classifier(transform(images.pixels[[number]], *point))
         torch.testing.assert_close(logits[0], worst.logits[number], rtol=1e-4, atol=1e-4)
-    # Every tenth image was wrong before: the identity is its worst transform.
+    # Every tenth image is incorrect without a transform: the identity is its worst transform.
     assert set(points_of(worst)[::10]) == {IDENTITY}
     clean = (classifier(images.pixels).argmax(dim=1) == images.targets).sum()
     assert 0 < (worst.logits.argmax(dim=1) == images.targets).sum() < clean
@@ -410,7 +410,7 @@ def test_gpu_gives_the_same_pixels_and_draws() -> None:
 
 # --- numbers ---
 
-# By protocol: mean level and signed mean of transformed images, sums over what was drawn.
+# By protocol: mean level and signed mean of transformed images, sums over the draws.
 GOLDEN: dict[int, tuple[float, ...]] = {1: (68.85, 0.37, -330, 5, -49)}
 
 

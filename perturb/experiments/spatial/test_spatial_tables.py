@@ -1,4 +1,4 @@
-"""Tables of rotations and translations, against values worked out by hand and against pandas."""
+"""Tables of rotations and translations, against values computed by hand and against pandas."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def turned(
 
 
 def test_worst_of_grid_and_of_ten_and_mean_by_hand(tmp_path: Path) -> None:
-    """Twelve samples: an image that fails in the eleventh alone is right in the first ten."""
+    """An image that fails only in the eleventh of twelve samples is correct in the first ten."""
     rows = [*decided("a", "1110"), *decided("a", "1000", **SPATIAL, condition="grid")]
     for sample in range(1, 13):
         rows += turned({1: "1010", 11: "1000"}.get(sample, "1110"), sample, 0, 0)
@@ -73,7 +73,7 @@ def test_grid_cells_by_hand(tmp_path: Path) -> None:
     angles = (-6, -4, -2, 0, 2, 4, 6)
     for sample, rotation in enumerate(angles, 1):
         rows += turned("110", sample, rotation, 0)
-    # Two more of one cell: a shift of 3 px is the middle of three, whatever its sign and axis.
+    # Two more of one cell: a shift of 3 px is the middle of three, for either sign and axis.
     rows += turned("100", 8, 2, 3) + turned("000", 9, 2, 0, -3)
     rows += turned("001", 10, -4, -7, 3)
     table = make_table("spatial_grid", written(tmp_path, [vit("a", 8)], rows))
@@ -81,7 +81,7 @@ def test_grid_cells_by_hand(tmp_path: Path) -> None:
     assert table["rotation_bin"].unique().to_pylist() == bins
     assert table["translation"].unique().to_pylist() == [0.5, 1]
     [cell] = rows_where(table, rotation_bin="2 to 4", translation=0.5)
-    # With the two unshifted samples of the bin, two of three right in each.
+    # With the two samples of the bin without translation, two of three are correct in each.
     assert (cell["num_images"], cell["num_predictions"]) == (3, 12)
     assert cell["accuracy"] == pytest.approx(5 / 12)
     [cell] = rows_where(table, rotation_low_deg=-4, translation=1)
@@ -91,7 +91,7 @@ def test_grid_cells_by_hand(tmp_path: Path) -> None:
 
 
 def test_translations_are_fractions_of_the_models_own_longest(tmp_path: Path) -> None:
-    """Views of 224 and 384 px: 24 px are the farthest of one, and less than that of the other."""
+    """At sides of 224 and 384 px, 24 px are the longest translation of the first only."""
     rows: list[dict[str, Any]] = []
     for model, distances in {"a": (0, 12, 24), "b": (0, 21, 41)}.items():
         rows += [*decided(model, "11"), *decided(model, "11", **SPATIAL, condition="grid")]

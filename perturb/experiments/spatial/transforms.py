@@ -1,9 +1,9 @@
-"""Rotations and translations of images: which ones the spatial attack tries, and their pixels.
+"""Rotations and translations of images: the grid of the spatial attack, and its pixels.
 
 The grid is that of Engstrom et al. [1]_: 31 rotations within 30 degrees, 5 x 5 translations within
-24/224 of the side. As in their code an image is rotated about its centre, then translated; zeros
-lie outside, and a pixel is looked up once, bilinearly. Where we differ: translations are whole
-pixels at any size of image (theirs are at 224 px), so that all translations share one rotation.
+24/224 of the side. As in their code an image is rotated about its centre, then translated; pixels
+outside are zero, and each pixel is interpolated once, bilinearly. Difference: translations are
+whole pixels at any image size (theirs are at 224 px), so that all translations share one rotation.
 
 Legend: B images, H W pixels.
 
@@ -20,12 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: What `spatial_grid` takes from a configuration.
+#: The options of `spatial_grid` in a configuration.
 GRID_OPTIONS = ("max_rotation_deg", "rotations", "max_translation", "translations")
 
 
 class Transform(NamedTuple):
-    """A rotation, counter-clockwise as one looks at the picture, then a translation.
+    """A rotation, counter-clockwise as displayed, then a translation.
 
     Positive x is to the right, positive y down.
     """
@@ -47,20 +47,21 @@ def spatial_grid(
     max_translation: float = 24 / 224,
     translations: int = 5,
 ) -> tuple[Transform, ...]:
-    """Return the grid of transforms in the order in which a search tries them.
+    """Return the grid of transforms in search order.
 
     The identity comes first, then the largest translations under rotations from the largest to
-    none, then the rest, rotation by rotation: on small networks a search found what breaks an
-    image after 4 to 13 transforms, in the published order after 25 to 49.
+    none, then the rest, rotation by rotation: on small networks a search finds a transform that
+    misleads the network after 4 to 13 transforms, in the published order after 25 to 49.
 
-    Rotations and translations that scaling or rounding makes equal are one: the published 775
-    points are as many at 32 px and fewer below 14 px.
+    Rotations and translations that are equal after scaling or rounding count once: the published
+    775 points remain at 32 px, and are fewer below 14 px.
 
     Parameters
     ----------
     side_px : of the (square) images.
     severity : scale of all rotations and translations; 1 is the published grid, 0 the identity.
-    max_rotation_deg, rotations : the largest rotation, and how many there are, both ends counted.
+    max_rotation_deg, rotations : the largest rotation, and the number of rotations, both ends
+        included.
     max_translation, translations : likewise along each axis, as a fraction of the side, rounded to
         whole pixels: -3, -2, 0, 2, 3 at 32 px, -24, -12, 0, 12, 24 at 224 px.
 
@@ -81,14 +82,14 @@ def spatial_grid(
 
 
 def _order_of_trial(point: Transform, reach_px: int) -> tuple[float, ...]:
-    """Return what `spatial_grid` is sorted by; `reach_px` is its largest translation."""
+    """Return the sort key of `spatial_grid`; `reach_px` is its largest translation."""
     distance_px = abs(point.x_px) + abs(point.y_px)
     is_corner = distance_px == 2 * reach_px
     return point != IDENTITY, not is_corner, -abs(point.rotation_deg), -distance_px, *point
 
 
 def _steps(name: str, number: int) -> list[float]:
-    """Return so many equal steps from -1 to 1, with an exact 0 in their middle."""
+    """Return `number` equal steps from -1 to 1, with an exact 0 in the middle."""
     if isinstance(number, bool) or not isinstance(number, int) or number < 1 or number % 2 == 0:
         raise ValueError(f"{name} is {number!r}; allowed: odd numbers, so that one is 0")
     half = number // 2
@@ -111,9 +112,9 @@ def transform(
     translation_x_px: int | Tensor,
     translation_y_px: int | Tensor,
 ) -> Tensor:
-    """Return the images rotated about their centres, then translated, with zeros from outside.
+    """Return the images rotated about their centres, then translated, with zeros outside.
 
-    Without a rotation pixels are moved, not interpolated: the identity returns the same values.
+    Without rotation, pixels are moved without interpolation: the identity returns equal values.
 
     Parameters
     ----------
@@ -135,21 +136,21 @@ def transform(
     canvas = rotated(as_floats(images), rotation_deg, margin_px)
     windows = canvas.unfold(2, images.shape[2], 1).unfold(3, images.shape[3], 1)
     columns, rows = margin_px - shifts
-    # (B, 3, Y, X, H, W), a view: one (Y, X) an image is copied out.
+    # (B, 3, Y, X, H, W), a view: one (Y, X) per image is copied.
     return windows[torch.arange(len(images), device=device), :, rows, columns]
 
 
 def rotated(pixels: Tensor, rotation_deg: float | Tensor, margin_px: int) -> Tensor:
-    """Return float32 images rotated on a canvas that is wider by a margin on each side.
+    """Return float32 images rotated on a canvas with an additional margin on each side.
 
     Every `translated` window of it is the image rotated, then translated: a translation by whole
-    pixels looks the same places up.
+    pixels samples the same positions.
 
     Parameters
     ----------
     pixels : float32 (B, 3, H, W).
     rotation_deg : for all images or (B,).
-    margin_px : the largest translation that will be asked for.
+    margin_px : the largest translation of a later window.
 
     Returns
     -------
@@ -169,7 +170,7 @@ def rotated(pixels: Tensor, rotation_deg: float | Tensor, margin_px: int) -> Ten
 
 
 def _places(angles: Tensor, pixels: Tensor, margin_px: int) -> Tensor:
-    """Return where each pixel of the canvases looks, as `grid_sample` wants it."""
+    """Return the position that each pixel of the canvases samples, in `grid_sample`'s format."""
     height, width = pixels.shape[2:]
     radians = angles.deg2rad()
     cos, sin = (
@@ -177,14 +178,14 @@ def _places(angles: Tensor, pixels: Tensor, margin_px: int) -> Tensor:
     )
     x = _offsets(width, margin_px).to(pixels.device)
     y = _offsets(height, margin_px).to(pixels.device)[:, None]
-    # y points down: what is seen right of the centre lay below right, so the picture turns left.
+    # y points down: a pixel right of the centre samples below right, so the image turns left.
     return torch.stack(
         [(cos * x - sin * y) * (2 / width), (sin * x + cos * y) * (2 / height)], dim=-1
     )
 
 
 def _offsets(side_px: int, margin_px: int) -> Tensor:
-    """Return how far each pixel of a line of the canvas is from the middle [px]."""
+    """Return the distance of each pixel of a line of the canvas from the middle [px]."""
     return torch.arange(-margin_px, side_px + margin_px) - (side_px - 1) / 2
 
 

@@ -1,20 +1,20 @@
-"""Token removal: patch tokens that leave a ViT early."""
+"""Token removal: patch tokens are removed after the first blocks of a ViT."""
 
 from perturb.experiments.blocks import (
     DIVIDED_BLOCKS,
+    PROJECTED_FRACTION,
     attention_fraction,
+    too_few_blocks,
     unknown,
     without_tokens,
 )
 from perturb.experiments.declaration import Asked, Chart, Experiment, Passes, Perturbation, Table
 from perturb.records import Architecture
 
-# What the weights that rank tokens, and multiplications of fewer tokens, are computed for.
+# Modules for which attention weights are computed and FLOPs are counted.
 _ATTENTION = "Attention"
 _EMBEDDING = "PatchEmbed"
 _POOLING = frozenset({"token", "avg", "max", "map"})
-# Queries, keys and values, of an attention's weights.
-_PROJECTED_FRACTION = 3 / 4
 
 
 def _lacks(architecture: Architecture) -> str | None:
@@ -36,22 +36,21 @@ def _lacks(architecture: Architecture) -> str | None:
 
 def _why_not(asked: Asked) -> str | None:
     if asked.severity == 1 and asked.architecture.makeup.pooling != "token":
-        return "its head pools patches, of which none would be left"
+        return "its head pools patches, of which none would remain"
     after_block = asked.entry.options["after_block"] or 0
-    is_enough = after_block <= int(asked.architecture.arguments["depth"])
-    return None if is_enough else "it has too few blocks"
+    return too_few_blocks(after_block, int(asked.architecture.arguments["depth"]))
 
 
 def _passes(asked: Asked) -> Passes:
-    """Return passes: what comes before the cut once; after it the tokens left, for every sample.
+    """Return passes: the blocks before the cut once, those after it with fewer tokens per sample.
 
-    For the class token's attention queries, keys and values are computed once more.
+    For the class token's attention, queries, keys and values are computed once more.
     """
     depth = int(asked.architecture.arguments["depth"])
     after = asked.entry.options["after_block"]
     before = (max(1, depth // 3) if after is None else int(after)) / depth
     samples = 1 + asked.option("seeds")
-    again = _PROJECTED_FRACTION * attention_fraction(asked.architecture) / depth
+    again = PROJECTED_FRACTION * attention_fraction(asked.architecture) / depth
     return Passes(predictions=before + again + samples * (1 - before) * (1 - asked.severity))
 
 
@@ -78,7 +77,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "token_removal",
-            title="Fewer tokens",
+            title="Token removal",
             relations=("model_outcomes",),
             shown=(
                 "architecture_label",
@@ -96,14 +95,14 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "token_removal",
-            title="Fewer patches, less work",
+            title="Token removal",
             tables=("token_removal", "models"),
             drawn=("accuracy",),
-            empty="No model of this study has patch tokens that can be dropped.",
+            empty="No model of this study has patch tokens that can be removed.",
             draw="perturb.experiments.token_removal.charts:token_removal",
             note="perturb.charts.notes:images",
             needs=("token_removal",),
         ),
     ),
-    lead="Parts of the models were removed, too.",
+    lead="Parts of the models are removed as well.",
 )

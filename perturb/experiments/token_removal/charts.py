@@ -1,17 +1,15 @@
-"""Accuracy among fewer patches: over the computations that are left."""
+"""Accuracy over the remaining computations when patch tokens are removed."""
 
 import altair as alt
 import pandas as pd
 
 from perturb.charts.curves import Curves, curves
 from perturb.charts.style import CONTROL, SERIES
-from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
-
-_BASELINE = number("baseline_accuracy", "Accuracy of the unchanged model", ".1%")
+from perturb.charts.tooltips import BASELINE, IMAGES, MODEL, count, interval, number, text
 
 
-def tokens(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over the computations that are left when patch tokens are dropped.
+def token_removal(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
+    """Return accuracy over the remaining computations when patch tokens are removed.
 
     Parameters
     ----------
@@ -20,11 +18,11 @@ def tokens(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
     """
     tooltip = [
         *MODEL,
-        text("method_label", "Dropped"),
-        number("drop_rate", "Share of the patch tokens", ".0%"),
+        text("method_label", "Removed"),
+        number("drop_rate", "Fraction of the patch tokens", ".0%"),
         number("flops_kept", "FLOPs kept", ".1%"),
         *interval("accuracy", "Accuracy"),
-        _BASELINE,
+        BASELINE,
         count("num_seeds", "Seeds"),
         IMAGES,
     ]

@@ -1,11 +1,9 @@
-"""Predictions when a fraction of the patch tokens leaves the network early.
+"""Predictions when a fraction of the patch tokens is removed early in the network.
 
-It measures how much of the computation carries the prediction. After the first blocks a fraction
-of an image's patch tokens is dropped, either at random or those to which the class token attends
-least, and the remaining blocks run on the rest. That
-the class token's attention ranks tokens by what they matter is the idea of EViT [1]_, where the
-tokens left behind are fused into one; here they are simply gone, nothing is trained, and prefix
-tokens always stay.
+After the first blocks, a fraction of an image's patch tokens is removed, either at random or those
+to which the class token attends least, and the remaining blocks run on the other tokens. EViT [1]_
+introduced the ranking of tokens by the class token's attention; it fuses the removed tokens into
+one, whereas here they are discarded. Nothing is trained, and prefix tokens are always kept.
 
 Legend: B images, H heads, N tokens (prefix and patches), G patches, D width of the tokens, A width
 of the attention (its heads together).
@@ -34,26 +32,26 @@ DEFAULT_SEEDS = 5
 
 @torch.inference_mode()
 def token_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield what is decided without a share of the patch tokens; the evaluator of tokens.
+    """Yield the predictions without a fraction of the patch tokens; evaluates `token_removal`.
 
-    Condition ``random`` has as many samples as option ``seeds`` (5) says, numbered from 1: each
-    image ranks its tokens at random, the same ranks at any share. Condition ``low_attention`` has
-    one: the tokens with the least attention from the class token, mean over the heads, in the block
-    before the cut. Both fill flops_kept. With share 0 both are the unchanged classifier, bit for
-    bit. Blocks before the cut run once for the whole cell.
+    Condition ``random`` has ``seeds`` (5) samples, numbered from 1: the tokens of each image are
+    ranked at random, with the same ranks at every fraction. Condition ``low_attention`` has one: it
+    removes the tokens with the least attention from the class token, mean over the heads, in the
+    block before the cut. Both fill flops_kept. With fraction 0 both are the unchanged classifier,
+    bit for bit. Blocks before the cut run once for the whole cell.
 
     Parameters
     ----------
-    setting : its severity is the share of patch tokens dropped, of which the nearest whole number
-        is taken; option ``after_block`` says after how many blocks they leave, by default (None)
-        after a third of them, rounded down, at least one.
+    setting : its severity is the fraction of patch tokens removed, rounded to whole tokens; option
+        ``after_block`` is the number of blocks before the removal, by default (None) a third of
+        them, rounded down, at least one.
 
     Raises
     ------
     ValueError
-        If the network is no ViT, or low_attention is asked of one without class token or with
-        attention of an unknown kind; for a share outside 0 to 1 or one that leaves nothing to pool,
-        an unknown condition or option, or one out of range.
+        If the network is no ViT, or low_attention is requested without class token or with
+        attention of an unknown kind; for a fraction outside 0 to 1 or one that leaves no token to
+        pool, an unknown condition or option, or one out of range.
     """
     layout, body = token_layout(classifier), anatomy(classifier.network)
     seeds, cut = _options(setting.options, body.num_blocks)
@@ -74,17 +72,17 @@ def token_outcomes(classifier: Classifier, images: Images, setting: Setting) -> 
                 yield Outcome(condition, sample, body.head(body.run(kept, cut)).float(), added)
         else:
             raise ValueError(
-                f"condition of tokens is {condition!r}; allowed: random, low_attention"
+                f"condition of token_removal is {condition!r}; allowed: random, low_attention"
             )
 
 
 def keep_tokens(tokens: Tensor, ranks: Tensor, num_kept: int) -> Tensor:
-    """Return the prefix and the patch tokens of the highest ranks, (B, N', D), in their own order.
+    """Return the prefix and the patch tokens of the highest ranks, (B, N', D), in original order.
 
     Parameters
     ----------
     tokens : (B, N, D), prefix first.
-    ranks : (B, G), of the patches; of equal ones the first goes before the later.
+    ranks : (B, G), of the patches; among equal ranks, earlier patches come first.
     num_kept : patch tokens to keep of each image, 0 to G.
     """
     num_patches = ranks.shape[1]
@@ -99,15 +97,15 @@ def keep_tokens(tokens: Tensor, ranks: Tensor, num_kept: int) -> Tensor:
 
 
 def class_attention(block: nn.Module, attended: Tensor, layout: TokenLayout) -> Tensor:
-    """Return how much the class token attends to each patch in a block, float (B, G).
+    """Return the class token's attention weight on each patch in a block, float (B, G).
 
-    The softmax's weights over all tokens, mean over the heads. The fused kernel keeps none, so they
-    are computed again from queries and keys.
+    The weights are those of the softmax over all tokens, mean over the heads. The fused kernel does
+    not return them, so they are recomputed from queries and keys.
 
     Parameters
     ----------
-    block : of a ViT of timm's.
-    attended : (B, N, D), what the block's attention takes.
+    block : of a timm ViT.
+    attended : (B, N, D), the input of the block's attention.
 
     Raises
     ------
@@ -132,19 +130,19 @@ def class_attention(block: nn.Module, attended: Tensor, layout: TokenLayout) -> 
 
 
 def flops_kept(classifier: Classifier, num_kept: int, cut: int) -> float:
-    """Return the forward FLOPs with dropped patch tokens over those of the unchanged network.
+    """Return the forward FLOPs with removed patch tokens over those of the unchanged network.
 
     Multiplications and additions of the embedding, the linear layers, the attention's two products
-    and the classifier, each counted as one; norms, activations and the softmax are left out, as is
+    and the classifier, each counted as one; norms, activations and the softmax are excluded, as is
     usual. Of a block with n tokens: ``2 n (4 D A + 2 D M) + 4 n^2 A`` with an MLP of M units; other
-    blocks by the weights of their linear layers. Choosing the tokens is not counted: an
-    attention that shows its weights gives the choice away for nothing.
+    blocks by the weights of their linear layers. Choosing the tokens is not counted: an attention
+    that exposes its weights provides the ranking at no cost.
 
     Parameters
     ----------
-    classifier : with a ViT of timm's.
-    num_kept : patch tokens that stay.
-    cut : after how many blocks the others leave.
+    classifier : with a timm ViT.
+    num_kept : number of patch tokens kept.
+    cut : number of blocks before the removal.
 
     Raises
     ------
@@ -159,7 +157,7 @@ def flops_kept(classifier: Classifier, num_kept: int, cut: int) -> float:
 
 
 def _flops(network: Any, layout: TokenLayout, num_patches: Sequence[int]) -> int:
-    """Return forward FLOPs an image with these numbers of patches in each block and in the head."""
+    """Return forward FLOPs per image for the numbers of patches in each block and the head."""
     *in_blocks, in_head = (layout.num_prefix + number for number in num_patches)
     flops = _embedding_flops(network, layout)
     for block, num_tokens in zip(network.blocks, in_blocks, strict=True):
@@ -203,7 +201,7 @@ def _num_weights(module: nn.Module) -> int:
 
 
 def _run_watched(block: Any, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a block's output, and what its attention took."""
+    """Return the output of a block and the input of its attention."""
     seen: list[Tensor] = []
     watched: nn.Module = getattr(block, "attn", block)
     handle = watched.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
@@ -216,27 +214,27 @@ def _run_watched(block: Any, inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 def _num_kept(classifier: Classifier, layout: TokenLayout, share: float) -> int:
     if not 0 <= share <= 1:
-        raise ValueError(f"share of dropped tokens is {share}; allowed: 0 to 1")
+        raise ValueError(f"fraction of removed tokens is {share}; allowed: 0 to 1")
     num_kept = layout.num_patches - round(share * layout.num_patches)
     if num_kept == 0 and classifier.network.global_pool != "token":
         raise ValueError(
-            f"share of dropped tokens is {share}, which leaves none of {layout.num_patches} to "
+            f"fraction of removed tokens is {share}, which leaves none of {layout.num_patches} to "
             f"pool by {classifier.network.global_pool!r}; allowed: less"
         )
     return num_kept
 
 
 def _options(options: Mapping[str, Any], num_blocks: int) -> tuple[int, int]:
-    """Return the number of random samples, and after how many blocks tokens leave."""
+    """Return the number of random samples and the number of blocks before the removal."""
     if unknown := sorted(options.keys() - {"seeds", "after_block"}):
-        raise ValueError(f"option of tokens is {unknown[0]!r}; allowed: seeds, after_block")
+        raise ValueError(f"option of token_removal is {unknown[0]!r}; allowed: seeds, after_block")
     seeds = int(options.get("seeds", DEFAULT_SEEDS))
     if seeds < 1:
-        raise ValueError(f"seeds of tokens is {seeds}; allowed: 1 or more")
+        raise ValueError(f"seeds of token_removal is {seeds}; allowed: 1 or more")
     after = options.get("after_block")
     cut = max(1, num_blocks // 3) if after is None else int(after)
     if not 1 <= cut <= num_blocks:
         raise ValueError(
-            f"after_block of tokens is {after}; allowed: 1 to {num_blocks}, the blocks"
+            f"after_block of token_removal is {after}; allowed: 1 to {num_blocks}, the blocks"
         )
     return seeds, cut

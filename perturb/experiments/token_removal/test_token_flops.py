@@ -1,4 +1,4 @@
-"""The share of FLOPs that token removal keeps, against what torch counts while it runs."""
+"""Fraction of FLOPs kept by token removal, against the FLOPs that torch counts at run time."""
 
 import sys
 from typing import Any
@@ -47,7 +47,7 @@ def test_flops_kept_are_those_that_torch_counts(changes: dict[str, Any]) -> None
 
 
 def test_flops_follow_depth_width_and_mlp() -> None:
-    """The textbook's count of a ViT, with other sizes than the tests above have."""
+    """FLOPs equal the standard count of a ViT, for sizes other than those of the tests above."""
     arguments = {"patch_size": 4, "embed_dim": 48, "depth": 6, "num_heads": 3, "mlp_ratio": 4}
     classifier = Classifier(build_network("vit", arguments, 7, SIDE), Preprocessing(side=SIDE))
 

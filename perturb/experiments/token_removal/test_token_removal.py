@@ -1,4 +1,4 @@
-"""Token removal, against attention that is known and a ViT of plain torch."""
+"""Token removal, against known attention and a ViT of plain torch."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def _images(count: int = 4) -> Images:
 
 
 def _seen_by_block(classifier: Classifier, index: int) -> list[Tensor]:
-    """Return a list that takes in what a block gets from now on."""
+    """Return a list that records the inputs of a block from now on."""
     seen: list[Tensor] = []
     block = classifier.network.blocks[index]  # type: ignore[index]
     block.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
@@ -63,7 +63,7 @@ def test_logits_are_those_of_a_plain_vit_without_the_tokens(variant: str, is_fus
     before, after = _seen_by_block(classifier, 1), _seen_by_block(classifier, 2)
     conditions = BOTH if layout.has_class_token else ("random",)
     outcomes = _outcomes(classifier, images, conditions, 0.5, seeds=2, after_block=2)
-    assert len(before) == 1  # what lies before the cut is shared
+    assert len(before) == 1  # the blocks before the cut are shared
     assert len(after) == len(outcomes)
     unchanged = classifier(images.pixels)
     whole = after.pop()
@@ -96,7 +96,7 @@ def test_class_attention_is_the_softmax_of_the_network(variant: str) -> None:
 
 
 def _brightness_vit() -> Classifier:
-    """Return a classifier whose class token attends the more, the brighter a patch is.
+    """Return a classifier whose class token attends more to brighter patches.
 
     The first feature of a patch is its brightness, that of the prefix is 0; queries are 1 there,
     keys copy it. In one head only, and the other head's attention is even.
@@ -160,7 +160,7 @@ def test_equal_ranks_leave_from_the_end() -> None:
 
 
 def _random_choice(keys: Tensor, share: float, **options: Any) -> list[list[list[float]]]:
-    """Return which patches stay, of each sample and image with a key; all images are alike."""
+    """Return the patches kept, for each sample and image with a key; all images are equal."""
     classifier = _brightness_vit()
     places = torch.arange(16, dtype=torch.uint8).view(1, 1, 4, 4) * 10
     pixels = places.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
@@ -232,14 +232,32 @@ def test_the_nearest_number_of_tokens_leaves(share: float, kept: int) -> None:
 @pytest.mark.parametrize(
     ("variant", "conditions", "share", "options", "message"),
     [
-        ("class_token", (), -0.1, {}, "share of dropped tokens is -0.1; allowed: 0 to 1"),
-        ("class_token", (), 1.1, {}, "share of dropped tokens is 1.1; allowed: 0 to 1"),
+        ("class_token", (), -0.1, {}, "fraction of removed tokens is -0.1; allowed: 0 to 1"),
+        ("class_token", (), 1.1, {}, "fraction of removed tokens is 1.1; allowed: 0 to 1"),
         ("average", (), 1.0, {}, "leaves none of 16 to pool by 'avg'; allowed: less"),
-        ("class_token", ("low",), 0.5, {}, "condition of tokens is 'low'; allowed: random, low_"),
+        (
+            "class_token",
+            ("low",),
+            0.5,
+            {},
+            "condition of token_removal is 'low'; allowed: random, low_",
+        ),
         ("class_token", (), 0.5, {"after": 1}, "is 'after'; allowed: seeds, after_block"),
-        ("class_token", (), 0.5, {"seeds": 0}, "seeds of tokens is 0; allowed: 1 or more"),
-        ("class_token", (), 0.5, {"after_block": 0}, "after_block of tokens is 0; allowed: 1 to 3"),
-        ("class_token", (), 0.5, {"after_block": 4}, "after_block of tokens is 4; allowed: 1 to 3"),
+        ("class_token", (), 0.5, {"seeds": 0}, "seeds of token_removal is 0; allowed: 1 or more"),
+        (
+            "class_token",
+            (),
+            0.5,
+            {"after_block": 0},
+            "after_block of token_removal is 0; allowed: 1 to 3",
+        ),
+        (
+            "class_token",
+            (),
+            0.5,
+            {"after_block": 4},
+            "after_block of token_removal is 4; allowed: 1 to 3",
+        ),
         ("no_class_token", BOTH, 0.5, {}, "network has no class token; low_attention ranks"),
         ("only_registers", BOTH, 0.5, {}, "network has no class token; low_attention ranks"),
     ],

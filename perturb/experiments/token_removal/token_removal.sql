@@ -1,4 +1,4 @@
--- Accuracy over the share of patch tokens that leave the model early, and what that saves.
+-- Accuracy and FLOPs over the fraction of patch tokens removed early in the model.
 SELECT
     m.*,
     a.condition AS method,

@@ -18,7 +18,7 @@ from perturb.records import Config
 
 
 def _passes(asked: Asked) -> Passes:
-    """Every target predicts once; the examples are made once, in the source's own cell."""
+    """Return passes: one prediction per target; the source's own cell makes the examples."""
     predicted = Passes(predictions=1)
     return predicted + descents(asked, knows_first=False) if asked.is_source else predicted
 
@@ -48,7 +48,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "transfer",
-            title="Attacks on another model",
+            title="Transfer of adversarial images",
             relations=("transfer_predictions",),
             shown=("target_label", "epsilon_label", "clean_accuracy"),
             pivot=Pivot("source_label", "accuracy", ("target",)),
@@ -57,7 +57,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             "transfer_means",
-            title="Do attacks transfer within a family?",
+            title="Transfer within and between families",
             relations=("transfer_predictions",),
             shown=(
                 "relation",
@@ -77,10 +77,10 @@ EXPERIMENT = Experiment(
     charts=(
         Chart(
             "transfer_heatmap",
-            title="One model's attack, another model's eyes",
+            title="Transfer of adversarial images",
             tables=("transfer",),
             drawn=("accuracy",),
-            empty="No model was shown images that were computed against a model.",
+            empty="No model was evaluated on images that were computed against a model.",
             draw="perturb.experiments.transfer.charts:transfer_heatmap",
             note="perturb.charts.notes:epsilon_and_images",
             needs=("transfer",),

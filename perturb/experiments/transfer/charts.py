@@ -1,4 +1,4 @@
-"""What images computed against one model do to another: every source on every target."""
+"""Accuracy of every target model on images computed against every source model."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,7 +10,7 @@ from perturb.charts.shading import shaded
 from perturb.charts.style import CHART_WIDTH, INK, config
 from perturb.charts.tooltips import EPSILON, IMAGES, interval, number, text
 
-_LABELS = 190  # what the names of the sources take of the width, in px
+_LABELS = 190  # width of the names of the sources, in px
 _TOOLTIP = [
     text("source_label", "Computed against"),
     text("target_label", "Shown to"),
@@ -26,7 +26,7 @@ def transfer_heatmap(transfer: pd.DataFrame) -> alt.VConcatChart:
 
     Parameters
     ----------
-    transfer : the table of this name; each of its epsilons has a heat map of its own.
+    transfer : the table of this name; one heat map per epsilon.
     """
     epsilons = sorted(set(transfer["epsilon_gray"]))
     parts = [
@@ -51,14 +51,16 @@ def _heatmap(
     base = alt.Chart(transfer).encode(
         x=alt.X(
             "target_label:N",
-            title="Target: the model that the images are shown to" if has_room else "Target",
+            title="Target: the model evaluated on the images" if has_room else "Target",
             sort=list(targets),
             scale=alt.Scale(domain=list(targets)),
             axis=alt.Axis(labelAngle=-50, ticks=False, domain=False, labelLimit=_LABELS),
         ),
         y=alt.Y(
             "source_label:N",
-            title="Source: the model that the images are made against" if has_room else "Source",
+            title="Source: the model that the images are computed against"
+            if has_room
+            else "Source",
             sort=list(sources),
             scale=alt.Scale(domain=list(sources)),
             axis=alt.Axis(ticks=False, domain=False, labelLimit=_LABELS),
@@ -85,7 +87,7 @@ def _targets(transfer: pd.DataFrame) -> dict[str, tuple[str, int]]:
 def _ordered(transfer: pd.DataFrame, label: str, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
     """Return the labels in order of the keys, each with its family and pre-training rank."""
     rows = transfer.sort_values(list(keys)).drop_duplicates(label)
-    # A missing rank is not even equal to itself.
+    # A missing rank is not equal to itself.
     groups = zip(rows[keys[0]], rows[keys[1]].fillna(-1), strict=True)
     return dict(zip(rows[label], groups, strict=True))
 
@@ -106,7 +108,7 @@ def _borders(
 
 
 def _starts(groups: dict[str, tuple[str, int]]) -> list[tuple[str, float]]:
-    """Return the labels at which a new group begins, and how thick a line is due."""
+    """Return the labels at which a new group begins, and the width of the line there."""
     return [
         (label, 3.0 if family != family_before else 1.0)
         for (_, (family_before, rank_before)), (label, (family, rank)) in pairwise(groups.items())

@@ -1,10 +1,10 @@
-"""Do adversarial images that were made against one model mislead another?
+"""Predictions of target models on adversarial images of a source model.
 
-PGD examples of a source model are shown to each target model. All images are attacked, also those
-that the source gets wrong as they are, unlike where a model's own robustness is measured: a target
-is then judged on the same images for every source, so that its accuracies can be compared across
-sources and with its clean accuracy. The price is that a source's examples on itself are not its
-white-box PGD cell: an image that it got wrong may be put right by accident.
+Each target model predicts the PGD examples of a source model. All images are attacked, including
+those that the source predicts incorrectly, unlike in the measurement of a model's own robustness: a
+target is evaluated on the same images for every source, so that its accuracies can be compared
+across sources and with its clean accuracy. Therefore a source's examples on itself are not its
+white-box PGD cell: an incorrect prediction may become correct by chance.
 
 Legend: B images, H W pixels.
 """
@@ -23,21 +23,22 @@ from perturb.models.classifier import Classifier
 def transfer_outcomes(
     source: Classifier, targets: Mapping[str, Classifier], images: Images, setting: Setting
 ) -> Iterator[tuple[str, Outcome]]:
-    """Yield what each target decides on the source's adversarial images, with the target's id.
+    """Yield each target's predictions of the source's adversarial images, with the target's id.
 
     The examples are made once. Outcomes fill ``distance``, the L-inf distance to the clean image.
 
     Parameters
     ----------
-    source : what PGD takes its gradients from; it may be among the targets.
-    setting : severity is epsilon in units of [0, 1], where 0 shows the clean images; the one
+    source : model whose gradients PGD follows; it may be among the targets.
+    setting : severity is epsilon in units of [0, 1], where 0 returns the clean images; the one
         condition is the source's id; options are steps (8), relative_step (0.125, of epsilon),
         random_start (False) and restarts (1), as of ``pgd``.
 
     Raises
     ------
     ValueError
-        if there is not exactly one condition, what ``pgd`` refuses, and if a logit is not finite.
+        if there is not exactly one condition, for values that ``pgd`` refuses, and if a logit is
+        not finite.
     """
     if len(setting.conditions) != 1:
         raise ValueError(f"conditions are {setting.conditions}; allowed: the id of the source")
@@ -48,7 +49,7 @@ def transfer_outcomes(
 
 
 def outcome_on(target: Classifier, source_id: str, images: Images, examples: Tensor) -> Outcome:
-    """Return what a target decides on a source's examples of these images."""
+    """Return a target's predictions of a source's examples of these images."""
     distance = (examples - as_floats(images.pixels)).abs().amax(dim=(1, 2, 3))
     return Outcome(source_id, 0, predict(target, examples), {"distance": distance})
 

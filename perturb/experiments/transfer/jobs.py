@@ -1,4 +1,4 @@
-"""The cells of one source: its adversarial images, shown to every model."""
+"""Evaluation of the cells of one source: its adversarial images, predicted by every model."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ def evaluate_transfer(
 
     Parameters
     ----------
-    cells : with the task of each; those of one dataset and severity stand side by side.
+    cells : with the task of each; those of one dataset and severity are adjacent.
     load : returns a model by its id; not called if all cells are kept.
     files : of the decoded datasets that the tasks name.
     batch_size : as of `evaluate_cell`.
@@ -36,7 +36,7 @@ def evaluate_transfer(
     Raises
     ------
     ValueError
-        if cells have no source, and as `evaluate_each`.
+        if cells have no source, and for the reasons of `evaluate_each`.
     """
     left = unfinished(list(cells.values()))
     cell_of = {task.path: cell for cell, task in cells.items()}
@@ -53,9 +53,9 @@ class _Examples:
         self._key: tuple[str | None, str, str] | None = None
 
     def shard(self, cell: Cell, asked: Mapping[str, Any]) -> tuple[pa.Table, dict[str, Any]]:
-        """Return the rows of a cell's shard, and how they were made."""
+        """Return the rows of a cell's shard and their provenance."""
         if cell.source is None:
-            raise ValueError(f"{cell}: has no source, and is no transfer attack")
+            raise ValueError(f"{cell}: has no source; expected: a transfer attack")
         setting = Setting((cell.source,), cell.severity_value, asked["seed"], asked["options"])
         if self._key != (cell.source, cell.dataset, cell.severity):
             store = stores_of(asked, self._files, setting.conditions)[cell.source]
@@ -86,6 +86,6 @@ class _Examples:
 def _shown(
     target: Subject, source: str, examples: Tensor, images: Images, first: int
 ) -> Iterator[Outcome]:
-    """Yield a target's predictions on the examples of images from the `first` on."""
+    """Yield a target's predictions of the examples, beginning with image `first`."""
     shown = examples[first : first + len(images.keys)].to(target.device)
     yield outcome_on(target.classifier, source, images, shown)

@@ -1,4 +1,4 @@
-"""Transfer attacks: examples of one model, shown to others."""
+"""Transfer attacks: examples of one model, predicted by others."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ EPSILON = 8 / 255
 
 
 class Templates(nn.Module):
-    """Logits by likeness to random pictures: linear, so that PGD finds the worst at once."""
+    """Logits by similarity to random images: linear, so that one PGD step finds the worst case."""
 
     num_classes = 12
 

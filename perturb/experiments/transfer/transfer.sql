@@ -1,5 +1,5 @@
--- Every model on the adversarial images of every model. All images were attacked, also
--- those that the source gets wrong.
+-- Accuracy of every model on the adversarial images of every model. All images are attacked,
+-- including those that the source predicts incorrectly.
 SELECT
     t.source,
     s.architecture_label || ' · ' || s.pretraining_label AS source_label,

@@ -1,6 +1,6 @@
--- Does an attack on one model mislead others, and more so within its family? Means over the pairs
--- of source and target, ViTs and ResNets; networks of other families are no one family. Every image
--- is decided once a pair, so intervals are clustered by image.
+-- Accuracy under transfer within and between families: means over the pairs of source and target,
+-- ViTs and ResNets; networks of other families do not form one family. There is one prediction per
+-- image and pair, so intervals are clustered by image.
 WITH images AS (
     SELECT
         CASE

@@ -1,11 +1,13 @@
 -- NEEDS image_outcomes
--- Attacks computed against the very model that decides, on images of the clean set. Right is what
--- withstood the attack; images that the model gets wrong anyway count as broken.
+-- Attacks computed against the model that they are evaluated on, on images of the clean set.
+-- Correct means correct after the attack; images that the model predicts incorrectly before it
+-- count as incorrect.
 CREATE TEMP VIEW attack_stages AS
 FROM (VALUES
     ('fgsm', 'fgsm', 'FGSM', 1),
     ('pgd', 'pgd', 'PGD', 2),
-    -- One after another on what still stands: the last one's verdict is the ensemble's.
+    -- The attacks run in sequence on the images still predicted correctly: the last one's
+    -- prediction is the ensemble's.
     ('attack_ensemble', 'apgd_ce', 'APGD-CE', 3),
     ('attack_ensemble', 'apgd_dlr', 'APGD-DLR', 4),
     ('attack_ensemble', 'square', 'Square', 5)
@@ -20,7 +22,7 @@ SELECT
     stages.position = max(stages.position) OVER (PARTITION BY stages.attack) AS is_final,
     predictions.severity AS epsilon,
     epsilon_gray(predictions.severity) AS epsilon_gray,
-    -- The same number, but for how its decimals were written.
+    -- The same number, except for its decimal notation.
     coalesce(abs(predictions.severity - getvariable('headline_epsilon')) < 1e-9, false)
         AS is_headline,
     predictions.dataset::VARCHAR AS dataset,
@@ -32,7 +34,7 @@ FROM predictions
 JOIN attack_stages AS stages
     ON stages.attack = predictions.perturbation AND stages.condition = predictions.condition;
 
--- At one epsilon, that of the paper's Figure 3.
+-- At one epsilon, as in the paper's Figure 3.
 CREATE TEMP TABLE attack_outcomes AS
 SELECT
     attack AS test_set,
@@ -44,6 +46,6 @@ SELECT
 FROM attack_predictions
 WHERE is_headline AND is_final;
 
--- From here on attacks are test sets like all others.
+-- Attacks are test sets from here on.
 INSERT INTO image_outcomes
 FROM attack_outcomes;

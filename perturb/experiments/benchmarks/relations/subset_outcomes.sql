@@ -1,6 +1,6 @@
 -- NEEDS benchmark_models, cells
--- Predictions among the classes of one dataset alone (the condition), on that set and on the clean
--- images of its classes, beside the predictions among all classes on the same images.
+-- Predictions restricted to the classes of one dataset (the condition), on this dataset and on the
+-- clean images of its classes, and the predictions among all classes on the same images.
 CREATE TEMP TABLE subset_classes AS
 SELECT dataset::VARCHAR AS subset, target
 FROM predictions

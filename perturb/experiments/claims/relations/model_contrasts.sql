@@ -1,19 +1,19 @@
 -- NEEDS series, single_drops, layer_pairs
--- What the claims say of changed ViTs: weighted sums of accuracies under changes, over all ViTs and
--- pre-training sets. All are decided on the same images, so the interval comes from the images'
--- own weighted sums, as in contrasts.sql.
+-- Statistics of the claims on changed ViTs: weighted sums of accuracies under changes, over all ViTs
+-- and pre-training sets. All predictions are of the same images, so the interval is computed from
+-- the images' weighted sums, as in contrasts.sql.
 --
---   condition_difference  one kind of change less another, the same number (or distance) of both,
+--   condition_difference  one kind of change minus another, at equal numbers (or distances),
 --                         mean over these numbers, then over ViTs
---   lesion_pair           accuracy lost without n blocks, of one ViT less that of another, mean over
+--   lesion_pair           accuracy lost without n blocks, of one ViT minus that of another, mean over
 --                         n, then over pairs:
 --     large - small data           the same network at the largest and at the smallest pre-training
 --                                  set, at equal numbers of blocks
 --     small - large, equal number  the smallest and the largest ViT of a series (series.sql)
---     small - large, equal fraction   the same at equal shares of the blocks: the larger ViT's losses
---                                  on straight lines between the numbers of blocks that were removed
---   layer_rise            correlation of the last third's layers less that of the first third's
---   worst_lesion          the most that any ViT loses without any one block but the first
+--     small - large, equal fraction   the same at equal fractions of the blocks: the larger ViT's
+--                                  losses on straight lines between the removed numbers of blocks
+--   layer_rise            correlation of the last third's layers minus that of the first third's
+--   worst_lesion          largest loss of any ViT without any one block except the first
 CREATE TEMP TABLE change_values AS
 SELECT
     perturbation AS test_set,
@@ -32,7 +32,7 @@ SELECT measure, 'rise', 0, model, image_id, rise
 FROM image_rises
 SEMI JOIN layer_rises USING (model, measure);
 
--- What was run at all, be there something to compare or not.
+-- All cells that were run, whether or not there is a comparison.
 CREATE TEMP VIEW change_sets AS
 SELECT perturbation AS test_set FROM model_samples
 UNION
@@ -42,7 +42,8 @@ CREATE TEMP TABLE changes AS
 SELECT DISTINCT test_set, condition, severity, model
 FROM change_values;
 
--- Weights of the accuracy lost: of what the unchanged model gets right less the changed one.
+-- Weights of the accuracy lost: correct predictions of the unchanged model minus those of the
+-- changed one.
 CREATE TEMP VIEW loss_weights AS
 WITH losses AS (
     SELECT model, severity AS n
@@ -80,8 +81,8 @@ at_equal_number AS (
     JOIN losses AS p ON p.model = plus
     JOIN losses AS m ON m.model = minus AND m.n = p.n
 ),
--- Where the number of blocks that is the same share of the larger ViT's was not removed, the two
--- numbers around it count, the nearer one more. Without any block nothing is lost.
+-- If the number of blocks that is the same fraction of the larger ViT was not removed, the losses
+-- at the two nearest numbers are interpolated linearly. The loss without removed blocks is 0.
 shares AS (
     SELECT
         plus,
@@ -107,7 +108,7 @@ at_equal_fraction AS (
         unnest(CASE WHEN below = above THEN [1.0, 0.0]
             ELSE [(above - x) / (above - below), (x - below) / (above - below)] END) AS share
     FROM shares
-    -- Beyond the larger ViT's last number of blocks nothing is known.
+    -- Above the larger ViT's last number of removed blocks there is no value.
     WHERE above IS NOT NULL
 ),
 points AS (
@@ -147,9 +148,9 @@ compared AS (
         AND b.model = a.model
     JOIN benchmark_models AS m ON m.model = a.model
     WHERE CASE d.test_set
-        -- Farther than that nothing is masked.
+        -- At larger distances no pair is masked.
         WHEN 'restricted_attention' THEN a.severity < m.grid_side - 1
-        -- The first and the last of all blocks are the same.
+        -- The first and the last n blocks are equal where n is the number of all blocks.
         WHEN 'patch_attention' THEN a.severity BETWEEN 1 AND m.num_blocks - 1
         ELSE a.severity > 0 END
 ),
@@ -214,9 +215,9 @@ FROM images
 JOIN sizes USING (test_set, kind, name)
 GROUP BY test_set, kind, name;
 
--- The maximum of many drops. It lies below the upper end of the truly worst one's own interval, and
--- so below the highest of all upper ends. It lies above the lower ends of all, and the highest of
--- these was chosen: each must then hold with its share of the 2.5 %, which is Bonferroni's.
+-- The maximum of many drops. It is below the upper end of the interval of the true worst drop, and
+-- so below the highest of all upper ends. It is above all lower ends, of which the highest is
+-- chosen: each must then hold at its fraction of the 2.5 % (Bonferroni).
 CREATE TEMP VIEW worst_lesions AS
 WITH drops AS (
     SELECT

@@ -1,7 +1,7 @@
 -- NEEDS corruption_sums, reference_sums
 -- CE = (sum of the model's errors over severities) / (sum of the reference's errors), where the
--- reference was tested on the same images: those of the clean set. mCE is the mean of the CE; a
--- mean over fewer corruptions or severities is not what the name stands for.
+-- reference is evaluated on the same images: those of the clean set. mCE is the mean of CE over all
+-- corruptions and severities, and undefined for fewer.
 CREATE TEMP VIEW corruption_errors AS
 SELECT
     sums.*,

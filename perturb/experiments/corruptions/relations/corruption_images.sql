@@ -1,6 +1,6 @@
 -- NEEDS corruptions, corruption_predictions, image_outcomes
--- Corruptions as a test set: the 15 of the benchmark, every severity; the extra four are in no mean.
--- How the images were corrupted is part of the test set's label.
+-- Corruptions as a test set: the 15 of the benchmark at every severity; the extra four are in no
+-- mean. The kind of corruption is part of the test set's label.
 INSERT INTO image_outcomes
 SELECT
     'corruptions',

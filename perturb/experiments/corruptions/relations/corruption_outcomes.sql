@@ -1,5 +1,5 @@
 -- NEEDS corruptions, corruption_predictions
--- How many severities of a corruption a model got wrong, image by image.
+-- Number of severities of a corruption that a model predicts incorrectly, for each image.
 CREATE TEMP TABLE corruption_outcomes AS
 SELECT
     predictions.model::VARCHAR AS model,

@@ -1,7 +1,7 @@
 -- NEEDS cells, corruption_names
--- Predictions on corrupted images. Those whose images passed through JPEG have another name, and so
--- have those on stored files. These are copies of the clean images with ids of their own, and are
--- given the ids of what they are copies of: the same id, or else the same file name.
+-- Predictions of corrupted images, with or without a JPEG pass or on stored files. Stored files are
+-- copies of the clean images with their own ids; here they have the ids of the clean images,
+-- matched by the same id, or else by the same file name.
 CREATE TEMP TABLE stored_images AS
 WITH stored AS (
     SELECT DISTINCT image_id AS stored_id, parse_filename(image_id) AS file

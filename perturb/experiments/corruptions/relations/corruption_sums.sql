@@ -1,6 +1,6 @@
 -- NEEDS corruption_outcomes
--- What a model's predictions under a corruption add up to over images and severities: all that its
--- accuracy, its CE and their intervals need.
+-- Sums of a model's predictions under a corruption over images and severities, for its accuracy,
+-- its CE and their intervals.
 CREATE TEMP TABLE corruption_sums AS
 SELECT
     model,

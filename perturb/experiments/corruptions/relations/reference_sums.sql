@@ -1,7 +1,7 @@
 -- NEEDS cells, corruptions, corruption_names
--- The denominators of CE and relative CE: the reference's errors summed over the severities that
--- this study ran. Published constants come as means over severities 1 to 5 (severity is null)
--- and serve only a study that ran those five.
+-- The denominators of CE and relative CE: the reference's errors summed over the severities of this
+-- study. Published constants are means over severities 1 to 5 (severity is null) and apply only to
+-- a study with these five.
 CREATE TEMP VIEW severities_run AS
 SELECT DISTINCT condition AS corruption, severity
 FROM cells

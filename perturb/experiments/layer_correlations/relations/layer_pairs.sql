@@ -1,6 +1,6 @@
 -- NEEDS benchmark_models
--- How alike the outputs of any two blocks of the models under test are, and how much more alike
--- those of the last third of the blocks are than those of the first, image by image.
+-- Similarity of the outputs of any two blocks of the models under test, and for each image the rise
+-- from the first third of the blocks to the last.
 CREATE TEMP VIEW measures AS
 FROM (VALUES
     ('pearson_all', 'Pearson, all tokens', 1),
@@ -29,8 +29,8 @@ FROM representations AS r
 JOIN benchmark_models AS m USING (model)
 WHERE r.image_id IS NOT NULL;
 
--- A third of the blocks, rounded down, but at least the two that make a pair; the two thirds share
--- no block. The mean over the pairs of different blocks of the last less that of the first.
+-- A third of the blocks is rounded down, but has at least two; the two thirds share no block. The
+-- rise is the mean over the pairs of different blocks of the last third minus that of the first.
 CREATE TEMP VIEW layer_rises AS
 WITH pairs AS (
     SELECT p.*, m.num_blocks, greatest(2, m.num_blocks // 3) AS size

@@ -1,5 +1,5 @@
 -- NEEDS model_outcomes
--- What a single removed part costs: block, MLP or attention of a block, or head.
+-- Accuracy lost without a single part: a block, its MLP or attention, or a head.
 CREATE TEMP VIEW single_drops AS
 SELECT
     perturbation,
@@ -15,7 +15,7 @@ SELECT
     wilson_low(k, num_images) AS accuracy_low,
     wilson_high(k, num_images) AS accuracy_high,
     (clean - k) / num_images AS drop,
-    -- No image tells the two models apart: that is no evidence that none ever would.
+    -- No image distinguishes the two models, so there is no interval.
     nullif(clustered_half_width(clean - k, d2, num_images, 1), 0) AS drop_half_width
 FROM model_samples
 WHERE perturbation IN ('lesions', 'heads') AND severity = 1;

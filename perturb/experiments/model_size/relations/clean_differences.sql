@@ -1,6 +1,6 @@
 -- NEEDS clean_outcomes, matched, patch_pairs
--- How two compared models differ on the same images of a test set before these are changed: sums
--- over the images, for the difference of accuracy and its interval. Pairs are named as in contrasts.
+-- Clean differences of two compared models on the images of a test set: sums over the images, for
+-- the difference of accuracy and its interval. Pairs are named as in contrasts.
 CREATE TEMP VIEW clean_differences AS
 WITH pairs AS (
     SELECT 'pair' AS kind, vit AS name, vit AS plus, resnet AS minus

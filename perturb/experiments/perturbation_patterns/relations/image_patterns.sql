@@ -1,5 +1,5 @@
 -- NEEDS benchmark_models
--- Measures of the perturbations that the models under test were attacked with, image by image.
+-- Measures of the perturbations of the models under test, for each image.
 CREATE TEMP TABLE image_patterns AS
 SELECT
     m.model,
@@ -12,5 +12,6 @@ SELECT
     patterns.foreground_ratio::DOUBLE AS foreground_ratio
 FROM patterns
 JOIN benchmark_models AS m ON m.model = patterns.model
--- Measured on more grids than those of this study's models, so that another model changes none.
+-- The measures include more grids than those of this study's models, so that another model changes
+-- none.
 WHERE patterns.patch_px IN (SELECT patch_size FROM models);

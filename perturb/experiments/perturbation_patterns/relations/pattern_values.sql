@@ -1,8 +1,8 @@
 -- NEEDS image_patterns, image_values
--- The ratio of a perturbation's energy on patch borders as one more thing that models are compared
--- by: a ViT's on the grid of its own patches, a ResNet's averaged over the grids of all ViTs, each
--- ViT counting once. An image may lack for some models: it adds nothing there, and images have
--- n / (their number) times their distance from the mean, as if all n had been measured.
+-- The ratio of a perturbation's energy on patch borders as a value by which models are compared: a
+-- ViT's on the grid of its own patches, a ResNet's averaged over the grids of all ViTs, each ViT
+-- counting once. Some models may lack an image: it adds nothing to them, and the deviations of the
+-- other images from the mean are multiplied by n / (their number), as if all n were measured.
 CREATE TEMP TABLE pattern_means AS
 WITH grids AS (
     SELECT patch_size AS patch_px, count(*) / sum(count(*)) OVER () AS weight

@@ -1,9 +1,9 @@
 -- NEEDS attack_outcomes, spatial_outcomes, clean_outcomes, cue_outcomes, single_drops
--- What the paper's figures show, measured on our models, under the names of `paper_figures`. It
--- counts only where the images are the paper's: those of the datasets as they are published, and
--- corruptions only as stored files, since those made in memory are milder. Attacks and changes of
--- the model are on the clean set, which other checks see to. Beside each number stands the clean
--- accuracy on the same images.
+-- Values of the paper's figures, measured on this study's models, under the names of
+-- `paper_figures`. Only the paper's images count: those of the published datasets, and corruptions
+-- only as stored files, since those made in memory are milder. Attacks and changes of the model are
+-- on the clean set, which other checks ensure. Each value has the clean accuracy on the same
+-- images.
 CREATE TEMP VIEW paper_sets AS
 SELECT dataset, role, published
 FROM datasets
@@ -23,7 +23,8 @@ SELECT
 FROM image_outcomes
 GROUP BY ALL;
 
--- The paper's attacks are at one gray level, and the clean images beside them are the attacked ones.
+-- The paper's attacks are at one gray level, and their clean accuracy is that on the attacked
+-- images.
 CREATE TEMP VIEW paper_attacks AS
 SELECT attack AS quantity, model, image_id, is_correct::BIGINT AS num_correct
 FROM attack_predictions

@@ -1,6 +1,6 @@
 -- NEEDS benchmark_models
--- Whether a stimulus was taken for its shape's class or for its texture's. Where both are one
--- class a prediction says nothing: those stimuli are left out.
+-- Predictions of a stimulus's shape class or texture class. Stimuli whose shape and texture are of
+-- one class are excluded.
 CREATE TEMP TABLE cue_outcomes AS
 SELECT
     predictions.dataset::VARCHAR AS dataset,

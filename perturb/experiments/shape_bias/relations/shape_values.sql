@@ -1,7 +1,7 @@
 -- NEEDS cue_outcomes, image_values
--- Shape bias as one more thing that models are compared by. It is a ratio, S / (S + T), so the
--- images' values are those of the delta method: bias + n (s - bias (s + t)) / (S + T), where s and
--- t say whether the image was taken for its shape or its texture and n is the number of images.
+-- Shape bias as a value by which models are compared. It is a ratio, S / (S + T), so the images'
+-- values are those of the delta method: bias + n (s - bias (s + t)) / (S + T), where s and t are 1
+-- if the prediction is the image's shape or texture class, else 0, and n is the number of images.
 INSERT INTO model_values
 SELECT 'cue_conflict', model, sum(is_shape) / nullif(sum(is_shape + is_texture), 0)
 FROM cue_outcomes

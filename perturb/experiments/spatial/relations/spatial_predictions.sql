@@ -1,6 +1,7 @@
 -- NEEDS spatial_outcomes
 -- Predictions on rotated and shifted images: the worst of the grid (sample 0), and a random sample
--- of the grid's points, whatever was decided there. Translations are in pixels of the model's view.
+-- of the grid's points, independent of the predictions. Translations are in pixels of the model's
+-- preprocessing.
 CREATE TEMP TABLE spatial_predictions AS
 SELECT
     m.model,

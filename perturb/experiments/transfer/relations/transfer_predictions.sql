@@ -1,5 +1,5 @@
 -- NEEDS image_outcomes
--- Predictions on images that were attacked against another model, or the same, the source.
+-- Predictions of images computed against a source model, which may be the same model.
 CREATE TEMP TABLE transfer_predictions AS
 SELECT
     source.model AS source,

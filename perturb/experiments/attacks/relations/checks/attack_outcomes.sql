@@ -1,5 +1,5 @@
--- Models are compared under each attack, and with what they decide on the clean images: every model
--- under test must have been attacked on the same images, and these be among the clean ones.
+-- Models are compared under each attack and with their clean predictions: every model under test
+-- must have been attacked on the same images, which must be among the clean ones.
 WITH attacks AS (
     SELECT DISTINCT attack FROM attack_stages
 ),

@@ -1,9 +1,9 @@
--- The two conventions must be compared on the same images, for every model, and the clean images
--- be those of all the classes that were allowed.
+-- Both conventions must cover the same images for every model, and the clean images must be those
+-- of all allowed classes.
 WITH strangers AS (
     SELECT DISTINCT
         'shards: class_subset has the condition ' || condition
-        || ', which is no dataset of this study' AS problem
+        || ', which is not a dataset of this study' AS problem
     FROM cells
     WHERE perturbation = 'class_subset' AND condition NOT IN (SELECT dataset FROM datasets)
 ),

@@ -1,4 +1,4 @@
--- Every model under test must have decided on the same corrupted images, and equally often.
+-- Every model under test must have predictions of the same corrupted images, equally often.
 FROM shared_test_sets
 UNION ALL
 FROM unequal_models

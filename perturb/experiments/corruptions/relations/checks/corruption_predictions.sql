@@ -1,5 +1,5 @@
--- Accuracies with and without the JPEG pass, and on stored files, differ by many points: never one
--- mean over them. What is stored must be copies of clean images, or it says nothing of their loss.
+-- Accuracies with and without the JPEG pass, and on stored files, differ by many points, so no mean
+-- combines them. Stored images must be copies of clean images, to which they are compared.
 WITH several AS (
     SELECT
         'perturbations: ' || string_agg(DISTINCT perturbation, ' and ' ORDER BY perturbation)
@@ -10,7 +10,7 @@ WITH several AS (
 ),
 strangers AS (
     SELECT
-        'shards: stored_corruptions has ' || count(*) || ' images that are no clean ones, such as '
+        'shards: stored_corruptions has ' || count(*) || ' images without a clean copy, such as '
         || min(stored_id) || '; expected: the ids, or file names, of the clean images'
     FROM stored_images
     WHERE image_id IS NULL

@@ -1,5 +1,5 @@
--- Every ViT under test must have been measured, over the same images, and the values of single
--- images be those that the means over them are of.
+-- Every ViT under test must have measures over the same images, and the values of single images
+-- must agree with their means.
 WITH strangers AS (
     SELECT DISTINCT 'representations: ' || model || ' has measures but no entry in models'
         AS problem

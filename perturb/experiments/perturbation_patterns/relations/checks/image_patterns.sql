@@ -1,5 +1,5 @@
--- Every model under test must have been measured on the patch grid of every ViT, or the families
--- would be compared on different grids. A study without patterns has none at all.
+-- Every model under test must be measured on the patch grid of every ViT, so that families are
+-- compared on the same grids. A study without patterns has no measures.
 WITH grids AS (
     SELECT m.model, v.patch_size
     FROM benchmark_models AS m

@@ -1,4 +1,4 @@
--- Every prediction must be on a stimulus of the manifest, and every model have all of them.
+-- Every prediction must be of a stimulus of the manifest, and every model must have all of them.
 WITH conflict AS (
     SELECT predictions.model::VARCHAR AS model, dataset, image_id, predictions.target
     FROM predictions
@@ -19,7 +19,7 @@ unknown AS (
         ON stimuli.image_id = conflict.image_id AND stimuli.target = conflict.target
 ),
 twice AS (
-    SELECT 'stimuli: ' || min(image_id) || ' stands twice in the manifest'
+    SELECT 'stimuli: ' || min(image_id) || ' occurs twice in the manifest'
     FROM (SELECT image_id FROM stimuli GROUP BY image_id HAVING count(*) > 1)
     HAVING count(*) > 0
 ),

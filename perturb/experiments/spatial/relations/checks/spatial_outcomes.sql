@@ -1,4 +1,5 @@
--- Every model under test must have been tested on the same images, and these be among the clean ones.
+-- Every model under test must have predictions of the same images, which must be among the clean
+-- ones.
 WITH scales AS (
     SELECT
         'perturbations: spatial has ' || count(DISTINCT severity) || ' scales of its grid; '

@@ -1,4 +1,4 @@
--- Every image must have been turned and shifted equally often for every model.
+-- Every image must have the same number of random transforms for every model.
 WITH counts AS (
     SELECT model, image_id, count(*) FILTER (NOT is_worst) AS num_samples
     FROM spatial_predictions

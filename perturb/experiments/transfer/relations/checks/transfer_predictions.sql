@@ -1,8 +1,8 @@
--- Every source's images must have been shown to every model under test, and all of them.
+-- Every model under test must have predictions of all images of every source.
 WITH elsewhere AS (
-    -- Examples are shown to all models: where these see the clean set in views of their own, on a
-    -- set that all see alike.
-    SELECT problem FROM off_clean WHERE perturbation = 'transfer' AND role <> 'other'
+    -- All models predict the examples. If models have their own preprocessing of the clean set, the
+    -- examples are of a dataset with one preprocessing for all.
+    SELECT problem FROM off_clean WHERE perturbation = 'transfer' AND role <> 'extra'
 ),
 without_clean AS (
     SELECT DISTINCT

@@ -1,0 +1,110 @@
+"""Shards that are completed: conditions of a cell that stay where others come or go.
+
+A shard holds exactly the conditions that the study plans. Where one is added, it alone is evaluated
+and the rows of the others stay as they were; where one is removed, the shard is written again
+without its rows. A condition stays if its identity is the one that is asked for.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from perturb.evaluate.keeping import Task
+from perturb.evaluate.shards import read_shard
+
+logger = logging.getLogger(__name__)
+
+# Rows of a cell, and how they were made.
+Result = tuple[pa.Table, dict[str, Any]]
+# What may differ between evaluations of one identity, as metadata say it.
+_HOW = (
+    "batch_size",
+    "smallest_batch_size",
+    "device",
+    "dtype",
+    "is_compiled",
+    "versions",
+    "commit",
+)
+
+
+def completed(task: Task, evaluate: Callable[[Sequence[str]], Result]) -> Result:
+    """Return the rows of a cell, kept ones among them, and how they were made.
+
+    Parameters
+    ----------
+    evaluate : evaluates some conditions; not called if all of them are kept.
+    """
+    conditions: Sequence[str] = task.asked["conditions"]
+    kept = kept_part(task)
+    if kept is None:
+        return evaluate(conditions)
+    missing = [condition for condition in conditions if condition not in kept[1]["samples"]]
+    num_kept = len(conditions) - len(missing)
+    logger.info("%s: %d of %d conditions are kept", task.name, num_kept, len(conditions))
+    table, metadata = joined(kept, evaluate(missing)) if missing else kept
+    samples = {condition: metadata["samples"][condition] for condition in conditions}
+    options = dict(task.asked["options"])
+    return _of(table, conditions), {**metadata, "samples": samples, "options": options}
+
+
+def kept_part(task: Task) -> Result | None:
+    """Return what stays of the shard that is there, None if nothing does."""
+    try:
+        table, metadata = read_shard(task.path)
+    except (ValueError, FileNotFoundError):
+        return None
+    kept = task.kept_conditions(metadata)
+    return _limited(table, metadata, kept) if kept else None
+
+
+def joined(kept: Result, new: Result) -> Result:
+    """Return the rows of an earlier evaluation and those of a new one, and how they were made."""
+    (kept_rows, before), (new_rows, after) = kept, new
+    table = pa.concat_tables([kept_rows, new_rows])
+    seconds = before["seconds"] + after["seconds"]
+    return table, {
+        **after,
+        "samples": {**before["samples"], **after["samples"]},
+        "seconds": seconds,
+        "images_per_second": table.num_rows / seconds,
+        "earlier": _evaluations(before),
+    }
+
+
+def _limited(table: pa.Table, metadata: Mapping[str, Any], kept: Collection[str]) -> Result:
+    """Return the part of a shard with some of its conditions."""
+    rows = _of(table, kept)
+    evaluations = [
+        {**evaluation, "conditions": conditions}
+        for evaluation in _evaluations(metadata)
+        if (conditions := [name for name in evaluation["conditions"] if name in kept])
+    ]
+    *earlier, last = evaluations
+    return rows, {
+        **metadata,
+        **{name: last[name] for name in _HOW},
+        "samples": {name: metadata["samples"][name] for name in kept},
+        "seconds": metadata["seconds"] * (rows.num_rows / table.num_rows),
+        "earlier": earlier,
+    }
+
+
+def _evaluations(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return how the conditions of a shard were evaluated, from the first evaluation to the last.
+
+    The metadata themselves are about the last one.
+    """
+    earlier: list[dict[str, Any]] = metadata.get("earlier", [])
+    before = {name for evaluation in earlier for name in evaluation["conditions"]}
+    last = [name for name in metadata["samples"] if name not in before]
+    return [*earlier, {"conditions": last, **{name: metadata[name] for name in _HOW}}]
+
+
+def _of(table: pa.Table, conditions: Iterable[str]) -> pa.Table:
+    """Return the rows of some conditions, in the order of these; the rest of the order stays."""
+    names = table["condition"].cast(pa.string())
+    return pa.concat_tables([table.filter(pc.equal(names, name)) for name in conditions])

@@ -1,0 +1,165 @@
+"""Noise on weights and rounded weights: what they change, and that nothing of it stays."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+
+from perturb.datasets.store import Images
+from perturb.evaluate.outcome import Outcome, Setting
+from perturb.experiments.weight_perturbation.evaluate import noise_outcomes, rounding_outcomes
+from perturb.experiments.weight_perturbation.weights import with_noise, with_rounded_weights
+from perturb.models.architectures import build_network
+from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.precision import autocast
+
+CPU = torch.device("cpu")
+ARGUMENTS = {
+    "vit": {"patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2},
+    "resnet": {"layers": [2, 2], "channels": [16, 32], "num_groups": 4, "stem_channels": 8},
+}
+
+
+@pytest.fixture(params=["vit", "resnet"])
+def classifier(request: pytest.FixtureRequest) -> Classifier:
+    torch.manual_seed(0)
+    network = build_network(request.param, ARGUMENTS[request.param], 12, 32)
+    with torch.no_grad():  # a fresh head is all zeros
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return Classifier(network, Preprocessing(side=32)).eval()
+
+
+@pytest.fixture
+def images() -> Images:
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randint(256, (4, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    return Images(pixels, torch.arange(4), torch.zeros(4, dtype=torch.int64))
+
+
+def _weights(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def _assert_restored(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
+def _both(classifier: Classifier, images: Images) -> Iterator[Outcome]:
+    options = {"seeds": 2}
+    yield from noise_outcomes(classifier, images, Setting(("gaussian",), 0.1, 7, options))
+    yield from rounding_outcomes(classifier, images, Setting(("symmetric",), 3, 7))
+
+
+def test_noise_of_size_0_is_the_classifier_itself(classifier: Classifier, images: Images) -> None:
+    with torch.inference_mode():
+        clean = classifier(images.pixels)
+    setting = Setting(("gaussian",), 0, 7, {"seeds": 1})
+    [outcome] = noise_outcomes(classifier, images, setting)
+    assert torch.equal(outcome.logits, clean)
+
+
+def test_weights_are_the_same_bits_afterwards(classifier: Classifier, images: Images) -> None:
+    weights = _weights(classifier.network)
+    with torch.inference_mode():
+        clean = classifier(images.pixels)
+    for outcome in _both(classifier, images):
+        assert not torch.equal(outcome.logits, clean)
+        _assert_restored(classifier.network, weights)
+    with pytest.raises(RuntimeError, match="stop"), with_noise(classifier, 0.1, seed=1, sample=1):
+        raise RuntimeError("stop")
+    _assert_restored(classifier.network, weights)
+
+
+def test_noise_has_the_size_that_is_asked_for(classifier: Classifier) -> None:
+    clean = _weights(classifier.network)
+    with with_noise(classifier.network, 0.2, seed=7, sample=1):
+        noisy = _weights(classifier.network)
+    for name, weight in classifier.network.named_parameters():
+        change, spread = noisy[name] - clean[name], weight.std(correction=0)
+        if weight.numel() > 500:
+            assert change.std().item() == pytest.approx(0.2 * spread.item(), rel=0.1), name
+            assert change.mean().abs() < 0.03 * spread, name
+
+
+def test_draws_differ_by_sample_and_seed_and_not_by_batch(
+    classifier: Classifier, images: Images
+) -> None:
+    def logits(seed: int, pixels: torch.Tensor = images.pixels) -> list[torch.Tensor]:
+        setting = Setting(("gaussian",), 0.1, seed, {"seeds": 2})
+        part = Images(pixels, images.keys[: len(pixels)], images.targets[: len(pixels)])
+        return [outcome.logits for outcome in noise_outcomes(classifier, part, setting)]
+
+    first, second = logits(7)
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, logits(8)[0])
+    torch.testing.assert_close(logits(7, images.pixels[:2])[0], first[:2])
+
+
+@pytest.mark.parametrize("bits", [8, 4, 3, 2])
+def test_rounded_weights_lie_on_a_grid_for_each_output_channel(
+    classifier: Classifier, bits: int
+) -> None:
+    clean = _weights(classifier.network)
+    with with_rounded_weights(classifier.network, bits):
+        rounded = _weights(classifier.network)
+    layers = {
+        f"{name}.weight"
+        for name, module in classifier.network.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d)
+    }
+    assert layers
+    for name, weight in rounded.items():
+        if name not in layers:
+            assert torch.equal(weight, clean[name]), name
+            continue
+        rows, before = weight.flatten(1), clean[name].flatten(1)
+        largest = before.abs().amax(dim=1, keepdim=True)
+        torch.testing.assert_close(rows.abs().amax(dim=1, keepdim=True), largest)
+        steps = rows / largest * (2 ** (bits - 1) - 1)
+        torch.testing.assert_close(steps, steps.round(), atol=1e-3, rtol=0)
+        nearest = (before - rows).abs() <= largest / (2 ** (bits - 1) - 1) / 2 * 1.001
+        assert nearest.all(), name
+
+
+def test_a_channel_of_zeros_stays() -> None:
+    layer = nn.Sequential(nn.Linear(3, 2))
+    with torch.no_grad():
+        layer[0].weight[0] = 0  # type: ignore[index]
+    with with_rounded_weights(layer, 3):
+        assert layer.state_dict()["0.weight"][0].tolist() == [0, 0, 0]
+
+
+def test_changed_weights_are_seen_in_bfloat16(classifier: Classifier, images: Images) -> None:
+    """Autocast keeps weights in another precision: those of the change, not older ones."""
+    with torch.inference_mode(), autocast("bfloat16", CPU):
+        clean = classifier(images.pixels)
+        for outcome in _both(classifier, images):
+            assert not torch.equal(outcome.logits, clean)
+        assert torch.equal(classifier(images.pixels), clean)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (Setting(("gaussian",), -0.1, 7), "scale of weight_noise is -0.1"),
+        (Setting(("gaussian",), 0.1, 7, {"seeds": 0}), "seeds is 0; allowed: 1 or more"),
+        (Setting(("uniform",), 0.1, 7), "condition is 'uniform'; allowed: gaussian"),
+        (Setting(("gaussian",), 0.1, 7, {"draws": 1}), "option is 'draws'; allowed: seeds"),
+    ],
+)
+def test_mistakes_in_noise_are_named(
+    classifier: Classifier, images: Images, setting: Setting, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        list(noise_outcomes(classifier, images, setting))
+
+
+@pytest.mark.parametrize(("bits", "message"), [(1, "bits is 1; allowed: 2 to 16"), (2.5, "whole")])
+def test_mistakes_in_rounding_are_named(
+    classifier: Classifier, images: Images, bits: float, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        list(rounding_outcomes(classifier, images, Setting(("symmetric",), bits, 7)))
