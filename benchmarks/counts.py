@@ -1,4 +1,4 @@
-"""Cost of changes of a study: the number of cells to evaluate, counted by planning alone.
+"""Cost of changes of a study: the cells and conditions to evaluate, counted by planning alone.
 
 Run: ``python -m benchmarks.counts [--configfile config/imagenet.yaml]``. The study's receipts are
 written over made-up files, as if it were finished; then its configuration is changed and planned.

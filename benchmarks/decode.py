@@ -22,10 +22,10 @@ import numpy as np
 from PIL import Image
 
 from perturb.datasets.real.ingest import build_from_source
-from perturb.models.views import View
+from perturb.models.resizing import Resizing
 
 _WIDTH, _HEIGHT = 500, 375
-_VIEWS = (View(224, "crop", 0.875, "bilinear"), View(224, "crop", 0.9, "bicubic"))
+_VIEWS = (Resizing(224, "crop", 0.875, "bilinear"), Resizing(224, "crop", 0.9, "bicubic"))
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _SOURCE = {"path": "val", "layout": "class_folders"}
 _NUM_DISTINCT = 64
@@ -57,7 +57,7 @@ def _photograph(seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def plain_loop(folder: Path, view: View) -> None:
+def plain_loop(folder: Path, view: Resizing) -> None:
     """Decode all images in a plain loop."""
     for path in sorted(folder.rglob("*.JPEG")):
         with Image.open(path) as image:
@@ -69,14 +69,14 @@ def plain_loop(folder: Path, view: View) -> None:
         np.asarray(resized.crop((left, top, left + view.side, top + view.side)))
 
 
-def build(folder: Path, view: View, decoding: str, workers: int) -> None:
+def build(folder: Path, view: Resizing, decoding: str, workers: int) -> None:
     """Build the store of all images, anew."""
     with tempfile.TemporaryDirectory(dir=folder) as made:
         paths = Path(made) / "images.npy", Path(made) / "manifest.parquet"
         build_from_source(*paths, _SOURCE, view, root=folder, decoding=decoding, workers=workers)
 
 
-def runs(folder: Path, view: View, workers: int) -> dict[str, Callable[[], None]]:
+def runs(folder: Path, view: Resizing, workers: int) -> dict[str, Callable[[], None]]:
     """Return the timed functions, by name."""
     table: dict[str, Callable[[], None]] = {
         "plain Pillow loop, 1 process": lambda: plain_loop(folder / "val", view)
@@ -89,7 +89,7 @@ def runs(folder: Path, view: View, workers: int) -> dict[str, Callable[[], None]
 
 
 def measured(
-    folder: Path, view: View, num_images: int, workers: int, num_rounds: int
+    folder: Path, view: Resizing, num_images: int, workers: int, num_rounds: int
 ) -> dict[str, float]:
     """Return images a second by name, the median over the rounds."""
     table = runs(folder, view, workers)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from perturb.models.views import View
+from perturb.models.resizing import Resizing
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Dataset:
     filter: Mapping[str, str] | None
     bundled: Mapping[str, str] | None
     source: Mapping[str, Any] | None
-    view: View | None
+    view: Resizing | None
     class_map: str | None
     published: str | None
 
@@ -118,13 +118,13 @@ class TimmWeights:
 
 
 @dataclass(frozen=True)
-class ModelView:
+class ModelPreprocessing:
     """A model's preprocessing of an image of any size; normalisation in units of [0, 1].
 
     origin : values that the configuration does not set, and their origin; None if none.
     """
 
-    view: View
+    view: Resizing
     mean: tuple[float, ...]
     std: tuple[float, ...]
     origin: str | None = None
@@ -134,7 +134,7 @@ class ModelView:
 class Model:
     """A model of the study; `weights` is None where the study trains it.
 
-    own_view : None for networks for the images of a single dataset.
+    own_preprocessing : None for networks for the images of a single dataset.
     """
 
     id: str
@@ -143,7 +143,7 @@ class Model:
     is_reference: bool
     training: Training | None
     weights: WeightsFile | TimmWeights | None
-    own_view: ModelView | None
+    own_preprocessing: ModelPreprocessing | None
 
     @property
     def timm_tag(self) -> str | None:

@@ -14,7 +14,7 @@ from snakemake.settings.types import ExecMode
 
 from perturb.config import ConfigError, load_config
 from perturb.config.given import refuse_faulty_files
-from perturb.config.model_views import assumed_values
+from perturb.config.preprocessing import assumed_values
 from perturb.config.numbers import spelt_alike
 from perturb.config.source_checks import REGISTER
 from perturb.datasets.download.register import read_register
@@ -208,7 +208,9 @@ def given_weights(model):
     # Its SHA-256 is among the params: an edited file differs from the configuration.
     named = [entry.weights_file.path] if entry.weights_file else []
     file = {"file": path for path in as_inputs(named)}
-    return file | (store(STUDY.clean_dataset.id) if entry.own_view is None else {})
+    return file | (
+        store(STUDY.clean_dataset.id) if entry.own_preprocessing is None else {}
+    )
 
 
 def table_files(table):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from perturb.config import load_config
 from perturb.datasets.real.ingest import build_from_source
 from perturb.logs import log_to
-from perturb.models.views import View
+from perturb.models.resizing import Resizing
 from perturb.plan.origins import of_store
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ build_from_source(
     Path(snakemake.output.images),
     Path(snakemake.output.manifest),
     dataset["source"],
-    View(**dataset["view"]),
+    Resizing(**dataset["view"]),
     root=Path(),
     part=dataset["part"],
     side=dataset.get("side"),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturb.config import load_config
-from perturb.config.model_views import assumed_preprocessing
+from perturb.config.preprocessing import assumed_preprocessing
 from perturb.datasets.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import save_checkpoint

@@ -18,14 +18,14 @@ from perturb.config import Config, load_config
 from perturb.datasets.classes import Classes, unlike
 from perturb.datasets.manifests import read_classes
 from perturb.datasets.real.ingest import build_from_source
-from perturb.models.views import View
+from perturb.models.resizing import Resizing
 from perturb.plan import sources
 from perturb.records import Training
 from perturb.tables.facts import check_datasets
 from tests.image_files import encoded, picture, write_as, write_folder, write_tar
 
 IMAGE = encoded(picture(0))
-VIEW = View(24)
+VIEW = Resizing(24)
 CLEAN = ("bear", "cat", "dog", "fox")
 
 

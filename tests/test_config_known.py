@@ -13,7 +13,7 @@ from perturb.config import ConfigError, load_config
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.real.listing import list_images
 from perturb.datasets.real.sources.class_index import read_class_index
-from perturb.models.views import AS_IS
+from perturb.models.resizing import AS_IS
 from perturb.plan import sources
 from tests.image_files import encoded, picture
 

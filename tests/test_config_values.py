@@ -54,7 +54,7 @@ def test_a_number_is_one_however_it_is_spelt(written: str, tiny_study: dict[str,
     assert found.architectures["vit"].arguments["mlp_ratio"] == 1
     assert found.perturbations["pgd"].severities == ("0.001", "4_255")
     assert found.perturbations["pgd"].options["relative_step"] == 0.001
-    view = found.models["a"].own_view
+    view = found.models["a"].own_preprocessing
     assert view is not None
     assert (view.view.crop, view.mean, view.std) == (0.001, (0.001, 0, 0.5), (0.001, 1, 0.5))
 
@@ -139,11 +139,11 @@ UNITS = "in units of [0, 1]"
 RANGES = {
     "a mean in gray levels": (
         lambda raw: _given(raw, mean=[127.5, 127.5, 127.5]),
-        ["models.a.preprocessing.mean.0: 127.5 is greater", f"{UNITS}; divide by 255"],
+        ["models.a.preprocessing.mean.0: 127.5 is greater", f"{UNITS}; divide gray levels by 255"],
     ),
     "a deviation in gray levels": (
         lambda raw: _given(raw, std=[0.5, 0.5, "58.395"]),
-        ["models.a.preprocessing.std.2: 58.395 is greater", f"{UNITS}; divide by 255"],
+        ["models.a.preprocessing.std.2: 58.395 is greater", f"{UNITS}; divide gray levels by 255"],
     ),
     "a deviation of nothing": (
         lambda raw: _given(raw, std=[0, 0.5, 0.5]),

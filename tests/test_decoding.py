@@ -11,21 +11,21 @@ from PIL import Image
 
 from perturb.datasets.real import decoding
 from perturb.datasets.real.decoding import BadImageError, decode, decode_fast, decoder
-from perturb.models.views import AS_IS, View
+from perturb.models.resizing import AS_IS, Resizing
 from tests.image_files import encoded, picture
 
 VIEWS = [
-    View(224, "crop", 0.875, "bilinear"),
-    View(224, "crop", 0.9, "bicubic"),
-    View(384, "squash", 1.0, "bilinear"),
-    View(96, "squash", 1.0, "bicubic"),
-    View(64, "crop", 1.0, "bilinear"),
+    Resizing(224, "crop", 0.875, "bilinear"),
+    Resizing(224, "crop", 0.9, "bicubic"),
+    Resizing(384, "squash", 1.0, "bilinear"),
+    Resizing(96, "squash", 1.0, "bicubic"),
+    Resizing(64, "crop", 1.0, "bilinear"),
 ]
 SIZES = [(500, 375), (375, 500), (256, 256), (333, 500), (100, 61), (640, 97), (224, 225), (31, 30)]
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
-def _by_hand(image: Image.Image, view: View) -> np.ndarray[Any, Any]:
+def _by_hand(image: Image.Image, view: Resizing) -> np.ndarray[Any, Any]:
     """Return the view as the transforms of timm and torchvision are described."""
     if view.mode == "squash":
         image = image.resize((view.side, view.side), FILTERS[view.interpolation])
@@ -44,7 +44,7 @@ def _by_hand(image: Image.Image, view: View) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.id)
-def test_views_are_those_of_the_field_and_fast_is_within_one_level(view: View) -> None:
+def test_views_are_those_of_the_field_and_fast_is_within_one_level(view: Resizing) -> None:
     for seed, (width, height) in enumerate(SIZES):
         for file_format in ("JPEG", "PNG"):
             image = picture(seed, width, height)
@@ -100,14 +100,14 @@ UNUSUAL = {
 @pytest.mark.parametrize("name", UNUSUAL)
 @pytest.mark.filterwarnings("ignore:Palette images with Transparency")
 def test_unusual_files_become_rgb_as_by_pillow(name: str) -> None:
-    view = View(20, "crop", 0.875, "bilinear")
+    view = Resizing(20, "crop", 0.875, "bilinear")
     expected = _by_hand(Image.open(_file(UNUSUAL[name])).convert("RGB"), view)
     np.testing.assert_array_equal(decode(UNUSUAL[name], view), expected)
     assert np.abs(decode_fast(UNUSUAL[name], view).astype(int) - expected).max() <= 1
 
 
 def test_orientation_is_ignored_and_animations_show_their_first_frame() -> None:
-    view = View(16, "squash", 1.0, "bilinear")
+    view = Resizing(16, "squash", 1.0, "bilinear")
     np.testing.assert_array_equal(decode(_exif_rotated(), view), decode(encoded(picture(1)), view))
     first = picture(2).convert("P")
     animation = encoded(first, "GIF", save_all=True, append_images=[picture(3).convert("P")])
@@ -160,7 +160,7 @@ BAD = {
 def test_bad_files_are_refused_alike(name: str, way: decoding.Decoder) -> None:
     data, message = BAD[name]
     with pytest.raises(BadImageError, match=message):
-        way(data, View(224, "crop", 0.875, "bilinear"))
+        way(data, Resizing(224, "crop", 0.875, "bilinear"))
 
 
 @pytest.mark.parametrize("way", [decode, decode_fast])

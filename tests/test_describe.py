@@ -25,7 +25,13 @@ def described(
     path = folder / "card.json"
     path.write_text(json.dumps(card))
     model = Model(
-        "m", architecture, None, is_reference=False, training=None, weights=None, own_view=None
+        "m",
+        architecture,
+        None,
+        is_reference=False,
+        training=None,
+        weights=None,
+        own_preprocessing=None,
     )
     [row] = describe_models([model], {"m": path}).to_pylist()
     return row

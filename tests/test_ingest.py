@@ -21,7 +21,7 @@ from perturb.datasets.real.decoding import decode
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import ImageStore, digest_of_pixels, open_store
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
-from perturb.models.views import AS_IS, View
+from perturb.models.resizing import AS_IS, Resizing
 from perturb.random import image_key
 from tests.image_files import (
     KINDS,
@@ -34,11 +34,13 @@ from tests.image_files import (
     write_tar,
 )
 
-VIEW = View(24, "crop", 0.875, "bilinear")
+VIEW = Resizing(24, "crop", 0.875, "bilinear")
 FOLDERS = class_folder_files()
 
 
-def _build(folder: Path, source: dict[str, Any], view: View = VIEW, **options: Any) -> ImageStore:
+def _build(
+    folder: Path, source: dict[str, Any], view: Resizing = VIEW, **options: Any
+) -> ImageStore:
     paths = folder / "store" / "images.npy", folder / "store" / "manifest.parquet"
     build_from_source(*paths, source, view, root=folder, **options)
     return open_store(*paths)

@@ -19,7 +19,7 @@ from perturb.datasets.real import decoding_pool, ingest, ingest_reports, partial
 from perturb.datasets.real.decoding import decode
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import ImageStore, open_store
-from perturb.models.views import View
+from perturb.models.resizing import Resizing
 from tests.image_files import (
     WNIDS,
     class_folder_files,
@@ -28,11 +28,13 @@ from tests.image_files import (
     write_folder,
 )
 
-VIEW = View(24, "crop", 0.875, "bilinear")
+VIEW = Resizing(24, "crop", 0.875, "bilinear")
 FOLDERS = class_folder_files()
 
 
-def _build(folder: Path, source: dict[str, Any], view: View = VIEW, **options: Any) -> ImageStore:
+def _build(
+    folder: Path, source: dict[str, Any], view: Resizing = VIEW, **options: Any
+) -> ImageStore:
     paths = folder / "store" / "images.npy", folder / "store" / "manifest.parquet"
     build_from_source(*paths, source, view, root=folder, **options)
     return open_store(*paths)
@@ -88,7 +90,7 @@ def _touch_first(folder: Path, options: dict[str, Any]) -> None:
 
 def _other_view(folder: Path, options: dict[str, Any]) -> None:
     del folder
-    options["view"] = View(24, "squash", 1.0, "bilinear")
+    options["view"] = Resizing(24, "squash", 1.0, "bilinear")
 
 
 def _other_decoding(folder: Path, options: dict[str, Any]) -> None:
@@ -182,11 +184,11 @@ def test_a_killed_process_leaves_no_store_and_no_other_process(tmp_path: Path) -
         "from pathlib import Path\n"
         "from perturb.datasets.real import ingest, partial_array\n"
         "from perturb.datasets.real.ingest import build_from_source\n"
-        "from perturb.models.views import View\n"
+        "from perturb.models.resizing import Resizing\n"
         "ingest.CHUNK, partial_array._COMMIT_S = 8, -1.0\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "build_from_source(folder / 'store/images.npy', folder / 'store/manifest.parquet',\n"
-        "    {'path': 'val', 'layout': 'class_folders'}, View(600, 'squash', 1.0, 'bicubic'),\n"
+        "    {'path': 'val', 'layout': 'class_folders'}, Resizing(600, 'squash', 1.0, 'bicubic'),\n"
         "    root=folder, workers=2)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -203,6 +205,6 @@ def test_a_killed_process_leaves_no_store_and_no_other_process(tmp_path: Path) -
     assert journal.read_text().count("\n") > 1
     subprocess.run([sys.executable, str(script)], env=environment, check=True)
     store = open_store(tmp_path / "store/images.npy", tmp_path / "store/manifest.parquet")
-    view = View(600, "squash", 1.0, "bicubic")
+    view = Resizing(600, "squash", 1.0, "bicubic")
     for row, name in enumerate(sorted(files)):
         np.testing.assert_array_equal(store.pixels[row], decode(files[name], view))

@@ -17,7 +17,7 @@ from perturb.datasets.real.bundled import build_bundled
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import write_manifest
 from perturb.models.checkpoints import load_classifier, read_card, save_checkpoint
-from perturb.models.views import View
+from perturb.models.resizing import Resizing
 from perturb.plan.origins import (
     check_files,
     check_study,
@@ -259,7 +259,7 @@ def test_stores_keep_what_they_were_made_from(tmp_path: Path) -> None:
     build_bundled(images, bundled, digits, seed=3, made_from=made_from)
     write_folder(tmp_path / "val", class_folder_files())
     source = {"path": "val", "layout": "class_folders"}
-    view = View(16, "squash", 1.0, "bilinear")
+    view = Resizing(16, "squash", 1.0, "bilinear")
     build_from_source(images, decoded, source, view, root=tmp_path, made_from=made_from)
     for manifest in (generated, bundled, decoded):
         assert read_origin(manifest) == made_from

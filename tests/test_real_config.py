@@ -10,7 +10,7 @@ import yaml
 
 from perturb.config import Config, ConfigError, load_config
 from perturb.files import as_inputs, beside_inputs
-from perturb.models.views import AS_IS, View
+from perturb.models.resizing import AS_IS, Resizing
 from perturb.plan import params, sources
 from perturb.plan.asked import correlated_models
 from perturb.plan.cells import cells
@@ -48,23 +48,29 @@ def test_every_model_of_the_paper_is_there_or_named_as_absent(config: Config) ->
 
 
 def test_models_see_what_their_tags_say_or_what_the_configuration_says(config: Config) -> None:
-    squashed = config.models["vit-b16-21k"].own_view
+    squashed = config.models["vit-b16-21k"].own_preprocessing
     assert squashed is not None
-    assert squashed.view == View(384, "squash", 1.0, "bilinear")
+    assert squashed.view == Resizing(384, "squash", 1.0, "bilinear")
     assert squashed.mean == (0.5, 0.5, 0.5)
-    own = config.models["resnext-32x8d-ig"].own_view
+    own = config.models["resnext-32x8d-ig"].own_preprocessing
     assert own is not None
-    assert own.view == View(224, "crop", 0.875, "bilinear")
+    assert own.view == Resizing(224, "crop", 0.875, "bilinear")
     assert own.mean == (0.485, 0.456, 0.406)
 
 
 def test_a_data_set_is_stored_once_a_view_and_once_where_all_see_it_alike(config: Config) -> None:
-    views = {model.own_view.view.id for model in config.models.values() if model.own_view}
+    views = {
+        model.own_preprocessing.view.id
+        for model in config.models.values()
+        if model.own_preprocessing
+    }
     assert set(stores_of_dataset(config, "imagenet")) == {f"imagenet/{view}" for view in views}
     assert stores_of_dataset(config, "cue-conflict") == ("cue-conflict",)
     assert len(stores_of_dataset(config, "imagenet-c")) == 75
     assert store_of(config, "imagenet", "vit-b16-21k") == "imagenet/384-squash-bilinear"
-    assert view_of(config, "imagenet/384-squash-bilinear") == View(384, "squash", 1.0, "bilinear")
+    assert view_of(config, "imagenet/384-squash-bilinear") == Resizing(
+        384, "squash", 1.0, "bilinear"
+    )
     assert view_of(config, "imagenet-c/fog-3") == AS_IS
     assert part_of(config, "imagenet-c/fog-3") == "fog-3"
     assert part_of(config, any_store(config, "imagenet")) is None
@@ -289,8 +295,8 @@ def test_every_mistake_is_named(raw: dict[str, Any], mistake: str) -> None:
 def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
     raw["models"]["mine"] = MINE | {"preprocessing": {"side": 384}}
     model = load_config(raw).models["mine"]
-    assert model.own_view is not None
-    assert model.own_view.view == View(384, "crop", 1.0, "bicubic")
+    assert model.own_preprocessing is not None
+    assert model.own_preprocessing.view == Resizing(384, "crop", 1.0, "bicubic")
     assert model.architecture.arguments["depth"] == 12
     facts = params.given_facts(load_config(raw), "mine")
     assert facts["timm"] == "vit_base_patch16_384"

@@ -18,7 +18,7 @@ from perturb.config.schema import check_schema, default
 from perturb.datasets.real.bundled_sets import BUNDLED_IMAGES
 from perturb.experiments.registry import experiments
 from perturb.messages import ConfigError, each, refuse
-from perturb.models.views import AS_IS, View
+from perturb.models.resizing import AS_IS, Resizing
 from perturb.records import Config, Dataset, Pretraining
 from perturb.severities import severity_id
 
@@ -145,15 +145,15 @@ def _dataset(id: str, entry: Mapping[str, Any]) -> Dataset:
     )
 
 
-def _view(key: str, preprocessing: str | Mapping[str, Any]) -> View:
+def _view(key: str, preprocessing: str | Mapping[str, Any]) -> Resizing:
     if isinstance(preprocessing, str):
         return AS_IS
-    mode = preprocessing.get("mode", View.mode)
+    mode = preprocessing.get("mode", Resizing.mode)
     if mode == "squash" and "crop" in preprocessing:
         raise ConfigError(f"{key}.crop: not allowed with `mode: squash`, which crops nothing")
-    crop = float(preprocessing.get("crop", View.crop if mode == "crop" else 1))
-    interpolation = preprocessing.get("interpolation", View.interpolation)
-    return View(preprocessing["side"], mode, crop, interpolation)
+    crop = float(preprocessing.get("crop", Resizing.crop if mode == "crop" else 1))
+    interpolation = preprocessing.get("interpolation", Resizing.interpolation)
+    return Resizing(preprocessing["side"], mode, crop, interpolation)
 
 
 def _pretraining(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from perturb.config.model_views import own_view
+from perturb.config.preprocessing import own_preprocessing
 from perturb.messages import ConfigError, did_you_mean
 from perturb.models.arguments import ARGUMENTS
 from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
@@ -114,7 +114,9 @@ def model(
             else None
         ),
         weights=weights,
-        own_view=own_view(f"models.{id}.preprocessing", entry, architecture, tagged),
+        own_preprocessing=own_preprocessing(
+            f"models.{id}.preprocessing", entry, architecture, tagged
+        ),
     )
 
 

@@ -63,12 +63,12 @@ def check_views(config: Config) -> Iterator[str]:
     for dataset in config.datasets.values():
         for model in config.models.values():
             is_unknown = model.weights_file is not None and dataset.source is not None
-            if model.own_view is None and is_unknown:
+            if model.own_preprocessing is None and is_unknown:
                 yield (
                     f"models.{model.id}.preprocessing: missing; datasets.{dataset.id} holds real "
                     "images, and a file of weights does not say how its network's are normalised"
                 )
-            elif not dataset.is_seen_alike and model.own_view is None:
+            elif not dataset.is_seen_alike and model.own_preprocessing is None:
                 yield (
                     f"datasets.{dataset.id}: models.{model.id} has no preprocessing of its own; "
                     f"one of datasets.{dataset.id}.preprocessing and models.{model.id}."
@@ -80,7 +80,7 @@ def check_views(config: Config) -> Iterator[str]:
 def _check_classes(config: Config) -> Iterator[str]:
     clean = config.clean_dataset
     for model in config.models.values():
-        if model.own_view and model.weights_file and num_label_classes(clean) is None:
+        if model.own_preprocessing and model.weights_file and num_label_classes(clean) is None:
             yield (
                 f"datasets.{clean.id}: one of `classes` and a file as `source.class_index` is "
                 f"needed; the weights of models.{model.id} are held against it"

@@ -51,7 +51,7 @@ def network_of(config: Config, model: Model) -> Network:
 
 def side_of(model: Model) -> int:
     """Return the side of a network's input [px]."""
-    return model.own_view.view.side if model.own_view else EMBEDDED_SIDE
+    return model.own_preprocessing.view.side if model.own_preprocessing else EMBEDDED_SIDE
 
 
 #: Side of generated and of bundled images [px].

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from perturb.models.arguments import INTERPOLATION, MEAN, STD, TRAINED_STD
 from perturb.models.precision import keep_logits_exact
-from perturb.models.views import INTERPOLATIONS
+from perturb.models.resizing import INTERPOLATIONS
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Preprocessing:
     side : side of the network's square input [px].
     mean, std : mean and standard deviation of each colour channel, in units of [0, 1].
     interpolation : ``bilinear`` or ``bicubic``, for images of another size than the input.
-    mode, crop : how the square was cut from the whole image, as of `perturb.models.views.View`;
+    mode, crop : how the square was cut from the whole image (`perturb.models.resizing.Resizing`);
         None for square images. Only recorded here: decoding applies them.
     """
 

@@ -33,7 +33,7 @@ class TimmModel:
         above 1 (some of VOLO's) pads the image, which no preprocessing here does.
     test_side, test_crop : those of timm's published accuracy; often the same.
     mean, std : mean and standard deviation of each channel, in units of [0, 1].
-    mode : ``crop`` or ``squash``, as of ``perturb.models.views.View``.
+    mode : ``crop`` or ``squash``, as of ``perturb.models.resizing.Resizing``.
     interpolation : ``bilinear`` or ``bicubic``.
     num_classes : width of the logits.
     patch_size : side of a patch [px]. This and all following columns are None if not applicable.

@@ -55,7 +55,7 @@ def model_facts(config: Config, model: str) -> dict[str, Any]:
 def given_facts(config: Config, model: str) -> dict[str, Any]:
     """Return the parameters of a pretrained model: its network, its weights, its input."""
     entry = config.models[model]
-    view = entry.own_view
+    view = entry.own_preprocessing
     return model_facts(config, model) | {
         "timm": entry.architecture.timm,
         "weights": _given_weights(entry),
@@ -78,7 +78,7 @@ def _num_classes(config: Config, model: Model) -> int | None:
     """Return the number of a model's logits; None if the clean images define it."""
     if model.timm_tag is not None:
         return model_of(model.timm_tag).num_classes
-    return None if model.own_view is None else num_label_classes(config.clean_dataset)
+    return None if model.own_preprocessing is None else num_label_classes(config.clean_dataset)
 
 
 def training_samples(config: Config, model: str) -> dict[str, int]:

@@ -118,7 +118,9 @@ def missing_files(config: Config) -> list[str]:
 
 
 def _is_decoded(config: Config, dataset: Dataset) -> bool:
-    has_stores = dataset.is_seen_alike or all(model.own_view for model in config.models.values())
+    has_stores = dataset.is_seen_alike or all(
+        model.own_preprocessing for model in config.models.values()
+    )
     return has_stores and all(
         Path(Paths(config.results).manifest(store)).exists()
         for store in stores_of_dataset(config, dataset.id)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the import takes a quarter of a second, which stores do not need
     from perturb.config import Config
     from perturb.evaluate.cell import Cell
-    from perturb.models.views import View
+    from perturb.models.resizing import Resizing
     from perturb.records import Dataset
 
 
@@ -23,10 +23,10 @@ def store_of(config: Config, dataset: str, model: str) -> str:
     entry = config.datasets[dataset]
     if entry.is_seen_alike:
         return dataset
-    own_view = config.models[model].own_view
-    if own_view is None:
+    own_preprocessing = config.models[model].own_preprocessing
+    if own_preprocessing is None:
         raise ValueError(f"models.{model} has no view of its own of {dataset!r}")
-    return f"{dataset}/{own_view.view.id}"
+    return f"{dataset}/{own_preprocessing.view.id}"
 
 
 def stores_of_cell(config: Config, cell: Cell, model: str) -> tuple[str, ...]:
@@ -57,13 +57,15 @@ def any_store(config: Config, dataset: str) -> str:
     return stores_of_dataset(config, dataset)[0]
 
 
-def view_of(config: Config, store: str) -> View | None:
+def view_of(config: Config, store: str) -> Resizing | None:
     """Return the preprocessing of a decoded dataset; None if its images are generated."""
     dataset, _, of_store = store.partition("/")
     entry = config.datasets[dataset]
     if entry.source is None or entry.view is not None:
         return entry.view
-    views = (model.own_view.view for model in config.models.values() if model.own_view)
+    views = (
+        model.own_preprocessing.view for model in config.models.values() if model.own_preprocessing
+    )
     return next(view for view in views if view.id == of_store)
 
 

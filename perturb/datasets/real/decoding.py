@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from perturb.models.views import View
+from perturb.models.resizing import Resizing
 
 DECODINGS = ("exact", "fast")
 MAX_PIXELS = 89_478_485
@@ -44,7 +44,7 @@ _DAMAGE = (
 )
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-Decoder = Callable[[bytes, View], Pixels]
+Decoder = Callable[[bytes, Resizing], Pixels]
 
 
 class BadImageError(ValueError):
@@ -64,7 +64,7 @@ def decoder(decoding: str) -> Decoder:
     return decoders[decoding]
 
 
-def decode(data: bytes, view: View) -> Pixels:
+def decode(data: bytes, view: Resizing) -> Pixels:
     """Return the preprocessed pixels of an encoded image, uint8 (3, S, S), by Pillow.
 
     Raises
@@ -83,7 +83,7 @@ def decode(data: bytes, view: View) -> Pixels:
     return _planes(np.asarray(image.crop((left, top, left + view.side, top + view.side))))
 
 
-def decode_fast(data: bytes, view: View) -> Pixels:
+def decode_fast(data: bytes, view: Resizing) -> Pixels:
     """Return the pixels of `decode`, each value within one level."""
     rgb = _turbo_rgb(data)
     if rgb is None:
@@ -99,7 +99,7 @@ def decode_fast(data: bytes, view: View) -> Pixels:
     return _planes(rgb[top : top + view.side, left : left + view.side])
 
 
-def resized(view: View, width: int, height: int) -> tuple[int, int]:
+def resized(view: Resizing, width: int, height: int) -> tuple[int, int]:
     """Return width and height of the resized image before the crop [px].
 
     Raises

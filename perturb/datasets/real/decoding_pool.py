@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 import perturb
 from perturb.datasets.real.decoding import BadImageError, Pixels, decoder
 from perturb.datasets.real.files.locators import READ_ERRORS, FileAt, Locator
-from perturb.models.views import View
+from perturb.models.resizing import Resizing
 
 _MODULE = "perturb.datasets.real.decoding_pool"
 
@@ -36,7 +36,7 @@ class Target:
     path: str
     offset: int
     side: int
-    view: View
+    view: Resizing
     decoding: str
 
     def place(self, row: int) -> int:

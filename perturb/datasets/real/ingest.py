@@ -32,7 +32,7 @@ from perturb.datasets.real.partial_array import PartialArray, digest_of, file_st
 from perturb.datasets.real.sources.source import some
 from perturb.datasets.store import digest_of_pixels, write_manifest
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
-from perturb.models.views import AS_IS, View
+from perturb.models.resizing import AS_IS, Resizing
 from perturb.random import image_key
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def build_from_source(
     images: Path,
     manifest: Path,
     source: Mapping[str, Any],
-    view: View,
+    view: Resizing,
     *,
     root: Path,
     part: str | None = None,
@@ -102,7 +102,7 @@ def build_from_source(
     logger.info("%s: %d images of %d px are in %s", name, len(listing), side, images)
 
 
-def _facts(view: View, decoding: str) -> dict[str, Any]:
+def _facts(view: Resizing, decoding: str) -> dict[str, Any]:
     """Return the settings and versions that the pixels of an image depend on."""
     # Versions come from package metadata: importing torch is slow.
     packages = ("simplejpeg", "torch") if decoding == "fast" else ()
@@ -161,7 +161,7 @@ def _digest(listing: Listing, rows: Sequence[int], state: Callable[[str], tuple[
     )
 
 
-def _side(view: View, listing: Listing, name: str, needed: int | None) -> int:
+def _side(view: Resizing, listing: Listing, name: str, needed: int | None) -> int:
     side = view.side or _common_side(listing)
     if needed is not None and side != needed:
         raise ValueError(

@@ -46,7 +46,7 @@ def _check_sides(corruptions: PerturbationEntry, config: Config) -> Iterator[str
     for dataset in (config.datasets[id] for id in corruptions.datasets):
         views = {f"datasets.{dataset.id}": dataset.view}
         if not dataset.is_seen_alike:
-            own = {id: model.own_view for id, model in config.models.items()}
+            own = {id: model.own_preprocessing for id, model in config.models.items()}
             views = {f"models.{id}": view.view for id, view in own.items() if view is not None}
         for key, view in views.items():
             if view is not None and 0 < view.side < SMALLEST_SIDE:

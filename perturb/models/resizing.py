@@ -13,7 +13,7 @@ INTERPOLATIONS = ("bilinear", "bicubic")
 
 
 @dataclass(frozen=True)
-class View:
+class Resizing:
     """Preprocessing of an image into a square.
 
     side : side of the square [px]; 0 with mode `as_is`.
@@ -52,4 +52,4 @@ class View:
         return f"{self.side}-{self.mode}{share}-{self.interpolation}"
 
 
-AS_IS = View(side=0, mode="as_is", crop=1.0)
+AS_IS = Resizing(side=0, mode="as_is", crop=1.0)

@@ -11,9 +11,9 @@ from typing import Any
 
 from perturb.messages import ConfigError
 from perturb.models.arguments import INTERPOLATION, MEAN, STD
+from perturb.models.resizing import Resizing
 from perturb.models.timm_table import TimmModel, default_of, model_of, tags_of
-from perturb.models.views import View
-from perturb.records import Architecture, Model, ModelView
+from perturb.records import Architecture, Model, ModelPreprocessing
 
 _KEYS = {
     "side": "side of the model's square input [px]",
@@ -25,9 +25,9 @@ _KEYS = {
 }
 
 
-def own_view(
+def own_preprocessing(
     key: str, entry: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
-) -> ModelView | None:
+) -> ModelPreprocessing | None:
     """Return a model's preprocessing of images; None if its input is one dataset's squares.
 
     Parameters
@@ -54,7 +54,7 @@ def own_view(
 
 def _completed(
     key: str, given: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
-) -> ModelView:
+) -> ModelPreprocessing:
     """Return the preprocessing from the given values and, for the rest, the defaults."""
     known, origin = _known(given, architecture, tagged)
     if given.get("mode", known.get("mode")) == "squash" and "crop" in given:
@@ -69,8 +69,8 @@ def _completed(
             f"{architecture.patch_size}"
         )
     taken = [name for name in known if name not in given and name not in whole]
-    return ModelView(
-        View(chosen["side"], chosen["mode"], float(chosen["crop"]), chosen["interpolation"]),
+    return ModelPreprocessing(
+        Resizing(chosen["side"], chosen["mode"], float(chosen["crop"]), chosen["interpolation"]),
         tuple(map(float, chosen["mean"])),
         tuple(map(float, chosen["std"])),
         f"{_listed(chosen, taken)} ({origin})" if taken else None,
@@ -88,9 +88,9 @@ def assumed_values(models: Iterable[Model]) -> list[str]:
 
 def assumed_preprocessing(model: Model) -> str | None:
     """Return the assumed preprocessing of a file, with the reason; None if all of it is given."""
-    if model.weights_file is None or model.own_view is None:
+    if model.weights_file is None or model.own_preprocessing is None:
         return None  # a tag defines its preprocessing
-    return model.own_view.origin
+    return model.own_preprocessing.origin
 
 
 def _known(

@@ -10,22 +10,22 @@ from PIL import Image
 from conftest import ROOT
 from perturb.config import Config, ConfigError, load_config
 from perturb.datasets.real.decoding import BadImageError, decode, decode_fast
-from perturb.models.views import AS_IS, View
+from perturb.models.resizing import AS_IS, Resizing
 from tests.image_files import encoded, picture
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 IDS = [
-    (View(224), "224-crop0.875-bilinear"),
-    (View(64, "crop", 1.0, "bicubic"), "64-crop1-bicubic"),
-    (View(384, "squash", 1.0, "bilinear"), "384-squash-bilinear"),
-    (View(384, "squash", 0.95, "bicubic"), "384-squash0.95-bicubic"),
-    (View(448, "squash", 0.951, "bicubic"), "448-squash0.951-bicubic"),
+    (Resizing(224), "224-crop0.875-bilinear"),
+    (Resizing(64, "crop", 1.0, "bicubic"), "64-crop1-bicubic"),
+    (Resizing(384, "squash", 1.0, "bilinear"), "384-squash-bilinear"),
+    (Resizing(384, "squash", 0.95, "bicubic"), "384-squash0.95-bicubic"),
+    (Resizing(448, "squash", 0.951, "bicubic"), "448-squash0.951-bicubic"),
     (AS_IS, "as-is"),
 ]
 
 
 @pytest.mark.parametrize(("view", "name"), IDS)
-def test_id(view: View, name: str) -> None:
+def test_id(view: Resizing, name: str) -> None:
     assert view.id == name
 
 
@@ -37,7 +37,7 @@ def test_id(view: View, name: str) -> None:
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_squash_is_that_of_timm(side: int, crop: float, resized: int, interpolation: str) -> None:
     """Each side is resized to floor(side / crop), then the central square is taken."""
-    view = View(side, "squash", crop, interpolation)
+    view = Resizing(side, "squash", crop, interpolation)
     first = round((resized - side) / 2.0)  # as torchvision's CenterCrop, halves to even
     for seed, (width, height) in enumerate([(90, 260), (333, 225), (resized, resized)]):
         image = picture(seed, width, height)
@@ -53,7 +53,7 @@ def test_squash_is_that_of_timm(side: int, crop: float, resized: int, interpolat
 def test_a_crop_that_would_need_a_giant_image_is_refused(mode: str) -> None:
     data = encoded(picture(0, 30, 30), "PNG")
     with pytest.raises(BadImageError, match="would be 224000 x 224000 px"):
-        decode(data, View(224, mode, 0.001, "bilinear"))
+        decode(data, Resizing(224, mode, 0.001, "bilinear"))
 
 
 SQUASHED = "vit_base_patch16_clip_384.openai_ft_in12k_in1k"
@@ -62,16 +62,16 @@ SQUASHED = "vit_base_patch16_clip_384.openai_ft_in12k_in1k"
 @pytest.mark.parametrize(
     ("given", "view"),
     [
-        ({}, View(384, "squash", 0.95, "bicubic")),
-        ({"interpolation": "bilinear"}, View(384, "squash", 0.95, "bilinear")),
-        ({"mode": "squash"}, View(384, "squash", 1.0, "bicubic")),
-        ({"mode": "crop", "crop": 0.9}, View(384, "crop", 0.9, "bicubic")),
+        ({}, Resizing(384, "squash", 0.95, "bicubic")),
+        ({"interpolation": "bilinear"}, Resizing(384, "squash", 0.95, "bilinear")),
+        ({"mode": "squash"}, Resizing(384, "squash", 1.0, "bicubic")),
+        ({"mode": "crop", "crop": 0.9}, Resizing(384, "crop", 0.9, "bicubic")),
     ],
 )
-def test_a_tag_that_squashes_keeps_its_crop(given: dict[str, Any], view: View) -> None:
+def test_a_tag_that_squashes_keeps_its_crop(given: dict[str, Any], view: Resizing) -> None:
     model = _config(given).models["mine"]
-    assert model.own_view is not None
-    assert model.own_view.view == view
+    assert model.own_preprocessing is not None
+    assert model.own_preprocessing.view == view
 
 
 @pytest.mark.parametrize("given", [{"crop": 0.9}, {"mode": "squash", "crop": 0.9}])

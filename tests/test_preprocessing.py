@@ -7,12 +7,12 @@ import yaml
 
 from conftest import ROOT
 from perturb.config import Config, ConfigError, load_config
-from perturb.config.model_views import assumed_preprocessing, assumed_values
+from perturb.config.preprocessing import assumed_preprocessing, assumed_values
 from perturb.models.classifier import Preprocessing
+from perturb.models.resizing import Resizing
 from perturb.models.timm_table import default_of
-from perturb.models.views import View
 from perturb.plan import params
-from perturb.records import ModelView
+from perturb.records import ModelPreprocessing
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -43,8 +43,8 @@ def _config(architecture: str, preprocessing: dict[str, Any] | None) -> Config:
     return load_config(raw)
 
 
-def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelView:
-    view = _config(architecture, preprocessing).models["mine"].own_view
+def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelPreprocessing:
+    view = _config(architecture, preprocessing).models["mine"].own_preprocessing
     assert view is not None
     return view
 
@@ -55,7 +55,7 @@ def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelView:
         (
             "resnet18",
             {"side": 224},
-            View(224, "crop", 0.95, "bicubic"),
+            Resizing(224, "crop", 0.95, "bicubic"),
             IMAGENET,
             "mode crop, crop 0.95, interpolation bicubic, mean [0.485, 0.456, 0.406], "
             "std [0.229, 0.224, 0.225] (of timm's resnet18.a1_in1k)",
@@ -63,7 +63,7 @@ def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelView:
         (
             "resnet18",
             {"side": 160, "crop": 0.875, "interpolation": "bilinear"},
-            View(160, "crop", 0.875, "bilinear"),
+            Resizing(160, "crop", 0.875, "bilinear"),
             IMAGENET,
             "mode crop, mean [0.485, 0.456, 0.406], std [0.229, 0.224, 0.225] "
             "(of timm's resnet18.a1_in1k)",
@@ -71,7 +71,7 @@ def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelView:
         (
             "resnet50d",
             {"side": 224, "mode": "squash", "interpolation": "bilinear"},
-            View(224, "squash", 1.0, "bilinear"),
+            Resizing(224, "squash", 1.0, "bilinear"),
             IMAGENET,
             "mean [0.485, 0.456, 0.406], std [0.229, 0.224, 0.225] (of timm's resnet50d.ra2_in1k; "
             "mean and std are others in resnet50d.ra4_e3600_r224_in1k)",
@@ -79,14 +79,14 @@ def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelView:
         (
             "resnet50d",
             {"side": 224, "mean": [0, 0, 0], "std": [1, 1, 1]},
-            View(224, "crop", 0.875, "bicubic"),
+            Resizing(224, "crop", 0.875, "bicubic"),
             ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
             "mode crop, crop 0.875, interpolation bicubic (of timm's resnet50d.ra2_in1k)",
         ),
         (
             "vit",
             {"side": 224, "mode": "crop", "crop": 0.9, "interpolation": "bicubic"},
-            View(224, "crop", 0.9, "bicubic"),
+            Resizing(224, "crop", 0.9, "bicubic"),
             HALF,
             "mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5] "
             "(of timm's vit_base_patch16_224.augreg2_in21k_ft_in1k)",
@@ -94,13 +94,13 @@ def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelView:
         (
             "own",
             {"side": 32, "mode": "squash"},
-            View(32, "squash", 1.0, "bilinear"),
+            Resizing(32, "squash", 1.0, "bilinear"),
             HALF,
             "interpolation bilinear, mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5] "
             "(default of networks by `arguments`)",
         ),
         *(
-            (name, FULL, View(64, "crop", 0.9, "bilinear"), (FULL["mean"], FULL["std"]), None)
+            (name, FULL, Resizing(64, "crop", 0.9, "bilinear"), (FULL["mean"], FULL["std"]), None)
             for name in ARCHITECTURES
         ),
     ],
@@ -108,12 +108,14 @@ def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelView:
 def test_what_is_not_given_is_known_of_the_network(
     architecture: str,
     given: dict[str, Any],
-    view: View,
+    view: Resizing,
     normalisation: tuple[Any, Any],
     taken_from: str | None,
 ) -> None:
     mean, std = normalisation
-    assert _view(architecture, given) == ModelView(view, tuple(mean), tuple(std), taken_from)
+    assert _view(architecture, given) == ModelPreprocessing(
+        view, tuple(mean), tuple(std), taken_from
+    )
 
 
 @pytest.mark.parametrize(
