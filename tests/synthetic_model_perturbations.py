@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from perturb.config.perturbations import perturbation as configured
+from perturb.config.schema import schema
+from perturb.experiments.registry import perturbations
+from perturb.severities import severity_value
 from tests.synthetic_shards import image_id, shard
 
 # What the study may have beside attacks; the last is an analysis.
-MODEL_PERTURBATIONS = (
-    "lesions",
-    "heads",
-    "restricted_attention",
-    "patch_attention",
-    "token_removal",
+MODEL_PERTURBATIONS = tuple(
+    id for id, declared in perturbations().items() if declared.changes == "model"
 )
 CORRELATIONS = "correlations"
 NUM_SETS, NUM_SEEDS = 4, 3
@@ -42,8 +42,10 @@ def depth_of(family: str, size: str) -> int:
 
 def planned_for(family: str) -> list[str]:
     """Return the changes that a made-up model is planned under."""
-    planned = {"vit": MODEL_PERTURBATIONS, "resnet": ("lesions",), "other": ()}
-    return list(planned[family])
+    if family == "other":
+        return []
+    declared = perturbations()
+    return [id for id in MODEL_PERTURBATIONS if family in (declared[id].families or (family,))]
 
 
 def grid_side(patch_size: int | None) -> int | None:
@@ -75,7 +77,7 @@ class Changed:
             "patch_attention": _patch_attention(),
             "token_removal": _tokens(random),
         }
-        for severity, changes in cells[perturbation]:
+        for severity, changes in cells.get(perturbation) or _examples(perturbation):
             if changes:
                 yield self._shard(row, perturbation, severity, changes, margins, random)
 
@@ -269,3 +271,23 @@ def _harm(row: Row, block: int, depth: int) -> float:
 def _each(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return one value a change as one a row."""
     return np.broadcast_to(values[:, None], shape)
+
+
+def _examples(id: str) -> Iterator[tuple[float, list[Change]]]:
+    """Yield the cells of a perturbation that is not made up here: those of its schema's example."""
+    example = schema()["$defs"]["perturbations"]["properties"][id]["examples"][0]
+    entry = configured(id, example, {dataset: {} for dataset in example["datasets"]})
+    repeated = perturbations()[id].repeated
+    for place, severity in enumerate(entry.severities, start=1):
+        yield (
+            severity_value(severity),
+            [
+                (condition, sample, None, 0.2 * place + 0.01 * sample)
+                for condition in entry.conditions
+                for sample in _samples(entry.options, repeated.get(condition))
+            ],
+        )
+
+
+def _samples(options: Mapping[str, Any], option: str | None) -> Sequence[int]:
+    return range(1, options[option] + 1) if option else (0,)

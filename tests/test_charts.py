@@ -258,7 +258,7 @@ def test_spatial_heatmap_has_a_panel_a_model(frames: Frames, spec_of: SpecOf) ->
 def test_shape_bias_stands_beside_the_rates_it_comes_from(frames: Frames, spec_of: SpecOf) -> None:
     spec = spec_of("shape_bias")
     panels = spec["facet"]["column"]["sort"]
-    assert panels == ["Shape bias", "Answers with the shape", "Answers with the texture"]
+    assert panels == ["Shape bias", "Shape predictions", "Texture predictions"]
     rows = pd.DataFrame(_data(spec))
     bias = frames["shape_bias"]
     for panel, column in zip(panels, ("shape_bias", "shape_rate", "texture_rate"), strict=True):
@@ -273,7 +273,7 @@ def test_two_cue_conflict_sets_are_told_apart(frames: Frames) -> None:
     both = pd.concat([bias, bias.assign(dataset="second")], ignore_index=True)
     spec = draw("shape_bias", {**frames, "shape_bias": both}).to_dict()
     assert len(spec["facet"]["sort"]) == 6
-    assert spec["facet"]["sort"][-1] == "Answers with the texture (second)"
+    assert spec["facet"]["sort"][-1] == "Texture predictions (second)"
 
 
 def test_the_papers_numbers_lie_across_ours(frames: Frames, spec_of: SpecOf) -> None:

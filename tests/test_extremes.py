@@ -130,4 +130,4 @@ def test_models_without_an_error_are_named_beside_the_chart(full: dict[str, pd.D
     found = {name: pa.Table.from_pandas(frame) for name, frame in frames.items()}
     note = note_beside("model_size", found)
     label = f"{points.loc[first, 'architecture_label']} ({points.loc[first, 'test_set_label']})"
-    assert f"Not drawn, since no error has no logarithm: {label}." in note
+    assert f"Not drawn, since an error of zero has no logarithm: {label}." in note

@@ -18,15 +18,9 @@ from tests.synthetic_model_perturbations import MODEL_PERTURBATIONS
 from tests.synthetic_study import Study, make_study
 
 Z95 = 1.959963984540054
+# The tables of changed models, and of their layers.
 NEW = {
-    *(
-        "lesions_single",
-        "lesions",
-        "heads",
-        "restricted_attention",
-        "patch_attention",
-        "token_removal",
-    ),
+    *(name for name, table in TABLES.items() if set(table.reads) & set(MODEL_PERTURBATIONS)),
     *("layer_correlations", "correlation_profile"),
 }
 
