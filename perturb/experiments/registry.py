@@ -89,6 +89,12 @@ def experiment_of(id: str) -> str:
     raise ValueError(f"no experiment declares {id!r}")
 
 
+def kind_of(id: str) -> str:
+    """Return the kind of the experiment that declares a perturbation or measurement."""
+    name = experiment_of(id)
+    return experiments()[name].kind or name
+
+
 def evaluator(id: str) -> Callable[..., Any]:
     """Return the `perturb.evaluate.outcome.Evaluator` of a perturbation.
 

@@ -1,9 +1,9 @@
 """Jobs: groups of cells and measurements that are evaluated together.
 
 The grouping only affects the time for starting jobs, not the results: a job evaluates the missing
-ones of its results. `jobs_by` selects the grouping: `experiment` gives a model one job per
-experiment, `model` one job in all, `cell` one per cell. A measurement has a job of its own but with
-`model`. The name of a job follows from its content.
+ones of its results. `jobs_by` selects the grouping: one job of a model per `experiment`, per `kind`
+of experiment, for all of the `model`, or one per `cell`. The name of a job follows from its
+content.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from typing import Any
 from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
-from perturb.experiments.registry import experiment_of
+from perturb.experiments.registry import experiment_of, kind_of
 from perturb.plan.asked import (
     MEASUREMENTS,
     asked_of_cell,
@@ -85,17 +85,27 @@ def _of_model(config: Config, model: str) -> Mapping[str, tuple[list[Cell], list
         found.setdefault(_name(config, cell), ([], []))[0].append(cell)
     for name in MEASUREMENTS:
         if model in measured_models(config, name):
-            of_job = _ALL if config.jobs_by == "model" else name
+            of_job = _shared_job(config, name) or name
             found.setdefault(of_job, ([], []))[1].append(name)
     return found
 
 
+def _shared_job(config: Config, id: str) -> str | None:
+    """Return the job that a perturbation or measurement shares with others, None with `cell`."""
+    match config.jobs_by:
+        case "experiment":
+            return experiment_of(id)
+        case "kind":
+            return kind_of(id)
+        case "model":
+            return _ALL
+    return None
+
+
 def _name(config: Config, cell: Cell) -> str:
     """Return the name of a cell's job, which does not depend on other cells."""
-    if config.jobs_by == "experiment":
-        return experiment_of(cell.perturbation)
-    if config.jobs_by == "model":
-        return _ALL
+    if shared := _shared_job(config, cell.perturbation):
+        return shared
     if cell.perturbation == "none":
         return cell.dataset
     if cell.perturbation == STORED_CORRUPTIONS:  # the dataset has no other

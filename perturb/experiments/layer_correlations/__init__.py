@@ -46,6 +46,7 @@ def _check(config: Config) -> Iterator[str]:
 EXPERIMENT = Experiment(
     title="Layer correlations",
     figure="7",
+    kind="network",
     measurements=(
         Measurement(
             id="layer_correlations",

@@ -6,6 +6,7 @@ from perturb.experiments.lesions import cells
 EXPERIMENT = Experiment(
     title="Removed layers",
     figure="8",
+    kind="network",
     perturbations=(
         Perturbation(
             id="lesions",

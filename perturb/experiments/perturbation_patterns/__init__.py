@@ -55,6 +55,7 @@ def _check_shown(patterns: Patterns, config: Config) -> Iterator[str]:
 EXPERIMENT = Experiment(
     title="Perturbation patterns",
     figure="5",
+    kind="attacks",
     measurements=(
         Measurement(
             id="perturbation_patterns",

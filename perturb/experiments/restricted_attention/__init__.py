@@ -41,6 +41,7 @@ def _patch_passes(asked: Asked) -> Passes:
 EXPERIMENT = Experiment(
     title="Restricted attention",
     figure="9",
+    kind="network",
     perturbations=(
         Perturbation(
             id="restricted_attention",

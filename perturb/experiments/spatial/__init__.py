@@ -49,6 +49,7 @@ def _check_samples(options: Mapping[str, Any]) -> Iterator[str]:
 EXPERIMENT = Experiment(
     title="Rotation and translation",
     figure="3",
+    kind="attacks",
     perturbations=(
         Perturbation(
             id="spatial",

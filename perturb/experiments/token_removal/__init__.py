@@ -56,6 +56,7 @@ def _passes(asked: Asked) -> Passes:
 
 EXPERIMENT = Experiment(
     title="Token removal",
+    kind="network",
     perturbations=(
         Perturbation(
             id="token_removal",

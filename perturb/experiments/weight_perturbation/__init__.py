@@ -21,6 +21,7 @@ def _rounding_passes(_: Asked) -> Passes:
 
 EXPERIMENT = Experiment(
     title="Weight perturbation",
+    kind="network",
     perturbations=(
         Perturbation(
             id="weight_noise",
