@@ -380,7 +380,7 @@ def test_cells_are_the_whole_grid_once(tiny_study: dict[str, Any]) -> None:
     assert [cell.severity_value for cell in found[:3]] == [0.0, 1.0, 2.0]
 
 
-@pytest.mark.parametrize("jobs_by", ["experiment", "model", "cell"])
+@pytest.mark.parametrize("jobs_by", ["experiment", "kind", "model", "cell"])
 def test_jobs_hold_every_cell_once(default_config: dict[str, Any], jobs_by: str) -> None:
     config = load_config(default_config | {"jobs_by": jobs_by})
     found = jobs(config)
@@ -388,17 +388,21 @@ def test_jobs_hold_every_cell_once(default_config: dict[str, Any], jobs_by: str)
     assert sorted(map(str, joined)) == sorted(map(str, cells(config)))
     transferred = [cell for cell in joined if cell.source]
     assert len(transferred) == len(config.benchmark_models) ** 2
-    own = [job for job in found.values() if job.name != "transfer" and not job.measurements]
+    measured = [name for job in found.values() for name in job.measurements]
+    assert len(measured) == 2 * len(config.benchmark_models)
+    own = [job for job in found.values() if job.name != "transfer"]
     if jobs_by == "model":
         assert [job.name for job in own] == ["all"] * len(config.models)
     if jobs_by == "cell":
-        assert {len(job.cells) for job in own} == {1}
+        assert {len(job.cells) + len(job.measurements) for job in own} == {1}
+    if jobs_by == "kind":
+        assert {job.name for job in own} == {"benchmarks", "corruptions", "attacks", "network"}
     if jobs_by == "experiment":
         assert {"attacks", "lesions", "token_removal"} <= {job.name for job in own}
 
 
 def test_the_name_of_a_job_depends_on_no_other_cell(default_config: dict[str, Any]) -> None:
-    for jobs_by in ("experiment", "model", "cell"):
+    for jobs_by in ("experiment", "kind", "model", "cell"):
         raw = copy.deepcopy(default_config) | {"jobs_by": jobs_by}
         before = {cell: job.name for job in jobs(load_config(raw)).values() for cell in job.cells}
         raw["perturbations"] = dict(reversed(raw["perturbations"].items()))

@@ -19,7 +19,6 @@ from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_table import geometry
 from perturb.plan.cells import cells, own_cells
-from perturb.plan.jobs import jobs
 from perturb.random import image_key
 from perturb.records import Config
 
@@ -94,24 +93,3 @@ def test_registers_stand_in_for_a_class_token_where_it_only_passes_on(config: Co
     registers = replace(architecture, arguments={**architecture.arguments, **counts})
     assert is_possible(config.perturbations["patch_attention"], 1, registers)
     assert not is_possible(config.perturbations["token_removal"], 0.5, registers)
-
-
-@pytest.mark.parametrize(
-    ("jobs_by", "names"),
-    [
-        ("experiment", {"benchmarks", "corruptions", "attacks", "spatial", "lesions"}),
-        ("kind", {"benchmarks", "corruptions", "attacks", "network"}),
-        ("model", {"all"}),
-        ("cell", {"test", "test-lesions-2", "test-pgd-1_255"}),
-    ],
-)
-def test_jobs_are_named_by_what_they_hold(
-    jobs_by: str, names: set[str], tiny_study: dict[str, Any]
-) -> None:
-    tiny_study |= {"perturbations": PERTURBATIONS, "jobs_by": jobs_by}
-    tiny_study["architectures"]["resnet"]["arguments"]["layers"] = [2, 3]
-    config = load_config(tiny_study)
-    found = jobs(config)
-    assert names <= {name for model, name in found if model == "b"}
-    cells_of = [cell for job in found.values() for cell in job.cells]
-    assert sorted(map(str, cells_of)) == sorted(map(str, cells(config)))
