@@ -32,7 +32,7 @@ _IMPORTS = {
     "correlate_layers": _TORCH,
     "describe_study": "import perturb.config, perturb.tables.facts",
     "check_shards": "import perturb.plan.check_shards",
-    "make_table": "import perturb.tables.run, perturb.tables.write",
+    "make_tables": "import perturb.tables.run, perturb.tables.write",
     "draw_charts": "import perturb.charts.save, perturb.experiments.drawing",
     "write_page": "import perturb.page.write",
 }

@@ -55,6 +55,7 @@ EVALUATED = evaluated_datasets(STUDY)
 TABLES = products.tables(STUDY)
 CHARTS = products.charts(STUDY)
 FORMS = ("html", "svg", "png")
+TABLE_FORMS = ("parquet", "csv", "md", "tex")
 PICTURES = products.pictures(STUDY)
 GENERATED = [dataset.id for dataset in STUDY.datasets.values() if dataset.generate]
 FILTERED = [dataset.id for dataset in STUDY.datasets.values() if dataset.filter]
@@ -221,14 +222,19 @@ def table_files(table):
     return list(found)
 
 
+def table_outputs():
+    """Return every table in every format."""
+    return [PATHS.table(table, form) for table in TABLES for form in TABLE_FORMS]
+
+
+def chart_outputs():
+    """Return every chart in every format."""
+    return [PATHS.chart(chart, form) for chart in CHARTS for form in FORMS]
+
+
 def is_asked_for(files):
     """Return whether the command line names one of these files (Snakemake parses it later)."""
     return not set(map(os.path.normpath, sys.argv[1:])).isdisjoint(files)
-
-
-def caption(kind, name):
-    """Return the caption of a table or chart, for Snakemake's own report."""
-    return products.caption_file(kind, name).read_text(encoding="utf-8")
 
 
 def class_maps(datasets):

@@ -71,8 +71,7 @@ rule draw_chart:
         "../scripts/draw_charts.py"
 
 
-# A chart that is a target plans only the cells that it shows.
-if is_asked_for(PATHS.chart(chart, form) for chart in CHARTS for form in FORMS):
+if is_asked_for(chart_outputs()):
 
     ruleorder: draw_chart > draw_charts
 

@@ -65,21 +65,54 @@ rule check_shards:
         "../scripts/check_shards.py"
 
 
+rule make_tables:
+    """Make all tables of the paper, queries over shards, in four formats."""
+    input:
+        sources=SOURCES.of_files(products.tables_read(STUDY)),
+        code=products.tables_code(STUDY),
+    output:
+        # One job for all: starting it takes longer than most queries.
+        parquet=[PATHS.table(table, "parquet") for table in TABLES],
+        csv=[
+            report(
+                PATHS.table(table, "csv"),
+                caption=str(products.caption_file("table", table)),
+                category="Tables",
+                labels={"table": table},
+            )
+            for table in TABLES
+        ],
+        markdown=[PATHS.table(table, "md") for table in TABLES],
+        latex=[PATHS.table(table, "tex") for table in TABLES],
+    log:
+        PATHS.log("make_tables"),
+    benchmark:
+        PATHS.benchmark("make_tables")
+    conda:
+        "../envs/perturb.yaml"
+    threads: 4
+    resources:
+        mem_mb=lambda wildcards, attempt: 12000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        tables=list(TABLES),
+        # The set of input files, which may shrink.
+        sources=lambda wildcards: digest_of(products.tables_read(STUDY)),
+        parameters={table: products.table_parameters(STUDY, table) for table in TABLES},
+    script:
+        "../scripts/make_tables.py"
+
+
 rule make_table:
-    """Make a table of the paper, a query over shards, in four formats."""
+    """Make a table that is asked for by itself, or that a chart needs that is."""
     input:
         sources=lambda wildcards: SOURCES.of_files(table_files(wildcards.table)),
         code=lambda wildcards: products.table_code(wildcards.table),
     output:
-        parquet=PATHS.table("{table}", "parquet"),
-        csv=report(
-            PATHS.table("{table}", "csv"),
-            caption="../report/product.rst",
-            category="Tables",
-            labels={"table": "{table}"},
-        ),
-        markdown=PATHS.table("{table}", "md"),
-        latex=PATHS.table("{table}", "tex"),
+        parquet=[PATHS.table("{table}", "parquet")],
+        csv=[PATHS.table("{table}", "csv")],
+        markdown=[PATHS.table("{table}", "md")],
+        latex=[PATHS.table("{table}", "tex")],
     log:
         PATHS.log("make_table", "{table}"),
     benchmark:
@@ -93,9 +126,20 @@ rule make_table:
         mem_mb=lambda wildcards, attempt: 12000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        # The set of input files, which may shrink.
+        tables=["{table}"],
         sources=lambda wildcards: digest_of(table_files(wildcards.table)),
-        parameters=lambda wildcards: products.table_parameters(STUDY, wildcards.table),
-        caption=lambda wildcards: caption("table", wildcards.table),
+        parameters=lambda wildcards: {
+            wildcards.table: products.table_parameters(STUDY, wildcards.table)
+        },
     script:
-        "../scripts/make_table.py"
+        "../scripts/make_tables.py"
+
+
+# A table or chart that is a target plans the cells that it shows, and no other.
+if is_asked_for([*table_outputs(), *chart_outputs()]):
+
+    ruleorder: make_table > make_tables
+
+else:
+
+    ruleorder: make_tables > make_table

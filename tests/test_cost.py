@@ -254,7 +254,7 @@ def test_the_command_tells_every_perturbation(
     told = capsys.readouterr().out
     for perturbation in config.perturbations.values():
         assert f"\n{perturbation.key} " in told
-    for words in (f"{len(cells(config)):,} cells", " make_table", "Disk: ", "50 TFLOP/s"):
+    for words in (f"{len(cells(config)):,} cells", " make_tables", "Disk: ", "50 TFLOP/s"):
         assert words in told
     assert "are not known" not in told
 

@@ -33,7 +33,7 @@ STAGES = {
     "evaluate": 3,
     "describe_study": 1,
     "check_shards": 1,
-    "make_table": 2,
+    "make_tables": 2,
 }
 # And so many times at any moment of what would be an eighth of an undisturbed run: 30 kills in all.
 NUM_ANYWHERE = 18

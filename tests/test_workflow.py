@@ -58,10 +58,10 @@ def test_list_describes_every_rule(clone: Workspace) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     listed = set(re.findall(r"^(\w+) \(", done.stdout, re.M))
     scripts = {script.stem for script in (ROOT / "scripts").glob("*.py")}
-    assert listed == scripts | {"all", "draw_chart"}
+    assert listed == scripts | {"all", "draw_chart", "make_table"}
     rules = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
     assert set(re.findall(r'"../scripts/(\w+)\.py"', rules)) == scripts
-    assert len(re.findall(r'^ *rule \w+:\n +"""', rules, re.M)) == len(scripts) + 1
+    assert len(re.findall(r'^ *rule \w+:\n +"""', rules, re.M)) == len(scripts) + 2
 
 
 def test_a_chart_plans_the_cells_that_it_shows(clone: Workspace) -> None:

@@ -1,7 +1,6 @@
 """The number of jobs of a study's workflow, by rule, as in a dry run in an empty folder."""
 
 from perturb.config import Config
-from perturb.plan import products
 from perturb.plan.jobs import TRANSFER, experiments, jobs
 from perturb.plan.stores import stores_of_dataset
 
@@ -35,7 +34,7 @@ def jobs_of(config: Config) -> dict[str, int]:
         "draw_patterns": int(config.patterns is not None),
         "describe_study": 1,
         "check_shards": len(experiments(config)),
-        "make_table": len(products.tables(config)),
+        "make_tables": 1,
         "draw_charts": 1,
         "write_page": 1,
     }

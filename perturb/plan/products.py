@@ -62,6 +62,26 @@ def table_code(table: str) -> list[str]:
     return [*code_of(table), "perturb/plan/products.py"]
 
 
+def as_made(names: Sequence[str]) -> list[str]:
+    """Return tables in an order in which each comes after the table that it reads."""
+    return sorted(names, key=lambda name: "reference_errors" in registry.table(name).sources)
+
+
+def tables_read(config: Config) -> list[str]:
+    """Return the files that all tables of a study are made from, without the tables themselves."""
+    files: dict[str, None] = {}
+    for name in tables(config):
+        for found in table_sources(config, name).values():
+            files |= dict.fromkeys([found] if isinstance(found, str) else found)
+    made = {Paths(config.results).table(name) for name in tables(config)}
+    return [file for file in files if file not in made]
+
+
+def tables_code(config: Config) -> list[str]:
+    """Return the files that the bytes of all tables of a study depend on."""
+    return list(dict.fromkeys(file for name in tables(config) for file in table_code(name)))
+
+
 def charts_code() -> list[str]:
     """Return the files that the bytes of charts depend on, apart from the tables and their code."""
     own = ("__init__.py", "charts.py")
