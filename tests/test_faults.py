@@ -176,7 +176,9 @@ def test_a_job_that_fails_keeps_its_finished_cells(
     code = unevaluated.folder / "perturb" / "evaluate" / "jobs.py"
     text = code.read_text()
     fault = 'if cell.perturbation == "corruptions":\n            raise ValueError("no clouds")'
-    code.write_text(re.sub(r"( +)(evaluator = evaluators)", rf"\1{fault}\n\1\2", text, count=1))
+    faulty = re.sub(r"( +)(chosen = evaluator\()", rf"\1{fault}\n\1\2", text, count=1)
+    assert faulty != text
+    code.write_text(faulty)
     status, told = launch(unevaluated)
     assert status == 1
     assert "ValueError: no clouds" in told
