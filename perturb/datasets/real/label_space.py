@@ -14,7 +14,7 @@ from perturb.records import Config, Dataset, Model
 
 
 def num_label_classes(dataset: Dataset) -> int | None:
-    """Return how many classes a model of a dataset's labels has; None where nobody says.
+    """Return the number of classes of a model of a dataset's labels; None if unknown.
 
     A class index lists the classes of the models, of which the images may show a few.
     """

@@ -1,1 +1,1 @@
-"""Files of datasets: in folders and archives, found, told apart by name, read in place."""
+"""Files of datasets: in folders and archives, found, classified by name, read in place."""
