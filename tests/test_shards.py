@@ -32,6 +32,7 @@ from perturb.evaluate.shards import (
 )
 from perturb.experiments import registry
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.plan.paths import Paths
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "shards.md"
 IMAGE_IDS = [f"target/test/{index:06d}" for index in range(20)]
@@ -358,8 +359,10 @@ def test_the_code_of_the_document_runs(
     paths = [f"results/shards/a/test/{cell}.parquet" for cell in shards]
     for path, table in zip(paths, shards.values(), strict=True):
         write_shard(Path(path), table, facts)
-    inventory = pa.table({"path": paths, "perturbation": ["corruptions", "none"]})
-    pq.write_table(inventory, "results/inventory.parquet")
+    for path, perturbation in zip(paths, ("corruptions", "none"), strict=True):
+        inventory = Path(Paths("results").inventory(registry.experiment_of(perturbation)))
+        inventory.parent.mkdir(exist_ok=True)
+        pq.write_table(pa.table({"path": [path], "perturbation": [perturbation]}), inventory)
     found: dict[str, Any] = {}
     for code in re.findall(
         r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL
