@@ -107,6 +107,11 @@ format: $(DEV_READY) ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/snakefmt Snakefile rules
 
+.PHONY: docs
+docs: $(DEV_READY) ## build the documentation and print the path of its first page
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs . docs/_build/html
+	@echo 'The documentation: $(CURDIR)/docs/_build/html/docs/index.html'
+
 # ----------------------------------------------------------------------------------- environment
 
 .PHONY: env

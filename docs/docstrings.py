@@ -1,0 +1,52 @@
+"""The project's docstrings as numpydoc spells them, for Sphinx.
+
+A parameter and its meaning share a line here, ``name : meaning``, and types stand in the signature
+alone; numpydoc would take the meaning for the type. Fields of a dataclass follow its summary in the
+same form. Footnotes of a module are out of reach of the docstrings of its functions.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_ENTRY = re.compile(r"(?P<names>\*{0,2}[a-z_]\w*(, \*{0,2}[a-z_]\w*)*) : (?P<meaning>.+)")
+_FOOTNOTE = re.compile(r" ?\[\d+\]_")
+_REFERENCE = re.compile(r"\.\. \[\d+\] ")
+
+
+def spelt_out(lines: list[str]) -> list[str]:
+    """Return the lines of a docstring with a line of its own for the meaning of each parameter."""
+    text = list(_entries(_FOOTNOTE.sub("", line) for line in lines))
+    has_sections = any(line.startswith("---") for line in text)
+    first = next((number for number, line in enumerate(text) if _ENTRY.fullmatch(line)), None)
+    if first is not None and not has_sections:
+        text[first:first] = ["Attributes", "----------"]
+    return list(_spelt(text))
+
+
+def _entries(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines, with footnotes as items of a list."""
+    is_reference = False
+    for line in lines:
+        if _REFERENCE.match(line):
+            is_reference = True
+            yield "- " + _REFERENCE.sub("", line)
+        else:
+            is_reference = is_reference and line.startswith("   ")
+            yield line[1:] if is_reference else line
+
+
+def _spelt(lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        found = _ENTRY.fullmatch(line)
+        yield from (found["names"], f"    {found['meaning']}") if found else (line,)
+
+
+def _process(_: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = spelt_out(lines)
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Have Sphinx read docstrings so, before it reads them as numpydoc."""
+    app.connect("autodoc-process-docstring", _process, priority=100)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
