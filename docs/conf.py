@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from docs.docstrings import RESULT  # noqa: E402
 from docs.experiment_pages import write_pages  # noqa: E402
 from perturb import __version__  # noqa: E402
 
@@ -17,7 +18,7 @@ write_pages(ROOT / "docs" / "experiments")
 
 project = "Perturb"
 author = "The Perturb developers"
-copyright = author  # noqa: A001
+copyright = author
 release = __version__
 
 extensions = [
@@ -33,9 +34,7 @@ root_doc = "docs/index"
 include_patterns = ["*.md", "*/*.md", "docs/experiments/*.md", "tests/peers/*.md"]
 # No other folder is searched: results may hold any number of files.
 exclude_patterns = [
-    folder.name
-    for folder in ROOT.iterdir()
-    if folder.is_dir() and folder.name not in SEARCHED
+    folder.name for folder in ROOT.iterdir() if folder.is_dir() and folder.name not in SEARCHED
 ]
 exclude_patterns += ["docs/_build", "tests/data"]
 
@@ -43,7 +42,11 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 88
+default_role = "literal"
+napoleon_attr_annotations = False
 napoleon_use_ivar = True
+napoleon_custom_sections = [RESULT]
 
 html_theme = "furo"
 html_title = f"Perturb {release}"

@@ -6,25 +6,25 @@ same form. Footnotes of a module are out of reach of the docstrings of its funct
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-_ENTRY = re.compile(r"(?P<names>\*{0,2}[a-z_]\w*(, \*{0,2}[a-z_]\w*)*) : (?P<meaning>.+)")
+# A section of text alone, unlike "Returns", which is a list of types.
+RESULT = "Result"
+
+_ENTRY = re.compile(r"(?P<names>\*{0,2}[A-Za-z_]\w*(, \*{0,2}[a-z_]\w*)*) : (?P<meaning>.+)")
 _FOOTNOTE = re.compile(r" ?\[\d+\]_")
+_HEADINGS = {"Returns": RESULT}
 _REFERENCE = re.compile(r"\.\. \[\d+\] ")
 
 
-def spelt_out(lines: list[str]) -> list[str]:
+def spelt_out(lines: Sequence[str]) -> list[str]:
     """Return the lines of a docstring with a line of its own for the meaning of each parameter."""
-    text = list(_entries(_FOOTNOTE.sub("", line) for line in lines))
-    has_sections = any(line.startswith("---") for line in text)
-    first = next((number for number, line in enumerate(text) if _ENTRY.fullmatch(line)), None)
-    if first is not None and not has_sections:
-        text[first:first] = ["Attributes", "----------"]
-    return list(_spelt(text))
+    text = [_HEADINGS.get(line, _FOOTNOTE.sub("", line)) for line in lines]
+    return list(_entries(_with_heading(list(_references(text)))))
 
 
-def _entries(lines: Iterator[str]) -> Iterator[str]:
+def _references(lines: Iterable[str]) -> Iterator[str]:
     """Yield the lines, with footnotes as items of a list."""
     is_reference = False
     for line in lines:
@@ -36,13 +36,23 @@ def _entries(lines: Iterator[str]) -> Iterator[str]:
             yield line[1:] if is_reference else line
 
 
-def _spelt(lines: list[str]) -> Iterator[str]:
+def _with_heading(lines: list[str]) -> list[str]:
+    """Return the lines, with a heading before fields that stand under none."""
+    fields = (number for number, line in enumerate(lines) if _ENTRY.fullmatch(line))
+    first = next(fields, None)
+    if first is None or any(line.startswith("---") for line in lines):
+        return lines
+    return [*lines[:first], "Attributes", "----------", *lines[first:]]
+
+
+def _entries(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         found = _ENTRY.fullmatch(line)
         yield from (found["names"], f"    {found['meaning']}") if found else (line,)
 
 
-def _process(_: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+def _process(*arguments: Any) -> None:
+    lines: list[str] = arguments[-1]
     lines[:] = spelt_out(lines)
 
 
