@@ -38,7 +38,7 @@ exclude_patterns = [
 ]
 exclude_patterns += ["docs/_build", "tests/data"]
 
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 3
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

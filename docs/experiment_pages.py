@@ -66,7 +66,7 @@ def page(name: str) -> str:
         *_evaluators(experiment),
         *_tables(experiment.tables),
         *_charts(experiment.charts),
-        f"{REFERENCES}\n{references.rstrip()}",
+        f"{REFERENCES}\n\n{references.strip()}",
     ]
     return "\n\n".join(sections) + "\n"
 

@@ -1,6 +1,7 @@
 """What experiments declare is there, and what lies in their folders is declared."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,15 @@ def test_an_experiment_has_its_functions_and_its_page(name: str) -> None:
         )
 
 
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_an_experiment_says_its_formula_and_its_references(name: str) -> None:
+    text = (registry.FOLDER / name / "method.md").read_text(encoding="utf-8")
+    summary, formula, references = re.split(r"^## (?:Formula|References)$", text, flags=re.M)
+    assert summary.strip().endswith(".")
+    assert re.search(r"^\$\$\n.+\n\$\$$", formula, flags=re.M | re.S)
+    assert re.search(r"^- .+\(https://", references, flags=re.M)
+
+
 def _is_on_page(experiment: Experiment) -> bool:
     has_table = any(table.on_page for table in experiment.tables)
     return bool(experiment.charts or has_table or experiment.has_picture)
@@ -72,14 +82,14 @@ def test_test_sets_have_places_of_their_own() -> None:
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
 def test_every_file_in_a_folder_is_declared(name: str) -> None:
     folder = registry.FOLDER / name
-    kinds = ("*.sql", "*.rst", "*.csv", "*.html")
+    kinds = ("*.sql", "*.rst", "*.csv", "*.html", "*.md")
     found = {file for kind in kinds for file in folder.rglob(kind)}
     assert found <= set(_declared_files(name))
 
 
 def _declared_files(name: str) -> Iterator[Path]:
     experiment, folder = EXPERIMENTS[name], registry.FOLDER / name
-    yield folder / "columns.csv"
+    yield from (folder / "columns.csv", folder / "method.md")
     for table in experiment.tables:
         yield from (query_file(table.name), table_caption_file(table.name))
     yield from (chart_caption_file(chart.name) for chart in experiment.charts)

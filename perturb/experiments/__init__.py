@@ -10,5 +10,6 @@ relations/checks/            queries for mistakes in a relation, which return no
 columns.csv                  columns that only tables of this experiment have
 page.html                    the introduction of its section of the page, and the terms
 sure.html                    items of the page's list of intervals
+method.md                    what it measures, its formula and references, for the documentation
 picture.rst                  the caption of a picture that a separate job draws
 """
