@@ -52,5 +52,6 @@ html_theme = "furo"
 html_title = f"Perturb {release}"
 html_math_renderer = "mathml"
 html_extra_path = ["_extra"]
+html_copy_source = False
 html_show_sourcelink = False
 html_static_path: list[str] = []

@@ -17,6 +17,7 @@ from perturb.tables.columns import columns
 
 PAPER = "[the paper](https://arxiv.org/abs/2103.14586)"
 REFERENCES = "## References"
+_KINDS = {"string": "text", "boolean": "true or false"}
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
@@ -161,20 +162,20 @@ def _allowed(value: Mapping[str, Any]) -> str:
         return ", ".join(f"`{json.dumps(one)}`" for one in value["enum"])
     if "oneOf" in value:
         return " or ".join(_allowed(one) for one in value["oneOf"])
-    kinds = value["type"] if isinstance(value["type"], list) else [value["type"]]
+    kinds: list[str] = value["type"] if isinstance(value["type"], list) else [value["type"]]
     if kinds == ["array"]:
         return f"list of: {_allowed(value['items'])}"
     if value.get("pattern", "").startswith("^[0-9]+/"):
         return "fraction"
-    kind = " or ".join({"string": "text", "boolean": "true or false"}.get(k, k) for k in kinds)
+    kind = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
     bounds = [f"{sign} {value[key]:g}" for key, sign in _BOUNDS.items() if key in value]
     return " ".join([kind, ", ".join(bounds)]).strip()
 
 
 def _evaluators(experiment: Experiment) -> Iterator[str]:
-    paths = [item.evaluator for item in experiment.perturbations]
+    paths = [item.evaluator for item in experiment.perturbations if item.evaluator]
     paths += [item.measure for item in experiment.measurements]
-    unique = [path.replace(":", ".") for path in dict.fromkeys(filter(None, paths))]
+    unique = [path.replace(":", ".") for path in dict.fromkeys(paths)]
     if unique:
         yield "## Evaluation"
         functions = "\n".join(f".. autofunction:: {path}\n   :no-index:" for path in unique)
