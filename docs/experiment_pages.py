@@ -60,7 +60,7 @@ def page(name: str) -> str:
     method, references = _method(name)
     sections = [
         f"# {experiment.title}",
-        _figure(experiment),
+        f"*{_figure(experiment)} Code, queries and tests: `perturb/experiments/{name}/`.*",
         method.strip(),
         *_changes(experiment),
         *_options(name),
@@ -90,8 +90,8 @@ def _summary(name: str) -> str:
 
 def _figure(experiment: Experiment) -> str:
     if experiment.figure is None:
-        return f"*No figure of {PAPER} corresponds to this experiment.*"
-    return f"*Figure {experiment.figure} of {PAPER}.*"
+        return f"No figure of {PAPER} corresponds to this experiment."
+    return f"Figure {experiment.figure} of {PAPER}."
 
 
 def _changes(experiment: Experiment) -> Iterator[str]:
