@@ -50,8 +50,13 @@ class Terminal(Screen):
 
     def show(self, progress: str) -> None:
         """Update the last line."""
+        line = progress[: shutil.get_terminal_size().columns - 1]
+        if line != self._line:
+            self._line = line
+            self._draw()
+
+    def _draw(self) -> None:
         # Foreign output, such as that of a job, begins in the first column and not behind it.
-        self._line = progress[: shutil.get_terminal_size().columns - 1]
         self._stream.write(f"{_CLEAR}{self._line}\r")
         self._stream.flush()
 
@@ -62,7 +67,7 @@ class Terminal(Screen):
             self._stream.write(_CLEAR)
         yield
         if self._line:
-            self.show(self._line)
+            self._draw()
 
     def close(self) -> None:
         """Keep the last line."""

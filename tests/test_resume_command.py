@@ -352,7 +352,7 @@ def test_resume_kills_a_job_that_will_not_end(
     threading.Thread(target=orphan.communicate).start()
     monkeypatch.chdir(folder)
     monkeypatch.setattr(resume, "TELL_EVERY_S", 1)
-    monkeypatch.setattr(os, "execv", lambda *command: None)
+    monkeypatch.setattr(os, "execv", lambda *_: None)
     main(["resume", "--cancel", "--cores", "1"])
     assert orphan.wait(timeout=30) == -signal.SIGKILL
 

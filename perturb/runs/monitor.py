@@ -18,8 +18,8 @@ from perturb.runs.progress import NUM_NAMED, Tracker
 # Between two counts of all shards; longer if a count is slow, so that it takes at most 5 %.
 _LOOK_S = 2
 _COST = 0.05
-# The rule whose jobs the count of cells follows; others show what their logs say.
-_COUNTED = "evaluate"
+# Rules whose jobs the count of cells follows; others show what their logs say.
+_COUNTED = ("evaluate", "transfer_attacks")
 _TRAINING = "train_model"
 # How the message begins that comes last, on standard output.
 _REPORT = "The report: "
