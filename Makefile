@@ -30,10 +30,10 @@ unexport CONFIG
 unexport OPTIONS
 
 # What a run on this machine is started with.
-GIVEN = --cores $(CORES) --quiet rules host reason $(if $(value CONFIG),--configfile $(call quoted,CONFIG))
+GIVEN = --cores $(CORES) $(if $(value CONFIG),--configfile $(call quoted,CONFIG))
 
-# The one place that starts the workflow; it ends with the path of the report.
-WORKFLOW = $(IN_ENV) python -m perturb.launch $(GIVEN)
+# It shows the progress and ends with the path of the report.
+WORKFLOW = $(IN_ENV) snakemake $(GIVEN)
 
 .DEFAULT_GOAL := help
 # The checks follow one another, so that pytest's summary stands last.

@@ -47,11 +47,5 @@ onstart:
 
 
 onsuccess:
-    record_end()
     # After a run whose target is a table alone, the folder may contain an older page.
-    if has_written_page():
-        print(f"The report: {Path(PATHS.page).resolve()}")
-
-
-onerror:
-    record_end()
+    show_report()

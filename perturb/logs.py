@@ -18,13 +18,17 @@ import psutil
 _FACTS = ("model", "source", "dataset", "store")
 _CELL = ("dataset", "perturbation", "severity")
 _WARNING = "WARNING: "
+#: Set in the environment of jobs whose warnings the run itself shows, from their logs.
+MONITORED = "PERTURB_MONITORED"
+# Of a log, enough for its last lines [bytes].
+_TAIL = 4096
 _TRACEBACK = "Traceback (most recent call last):\n"
 
 
 def log_to(path: str, job: Any = None) -> None:
     """Send the process's log messages, warnings and tracebacks to a file, line by line.
 
-    Logged warnings also go to the terminal at once.
+    Logged warnings also go to the terminal at once; where the run is monitored, it shows them.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ def log_to(path: str, job: Any = None) -> None:
     if job is not None:
         sys.stderr.write(log_header(job) + "\n")
     handlers = [_handler(sys.stderr, "%(asctime)s %(mark)s%(message)s", logging.INFO)]
-    if sys.__stderr__ is not None:
+    if sys.__stderr__ is not None and MONITORED not in os.environ:
         handlers.append(_handler(sys.__stderr__, "%(mark)s%(message)s", logging.WARNING))
     logging.basicConfig(level=logging.INFO, handlers=handlers)
 
@@ -72,6 +76,18 @@ def warnings_in(path: Path) -> list[str]:
     except OSError:
         return []
     return [found[1] for found in re.finditer(rf"^[\d:]{{8}} ({_WARNING}.*)$", text, re.MULTILINE)]
+
+
+def progress_in(path: Path) -> str | None:
+    """Return the last line of a job's log that says how far it is, `N of M`; None without one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
+    found = (re.fullmatch(r"[\d:]{8} (.*\d of [\d,]+\b.*)", line) for line in reversed(lines))
+    return next((match[1] for match in found if match), None)
 
 
 def reason_in(path: Path) -> str | None:

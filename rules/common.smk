@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.settings.types import ExecMode
 
 from perturb.config import ConfigError, load_config
@@ -35,10 +36,9 @@ from perturb.plan.left_out import left_out
 from perturb.plan.paths import Paths
 from perturb.plan.stale import Stale
 from perturb.plan.stores import any_store, stores_of_dataset
-from perturb.runs import lock
-from perturb.runs.reasons import show_reasons
+from perturb.runs.last_run import record_run
+from perturb.runs.monitor import watch
 
-show_reasons(workflow)
 try:
     # Of two equal keys Snakemake keeps the last one without a warning.
     refuse_faulty_files(["--configfile", *map(str, workflow.overwrite_configfiles)])
@@ -46,6 +46,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(f"The configuration is not valid.\n{error}") from None
 
+watch(workflow, STUDY)
 PATHS = Paths(STUDY.results)
 JOBS = jobs(STUDY)
 EXPERIMENTS = experiments(STUDY)
@@ -152,20 +153,16 @@ def say_what_is_left_out():
 
 
 def record_start():
-    """Record the arguments of this run for `make resume`; not with `--directory`."""
+    """Record the arguments of this run for `perturb resume`; not with `--directory`."""
     if workflow.overwrite_workdir is None:
-        lock.record_bare_run(Path.cwd(), sys.argv[1:])
+        record_run(Path.cwd())
 
 
-def record_end():
-    """Record the end of this run."""
-    lock.record_bare_end(Path.cwd())
-
-
-def has_written_page():
-    """Return whether a job of this run wrote the page."""
-    jobs = (job for job in workflow.dag.jobs if job.rule.name == "write_page")
-    return any(map(workflow.dag.finished, jobs))
+def show_report():
+    """Show the path of the page if a job of this run wrote it: the last line of the output."""
+    jobs = (job for job in workflow.dag.jobs if job.rule.name.endswith("write_page"))
+    if any(map(workflow.dag.finished, jobs)):
+        logger.info(f"The report: {Path(PATHS.page).resolve()}")
 
 
 def job_images(model, job):

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pyarrow.parquet as pq
 
-from perturb.runs.orphans import is_snakemake
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import CONFIG, Workspace, environment, fresh_clone
 
@@ -41,18 +40,26 @@ def new_workspace(folder: Path) -> Workspace:
     return workspace
 
 
-def command(*arguments: str, program: str = "perturb.launch") -> list[str]:
+def command(*arguments: str, ways: Sequence[str] = ("snakemake",)) -> list[str]:
     """Return the command line of a run up to some tables."""
     targets = [f"results/tables/{table}.parquet" for table in TABLES]
     cores = ["--cores", "2", "--nocolor", "--configfile", CONFIG]
-    return [sys.executable, "-m", program, *targets, *cores, *arguments]
+    return [sys.executable, "-m", *ways, *targets, *cores, *arguments]
 
 
-def start(workspace: Workspace, program: str = "perturb.launch") -> subprocess.Popen[str]:
-    """Start a run in a session of its own; its output goes to `told.txt`."""
+def start(workspace: Workspace, way: str = "unlock") -> subprocess.Popen[str]:
+    """Start a run in a session of its own; its output goes to `told.txt`.
+
+    Parameters
+    ----------
+    way : after a killed run, `unlock` as Snakemake's message says, or `resume` by our command.
+    """
+    if way == "unlock":
+        unlock(workspace)
+    ways = ("perturb", "resume") if way == "resume" else ("snakemake",)
     with (workspace.folder / "told.txt").open("a") as told:
         return subprocess.Popen(
-            command(program=program),
+            command(ways=ways),
             cwd=workspace.folder,
             stdout=told,
             stderr=told,
@@ -62,10 +69,23 @@ def start(workspace: Workspace, program: str = "perturb.launch") -> subprocess.P
         )
 
 
-def launch(workspace: Workspace, program: str = "perturb.launch") -> tuple[int, str]:
+def unlock(workspace: Workspace) -> None:
+    """Remove the lock of a killed run, if it left one."""
+    if any((workspace.folder / ".snakemake" / "locks").glob("*")):
+        done = _run(workspace, "--unlock")
+        assert done.returncode == 0, done.stdout
+
+
+def launch(workspace: Workspace) -> tuple[int, str]:
     """Run to the end; return the exit status and the output."""
-    done = subprocess.run(
-        command(program=program),
+    unlock(workspace)
+    done = _run(workspace)
+    return done.returncode, done.stdout
+
+
+def _run(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
         cwd=workspace.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,7 +93,6 @@ def launch(workspace: Workspace, program: str = "perturb.launch") -> tuple[int, 
         check=False,
         env=environment(),
     )
-    return done.returncode, done.stdout
 
 
 def without(workspace: Workspace, *folders: str) -> Workspace:
@@ -118,15 +137,10 @@ def kill(run: subprocess.Popen[str], kind: str) -> set[str]:
 
     Parameters
     ----------
-    kind : `all` of them, as a machine that goes down; `launcher and Snakemake`, whose jobs go on;
-        `Snakemake` alone.
+    kind : `all` of them, as a machine that goes down; `Snakemake` alone, whose jobs go on.
     """
     at_work = set(jobs(run))
-    snakemakes = [process for process, line in _family(run) if is_snakemake(line)]
-    if kind != "Snakemake" or not snakemakes:
-        run.kill()
-    for process in snakemakes:
-        _kill(process)
+    run.kill()
     run.wait(timeout=60)
     while kind == "all" and (left := _of_session(run.pid)):
         for process in left:

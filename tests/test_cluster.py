@@ -171,10 +171,10 @@ def test_a_killed_run_is_resumed_and_ends_in_the_same_tables(
     resumed = start(workspace, command=[sys.executable, "-m", "perturb", "resume"])
     assert resumed.end() == 0, resumed.told()
     assert f"Going on with: {INVENTORY} --profile slurm --configfile" in resumed.told()
-    status, told = launch(workspace, "snakemake")
+    status, told = launch(workspace)
     assert status == 0, told
     assert_same(workspace, local)
-    assert "Nothing to be done" in launch(workspace, "snakemake")[1]
+    assert "Nothing to be done" in launch(workspace)[1]
 
 
 def _kill_at(run: Run, rule: str, state: str) -> None:

@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from perturb.evaluate.shards import read_whole
 from tests.faults import (
     assert_same,
+    command,
     jobs,
     kill,
     launch,
@@ -22,7 +22,7 @@ from tests.faults import (
     wait_until,
     without,
 )
-from tests.workspace import Workspace
+from tests.workspace import Workspace, environment
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,8 @@ STAGES = {
 }
 # And so many times at any moment of what would be an eighth of an undisturbed run: 30 kills in all.
 NUM_ANYWHERE = 18
-KINDS = ("all", "launcher and Snakemake", "Snakemake")
+KINDS = ("all", "Snakemake")
+WAYS = ("unlock", "resume")
 MAX_RUNS = 4
 
 
@@ -84,14 +85,17 @@ def _reaches(run: subprocess.Popen[str], rule: str, seconds: float) -> bool:
 def test_a_run_killed_at_any_moment_ends_in_the_same_tables(
     undisturbed: tuple[Workspace, float], tmp_path: Path, is_short: bool
 ) -> None:
-    """Kill a run of a fresh clone again and again, going on after each kill as a person would."""
+    """Kill a run of a fresh clone again and again, going on after each kill as a person would.
+
+    After `--unlock` the next run starts at once, beside jobs of the killed one that go on.
+    """
     finished, duration_s = undisturbed
     workspace = new_workspace(tmp_path)
-    kinds = random.Random(11)
+    choices = random.Random(11)
     num_kills, num_runs, seen = 0, 0, set[str]()
     moments = _moments(duration_s, is_short=is_short)
     for rule, seconds in moments:
-        run = start(workspace)
+        run = start(workspace, choices.choice(WAYS))
         while not _reaches(run, rule, seconds):
             # It was faster than the moments: its tables are looked at, and another run begins.
             assert run.wait() == 0, (workspace.folder / "told.txt").read_text()
@@ -100,7 +104,7 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_tables(
             assert num_runs < MAX_RUNS, f"{num_kills} kills; no job of {rule} was met"
             shutil.rmtree(workspace.folder / "results")
             run = start(workspace)
-        seen |= kill(run, kinds.choice(KINDS))
+        seen |= kill(run, choices.choice(KINDS))
         num_kills += 1
     assert num_kills >= (8 if is_short else 30)
     assert set(STAGES) <= seen
@@ -111,26 +115,21 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_tables(
 
 
 @pytest.mark.parametrize(
-    ("program", "number"),
-    [
-        ("perturb.launch", signal.SIGINT),
-        pytest.param("perturb.launch", signal.SIGTERM, marks=pytest.mark.exhaustive),
-        pytest.param("snakemake", signal.SIGINT, marks=pytest.mark.exhaustive),
-    ],
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.exhaustive)]
 )
 def test_a_stopped_run_is_gone_on_with(
-    finished: Workspace, unevaluated: Workspace, program: str, number: signal.Signals
+    finished: Workspace, unevaluated: Workspace, number: signal.Signals
 ) -> None:
     """SIGINT to the process group, as Ctrl-C sends it; SIGTERM as the end of a session does."""
-    run = start(unevaluated, program)
+    run = start(unevaluated)
     assert wait_until(lambda: "evaluate" in jobs(run), run)
     os.killpg(run.pid, number)
     assert run.wait(timeout=60) != 0
     assert not (unevaluated.folder / "results" / "tables").exists()
+    # It has ended in good order.
+    assert not any(unevaluated.folder.glob(".snakemake/locks/*"))
     status, told = launch(unevaluated)
     assert status == 0, told
-    # Both have ended in good order.
-    assert "Removing the lock" not in told
     assert_same(unevaluated, finished)
 
 
@@ -196,19 +195,17 @@ def test_a_job_that_fails_keeps_its_finished_cells(
     assert_same(unevaluated, finished)
 
 
-@pytest.mark.parametrize("seconds", [0, pytest.param(3, marks=pytest.mark.exhaustive)])
-def test_of_two_runs_at_once_one_runs(
-    finished: Workspace, unevaluated: Workspace, seconds: float
-) -> None:
-    """The second starts at the same moment, or later; a bare Snakemake is refused too."""
-    runs = [start(unevaluated)]
-    time.sleep(seconds)
-    runs.append(start(unevaluated))
-    if seconds:
-        assert wait_until(lambda: jobs(runs[0]), runs[0])
-        assert start(unevaluated, "snakemake").wait(timeout=60) == 1
-    assert sorted(run.wait(timeout=120) for run in runs) == [0, 1]
+def test_beside_a_run_no_other_starts(finished: Workspace, unevaluated: Workspace) -> None:
+    """Snakemake's own lock refuses a second run, and `perturb resume` names the first one."""
+    run = start(unevaluated)
+    assert wait_until(lambda: jobs(run), run)
+    beside = subprocess.run(
+        command(), cwd=unevaluated.folder, capture_output=True, text=True, env=environment()
+    )
+    assert beside.returncode == 1
+    assert "Directory cannot be locked" in beside.stderr
+    assert start(unevaluated, "resume").wait(timeout=60) == 1
     told = (unevaluated.folder / "told.txt").read_text()
-    assert told.count(f"A workflow is running in {unevaluated.folder} already") == 1
-    assert ("Directory cannot be locked" in told) == bool(seconds)
+    assert f"already (process {run.pid} on " in told
+    assert run.wait(timeout=120) == 0
     assert_same(unevaluated, finished)

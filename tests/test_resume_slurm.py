@@ -9,10 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from perturb.runs.orphans import snakemakes
 from tests.cluster import Cluster, running_cluster, wait_until
 
 pytestmark = pytest.mark.slurm
@@ -20,6 +18,10 @@ pytestmark = pytest.mark.slurm
 ROOT = Path(__file__).parent.parent
 # What is done twice is seen: each job adds a line.
 SNAKEFILE = """
+onstart:
+    from pathlib import Path
+    from perturb.runs.last_run import record_run
+    record_run(Path.cwd())
 rule all:
     input: expand("out/{n}.txt", n=range(3))
 rule work:
@@ -73,13 +75,10 @@ def _begun(folder: Path) -> list[str]:
 def test_jobs_of_a_killed_run_are_not_done_beside_it(
     cluster: Cluster, folder: Path, cancels: bool
 ) -> None:
-    killed = _start(cluster, folder, "perturb.launch", "--profile", "slurm")
+    killed = _start(cluster, folder, "snakemake", "--profile", "slurm")
     wait_until(lambda: len(_begun(folder)) == 3, 90)
     orphans = _running(cluster, folder)
     killed.kill()
-    for process in snakemakes(folder):
-        process.kill()
-        psutil.wait_procs([process], timeout=10)
     killed.communicate()
     option = ["--cancel"] if cancels else []
     resumed = _start(cluster, folder, "perturb", "resume", *option)

@@ -4,7 +4,6 @@ import argparse
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -26,10 +25,7 @@ from perturb.plan.receipts import write_receipt
 from perturb.runs import resume, status
 from perturb.runs.census import census
 from perturb.runs.events import Events
-from perturb.runs.lock import record_bare_end, record_bare_run
-from perturb.runs.plugins.snakemake_logger_plugin_perturb import told
 from perturb.runs.progress import Tracker, duration
-from perturb.runs.study import study_of
 
 NUM_IMAGES = 24
 
@@ -66,12 +62,11 @@ def _write_shard(config: Config, cell: Cell, **changed: Any) -> Path:
 # ------------------------------------------------------------------------------------------ events
 
 
-def _append(path: Path, *events: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.writelines(json.dumps(event) + "\n" for event in events)
+def _take(events: Events, message: str = "", **facts: Any) -> None:
+    events.take(logging.makeLogRecord({"msg": message, **facts}))
 
 
-RUN_INFO = {"event": "run_info", "stats": {"evaluate": 3, "all": 1, "total": 4}}
+STATS = {"evaluate": 3, "all": 1, "total": 4}
 JOB_ERROR = {"event": "job_error", "jobid": 7, "rule_name": "train_model", "log": ["a.log"]}
 
 
@@ -79,13 +74,19 @@ def test_events_tell_what_is_to_be_done_and_what_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    events = Events(tmp_path / "events")
-    events.read()
-    assert events.jobs == {}
-    _append(events.path, RUN_INFO, {"event": "progress", "done": 1, "total": 4}, JOB_ERROR)
-    events.read()
+    events = Events()
+    _take(events, event="run_info", stats=STATS)
+    for job in (6, 7):
+        _take(events, event="job_info", jobid=job, rule_name="evaluate", log=["a.log"])
+    assert events.running == dict.fromkeys(("6", "7"), ("evaluate", ("a.log",)))
+    _take(events, event="job_finished", job_id=6)
+    _take(events, event="progress", done=1, total=4)
+    _take(events, **JOB_ERROR)
+    _take(events, "SLURM run ID: abc")
+    _take(events, "Select jobs to execute...")
     assert events.jobs == {"evaluate": 3, "all": 1}
-    assert (events.steps_done, events.steps_total) == (1, 4)
+    assert (events.steps_done, events.steps_total, events.slurm_run) == (1, 4, "abc")
+    assert (events.running, events.finished) == ({}, {"evaluate": 1})
     assert [str(failure) for failure in events.failed.values()] == ["train_model: see a.log"]
 
 
@@ -102,51 +103,19 @@ def test_a_log_that_says_nothing_is_not_named(
         Path(f".snakemake/log/{name}.snakemake.log").touch()
     if written is not None:
         Path("a.log").write_text(written)
-    events = Events(tmp_path / "events")
-    _append(events.path, JOB_ERROR)
-    events.read()
+    events = Events()
+    _take(events, **JOB_ERROR)
     assert str(events.failed["7"]).endswith(named)
     assert str(events.failed["7"]).startswith("train_model: see ")
 
 
-def test_a_job_that_is_tried_again_has_not_failed(tmp_path: Path) -> None:
-    events = Events(tmp_path / "events")
-    again = {"event": "message", "message": "Trying to restart job 7."}
-    _append(events.path, JOB_ERROR, again)
-    events.read()
+def test_a_job_that_is_tried_again_has_not_failed() -> None:
+    events = Events()
+    _take(events, **JOB_ERROR)
+    _take(events, "Trying to restart job 7.")
     assert (events.failed, events.num_retries) == ({}, 1)
-    _append(events.path, JOB_ERROR)
-    events.read()
+    _take(events, **JOB_ERROR)
     assert len(events.failed) == 1
-
-
-def test_an_unfinished_line_waits_for_its_end(tmp_path: Path) -> None:
-    events = Events(tmp_path / "events")
-    line = json.dumps(RUN_INFO) + "\n"
-    for part in (line[:9], line[9:]):
-        assert events.jobs == {}
-        with events.path.open("a") as file:
-            file.write(part)
-        events.read()
-    assert events.jobs != {}
-
-
-@pytest.mark.parametrize(
-    ("message", "extra", "kept"),
-    [
-        ("x", {"event": "progress", "done": 1, "total": 2, "other": 3}, {"done": 1, "total": 2}),
-        ("Trying to restart job 3.", {}, {"message": "Trying to restart job 3."}),
-        ("SLURM run ID: abc", {}, {"message": "SLURM run ID: abc"}),
-        ("Select jobs to execute...", {}, None),
-        ("x", {"event": "job_info", "jobid": 1}, None),
-    ],
-)
-def test_the_plugin_keeps_what_matters(
-    message: str, extra: dict[str, Any], kept: dict[str, Any] | None
-) -> None:
-    record = logging.makeLogRecord({"msg": message, **extra})
-    found = told(record)
-    assert (found and {key: value for key, value in found.items() if key != "event"}) == kept
 
 
 # ---------------------------------------------------------------------------------------- progress
@@ -159,7 +128,7 @@ def _list_done(config: Config, model: str, job: str) -> None:
 
 
 def test_progress_counts_listed_and_new_shards_and_the_time_they_take(config: Config) -> None:
-    events = Events(Path("events"))
+    events = Events()
     asked = cells(config)
     listed, unlisted = asked[:3], asked[3:4]
     assert {cell.model for cell in listed} == {"a"}
@@ -186,14 +155,15 @@ def test_progress_counts_listed_and_new_shards_and_the_time_they_take(config: Co
 
 
 def test_the_status_file_is_replaced_as_a_whole(config: Config) -> None:
-    events = Events(Path("events"))
-    _append(events.path, RUN_INFO, JOB_ERROR)
-    events.read()
+    events = Events()
+    _take(events, event="run_info", stats=STATS)
+    _take(events, **JOB_ERROR)
     tracker = Tracker(config, events, 0)
     tracker.write("running")
-    tracker.write("failed", 1)
+    tracker.write("failed")
     said = json.loads(Path("results/status.json").read_text())
-    assert (said["state"], said["exit_status"], said["pid"]) == ("failed", 1, os.getpid())
+    assert (said["state"], said["pid"], said["schema"]) == ("failed", os.getpid(), 2)
+    assert said["arguments"] == sys.argv[1:]
     assert said["failures"] == [{"rule": "train_model", "log": ["a.log"]}]
     assert [path.name for path in Path("results").iterdir()] == ["status.json"]
 
@@ -207,7 +177,7 @@ def test_durations(seconds: float, words: str) -> None:
 
 
 def _written_status(config: Config, state: str) -> None:
-    tracker = Tracker(config, Events(Path("events")), 0)
+    tracker = Tracker(config, Events(), 0)
     tracker.write(state)
 
 
@@ -222,69 +192,22 @@ def _ended_process() -> int:
 
 
 def test_a_run_whose_process_is_gone_was_killed(
-    config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = Path("results/status.json")
     _written_status(config, "running")
     main(["status"])
-    assert "Last run: running, told at" in capsys.readouterr().out
+    assert "Last run: running, recorded at" in capsys.readouterr().out
     _change(path, pid=_ended_process())
     main(["status"])
-    assert "Last run: killed, told at" in capsys.readouterr().out
+    assert "Last run: killed, recorded at" in capsys.readouterr().out
     # The number is another process's by now.
     _change(path, pid=os.getpid(), started="2020-01-01T00:00:00+00:00")
     main(["status", "--json"])
     assert json.loads(capsys.readouterr().out)["run"]["state"] == "killed"
     _change(path, host="login7")
     main(["status"])
-    assert "Last run: running, told at" in capsys.readouterr().out
-    # Its Snakemake goes on without it.
-    _change(path, host=socket.gethostname(), pid=_ended_process())
-    monkeypatch.setattr(status, "snakemakes", lambda folder: [folder])
-    main(["status"])
-    assert "Last run: running, told at" in capsys.readouterr().out
-
-
-def test_a_later_run_without_the_launcher_is_the_last_one(
-    config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _written_status(config, "finished")
-    _change(Path("results/status.json"), pid=1, started="2020-01-01T00:00:00+00:00")
-    record_bare_run(Path.cwd(), ["--cores", "3"])
-    main(["status"])
-    told = capsys.readouterr().out
-    assert "Last run: running, begun at 2" in told
-    assert "with --cores 3" in told
-    assert "finished" not in told
-    record_bare_end(Path.cwd())
-    main(["status"])
-    assert "Last run: ended, begun at 2" in capsys.readouterr().out
-    _change(Path(".snakemake/perturb/lock"), is_over=False, pid=_ended_process())
-    main(["status"])
-    assert "Last run: killed, begun at 2" in capsys.readouterr().out
-    # One of another study, in the same folder.
-    monkeypatch.setattr(os, "getpid", lambda: 1)
-    record_bare_run(Path.cwd(), ["--cores", "3", "--config", "results=elsewhere"])
-    main(["status"])
-    assert "Last run: finished, told at" in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("config")
-@pytest.mark.parametrize(
-    ("arguments", "seed", "results"),
-    [
-        (["--cores", "1"], 2021, "results"),
-        (["--cores", "1", "--configfile", "other.yaml"], 7, "results"),
-        (["-c1", "--configfile", "other.yaml", "--config", "results=here", "seed=8"], 8, "here"),
-    ],
-)
-def test_the_study_is_read_as_snakemake_reads_it(
-    arguments: list[str], seed: int, results: str, tiny_study: dict[str, Any]
-) -> None:
-    Path("other.yaml").write_text(yaml.safe_dump(tiny_study | {"seed": 7}))
-    study = study_of(arguments)
-    assert study is not None
-    assert (study.seed, study.results) == (seed, results)
+    assert "Last run: running, recorded at" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------------ census
@@ -390,29 +313,6 @@ def test_only_resume_hands_arguments_on(capsys: pytest.CaptureFixture[str]) -> N
     assert "unrecognized arguments: --cores 4" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "cancels", "handed_on"),
-    [
-        (["resume"], False, None),
-        (["resume", "-n"], False, None),
-        (["resume", "--cancel"], True, None),
-        (["resume", "--profile", "slurm", "-n"], False, ["--profile", "slurm", "-n"]),
-        (["resume", "--cancel", "--cores", "4"], True, ["--cores", "4"]),
-        (["resume", "--ca", "4"], False, ["--ca", "4"]),
-    ],
-)
-def test_resume_keeps_what_is_its_own(
-    words: list[str],
-    cancels: bool,
-    handed_on: list[str] | None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr("perturb.runs.resume.launch", lambda *told: seen.extend(told) or 0)
-    assert main(words) == 0
-    assert (seen[0], seen[1].cancels) == (handed_on, cancels)
-
-
 def test_resume_explains_itself() -> None:
     parser = argparse.ArgumentParser()
     resume.add_arguments(parser)
@@ -421,7 +321,7 @@ def test_resume_explains_itself() -> None:
 
 def test_the_commands_start_without_heavy_libraries() -> None:
     script = (
-        "import sys, perturb.runs.status, perturb.runs.resume, perturb.launch;"
+        "import sys, perturb.runs.status, perturb.runs.resume;"
         "sys.exit(bool({'torch', 'timm', 'snakemake', 'duckdb'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

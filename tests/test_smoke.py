@@ -43,9 +43,8 @@ def submitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Worksp
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, str]:
     """Return a fresh clone after the run, and the run's output."""
     workspace = fresh_clone(tmp_path_factory.mktemp("smoke"))
-    launch = [sys.executable, "-m", "perturb.launch", "--cores", "2", "--quiet", "rules"]
     done = subprocess.run(
-        [*launch, "--configfile", CONFIGURATION],
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", CONFIGURATION],
         cwd=workspace.folder,
         capture_output=True,
         text=True,

@@ -57,5 +57,6 @@ class Progress:
     def _log(self, step: int, loss: float) -> None:
         self._last_line = time.perf_counter()
         speed = step * self._batch_size / (self._last_line - self._started)
-        message = "%s: step %d of %d, loss %.3f, %.0f samples/s"
-        _LOGGER.info(message, self._name, step, self._num_steps, loss, speed)
+        left = (self._num_steps - step) * self._batch_size / speed
+        message = "%s: step %d of %d, loss %.3f, %.0f samples/s, %.0f s left"
+        _LOGGER.info(message, self._name, step, self._num_steps, loss, speed, left)

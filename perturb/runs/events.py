@@ -1,11 +1,12 @@
-"""The state of a run, from the events that Snakemake's plugin appends to a file."""
+"""The state of a run, from Snakemake's log records."""
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from logging import LogRecord
 from pathlib import Path
-from typing import Any
+
+from perturb.logs import reason_in
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class Failure:
     def __str__(self) -> str:
         return f"{self.rule}: see {', '.join(self.log)}" if self.log else self.rule
 
+    def reasons(self) -> str:
+        """Return the last error of each log."""
+        found = [reason for log in self.log if (reason := reason_in(Path(log))) is not None]
+        return "\n".join(found) or "failed, and its log does not say why"
+
 
 @dataclass
 class Events:
@@ -25,47 +31,48 @@ class Events:
 
     jobs : number of jobs of each rule; empty until that is known.
     steps_done, steps_total : jobs of all rules.
+    running : rule and logs of each job that was started or submitted, by Snakemake's number.
+    finished : number of finished jobs of each rule.
     failed : by Snakemake's number of the job.
     num_retries : number of failed attempts that were followed by another.
     slurm_run : the name of all SLURM jobs of this run.
     """
 
-    path: Path
     jobs: dict[str, int] = field(default_factory=dict)
     steps_done: int = 0
     steps_total: int = 0
+    running: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    finished: dict[str, int] = field(default_factory=dict)
     failed: dict[str, Failure] = field(default_factory=dict)
     num_retries: int = 0
     slurm_run: str | None = None
-    _offset: int = 0
 
-    def read(self) -> None:
-        """Read the lines appended since the last call; an incomplete line is read next time."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            file.seek(self._offset)
-            whole, end, _ = file.read().rpartition(b"\n")
-        self._offset += len(whole) + len(end)
-        for line in whole.splitlines():
-            self._take(json.loads(line))
-
-    def _take(self, event: Mapping[str, Any]) -> None:
-        match event["event"]:
+    def take(self, record: LogRecord) -> None:
+        """Take a record of Snakemake's logger."""
+        facts = vars(record)
+        # As text: the names of `snakemake_interface_logger_plugins.common.LogEvent`.
+        match str(facts.get("event") or ""):
             case "run_info":
-                jobs = event["stats"] or {}
-                self.jobs = {rule: int(count) for rule, count in jobs.items() if rule != "total"}
+                stats = facts["stats"] or {}
+                self.jobs = {rule: int(count) for rule, count in stats.items() if rule != "total"}
                 self.steps_total = sum(self.jobs.values())
             case "progress":
-                self.steps_done, self.steps_total = int(event["done"]), int(event["total"])
+                self.steps_done, self.steps_total = int(facts["done"]), int(facts["total"])
+            case "job_info":
+                self.running[str(facts["jobid"])] = str(facts["rule_name"]), _logs(facts["log"])
+            case "job_finished":
+                rule, _ = self.running.pop(str(facts["job_id"]), ("", ()))
+                self.finished[rule] = self.finished.get(rule, 0) + 1
             case "job_error":
-                self.failed[str(event["jobid"])] = Failure(
-                    str(event["rule_name"]), _telling(tuple(map(str, event["log"] or ())))
-                )
+                self._fail(str(facts["jobid"]), str(facts["rule_name"]), _logs(facts["log"]))
             case "group_error":
-                self.failed[str(event["groupid"])] = Failure("group", _telling(()))
-            case "message":
-                self._take_message(event["message"])
+                self._fail(str(facts["groupid"]), "group", ())
+            case "":
+                self._take_message(str(record.msg))
+
+    def _fail(self, job: str, rule: str, logs: tuple[str, ...]) -> None:
+        self.running.pop(job, None)
+        self.failed[job] = Failure(rule, _telling(logs))
 
     def _take_message(self, message: str) -> None:
         if found := re.match(r"Trying to restart job (\S+?)\.?$", message):
@@ -74,6 +81,10 @@ class Events:
             self.num_retries += 1
         elif found := re.match(r"SLURM run ID: (\S+)", message):
             self.slurm_run = found[1]
+
+
+def _logs(names: Sequence[object] | None) -> tuple[str, ...]:
+    return tuple(map(str, names or ()))
 
 
 def _telling(logs: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ shard of their identity. No folder is searched: the paths follow from the cells.
 
 The status file, `status.json` in the results folder, is replaced as a whole. Its keys:
 
-    schema              1
+    schema              2
     state               running, finished, failed, or stopped (by a signal)
-    exit_status         Snakemake's; null while it runs
-    host, pid           of the launcher; if the state is running without this process, it was killed
+    host, pid           of Snakemake; if the state is running without this process, it was killed
+    arguments           of Snakemake's command line
     started, updated    ISO 8601, UTC
     cells               total: of the study; done: finished; planned, new: of this run
     jobs                total: of all rules in this run; done: of these
@@ -25,6 +25,7 @@ The status file, `status.json` in the results folder, is replaced as a whole. It
 import json
 import os
 import socket
+import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -119,7 +120,7 @@ class Tracker:
             steps_done=events.steps_done,
             steps_total=events.steps_total,
             cells_per_minute=60 * rate if rate else None,
-            seconds_left=num_left / rate if rate else None,
+            seconds_left=num_left / rate if rate and num_left else None,
             failed=tuple(events.failed.values()),
             num_retries=events.num_retries,
             slurm_run=events.slurm_run,
@@ -132,7 +133,7 @@ class Tracker:
         (then, before), (now, new) = self._samples[0], self._samples[-1]
         return (new - before) / (now - then) if new > before and now > then else None
 
-    def write(self, state: str, exit_status: int | None = None) -> None:
+    def write(self, state: str) -> None:
         """Replace the status file.
 
         Raises
@@ -143,9 +144,9 @@ class Tracker:
         status = status_of(self.progress()) | {
             "warnings": self._clean.found(),
             "state": state,
-            "exit_status": exit_status,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "arguments": sys.argv[1:],
             "started": self._started.isoformat(timespec="seconds"),
             "updated": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -156,7 +157,7 @@ class Tracker:
 def status_of(progress: Progress) -> dict[str, Any]:
     """Return the entries of the status file about the progress."""
     return {
-        "schema": 1,
+        "schema": 2,
         "cells": {
             "total": progress.num_cells,
             "done": progress.num_done,

@@ -1,9 +1,8 @@
-"""Finished and missing cells of a study: ``python -m perturb status``.
+"""Finished and missing cells of a study: ``perturb status``.
 
 The command reads the shards' metadata, during a run or after it. Hours are those of evaluation;
 they exclude loading models, training and waiting in a queue. The time of a shard is that of its
-file, which a copy may not keep. The state of the last run is that of the launcher's status file,
-or, if the study was run later without the launcher, the start and end of that run.
+file, which a copy may not keep. The state of the last run is that of the status file.
 """
 
 import argparse
@@ -19,12 +18,9 @@ import psutil
 
 from perturb.config import Config, ConfigError
 from perturb.config.given import add_study_arguments, given_study
-from perturb.runs import lock
 from perturb.runs.census import Census, census
 from perturb.runs.events import Failure
-from perturb.runs.orphans import snakemakes
 from perturb.runs.progress import NUM_NAMED, STATUS_FILE, duration
-from perturb.runs.study import study_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,61 +51,27 @@ def run(arguments: argparse.Namespace) -> int:
 def last_run(config: Config) -> dict[str, Any] | None:
     """Return the record of the study's last run, if it had one.
 
-    It is the status file, with the state `killed` if the processes no longer exist. For a run
-    without a status file, such as a bare Snakemake's, it has fewer entries: `state` (running,
-    ended or killed), `host`, `pid`, `started` and `arguments`.
+    It is the status file, with the state `killed` if the process no longer exists.
     """
     try:
         told: dict[str, Any] = json.loads((Path(config.results) / STATUS_FILE).read_text())
     except (OSError, ValueError):
-        told = {}
-    record = lock.last_run(Path.cwd())
-    if record is not None and _is_later(record, told) and _is_of(record, config):
-        return _of_record(record)
-    started_s = _seconds(told["started"]) if told else 0
-    if told and told["state"] == "running" and _is_gone(told["host"], told["pid"], started_s):
+        return None
+    started_s = datetime.fromisoformat(told["started"]).timestamp()
+    if told["state"] == "running" and _is_gone(told["host"], told["pid"], started_s):
         told["state"] = "killed"
-    return told or None
-
-
-def _is_later(record: lock.Run, told: Mapping[str, Any]) -> bool:
-    # A launcher writes its record before the status file.
-    return not told or (
-        record.started > _seconds(told["started"])
-        and (record.host, record.pid) != (told["host"], told["pid"])
-    )
-
-
-def _is_of(record: lock.Run, config: Config) -> bool:
-    """Return whether a run was one of this study, and not of another in the same folder."""
-    try:
-        study = study_of(record.arguments)
-    except (OSError, ValueError, SystemExit):  # a deleted file, invalid arguments
-        return False
-    return study is not None and study.results == config.results
-
-
-def _of_record(record: lock.Run) -> dict[str, Any]:
-    is_gone = _is_gone(record.host, record.pid, record.started)
-    return {
-        "state": "ended" if record.is_over else "killed" if is_gone else "running",
-        "host": record.host,
-        "pid": record.pid,
-        "started": _when(record.started),
-        "arguments": list(record.arguments),
-    }
+    return told
 
 
 def _is_gone(host: str, process: int, started_s: float) -> bool:
-    """Return whether neither the process of a run nor its Snakemake exists any more."""
+    """Return whether the process of a run does not exist any more."""
     if host != socket.gethostname():
         return False
     try:
         # A later process may have the same number.
-        is_alive = psutil.Process(process).create_time() < started_s + 1
+        return psutil.Process(process).create_time() >= started_s + 1
     except psutil.Error:
-        is_alive = False
-    return not is_alive and not snakemakes(Path.cwd())
+        return True
 
 
 def as_json(found: Census, last: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -163,10 +125,7 @@ def described(config: Config, found: Census, last: Mapping[str, Any] | None) -> 
 def _of_run(last: Mapping[str, Any] | None) -> list[str]:
     if last is None:
         return []
-    if "failures" not in last:
-        line = f"Last run: {last['state']}, begun at {last['started']} by process {last['pid']}"
-        return [f"{line} on {last['host']}, with {' '.join(last['arguments'])}"]
-    line = f"Last run: {last['state']}, told at {last['updated']} by process {last['pid']}"
+    line = f"Last run: {last['state']}, recorded at {last['updated']} by process {last['pid']}"
     failures = [str(Failure(each["rule"], tuple(each["log"]))) for each in last["failures"]]
     return [f"{line} on {last['host']}", *_named("jobs failed", failures, last["num_failed"])]
 
@@ -211,10 +170,6 @@ def _mixed(found: Census) -> list[str]:
         f"Mixed {name}: " + ", ".join(f"{value} ({number:,})" for value, number in counts.items())
         for name, counts in found.mixed.items()
     ]
-
-
-def _seconds(told: str) -> float:
-    return datetime.fromisoformat(told).timestamp()
 
 
 def _when(seconds: float | None) -> str | None:

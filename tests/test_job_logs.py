@@ -1,0 +1,59 @@
+"""The first lines of a job's log."""
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from perturb.logs import log_header, log_to
+
+
+def _job(**params: Any) -> SimpleNamespace:
+    return SimpleNamespace(rule="evaluate", wildcards={"model": "vit-b16"}, params=params)
+
+
+def test_a_log_begins_with_what_the_job_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    cell = {"dataset": "photos", "perturbation": "none", "severity": "0", "device": "cuda"}
+    other = cell | {"perturbation": "pgd", "severity": "4_255"}
+    lines = log_header(_job(cells=[cell, other])).splitlines()
+    assert lines[:5] == [
+        "rule      evaluate",
+        "model     vit-b16",
+        "cells     photos / none / 0",
+        "          photos / pgd / 4_255",
+        "device    cuda (CUDA_VISIBLE_DEVICES=1)",
+    ]
+    assert lines[5].startswith("host ")
+    assert lines[5].endswith(f", process {os.getpid()}")
+
+
+def test_a_log_names_the_slurm_job_and_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Above:
+        def environ(self) -> dict[str, str]:
+            return {"SLURM_JOB_ID": "4711"}
+
+        def cmdline(self) -> list[str]:
+            return ["python", "-m", "snakemake", "--attempt", "2", "--mode", "remote"]
+
+        def parents(self) -> list["Above"]:
+            return []
+
+    monkeypatch.setattr("psutil.Process", Above)
+    lines = log_header(_job()).splitlines()
+    assert "SLURM job 4711" in lines
+    assert "attempt   2" in lines
+
+
+def test_log_to_writes_the_header_only_where_it_is_told_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    for name, job in [("with", _job()), ("without", None)]:
+        log_to(str(tmp_path / name), job)
+        sys.stderr.close()
+    assert (tmp_path / "with").read_text().startswith("rule ")
+    assert (tmp_path / "without").read_text() == ""
