@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from perturb.datasets.classes import Classes, are_folders, check_classes, noted
 from perturb.datasets.manifests import read_classes
+from perturb.datasets.progress import Progress
 from perturb.datasets.real.decoding import BadImageError, decode, decoder
 from perturb.datasets.real.decoding_pool import Content, Target, Task, carried_out, load
 from perturb.datasets.real.files.locators import (
@@ -26,7 +27,7 @@ from perturb.datasets.real.files.locators import (
     read_in_order,
     reading_order,
 )
-from perturb.datasets.real.ingest_reports import BadImages, Progress
+from perturb.datasets.real.ingest_reports import BadImages
 from perturb.datasets.real.listing import Listing, list_images
 from perturb.datasets.real.partial_array import PartialArray, digest_of, file_state
 from perturb.datasets.real.sources.source import some
@@ -124,20 +125,23 @@ def _fill(
     state = lru_cache(maxsize=64)(file_state)  # all images of an archive share its state
     digests = {chunk[0]: _digest(listing, chunk, state) for chunk in chunks}
     missing = [chunk for chunk in chunks if not array.holds(digests[chunk[0]])]
-    progress = Progress(report.name, len(order), len(order) - sum(map(len, missing)))
-    tasks = _tasks(target, listing, missing)
-    for answer in carried_out(tasks, min(workers, len(missing))):
-        report.add((listing.image_ids[row], reason) for row, reason in answer.bad)
-        if not answer.bad:
-            array.note(digests[answer.task.rows[0]])
-        progress.advance(len(answer.task.rows))
+    num_there = len(order) - sum(map(len, missing))
+    if num_there:
+        logger.info("%s: %d of %d images are decoded already", report.name, num_there, len(order))
+    progress = Progress(report.name, len(order), num_there)
+    tasks = _tasks(listing, missing)
+    for rows, bad in carried_out(target, tasks, min(workers, len(missing))):
+        report.add((listing.image_ids[row], reason) for row, reason in bad)
+        if not bad:
+            array.note(digests[rows[0]])
+        progress.advance(len(rows))
     array.commit()
 
 
-def _tasks(target: Target, listing: Listing, chunks: Sequence[Sequence[int]]) -> Iterator[Task]:
+def _tasks(listing: Listing, chunks: Sequence[Sequence[int]]) -> Iterator[Task]:
     contents = _contents(listing, [row for chunk in chunks for row in chunk])
     for chunk in chunks:
-        yield Task(target, chunk, [next(contents) for _ in chunk])
+        yield chunk, [next(contents) for _ in chunk]
 
 
 def _contents(listing: Listing, rows: Sequence[int]) -> Iterator[Content]:

@@ -1,50 +1,11 @@
-"""Progress and unusable images of a build."""
+"""Unusable images of a build."""
 
-import logging
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from perturb.files import replacing
 
-logger = logging.getLogger(__name__)
-
-_INTERVAL_S = 10.0
 _NUM_NAMED = 20
-
-
-class Progress:
-    """Progress of a build, logged every ten seconds: images done, rate, time left."""
-
-    def __init__(self, name: str, num_images: int, num_there: int):
-        """Start counting.
-
-        Parameters
-        ----------
-        num_there : number of images that an earlier build decoded.
-        """
-        self._name, self._num_images = name, num_images
-        self._num_there = self._num_done = num_there
-        self._began = self._reported = time.monotonic()
-        if num_there:
-            logger.info("%s: %d of %d images are decoded already", name, num_there, num_images)
-
-    def advance(self, num_images: int) -> None:
-        """Count images; log at intervals and at the end."""
-        self._num_done += num_images
-        now = time.monotonic()
-        if now - self._reported < _INTERVAL_S and self._num_done < self._num_images:
-            return
-        self._reported = now
-        rate = (self._num_done - self._num_there) / max(now - self._began, 1e-6)
-        logger.info(
-            "%s: %d of %d images, %.0f images/s, %.0f s left",
-            self._name,
-            self._num_done,
-            self._num_images,
-            rate,
-            (self._num_images - self._num_done) / rate,
-        )
 
 
 class BadImages:
