@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from perturb.datasets.download.unpacking import Bound, unpack
-from perturb.datasets.real.files import locators, walking
+from perturb.datasets.real.files import archive_formats, locators, walking
 from perturb.datasets.real.files.archive_formats import MAX_HEADER_BYTES
 from perturb.datasets.real.files.archives import list_entries
 from perturb.datasets.real.files.locators import Locator, ZipSlice, read_in_order, reading_order
@@ -144,6 +144,19 @@ def test_a_short_end_mark_and_a_filled_record_are_no_damage(end: bytes, tmp_path
     whole = write_tar(tmp_path / "plain", FILES).read_bytes()
     path.write_bytes(whole[: PLACES[5] + 3 * BLOCK] + bytes(BLOCK) + end)
     assert _read(path) == FILES
+
+
+def test_what_follows_the_end_mark_can_be_a_bomb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_formats, "MAX_END_BYTES", 100 * BLOCK)
+    path = tmp_path / "set.tar.gz"
+    whole = write_tar(tmp_path / "plain", FILES).read_bytes()
+    path.write_bytes(gzip.compress(whole + bytes(100 * BLOCK)))
+    with pytest.raises(ValueError, match="more than 51200 bytes follow the end mark"):
+        list_entries(path)
+    with pytest.raises(ValueError, match="refused: more than 51200 bytes follow"):
+        unpack(path, tmp_path / "out", Bound(100, 10**6))
 
 
 def _many_headers(path: Path) -> None:
