@@ -206,7 +206,7 @@ def test_progress_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.INFO):
         _build(tmp_path, source)
     assert "val: 9 of 9 images, " in caplog.text
-    assert "images/s, 0 s left" in caplog.text
+    assert " images/s, 00:00 left" in caplog.text
 
 
 def test_another_decoding_is_refused_at_once(tmp_path: Path) -> None:

@@ -74,17 +74,17 @@ class _KilledError(Exception):
 def _stop_after(monkeypatch: pytest.MonkeyPatch, num_images: int) -> None:
     """Make a build fail after this number of decoded images, as if it were killed there."""
     monkeypatch.setattr(partial_array, "_COMMIT_S", -1.0)
-    advance = progress.Progress.advance
+    update = progress.Progress.update
     seen = 0
 
     def stopping(self: progress.Progress, more: int) -> None:
         nonlocal seen
         seen += more
-        advance(self, more)
+        update(self, more)
         if seen >= num_images:
             raise _KilledError
 
-    monkeypatch.setattr(progress.Progress, "advance", stopping)
+    monkeypatch.setattr(progress.Progress, "update", stopping)
 
 
 def _touch_first(folder: Path, options: dict[str, Any]) -> None:

@@ -1,47 +1,27 @@
 """Progress of a long job in its log: done, of what, rate, time left."""
 
 import logging
-import time
+from typing import Any
+
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 10.0
 
 
-class Progress:
-    """Progress of a job, logged at intervals and at the end."""
+class Progress(tqdm):  # type: ignore[misc]
+    """tqdm's count of a job, logged at intervals and at the end instead of drawn."""
 
-    def __init__(
-        self,
-        name: str,
-        total: float | None,
-        there: float = 0,
-        unit: str = "images",
-        digits: int = 0,
-    ):
-        """Start counting.
+    monitor_interval = 0  # no thread
 
-        Parameters
-        ----------
-        total : number of units in all; None if unknown.
-        there : number of units that an earlier job did.
-        digits : number of decimals.
-        """
-        self._name, self._total, self._unit, self._digits = name, total, unit, digits
-        self._there = self._done = there
-        self._began = self._reported = time.monotonic()
+    def __init__(self, name: str, total: int | None, there: int = 0, **options: Any):
+        """Start counting, from what an earlier job did."""
+        line = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left"
+        options |= {"mininterval": INTERVAL_S, "miniters": 1, "bar_format": line}
+        super().__init__(desc=name, total=total, initial=there, **options)
 
-    def advance(self, number: float) -> None:
-        """Count units."""
-        self._done += number
-        now = time.monotonic()
-        is_end = self._total is not None and self._done >= self._total
-        if now - self._reported < INTERVAL_S and not is_end:
-            return
-        self._reported = now
-        rate = (self._done - self._there) / max(now - self._began, 1e-6)
-        done, speed, total = (f"{n or 0:.{self._digits}f}" for n in (self._done, rate, self._total))
-        of = "" if self._total is None else f" of {total}"
-        left = "" if self._total is None else f", {(self._total - self._done) / rate:.0f} s left"
-        unit = self._unit
-        logger.info("%s: %s%s %s, %s %s/s%s", self._name, done, of, unit, speed, unit, left)
+    def display(self, *_: Any, **__: Any) -> None:
+        """Log the count."""
+        if self.n > self.initial:
+            logger.info("%s", self)

@@ -98,15 +98,17 @@ def _write(
 ) -> None:
     """Append received bytes from `start` on; refuse more than `most` bytes in all."""
     position = start
-    progress = Progress(part.stem, total and total / 1e6, start / 1e6, unit="MB", digits=1)
-    with part.open("ab" if start else "wb") as file:
+    with (
+        part.open("ab" if start else "wb") as file,
+        Progress(part.stem, total, start, unit="B", unit_scale=True) as progress,
+    ):
         # Unlike `read`, it gives all that came before a connection was cut.
         while chunk := response.raw.read1(CHUNK_BYTES):
             position += len(chunk)
             if position > most:
                 raise ValueError(f"{part}: the server sends more than the {most} bytes expected")
             file.write(chunk)
-            progress.advance(len(chunk) / 1e6)
+            progress.update(len(chunk))
     if total is not None and position < total:
         raise ProtocolError(f"ended after {position} of {total} bytes")
 
