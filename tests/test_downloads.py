@@ -462,7 +462,6 @@ def test_register_of_the_repository() -> None:
         ("imagenet-c", None, r"the SHA-256 of noise.tar, blur.tar, .* is not published"),
         ("imagenet-c", {"noise.tar": "0" * 64}, "SHA-256 of blur.tar, weather.tar"),
         ("imagenet-c", {"nose.tar": "0" * 64}, "'nose.tar' is none of its files"),
-        ("imagenet-r", "123", "'123' is not 64 hexadecimal digits"),
         ("imagenet-r", "0" * 64, "contradicts the register's 18c6bf49"),
     ],
 )
@@ -483,47 +482,29 @@ FILE = "{name: a.tar, url: 'https://example.org/a', sha256: '" + "0" * 64 + "'}"
 REST = "homepage: h, licence: l, citation: c, images: 1, path: ."
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (f"toy: {{{REST}, files: [{FILE}]}}", None),
-        ("[]", "[] is not of type 'object'"),
-        (f"toy: {{{REST}}}", "toy: 'files' is a required property"),
-        (
-            f"toy: {{{REST}, colour: red, files: [{FILE}]}}",
-            "toy: Additional properties are not allowed ('colour' was",
-        ),
-        (f"toy: {{{REST}, files: []}}", "toy.files: [] should be non-empty"),
-        (f"toy: {{{REST}, files: [{FILE}, {FILE}]}}", "a name of its own"),
-        (f"toy: {{{REST}, files: [{{name: a}}]}}", "toy.files[0]: 'url' is a required"),
-        (
-            f"toy: {{{REST}, files: [{FILE.replace('a.tar', '../a')}]}}",
-            "toy.files[0].name: '../a' does not match",
-        ),
-        (
-            f"toy: {{{REST}, files: [{FILE.replace('https', 'ftp')}]}}",
-            "toy.files[0].url: 'ftp://example.org/a' does",
-        ),
-        (
-            f"toy: {{{REST}, files: [{FILE.replace('0' * 64, 'x0')}]}}",
-            "toy.files[0].sha256: 'x0' does not",
-        ),
-        (
-            f"toy: {{{REST}, files: [{FILE[:-1]}, size: big}}]}}",
-            "toy.files[0].size: 'big' is not of type",
-        ),
-        (
-            f"toy: {{{REST}, files: [{FILE[:-1]}, unpacked: {{num_files: 1}}}}]}}",
-            "'num_bytes' is a req",
-        ),
-    ],
-)
+OTHERS: dict[str, str | None] = {
+    f"toy: {{{REST}, files: [{FILE}]}}": None,
+    "[]": r"\[\] is not of type 'object'",
+    f"toy: {{{REST}}}": "toy: 'files' is a required property",
+    f"toy: {{{REST}, colour: red, files: [{FILE}]}}": "toy: Additional properties .*'colour'",
+    f"toy: {{{REST}, files: []}}": r"toy\.files: \[\] should be non-empty",
+    f"toy: {{{REST}, files: [{FILE}, {FILE}]}}": "a name of its own",
+    f"toy: {{{REST}, files: [{{name: a}}]}}": r"toy\.files\.0: 'url' is a required property",
+    f"toy: {{{REST}, files: [{FILE.replace('a.tar', '../a')}]}}": r"toy\.files\.0\.name: '\.\./a' does",
+    f"toy: {{{REST}, files: [{FILE.replace('https', 'ftp')}]}}": r"toy\.files\.0\.url: 'ftp://.*' does",
+    f"toy: {{{REST}, files: [{FILE.replace('0' * 64, 'x0')}]}}": r"toy\.files\.0\.sha256: 'x0' does",
+    f"toy: {{{REST}, files: [{FILE[:-1]}, size: big}}]}}": r"toy\.files\.0\.size: 'big' is not",
+    f"toy: {{{REST}, files: [{FILE[:-1]}, unpacked: {{num_files: 1}}}}]}}": "'num_bytes' is a requ",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), OTHERS.items())
 def test_register_names_entry_and_key(text: str, message: str | None, tmp_path: Path) -> None:
     path = tmp_path / "downloads.yaml"
     path.write_text(text)
     if message is None:
         assert read_register(path)["toy"].files[0].name == "a.tar"
         return
-    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         read_register(path)
     assert str(path) in str(caught.value)
