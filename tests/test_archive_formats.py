@@ -184,6 +184,26 @@ def test_headers_can_be_bombs_too(
         list_entries(tmp_path / "set.tar")
 
 
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, "pax"])
+def test_a_negative_size_does_not_turn_the_reader_back(
+    kind: bytes | str, suffix: str, tmp_path: Path
+) -> None:
+    info = tarfile.TarInfo("1.png")
+    if kind == "pax":
+        info.pax_headers = {"size": "-2048"}
+        header = info.tobuf(tarfile.PAX_FORMAT)
+    else:
+        info.type, info.size = bytes(kind), -BLOCK  # type: ignore[arg-type]
+        header = info.tobuf(tarfile.GNU_FORMAT)
+    path = tmp_path / f"set{suffix}"
+    path.write_bytes(COMPRESSIONS[suffix](header + bytes(20 * BLOCK)))
+    with pytest.raises(ValueError, match=r"has -\d+ bytes|of less than 0"):
+        list_entries(path)
+    with pytest.raises(ValueError, match=r"refused: .*(has -\d+ bytes|of less than 0)"):
+        unpack(path, tmp_path / "out", Bound(100, 10**6))
+
+
 def _declared(path: Path, size: int) -> Path:
     """Write an archive with one member that says it is so large."""
     info = tarfile.TarInfo("bomb.png")

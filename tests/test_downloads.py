@@ -489,11 +489,11 @@ OTHERS: dict[str, str | None] = {
     f"toy: {{{REST}, colour: red, files: [{FILE}]}}": "toy: Additional properties .*'colour'",
     f"toy: {{{REST}, files: []}}": r"toy\.files: \[\] should be non-empty",
     f"toy: {{{REST}, files: [{FILE}, {FILE}]}}": "a name of its own",
-    f"toy: {{{REST}, files: [{{name: a}}]}}": r"toy\.files\.0: 'url' is a required property",
-    f"toy: {{{REST}, files: [{FILE.replace('a.tar', '../a')}]}}": r"toy\.files\.0\.name: '\.\./a' does",
-    f"toy: {{{REST}, files: [{FILE.replace('https', 'ftp')}]}}": r"toy\.files\.0\.url: 'ftp://.*' does",
-    f"toy: {{{REST}, files: [{FILE.replace('0' * 64, 'x0')}]}}": r"toy\.files\.0\.sha256: 'x0' does",
-    f"toy: {{{REST}, files: [{FILE[:-1]}, size: big}}]}}": r"toy\.files\.0\.size: 'big' is not",
+    f"toy: {{{REST}, files: [{{name: a}}]}}": r"files\.0: 'url' is a required property",
+    f"toy: {{{REST}, files: [{FILE.replace('a.tar', '../a')}]}}": r"files\.0\.name: '\.\./a' does",
+    f"toy: {{{REST}, files: [{FILE.replace('https', 'ftp')}]}}": r"files\.0\.url: 'ftp://.*' does",
+    f"toy: {{{REST}, files: [{FILE.replace('0' * 64, 'x0')}]}}": r"files\.0\.sha256: 'x0' does",
+    f"toy: {{{REST}, files: [{FILE[:-1]}, size: big}}]}}": r"files\.0\.size: 'big' is not",
     f"toy: {{{REST}, files: [{FILE[:-1]}, unpacked: {{num_files: 1}}}}]}}": "'num_bytes' is a requ",
 }
 

@@ -1,5 +1,6 @@
 """Progress of a long job in its log: done, of what, rate, time left."""
 
+import io
 import logging
 from typing import Any
 
@@ -19,7 +20,7 @@ class Progress(tqdm):  # type: ignore[misc]
         """Start counting, from what an earlier job did."""
         line = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left"
         options |= {"mininterval": INTERVAL_S, "miniters": 1, "bar_format": line}
-        super().__init__(desc=name, total=total, initial=there, **options)
+        super().__init__(desc=name, total=total, initial=there, file=io.StringIO(), **options)
 
     def display(self, *_: Any, **__: Any) -> None:
         """Log the count."""

@@ -1,9 +1,9 @@
 """Transfer of a file over HTTP, resumed after interruptions, with a bounded number of retries.
 
 `requests` connects, finds the proxy and follows redirections; `urllib3` counts retries and waits as
-long as the server asks. What neither does is here: received bytes stay in a `.part` file, from
-which the next attempt or, after a kill, the next job goes on. A server without range requests sends
-the file from the start. The caller verifies size and hash, then renames the file.
+long as the server asks. What no library does is here (pooch starts over): received bytes stay in a
+`.part` file, from which the next attempt or, after a kill, the next job goes on. A server without
+range requests sends the file from the start. The caller verifies size and hash, then renames it.
 """
 
 import logging

@@ -65,7 +65,6 @@ class _Claims:
                     f"{path!r} and {self.paths[key]!r} are one name: it occurs twice, as a file "
                     "and a folder, or differs in case only"
                 )
-            self.paths[key] = path
 
 
 def unpack(archive: Path, folder: Path, bound: Bound) -> None:

@@ -83,8 +83,10 @@ class StrictMember(tarfile.TarInfo):
 
     def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
         # The reader loads the whole header into memory, whatever size it claims.
-        if self.type in _FURTHER_HEADERS and self.size > MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of more than {MAX_HEADER_BYTES} bytes")
+        if self.type in _FURTHER_HEADERS and not 0 <= self.size <= MAX_HEADER_BYTES:
+            raise tarfile.ReadError(
+                f"a header of more than {MAX_HEADER_BYTES} bytes, or of less than 0"
+            )
         return cast(tarfile.TarInfo, super()._proc_member(tarfile_))  # type: ignore[misc]
 
 
@@ -110,6 +112,8 @@ def members(path: Path, mode: str) -> Iterator[tuple[tarfile.TarFile, tarfile.Ta
         while (member := archive.next()) is not None:
             # The reader keeps every member: gigabytes for larger datasets.
             archive.members = []
+            if member.size < 0:  # the reader would go back to a member before
+                raise tarfile.ReadError(f"{member.name!r} has {member.size} bytes")
             yield archive, member
         _check_end(cast(BinaryIO, archive.fileobj))
 
