@@ -43,6 +43,7 @@ class Served:
     cuts : bytes after which each of the first connections is cut.
     answers : status codes of the first responses.
     shift : number of bytes by which ranges start too early.
+    pause_s : time between the last byte and the end of a connection.
     """
 
     content: bytes = CONTENT
@@ -52,6 +53,7 @@ class Served:
     headers: dict[str, str] = field(default_factory=dict)
     has_length: bool = True
     shift: int = 0
+    pause_s: float = 0.0
     asked: list[str | None] = field(default_factory=list)
 
 
@@ -84,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._end(served, len(served.content) - start)
         body = served.content[start:]
         self.wfile.write(body[: served.cuts.pop(0)] if served.cuts else body)
+        time.sleep(served.pause_s)
 
     def _end(self, served: Served, length: int) -> None:
         for name, value in served.headers.items():
@@ -281,6 +284,27 @@ def test_a_missing_file_is_not_asked_for_twice(server: Server, tmp_path: Path) -
     file = replace(server.file("a.bin", Served()), url=f"{server.url}/missing")
     with pytest.raises(ConnectionError, match="/missing: 404 Client Error"):
         fetch(file, tmp_path, retries=QUICK)
+
+
+def test_a_server_that_stalls_is_asked_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "TIMEOUT_S", 0.1)
+    served = Served(cuts=[1000], pause_s=0.5)
+    path = fetch(server.file("a.bin", served), tmp_path, retries=QUICK)
+    assert path.read_bytes() == CONTENT
+    assert served.asked == [None, "bytes=1000-"]
+
+
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(7, 7), (999, 60)])
+def test_a_busy_server_is_given_the_time_it_asks_for(
+    asked_s: int, waited_s: int, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    served = Served(answers=[503], headers={"Retry-After": str(asked_s)})
+    fetch(server.file("a.bin", served), tmp_path)
+    assert [wait_s for wait_s in waits if wait_s] == [waited_s]
 
 
 def test_no_server(tmp_path: Path) -> None:
