@@ -47,19 +47,19 @@ def transfer(url: str, part: Path, *, size: int | None, most: int, retries: Retr
     if length_of(part) > most:
         part.unlink()
     best, left = length_of(part), retries
-    session = _session(url)
-    while length_of(part) != size:
-        try:
-            _receive(session, url, part, size=size, most=most)
-            return
-        except requests.exceptions.InvalidSchema as error:
-            allowed = "http, https, and no redirection from https to http"
-            raise ValueError(f"{url}: {error}; allowed: {allowed}") from error
-        except (requests.RequestException, HTTPError) as error:
-            # Only progress resets the count: a server without ranges may break off every time.
-            has_progress = length_of(part) >= best + PROGRESS_BYTES
-            best = max(best, length_of(part))
-            left = _after(error, url, retries if has_progress else left)
+    with _session(url) as session:
+        while length_of(part) != size:
+            try:
+                _receive(session, url, part, size=size, most=most)
+                return
+            except requests.exceptions.InvalidSchema as error:
+                allowed = "http, https, and no redirection from https to http"
+                raise ValueError(f"{url}: {error}; allowed: {allowed}") from error
+            except (requests.RequestException, HTTPError) as error:
+                # Only progress resets the count: a server without ranges may break off every time.
+                has_progress = length_of(part) >= best + PROGRESS_BYTES
+                best = max(best, length_of(part))
+                left = _after(error, url, retries if has_progress else left)
 
 
 def _session(url: str) -> requests.Session:
