@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from perturb.datasets.download.unpacking import Bound, unpack
-from perturb.datasets.real.files import locators, walking
+from perturb.datasets.real.files import archive_formats, locators, walking
 from perturb.datasets.real.files.archive_formats import MAX_HEADER_BYTES
 from perturb.datasets.real.files.archives import list_entries
 from perturb.datasets.real.files.locators import Locator, ZipSlice, read_in_order, reading_order
@@ -146,6 +146,19 @@ def test_a_short_end_mark_and_a_filled_record_are_no_damage(end: bytes, tmp_path
     assert _read(path) == FILES
 
 
+def test_what_follows_the_end_mark_can_be_a_bomb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_formats, "MAX_END_BYTES", 100 * BLOCK)
+    path = tmp_path / "set.tar.gz"
+    whole = write_tar(tmp_path / "plain", FILES).read_bytes()
+    path.write_bytes(gzip.compress(whole + bytes(100 * BLOCK)))
+    with pytest.raises(ValueError, match="more than 51200 bytes follow the end mark"):
+        list_entries(path)
+    with pytest.raises(ValueError, match="refused: more than 51200 bytes follow"):
+        unpack(path, tmp_path / "out", Bound(100, 10**6))
+
+
 def _many_headers(path: Path) -> None:
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1
@@ -169,6 +182,26 @@ def test_headers_can_be_bombs_too(
     write(tmp_path / "set.tar")
     with pytest.raises(ValueError, match=message):
         list_entries(tmp_path / "set.tar")
+
+
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, "pax"])
+def test_a_negative_size_does_not_turn_the_reader_back(
+    kind: bytes | str, suffix: str, tmp_path: Path
+) -> None:
+    info = tarfile.TarInfo("1.png")
+    if kind == "pax":
+        info.pax_headers = {"size": "-2048"}
+        header = info.tobuf(tarfile.PAX_FORMAT)
+    else:
+        info.type, info.size = bytes(kind), -BLOCK  # type: ignore[arg-type]
+        header = info.tobuf(tarfile.GNU_FORMAT)
+    path = tmp_path / f"set{suffix}"
+    path.write_bytes(COMPRESSIONS[suffix](header + bytes(20 * BLOCK)))
+    with pytest.raises(ValueError, match=r"has -\d+ bytes|of less than 0"):
+        list_entries(path)
+    with pytest.raises(ValueError, match=r"refused: .*(has -\d+ bytes|of less than 0)"):
+        unpack(path, tmp_path / "out", Bound(100, 10**6))
 
 
 def _declared(path: Path, size: int) -> Path:

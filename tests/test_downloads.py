@@ -1,7 +1,6 @@
 """Downloads from a local server: a complete and verified folder, or a clear error and no folder."""
 
 import hashlib
-import http.client
 import io
 import logging
 import re
@@ -9,7 +8,6 @@ import shutil
 import tarfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,15 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from urllib3.util import Retry
 
+from perturb.datasets import progress
+from perturb.datasets.download import http
 from perturb.datasets.download.downloads import download, fetch
-from perturb.datasets.download.http import RetryPolicy, _Redirects, transfer
+from perturb.datasets.download.http import transfer
 from perturb.datasets.download.register import Entry, RemoteFile, read_register, register_entry
 from perturb.datasets.download.unpacking import Bound
 
 REGISTER = Path(__file__).parents[1] / "resources" / "downloads.yaml"
-QUICK = RetryPolicy(attempts=3, wait_s=0.001, longest_wait_s=0.01, timeout_s=1.0, report_s=0.0)
+QUICK = Retry(2, backoff_factor=0.001, retry_after_max=0)
 CONTENT = bytes(range(256)) * 40
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(progress, "INTERVAL_S", 0.0)
 
 
 @dataclass
@@ -35,6 +43,7 @@ class Served:
     cuts : bytes after which each of the first connections is cut.
     answers : status codes of the first responses.
     shift : number of bytes by which ranges start too early.
+    pause_s : time between the last byte and the end of a connection.
     """
 
     content: bytes = CONTENT
@@ -44,6 +53,7 @@ class Served:
     headers: dict[str, str] = field(default_factory=dict)
     has_length: bool = True
     shift: int = 0
+    pause_s: float = 0.0
     asked: list[str | None] = field(default_factory=list)
 
 
@@ -76,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._end(served, len(served.content) - start)
         body = served.content[start:]
         self.wfile.write(body[: served.cuts.pop(0)] if served.cuts else body)
+        time.sleep(served.pause_s)
 
     def _end(self, served: Served, length: int) -> None:
         for name, value in served.headers.items():
@@ -150,7 +161,7 @@ def test_archives_and_files_are_joined_into_one_folder(server: Server, tmp_path:
         server.file("blur.tar.gz", Served(_archive(BLUR, "w")), unpacked=BOUND),
         server.file("labels.json", Served(b"[]")),
     )
-    download(entry, tmp_path / "data" / "toy", policy=QUICK)
+    download(entry, tmp_path / "data" / "toy", retries=QUICK)
     assert _contents(tmp_path / "data" / "toy") == {**NOISE, **BLUR, "labels.json": b"[]"}
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["toy"]
 
@@ -158,9 +169,9 @@ def test_archives_and_files_are_joined_into_one_folder(server: Server, tmp_path:
 def test_an_empty_folder_may_be_there_and_a_full_one_not(server: Server, tmp_path: Path) -> None:
     entry = _entry(server.file("labels.json", Served(b"[]")))
     (tmp_path / "toy").mkdir()
-    download(entry, tmp_path / "toy", policy=QUICK)
+    download(entry, tmp_path / "toy", retries=QUICK)
     with pytest.raises(ValueError, match="exists already"):
-        download(entry, tmp_path / "toy", policy=QUICK)
+        download(entry, tmp_path / "toy", retries=QUICK)
 
 
 CUTS: dict[str, tuple[Served, list[str | None]]] = {
@@ -181,7 +192,7 @@ def test_a_file_arrives_in_spite_of(case: str, server: Server, tmp_path: Path) -
     served, asked = CUTS[case]
     served = replace(served, cuts=[*served.cuts], answers=[*served.answers], asked=[])
     begun_s = time.monotonic()
-    path = fetch(server.file("a.bin", served), tmp_path, policy=QUICK)
+    path = fetch(server.file("a.bin", served), tmp_path, retries=QUICK)
     assert time.monotonic() - begun_s < 5
     assert path.read_bytes() == CONTENT
     assert served.asked == asked
@@ -204,7 +215,7 @@ def test_what_a_killed_job_left_is_used(
 ) -> None:
     served = Served()
     (tmp_path / "a.bin.part").write_bytes(part)
-    path = fetch(server.file("a.bin", served), tmp_path, policy=QUICK)
+    path = fetch(server.file("a.bin", served), tmp_path, retries=QUICK)
     assert path.read_bytes() == CONTENT
     assert served.asked == asked
 
@@ -212,7 +223,7 @@ def test_what_a_killed_job_left_is_used(
 def test_a_file_of_unknown_size_replaces_a_longer_part(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.bin.part").write_bytes(CONTENT * 2)
     file = server.file("a.bin", Served(ranges=False), size=None)
-    assert fetch(file, tmp_path, policy=QUICK).read_bytes() == CONTENT
+    assert fetch(file, tmp_path, retries=QUICK).read_bytes() == CONTENT
 
 
 def test_a_verified_file_is_not_fetched_again_and_a_changed_one_is(
@@ -220,11 +231,11 @@ def test_a_verified_file_is_not_fetched_again_and_a_changed_one_is(
 ) -> None:
     served = Served()
     file = server.file("a.bin", served)
-    fetch(file, tmp_path, policy=QUICK)
-    fetch(file, tmp_path, policy=QUICK)
+    fetch(file, tmp_path, retries=QUICK)
+    fetch(file, tmp_path, retries=QUICK)
     assert len(served.asked) == 1
     (tmp_path / "a.bin").write_bytes(CONTENT[::-1])
-    assert fetch(file, tmp_path, policy=QUICK).read_bytes() == CONTENT
+    assert fetch(file, tmp_path, retries=QUICK).read_bytes() == CONTENT
     assert len(served.asked) == 2
 
 
@@ -245,14 +256,14 @@ WRONG: dict[str, tuple[Served, dict[str, Any], type[Exception], str]] = {
         ValueError,
         "more than the 10000 bytes",
     ),
-    "gone": (Served(answers=[410] * 9), {}, ConnectionError, "the server says 410"),
-    "forbidden": (Served(answers=[403] * 9), {}, ConnectionError, "the server says 403"),
-    "always busy": (Served(answers=[503] * 9), {}, ConnectionError, "after 3 attempts: .* 503"),
+    "gone": (Served(answers=[410] * 9), {}, ConnectionError, "410 Client Error"),
+    "forbidden": (Served(answers=[403] * 9), {}, ConnectionError, "403 Client Error"),
+    "always busy": (Served(answers=[503] * 9), {}, ConnectionError, "after 3 attempts: 503"),
     "always cut": (
         Served(cuts=[100] * 9, ranges=False),
         {},
         ConnectionError,
-        "after 3 attempts: .*ended after 100 of 10240",
+        r"after 3 attempts: .*100 bytes read, 10140 more expected",
     ),
     "another scheme": (Served(), {"url": "file:///etc/passwd"}, ValueError, "allowed: http, https"),
 }
@@ -264,20 +275,41 @@ def test_what_is_wrong_gets_no_name(case: str, server: Server, tmp_path: Path) -
     served = replace(served, cuts=[*served.cuts], answers=[*served.answers])
     file = replace(server.file("a.bin", served), **changes)
     with pytest.raises(error, match=message):
-        download(_entry(file), tmp_path / "toy", policy=QUICK)
+        download(_entry(file), tmp_path / "toy", retries=QUICK)
     assert not (tmp_path / "toy").exists()
     assert not (tmp_path / ".toy.download" / "a.bin").exists()
 
 
 def test_a_missing_file_is_not_asked_for_twice(server: Server, tmp_path: Path) -> None:
     file = replace(server.file("a.bin", Served()), url=f"{server.url}/missing")
-    with pytest.raises(ConnectionError, match="/missing: the server says 404"):
-        fetch(file, tmp_path, policy=QUICK)
+    with pytest.raises(ConnectionError, match="/missing: 404 Client Error"):
+        fetch(file, tmp_path, retries=QUICK)
+
+
+def test_a_server_that_stalls_is_asked_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "TIMEOUT_S", 0.1)
+    served = Served(cuts=[1000], pause_s=0.5)
+    path = fetch(server.file("a.bin", served), tmp_path, retries=QUICK)
+    assert path.read_bytes() == CONTENT
+    assert served.asked == [None, "bytes=1000-"]
+
+
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(7, 7), (999, 60)])
+def test_a_busy_server_is_given_the_time_it_asks_for(
+    asked_s: int, waited_s: int, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    served = Served(answers=[503], headers={"Retry-After": str(asked_s)})
+    fetch(server.file("a.bin", served), tmp_path)
+    assert [wait_s for wait_s in waits if wait_s] == [waited_s]
 
 
 def test_no_server(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionError, match="given up after 3 attempts: no connection"):
-        transfer("http://127.0.0.1:9/a", tmp_path / "a.part", size=1, limit=1, policy=QUICK)
+    with pytest.raises(ConnectionError, match=r"given up after 3 attempts: .*Connection refused"):
+        transfer("http://127.0.0.1:9/a", tmp_path / "a.part", size=1, most=1, retries=QUICK)
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/a", "data:,a"])
@@ -285,27 +317,60 @@ def test_a_redirection_to_another_scheme_is_refused(
     target: str, server: Server, tmp_path: Path
 ) -> None:
     served = Served(answers=[302], headers={"Location": target})
-    with pytest.raises((ValueError, ConnectionError), match=r"redirect|302"):
-        fetch(server.file("a.bin", served), tmp_path, policy=QUICK)
+    with pytest.raises((ValueError, ConnectionError), match=f"{re.escape(target)}.*no redirection"):
+        fetch(server.file("a.bin", served), tmp_path, retries=QUICK)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_redirection_does_not_give_up_encryption() -> None:
-    request = urllib.request.Request("https://example.org/a")
-    headers = http.client.HTTPMessage()
-    arguments = (request, io.BytesIO(), 302, "Found", headers)
-    with pytest.raises(ValueError, match="redirected to 'http:"):
-        _Redirects().redirect_request(*arguments, "http://example.org/a")
-    followed = _Redirects().redirect_request(*arguments, "https://example.org/b")
-    assert followed is not None
-    assert followed.full_url == "https://example.org/b"
+def test_a_redirection_does_not_give_up_encryption(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = Served()
+    file = server.file("a.bin", served)
+    send = requests.adapters.HTTPAdapter.send
+
+    def redirecting(
+        adapter: requests.adapters.HTTPAdapter, request: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
+        """Answer as https://example.org, which sends each request on to the server."""
+        if not str(request.url).startswith("https://example.org"):
+            return send(adapter, request, **options)
+        response = requests.Response()
+        response.status_code, response.url, response.request = 302, str(request.url), request
+        response.headers["Location"] = location
+        response.raw = io.BytesIO()
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", redirecting)
+    location = f"{server.url}/a.bin"
+    with pytest.raises(ValueError, match="no redirection from https to http"):
+        fetch(replace(file, url="https://example.org/a.bin"), tmp_path, retries=QUICK)
+    assert served.asked == []
+    assert list(tmp_path.iterdir()) == []
+    fetch(file, tmp_path, retries=QUICK)
+    assert served.asked == [None]
+
+
+def test_a_server_of_another_name_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def refusing(*_: Any, **__: Any) -> requests.Response:
+        asked.append(None)
+        raise requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] unable to verify")
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", refusing)
+    with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        transfer("https://example.org/a", tmp_path / "a", size=1, most=1, retries=QUICK)
+    assert len(asked) == 1
 
 
 def test_a_redirection_is_followed_with_the_range(server: Server, tmp_path: Path) -> None:
     file = server.file("real.bin", Served())
     server.file("a.bin", Served(answers=[302] * 2, headers={"Location": f"{server.url}/real.bin"}))
     (tmp_path / "a.bin.part").write_bytes(CONTENT[:10])
-    fetch(replace(file, name="a.bin", url=f"{server.url}/a.bin"), tmp_path, policy=QUICK)
+    fetch(replace(file, name="a.bin", url=f"{server.url}/a.bin"), tmp_path, retries=QUICK)
     assert server.files["/real.bin"].asked == ["bytes=10-"]
 
 
@@ -314,7 +379,7 @@ def test_a_malicious_archive_leaves_no_folder(mode: str, server: Server, tmp_pat
     archive = _archive({"fine": b"a", "../../evil": b"b"}, mode)
     file = server.file("a.tar", Served(archive), unpacked=BOUND)
     with pytest.raises(ValueError, match="leads out"):
-        download(_entry(file), tmp_path / "data" / "toy", policy=QUICK)
+        download(_entry(file), tmp_path / "data" / "toy", retries=QUICK)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.tar"]
 
 
@@ -324,7 +389,7 @@ def test_two_archives_with_one_folder_are_refused(server: Server, tmp_path: Path
         server.file("b.tar", Served(_archive(NOISE)), unpacked=BOUND),
     )
     with pytest.raises(ValueError, match="'noise' is in more than one"):
-        download(entry, tmp_path / "toy", policy=QUICK)
+        download(entry, tmp_path / "toy", retries=QUICK)
     assert not (tmp_path / "toy").exists()
 
 
@@ -352,7 +417,7 @@ def _run_until_killed(
         for owner, name in STEPS:
             patch.setattr(owner, name, dying(getattr(owner, name)))
         try:
-            download(entry, folder, policy=QUICK)
+            download(entry, folder, retries=QUICK)
         except KeyboardInterrupt:
             return True
     return False
@@ -377,7 +442,7 @@ def test_killed_anywhere_a_download_goes_on(
             assert _contents(folder) == expected
             # A workflow that saw its job killed removes the output and starts the job again.
             shutil.rmtree(folder)
-        download(entry, folder, policy=QUICK)
+        download(entry, folder, retries=QUICK)
         assert _contents(folder) == expected
         assert not folder.with_name(f".{at}.download").exists()
     assert 10 < at < 50
@@ -390,7 +455,7 @@ def test_a_disk_that_is_too_small(
     usage = type("Usage", (), {"free": 10**9})
     monkeypatch.setattr("perturb.datasets.download.downloads.shutil.disk_usage", lambda _: usage)
     with pytest.raises(ValueError, match=r"needs about 2\.0 GB more, 1\.0 GB are free"):
-        download(_entry(file), tmp_path / "toy", policy=QUICK)
+        download(_entry(file), tmp_path / "toy", retries=QUICK)
     assert server.files["/a.tar"].asked == []
 
 
@@ -398,8 +463,8 @@ def test_progress_is_logged(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        fetch(server.file("a.bin", Served(CONTENT * 300)), tmp_path, policy=QUICK)
-    assert re.search(r"a\.bin: [\d.]+ of 3\.1 MB, [\d.]+ MB/s, \d+ s left", caplog.text)
+        fetch(server.file("a.bin", Served(CONTENT * 300)), tmp_path, retries=QUICK)
+    assert re.search(r"a\.bin: [\d.]+M of 3\.07MB, [\d.]+MB/s, 00:00 left", caplog.text)
     assert "a.bin: verified" in caplog.text
 
 
@@ -421,7 +486,6 @@ def test_register_of_the_repository() -> None:
         ("imagenet-c", None, r"the SHA-256 of noise.tar, blur.tar, .* is not published"),
         ("imagenet-c", {"noise.tar": "0" * 64}, "SHA-256 of blur.tar, weather.tar"),
         ("imagenet-c", {"nose.tar": "0" * 64}, "'nose.tar' is none of its files"),
-        ("imagenet-r", "123", "'123' is not 64 hexadecimal digits"),
         ("imagenet-r", "0" * 64, "contradicts the register's 18c6bf49"),
     ],
 )
@@ -438,33 +502,33 @@ def test_the_configuration_gives_a_sha256_that_is_not_published() -> None:
     assert register_entry(REGISTER, "imagenet-r").files[0].sha256
 
 
-FILE = "{name: a.tar, url: 'https://example.org/a', sha256: " + "0" * 64 + "}"
+FILE = "{name: a.tar, url: 'https://example.org/a', sha256: '" + "0" * 64 + "'}"
 REST = "homepage: h, licence: l, citation: c, images: 1, path: ."
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (f"toy: {{{REST}, files: [{FILE}]}}", None),
-        ("[]", "expected datasets by name"),
-        (f"toy: {{{REST}}}", "toy: files is missing"),
-        (f"toy: {{{REST}, colour: red, files: [{FILE}]}}", "unknown key 'colour'"),
-        (f"toy: {{{REST}, files: []}}", "one or more"),
-        (f"toy: {{{REST}, files: [{FILE}, {FILE}]}}", "a name of its own"),
-        (f"toy: {{{REST}, files: [{{name: a}}]}}", "a has no url"),
-        (f"toy: {{{REST}, files: [{FILE.replace('a.tar', '../a')}]}}", "name is '../a'"),
-        (f"toy: {{{REST}, files: [{FILE.replace('https', 'ftp')}]}}", "allowed: http, https"),
-        (f"toy: {{{REST}, files: [{FILE.replace('0' * 64, 'x0')}]}}", "expected 64 hex digits"),
-        (f"toy: {{{REST}, files: [{FILE[:-1]}, size: big}}]}}", "size is 'big'"),
-        (f"toy: {{{REST}, files: [{FILE[:-1]}, unpacked: {{num_files: 1}}}}]}}", "num_bytes is m"),
-    ],
-)
+OTHERS: dict[str, str | None] = {
+    f"toy: {{{REST}, files: [{FILE}]}}": None,
+    "[]": r"\[\] is not of type 'object'",
+    f"toy: {{{REST}}}": "toy: 'files' is a required property",
+    f"toy: {{{REST}, colour: red, files: [{FILE}]}}": "toy: Additional properties .*'colour'",
+    f"toy: {{{REST}, files: []}}": r"toy\.files: \[\] should be non-empty",
+    f"toy: {{{REST}, files: [{FILE}, {FILE}]}}": "a name of its own",
+    f"toy: {{{REST}, files: [{{name: a}}]}}": r"files\.0: 'url' is a required property",
+    f"toy: {{{REST}, files: [{FILE.replace('a.tar', '../a')}]}}": r"files\.0\.name: '\.\./a' does",
+    f"toy: {{{REST}, files: [{FILE.replace('https', 'ftp')}]}}": r"files\.0\.url: 'ftp://.*' does",
+    f"toy: {{{REST}, files: [{FILE.replace('0' * 64, 'x0')}]}}": r"files\.0\.sha256: 'x0' does",
+    f"toy: {{{REST}, files: [{FILE[:-1]}, size: big}}]}}": r"files\.0\.size: 'big' is not",
+    f"toy: {{{REST}, files: [{FILE[:-1]}, unpacked: {{num_files: 1}}}}]}}": "'num_bytes' is a requ",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), OTHERS.items())
 def test_register_names_entry_and_key(text: str, message: str | None, tmp_path: Path) -> None:
     path = tmp_path / "downloads.yaml"
     path.write_text(text)
     if message is None:
         assert read_register(path)["toy"].files[0].name == "a.tar"
         return
-    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         read_register(path)
     assert str(path) in str(caught.value)

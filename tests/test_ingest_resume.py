@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from conftest import ROOT
+from perturb.datasets import progress
 from perturb.datasets.manifests import pixels_digest
-from perturb.datasets.real import decoding_pool, ingest, ingest_reports, partial_array
+from perturb.datasets.real import decoding_pool, ingest, partial_array
 from perturb.datasets.real.decoding import decode
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import ImageStore, open_store
@@ -53,9 +55,13 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
     carry_out = decoding_pool.carry_out
 
-    def counting(task: decoding_pool.Task) -> list[tuple[int, str]]:
-        rows.extend(task.rows)
-        return carry_out(task)
+    def counting(
+        target: decoding_pool.Target,
+        chunk: Sequence[int],
+        contents: Sequence[decoding_pool.Content],
+    ) -> decoding_pool.Answer:
+        rows.extend(chunk)
+        return carry_out(target, chunk, contents)
 
     monkeypatch.setattr(decoding_pool, "carry_out", counting)
     return rows
@@ -68,17 +74,17 @@ class _KilledError(Exception):
 def _stop_after(monkeypatch: pytest.MonkeyPatch, num_images: int) -> None:
     """Make a build fail after this number of decoded images, as if it were killed there."""
     monkeypatch.setattr(partial_array, "_COMMIT_S", -1.0)
-    advance = ingest_reports.Progress.advance
+    update = progress.Progress.update
     seen = 0
 
-    def stopping(self: ingest_reports.Progress, more: int) -> None:
+    def stopping(self: progress.Progress, more: int) -> None:
         nonlocal seen
         seen += more
-        advance(self, more)
+        update(self, more)
         if seen >= num_images:
             raise _KilledError
 
-    monkeypatch.setattr(ingest_reports.Progress, "advance", stopping)
+    monkeypatch.setattr(progress.Progress, "update", stopping)
 
 
 def _touch_first(folder: Path, options: dict[str, Any]) -> None:
@@ -199,8 +205,11 @@ def test_a_killed_process_leaves_no_store_and_no_other_process(tmp_path: Path) -
         if journal.exists() and journal.read_text().count("\n") > 1:
             break
         time.sleep(0.01)
+    others = psutil.Process(process.pid).children(recursive=True)
+    assert len(others) >= 2
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert not psutil.wait_procs(others, timeout=20)[1]
     assert not (tmp_path / "store" / "images.npy").exists()
     assert journal.read_text().count("\n") > 1
     subprocess.run([sys.executable, str(script)], env=environment, check=True)

@@ -12,15 +12,18 @@ import logging
 import shutil
 from pathlib import Path
 
-from perturb.datasets.download.http import RetryPolicy, length_of, transfer
+from urllib3.util import Retry
+
+from perturb.datasets.download.http import RETRIES, length_of, transfer
 from perturb.datasets.download.register import Entry, RemoteFile
 from perturb.datasets.download.unpacking import unpack
 
 LOG = logging.getLogger(__name__)
-RETRY_POLICY = RetryPolicy()
+MAX_BYTES = 1 << 30
+"""Maximum size of a file that is not unpacked and whose size is not published."""
 
 
-def download(entry: Entry, folder: Path, *, policy: RetryPolicy = RETRY_POLICY) -> None:
+def download(entry: Entry, folder: Path, *, retries: Retry = RETRIES) -> None:
     """Download, verify and unpack a dataset into a folder.
 
     Raises
@@ -39,20 +42,20 @@ def download(entry: Entry, folder: Path, *, policy: RetryPolicy = RETRY_POLICY) 
     LOG.info("%s: %s. Licence: %s. %s", entry.name, entry.homepage, entry.licence, entry.citation)
     if not _complete(staging).exists():
         _check_disk(entry, staging)
-        _collect(entry, staging, policy)
+        _collect(entry, staging, retries)
         _assemble(entry, staging)
     _finish(staging, folder)
     LOG.info("%s: whole, in %s", entry.name, folder)
 
 
-def _collect(entry: Entry, staging: Path, policy: RetryPolicy) -> None:
+def _collect(entry: Entry, staging: Path, retries: Retry) -> None:
     """Download and unpack missing files, each into its own folder."""
     for file in entry.files:
         unpacked = _unpacked(file, staging)
         if unpacked.exists():
             LOG.info("%s: here already", file.name)
             continue
-        fetched = fetch(file, staging, policy=policy)
+        fetched = fetch(file, staging, retries=retries)
         if file.unpacked is None:
             _keep(fetched, unpacked)
         else:
@@ -61,7 +64,7 @@ def _collect(entry: Entry, staging: Path, policy: RetryPolicy) -> None:
             fetched.unlink()
 
 
-def fetch(file: RemoteFile, folder: Path, *, policy: RetryPolicy = RETRY_POLICY) -> Path:
+def fetch(file: RemoteFile, folder: Path, *, retries: Retry = RETRIES) -> Path:
     """Return the path of a verified file in `folder`, downloaded unless it exists.
 
     Raises
@@ -75,22 +78,20 @@ def fetch(file: RemoteFile, folder: Path, *, policy: RetryPolicy = RETRY_POLICY)
     if target.exists() and _mismatch(target, file) is None:
         return target
     part = folder / f"{file.name}.part"
-    limit = file.unpacked.num_bytes if file.unpacked else 1 << 30
-    was_resumed = part.exists()
-    transfer(file.url, part, size=file.size, limit=limit, policy=policy)
+    bound = file.unpacked.num_bytes if file.unpacked else MAX_BYTES
+    most = bound if file.size is None else file.size
+    is_resumed = part.exists()
+    transfer(file.url, part, size=file.size, most=most, retries=retries)
     problem = _mismatch(part, file)
-    if problem and was_resumed:
+    if problem is None:
+        LOG.info("%s: verified", file.name)
+        return part.replace(target)
+    part.unlink()
+    if is_resumed:
         # The earlier part may be of another version of the file, or damaged.
         LOG.warning("%s: %s after resuming from an earlier part; starting over", file.url, problem)
-        part.unlink()
-        transfer(file.url, part, size=file.size, limit=limit, policy=policy)
-        problem = _mismatch(part, file)
-    if problem:
-        part.unlink()
-        raise ValueError(f"{file.url}: {problem}; the server has another file")
-    part.replace(target)
-    LOG.info("%s: verified", file.name)
-    return target
+        return fetch(file, folder, retries=retries)
+    raise ValueError(f"{file.url}: {problem}; the server has another file")
 
 
 def _mismatch(path: Path, file: RemoteFile) -> str | None:

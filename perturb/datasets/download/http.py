@@ -1,63 +1,31 @@
 """Transfer of a file over HTTP, resumed after interruptions, with a bounded number of retries.
 
-Received bytes are kept in a `.part` file, from which a killed job resumes. A server without range
-requests sends the file from the start. The caller verifies size and hash, then renames the file.
+`requests` connects, finds the proxy and follows redirections; `urllib3` counts retries and waits as
+long as the server asks. What no library does is here (pooch starts over): received bytes stay in a
+`.part` file, from which the next attempt or, after a kill, the next job goes on. A server without
+range requests sends the file from the start. The caller verifies size and hash, then renames it.
 """
 
-import http.client
 import logging
-import re
-import ssl
-import time
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
-from urllib.parse import urlsplit
+
+import requests
+from requests import codes
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
+from urllib3.util import Retry
+
+from perturb.datasets.progress import Progress
 
 LOG = logging.getLogger(__name__)
-SCHEMES = ("http", "https")
+# The second attempt follows at once, the third after 4 s, each further one after twice the time.
+RETRIES = Retry(5, backoff_factor=2.0, backoff_max=60.0, retry_after_max=60)
+TIMEOUT_S = 60.0
 CHUNK_BYTES = 1 << 20
 PROGRESS_BYTES = 16 << 20
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
-_CUT = (TimeoutError, ConnectionError, http.client.HTTPException, ssl.SSLError)
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """Retries, waiting times and timeouts of a transfer.
-
-    attempts : maximum number of successive attempts without progress.
-    wait_s : pause before the second attempt; doubles with each attempt up to `longest_wait_s`.
-    timeout_s : time without data after which a connection counts as lost.
-    report_s : time between progress lines in the log.
-    """
-
-    attempts: int = 6
-    wait_s: float = 2.0
-    longest_wait_s: float = 60.0
-    timeout_s: float = 60.0
-    report_s: float = 10.0
-
-
-class _Retry(Exception):  # noqa: N818 - a request to retry, caught in this module
-    """The transfer may be retried after `wait_s`."""
-
-    def __init__(self, why: str, wait_s: float = 0.0) -> None:
-        super().__init__(why)
-        self.wait_s = wait_s
-
-
-class _WrongRange(Exception):  # noqa: N818
-    """The server does not continue at the end of the local file."""
-
-
-class _Refused(Exception):  # noqa: N818
-    """The server refuses for good."""
-
-
-def transfer(url: str, part: Path, *, size: int | None, limit: int, policy: RetryPolicy) -> None:
+def transfer(url: str, part: Path, *, size: int | None, most: int, retries: Retry) -> None:
     """Download a file, resuming after the content of `part`.
 
     Parameters
@@ -65,160 +33,107 @@ def transfer(url: str, part: Path, *, size: int | None, limit: int, policy: Retr
     url : address, http or https.
     part : local file, which is extended.
     size : size of the whole file [bytes]; None if not published.
-    limit : maximum size if `size` is None [bytes].
+    most : maximum size [bytes].
+    retries : maximum number of successive retries without progress, and their pauses.
 
     Raises
     ------
     ValueError
         if the address or a redirection is not http(s), or the server has a file of another size.
     ConnectionError
-        if the server refuses, or sends no new data in `policy.attempts` attempts.
+        if the server refuses, or sends no new data in any attempt.
     """
-    if urlsplit(url).scheme not in SCHEMES:
-        raise ValueError(f"url is {url!r}; allowed: {', '.join(SCHEMES)}")
     part.parent.mkdir(parents=True, exist_ok=True)
-    best, failures = length_of(part), 0
-    while True:
-        try:
-            _receive(url, part, size=size, limit=limit, policy=policy)
-            return
-        except _Refused as error:
-            raise ConnectionError(str(error)) from error
-        except _Retry as error:
-            # Only progress resets the count: a server without ranges may break off every time.
-            is_progress = length_of(part) >= best + PROGRESS_BYTES
-            best, failures = max(best, length_of(part)), 1 if is_progress else failures + 1
-            if failures >= policy.attempts:
-                message = f"{url}: given up after {failures} attempts: {error}"
-                raise ConnectionError(message) from error
-            wait_s = max(error.wait_s, policy.wait_s * 2 ** (failures - 1))
-            wait_s = min(wait_s, policy.longest_wait_s)
-            LOG.warning("%s: %s; trying again in %.0f s", part.name, error, wait_s)
-            time.sleep(wait_s)
-
-
-def _receive(url: str, part: Path, *, size: int | None, limit: int, policy: RetryPolicy) -> None:
-    """Receive the missing bytes in one connection."""
-    most = limit if size is None else size
     if length_of(part) > most:
         part.unlink()
+    best, left = length_of(part), retries
+    with _session(url) as session:
+        while length_of(part) != size:
+            try:
+                _receive(session, url, part, size=size, most=most)
+                return
+            except requests.exceptions.InvalidSchema as error:
+                allowed = "http, https, and no redirection from https to http"
+                raise ValueError(f"{url}: {error}; allowed: {allowed}") from error
+            except (requests.RequestException, HTTPError) as error:
+                # Only progress resets the count: a server without ranges may break off every time.
+                has_progress = length_of(part) >= best + PROGRESS_BYTES
+                best = max(best, length_of(part))
+                left = _after(error, url, retries if has_progress else left)
+
+
+def _session(url: str) -> requests.Session:
+    session = requests.Session()
+    session.headers.update({"User-Agent": "perturb", "Accept-Encoding": "identity"})
+    if url.lower().startswith("https:"):
+        del session.adapters["http://"]  # no redirection gives up encryption
+    return session
+
+
+def _receive(
+    session: requests.Session, url: str, part: Path, *, size: int | None, most: int
+) -> None:
+    """Receive the missing bytes in one connection."""
     start = length_of(part)
-    if start == size:
-        return
-    headers = {"User-Agent": "perturb", "Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    request = urllib.request.Request(url, headers=headers)
-    try:
-        with _open(request, policy.timeout_s) as response:
-            start, total = _extent(response, start)
-            if size is not None and total not in (None, size):
-                raise ValueError(f"{url}: the server has a file of {total} bytes, expected {size}")
-            total = size if size is not None else total
-            _write(response, part, start=start, total=total, most=most, report_s=policy.report_s)
-    except _WrongRange as error:
-        part.unlink(missing_ok=True)
-        raise _Retry(f"{error}; starting over") from error
-    except _CUT as error:
-        raise _Retry(f"connection lost ({error})") from error
-
-
-def _open(request: urllib.request.Request, timeout_s: float) -> http.client.HTTPResponse:
-    """Return the response of the server; raise `_Retry` for temporary failures."""
-    url = request.full_url
-    try:
-        response = _opener().open(request, timeout=timeout_s)
-    except urllib.error.HTTPError as error:
-        with error:
-            status = f"the server says {error.code} {error.reason}"
-            if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                raise _WrongRange(status) from error
-            if error.code in _BUSY:
-                raise _Retry(status, _retry_after_s(error)) from error
-            raise _Refused(f"{url}: {status}") from error
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, ssl.SSLCertVerificationError):
-            raise _Refused(f"{url}: not the server it claims to be ({error.reason})") from error
-        raise _Retry(f"no connection ({error.reason})") from error
-    return cast(http.client.HTTPResponse, response)
-
-
-def _retry_after_s(error: urllib.error.HTTPError) -> float:
-    """Return the waiting time of a Retry-After header [s]; 0 if absent or a date."""
-    asked = error.headers.get("Retry-After", "")
-    return float(asked) if asked.isdecimal() and len(asked) < 6 else 0.0
-
-
-def _extent(response: http.client.HTTPResponse, start: int) -> tuple[int, int | None]:
-    """Return the position of the first byte, and the size of the whole file if declared."""
-    if response.status != http.HTTPStatus.PARTIAL_CONTENT:
-        length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdecimal() else None
-    content_range = response.headers.get("Content-Range", "")
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
-    if match is None or int(match[1]) != start:
-        raise _WrongRange(f"requested bytes from {start}, got {content_range!r}")
-    return start, None if match[2] == "*" else int(match[2])
+    asked = {"Range": f"bytes={start}-"} if start else {}
+    with session.get(url, headers=asked, stream=True, timeout=TIMEOUT_S) as response:
+        is_part = response.status_code == codes.partial_content
+        given = response.headers.get("Content-Range", f"status {response.status_code}")
+        if response.status_code == codes.requested_range_not_satisfiable or (
+            is_part and not given.startswith(f"bytes {start}-")
+        ):
+            part.unlink(missing_ok=True)
+            raise ProtocolError(f"requested bytes from {start}, got {given!r}; starting over")
+        response.raise_for_status()
+        start = start if is_part else 0
+        length = response.raw.length_remaining
+        total = size if length is None else start + length
+        if size not in (None, total):
+            raise ValueError(f"{url}: the server has a file of {total} bytes, expected {size}")
+        _write(response, part, start=start, total=total, most=most)
 
 
 def _write(
-    response: IO[bytes], part: Path, *, start: int, total: int | None, most: int, report_s: float
+    response: requests.Response, part: Path, *, start: int, total: int | None, most: int
 ) -> None:
     """Append received bytes from `start` on; refuse more than `most` bytes in all."""
-    position, begun_s = start, time.monotonic()
-    reported_s = begun_s
-    with part.open("ab" if start else "wb") as file:
-        while chunk := response.read(CHUNK_BYTES):
+    position = start
+    with (
+        part.open("ab" if start else "wb") as file,
+        Progress(part.stem, total, start, unit="B", unit_scale=True) as progress,
+    ):
+        # Unlike `read`, it gives all that came before a connection was cut.
+        while chunk := response.raw.read1(CHUNK_BYTES):
             position += len(chunk)
             if position > most:
                 raise ValueError(f"{part}: the server sends more than the {most} bytes expected")
             file.write(chunk)
-            if time.monotonic() - reported_s >= report_s:
-                reported_s = time.monotonic()
-                elapsed_s = max(reported_s - begun_s, 1e-9)
-                _report(part.stem, position, total, (position - start) / elapsed_s)
+            progress.update(len(chunk))
     if total is not None and position < total:
-        raise ConnectionError(f"ended after {position} of {total} bytes")
+        raise ProtocolError(f"ended after {position} of {total} bytes")
 
 
-def _report(name: str, position: int, total: int | None, bytes_per_s: float) -> None:
-    left = "" if total is None else f" of {total / 1e6:.1f}"
-    time_left = "" if total is None else f", {(total - position) / bytes_per_s:.0f} s left"
-    LOG.info("%s: %.1f%s MB, %.1f MB/s%s", name, position / 1e6, left, bytes_per_s / 1e6, time_left)
+def _after(error: Exception, url: str, left: Retry) -> Retry:
+    """Wait until the next attempt; return the retries that are left then.
 
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Redirections to http(s) only, and never from https to http."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """Return the redirected request."""
-        schemes = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
-        if schemes[1] not in SCHEMES or schemes == ("https", "http"):
-            raise ValueError(
-                f"{req.full_url}: redirected to {newurl!r}; allowed: https, or the same scheme"
-            )
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    # The default opener also accepts file:, ftp: and data: addresses.
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        *(urllib.request.ProxyHandler(), urllib.request.UnknownHandler()),
-        *(urllib.request.HTTPHandler(), urllib.request.HTTPSHandler()),
-        *(urllib.request.HTTPDefaultErrorHandler(), urllib.request.HTTPErrorProcessor()),
-        _Redirects(),
-    ):
-        opener.add_handler(handler)
-    return opener
+    Raises
+    ------
+    ConnectionError
+        if none is left, or no further attempt can help.
+    """
+    response: requests.Response | None = getattr(error, "response", None)
+    cut = (requests.ConnectionError, requests.Timeout, HTTPError)
+    is_busy = response is not None and response.status_code in _BUSY
+    if not is_busy and (not isinstance(error, cut) or "CERTIFICATE_VERIFY_FAILED" in str(error)):
+        raise ConnectionError(f"{url}: {error}") from error
+    try:
+        left = left.increment("GET", url, error=error)
+    except MaxRetryError:
+        tried = len(left.history) + 1
+        raise ConnectionError(f"{url}: given up after {tried} attempts: {error}") from error
+    LOG.warning("%s: %s; trying again", url, error)
+    left.sleep(None if response is None else response.raw)
+    return left
 
 
 def length_of(path: Path) -> int:

@@ -4,21 +4,49 @@
 unknown dataset, or a file that cannot be verified, is refused before any job starts.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import jsonschema
 import yaml
 
-from perturb.datasets.download.http import SCHEMES
 from perturb.datasets.download.unpacking import Bound
 
-_ENTRY_KEYS = ("homepage", "licence", "citation", "images", "path", "login", "files")
-_FILE_KEYS = ("name", "url", "size", "sha256", "md5", "unpacked")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+def _object(required: str, **properties: Any) -> dict[str, Any]:
+    """Return the schema of an object with these keys and no other."""
+    keys = {"properties": properties, "required": required.split()}
+    return {"type": "object", "additionalProperties": False, **keys}
+
+
+def _text(pattern: str = "") -> dict[str, str]:
+    return {"type": "string", "pattern": pattern}
+
+
+_NUMBER = {"type": "integer", "minimum": 0}
+_FILE = _object(
+    "name",
+    name=_text(r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),
+    url=_text("^https?://"),
+    size=_NUMBER,
+    sha256=_text("^[0-9a-f]{64}$"),
+    md5=_text("^[0-9a-f]{32}$"),
+    unpacked=_object("num_files num_bytes", num_files=_NUMBER, num_bytes=_NUMBER),
+)
+_ENTRY = {
+    **_object(
+        "homepage licence citation images path files",
+        **dict.fromkeys(("homepage", "licence", "citation", "path", "login"), _text()),
+        images=_NUMBER,
+        files={"type": "array", "items": _FILE, "minItems": 1},
+    ),
+    # What needs a login is downloaded by hand, and needs no address.
+    "if": {"not": {"required": ["login"]}},
+    "then": {"properties": {"files": {"items": {"required": ["url"]}}}},
+}
+_REGISTER = {"type": "object", "additionalProperties": _ENTRY}
 
 
 @dataclass(frozen=True)
@@ -66,11 +94,13 @@ def read_register(path: Path) -> dict[str, Entry]:
     Raises
     ------
     ValueError
-        naming entry and key, if a key is missing or unknown, or a value is invalid.
+        naming entry and key of each missing or unknown key and of each invalid value.
     """
     register = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    if not isinstance(register, dict):
-        raise ValueError(f"{path}: expected datasets by name")  # noqa: TRY004 - the user's file
+    errors = jsonschema.Draft202012Validator(_REGISTER).iter_errors(register)
+    found = [(".".join(map(str, error.absolute_path)), error.message) for error in errors]
+    if found:
+        raise ValueError("\n".join(f"{path}: {key}: {message}" for key, message in found))
     return {name: _entry(f"{path}: {name}", name, values) for name, values in register.items()}
 
 
@@ -88,7 +118,7 @@ def register_entry(path: Path, name: str, sha256: Mapping[str, str] | str | None
     ------
     ValueError
         if there is no such entry or file, the publisher requires a login, or a SHA-256 is missing,
-        malformed, or contradicts the register.
+        or contradicts the register.
     """
     register = read_register(path)
     if name not in register:
@@ -113,8 +143,6 @@ def _with_sha256(entry: str, file: RemoteFile, sha256: str | None) -> RemoteFile
     if sha256 is None:
         return file
     sha256 = str(sha256).lower()
-    if not _SHA256.fullmatch(sha256):
-        raise ValueError(f"sha256 of {entry}, {file.name}: {sha256!r} is not 64 hexadecimal digits")
     if file.sha256 not in (None, sha256):
         raise ValueError(
             f"sha256 of {entry}, {file.name}: {sha256} contradicts the register's {file.sha256}"
@@ -139,61 +167,14 @@ def _check_sha256_known(entry: str, files: tuple[RemoteFile, ...]) -> None:
     )
 
 
-def _entry(where: str, name: str, values: Any) -> Entry:
-    _check_keys(where, values, _ENTRY_KEYS, optional=("login",))
-    login = values.get("login")
-    files = tuple(_file(f"{where}: files[{i}]", v) for i, v in enumerate(values["files"]))
-    for file in files:
-        if file.url is None and login is None:
-            raise ValueError(f"{where}: {file.name} has no url, and there is no login")
-    if len({file.name for file in files}) != len(files) or not files:
-        raise ValueError(f"{where}: files: expected one or more, each with a name of its own")
-    texts = {key: str(values[key]) for key in ("homepage", "licence", "citation", "path")}
-    images = _number(where, values, "images")
-    return Entry(name=str(name), images=images, login=login, files=files, **texts)
+def _entry(where: str, name: str, values: Mapping[str, Any]) -> Entry:
+    files = tuple(_file(file) for file in values["files"])
+    if len({file.name for file in files}) != len(files):
+        raise ValueError(f"{where}: files: each needs a name of its own")
+    return Entry(name=name, **{"login": None, **values, "files": files})
 
 
-def _file(where: str, values: Any) -> RemoteFile:
-    _check_keys(where, values, _FILE_KEYS, optional=("url", "size", "sha256", "md5", "unpacked"))
-    name, url = str(values["name"]), values.get("url")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(f"{where}: name is {name!r}; allowed: letters, digits and . _ -")
-    if url is not None and urlsplit(url).scheme not in SCHEMES:
-        raise ValueError(f"{where}: url is {url!r}; allowed: {', '.join(SCHEMES)}")
-    for key, digits in (("sha256", 64), ("md5", 32)):
-        if not re.fullmatch(rf"[0-9a-f]{{{digits}}}", values.get(key) or "0" * digits):
-            raise ValueError(f"{where}: {key} is {values[key]!r}; expected {digits} hex digits")
-    return RemoteFile(
-        name=name,
-        url=url,
-        size=_number(where, values, "size") if values.get("size") is not None else None,
-        sha256=values.get("sha256"),
-        md5=values.get("md5"),
-        unpacked=_bound(f"{where}: unpacked", values.get("unpacked")),
-    )
-
-
-def _bound(where: str, values: Any) -> Bound | None:
-    if values is None:
-        return None
-    _check_keys(where, values, ("num_files", "num_bytes"))
-    return Bound(*(_number(where, values, key) for key in ("num_files", "num_bytes")))
-
-
-def _number(where: str, values: Mapping[str, Any], key: str) -> int:
-    value = values[key]
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{where}: {key} is {value!r}; allowed: a whole number from 0 on")
-    return value
-
-
-def _check_keys(
-    where: str, values: Any, keys: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> None:
-    if not isinstance(values, dict):
-        raise ValueError(f"{where}: expected the keys {', '.join(keys)}")  # noqa: TRY004
-    for key in (*values, *keys):
-        if key not in keys:
-            raise ValueError(f"{where}: unknown key {key!r}; allowed: {', '.join(keys)}")
-        if key not in values and key not in optional:
-            raise ValueError(f"{where}: {key} is missing")
+def _file(values: Mapping[str, Any]) -> RemoteFile:
+    bound = values.get("unpacked")
+    given = {**dict.fromkeys(_FILE["properties"]), **values}
+    return RemoteFile(**{**given, "unpacked": bound and Bound(**bound)})

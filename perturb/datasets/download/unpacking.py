@@ -13,20 +13,11 @@ import tarfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol, cast
 
 from perturb.datasets.download.safe_names import folded, safe_parts
-from perturb.datasets.real.files.archive_formats import (
-    BROKEN,
-    MAX_HEADER_BYTES,
-    StrictMember,
-    check_end,
-    kind_of,
-    members,
-    opened,
-)
+from perturb.datasets.real.files.archive_formats import BROKEN, kind_of, members
 
-CHUNK_BYTES = 1 << 20
+_OTHER = "neither a file nor a folder (a link or a device)"
 
 
 @dataclass(frozen=True)
@@ -41,65 +32,39 @@ class Bound:
     num_bytes: int
 
 
-class _Readable(Protocol):
-    def read(self, size: int = -1, /) -> bytes: ...
-
-
 @dataclass
-class _Unpacked:
-    """The files and folders that are written, and the checks of further ones."""
+class _Claims:
+    """The members of an archive so far: their number, sizes and names."""
 
-    folder: Path
     bound: Bound
     num_files: int = 0
     num_bytes: int = 0
-    folders: dict[str, str] = field(default_factory=dict)
-    files: set[str] = field(default_factory=set)
+    paths: dict[str, str] = field(default_factory=dict)
 
-    def add_folder(self, name: str) -> None:
-        """Make the folder `name`."""
-        parts = self._count(name)
-        self._claim_folders(parts)
-        self.folder.joinpath(*parts).mkdir(parents=True, exist_ok=True)
+    def add(self, name: str, size: int | None) -> None:
+        """Add a member of a declared size [bytes], None for a folder.
 
-    def add_file(self, name: str, size: int, content: _Readable) -> None:
-        """Write the file `name` of declared size `size` [bytes]."""
-        path = self._claim_file(self._count(name))
-        if self.num_bytes + size > self.bound.num_bytes:
-            raise ValueError(f"more than {self.bound.num_bytes} bytes, at {name!r}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = 0
-        with path.open("xb") as file:
-            while chunk := content.read(CHUNK_BYTES):
-                written += len(chunk)
-                if written > size:
-                    raise ValueError(f"{name!r} is longer than its declared {size} bytes")
-                file.write(chunk)
-        if written != size:
-            raise ValueError(f"{name!r} ends after {written} of {size} bytes")
-        self.num_bytes += written
-
-    def _count(self, name: str) -> tuple[str, ...]:
+        Raises
+        ------
+        ValueError
+            if its name is unsafe or another member's, or the bound is exceeded.
+        """
+        parts = safe_parts(name)
         self.num_files += 1
+        self.num_bytes += size or 0
         if self.num_files > self.bound.num_files:
             raise ValueError(f"more than {self.bound.num_files} files and folders, at {name!r}")
-        return safe_parts(name)
-
-    def _claim_file(self, parts: tuple[str, ...]) -> Path:
-        self._claim_folders(parts[:-1])
-        key = folded(parts)
-        if key in self.files or key in self.folders:
-            raise ValueError(f"{'/'.join(parts)!r} occurs twice, or differs in case only")
-        self.files.add(key)
-        return self.folder.joinpath(*parts)
-
-    def _claim_folders(self, parts: tuple[str, ...]) -> None:
+        if self.num_bytes > self.bound.num_bytes:
+            raise ValueError(f"more than {self.bound.num_bytes} bytes, at {name!r}")
         for depth in range(1, len(parts) + 1):
-            key, path = folded(parts[:depth]), "/".join(parts[:depth])
-            if key in self.files:
-                raise ValueError(f"{path!r} is a file and a folder")
-            if self.folders.setdefault(key, path) != path:
-                raise ValueError(f"{path!r} and {self.folders[key]!r} differ in case only")
+            is_file = size is not None and depth == len(parts)
+            path = "/".join(parts[:depth]) + ("" if is_file else "/")
+            key = folded(parts[:depth])
+            if (is_file and key in self.paths) or self.paths.setdefault(key, path) != path:
+                raise ValueError(
+                    f"{path!r} and {self.paths[key]!r} are one name: it occurs twice, as a file "
+                    "and a folder, or differs in case only"
+                )
 
 
 def unpack(archive: Path, folder: Path, bound: Bound) -> None:
@@ -128,10 +93,14 @@ def unpack(archive: Path, folder: Path, bound: Bound) -> None:
     if temporary.exists():
         shutil.rmtree(temporary)
     temporary.mkdir(parents=True)
+    claims = _Claims(bound)
     try:
-        _unpack_into(archive, _Unpacked(temporary, bound))
+        extract = _extract_zip if kind_of(archive) == "zip" else _extract_tar
+        extract(archive, temporary, claims)
+        if all(path.endswith("/") for path in claims.paths.values()):
+            raise ValueError("it holds no file")
         temporary.rename(folder)
-    except (ValueError, *BROKEN) as error:
+    except (ValueError, RuntimeError, *BROKEN) as error:
         raise ValueError(f"{archive}: refused: {error}") from error
     except OSError as error:
         # Broken gzip and bzip2 streams raise an OSError without a number; a full disk has one.
@@ -142,83 +111,24 @@ def unpack(archive: Path, folder: Path, bound: Bound) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _unpack_into(archive: Path, unpacked: _Unpacked) -> None:
-    if kind_of(archive) == "zip":
-        _unpack_zip(archive, unpacked)
-    else:
-        _unpack_tar(archive, unpacked)
-    if not unpacked.files:
-        raise ValueError("it holds no file")
+def _extract_tar(path: Path, folder: Path, claims: _Claims) -> None:
+    for archive, member in members(path, "r|"):
+        # `tar -C folder .` adds the folder itself as a member.
+        if member.isdir() and not PurePosixPath(member.name).parts:
+            continue
+        if not (member.isdir() or member.isreg()) or member.issparse():
+            raise ValueError(f"{member.name!r} is {_OTHER}")
+        claims.add(member.name, None if member.isdir() else member.size)
+        # Python 3.11.3 and older have no filter; `claims` refuses all that it would.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extract(member, folder, set_attrs=False)
 
 
-class _Meter:
-    """A stream with a limit of bytes, since headers can be decompression bombs too.
-
-    All headers of a member and the read-ahead of the reader count as one header.
-    """
-
-    def __init__(self, file: _Readable) -> None:
-        self._file = file
-        self._allowed = MAX_HEADER_BYTES
-
-    def allow(self, num_bytes: int) -> None:
-        """Raise the limit by the content of the next member and a header."""
-        self._allowed = num_bytes + MAX_HEADER_BYTES
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes."""
-        chunk = self._file.read(size)
-        self._allowed -= len(chunk)
-        if self._allowed < 0:
-            raise ValueError(f"a header of more than {MAX_HEADER_BYTES} bytes")
-        return chunk
-
-
-def _unpack_tar(archive: Path, unpacked: _Unpacked) -> None:
-    with opened(archive) as file:
-        meter = _Meter(file)
-        stream = cast(IO[bytes], meter)
-        # Not closed: the archive is read as a stream that `file` closes.
-        tar = tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16, tarinfo=StrictMember)  # noqa: SIM115
-        for member in members(tar):
-            is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
-            if not is_plain or member.issparse():
-                raise ValueError(
-                    f"{member.name!r} is neither a file nor a folder (a link or a device)"
-                )
-            if member.isdir():
-                meter.allow(0)
-                _add_tar_folder(member, unpacked)
-                continue
-            content = tar.extractfile(member)
-            assert content is not None
-            # The bound is checked before the content is read.
-            meter.allow(min(member.size, unpacked.bound.num_bytes))
-            unpacked.add_file(member.name, member.size, content)
-        meter.allow(unpacked.bound.num_bytes)
-        check_end(tar)
-
-
-def _add_tar_folder(member: tarfile.TarInfo, unpacked: _Unpacked) -> None:
-    # `tar -C folder .` adds the folder itself as a member.
-    if PurePosixPath(member.name).parts != ():
-        unpacked.add_folder(member.name)
-
-
-def _unpack_zip(archive: Path, unpacked: _Unpacked) -> None:
-    with zipfile.ZipFile(archive) as file:
-        for member in file.infolist():
-            mode = member.external_attr >> 16
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise ValueError(
-                    f"{member.filename!r} is neither a file nor a folder (a link or a device)"
-                )
-            if member.flag_bits & 1:
-                raise ValueError(f"{member.filename!r} is encrypted")
-            if member.orig_filename != member.filename:
-                raise ValueError(f"the name {member.orig_filename!r} is not portable")
-            if member.is_dir():
-                unpacked.add_folder(member.filename)
-                continue
-            with file.open(member) as content:
-                unpacked.add_file(member.filename, member.file_size, content)
+def _extract_zip(path: Path, folder: Path, claims: _Claims) -> None:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise ValueError(f"{member.filename!r} is {_OTHER}")
+            # The original name: that of the reader ends at a zero byte.
+            claims.add(member.orig_filename, None if member.is_dir() else member.file_size)
+            archive.extract(member, folder)

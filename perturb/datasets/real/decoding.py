@@ -21,7 +21,6 @@ import math
 import struct
 import warnings
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -164,7 +163,8 @@ def _turbo_rgb(data: bytes) -> Pixels | None:
     """Return uint8 (H, W, 3) of a plain JPEG file, None if Pillow has to decode the file."""
     if data[:3] != b"\xff\xd8\xff":
         return None
-    simplejpeg = _simplejpeg()
+    import simplejpeg
+
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         if colorspace not in ("YCbCr", "Gray"):
@@ -177,13 +177,6 @@ def _turbo_rgb(data: bytes) -> Pixels | None:
     except ValueError:
         return None
     return rgb
-
-
-@cache
-def _simplejpeg() -> Any:
-    import simplejpeg
-
-    return simplejpeg
 
 
 def _torch_bilinear(rgb: Pixels, width: int, height: int) -> Pixels:

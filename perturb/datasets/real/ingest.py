@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from perturb.datasets.classes import Classes, are_folders, check_classes, noted
 from perturb.datasets.manifests import read_classes
+from perturb.datasets.progress import Progress
 from perturb.datasets.real.decoding import BadImageError, decode, decoder
 from perturb.datasets.real.decoding_pool import Content, Target, Task, carried_out, load
 from perturb.datasets.real.files.locators import (
@@ -26,12 +27,12 @@ from perturb.datasets.real.files.locators import (
     read_in_order,
     reading_order,
 )
-from perturb.datasets.real.ingest_reports import BadImages, Progress
 from perturb.datasets.real.listing import Listing, list_images
 from perturb.datasets.real.partial_array import PartialArray, digest_of, file_state
 from perturb.datasets.real.sources.source import some
 from perturb.datasets.store import digest_of_pixels, write_manifest
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
+from perturb.files import replacing
 from perturb.models.resizing import AS_IS, Resizing
 from perturb.random import image_key
 
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64
 _NUM_TRIED = 100
+_NUM_NAMED = 20
 _COLUMN_TYPES = {"texture": pa.int16(), "accepted": pa.list_(pa.int16())}
 
 
@@ -84,14 +86,12 @@ def build_from_source(
     if clean is not None:
         named = f"source.path {source.get('path')!r}", f"the clean set ({clean.parent})"
         check_classes(classes, read_classes(clean), named)
-    report = BadImages(name, images.with_name(f"{images.stem}.bad.txt"))
-    report.add(listing.unused_files)
     side = _side(view, listing, name, side)
     facts = _facts(view, decoding)
     array = PartialArray(images, (len(listing), 3, side, side), facts)
     target = Target(str(array.path), array.offset, side, view, decoding)
-    _fill(array, target, listing, workers, report)
-    report.raise_if_any()
+    bad = [*listing.unused_files, *_fill(array, target, listing, workers, name)]
+    _refuse_bad(bad, name, images.with_name(f"{images.stem}.bad.txt"))
     write_manifest(
         manifest,
         _manifest(listing, facts | noted(classes)),
@@ -116,28 +116,48 @@ def _facts(view: Resizing, decoding: str) -> dict[str, Any]:
 
 
 def _fill(
-    array: PartialArray, target: Target, listing: Listing, workers: int, report: BadImages
-) -> None:
-    """Decode the chunks that the array lacks."""
+    array: PartialArray, target: Target, listing: Listing, workers: int, name: str
+) -> list[tuple[str, str]]:
+    """Decode the chunks that the array lacks; return the unusable images with reasons."""
     order = reading_order(listing.locators)
     chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
     state = lru_cache(maxsize=64)(file_state)  # all images of an archive share its state
     digests = {chunk[0]: _digest(listing, chunk, state) for chunk in chunks}
     missing = [chunk for chunk in chunks if not array.holds(digests[chunk[0]])]
-    progress = Progress(report.name, len(order), len(order) - sum(map(len, missing)))
-    tasks = _tasks(target, listing, missing)
-    for answer in carried_out(tasks, min(workers, len(missing))):
-        report.add((listing.image_ids[row], reason) for row, reason in answer.bad)
-        if not answer.bad:
-            array.note(digests[answer.task.rows[0]])
-        progress.advance(len(answer.task.rows))
+    num_there = len(order) - sum(map(len, missing))
+    if num_there:
+        logger.info("%s: %d of %d images are decoded already", name, num_there, len(order))
+    all_bad: list[tuple[str, str]] = []
+    with Progress(name, len(order), num_there, unit=" images") as progress:
+        for rows, bad in carried_out(target, _tasks(listing, missing), min(workers, len(missing))):
+            all_bad += [(listing.image_ids[row], reason) for row, reason in bad]
+            if not bad:
+                array.note(digests[rows[0]])
+            progress.update(len(rows))
     array.commit()
+    return all_bad
 
 
-def _tasks(target: Target, listing: Listing, chunks: Sequence[Sequence[int]]) -> Iterator[Task]:
+def _refuse_bad(bad: Sequence[tuple[str, str]], name: str, path: Path) -> None:
+    """Raise if there are unusable images, listed in a file; else remove an old list."""
+    if not bad:
+        path.unlink(missing_ok=True)
+        return
+    lines = [f"{image_id} {reason}" for image_id, reason in sorted(bad)]
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shown = "".join(f"\n  {line}" for line in lines[:_NUM_NAMED])
+    rest = f"\n  and {len(lines) - _NUM_NAMED} more" if len(lines) > _NUM_NAMED else ""
+    raise ValueError(
+        f"source.path {name}: {len(lines)} files cannot be used; {path} lists all; "
+        f"replace them, or remove those that are not part of the dataset:{shown}{rest}"
+    )
+
+
+def _tasks(listing: Listing, chunks: Sequence[Sequence[int]]) -> Iterator[Task]:
     contents = _contents(listing, [row for chunk in chunks for row in chunk])
     for chunk in chunks:
-        yield Task(target, chunk, [next(contents) for _ in chunk])
+        yield chunk, [next(contents) for _ in chunk]
 
 
 def _contents(listing: Listing, rows: Sequence[int]) -> Iterator[Content]:

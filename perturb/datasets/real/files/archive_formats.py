@@ -13,12 +13,15 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 MAX_HEADER_BYTES = 1 << 20
 """Maximum size of one header of a tar member: a long name, or a table of attributes [bytes]."""
+
+MAX_END_BYTES = 1 << 28
+"""Maximum size of what follows the end mark, which could be a decompression bomb [bytes]."""
 
 BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, NotImplementedError),
@@ -33,6 +36,11 @@ _MAGIC = {
     # The whole magic: a plain tar begins with a file name, which could be `BZh`.
     "bzip2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
     "xz": re.compile(rb"\xfd7zXZ\x00"),
+}
+_OPENERS: dict[str, Callable[..., Any]] = {
+    "gzip": gzip.open,
+    "bzip2": bz2.open,
+    "xz": lzma.open,
 }
 _FURTHER_HEADERS = (
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
@@ -49,14 +57,7 @@ def kind_of(path: Path) -> str:
 
 def opened(path: Path) -> BinaryIO:
     """Return a stream of a file's content, decompressed if needed; the caller closes it."""
-    kind = kind_of(path)
-    if kind == "gzip":
-        return cast(BinaryIO, gzip.GzipFile(path))
-    if kind == "bzip2":
-        return cast(BinaryIO, bz2.BZ2File(path))
-    if kind == "xz":
-        return cast(BinaryIO, lzma.LZMAFile(path))
-    return path.open("rb")
+    return cast(BinaryIO, _OPENERS.get(kind_of(path), open)(path, "rb"))
 
 
 class StrictMember(tarfile.TarInfo):
@@ -82,35 +83,52 @@ class StrictMember(tarfile.TarInfo):
 
     def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
         # The reader loads the whole header into memory, whatever size it claims.
-        if self.type in _FURTHER_HEADERS and self.size > MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of more than {MAX_HEADER_BYTES} bytes")
+        if self.type in _FURTHER_HEADERS and not 0 <= self.size <= MAX_HEADER_BYTES:
+            raise tarfile.ReadError(
+                f"a header of more than {MAX_HEADER_BYTES} bytes, or of less than 0"
+            )
         return cast(tarfile.TarInfo, super()._proc_member(tarfile_))  # type: ignore[misc]
 
 
-def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of an archive that was opened with `StrictMember`."""
-    while (member := archive.next()) is not None:
-        # The reader keeps every member: gigabytes for larger datasets.
-        archive.members = []  # type: ignore[attr-defined]
-        yield member
+def members(path: Path, mode: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the archive and each of its members; then read the file to its end.
 
-
-def check_end(archive: tarfile.TarFile) -> None:
-    """Read the rest of the file after the last member, with the checksums of compressed files.
+    Parameters
+    ----------
+    mode : `r:` for any order of reading, `r|` for the content of each member in turn.
 
     Raises
     ------
     tarfile.ReadError
-        if the end mark, two blocks of zeros, is a single block, or members follow it: a damaged
-        header can look like an end mark, and so does the seam of two joined archives.
+        as `StrictMember`; or the end mark, two blocks of zeros, is a single block, or members
+        follow it: a damaged header can look like an end mark, and so does the seam of two archives.
     """
-    stream = cast(BinaryIO, archive.fileobj)
+    with (
+        opened(path) as stream,
+        tarfile.open(  # type: ignore[call-overload]
+            fileobj=stream, mode=mode, bufsize=1 << 16, tarinfo=StrictMember
+        ) as archive,
+    ):
+        while (member := archive.next()) is not None:
+            # The reader keeps every member: gigabytes for larger datasets.
+            archive.members = []
+            if member.size < 0:  # the reader would go back to a member before
+                raise tarfile.ReadError(f"{member.name!r} has {member.size} bytes")
+            yield archive, member
+        _check_end(cast(BinaryIO, archive.fileobj))
+
+
+def _check_end(stream: BinaryIO) -> None:
+    """Read the rest of a file after its last member, with the checksums of compressed files."""
     if any(stream.read(tarfile.BLOCKSIZE)):
         raise tarfile.ReadError("a single block of zeros, which is no end mark")
     # Any other content after the mark is padding of the last record.
-    while block := stream.read(tarfile.BLOCKSIZE):
+    for _ in range(MAX_END_BYTES // tarfile.BLOCKSIZE):
+        if not (block := stream.read(tarfile.BLOCKSIZE)):
+            return
         if _is_header(block):
             raise tarfile.ReadError("members follow the end mark")
+    raise tarfile.ReadError(f"more than {MAX_END_BYTES} bytes follow the end mark")
 
 
 def _is_header(block: bytes) -> bool:

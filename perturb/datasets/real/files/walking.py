@@ -4,19 +4,12 @@ Archives are not unpacked. Members that cannot be read in place, and special fil
 """
 
 import os
-import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from perturb.datasets.real.files.archive_formats import (
-    StrictMember,
-    check_end,
-    kind_of,
-    members,
-    opened,
-)
+from perturb.datasets.real.files.archive_formats import kind_of, members
 from perturb.datasets.real.files.file_names import LeftOut, is_archive, no_data
 from perturb.datasets.real.files.locators import (
     MAX_MEMBER_BYTES,
@@ -120,23 +113,15 @@ def _in_folder(
 
 def _in_tar(path: Path) -> Iterator[Entry | Folder]:
     part = TarSlice if kind_of(path) == "plain" else StreamSlice
-    with (
-        opened(path) as stream,
-        tarfile.open(fileobj=stream, mode="r:", tarinfo=StrictMember) as archive,
-    ):
-        for member in members(archive):
-            name = _clean(member.name)
-            if member.isdir():
-                yield Folder(name)
-                continue
-            if _is_no_data(name):
-                yield Folder(name)  # counted as left out, also a link or device
-                continue
-            if not member.isreg() or member.issparse():
-                raise ValueError(f"{path}: {name} is a link or a special file; allowed: files")
-            _check_size(path, name, member.size)
-            yield Entry(name, part(str(path), member.offset_data, member.size))
-        check_end(archive)
+    for _, member in members(path, "r:"):
+        name = _clean(member.name)
+        if member.isdir() or _is_no_data(name):
+            yield Folder(name)  # what is no data is counted as left out, also a link or device
+            continue
+        if not member.isreg() or member.issparse():
+            raise ValueError(f"{path}: {name} is a link or a special file; allowed: files")
+        _check_size(path, name, member.size)
+        yield Entry(name, part(str(path), member.offset_data, member.size))
 
 
 def _in_zip(path: Path) -> Iterator[Entry | Folder]:
