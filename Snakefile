@@ -38,11 +38,7 @@ rule all:
 
 
 onstart:
-    # Before the first job, all checks at once: a missing folder must not become a missing number.
-    refuse_results_folder()
-    refuse_missing_files()
-    show_assumed_values()
-    say_what_is_left_out()
+    check_before_jobs()
     record_start()
 
 

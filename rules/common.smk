@@ -103,6 +103,14 @@ def ids(entries):
     return "|".join(map(re.escape, entries)) or "(?!)"
 
 
+def check_before_jobs():
+    """Make all checks at once: a missing folder must not become a missing number."""
+    refuse_results_folder()
+    refuse_missing_files()
+    show_assumed_values()
+    say_what_is_left_out()
+
+
 def refuse_results_folder():
     """Raise an error if the results folder cannot be written to."""
     refusal = refusal_of(Path(STUDY.results))
@@ -247,6 +255,15 @@ def training_stores(model):
         for purpose, dataset in params.training_datasets(STUDY, model).items()
         for file, path in store(dataset).items()
     }
+
+
+# Of workflows that use this one as a module, Snakemake calls their own `onstart` alone.
+if (
+    not workflow.modifier.is_main_snakefile()
+    and workflow.exec_mode == ExecMode.DEFAULT
+    and not workflow.output_settings.dryrun
+):
+    check_before_jobs()
 
 
 wildcard_constraints:

@@ -1,0 +1,102 @@
+"""The workflow used from elsewhere: as a module, from another directory, in an unusual folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.faults import TABLES, fault_study
+from tests.workspace import Workspace, environment, fresh_clone
+
+pytestmark = pytest.mark.slow
+
+UNUSUAL = "it's a \"Größe\" of ours"
+MODULE = """
+configfile: "mine.yaml"
+
+
+module robustness:
+    snakefile:
+        {snakefile!r}
+    config:
+        config["robustness"]
+
+
+use rule * from robustness as robustness_*
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/tables/{{table}}.parquet", table=config["tables"]),
+"""
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Return a fresh clone in a folder with spaces, quotes and a letter beyond ASCII."""
+    folder = tmp_path_factory.mktemp("clone") / UNUSUAL
+    folder.mkdir()
+    return fresh_clone(folder)
+
+
+def _snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+
+
+def _module(folder: Path, clone: Workspace, **changes: object) -> None:
+    """Write a workflow that uses the clone's as a module."""
+    snakefile = str(clone.folder / "Snakefile")
+    (folder / "Snakefile").write_text(MODULE.format(snakefile=snakefile))
+    own = {"tables": list(TABLES), "robustness": fault_study() | changes}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
+
+
+def test_a_workflow_uses_it_as_a_module(
+    clone: Workspace, undisturbed: tuple[Workspace, float], tmp_path: Path
+) -> None:
+    """With rules under a prefix, and the study below a key of its own configuration."""
+    _module(tmp_path, clone)
+    done = _snakemake(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Workspace(tmp_path).tables() == undisturbed[0].tables()
+    again = _snakemake(tmp_path)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_module_checks_the_files_of_its_study(clone: Workspace, tmp_path: Path) -> None:
+    """Before any job, though Snakemake calls the `onstart` of the outer workflow alone."""
+    models = fault_study()["models"]
+    given = {"file": "none.safetensors", "sha256": "0" * 64}
+    models["a"] = {key: value for key, value in models["a"].items() if key != "weights"}
+    _module(tmp_path, clone, models=models | {"a": models["a"] | {"weights": given}})
+    done = _snakemake(tmp_path)
+    assert done.returncode == 1
+    assert "none.safetensors" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_it_runs_in_another_directory(
+    clone: Workspace, undisturbed: tuple[Workspace, float], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / UNUSUAL
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(fault_study(), sort_keys=False))
+    targets = [f"results/tables/{table}.parquet" for table in TABLES]
+    done = _snakemake(
+        tmp_path,
+        *targets,
+        *("-s", str(clone.folder / "Snakefile"), "--directory", str(elsewhere)),
+        *("--configfile", "study.yaml"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Workspace(elsewhere).tables() == undisturbed[0].tables()
+    assert not (clone.folder / "results").exists()
