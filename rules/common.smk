@@ -21,6 +21,7 @@ from perturb.datasets.download.register import read_register
 from perturb.evaluate.digests import digest_of
 from perturb.files import as_inputs, existing, refusal_of
 from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
+from perturb.places import code, import_path, wherever
 from perturb.plan import params, products, sources
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.jobs import (
@@ -38,6 +39,7 @@ from perturb.plan.stores import any_store, stores_of_dataset
 from perturb.runs import lock
 from perturb.runs.reasons import show_reasons
 
+os.environ["PYTHONPATH"] = import_path()
 show_reasons(workflow)
 try:
     # Of two equal keys Snakemake keeps the last one without a warning.

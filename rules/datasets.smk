@@ -156,7 +156,7 @@ rule filter_dataset:
 rule draw_contact_sheets:
     """Draw sample images of every dataset side by side."""
     input:
-        "perturb/datasets/contact_sheet.py",
+        code("datasets/contact_sheet.py"),
         images=[PATHS.images(store) for store in SHEETS.values()],
         manifests=[PATHS.manifest(store) for store in SHEETS.values()],
     output:
