@@ -15,7 +15,7 @@ rule describe_study:
     benchmark:
         PATHS.benchmark("describe_study")
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
@@ -51,7 +51,7 @@ rule check_shards:
     wildcard_constraints:
         experiment=ids(EXPERIMENTS),
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
@@ -89,7 +89,7 @@ rule make_tables:
     benchmark:
         PATHS.benchmark("make_tables")
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     threads: 4
     resources:
         mem_mb=lambda wildcards, attempt: 12000 * attempt,
@@ -120,7 +120,7 @@ rule make_table:
     wildcard_constraints:
         table=ids(TABLES),
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     threads: 4
     resources:
         mem_mb=lambda wildcards, attempt: 12000 * attempt,

@@ -14,7 +14,7 @@ import pytest
 from envs import cores, system
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ["requirements.txt", "requirements-cuda.txt", "requirements-dev.txt"]
+LOCKS = ["envs/requirements.txt", "envs/requirements-cuda.txt", "envs/requirements-dev.txt"]
 
 
 def make(*arguments: str) -> str:
@@ -74,8 +74,8 @@ def test_every_check_is_run() -> None:
 
 def test_the_stamp_follows_the_content_of_the_locks(tmp_path: Path) -> None:
     (tmp_path / "envs").mkdir()
-    for name in LOCKS:
-        (tmp_path / "envs" / name).write_text("as it was")
+    for name in [*LOCKS, "pyproject.toml"]:
+        (tmp_path / name).write_text("as it was")
     stamps = []
     for text in ("as it was", "changed", "as it was"):
         (tmp_path / "envs" / "requirements.txt").write_text(text)
