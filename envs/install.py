@@ -1,8 +1,8 @@
 """Make the running environment hold what some locks say: `python -m envs.install LOCK...`.
 
-uv does it, several times faster than pip; where uv cannot be had or fails, pip does the same from the
-same locks. Either way only files that a lock names by sha256 are installed, and no dependency is
-resolved.
+uv does it, several times faster than pip; where uv cannot be had or fails, pip does the same from
+the same locks. Either way only files that a lock names by sha256 are installed, and no dependency
+is resolved.
 
 torch goes a way of its own. uv does not see the places that pip is configured to look in, and pip,
 once it is given hashes, prefers a registry's file over a local one. So pip is asked without hashes
@@ -39,7 +39,9 @@ def install(locks: list[Path], folder: Path) -> None:
     pins = {name: pin for lock in locks for name, pin in read_pins(lock).items()}
     if "uv" in pins and not importlib.util.find_spec("uv"):
         (folder / "uv.txt").write_text(pins["uv"])
-        subprocess.run([*_PIP, "install", "--quiet", *_RULES, f"-r{folder / 'uv.txt'}"], check=False)
+        subprocess.run(
+            [*_PIP, "install", "--quiet", *_RULES, f"-r{folder / 'uv.txt'}"], check=False
+        )
     if "torch" in pins:
         if not importlib.util.find_spec("torch"):
             (folder / "torch.txt").write_text(torch_requirement(pins["torch"], folder / "torch"))

@@ -94,7 +94,7 @@ def write_locks(run: dict[str, str], dev: dict[str, str], peers: dict[str, str])
 
 
 def _head(pin: str) -> str:
-    """Return a pin without its hashes: one package may be needed on more platforms by the checks."""
+    """Return a pin without its hashes; its marker differs where checks need it elsewhere too."""
     return pin.partition(" \\\n")[0]
 
 
@@ -116,8 +116,8 @@ def main(options: list[str]) -> None:
         dev_pins = compile_lock(dev, [DEV_LOCK], ["--group", "dev", *fixed, *options])
         # The peers lie over the environment of the checks, and so have to agree with both.
         fixed += ["--constraints", str(dev), "--overrides", str(PEERS / "overrides.in")]
-        asked = [str(PEERS / "requirements.in")]
-        write_locks(run_pins, dev_pins, compile_lock(peers, [PEER_LOCK], [*asked, *fixed, *options]))
+        asked = [str(PEERS / "requirements.in"), *fixed, *options]
+        write_locks(run_pins, dev_pins, compile_lock(peers, [PEER_LOCK], asked))
 
 
 if __name__ == "__main__":
