@@ -32,12 +32,13 @@ def wherever(paths: Iterable[str]) -> list[str]:
     return [path.removeprefix(f"{WORKFLOW.as_posix()}/") for path in paths]
 
 
-def import_path() -> str:
-    """Return the `PYTHONPATH` with which jobs import the code beside the Snakefile.
+def prefer_own_code() -> None:
+    """Have jobs import the code beside the Snakefile where another copy of it is installed.
 
-    Another copy of it may be installed. Where this copy itself is installed nothing is added: its
-    folder holds packages for one version of Python, and a job may run with another.
+    An installed package does nothing: its folder holds packages for one version of Python, and a
+    job may run with another.
     """
-    own = [] if IS_INSTALLED else [str(WORKFLOW)]
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return os.pathsep.join(dict.fromkeys([*own, *filter(None, given)]))
+    if not IS_INSTALLED:
+        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        own = dict.fromkeys([str(WORKFLOW), *filter(None, given)])
+        os.environ["PYTHONPATH"] = os.pathsep.join(own)

@@ -21,7 +21,7 @@ from perturb.datasets.download.register import read_register
 from perturb.evaluate.digests import digest_of
 from perturb.files import as_inputs, existing, refusal_of
 from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
-from perturb.places import code, import_path, wherever
+from perturb.places import code, prefer_own_code, wherever
 from perturb.plan import params, products, sources
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.jobs import (
@@ -39,7 +39,7 @@ from perturb.plan.stores import any_store, stores_of_dataset
 from perturb.runs import lock
 from perturb.runs.reasons import show_reasons
 
-os.environ["PYTHONPATH"] = import_path()
+prefer_own_code()
 show_reasons(workflow)
 try:
     # Of two equal keys Snakemake keeps the last one without a warning.
@@ -77,6 +77,8 @@ TRAINED = [model.id for model in STUDY.models.values() if model.training]
 GIVEN = [model.id for model in STUDY.models.values() if model.weights]
 # The cluster's option for a GPU, if not `--gpus`: see slurm/README.md.
 GRES = os.environ.get("PERTURB_SLURM_GRES")
+# The image of jobs under `--sdm apptainer`: see envs/README.md.
+IMAGE = os.environ.get("PERTURB_IMAGE", "perturb.sif")
 NUM_GPUS = 1 if STUDY.device == "cuda" else 0
 GPU = {"gres": GRES} if NUM_GPUS and GRES else {"gpu": NUM_GPUS}
 COMMAND = products.command(

@@ -1,5 +1,7 @@
 """An installed package: its files, its command, and the workflow run from another folder."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +110,37 @@ def test_a_copy_of_the_workflow_runs_its_own_code(tmp_path: Path) -> None:
     assert (workspace.folder / "probe.txt").read_text() == str(expected)
 
 
+# In place of Apptainer: it tells what it was given, and runs the command of the container here.
+APPTAINER = """#!/bin/sh
+[ "$1" = --version ] && { echo apptainer version 1.3.0; exit; }
+echo "$@" >> apptainer.txt
+for command; do :; done
+exec bash -c "$command"
+"""
+
+
+def test_jobs_run_in_the_image_only_if_that_is_asked_for(tmp_path: Path) -> None:
+    workspace = fresh_clone(tmp_path)
+    apptainer = tmp_path / "bin" / "singularity"
+    apptainer.parent.mkdir()
+    apptainer.write_text(APPTAINER)
+    apptainer.chmod(0o755)
+    variables = environment() | {"PATH": f"{apptainer.parent}:{os.environ['PATH']}"}
+    command = workspace.command("--forcerun", "generate_dataset", configuration="config/smoke.yaml")
+    target = ["--", "results/smoke/decoded/shapes/images.npy"]
+    images = []
+    for deployment, variable in (
+        ([], {"PERTURB_IMAGE": "other.sif"}),
+        (["--sdm", "apptainer"], {}),
+        (["--sdm", "apptainer"], {"PERTURB_IMAGE": "/images/mine.sif"}),
+    ):
+        done = workspace.python([*command[1:], *deployment, *target], variables | variable)
+        assert done.returncode == 0, done.stderr
+        told = tmp_path / "apptainer.txt"
+        images.append(re.findall(r"\S+\.sif", told.read_text() if told.exists() else "")[-1:])
+    assert images == [[], ["perturb.sif"], ["/images/mine.sif"]]
+
+
 @pytest.mark.parametrize("folder", ["root", "elsewhere"])
 def test_digests_of_inputs_do_not_depend_on_folders(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -123,6 +156,10 @@ def test_an_installed_package_leaves_the_search_path_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "/given")
-    assert places.import_path() == f"{ROOT.resolve()}:/given"
     monkeypatch.setattr(places, "IS_INSTALLED", True)
-    assert places.import_path() == "/given"
+    places.prefer_own_code()
+    assert os.environ["PYTHONPATH"] == "/given"
+    monkeypatch.setattr(places, "IS_INSTALLED", False)
+    places.prefer_own_code()
+    places.prefer_own_code()
+    assert os.environ["PYTHONPATH"] == f"{places.WORKFLOW}:/given"
