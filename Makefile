@@ -3,15 +3,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# CPUs for the workflow and the tests: all that this process may use.
-CORES ?= $(shell $(BIN)/python -m envs.cores)
+# CPUs for the workflow and the tests: all that this process may use, in a container its quota.
+CORES ?= $(shell $(BIN)/python -c 'import joblib; print(joblib.cpu_count())')
 # Another configuration than config.yaml, such as config/smoke.yaml.
 CONFIG ?=
 
-# An environment carries a stamp that is named after what its locks hold: an edit of a lock asks for
-# a new one, a checkout that only touches the files does not.
+# An environment carries a stamp that is named after what its locks hold, and pyproject.toml, by
+# which this project is installed: an edit of them asks for a new one, a checkout that only touches
+# the files does not.
 checksum = $(firstword $(shell cat $(1) | cksum))
-RUN_LOCKS := envs/requirements.txt envs/requirements-cuda.txt
+RUN_LOCKS := pyproject.toml envs/requirements.txt envs/requirements-cuda.txt
 DEV_LOCKS := $(RUN_LOCKS) envs/requirements-dev.txt
 PEER_LOCKS := $(DEV_LOCKS) tests/peers/requirements.txt
 RUN_READY := $(VENV)/ready-run-$(call checksum,$(RUN_LOCKS))
@@ -124,27 +125,38 @@ env-dev: $(DEV_READY) ## build the environment that the checks use
 lock: $(DEV_READY) ## resolve the locks anew; OPTIONS=--upgrade renews all versions
 	$(BIN)/python -m envs.lock $(OPTIONS)
 
+# This folder: its package, its command and its plugin of Snakemake.
+INSTALL_PROJECT = $(BIN)/python -m pip install --quiet --no-index --no-deps \
+  --no-build-isolation --editable .
+PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
+
 # Built from nothing whenever its stamp is missing: it then holds what the lock says and no more, and
 # nothing that a killed installation left half written.
 $(RUN_READY): | python-version
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m envs.install envs/requirements.txt
+	$(INSTALL_PROJECT)
 	@touch $@
 
 # The run's stamp is away meanwhile: if this is killed, the environment is built from nothing.
 $(DEV_READY): | $(RUN_READY)
 	@rm -f $(RUN_READY) $(VENV)/ready-dev-*
-	@status=0; $(BIN)/python -m envs.install envs/requirements-dev.txt || status=$$?; \
-	  touch $(RUN_READY); exit $$status
+	@status=0; $(BIN)/python -m envs.install envs/requirements.txt envs/requirements-dev.txt && \
+	  $(INSTALL_PROJECT) || status=$$?; touch $(RUN_READY); exit $$status
 	@touch $@
 
 # Laid over the environment of the checks: it holds the peers alone, and shares torch.
 $(PEERS_READY): | $(DEV_READY) peer-packages
-	rm -rf $(PEERS)
-	$(BIN)/python -m envs.overlay $(PEERS)
+	@$(MAKE) --no-print-directory overlay
 	$(PEERS)/bin/python -m envs.install tests/peers/requirements.txt
 	@touch $@
+
+.PHONY: overlay
+overlay:
+	rm -rf $(PEERS)
+	$(BIN)/python -m venv --without-pip $(PEERS)
+	$(BIN)/python -c $(PURELIB) > "$$($(PEERS)/bin/python -c $(PURELIB))/below.pth"
 
 .PHONY: python-version
 python-version:

@@ -18,6 +18,12 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+
+
+# For `--sdm apptainer` alone: see envs/README.md.
+container: IMAGE
+
+
 include: "rules/datasets.smk"
 include: "rules/models.smk"
 include: "rules/evaluate.smk"

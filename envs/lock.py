@@ -4,12 +4,10 @@ Versions stay as they are unless something asks for a change; `--upgrade` renews
 `--upgrade-package NAME` one. What uv resolves is divided among four files:
 
 - `requirements.txt`: what a run needs, without CUDA's libraries;
-- `requirements-cuda.txt`: those libraries, and the torchvision that fits;
+- `requirements-cuda.txt`: those libraries;
 - `requirements-dev.txt`: what the checks need besides;
 - `tests/peers/requirements.txt`: what the tests against others' code need besides all of these.
 """
-
-from __future__ import annotations
 
 import re
 import subprocess
@@ -17,51 +15,45 @@ import sys
 import tempfile
 from pathlib import Path
 
-from envs.check import CUDA_LIBRARY
-from envs.lockfile import Pin, read_pins
+from envs.pins import read_pins
 
 FOLDER = Path("envs")
 RUN_LOCK, CUDA_LOCK, DEV_LOCK = (
     FOLDER / f"requirements{part}.txt" for part in ("", "-cuda", "-dev")
 )
-PEER_SOURCE = Path("tests/peers/requirements.in")
-PEER_OVERRIDES = Path("tests/peers/overrides.in")
-PEER_LOCK = PEER_SOURCE.with_suffix(".txt")
+PEERS = Path("tests/peers")
+PEER_LOCK = PEERS / "requirements.txt"
 CPU_BUILDS = FOLDER / "torch-cpu.sha256"
-LEFT_OUT = ("connection-pool", "opencv-python")
-"""Declared by Snakemake, imported by nothing, and to be had as source only: installing it would
-run a build with tools that no lock holds. Of OpenCV the peers get the build without windows."""
-_HEADER = "# Written by `make lock` from {source}; do not edit.\n"
+# Declared by Snakemake, imported by nothing, and to be had as source only; OpenCV with windows,
+# where the peers get the one without; and declared by timm: the registry's build does not fit a CPU
+# build of torch, and we import nothing of it.
+LEFT_OUT = ("connection-pool", "opencv-python", "torchvision")
+_CUDA = re.compile(r"(nvidia|cuda)-.+|triton")
 
 
-def compile_lock(source: Path, known: list[Path], folder: Path, options: list[str]) -> Path:
-    """The path of uv's lock of one source file.
+def compile_lock(output: Path, known: list[Path], arguments: list[str]) -> dict[str, str]:
+    """Return the pins that uv resolves, for every platform and each Python from 3.11 on.
 
     Parameters
     ----------
-    source
-        Requirements to resolve, for every platform and each Python from 3.11 on.
+    output
+        Receives uv's lock.
     known
         Locks whose versions are kept where they still fit.
-    folder
-        Where the result is written.
-    options
-        Further options of `uv pip compile`.
+    arguments
+        Of `uv pip compile`: what is asked for, and further options.
     """
-    folder.mkdir(exist_ok=True)
-    output = folder / source.with_suffix(".txt").name
     output.write_text("".join(lock.read_text() for lock in known if lock.exists()))
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]
     command += ["--python-version", "3.11", "--fork-strategy", "fewest"]
-    command += ["--generate-hashes", "--no-emit-index-url"]
-    for name in LEFT_OUT:
-        command += ["--no-emit-package", name]
-    subprocess.run([*command, *options, "--output-file", str(output), str(source)], check=True)
-    return output
+    command += ["--generate-hashes", "--no-emit-index-url", "--no-annotate"]
+    command += [f"--no-emit-package={name}" for name in LEFT_OUT]
+    subprocess.run([*command, *arguments, "--output-file", str(output)], check=True)
+    return read_pins(output)
 
 
-def with_cpu_builds(pin: Pin, sums: str) -> str:
-    """torch's pin with the sums of its CPU builds added: no registry tells them.
+def with_cpu_builds(pin: str, sums: str) -> str:
+    """Return torch's pin with the sums of its CPU builds added: no registry tells them.
 
     Parameters
     ----------
@@ -73,70 +65,59 @@ def with_cpu_builds(pin: Pin, sums: str) -> str:
     Raises
     ------
     ValueError
-        If no line is of this version.
+        if no line is of this version.
     """
-    prefix = f"torch-{pin.version}+cpu-"
+    version = pin.split()[0].partition("==")[2]
     rows = [line.split() for line in sums.splitlines()]
-    hashes = [digest for digest, wheel in rows if wheel.startswith(prefix)]
+    hashes = [digest for digest, wheel in rows if wheel.startswith(f"torch-{version}+cpu-")]
     if not hashes:
-        raise ValueError(f"{CPU_BUILDS} has no line for {prefix}*.whl; envs/README.md tells how")
+        raise ValueError(f"{CPU_BUILDS} has no line for torch-{version}+cpu-*.whl: see README.md")
     # uv keeps the sums of the lock before, and so these as well.
-    new = [digest for digest in hashes if digest not in pin.hashes]
-    last = f"    --hash=sha256:{pin.hashes[-1]}"
-    added = "".join(f" \\\n    --hash=sha256:{digest}" for digest in new)
-    return pin.text.replace(last, last + added)
+    new = [digest for digest in hashes if digest not in pin]
+    return pin + "".join(f" \\\n    --hash=sha256:{digest}" for digest in new)
 
 
 def is_cuda(name: str) -> bool:
-    """Whether a package belongs to a CUDA build of torch alone."""
-    return name == "torchvision" or CUDA_LIBRARY.fullmatch(name) is not None
+    """Return whether a package belongs to a CUDA build of torch alone."""
+    return _CUDA.fullmatch(name) is not None
 
 
-def write_locks(run: dict[str, Pin], dev: dict[str, Pin], peers: dict[str, Pin]) -> None:
-    """Write the four locks.
-
-    Parameters
-    ----------
-    run, dev, peers
-        Pins that a run needs, that the checks need, and that the peers need; a pin of several goes
-        to the first.
-    """
-    texts = {name: pin.text for name, pin in run.items()}
-    texts["torch"] = with_cpu_builds(run["torch"], CPU_BUILDS.read_text())
-    _write(RUN_LOCK, "requirements.in", [texts[name] for name in run if not is_cuda(name)])
-    _write(CUDA_LOCK, "requirements.in", [texts[name] for name in run if is_cuda(name)])
-    _write(DEV_LOCK, "requirements-dev.in", _own(dev, run))
-    _write(PEER_LOCK, PEER_SOURCE.name, _own(peers, run, dev))
+def write_locks(run: dict[str, str], dev: dict[str, str], peers: dict[str, str]) -> None:
+    """Write the four locks, each without the pins of those before it."""
+    run["torch"] = with_cpu_builds(run["torch"], CPU_BUILDS.read_text())
+    held = _heads(run)
+    _write(RUN_LOCK, [pin for name, pin in run.items() if not is_cuda(name)])
+    _write(CUDA_LOCK, [pin for name, pin in run.items() if is_cuda(name)])
+    _write(DEV_LOCK, [pin for pin in dev.values() if _head(pin) not in held])
+    held |= _heads(dev)
+    _write(PEER_LOCK, [pin for pin in peers.values() if _head(pin) not in held])
 
 
-def _own(pins: dict[str, Pin], *others: dict[str, Pin]) -> list[str]:
-    """The text of the pins that none of the others holds.
-
-    The same package may be needed on more platforms by the checks than by a run.
-    """
-    held = {(name, pin.marker) for other in others for name, pin in other.items()}
-    return [pin.text for name, pin in pins.items() if (name, pin.marker) not in held]
+def _head(pin: str) -> str:
+    """Return a pin without its hashes; its marker differs where checks need it elsewhere too."""
+    return pin.partition(" \\\n")[0]
 
 
-def _write(path: Path, source: str, blocks: list[str]) -> None:
-    text = "".join(block + "\n" for block in blocks)
-    # The constraint on the other lock is this script's doing, and its path a temporary one.
-    text = re.sub(r"\n +# +-c \S+", "", re.sub(r"\n +# via -c \S+", "", text))
-    path.write_text(_HEADER.format(source=source) + text)
+def _heads(pins: dict[str, str]) -> set[str]:
+    return set(map(_head, pins.values()))
+
+
+def _write(path: Path, pins: list[str]) -> None:
+    path.write_text("\n".join(["# Written by `make lock`; do not edit.", *pins, ""]))
 
 
 def main(options: list[str]) -> None:
     """Resolve and write all locks."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        run = compile_lock(FOLDER / "requirements.in", [RUN_LOCK, CUDA_LOCK], folder, options)
-        constraint = ["--constraints", str(run)]
-        dev_source = FOLDER / "requirements-dev.in"
-        dev = compile_lock(dev_source, [DEV_LOCK], folder, [*options, *constraint])
+        run, dev, peers = (Path(name) / f"{part}.txt" for part in ("run", "dev", "peers"))
+        asked = ["pyproject.toml", "--group", "env"]
+        run_pins = compile_lock(run, [RUN_LOCK, CUDA_LOCK], [*asked, *options])
+        fixed = ["--constraints", str(run)]
+        dev_pins = compile_lock(dev, [DEV_LOCK], ["--group", "dev", *fixed, *options])
         # The peers lie over the environment of the checks, and so have to agree with both.
-        over = [*constraint, "--constraints", str(dev), "--overrides", str(PEER_OVERRIDES)]
-        peers = compile_lock(PEER_SOURCE, [PEER_LOCK], folder / "peers", [*options, *over])
-        write_locks(read_pins(run), read_pins(dev), read_pins(peers))
+        fixed += ["--constraints", str(dev), "--overrides", str(PEERS / "overrides.in")]
+        asked = [str(PEERS / "requirements.in"), *fixed, *options]
+        write_locks(run_pins, dev_pins, compile_lock(peers, [PEER_LOCK], asked))
 
 
 if __name__ == "__main__":

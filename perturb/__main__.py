@@ -1,4 +1,4 @@
-"""Commands beside the workflow: ``python -m perturb cost --configfile config/imagenet.yaml``."""
+"""Commands beside the workflow: ``perturb cost --configfile config/imagenet.yaml``."""
 
 import argparse
 import importlib
@@ -13,9 +13,10 @@ COMMANDS = {
 }
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run a command; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m perturb", description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, that of the command line for None; return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="perturb", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     # Only the chosen command is imported, to start without the imports of others.
     chosen = next((word for word in arguments if not word.startswith("-")), None)
@@ -34,4 +35,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

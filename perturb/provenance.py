@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 import perturb
+from perturb import places
 
 _CPU_FACTS = Path("/proc/cpuinfo")
 _RECORDED = ("torch", "timm", "numpy", "pyarrow", "pillow")
@@ -33,11 +34,12 @@ def device_name(device: torch.device) -> str:
 
 def commit() -> str:
     """Return the commit of this code, with `+` if the tree was changed, or `unknown`."""
-    root = Path(__file__).parent.parent
+    if places.IS_INSTALLED:  # a repository around the environment is not ours
+        return "unknown"
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--exclude=*", "--abbrev=12"],
-            cwd=root,
+            cwd=places.WORKFLOW,
             capture_output=True,
             text=True,
             check=True,

@@ -22,6 +22,7 @@ from perturb.datasets.download.register import read_register
 from perturb.evaluate.digests import digest_of
 from perturb.files import as_inputs, existing, refusal_of
 from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
+from perturb.places import code, prefer_own_code, wherever
 from perturb.plan import params, products, sources
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.jobs import (
@@ -39,6 +40,7 @@ from perturb.plan.stores import any_store, stores_of_dataset
 from perturb.runs.last_run import record_run
 from perturb.runs.monitor import watch
 
+prefer_own_code()
 try:
     # Of two equal keys Snakemake keeps the last one without a warning.
     refuse_faulty_files(["--configfile", *map(str, workflow.overwrite_configfiles)])
@@ -76,6 +78,8 @@ TRAINED = [model.id for model in STUDY.models.values() if model.training]
 GIVEN = [model.id for model in STUDY.models.values() if model.weights]
 # The cluster's option for a GPU, if not `--gpus`: see slurm/README.md.
 GRES = os.environ.get("PERTURB_SLURM_GRES")
+# The image of jobs under `--sdm apptainer`: see envs/README.md.
+IMAGE = os.environ.get("PERTURB_IMAGE", "perturb.sif")
 NUM_GPUS = 1 if STUDY.device == "cuda" else 0
 GPU = {"gres": GRES} if NUM_GPUS and GRES else {"gpu": NUM_GPUS}
 COMMAND = products.command(

@@ -19,7 +19,7 @@ rule generate_dataset:
     # Before training, which needs it and itself has priority over other ready jobs.
     priority: 20
     conda:
-        "../envs/perturb.yaml"
+        "../envs/torch.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
@@ -44,7 +44,7 @@ rule bundle_dataset:
         dataset=ids(BUNDLED),
     priority: 20
     conda:
-        "../envs/perturb.yaml"
+        "../envs/torch.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 5 * attempt,
@@ -71,7 +71,7 @@ rule download_dataset:
     # First, so that other jobs run while it waits for the network.
     priority: 30
     conda:
-        "../envs/perturb.yaml"
+        "../envs/planning.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
@@ -106,7 +106,7 @@ rule decode_dataset:
     # Faulty images are found before anything is evaluated on some of them.
     priority: 20
     conda:
-        "../envs/perturb.yaml"
+        "../envs/torch.yaml"
     threads: 16
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
@@ -141,7 +141,7 @@ rule filter_dataset:
     wildcard_constraints:
         dataset=ids(FILTERED),
     conda:
-        "../envs/perturb.yaml"
+        "../envs/torch.yaml"
     resources:
         **GPU,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
@@ -156,7 +156,7 @@ rule filter_dataset:
 rule draw_contact_sheets:
     """Draw sample images of every dataset side by side."""
     input:
-        "perturb/datasets/contact_sheet.py",
+        code("datasets/contact_sheet.py"),
         images=[PATHS.images(store) for store in SHEETS.values()],
         manifests=[PATHS.manifest(store) for store in SHEETS.values()],
     output:
@@ -175,7 +175,7 @@ rule draw_contact_sheets:
     benchmark:
         PATHS.benchmark("draw_contact_sheets")
     conda:
-        "../envs/perturb.yaml"
+        "../envs/torch.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,

@@ -28,7 +28,7 @@ rule evaluate:
     wildcard_constraints:
         job=ids({job.name for job in JOBS.values() if job.name != TRANSFER}),
     conda:
-        "../envs/perturb.yaml"
+        "../envs/torch.yaml"
     threads: 1
     resources:
         **GPU,
@@ -59,7 +59,7 @@ if TRANSFER in STUDY.perturbations:
         wildcard_constraints:
             source=ids(STUDY.benchmark_models),
         conda:
-            "../envs/perturb.yaml"
+            "../envs/torch.yaml"
         threads: 1
         resources:
             **GPU,
@@ -92,7 +92,7 @@ if STUDY.patterns:
         benchmark:
             PATHS.benchmark("draw_patterns")
         conda:
-            "../envs/perturb.yaml"
+            "../envs/torch.yaml"
         resources:
             mem_mb=lambda wildcards, attempt: 2000 * attempt,
             runtime=lambda wildcards, attempt: 10 * attempt,

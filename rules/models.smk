@@ -17,7 +17,7 @@ rule train_model:
     # The longest jobs first: otherwise the last one would run alone while other cores are idle.
     priority: 10
     conda:
-        "../envs/perturb.yaml"
+        "../envs/torch.yaml"
     threads: 1
     resources:
         **GPU,
@@ -50,7 +50,7 @@ rule import_checkpoint:
     # Wrong weights are found in seconds, before hours are spent on other models.
     priority: 30
     conda:
-        "../envs/perturb.yaml"
+        "../envs/torch.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 12000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,

@@ -31,7 +31,7 @@ rule draw_charts:
     benchmark:
         PATHS.benchmark("draw_charts")
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
@@ -60,7 +60,7 @@ rule draw_chart:
     wildcard_constraints:
         chart=ids(CHARTS),
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
@@ -100,7 +100,7 @@ rule write_page:
     benchmark:
         PATHS.benchmark("write_page")
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,

@@ -6,7 +6,7 @@ rule describe_study:
     input:
         cards=[PATHS.card(model) for model in STUDY.models],
         manifests=manifests(EVALUATED),
-        module="perturb/tables/facts.py",
+        module=code("tables/facts.py"),
     output:
         models=PATHS.models,
         datasets=PATHS.datasets,
@@ -15,7 +15,7 @@ rule describe_study:
     benchmark:
         PATHS.benchmark("describe_study")
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
@@ -34,14 +34,14 @@ rule check_shards:
         receipts=lambda wildcards: SOURCES.of_experiment(wildcards.experiment),
         manifests=manifests(EVALUATED),
         models=PATHS.models,
-        code=[
-            "perturb/plan/check_shards.py",
-            "perturb/evaluate/shards.py",
-            "perturb/datasets/subset.py",
-            "perturb/plan/clean_chance.py",
-            "perturb/tables/chance.py",
-            "perturb/tables/relations/clean_chance.sql",
-        ],
+        code=code(
+            "plan/check_shards.py",
+            "evaluate/shards.py",
+            "datasets/subset.py",
+            "plan/clean_chance.py",
+            "tables/chance.py",
+            "tables/relations/clean_chance.sql",
+        ),
     output:
         PATHS.inventory("{experiment}"),
     log:
@@ -51,7 +51,7 @@ rule check_shards:
     wildcard_constraints:
         experiment=ids(EXPERIMENTS),
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
@@ -89,7 +89,7 @@ rule make_tables:
     benchmark:
         PATHS.benchmark("make_tables")
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     threads: 4
     resources:
         mem_mb=lambda wildcards, attempt: 12000 * attempt,
@@ -97,7 +97,7 @@ rule make_tables:
     params:
         tables=list(TABLES),
         # The set of input files, which may shrink.
-        sources=lambda wildcards: digest_of(products.tables_read(STUDY)),
+        sources=lambda wildcards: digest_of(wherever(products.tables_read(STUDY))),
         parameters={table: products.table_parameters(STUDY, table) for table in TABLES},
     script:
         "../scripts/make_tables.py"
@@ -120,14 +120,14 @@ rule make_table:
     wildcard_constraints:
         table=ids(TABLES),
     conda:
-        "../envs/perturb.yaml"
+        "../envs/tables.yaml"
     threads: 4
     resources:
         mem_mb=lambda wildcards, attempt: 12000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         tables=["{table}"],
-        sources=lambda wildcards: digest_of(table_files(wildcards.table)),
+        sources=lambda wildcards: digest_of(wherever(table_files(wildcards.table))),
         parameters=lambda wildcards: {
             wildcards.table: products.table_parameters(STUDY, wildcards.table)
         },

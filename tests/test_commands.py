@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import subprocess
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from envs import cores, system
+from envs import system
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ["requirements.txt", "requirements-cuda.txt", "requirements-dev.txt"]
+LOCKS = ["envs/requirements.txt", "envs/requirements-cuda.txt", "envs/requirements-dev.txt"]
 
 
 def make(*arguments: str) -> str:
@@ -74,8 +73,8 @@ def test_every_check_is_run() -> None:
 
 def test_the_stamp_follows_the_content_of_the_locks(tmp_path: Path) -> None:
     (tmp_path / "envs").mkdir()
-    for name in LOCKS:
-        (tmp_path / "envs" / name).write_text("as it was")
+    for name in [*LOCKS, "pyproject.toml"]:
+        (tmp_path / name).write_text("as it was")
     stamps = []
     for text in ("as it was", "changed", "as it was"):
         (tmp_path / "envs" / "requirements.txt").write_text(text)
@@ -100,29 +99,15 @@ def test_continuous_integration_runs_the_readmes_test_command() -> None:
 # ----------------------------------------------------------------------------- the machine below
 
 
-def test_available_cores_are_no_more_than_the_affinity_mask_allows() -> None:
-    mask = os.sched_getaffinity(0) if sys.platform == "linux" else range(os.cpu_count() or 1)
-    assert 1 <= cores.available_cores() <= len(mask)
-
-
-@pytest.mark.parametrize(
-    ("own", "above", "granted"),
-    [
-        ("max 100000", "max 100000", math.inf),
-        ("200000 100000", "max 100000", 2),
-        ("max 100000", "150000 100000", 1.5),
-        ("400000 100000", "200000 100000", 2),
-        (None, None, math.inf),
-    ],
-)
-def test_a_control_group_limits_the_cores(
-    own: str | None, above: str | None, granted: float, tmp_path: Path
-) -> None:
-    (tmp_path / "slice" / "job").mkdir(parents=True)
-    for folder, cpu_max in [("slice/job", own), ("slice", above)]:
-        if cpu_max:
-            (tmp_path / folder / "cpu.max").write_text(cpu_max + "\n")
-    assert cores.cgroup_cores("4:memory:/other\n0::/slice/job\n", tmp_path) == granted
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no affinity mask")
+def test_a_run_takes_the_cores_that_it_may_use() -> None:
+    mask = os.sched_getaffinity(0)
+    (first, *_) = mask
+    try:
+        os.sched_setaffinity(0, {first})
+        assert "--cores 1 " in make("--dry-run", "run", f"BIN={Path(sys.executable).parent}")
+    finally:
+        os.sched_setaffinity(0, mask)
 
 
 def test_browser_is_found() -> None:

@@ -16,7 +16,7 @@ import yaml
 from packaging.utils import canonicalize_name
 
 from envs.lock import DEV_LOCK, RUN_LOCK
-from envs.lockfile import read_pins
+from envs.pins import read_pins
 
 ROOT = Path(__file__).parent.parent
 CONFIG = "study.yaml"

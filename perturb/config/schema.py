@@ -4,14 +4,14 @@ import json
 import math
 from collections.abc import Collection, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 
+from perturb import places
 from perturb.messages import did_you_mean, listed, refuse
 
-SCHEMA_PATH = Path(__file__).parents[2] / "schemas" / "config.schema.json"
+SCHEMA_PATH = places.WORKFLOW / "schemas" / "config.schema.json"
 
 
 # Keys and values of earlier versions, and their current names.

@@ -1,16 +1,16 @@
 """Checks of real images before one is read: sources, preprocessing, numbers of classes."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from perturb.datasets.download.register import Entry, register_entry
 from perturb.datasets.real.label_space import num_label_classes
 from perturb.messages import ConfigError, each, listed
 from perturb.models.timm_table import model_of
+from perturb.places import resource
 from perturb.records import Config, Dataset
 
-REGISTER = Path(__file__).parents[2] / "resources" / "downloads.yaml"
+REGISTER = resource("downloads.yaml")
 # Keys of some layouts alone, and the required keys of a layout.
 _ONLY_WITH = {
     "labels": ("labelled_files",),

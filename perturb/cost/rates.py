@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perturb.cost.networks import Network
+from perturb.places import resource
 
-TABLE = Path(__file__).parents[2] / "resources" / "rates.csv"
+TABLE = resource("rates.csv")
 COLUMNS = (
     "device",
     "precision",

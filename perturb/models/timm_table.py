@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-TABLE = Path(__file__).parents[2] / "resources" / "timm_models.csv"
+from perturb.places import resource
+
+TABLE = resource("timm_models.csv")
 KINDS = ("vit", "resnetv2", "other")
 # timm's classes of residual networks. The first covers ResNet, ResNeXt, Wide ResNet, Res2Net,
 # ResNeSt and squeeze-and-excitation; the second covers BiT.

@@ -14,6 +14,7 @@ from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import Chart
 from perturb.experiments.possible import samples_of
 from perturb.experiments.registry import protocol_of
+from perturb.places import PACKAGE, as_input, code, resource
 from perturb.plan.asked import measured_models
 from perturb.plan.cells import cells
 from perturb.plan.jobs import experiments
@@ -25,7 +26,6 @@ from perturb.tables.queries import code_of
 # Bootstrap samples of the images behind the interval of a rank correlation.
 NUM_RESAMPLES = 2000
 
-_PACKAGE = Path(__file__).parents[1]
 # Other files in folders of code are those of editors.
 _CODE = (".py", ".html", ".css", ".js")
 
@@ -59,7 +59,7 @@ def tables(config: Config) -> tuple[str, ...]:
 
 def table_code(table: str) -> list[str]:
     """Return the files that the bytes of a table depend on."""
-    return [*code_of(table), "perturb/plan/products.py"]
+    return [*code_of(table), *code("plan/products.py")]
 
 
 def as_made(names: Sequence[str]) -> list[str]:
@@ -85,7 +85,7 @@ def tables_code(config: Config) -> list[str]:
 def charts_code() -> list[str]:
     """Return the files that the bytes of charts depend on, apart from the tables and their code."""
     own = ("__init__.py", "charts.py")
-    shared = ["perturb/formatting.py", "perturb/experiments/drawing.py"]
+    shared = code("formatting.py", "experiments/drawing.py")
     return [*_code_in("charts"), *_experiment_files(own), *shared]
 
 
@@ -96,22 +96,17 @@ def page_code() -> list[str]:
         *(chart_caption_file(chart) for chart in registry.charts()),
         *(table_caption_file(table) for table in registry.tables()),
     ]
-    named = [file.relative_to(_PACKAGE.parent).as_posix() for file in captions]
-    return [*_code_in("page"), *charts_code(), *_experiment_files(own), *named]
+    return [*_code_in("page"), *charts_code(), *_experiment_files(own), *map(as_input, captions)]
 
 
 def _experiment_files(names: Sequence[str]) -> list[str]:
     files = (registry.FOLDER / folder / name for folder in registry.experiments() for name in names)
-    return [file.relative_to(_PACKAGE.parent).as_posix() for file in files if file.is_file()]
+    return [as_input(file) for file in files if file.is_file()]
 
 
 def _code_in(folder: str) -> list[str]:
-    files = (_PACKAGE / folder).rglob("*")
-    return sorted(
-        file.relative_to(_PACKAGE.parent).as_posix()
-        for file in files
-        if file.suffix in _CODE and file.is_file()
-    )
+    files = (PACKAGE / folder).rglob("*")
+    return sorted(as_input(file) for file in files if file.suffix in _CODE and file.is_file())
 
 
 def checked_shards(config: Config) -> dict[str, Any]:
@@ -156,10 +151,10 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "models": layout.models,
         "datasets": layout.datasets,
         "inventory": [layout.inventory(experiment) for experiment in experiments(config)],
-        "claim_rules": "resources/claims.csv",
+        "claim_rules": as_input(resource("claims.csv")),
         "reference_errors": reference_errors(config),
-        "paper_figures": "resources/paper_figures.csv",
-        "published_top1": "resources/timm_top1.csv",
+        "paper_figures": as_input(resource("paper_figures.csv")),
+        "published_top1": as_input(resource("timm_top1.csv")),
         "stimuli": [
             layout.manifest(any_store(config, dataset)) for dataset in cue_conflict_sets(config)
         ],
@@ -192,7 +187,7 @@ def cue_conflict_sets(config: Config) -> list[str]:
 def reference_errors(config: Config) -> str:
     """Return the denominators of mCE: the errors of the study's reference, or AlexNet's."""
     if config.corruptions is not None and config.corruptions.denominators == "alexnet":
-        return "resources/alexnet_errors.csv"
+        return as_input(resource("alexnet_errors.csv"))
     return Paths(config.results).table("reference_errors")
 
 

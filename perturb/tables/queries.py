@@ -12,24 +12,21 @@ from pathlib import Path
 from perturb.experiments import registry
 from perturb.experiments.captions import table_caption_file
 from perturb.experiments.registry import FOLDER as EXPERIMENTS
+from perturb.places import PACKAGE, as_input, code
 
 FOLDER = Path(__file__).parent
-_ROOT = FOLDER.parents[1]
 _NEEDS = "-- NEEDS "
 # Modules and files that all tables depend on.
-_MODULES = tuple(
-    f"perturb/{file}"
-    for file in (
-        "tables/columns.csv",
-        "tables/columns.py",
-        "tables/declared.py",
-        "tables/display.py",
-        "tables/macros.sql",
-        "tables/queries.py",
-        "tables/run.py",
-        "tables/write.py",
-        "formatting.py",
-    )
+_MODULES = (
+    "tables/columns.csv",
+    "tables/columns.py",
+    "tables/declared.py",
+    "tables/display.py",
+    "tables/macros.sql",
+    "tables/queries.py",
+    "tables/run.py",
+    "tables/write.py",
+    "formatting.py",
 )
 
 
@@ -105,7 +102,7 @@ def checks_of(relation: str) -> Path | None:
 
 
 def code_of(table: str) -> tuple[str, ...]:
-    """Return the files that a table's bytes depend on, below the repository's root."""
+    """Return the files that a table's bytes depend on."""
     files = [query_file(table), table_caption_file(table)]
     for relation in relations_of(table):
         made = registry.made_relations().get(relation)
@@ -115,13 +112,13 @@ def code_of(table: str) -> tuple[str, ...]:
     for name in registry.experiments():
         # The relations of all declarations are available to every query.
         files += [EXPERIMENTS / name / "__init__.py", EXPERIMENTS / name / "columns.csv"]
-    own = (file.relative_to(_ROOT).as_posix() for file in files if file.is_file())
-    return tuple(dict.fromkeys((*own, *_MODULES)))
+    own = (as_input(file) for file in files if file.is_file())
+    return tuple(dict.fromkeys((*own, *code(*_MODULES))))
 
 
 def _modules(module: str) -> list[Path]:
     """Return the file of a module of an experiment, and those of its folder that it imports."""
-    file = _ROOT / (module.replace(".", "/") + ".py")
+    file = PACKAGE.parent / (module.replace(".", "/") + ".py")
     beside = re.escape(module.rpartition(".")[0])
     imported = re.findall(rf"^from ({beside}\.\w+) import", file.read_text("utf-8"), re.MULTILINE)
     return [file, *(found for name in imported for found in _modules(name))]
