@@ -122,18 +122,18 @@ def refuse_results_folder():
         raise WorkflowError(f"results: {refusal}.")
 
 
-def refuse_missing_files():
-    """Raise an error that lists all missing files of the study.
-
-    Runs that only download datasets or weights need none of them.
-    """
-    asked = workflow.dag_settings
+def _are_downloads_alone(asked):
+    """Return whether a run only downloads datasets or weights: it needs no file of the study."""
     marks = Path(sources.mark_of_download(STUDY, "any")).parent
-    if asked.targets and all(
-        Path(target).is_relative_to(marks) for target in asked.targets
-    ):
-        return
-    if set(asked.until) == {"import_checkpoint"}:
+    is_download = [Path(target).is_relative_to(marks) for target in asked.targets]
+    return bool(is_download and all(is_download)) or set(asked.until) == {"import_checkpoint"}
+
+
+def refuse_missing_files():
+    """Raise an error that lists all missing files of the study."""
+    # Not known yet while a module is read.
+    asked = workflow.dag_settings
+    if asked is not None and _are_downloads_alone(asked):
         return
     missing = sources.missing_files(STUDY)
     if missing:

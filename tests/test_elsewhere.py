@@ -12,7 +12,7 @@ from tests.workspace import Workspace, environment, fresh_clone
 
 pytestmark = pytest.mark.slow
 
-UNUSUAL = "it's a \"Größe\" of ours"
+UNUSUAL = 'it\'s a "Größe" of ours'
 MODULE = """
 configfile: "mine.yaml"
 
@@ -68,7 +68,8 @@ def test_a_workflow_uses_it_as_a_module(
     _module(tmp_path, clone)
     done = _snakemake(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert Workspace(tmp_path).tables() == undisturbed[0].tables()
+    # One job makes all tables where none of them is a target of the command line.
+    assert Workspace(tmp_path).tables().items() >= undisturbed[0].tables().items()
     again = _snakemake(tmp_path)
     assert "Nothing to be done" in again.stdout + again.stderr
 
