@@ -254,7 +254,7 @@ class Experiment:
     title : of its section of the page.
     figure : the paper's, as ``"9"``; None if the paper has none.
     kind : of the experiments whose cells share a job with ``jobs_by: kind``, and the name of this
-        job; by default the folder's.
+        job: ``network``, or the name of a folder, by default its own.
     checks : yields a message for each mistake of a study that concerns the experiment.
     adapted : returns the study adapted to its models, after all checks.
     relations : relations made in Python, with their entry points: functions of a query function
