@@ -244,9 +244,18 @@ def test_changed_weights_are_seen_in_bfloat16(classifier: Classifier, images: Im
     ("setting", "message"),
     [
         (Setting(("gaussian",), -0.1, 7), "scale of weight_noise is -0.1"),
-        (Setting(("gaussian",), 0.1, 7, {"seeds": 0}), "seeds is 0; allowed: 1 or more"),
-        (Setting(("uniform",), 0.1, 7), "condition is 'uniform'; allowed: gaussian"),
-        (Setting(("gaussian",), 0.1, 7, {"draws": 1}), "option is 'draws'; allowed: seeds"),
+        (
+            Setting(("gaussian",), 0.1, 7, {"seeds": 0}),
+            "seeds of weight_noise is 0; allowed: a whole number, 1 or more",
+        ),
+        (
+            Setting(("uniform",), 0.1, 7),
+            "condition of weight_noise is 'uniform'; allowed: gaussian",
+        ),
+        (
+            Setting(("gaussian",), 0.1, 7, {"draws": 1}),
+            "option of weight_noise is 'draws'; allowed: seeds",
+        ),
     ],
 )
 def test_mistakes_in_noise_are_named(
@@ -256,7 +265,10 @@ def test_mistakes_in_noise_are_named(
         list(noise_outcomes(classifier, images, setting))
 
 
-@pytest.mark.parametrize(("bits", "message"), [(1, "bits is 1; allowed: 2 to 16"), (2.5, "whole")])
+@pytest.mark.parametrize(
+    ("bits", "message"),
+    [(1, "bits of weight_rounding is 1; allowed: a whole number, 2 to 16"), (2.5, "whole")],
+)
 def test_mistakes_in_rounding_are_named(
     classifier: Classifier, images: Images, bits: float, message: str
 ) -> None:
