@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from perturb.config import load_config
 from perturb.config.perturbations import perturbation as configured
 from perturb.config.schema import schema
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.options import options_of, with_defaults
 from perturb.experiments.registry import of_key, perturbations
 from perturb.experiments.setting import checked_options, whole
+from perturb.messages import ConfigError
 
 ENTRIES = schema()["$defs"]["perturbations"]["properties"]
 
@@ -52,3 +54,38 @@ def test_bounds_of_a_whole_number_are_named(most: int | None, allowed: str) -> N
     assert whole("n", 2.0, 2, most) == 2
     with pytest.raises(ValueError, match=f"n is 1; allowed: a whole number, {allowed}"):
         whole("n", 1, 2, most)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "message"),
+    [
+        (
+            "spatial",
+            {"scales": [0.5, 1]},
+            r"spatial\.scales: 0\.5, 1(\.0)?; allowed: one, at which",
+        ),
+        ("spatial", {"samples": 32768}, "32768 is greater than the maximum of 32767"),
+        (
+            "spatial",
+            {"scales": [3]},
+            "scales.0: 3 is greater .* of 2. Scale of the grid: above 0, at",
+        ),
+        ("lesions", {"samples": 32768}, "32768 is greater than the maximum of 32767"),
+        ("restricted_attention", {"seeds": 32768}, "32768 is greater than the maximum of 32767"),
+        ("token_removal", {"seeds": 32768}, "32768 is greater than the maximum of 32767"),
+        (
+            "token_removal",
+            {"drop_rates": [1]},
+            "drop_rates.0: 1 is .*tokens removed: above 0, below 1",
+        ),
+        ("weight_noise", {"seeds": 32768}, "32768 is greater than the maximum of 32767"),
+        ("weight_noise", {"scales": [11]}, "scales.0: 11 is greater .* above 0, at most 10"),
+        ("weight_rounding", {"bits": [17]}, "bits.0: 17 is greater .* Bits per weight: 2 to 16"),
+    ],
+)
+def test_values_that_no_shard_or_table_holds_are_refused_before_any_job(
+    tiny_study: dict[str, Any], key: str, values: dict[str, Any], message: str
+) -> None:
+    tiny_study["perturbations"][key] = ENTRIES[key]["examples"][0] | values
+    with pytest.raises(ConfigError, match=message):
+        load_config(tiny_study)

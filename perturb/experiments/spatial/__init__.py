@@ -13,7 +13,9 @@ from perturb.experiments.declaration import (
     Table,
     TestSet,
 )
+from perturb.messages import listed
 from perturb.records import Config
+from perturb.severities import severity_value
 
 
 def _passes(asked: Asked) -> Passes:
@@ -25,6 +27,9 @@ def _check(config: Config) -> Iterator[str]:
     spatial = config.perturbations.get("spatial")
     if spatial is None:
         return
+    if len(spatial.severities) > 1:
+        scales = listed(map(severity_value, spatial.severities))
+        yield f"perturbations.spatial.scales: {scales}; allowed: one, at which models are compared"
     yield from _check_samples(spatial.options)
     for name in ("rotations", "translations"):
         if spatial.options[name] % 2 == 0:
