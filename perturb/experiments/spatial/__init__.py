@@ -15,7 +15,6 @@ from perturb.experiments.declaration import (
 )
 from perturb.messages import listed
 from perturb.records import Config
-from perturb.severities import severity_value
 
 
 def _passes(asked: Asked) -> Passes:
@@ -28,8 +27,7 @@ def _check(config: Config) -> Iterator[str]:
     if spatial is None:
         return
     if len(spatial.severities) > 1:
-        scales = listed(map(severity_value, spatial.severities))
-        yield f"perturbations.spatial.scales: {scales}; allowed: one, at which models are compared"
+        yield f"perturbations.spatial.scales: {listed(spatial.severities)}; allowed: one"
     yield from _check_samples(spatial.options)
     for name in ("rotations", "translations"):
         if spatial.options[name] % 2 == 0:
