@@ -2,7 +2,7 @@
 
 Each folder of this package has one `EXPERIMENT`, and `ORDER` lists the folders. Everything else
 (configuration, planning, cost, tables, charts, page) reads the declarations through
-`perturb.experiments.registry` and refers to no experiment by name. Code that needs torch, DuckDB or
+`perturb.experiments.registry`: a new perturbation needs no other code. Code that needs torch, DuckDB or
 Altair is named as an entry point, ``"package.module:function"``, and imported when it is called.
 """
 
