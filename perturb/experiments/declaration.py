@@ -2,8 +2,9 @@
 
 Each folder of this package has one `EXPERIMENT`, and `ORDER` lists the folders. Everything else
 (configuration, planning, cost, tables, charts, page) reads the declarations through
-`perturb.experiments.registry`: a new perturbation needs no other code. Code that needs torch, DuckDB or
-Altair is named as an entry point, ``"package.module:function"``, and imported when it is called.
+`perturb.experiments.registry`: a new perturbation needs no other code. Code that needs torch,
+DuckDB or Altair is named as an entry point, ``"package.module:function"``, and imported when it is
+called.
 """
 
 from collections.abc import Callable, Iterator, Mapping
