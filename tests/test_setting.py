@@ -41,6 +41,11 @@ def test_counts_are_whole_numbers_of_1_or_more(id: str, name: str, value: Any) -
         checked_options(id, Setting((), 1, 0, {name: value}))
 
 
+def test_counts_are_integers_however_they_are_written() -> None:
+    options = checked_options("weight_noise", Setting((), 1, 0, {"seeds": 2.0}))
+    assert repr(options["seeds"]) == "2"
+
+
 @pytest.mark.parametrize("id", [id for id, item in perturbations().items() if item.conditions])
 def test_unknown_conditions_and_options_are_named_with_their_perturbation(id: str) -> None:
     with pytest.raises(ValueError, match=f"condition of {id} is 'none of it'; allowed: "):

@@ -21,13 +21,13 @@ def checked_options(id: str, setting: Setting) -> dict[str, Any]:
     for condition in setting.conditions:
         if condition not in allowed:
             raise ValueError(f"condition of {id} is {condition!r}; allowed: {listed(allowed)}")
-    known = options_of(id)
+    known, options = options_of(id), with_defaults(id, setting.options)
     for name, value in setting.options.items():
         if name not in known:
             raise ValueError(f"option of {id} is {name!r}; allowed: {listed(known) or 'none'}")
         if known[name].get("type") == "integer":
-            whole(f"{name} of {id}", value, known[name].get("minimum", 0))
-    return with_defaults(id, setting.options)
+            options[name] = whole(f"{name} of {id}", value, known[name].get("minimum", 0))
+    return options
 
 
 def whole(name: str, value: float, least: int, most: int | None = None) -> int:

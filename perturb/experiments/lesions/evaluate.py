@@ -61,7 +61,7 @@ def lesion_outcomes(classifier: Classifier, images: Images, setting: Setting) ->
 
     Parameters
     ----------
-    setting : its severity is n; option ``samples`` (25) is the number of sets drawn where n > 1.
+    setting : its severity is n; option ``samples`` is the number of sets drawn where n > 1.
 
     Raises
     ------

@@ -36,7 +36,7 @@ def distance_outcomes(
 ) -> Iterator[Outcome]:
     """Yield predictions with attention within a distance; evaluates restricted_attention.
 
-    Condition ``window`` has one sample. Condition ``permuted`` has ``seeds`` (5) samples, numbered
+    Condition ``window`` has one sample. Condition ``permuted`` has ``seeds`` samples, numbered
     from 1: permutations of the window's mask that exclude as many pairs. At a distance that no pair
     exceeds, both are the unrestricted classifier, bit for bit.
 

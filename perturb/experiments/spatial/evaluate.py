@@ -131,7 +131,7 @@ class _Search:
 def spatial_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
     """Yield the predictions of transformed images; evaluates ``spatial``.
 
-    Condition ``grid`` has one sample, the worst case. Condition ``random`` has ``samples`` (50),
+    Condition ``grid`` has one sample, the worst case. Condition ``random`` has ``samples``,
     numbered from 1: points of the grid that each image draws uniformly, without replacement and in
     random order, so that their mean estimates the mean over the grid and the first ten are a
     worst-of-10. Both fill rotation_deg, translation_x_px and translation_y_px. The worst transform

@@ -33,7 +33,7 @@ from perturb.random import bits, stream_keys
 def token_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
     """Yield the predictions without a fraction of the patch tokens; evaluates `token_removal`.
 
-    Condition ``random`` has ``seeds`` (5) samples, numbered from 1: the tokens of each image are
+    Condition ``random`` has ``seeds`` samples, numbered from 1: the tokens of each image are
     ranked at random, with the same ranks at every fraction. Condition ``low_attention`` has one: it
     removes the tokens with the least attention from the class token, mean over the heads, in the
     block before the cut. Both fill flops_kept. With fraction 0 both are the unchanged classifier,

@@ -20,7 +20,7 @@ from perturb.models.classifier import Classifier
 def noise_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
     """Yield the predictions with noise on all weights; evaluates ``weight_noise``.
 
-    Condition ``gaussian`` has ``seeds`` (5) samples, numbered from 1: draws of the noise, the same
+    Condition ``gaussian`` has ``seeds`` samples, numbered from 1: draws of the noise, the same
     for all images and severities.
 
     Parameters
