@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.lesions.evaluate import head_outcomes, lesion_outcomes
-from perturb.experiments.lesions.plans import DEFAULT_SAMPLES, PARTS, head_sets, lesion_sets
+from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets
 from perturb.experiments.lesions.surgery import without, without_heads
+from perturb.experiments.options import default_of
 from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
@@ -96,7 +97,7 @@ def make_images(subject: Subject) -> Images:
 def _lesions(classifier: Classifier, setting: Setting) -> Iterator[tuple[str, tuple[int, ...]]]:
     removable, n = anatomy(classifier.network).removable, int(setting.severity)
     for part in setting.conditions:
-        sets = lesion_sets(removable, n, DEFAULT_SAMPLES, setting.seed, part)
+        sets = lesion_sets(removable, n, default_of("lesions", "samples"), setting.seed, part)
         yield from ((part, blocks) for blocks in sets.values())
 
 

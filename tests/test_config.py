@@ -128,7 +128,7 @@ MISTAKES = {
     ),
     "more blocks than any model has": (
         _set("perturbations", "patch_attention", value={"datasets": ["test"], "blocks": [1, 9]}),
-        ["perturbations.patch_attention: no model of this study", "as 9"],
+        ["perturbations.patch_attention: no model of this study can be changed at severity 9"],
     ),
     "heads without ViTs": (
         lambda config: (

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,15 @@ from perturb.experiments.captions import (
     table_caption,
     table_caption_file,
 )
-from perturb.experiments.declaration import Experiment, Table
+from perturb.experiments.consistency import check_declarations
+from perturb.experiments.declaration import (
+    Chart,
+    Experiment,
+    Measurement,
+    Passes,
+    Perturbation,
+    Table,
+)
 from perturb.page.pictures import picture_caption
 from perturb.page.shown import page_template
 from perturb.tables.columns import SHARED, columns, merged_columns
@@ -23,6 +32,88 @@ from tests.study_tables import CHARTS, TABLES
 
 EXPERIMENTS = registry.experiments()
 OPTIONS = {"epsilon": 4 / 255, "steps": 5}
+
+
+def test_every_folder_is_in_the_order() -> None:
+    folders = {file.parent.name for file in registry.FOLDER.glob("*/__init__.py")}
+    assert folders == set(EXPERIMENTS)
+
+
+def _changing(id: str, **values: Any) -> Perturbation:
+    given = {"protocol": 1, "evaluator": None, "passes": lambda _: Passes(), "severities": 1}
+    return Perturbation(id=id, **(given | values))
+
+
+def _measurement(id: str) -> Measurement:
+    return Measurement(id, 1, "perturb.x:y", lambda _: Passes(), "measured")
+
+
+def _table(name: str) -> Table:
+    return Table(name, title="Table", relations=(), shown=())
+
+
+def _chart(name: str) -> Chart:
+    return Chart(name, title="Chart", tables=("one",), drawn=(), empty="None.", draw="perturb.x:y")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"tables": (_table("one"), _table("one"))}, {}, "tables: 'one' is declared twice, by a;"),
+        ({"tables": (_table("one"),)}, {"tables": (_table("one"),)}, "twice, by a and b; allowed"),
+        ({"charts": (_chart("one"), _chart("one"))}, {}, "charts: 'one' is declared twice"),
+        (
+            {"perturbations": (_changing("one"), _changing("one", key="other"))},
+            {},
+            "perturbations and measurements: 'one' is declared twice, by a;",
+        ),
+        (
+            {"measurements": (_measurement("one"), _measurement("one"))},
+            {},
+            "perturbations and measurements: 'one' is declared twice",
+        ),
+        (
+            {"perturbations": (_changing("one"),)},
+            {"measurements": (_measurement("one"),)},
+            "perturbations and measurements: 'one' is declared twice, by a and b",
+        ),
+        (
+            {"perturbations": (_changing("one"), _changing("two", key="one"))},
+            {},
+            "'one' of a and 'two' of a have the key 'one'; allowed: one, or several of one exp",
+        ),
+        (
+            {"perturbations": (_changing("one", configured=lambda record, *_: record),)},
+            {"perturbations": (_changing("two", key="one"),)},
+            "'one' of a and 'two' of b have the key 'one'",
+        ),
+        ({"phrases": {"one": "x"}}, {"phrases": {"one": "y"}}, "phrases: 'one' is declared twice"),
+        ({"kind": "networks"}, {}, "a: kind is 'networks'; allowed: network, a, b, or none"),
+        (
+            {"perturbations": (_changing("one", changes="network"),)},
+            {},
+            "a: changes of 'one' is 'network'; allowed: input, model",
+        ),
+    ],
+)
+def test_declarations_that_contradict_are_refused(
+    first: dict[str, Any], second: dict[str, Any], message: str
+) -> None:
+    found = {"a": Experiment("A", **first), "b": Experiment("B", **second)}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_declarations(found)
+
+
+def test_several_perturbations_of_one_key_need_a_choice() -> None:
+    chosen = _changing("one", configured=lambda record, *_: record)
+    found = {"a": Experiment("A", perturbations=(chosen, _changing("two", key="one")))}
+    check_declarations(found)
+
+
+def test_all_contradictions_are_named_at_once() -> None:
+    twice = Experiment("A", tables=(_table("one"), _table("one")), kind="networks")
+    with pytest.raises(ValueError, match=r"(?s)tables: 'one'.*\na: kind is 'networks'"):
+        check_declarations({"a": twice})
 
 
 @pytest.mark.parametrize("name", list(TABLES))

@@ -173,7 +173,9 @@ def test_classes_by_order_are_as_many_as_the_models(
     manifest = store.manifest.replace_schema_metadata({"perturb": json.dumps(note)})
     store = ImageStore(store.pixels, manifest)
     if given_by == "order" and num_names == 11:
-        with pytest.raises(ValueError, match="which of the 12 classes of a its 11 classes are"):
+        with pytest.raises(
+            ValueError, match="mapping of its 11 classes to the 12 classes of a is not"
+        ):
             _evaluate(classifier, store, CLEAN, ("none",))
     else:
         _evaluate(classifier, store, CLEAN, ("none",))

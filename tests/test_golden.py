@@ -1,10 +1,13 @@
 """Numbers of every perturbation, recorded: they may not change without a raised protocol.
 
-To record new numbers after a protocol was raised: ``python -m tests.test_golden``.
+To record new numbers after a protocol was raised: ``python -m tests.test_golden NAME...``, with the
+names of experiments.
 """
 
 import json
 import math
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +95,8 @@ def _numbers(name: str) -> dict[str, float]:
 def test_numbers_change_only_with_the_protocol(name: str) -> None:
     golden = _golden(name)
     assert golden["protocol"] == protocol_of(name), (
-        f"the protocol of {name} was raised; record its numbers: python -m tests.test_golden"
+        f"the protocol of {name} was raised; record its numbers: "
+        f"python -m tests.test_golden {experiment_of(name)}"
     )
     # Last bits differ from processor to processor, and steps along signs make more of them.
     assert _numbers(name) == pytest.approx(golden["losses"], rel=2e-3), (
@@ -160,10 +164,29 @@ def test_conditions_of_the_record_differ() -> None:
             assert any(abs(loss - clean) > 1e-3 for loss in _numbers(name).values()), name
 
 
-if __name__ == "__main__":
-    for path in dict.fromkeys(map(_record_of, NAMES)):
+def _record(experiments: Sequence[str]) -> None:
+    """Write the numbers of some experiments into their records."""
+    recorded = dict.fromkeys(map(experiment_of, NAMES))
+    for experiment in experiments:
+        if experiment not in recorded:
+            raise ValueError(f"experiment is {experiment!r}; allowed: {', '.join(recorded)}")
+    for experiment in experiments:
+        path = FOLDER / experiment / "golden.json"
         record = {
             name: golden | {"protocol": protocol_of(name), "losses": _numbers(name)}
             for name, golden in json.loads(path.read_text()).items()
         }
         path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def test_only_known_experiments_are_recorded() -> None:
+    with pytest.raises(ValueError, match="experiment is 'lesion'; allowed: benchmarks, attacks"):
+        _record(["lesion"])
+    with pytest.raises(ValueError, match="experiment is 'corruptions'; allowed: benchmarks"):
+        _record(["lesions", "corruptions"])
+
+
+if __name__ == "__main__":
+    if not sys.argv[1:]:
+        raise SystemExit("usage: python -m tests.test_golden EXPERIMENT...")
+    _record(sys.argv[1:])

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,7 +23,9 @@ from tests.synthetic_study import PRETRAINING, make_study
 Frames = Mapping[str, pd.DataFrame]
 Specs = Mapping[str, Any]
 
-MODEL_EXPERIMENTS = ("layer_correlations", "lesions", "restricted_attention", "token_removal")
+MODEL_EXPERIMENTS = [
+    id for id, experiment in registry.experiments().items() if experiment.kind == "network"
+]
 NAMES = [name for name, (owner, _) in registry.charts().items() if owner in MODEL_EXPERIMENTS]
 CURVES = {
     "lesions_single": ("block", "part"),
@@ -30,7 +33,11 @@ CURVES = {
     "restricted_attention": ("distance_fraction", "control"),
     "patch_attention": ("num_blocks_restricted", "place"),
     "token_removal": ("flops_kept", "method"),
+    "weight_noise": ("noise_scale", "noise"),
+    "weight_rounding": ("bits", "rounding"),
 }
+# Of parts that ResNets do not have.
+OF_VITS = ("heads", "restricted_attention", "patch_attention", "token_removal")
 VITS = ["ViT-S/4", "ViT-S/8", "ViT-B/8"]
 
 
@@ -120,7 +127,7 @@ def test_every_study_has_a_chart_that_fits(
     assert width_of(spec) <= 1150
 
 
-@pytest.mark.parametrize("name", ["heads", *list(CURVES)[2:]])
+@pytest.mark.parametrize("name", OF_VITS)
 def test_a_chart_without_rows_says_so(frames: Frames, name: str) -> None:
     spec = draw(name, only(frames, family=["resnet"])).to_dict()
     assert "No model of this study" in vl_convert.vegalite_to_svg(spec)
@@ -197,11 +204,39 @@ def test_curves_of_patches_and_cls_start_unrestricted(frames: Frames) -> None:
 
 
 def test_more_is_changed_to_the_right(specs: Specs) -> None:
-    for name in ("restricted_attention", "token_removal"):
+    for name in ("restricted_attention", "token_removal", "weight_rounding"):
         for x in encodings(specs[name], "x"):
             assert x["scale"]["reverse"]
             low, high = x["scale"]["domain"]
             assert low < high
+
+
+@pytest.mark.parametrize("name", list(CURVES))
+def test_numbers_on_the_axis_of_a_change_are_not_negative(specs: Specs, name: str) -> None:
+    for x in encodings(specs[name], "x"):
+        low, high = x["scale"]["domain"]
+        values = x["axis"]["values"]
+        assert max(low, 0) <= min(values) <= max(values) <= high
+
+
+@pytest.mark.parametrize(
+    ("scales", "labels"),
+    [([0.01, 0.2], ["0", "10", "20"]), ([0.001, 0.01], ["0", "2"])],
+)
+def test_an_axis_of_noise_starts_at_no_noise(
+    frames: Frames, scales: list[float], labels: list[str]
+) -> None:
+    table = frames["weight_noise"]
+    sizes = sorted(table["noise_scale"].unique())
+    assert sizes[0] == 0
+    other = table[table["noise_scale"] == sizes[1]]
+    rows = [table[table["noise_scale"] == 0], *(other.assign(noise_scale=s) for s in scales)]
+    noisy = {**frames, "weight_noise": pd.concat(rows)}
+    picture = vl_convert.vegalite_to_svg(draw("weight_noise", noisy).to_dict())
+    shown = re.findall(r">(\u2212?[\d.]+)</text>", picture)
+    assert not [label for label in shown if label.startswith("\u2212")]
+    assert [label for label in shown if label in labels].count(labels[1]) >= len(VITS)
+    assert set(labels) <= set(shown)
 
 
 def test_heads_have_a_cell_each(frames: Frames, specs: Specs) -> None:

@@ -1,6 +1,7 @@
 """Planned perturbations work on a small network of every kind of transformer in timm."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -33,8 +34,9 @@ from perturb.records import Architecture, Makeup, PerturbationEntry
 from perturb.severities import severity_value
 
 NUM_CLASSES = 5
+ON_NETWORKS = [id for id, declared in perturbations().items() if declared.changes == "model"]
 # Perturbations of parts that not every network has.
-ON_NETWORKS = [id for id, declared in perturbations().items() if declared.lacks is not None]
+ON_PARTS = [id for id, declared in perturbations().items() if declared.lacks is not None]
 SMALL = {"depth": 2, "num_heads": 2, "embed_dim": 32}
 # timm's modules of transformers that are no plain ViT, or not in its order: a small one of each.
 OTHERS = (
@@ -172,7 +174,7 @@ def test_layers_of_every_kind_are_correlated(name: str) -> None:
 def test_what_is_known_to_be_impossible() -> None:
     plans = {name: small_vit(name)[1] for name in VITS}
     impossible = {
-        name: [id for id in ON_NETWORKS if not is_possible(asked(id), 0.5, plan)]
+        name: [id for id in ON_PARTS if not is_possible(asked(id), 0.5, plan)]
         for name, plan in plans.items()
     }
     by_embedding = {VITS[name].embedding: found for name, found in impossible.items()}
@@ -187,9 +189,9 @@ def test_what_is_known_to_be_impossible() -> None:
 @pytest.mark.parametrize(
     ("makeup", "impossible"),
     [
-        ({"block": "NewBlock"}, set(ON_NETWORKS)),
-        ({"block": None}, set(ON_NETWORKS)),
-        ({"attention": "NewAttention"}, set(ON_NETWORKS) - {"lesions"}),
+        ({"block": "NewBlock"}, set(ON_PARTS)),
+        ({"block": None}, set(ON_PARTS)),
+        ({"attention": "NewAttention"}, set(ON_PARTS) - {"lesions"}),
         ({"embedding": "NewEmbed"}, {"token_removal"}),
         ({"pooling": "new"}, {"token_removal"}),
         ({}, set()),
@@ -198,7 +200,7 @@ def test_what_is_known_to_be_impossible() -> None:
 def test_what_is_not_known_is_not_planned(makeup: dict[str, Any], impossible: set[str]) -> None:
     arguments = {"depth": 2, "num_heads": 2, "num_prefix_tokens": 1, "num_class_tokens": 1}
     plan = Architecture("x", "vit", "S", 8, "X", arguments, "x", Makeup(**makeup))
-    assert {id for id in ON_NETWORKS if lacking(id, plan) is not None} == impossible
+    assert {id for id in ON_PARTS if lacking(id, plan) is not None} == impossible
 
 
 @cache
@@ -233,8 +235,17 @@ def test_other_networks_of_timm_are_planned_for_changed_images_alone(module: str
     assert plan.label == f"{type(network).__name__}-T"
     with pytest.raises(ValueError, match=r"allowed|overrides"):
         anatomy(network)
-    assert all(lacking(id, plan) for id in (*ON_NETWORKS, "layer_correlations"))
-    clean = logits_of(classifier)
+    assert all(lacking(id, plan) for id in (*ON_PARTS, "layer_correlations"))
+    assert set(ON_PARTS) < set(ON_NETWORKS)
+    clean = logits_of(deepcopy(classifier))  # `classifier` itself has kept nothing yet
+    is_small = sum(weight.numel() for weight in network.parameters()) < 10_000_000
+    for id in ON_NETWORKS:
+        if id in ON_PARTS or (id == "weight_noise" and not is_small):  # which takes a minute
+            continue
+        conditions, options = perturbation_of(id).conditions, asked(id).options
+        for outcome in outcomes(classifier, id, conditions, options):
+            assert not torch.allclose(outcome.logits, clean, atol=1e-4), id
+        assert torch.equal(logits_of(classifier), clean), id
     attack = perturbation("fgsm", {"datasets": ["test"], "epsilons": ["8/255"]}, {"test": {}})
     assert is_possible(attack, 8 / 255, plan)
     setting = Setting(("fgsm",), 8 / 255, 7, attack.options)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -269,6 +270,32 @@ def test_a_page_shows_the_studies_own_perturbations_alone(
     assert len(page.locator(".vega").all()) == len(charts_of(available))
     assert not set(absent) & set(page.locator("dl.terms dt").all_inner_texts())
     page.close()
+
+
+REMOVED = "Parts of the model are removed"
+
+
+@pytest.mark.parametrize(
+    ("available", "said", "unsaid"),
+    [
+        ("heads", ["further training", REMOVED], ["sets of blocks"]),
+        ("weight_noise", ["further training", "all by random noise", "draws"], [REMOVED, "bits"]),
+        ("weight_rounding", ["slightly: those of linear"], [REMOVED, "random noise", "draws of"]),
+    ],
+)
+def test_a_page_explains_the_studies_own_changes_alone(
+    report: Path, tmp_path: Path, available: str, said: list[str], unsaid: list[str]
+) -> None:
+    folder = report.parents[1]
+    tables = {
+        name: folder / "tables" / f"{name}.parquet" for name in declared_tables_of({available})
+    }
+    path = tmp_path / "index.html"
+    write_page(path, PageText("", "", ""), tables=tables, datasets=folder / "datasets.parquet")
+    html = path.read_text(encoding="utf-8").partition('<section id="run">')[0]
+    words = " ".join(re.sub(r"<script.*?</script>|<[^>]*>", " ", html, flags=re.DOTALL).split())
+    assert [text for text in said if text not in words] == []
+    assert [text for text in unsaid if text in words] == []
 
 
 def test_a_chart_without_any_row_is_left_out(report: Path) -> None:

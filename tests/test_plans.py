@@ -23,10 +23,11 @@ from perturb.random import image_key
 from perturb.records import Config
 
 # An example of each perturbation of images that are made here, as its schema gives it.
+ENTRIES = schema()["$defs"]["perturbations"]["properties"]
 PERTURBATIONS = {
     key: entry["examples"][0]
-    for key, entry in schema()["$defs"]["perturbations"]["properties"].items()
-    if entry["examples"][0]["datasets"] == ["test"]
+    for key, entry in ENTRIES.items()
+    if entry.get("examples", [{}])[0].get("datasets") == ["test"]
 }
 
 
@@ -37,6 +38,14 @@ def config(tiny_study: dict[str, Any]) -> Config:
     tiny_study["architectures"]["vit"]["arguments"] |= {"depth": 3, "num_heads": 2}
     tiny_study["architectures"]["resnet"]["arguments"]["layers"] = [2, 3]
     return load_config(tiny_study)
+
+
+@pytest.mark.parametrize("key", list(ENTRIES))
+def test_an_entry_has_an_example(key: str) -> None:
+    assert ENTRIES[key].get("examples"), (
+        f"{key}: `examples` is missing in the options.json of its experiment; one entry whose "
+        "dataset is `test`, which runs in a moment, is needed"
+    )
 
 
 def test_every_perturbation_is_here(config: Config) -> None:

@@ -225,11 +225,11 @@ MISTAKES = {
         lambda raw: raw["datasets"]["imagenet-sketch"].update(
             classes=999, source={"path": "x", "layout": "class_folders"}
         ),
-        "datasets.imagenet-sketch: nothing says which of the 1000 classes",
+        "datasets.imagenet-sketch: the mapping of its classes to the 1000 classes",
     ),
     "a set of twelve shapes": (
         _set("datasets", "shapes", value={"generate": SHAPES, "images": 12}),
-        "datasets.shapes: nothing says which of the 1000 classes",
+        "datasets.shapes: the mapping of its classes to the 1000 classes",
     ),
     "a pool of coarser classes": (
         _set(

@@ -18,6 +18,7 @@ from perturb.charts.style import CONTROL, INK, style_of
 _SIZE = Size(widest=260, least=150, height=136)
 _DODGE = 3.0  # from one line's marks to the next one's, in px
 _TICK = 26  # least distance of two numbers on the x axis, in px
+_TICK_OF_PERCENT = 45  # as above, of percentages
 _SHAPES = ("circle", "square", "triangle-up")
 _Y = "Accuracy (%)"
 
@@ -26,7 +27,9 @@ _Y = "Accuracy (%)"
 class Curves:
     """The drawn columns.
 
-    x : an integer, or a fraction that is shown in percent; the change grows to the right.
+    x : an integer, or a fraction of 0 or more that is shown in percent; the change grows to the
+        right.
+    title : of the x axis, or its lines.
     way : the column with the kind of change of each line; `{way}_label` is its label.
     ways : the colour of each kind, in order; the line of a control is dashed.
     bars : columns with both ends of the bars.
@@ -35,7 +38,7 @@ class Curves:
     """
 
     x: str
-    title: str
+    title: str | Sequence[str]
     way: str
     ways: Mapping[str, str]
     is_fraction: bool = False
@@ -126,13 +129,27 @@ def _domain(values: pd.Series, what: Curves) -> tuple[float, float]:
 def _x(domain: tuple[float, float], what: Curves, panel: Panel) -> alt.X:
     scale = alt.Scale(domain=list(domain), nice=False, zero=False, reverse=what.is_falling)
     if what.is_fraction:
-        percent = "format(datum.value * 100, '.0f')"
-        axis = alt.Axis(tickCount=max(2, int(panel.width // 45)), labelExpr=percent)
+        axis = _axis_of_fractions(domain, panel)
     else:
         first, last = math.ceil(domain[0]), math.floor(domain[1])
         step = math.ceil((last - first + 1) * _TICK / panel.width)
         axis = alt.Axis(values=list(range(first, last + 1, step)), format="d")
-    return alt.X("place:Q", title=what.title, scale=scale, axis=axis)
+    title = what.title if isinstance(what.title, str) else list(what.title)
+    return alt.X("place:Q", title=title, scale=scale, axis=axis)
+
+
+def _axis_of_fractions(domain: tuple[float, float], panel: Panel) -> alt.Axis:
+    """Return an axis in percent without numbers below 0: no size of a change is negative."""
+    low, high = domain
+    least = (high - low) / max(2, panel.width // _TICK_OF_PERCENT)
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(number * power for number in (1, 2, 5, 10) if number * power >= least)
+    numbers = range(max(0, math.ceil(low / step)), math.floor(high / step) + 1)
+    digits = max(0, -math.floor(math.log10(100 * step) + 1e-9))
+    return alt.Axis(
+        values=[round(number * step, 12) for number in numbers],
+        labelExpr=f"format(datum.value * 100, '.{digits}f')",
+    )
 
 
 def _baseline() -> alt.Chart:

@@ -215,7 +215,7 @@ def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
     if dataset.generate is not None and dataset.num_images is None:
         yield f"{key}.images: missing; needed with `generate`"
     if dataset.filter is not None and dataset.num_images is not None:
-        yield f"{key}.images: not allowed with `filter`, which leaves what it leaves"
+        yield f"{key}.images: not allowed with `filter`; the filter determines the number of images"
     for name, value in (("preprocessing", dataset.view), ("classes", dataset.num_classes)):
         if dataset.source is None and value is not None:
             yield f"{key}.{name}: needs `source`"

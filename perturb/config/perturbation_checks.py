@@ -30,8 +30,8 @@ def _check_applied(config: Config) -> Iterator[str]:
             if not any(is_possible(entry, value, model) for model in benchmark):
                 shown = severity.replace("_", "/")
                 yield (
-                    f"perturbations.{entry.key}: no model of this study has what it "
-                    f"changes, or as many of it as {shown}"
+                    f"perturbations.{entry.key}: no model of this study can be changed at "
+                    f"severity {shown}"
                 )
 
 

@@ -83,7 +83,7 @@ def _check_classes(config: Config) -> Iterator[str]:
         if model.own_preprocessing and model.weights_file and num_label_classes(clean) is None:
             yield (
                 f"datasets.{clean.id}: one of `classes` and a file as `source.class_index` is "
-                f"needed; the weights of models.{model.id} are held against it"
+                f"needed; the number of classes of models.{model.id}'s weights is compared with it"
             )
     for dataset in config.datasets.values():
         for model in config.models.values():
@@ -92,8 +92,8 @@ def _check_classes(config: Config) -> Iterator[str]:
             num_classes = model_of(model.timm_tag).num_classes
             if not _says_which_classes(dataset, num_classes):
                 yield (
-                    f"datasets.{dataset.id}: nothing says which of the {num_classes} classes of "
-                    f"models.{model.id} its classes are; `source.class_index` is needed"
+                    f"datasets.{dataset.id}: the mapping of its classes to the {num_classes} "
+                    f"classes of models.{model.id} is not defined; `source.class_index` is needed"
                 )
             if dataset.num_classes is not None and dataset.num_classes > num_classes:
                 yield (

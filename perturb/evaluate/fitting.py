@@ -47,8 +47,8 @@ def _check_order(classes: Classes | None, cell: Cell, num_classes: int) -> None:
     """Raise a ValueError if classes are numbered by the order of names, and the model has more."""
     if classes and classes.given_by == "order" and len(classes.names) < num_classes:
         raise ValueError(
-            f"{cell.dataset}: nothing says which of the {num_classes} classes of {cell.model} its "
-            f"{len(classes.names)} classes are; `source.class_index` is needed"
+            f"{cell.dataset}: the mapping of its {len(classes.names)} classes to the {num_classes} "
+            f"classes of {cell.model} is not defined; `source.class_index` is needed"
         )
 
 

@@ -2,8 +2,9 @@
 
 Each folder of this package has one `EXPERIMENT`, and `ORDER` lists the folders. Everything else
 (configuration, planning, cost, tables, charts, page) reads the declarations through
-`perturb.experiments.registry` and refers to no experiment by name. Code that needs torch, DuckDB or
-Altair is named as an entry point, ``"package.module:function"``, and imported when it is called.
+`perturb.experiments.registry`: a new perturbation needs no other code. Code that needs torch,
+DuckDB or Altair is named as an entry point, ``"package.module:function"``, and imported when it is
+called.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -254,7 +255,7 @@ class Experiment:
     title : of its section of the page.
     figure : the paper's, as ``"9"``; None if the paper has none.
     kind : of the experiments whose cells share a job with ``jobs_by: kind``, and the name of this
-        job; by default the folder's.
+        job: ``network``, or the name of a folder, by default its own.
     checks : yields a message for each mistake of a study that concerns the experiment.
     adapted : returns the study adapted to its models, after all checks.
     relations : relations made in Python, with their entry points: functions of a query function

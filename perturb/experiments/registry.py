@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from perturb.experiments.consistency import check_declarations
 from perturb.experiments.declaration import (
     Chart,
     Experiment,
@@ -26,11 +27,11 @@ def experiments() -> Mapping[str, Experiment]:
     Raises
     ------
     ValueError
-        if `ORDER` names a folder that declares no experiment, or two declare the same name.
+        if `ORDER` names a folder that declares no experiment, or declarations contradict.
     """
     names = (FOLDER / "ORDER").read_text(encoding="utf-8").split()
     found = {name: _declared(name) for name in names}
-    _refuse_repeated(found)
+    check_declarations(found)
     return found
 
 
@@ -41,26 +42,6 @@ def _declared(name: str) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise ValueError(f"perturb.experiments.{name}: declares no `EXPERIMENT`")  # noqa: TRY004
     return experiment
-
-
-def _refuse_repeated(found: Mapping[str, Experiment]) -> None:
-    kinds = (
-        "perturbations",
-        "measurements",
-        "tables",
-        "charts",
-        "test_sets",
-        "sources",
-        "relations",
-    )
-    for kind in kinds:
-        owners: dict[str, str] = {}
-        for experiment, declared in found.items():
-            for item in getattr(declared, kind):
-                id = item if isinstance(item, str) else getattr(item, "id", None) or item.name
-                owner = owners.setdefault(id, experiment)
-                if owner != experiment:
-                    raise ValueError(f"{kind}: {owner} and {experiment} both declare {id!r}")
 
 
 @cache

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from perturb.datasets.real.label_space import num_logits
+from perturb.experiments.options import default_of
 from perturb.messages import listed
 from perturb.records import Config, PerturbationEntry
 from perturb.severities import severity_value
@@ -11,8 +12,6 @@ from perturb.severities import severity_value
 ATTACKS = ("fgsm", "pgd", "attack_ensemble")
 # Classes that the DLR loss needs: with two it is constant.
 FEWEST_OF_DLR = 3
-# Default number of classes that the DLR attack targets.
-DEFAULT_TARGETS = 3
 
 
 def check_attacks(config: Config) -> Iterator[str]:
@@ -71,10 +70,11 @@ def check_pgd(id: str, config: Config) -> Iterator[str]:
 def _check_targets(config: Config) -> Iterator[str]:
     """Yield a message if the DLR attack has more target classes than a model has other classes."""
     ensemble = config.perturbations.get("attack_ensemble")
-    asked = ensemble.options["targets"] if ensemble else DEFAULT_TARGETS
+    default = default_of("attack_ensemble", "targets")
+    asked = ensemble.options["targets"] if ensemble else default
     for id in config.benchmark_models:
         head = num_logits(config, config.models[id])
-        if head is not None and asked > head - 1 and asked != DEFAULT_TARGETS:
+        if head is not None and asked > head - 1 and asked != default:
             yield (
                 f"perturbations.attack_ensemble.targets: {asked}, but models.{id} has {head} "
                 f"classes; allowed: at most {max(head - 1, 1)}, the other classes"

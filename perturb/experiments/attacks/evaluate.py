@@ -19,6 +19,7 @@ from torch import Tensor
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.attacks import attack_ensemble, gradients
+from perturb.experiments.setting import checked_options
 from perturb.models.classifier import Classifier
 
 
@@ -38,15 +39,15 @@ _Attack = Callable[[Classifier, _CorrectImages, Setting], Tensor]
 
 def fgsm_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
     """Yield the predictions after one step of epsilon, which is the setting's severity."""
-    return _outcomes(classifier, images, setting, {"fgsm": _fgsm})
+    return _outcomes(classifier, images, setting, {"fgsm": _fgsm}, "fgsm")
 
 
 def pgd_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
     """Yield the predictions after projected gradient descent.
 
-    Options: steps (8), relative_step (0.125, of epsilon), random_start (False), restarts (1).
+    Options: steps, relative_step (of epsilon), random_start, restarts.
     """
-    return _outcomes(classifier, images, setting, {"pgd": _pgd})
+    return _outcomes(classifier, images, setting, {"pgd": _pgd}, "pgd")
 
 
 def attack_ensemble_outcomes(
@@ -54,10 +55,9 @@ def attack_ensemble_outcomes(
 ) -> Iterator[Outcome]:
     """Yield the predictions after each attack of the ensemble, in the order of the conditions.
 
-    Options: steps (20) and restarts (1) of both APGD forms, targets (3) of the DLR form, queries
-    (100) of Square.
+    Options: steps and restarts of both APGD forms, targets of the DLR form, queries of Square.
     """
-    return _outcomes(classifier, images, setting, _ENSEMBLE)
+    return _outcomes(classifier, images, setting, _ENSEMBLE, "attack_ensemble")
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,13 @@ class _State:
 
 
 def _outcomes(
-    classifier: Classifier, images: Images, setting: Setting, table: Mapping[str, _Attack]
+    classifier: Classifier,
+    images: Images,
+    setting: Setting,
+    table: Mapping[str, _Attack],
+    id: str,
 ) -> Iterator[Outcome]:
-    for condition in setting.conditions:
-        if condition not in table:
-            raise ValueError(f"condition is {condition!r}; allowed: {', '.join(table)}")
+    setting = replace(setting, options=checked_options(id, setting))
     state = _unattacked(classifier, images, setting.severity)
     for condition in setting.conditions:
         state = _attacked(classifier, state, setting, table[condition])
@@ -153,20 +155,20 @@ def _pgd(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> T
         correct.images,
         correct.targets,
         setting.severity,
-        steps=setting.options.get("steps", 8),
-        step_size=setting.options.get("relative_step", 0.125) * setting.severity,
-        random_start=setting.options.get("random_start", False),
-        restarts=setting.options.get("restarts", 1),
+        steps=setting.options["steps"],
+        step_size=setting.options["relative_step"] * setting.severity,
+        random_start=setting.options["random_start"],
+        restarts=setting.options["restarts"],
         keys=correct.keys,
         seed=setting.seed,
         gradient=correct.gradient,
     )
 
 
-def _stage(attack: Callable[..., Tensor], **options: tuple[str, int]) -> _Attack:
+def _stage(attack: Callable[..., Tensor], **options: str) -> _Attack:
     """Return an attack of the ensemble with its options bound.
 
-    options : for each argument of the attack, its option and default.
+    options : the option for each argument of the attack.
     """
 
     def run(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> Tensor:
@@ -177,18 +179,15 @@ def _stage(attack: Callable[..., Tensor], **options: tuple[str, int]) -> _Attack
             setting.severity,
             keys=correct.keys,
             seed=setting.seed,
-            **{
-                argument: setting.options.get(option, default)
-                for argument, (option, default) in options.items()
-            },
+            **{argument: setting.options[option] for argument, option in options.items()},
         )
 
     return run
 
 
-_GRADIENT = {"steps": ("steps", 20), "restarts": ("restarts", 1)}
+_GRADIENT = {"steps": "steps", "restarts": "restarts"}
 _ENSEMBLE: Mapping[str, _Attack] = {
     "apgd_ce": _stage(attack_ensemble.apgd_ce, **_GRADIENT),
-    "apgd_dlr": _stage(attack_ensemble.apgd_dlr, **_GRADIENT, num_targets=("targets", 3)),
-    "square": _stage(attack_ensemble.square, queries=("queries", 100)),
+    "apgd_dlr": _stage(attack_ensemble.apgd_dlr, **_GRADIENT, num_targets="targets"),
+    "square": _stage(attack_ensemble.square, queries="queries"),
 }

@@ -27,8 +27,10 @@ def _num_correct(kind: str, epsilon: float, **options: int) -> dict[str, int]:
     classifier = make_classifier(kind)
     images = make_images(classifier)
     found = {}
-    for evaluator, conditions in ((pgd_outcomes, ("pgd",)), (attack_ensemble_outcomes, STAGES)):
-        for outcome in evaluator(classifier, images, Setting(conditions, epsilon, 0, options)):
+    pgd = Setting(("pgd",), epsilon, 0)
+    ensemble = Setting(STAGES, epsilon, 0, options)
+    for evaluator, setting in ((pgd_outcomes, pgd), (attack_ensemble_outcomes, ensemble)):
+        for outcome in evaluator(classifier, images, setting):
             is_correct = outcome.logits.argmax(dim=1) == images.targets
             found[outcome.condition] = int(is_correct.sum())
     return found

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
-from perturb.experiments.lesions.plans import DEFAULT_SAMPLES, head_sets, lesion_sets
+from perturb.experiments.lesions.plans import head_sets, lesion_sets
 from perturb.experiments.lesions.steps import Steps
 from perturb.experiments.lesions.surgery import (
     attention_of,
@@ -33,6 +33,7 @@ from perturb.experiments.lesions.surgery import (
     check_lesions,
     replaced_forward,
 )
+from perturb.experiments.setting import checked_options, whole
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier
 
@@ -60,7 +61,7 @@ def lesion_outcomes(classifier: Classifier, images: Images, setting: Setting) ->
 
     Parameters
     ----------
-    setting : its severity is n; option ``samples`` (25) is the number of sets drawn where n > 1.
+    setting : its severity is n; option ``samples`` is the number of sets drawn where n > 1.
 
     Raises
     ------
@@ -68,19 +69,15 @@ def lesion_outcomes(classifier: Classifier, images: Images, setting: Setting) ->
         For an unknown condition or option, an n for which the network has too few blocks, or a
         network whose blocks are unknown or have no such part.
     """
-    options = {"samples": DEFAULT_SAMPLES, **setting.options}
-    samples = options.pop("samples")
-    if options:
-        raise ValueError(f"option of lesions is {next(iter(options))!r}; allowed: samples")
-    if setting.severity != int(setting.severity):
-        raise ValueError(f"number of removed blocks is {setting.severity}; allowed: whole numbers")
+    samples = checked_options("lesions", setting)["samples"]
+    num_removed = whole("number of removed blocks of lesions", setting.severity, 0)
     body = anatomy(classifier.network)
     lesions = []
     for condition in setting.conditions:
         check_lesions(body, body.removable, condition)
-        sets = lesion_sets(body.removable, int(setting.severity), samples, setting.seed, condition)
+        sets = lesion_sets(body.removable, num_removed, samples, setting.seed, condition)
         lesions += [_Lesion(condition, sample, blocks) for sample, blocks in sets.items()]
-    steps = Steps(body, is_exact=setting.severity == 0)
+    steps = Steps(body, is_exact=num_removed == 0)
     logits = dict(_walk(steps, body.embed(classifier, images.pixels), lesions))
     for lesion in lesions:
         removed = ",".join(map(str, lesion.blocks))
@@ -103,7 +100,8 @@ def head_outcomes(classifier: Classifier, images: Images, setting: Setting) -> I
     ValueError
         For another setting, or a network without separate attention heads.
     """
-    _check_head_setting(setting)
+    checked_options("heads", setting)
+    whole("severity of heads", setting.severity, 1, 1)
     body = anatomy(classifier.network)
     samples = {
         heads: sample for sample, heads in head_sets(body.num_blocks, body.num_heads).items()
@@ -151,16 +149,6 @@ def _recorded_input(module: nn.Module) -> Iterator[list[Tensor]]:
     recorded: list[Tensor] = []
     with module.register_forward_pre_hook(lambda _, args: recorded.append(args[0])):
         yield recorded
-
-
-def _check_head_setting(setting: Setting) -> None:
-    for name, value, allowed in (
-        ("severity of heads", setting.severity, 1),
-        ("conditions of heads", tuple(setting.conditions), ("head",)),
-        ("options of heads", dict(setting.options), {}),
-    ):
-        if value != allowed:
-            raise ValueError(f"{name} is {value!r}; allowed: {allowed!r}")
 
 
 @contextmanager

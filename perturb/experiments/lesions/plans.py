@@ -18,8 +18,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-DEFAULT_SAMPLES = 25
-
 # Removable parts of a block of each family; the conditions of the study.
 PARTS = {"vit": ("block", "mlp", "attention"), "resnet": ("block",)}
 

@@ -215,11 +215,15 @@ def test_an_image_decides_alone() -> None:
     ("name", "setting", "message"),
     [
         ("plain", Setting(("mlp",), 1, 0, {"seeds": 3}), "option of lesions is 'seeds'; allowed"),
-        ("plain", Setting(("mlp",), 1.5, 0), "number of removed blocks is 1.5; allowed: whole"),
+        ("plain", Setting(("mlp",), 1.5, 0), "blocks of lesions is 1.5; allowed: a whole"),
         ("plain", Setting(("mlp",), 3, 0), "number of removed blocks is 3; allowed: 0 to 2"),
-        ("plain", Setting(("mlp",), -1, 0), "number of removed blocks is -1; allowed: 0 to 2"),
-        ("plain", Setting(("mlp",), 2, 0, {"samples": 0}), "samples is 0; allowed: 1 or more"),
-        ("plain", Setting(("head",), 1, 0), "part is 'head'; allowed: block, mlp, attention"),
+        ("plain", Setting(("mlp",), -1, 0), "blocks of lesions is -1; allowed: a whole number, 0"),
+        (
+            "plain",
+            Setting(("mlp",), 2, 0, {"samples": 0}),
+            "samples of lesions is 0; allowed: a whole",
+        ),
+        ("plain", Setting(("head",), 1, 0), "condition of lesions is 'head'; allowed: block, m"),
         ("basic", Setting(("attention",), 1, 0), "without a separate attention; allowed: block"),
     ],
 )
@@ -231,9 +235,13 @@ def test_settings_that_make_no_sense_are_refused(name: str, setting: Setting, me
 @pytest.mark.parametrize(
     ("name", "setting", "message"),
     [
-        ("plain", Setting(("head",), 2, 0), "severity of heads is 2; allowed: 1"),
-        ("plain", Setting(("mlp",), 1, 0), r"conditions of heads is \('mlp',\); allowed"),
-        ("plain", Setting(("head",), 1, 0, {"samples": 2}), "options of heads is"),
+        ("plain", Setting(("head",), 2, 0), "severity of heads is 2; allowed: a whole number, 1$"),
+        ("plain", Setting(("mlp",), 1, 0), r"condition of heads is 'mlp'; allowed: head"),
+        (
+            "plain",
+            Setting(("head",), 1, 0, {"samples": 2}),
+            "option of heads is 'samples'; allowed: none",
+        ),
         ("basic", Setting(("head",), 1, 0), "block 0 is a PreActBasic; allowed: blocks with one"),
     ],
 )

@@ -12,8 +12,7 @@ References
    ICCV 2021.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -26,10 +25,9 @@ from perturb.experiments.restricted_attention.masks import (
     permuted_masks,
     window_mask,
 )
+from perturb.experiments.setting import checked_options, whole
 from perturb.models.anatomy import Anatomy, anatomy
 from perturb.models.classifier import Classifier
-
-DEFAULT_SEEDS = 5
 
 
 @torch.inference_mode()
@@ -38,7 +36,7 @@ def distance_outcomes(
 ) -> Iterator[Outcome]:
     """Yield predictions with attention within a distance; evaluates restricted_attention.
 
-    Condition ``window`` has one sample. Condition ``permuted`` has ``seeds`` (5) samples, numbered
+    Condition ``window`` has one sample. Condition ``permuted`` has ``seeds`` samples, numbered
     from 1: permutations of the window's mask that exclude as many pairs. At a distance that no pair
     exceeds, both are the unrestricted classifier, bit for bit.
 
@@ -52,24 +50,20 @@ def distance_outcomes(
         If the classifier's attention cannot be restricted, for a distance that is not a whole
         number of 0 or more, an unknown condition or option, or fewer than one seed.
     """
-    seeds = _num_seeds(setting.options)
+    seeds = checked_options("restricted_attention", setting)["seeds"]
     layout, body = token_layout(classifier), anatomy(classifier.network)
-    distance = _whole("distance", setting.severity)
+    distance = whole("distance of restricted_attention", setting.severity, 0)
     window = window_mask(layout.grid, distance, layout.num_prefix, images.pixels.device)
     embedded = body.embed(classifier, images.pixels)
     for condition in setting.conditions:
         if condition == "window":
             yield Outcome(condition, 0, _restricted(classifier, body, embedded, window))
-        elif condition == "permuted":
+        else:
             for sample in range(1, seeds + 1):
                 masks = permuted_masks(
                     window, layout.num_prefix, body.num_blocks, seed=setting.seed, sample=sample
                 )
                 yield Outcome(condition, sample, _restricted(classifier, body, embedded, masks))
-        else:
-            raise ValueError(
-                f"condition of restricted_attention is {condition!r}; allowed: window, permuted"
-            )
 
 
 @torch.inference_mode()
@@ -94,10 +88,7 @@ def patch_attention_outcomes(
         If the classifier's attention cannot be restricted or it has no prefix tokens, for an n out
         of range, an unknown condition, or any option.
     """
-    if setting.options:
-        raise ValueError(
-            f"option of patch_attention is {next(iter(setting.options))!r}; allowed: none"
-        )
+    checked_options("patch_attention", setting)
     layout, body = token_layout(classifier), anatomy(classifier.network)
     if not layout.num_prefix:
         raise ValueError(
@@ -105,12 +96,10 @@ def patch_attention_outcomes(
             "registers); patch_attention needs one, through which patches still exchange something"
         )
     depth = body.num_blocks
-    count = _whole("number of blocks without attention between patches", setting.severity, depth)
+    count = whole("number of blocks of patch_attention", setting.severity, 0, depth)
     mask = patch_attention_mask(layout.num_patches, layout.num_prefix, images.pixels.device)
     embedded = body.embed(classifier, images.pixels)
     for condition in setting.conditions:
-        if condition not in ("first", "last"):
-            raise ValueError(f"condition of patch_attention is {condition!r}; allowed: first, last")
         start = 0 if condition == "first" else depth - count
         masks = [mask if start <= i < start + count else None for i in range(depth)]
         yield Outcome(condition, 0, _restricted(classifier, body, embedded, masks))
@@ -120,20 +109,3 @@ def _restricted(classifier: Classifier, body: Anatomy, embedded: Tensor, masks: 
     """Return logits (B, K) under the masks, which are removed on return."""
     with with_attention(classifier, masks):
         return body.head(body.run(embedded)).float()
-
-
-def _num_seeds(options: Mapping[str, Any]) -> int:
-    if unknown := sorted(options.keys() - {"seeds"}):
-        raise ValueError(f"option of restricted_attention is {unknown[0]!r}; allowed: seeds")
-    seeds = int(options.get("seeds", DEFAULT_SEEDS))
-    if seeds < 1:
-        raise ValueError(f"seeds of restricted_attention is {seeds}; allowed: 1 or more")
-    return seeds
-
-
-def _whole(name: str, value: float, largest: int | None = None) -> int:
-    is_within = value >= 0 and (largest is None or value <= largest)
-    if not is_within or value != int(value):
-        bound = "0 or more" if largest is None else f"0 to {largest}"
-        raise ValueError(f"{name} is {value}; allowed: a whole number, {bound}")
-    return int(value)

@@ -118,11 +118,23 @@ def test_an_image_is_decided_alike_in_any_batch(
 @pytest.mark.parametrize(
     ("evaluator", "changes", "message"),
     [
-        (distance_outcomes, {"severity": 1.5}, "distance is 1.5; allowed: a whole number, 0 or"),
-        (distance_outcomes, {"severity": -1}, "distance is -1; allowed: a whole number, 0 or"),
+        (
+            distance_outcomes,
+            {"severity": 1.5},
+            "distance of .* is 1.5; allowed: a whole number, 0 or",
+        ),
+        (
+            distance_outcomes,
+            {"severity": -1},
+            "distance of .* is -1; allowed: a whole number, 0 or",
+        ),
         (distance_outcomes, {"conditions": ("first",)}, "is 'first'; allowed: window, permuted"),
         (distance_outcomes, {"options": {"seed": 1}}, "is 'seed'; allowed: seeds"),
-        (distance_outcomes, {"options": {"seeds": 0}}, "seeds of .* is 0; allowed: 1 or more"),
+        (
+            distance_outcomes,
+            {"options": {"seeds": 0}},
+            "seeds of .* is 0; allowed: a whole number, 1 or more",
+        ),
         (patch_attention_outcomes, {"severity": 4}, "is 4; allowed: a whole number, 0 to 3"),
         (
             patch_attention_outcomes,

@@ -25,8 +25,8 @@ from torch import Tensor
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.attacks.gradients import predict
+from perturb.experiments.setting import checked_options
 from perturb.experiments.spatial.transforms import (
-    GRID_OPTIONS,
     Transform,
     as_floats,
     rotated,
@@ -38,8 +38,6 @@ from perturb.models.classifier import Classifier
 from perturb.random import bits, stream_keys
 
 __all__ = ["WorstCase", "spatial_grid", "spatial_outcomes", "transform", "worst_spatial"]
-
-DEFAULT_SAMPLES = 50
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class _Search:
 def spatial_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
     """Yield the predictions of transformed images; evaluates ``spatial``.
 
-    Condition ``grid`` has one sample, the worst case. Condition ``random`` has ``samples`` (50),
+    Condition ``grid`` has one sample, the worst case. Condition ``random`` has ``samples``,
     numbered from 1: points of the grid that each image draws uniformly, without replacement and in
     random order, so that their mean estimates the mean over the grid and the first ten are a
     worst-of-10. Both fill rotation_deg, translation_x_px and translation_y_px. The worst transform
@@ -149,20 +147,15 @@ def spatial_outcomes(classifier: Classifier, images: Images, setting: Setting) -
         for an unknown condition or option, values that `spatial_grid` refuses, more samples than
         the grid has points, and if a logit is not finite.
     """
-    options = {"samples": DEFAULT_SAMPLES, **setting.options}
+    options = checked_options("spatial", setting)
     samples = options.pop("samples")
-    if unknown := sorted(options.keys() - set(GRID_OPTIONS)):
-        allowed = ", ".join([*GRID_OPTIONS, "samples"])
-        raise ValueError(f"option of spatial is {unknown[0]!r}; allowed: {allowed}")
     grid = spatial_grid(min(images.pixels.shape[2:]), setting.severity, **options)
     for condition in setting.conditions:
         if condition == "grid":
             worst = worst_spatial(classifier, images.pixels, images.targets, grid)
             yield Outcome(condition, 0, worst.logits, _columns(grid, worst.transform))
-        elif condition == "random":
-            yield from _sampled(classifier, images, grid, samples=samples, seed=setting.seed)
         else:
-            raise ValueError(f"condition of spatial is {condition!r}; allowed: grid, random")
+            yield from _sampled(classifier, images, grid, samples=samples, seed=setting.seed)
 
 
 def _sampled(

@@ -370,7 +370,7 @@ def test_samples_are_the_pixels_of_transform() -> None:
         ({"severity": -1.0}, "severity is -1.0; allowed"),
         ({"rotations": 4}, "rotations is 4; allowed: odd"),
         ({"rotation": 3}, "option of spatial is 'rotation'; allowed: max_rotation_deg, rotations"),
-        ({"samples": 0}, "samples is 0; allowed: 1 to 775"),
+        ({"samples": 0}, "samples of spatial is 0; allowed: a whole number, 1 or more"),
         ({"samples": 28, "rotations": 3, "translations": 3}, "samples is 28; allowed: 1 to 27"),
         ({"condition": "worst"}, "condition of spatial is 'worst'; allowed: grid, random"),
     ],

@@ -20,9 +20,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: The options of `spatial_grid` in a configuration.
-GRID_OPTIONS = ("max_rotation_deg", "rotations", "max_translation", "translations")
-
 
 class Transform(NamedTuple):
     """A rotation, counter-clockwise as displayed, then a translation.

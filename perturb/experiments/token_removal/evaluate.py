@@ -14,7 +14,7 @@ References
    Reorganizations", ICLR 2022.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -23,18 +23,17 @@ from torch import Tensor, nn
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.restricted_attention.attention import TokenLayout, token_layout
+from perturb.experiments.setting import checked_options, whole
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier
 from perturb.random import bits, stream_keys
-
-DEFAULT_SEEDS = 5
 
 
 @torch.inference_mode()
 def token_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
     """Yield the predictions without a fraction of the patch tokens; evaluates `token_removal`.
 
-    Condition ``random`` has ``seeds`` (5) samples, numbered from 1: the tokens of each image are
+    Condition ``random`` has ``seeds`` samples, numbered from 1: the tokens of each image are
     ranked at random, with the same ranks at every fraction. Condition ``low_attention`` has one: it
     removes the tokens with the least attention from the class token, mean over the heads, in the
     block before the cut. Both fill flops_kept. With fraction 0 both are the unchanged classifier,
@@ -54,7 +53,8 @@ def token_outcomes(classifier: Classifier, images: Images, setting: Setting) -> 
         pool, an unknown condition or option, or one out of range.
     """
     layout, body = token_layout(classifier), anatomy(classifier.network)
-    seeds, cut = _options(setting.options, body.num_blocks)
+    options = checked_options("token_removal", setting)
+    cut = _cut(options["after_block"], body.num_blocks)
     num_kept = _num_kept(classifier, layout, setting.severity)
     share = flops_kept(classifier, num_kept, cut)
     added = {"flops_kept": torch.full((len(images.keys),), share, device=images.keys.device)}
@@ -65,15 +65,11 @@ def token_outcomes(classifier: Classifier, images: Images, setting: Setting) -> 
             ranks = class_attention(body.blocks[cut - 1], attended, layout)
             kept = keep_tokens(tokens, ranks, num_kept)
             yield Outcome(condition, 0, body.head(body.run(kept, cut)).float(), added)
-        elif condition == "random":
-            for sample in range(1, seeds + 1):
+        else:
+            for sample in range(1, options["seeds"] + 1):
                 keys = stream_keys(setting.seed, f"tokens/random/{sample}", images.keys)
                 kept = keep_tokens(tokens, bits(keys, layout.num_patches), num_kept)
                 yield Outcome(condition, sample, body.head(body.run(kept, cut)).float(), added)
-        else:
-            raise ValueError(
-                f"condition of token_removal is {condition!r}; allowed: random, low_attention"
-            )
 
 
 def keep_tokens(tokens: Tensor, ranks: Tensor, num_kept: int) -> Tensor:
@@ -224,17 +220,8 @@ def _num_kept(classifier: Classifier, layout: TokenLayout, share: float) -> int:
     return num_kept
 
 
-def _options(options: Mapping[str, Any], num_blocks: int) -> tuple[int, int]:
-    """Return the number of random samples and the number of blocks before the removal."""
-    if unknown := sorted(options.keys() - {"seeds", "after_block"}):
-        raise ValueError(f"option of token_removal is {unknown[0]!r}; allowed: seeds, after_block")
-    seeds = int(options.get("seeds", DEFAULT_SEEDS))
-    if seeds < 1:
-        raise ValueError(f"seeds of token_removal is {seeds}; allowed: 1 or more")
-    after = options.get("after_block")
-    cut = max(1, num_blocks // 3) if after is None else int(after)
-    if not 1 <= cut <= num_blocks:
-        raise ValueError(
-            f"after_block of token_removal is {after}; allowed: 1 to {num_blocks}, the blocks"
-        )
-    return seeds, cut
+def _cut(after: float | None, num_blocks: int) -> int:
+    """Return the number of blocks before the removal."""
+    if after is None:
+        return max(1, num_blocks // 3)
+    return whole("after_block of token_removal", after, 1, num_blocks)

@@ -16,6 +16,7 @@ from torch import Tensor
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Outcome, Setting
 from perturb.experiments.attacks.gradients import pgd, predict
+from perturb.experiments.options import with_defaults
 from perturb.experiments.spatial.transforms import as_floats
 from perturb.models.classifier import Classifier
 
@@ -31,7 +32,7 @@ def transfer_outcomes(
     ----------
     source : model whose gradients PGD follows; it may be among the targets.
     setting : severity is epsilon in units of [0, 1], where 0 returns the clean images; the one
-        condition is the source's id; options are steps (8), relative_step (0.125, of epsilon),
+        condition is the source's id; options are steps, relative_step (of epsilon),
         random_start (False) and restarts (1), as of ``pgd``.
 
     Raises
@@ -56,16 +57,16 @@ def outcome_on(target: Classifier, source_id: str, images: Images, examples: Ten
 
 def examples_against(source: Classifier, images: Images, setting: Setting) -> Tensor:
     """Return the PGD examples of a source, float32 (B, 3, H, W) in [0, 1]."""
-    options = setting.options
+    options = with_defaults("transfer", setting.options)
     return pgd(
         source,
         as_floats(images.pixels),
         images.targets,
         setting.severity,
-        steps=options.get("steps", 8),
-        step_size=options.get("relative_step", 0.125) * setting.severity,
-        random_start=options.get("random_start", False),
-        restarts=options.get("restarts", 1),
+        steps=options["steps"],
+        step_size=options["relative_step"] * setting.severity,
+        random_start=options["random_start"],
+        restarts=options["restarts"],
         keys=images.keys,
         seed=setting.seed,
     )

@@ -28,7 +28,7 @@ def weight_noise(noisy: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
     ]
     what = Curves(
         "noise_scale",
-        "Noise (% of the weights' deviation)",
+        ("Noise (% of the weights'", "standard deviation)"),
         way="noise",
         ways={"gaussian": SERIES[2]},
         is_fraction=True,

@@ -1,9 +1,12 @@
 """Noisy or rounded weights of a network within a ``with`` statement.
 
-Noise measures the flatness of the minimum of the loss: it is the same relative change of every
-tensor, as in studies of generalisation [1]_. Rounding is that of deployment: symmetric, with one
-scale for each output channel of a linear layer or convolution, as in post-training quantisation
-[2]_; biases, norms, embeddings and activations stay in floating point.
+Noise of the same relative size in every tensor measures the sensitivity to small changes of
+weights; it is not Keskar's sharpness, a maximum over a box [1]_. Rounding is that of deployment:
+symmetric, with one scale for each output channel of a linear layer or convolution, as in
+post-training quantisation [2]_; biases, norms, embeddings and activations stay in floating point.
+Of standardised convolutions the stored weights are rounded, before standardisation.
+
+Buffers are not changed: batch norm keeps the running statistics of the unchanged network.
 
 References
 ----------
@@ -26,6 +29,8 @@ Change = Callable[[str, Tensor], Tensor]
 FEWEST_BITS = 2
 MOST_BITS = 16
 
+_ROUNDED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
 
 @contextmanager
 def with_weights(network: nn.Module, change: Change) -> Iterator[None]:
@@ -33,7 +38,8 @@ def with_weights(network: nn.Module, change: Change) -> Iterator[None]:
 
     Parameters
     ----------
-    change : returns a parameter's value; the parameter itself if it does not change.
+    change : returns a parameter's value; the parameter itself if it does not change. A layer with a
+        parametrised weight has the parameters that this weight is computed from.
     """
     kept: list[tuple[Tensor, Tensor]] = []
     try:
@@ -43,13 +49,25 @@ def with_weights(network: nn.Module, change: Change) -> Iterator[None]:
                 changed = change(name, weight)
                 kept.append((weight, weight.clone()))
                 weight.copy_(changed)
-        torch.clear_autocast_cache()  # it may hold the weights in another precision
+        _drop_copies(network)
         yield
     finally:
         with torch.no_grad():
             for weight, value in kept:
                 weight.copy_(value)
-        torch.clear_autocast_cache()
+        _drop_copies(network)
+
+
+def _drop_copies(network: nn.Module) -> None:
+    """Drop what was computed from the weights in earlier passes."""
+    torch.clear_autocast_cache()  # it may hold the weights in another precision
+    # Some networks of timm keep their attention biases until they change between training and
+    # evaluation. Without a pass in between nothing else changes.
+    modes = [(module, module.training) for module in network.modules()]
+    network.train()
+    network.eval()
+    for module, is_training in modes:
+        module.training = is_training
 
 
 def with_noise(
@@ -65,6 +83,8 @@ def with_noise(
     """
 
     def noisy(name: str, weight: Tensor) -> Tensor:
+        if scale == 0:
+            return weight  # a sum with 0 has no negative zeros
         key = torch.zeros(1, dtype=torch.int64, device=weight.device)
         keys = stream_keys(seed, f"weight_noise/{sample}/{name}", key)
         noise = normal(keys, weight.numel()).view(weight.shape)
@@ -76,25 +96,45 @@ def with_noise(
 def with_rounded_weights(network: nn.Module, bits: int) -> AbstractContextManager[None]:
     """Return a statement in which the weights of linear layers and convolutions are rounded.
 
-    Each output channel has 2^(bits - 1) - 1 steps to either side of 0; its largest weight keeps
-    its value. No number of bits is the identity: float32 has 24 bits of its own.
+    Each output channel has 2^(bits - 1) - 1 steps to either side of 0; the largest of its stored
+    weights keeps its value. No number of bits is the identity: float32 has 24 bits of its own.
 
     Raises
     ------
     ValueError
-        for fewer than 2 bits or more than 16.
+        for fewer than 2 bits or more than 16, a layer whose weight is parametrised, or a network
+        without such layers.
     """
     if not FEWEST_BITS <= bits <= MOST_BITS:
         raise ValueError(f"bits is {bits}; allowed: {FEWEST_BITS} to {MOST_BITS}")
-    layers = (nn.Linear, nn.Conv2d)
-    names = {
-        f"{name}.weight" for name, module in network.named_modules() if isinstance(module, layers)
-    }
+    names = _rounded_names(network)
 
     def rounded(name: str, weight: Tensor) -> Tensor:
         return _rounded(weight, 2 ** (bits - 1) - 1) if name in names else weight
 
     return with_weights(network, rounded)
+
+
+def _rounded_names(network: nn.Module) -> set[str]:
+    """Return the names of the weights of linear layers and convolutions."""
+    found: set[int] = set()
+    for name, module in network.named_modules():
+        if not isinstance(module, _ROUNDED):
+            continue
+        weight = module._parameters.get("weight")
+        if weight is None:
+            raise ValueError(
+                f"layer {name!r} of {type(network).__name__} has no parameter `weight`; allowed "
+                "for weight_rounding: layers whose weights are not parametrised"
+            )
+        found.add(id(weight))
+    if not found:
+        raise ValueError(
+            f"network {type(network).__name__} has no linear layer and no convolution; "
+            "weight_rounding rounds their weights"
+        )
+    # A shared weight has the name of the first module that has it.
+    return {name for name, weight in network.named_parameters() if id(weight) in found}
 
 
 def _rounded(weight: Tensor, num_steps: int) -> Tensor:

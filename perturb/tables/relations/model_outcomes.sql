@@ -1,6 +1,5 @@
 -- NEEDS image_outcomes
--- Predictions of models that parts were taken from, beside those of the unchanged model on the same
--- images. There are millions of them, so that only their sums are kept: those of every sample over
+-- Predictions of changed models, beside those of the unchanged model on the same images. There are millions of them, so that only their sums are kept: those of every sample over
 -- the images, and those of every image over the samples.
 CREATE TEMP VIEW model_predictions AS
 SELECT

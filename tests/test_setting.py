@@ -1,0 +1,96 @@
+"""Settings of evaluators: their defaults are those of the options, and mistakes are named."""
+
+from typing import Any
+
+import pytest
+
+from perturb.config import load_config
+from perturb.config.perturbations import perturbation as configured
+from perturb.config.schema import schema
+from perturb.evaluate.outcome import Setting
+from perturb.experiments.options import options_of, with_defaults
+from perturb.experiments.registry import of_key, perturbations
+from perturb.experiments.setting import checked_options, whole
+from perturb.messages import ConfigError
+
+ENTRIES = schema()["$defs"]["perturbations"]["properties"]
+
+
+@pytest.mark.parametrize("key", [key for key in ENTRIES if not of_key(key).configured])
+def test_default_options_are_those_of_a_configuration(key: str) -> None:
+    example = ENTRIES[key]["examples"][0]
+    bare = {name: example[name] for name in ENTRIES[key]["required"] if name in example}
+    entry = configured(key, bare, {dataset: {} for dataset in example["datasets"]})
+    assert with_defaults(entry.id, {}) == entry.options
+
+
+COUNTS = [
+    (id, name)
+    for id in perturbations()
+    if perturbations()[id].conditions
+    for name, option in options_of(id).items()
+    if option.get("type") == "integer"
+]
+
+
+@pytest.mark.parametrize(("id", "name"), COUNTS)
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, float("nan"), float("inf")])
+def test_counts_are_whole_numbers_of_1_or_more(id: str, name: str, value: Any) -> None:
+    message = f"{name} of {id} is {value}; allowed: a whole number, 1 or more"
+    with pytest.raises(ValueError, match=message):
+        checked_options(id, Setting((), 1, 0, {name: value}))
+
+
+def test_counts_are_integers_however_they_are_written() -> None:
+    options = checked_options("weight_noise", Setting((), 1, 0, {"seeds": 2.0}))
+    assert repr(options["seeds"]) == "2"
+
+
+@pytest.mark.parametrize("id", [id for id, item in perturbations().items() if item.conditions])
+def test_unknown_conditions_and_options_are_named_with_their_perturbation(id: str) -> None:
+    with pytest.raises(ValueError, match=f"condition of {id} is 'none of it'; allowed: "):
+        checked_options(id, Setting(("none of it",), 1, 0))
+    with pytest.raises(ValueError, match=f"option of {id} is 'seed'; allowed: "):
+        checked_options(id, Setting((), 1, 0, {"seed": 1}))
+
+
+@pytest.mark.parametrize(("most", "allowed"), [(None, "2 or more"), (4, "2 to 4"), (2, "2$")])
+def test_bounds_of_a_whole_number_are_named(most: int | None, allowed: str) -> None:
+    assert whole("n", 2.0, 2, most) == 2
+    with pytest.raises(ValueError, match=f"n is 1; allowed: a whole number, {allowed}"):
+        whole("n", 1, 2, most)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "message"),
+    [
+        (
+            "spatial",
+            {"scales": [0.5, 1]},
+            r"spatial\.scales: 0\.5, 1; allowed: one$",
+        ),
+        ("spatial", {"samples": 32768}, "32768 is greater than the maximum of 32767"),
+        (
+            "spatial",
+            {"scales": [3]},
+            "scales.0: 3 is greater .* of 2. Scale of the grid: above 0, at",
+        ),
+        ("lesions", {"samples": 32768}, "32768 is greater than the maximum of 32767"),
+        ("restricted_attention", {"seeds": 32768}, "32768 is greater than the maximum of 32767"),
+        ("token_removal", {"seeds": 32768}, "32768 is greater than the maximum of 32767"),
+        (
+            "token_removal",
+            {"drop_rates": [1]},
+            "drop_rates.0: 1 is .*tokens removed: above 0, below 1",
+        ),
+        ("weight_noise", {"seeds": 32768}, "32768 is greater than the maximum of 32767"),
+        ("weight_noise", {"scales": [11]}, "scales.0: 11 is greater .* above 0, at most 10"),
+        ("weight_rounding", {"bits": [17]}, "bits.0: 17 is greater .* Bits per weight: 2 to 16"),
+    ],
+)
+def test_values_that_no_shard_or_table_holds_are_refused_before_any_job(
+    tiny_study: dict[str, Any], key: str, values: dict[str, Any], message: str
+) -> None:
+    tiny_study["perturbations"][key] = ENTRIES[key]["examples"][0] | values
+    with pytest.raises(ConfigError, match=message):
+        load_config(tiny_study)
