@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
 
 BROWSERS = (
     "chromium",
@@ -26,51 +26,20 @@ BROWSERS = (
 )
 
 
-def find_browser() -> Path | None:
-    """The path of a Chromium or Chrome on this machine, or None."""
-    found = (shutil.which(name) for name in BROWSERS)
-    return next((Path(path) for path in found if path), None)
-
-
-def find_venv() -> Path | None:
-    """The path of the module that puts pip into a new environment, or None."""
-    spec = importlib.util.find_spec("ensurepip")
-    return Path(spec.origin) if spec and spec.origin else None
-
-
-def find_magick() -> Path | None:
-    """The name of ImageMagick's library that computes in 16-bit integers, or None.
-
-    ImageMagick 7 computes in floats and gives other pixels than the published ones.
-    """
-    found = ctypes.util.find_library("MagickWand-6.Q16")
-    return Path(found) if found else None
-
-
-def _find_daemon(name: str) -> Path | None:
-    """The path of a daemon, also where only root's PATH looks, or None."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-    return Path(found) if found else None
-
-
-def find_slurm() -> Path | None:
-    """The path of SLURM's controller, if its node daemon and its commands are here too, or None."""
-    parts = [_find_daemon(name) for name in ("slurmctld", "slurmd", "sbatch")]
-    return parts[0] if all(parts) else None
-
-
-def find_munge() -> Path | None:
-    """The path of the daemon that SLURM proves identities with, or None."""
-    return _find_daemon("munged")
+def find(*programs: str) -> str | None:
+    """The path of the first of some programs that is there, also where only root's PATH looks."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+    return next(filter(None, (shutil.which(name, path=path) for name in programs)), None)
 
 
 # What can be asked for: how it is found, and Debian's package for it.
-NEEDS = {
-    "browser": (find_browser, "chromium"),
-    "venv": (find_venv, "python3-venv"),
-    "magick": (find_magick, "libmagickwand-6.q16-6"),
-    "slurm": (find_slurm, "slurm-wlm"),
-    "munge": (find_munge, "munge"),
+NEEDS: dict[str, tuple[Callable[[], object], str]] = {
+    "browser": (lambda: find(*BROWSERS), "chromium"),
+    "venv": (lambda: importlib.util.find_spec("ensurepip"), "python3-venv"),
+    # ImageMagick 7 computes in floats and gives other pixels than the published ones.
+    "magick": (lambda: ctypes.util.find_library("MagickWand-6.Q16"), "libmagickwand-6.q16-6"),
+    "slurm": (lambda: all(map(find, ("slurmctld", "slurmd", "sbatch"))), "slurm-wlm"),
+    "munge": (lambda: find("munged"), "munge"),
 }
 
 
@@ -88,15 +57,7 @@ def apt_get() -> list[str] | None:
 
 
 def install(packages: list[str], command: list[str]) -> None:
-    """Install Debian packages.
-
-    Parameters
-    ----------
-    packages
-        Their names.
-    command
-        `apt-get` with whatever goes before it.
-    """
+    """Install Debian packages with a command: `apt-get` and whatever goes before it."""
     options = ["-o", "DPkg::Lock::Timeout=120", "-qq"]
     subprocess.run([*command, *options, "update"], check=True)
     install_only = ["install", "--yes", "--no-install-recommends"]
@@ -114,7 +75,7 @@ def main(needs: list[str]) -> None:
     SystemExit
         If something is missing and may not be installed; the message has the line that does it.
     """
-    missing = [NEEDS[need][1] for need in needs if NEEDS[need][0]() is None]
+    missing = [NEEDS[need][1] for need in needs if not NEEDS[need][0]()]
     if not missing:
         return
     line = f"sudo apt-get install -y {' '.join(missing)}"
@@ -127,7 +88,7 @@ def main(needs: list[str]) -> None:
         install(missing, command)
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"apt-get failed (exit status {error.returncode}). Try: {line}") from error
-    still = [need for need in needs if NEEDS[need][0]() is None]
+    still = [need for need in needs if not NEEDS[need][0]()]
     if still:
         raise SystemExit(f"Still missing after installing {', '.join(missing)}: {', '.join(still)}")
 

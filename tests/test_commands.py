@@ -111,7 +111,7 @@ def test_a_run_takes_the_cores_that_it_may_use() -> None:
 
 
 def test_browser_is_found() -> None:
-    browser = system.find_browser()
+    browser = system.find(*system.BROWSERS)
     assert browser is not None
     assert os.access(browser, os.X_OK)
 
@@ -144,7 +144,7 @@ def test_apt_get_runs_only_where_it_may(
 def test_missing_package_is_named_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(SystemExit, match="sudo apt-get install -y chromium"):
         system.main(["venv", "browser"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -305,9 +306,12 @@ def test_pip_takes_over_where_uv_fails(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_overlay_imports_what_lies_below_and_holds_nothing(tmp_path: Path) -> None:
     peers = tmp_path / "peers"
     given = [f"PEERS={peers}", f"BIN={Path(sys.executable).parent}"]
-    subprocess.run(["make", "overlay", *given], cwd=ROOT, check=True, capture_output=True)
+    # The make that runs the tests would hand on its own flags, such as --keep-going.
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "overlay", *given]
+    subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True)
     program = "import pip, sys, torch; print(sys.prefix, torch.__file__, sep='|')"
-    command = [peers / "bin" / "python", "-c", program]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    question = [peers / "bin" / "python", "-c", program]
+    answer = subprocess.run(question, check=True, capture_output=True, text=True).stdout.strip()
     assert answer == f"{peers}|{torch.__file__}"
     assert [path.name for path in peers.glob("lib/*/site-packages/*")] == ["below.pth"]
