@@ -302,7 +302,11 @@ MISTAKES = {
     ),
     "two references": (_set("models", "a", "role", value="reference"), ["only one may have"]),
     "text for a number": (_set("seed", value="many"), ["seed: 'many' is not of type integer"]),
-    "results outside": (_set("results", value="../out"), ["results: '../out'"]),
+    "results in a pattern": (
+        _set("results", value="../out{x}*"),
+        ["results: '../out{x}*': { } * cannot be in its path"],
+    ),
+    "results everywhere": (_set("results", value="./"), ["results: './'; allowed: a folder of"]),
     "empty": (lambda config: config.clear(), ["missing `datasets`"]),
 }
 

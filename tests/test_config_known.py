@@ -106,7 +106,7 @@ def test_missing_files_stand_beside_other_mistakes_and_alone_refuse_no_plan(
     assert _refusal(raw, beside=sources.missing_files).splitlines() == [
         "perturbations.fgsm: needs perturbations.pgd, which it is compared with",
         "datasets.colours.source.path: data/val does not exist",
-        "models.a.weights.file: w.pt does not exist",
+        "models.a.weights.file: data/w.pt does not exist",
     ]
 
 
@@ -143,8 +143,13 @@ def _ensemble(**options: Any) -> dict[str, Any]:
     return raw
 
 
+def _write(name: str, content: object) -> None:
+    Path("data").mkdir(exist_ok=True)
+    Path("data", name).write_text(json.dumps(content))
+
+
 def _mapped(content: object, classes: int = 1, **source: Any) -> dict[str, Any]:
-    Path("map.json").write_text(json.dumps(content))
+    _write("map.json", content)
     raw = _own_study(classes=3)
     raw["datasets"]["coarse"] = {
         "classes": classes,
@@ -157,7 +162,7 @@ def _mapped(content: object, classes: int = 1, **source: Any) -> dict[str, Any]:
 
 
 def _indexed(index: dict[str, int]) -> dict[str, Any]:
-    Path("index.json").write_text(json.dumps(index))
+    _write("index.json", index)
     raw = _own_study(classes=3)
     raw["datasets"]["more"] = {"source": {**FOLDERS, "class_index": "index.json"}}
     raw["perturbations"]["none"]["datasets"].append("more")
@@ -205,11 +210,11 @@ KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     ),
     "a member beyond the head": (
         lambda: _mapped({"pet": [0, 7]}),
-        "datasets.coarse.class_map: map.json: class map: class 7 is a member, but the model has 3",
+        "datasets.coarse.class_map: data/map.json: class map: class 7 is a member, but the model has 3",
     ),
     "no class map": (
         lambda: _mapped({"pet": 0}),
-        "datasets.coarse.class_map: class map map.json: 'pet' is 0; expected a list",
+        "datasets.coarse.class_map: class map data/map.json: 'pet' is 0; expected a list",
     ),
     "more classes than the map": (
         lambda: _mapped({"pet": [0, 1]}, classes=2),
@@ -225,11 +230,11 @@ KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     ),
     "an index of nothing": (
         lambda: _indexed({}),
-        "datasets.more.source.class_index: index.json holds no class; allowed: names with numbers",
+        "datasets.more.source.class_index: data/index.json holds no class; allowed: names with numbers",
     ),
     "an index with a negative number": (
         lambda: _indexed({"cat": -1}),
-        "datasets.more.source.class_index: index.json holds a negative number; allowed: names",
+        "datasets.more.source.class_index: data/index.json holds a negative number; allowed: names",
     ),
     "classes beyond the head": (
         _more_classes,
@@ -482,7 +487,7 @@ def test_json_with_a_byte_order_mark_is_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     raw = _indexed({"cat": 0, "dog": 1})
-    index = Path("index.json")
+    index = Path("data/index.json")
     index.write_text(index.read_text(), encoding="utf-8-sig")
     load_config(raw)
     assert read_class_index(index) == {"cat": 0, "dog": 1}

@@ -1,16 +1,16 @@
 """Checks of real images before one is read: sources, preprocessing, numbers of classes."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from perturb.config.paths import RESOURCES
 from perturb.datasets.download.register import Entry, register_entry
 from perturb.datasets.real.label_space import num_label_classes
 from perturb.messages import ConfigError, each, listed
 from perturb.models.timm_table import model_of
 from perturb.records import Config, Dataset
 
-REGISTER = Path(__file__).parents[2] / "resources" / "downloads.yaml"
+REGISTER = RESOURCES / "downloads.yaml"
 # Keys of some layouts alone, and the required keys of a layout.
 _ONLY_WITH = {
     "labels": ("labelled_files",),
@@ -80,7 +80,9 @@ def check_views(config: Config) -> Iterator[str]:
 def _check_classes(config: Config) -> Iterator[str]:
     clean = config.clean_dataset
     for model in config.models.values():
-        if model.own_preprocessing and model.weights_file and num_label_classes(clean) is None:
+        is_read = config.is_whole(f"datasets.{clean.id}.classes")
+        is_unknown = is_read and num_label_classes(clean) is None
+        if model.own_preprocessing and model.weights_file and is_unknown:
             yield (
                 f"datasets.{clean.id}: one of `classes` and a file as `source.class_index` is "
                 f"needed; the weights of models.{model.id} are held against it"
@@ -90,7 +92,8 @@ def _check_classes(config: Config) -> Iterator[str]:
             if dataset.role == "train" or dataset.class_map or model.timm_tag is None:
                 continue
             num_classes = model_of(model.timm_tag).num_classes
-            if not _says_which_classes(dataset, num_classes):
+            is_read = config.is_whole(f"datasets.{dataset.id}.classes")
+            if is_read and not _says_which_classes(dataset, num_classes):
                 yield (
                     f"datasets.{dataset.id}: nothing says which of the {num_classes} classes of "
                     f"models.{model.id} its classes are; `source.class_index` is needed"

@@ -1,7 +1,7 @@
 """Sources of datasets: inputs of their decoded datasets, and missing files.
 
-Paths of a source are relative to the configuration's `data`; here they are converted to paths
-relative to the working directory, for jobs.
+The path of a source is below the configuration's `data`, or inside a download; here it is converted
+to one relative to the working directory, for jobs.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
+from perturb.config.paths import place_of
 from perturb.config.source_checks import registered
 from perturb.datasets.classes import Classes, are_folders, index_if_readable, unlike
 from perturb.datasets.labels import trimmed
 from perturb.datasets.real.files.file_names import class_folders
-from perturb.datasets.real.files.places import place_of
 from perturb.datasets.real.part_suffixes import unlike_suffixes
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side
@@ -23,7 +23,7 @@ from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of
 from perturb.records import Dataset
 
-# Keys of a source that name files; the path of `class_index` is already expanded.
+# Keys of a source that name files beside the images.
 _LABEL_FILES = ("labels", "synsets", "accepted_labels")
 # Layouts whose `path` may contain `*`, `?` and ranges of numbers.
 _PATTERNS = ("parquet", "webdataset")
@@ -75,18 +75,14 @@ def given_sha256(config: Config, download: str) -> Any:
 
 
 def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
-    """Return a source with paths relative to the working directory instead of `data`."""
+    """Return a source with the actual path of its images."""
     source = dict(dataset.source or {})
-    root = Path(config.data)
     if "download" in source:
         entry = registered(f"datasets.{dataset.id}.source", source)
-        source["path"] = str(Path(entry.name) / source.get("path", entry.path))
+        source["path"] = str(Path(config.data, entry.name, source.get("path", entry.path)))
         source = {key: source[key] for key in source.keys() - {"download", "sha256"}}
-    if "path" in source:
-        source["path"] = str(root / source["path"])
-    for name in _LABEL_FILES:
-        if name in source:
-            source[name] = str(place_of(root, source[name]))
+    elif "path" in source:
+        source["path"] = str(place_of(config.data, source["path"]))
     if source and dataset.class_map is not None:
         # Its names are those of the coarser classes, in their order.
         source.setdefault("class_index", dataset.class_map)

@@ -40,7 +40,7 @@ def class_index(key: str, path: str) -> Mapping[str, int]:
         content = _json_of(Path(path).absolute())
     except FileNotFoundError:
         raise ConfigError(
-            f"{key}: {path} does not exist, nor a file of that name from the working directory on"
+            f"{key}: {path} does not exist; relative paths are below `data`"
         ) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{key}: {path} cannot be read as JSON ({error})") from None

@@ -16,7 +16,8 @@ from perturb.records import Config
 
 
 def _check(config: Config) -> Iterator[str]:
-    evaluated = config.perturbations["none"].datasets
+    none = config.perturbations.get("none")
+    evaluated = none.datasets if none else ()
     conflicts = [id for id in evaluated if config.datasets[id].role == "cue_conflict"]
     if len(conflicts) > 1:
         yield (
