@@ -39,8 +39,7 @@ rule all:
 
 onstart:
     # Before the first job, all checks at once: a missing folder must not become a missing number.
-    refuse_results_folder()
-    refuse_missing_files()
+    refuse_faulty_files()
     show_assumed_values()
     say_what_is_left_out()
     record_start()

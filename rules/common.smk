@@ -102,41 +102,22 @@ def ids(entries):
     return "|".join(map(re.escape, entries)) or "(?!)"
 
 
-def refuse_results_folder():
-    """Raise an error if the results folder cannot be written to."""
-    refusal = refusal_of(Path(STUDY.results))
-    if refusal:
-        raise WorkflowError(f"results: {refusal}.")
+def refuse_faulty_files():
+    """Raise an error that lists all that a run would fail at: the results folder, the study's files.
 
-
-def refuse_missing_files():
-    """Raise an error that lists all missing files of the study.
-
-    Runs that only download datasets or weights need none of them.
+    Runs that only download datasets or weights need no file of the study.
     """
+    refusal = refusal_of(Path(STUDY.results))
+    faults = [f"results: {refusal}."] if refusal else []
     asked = workflow.dag_settings
     marks = Path(sources.mark_of_download(STUDY, "any")).parent
-    if asked.targets and all(
+    is_download = asked.targets and all(
         Path(target).is_relative_to(marks) for target in asked.targets
-    ):
-        return
-    if set(asked.until) == {"import_checkpoint"}:
-        return
-    missing = sources.missing_files(STUDY)
-    if missing:
-        raise WorkflowError(
-            "The study reads files that are not there.\n" + "\n".join(missing)
-        )
-    unlike = sources.unlike_classes(STUDY)
-    if unlike:
-        raise WorkflowError(
-            "Datasets of the study do not have the same classes.\n" + "\n".join(unlike)
-        )
-    unnamed = sources.unlike_parts(STUDY)
-    if unnamed:
-        raise WorkflowError(
-            "Images of the study are not named alike.\n" + "\n".join(unnamed)
-        )
+    )
+    if not is_download and set(asked.until) != {"import_checkpoint"}:
+        faults += sources.faulty_files(STUDY)
+    if faults:
+        raise WorkflowError("\n".join(faults))
 
 
 def show_assumed_values():

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from perturb.config import ConfigError, load_config
+from perturb.datasets.labels import read_class_index
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.real.listing import list_images
-from perturb.datasets.real.sources.class_index import read_class_index
 from perturb.models.resizing import AS_IS
 from perturb.plan import sources
 from tests.image_files import encoded, picture
@@ -150,6 +150,7 @@ def _write(name: str, content: object) -> None:
 
 def _mapped(content: object, classes: int = 1, **source: Any) -> dict[str, Any]:
     _write("map.json", content)
+    Path("data/map.csv").write_text("name,class")
     raw = _own_study(classes=3)
     raw["datasets"]["coarse"] = {
         "classes": classes,
@@ -166,6 +167,13 @@ def _indexed(index: dict[str, int]) -> dict[str, Any]:
     raw = _own_study(classes=3)
     raw["datasets"]["more"] = {"source": {**FOLDERS, "class_index": "index.json"}}
     raw["perturbations"]["none"]["datasets"].append("more")
+    return raw
+
+
+def _webdataset(**columns: str) -> dict[str, Any]:
+    raw = _indexed({"cat": 0})
+    source = {"layout": "webdataset", "path": "*.tar", "columns": columns}
+    raw["datasets"]["more"] = {"source": source, "classes": 3}
     return raw
 
 
@@ -210,7 +218,8 @@ KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     ),
     "a member beyond the head": (
         lambda: _mapped({"pet": [0, 7]}),
-        "datasets.coarse.class_map: data/map.json: class map: class 7 is a member, but the model has 3",
+        "datasets.coarse.class_map: data/map.json: class map: class 7 is a member, but the model "
+        "has 3",
     ),
     "no class map": (
         lambda: _mapped({"pet": 0}),
@@ -230,11 +239,20 @@ KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     ),
     "an index of nothing": (
         lambda: _indexed({}),
-        "datasets.more.source.class_index: data/index.json holds no class; allowed: names with numbers",
+        "datasets.more.source.class_index: data/index.json: allowed: a JSON object of names",
     ),
     "an index with a negative number": (
         lambda: _indexed({"cat": -1}),
-        "datasets.more.source.class_index: data/index.json holds a negative number; allowed: names",
+        "datasets.more.source.class_index: data/index.json: cat is -1; allowed: 0 to 32767",
+    ),
+    "an index that only a job reads": (
+        lambda: _mapped({"pet": [0]}, class_index="map.csv"),
+        "datasets.coarse.source.class_index: data/map.csv: is not JSON",
+    ),
+    "a column of images in WebDataset": (
+        lambda: _webdataset(image="jpg"),
+        "datasets.more.source.columns.image: only with `layout: parquet, labelled_files`, not "
+        "webdataset",
     ),
     "classes beyond the head": (
         _more_classes,

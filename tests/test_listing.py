@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.datasets.labels import read_class_index
 from perturb.datasets.real.listing import Listing, list_images
-from perturb.datasets.real.sources.class_index import read_class_index
 from tests.image_files import (
     KINDS,
     WNIDS,

@@ -198,7 +198,8 @@ def _check_architecture(architecture: Architecture, config: Config) -> Iterator[
     known = ARGUMENTS[architecture.family]
     arguments = architecture.arguments
     for name in arguments:
-        if name not in known:
+        is_told = name == "patch_size" and architecture.patch_size is not None
+        if name not in known and not is_told:
             yield (
                 f"{key}: unknown argument `{name}`; allowed: {listed(known)}."
                 f"{did_you_mean(name, known)}"

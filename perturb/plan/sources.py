@@ -12,13 +12,15 @@ from typing import Any
 from perturb.config import Config
 from perturb.config.paths import place_of
 from perturb.config.source_checks import registered
-from perturb.datasets.classes import Classes, are_folders, index_if_readable, unlike
+from perturb.datasets.classes import Classes, are_folders, unlike
 from perturb.datasets.labels import trimmed
 from perturb.datasets.real.files.file_names import class_folders
+from perturb.datasets.real.label_space import class_index
 from perturb.datasets.real.part_suffixes import unlike_suffixes
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side
 from perturb.files import as_inputs, beside_inputs
+from perturb.messages import ConfigError
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of
 from perturb.records import Dataset
@@ -89,6 +91,16 @@ def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
     return source
 
 
+def faulty_files(config: Config) -> list[str]:
+    """Return all that the files of the study lack, as far as it is seen without a job."""
+    found = {
+        "The study reads files that are not there.": missing_files(config),
+        "Datasets of the study do not have the same classes.": unlike_classes(config),
+        "Images of the study are not named alike.": unlike_parts(config),
+    }
+    return [line for heading, lines in found.items() if lines for line in (heading, *lines)]
+
+
 def missing_files(config: Config) -> list[str]:
     """Return the missing files of the study: one line per key and path.
 
@@ -98,8 +110,10 @@ def missing_files(config: Config) -> list[str]:
     for id, dataset in config.datasets.items():
         if _is_decoded(config, dataset):
             continue  # the originals may have been deleted
-        source = resolved_source(config, dataset)
-        is_elsewhere = "download" in (dataset.source or {}) or _is_pattern(source)
+        source = dict(dataset.source or {})
+        is_elsewhere = "download" in source or _is_pattern(source)
+        if "path" in source:
+            source["path"] = str(place_of(config.data, source["path"]))
         names = _LABEL_FILES if is_elsewhere else ("path", *_LABEL_FILES)
         asked |= {f"datasets.{id}.source.{name}": source[name] for name in names if name in source}
         index = source.get("class_index", "numbers")
@@ -188,8 +202,10 @@ def _named_classes(config: Config, dataset: Dataset) -> Classes | None:
     is_by_folder = are_folders(source.get("layout", ""))
     index = source.get("class_index")
     if index is not None:
-        names = index_if_readable(Path(index)) if Path(index).is_file() else None
-        return Classes("index", is_by_folder, names) if names else None
+        try:
+            return Classes("index", is_by_folder, class_index(dataset.id, index))
+        except ConfigError:  # a missing file, or no file: `numbers`
+            return None
     folders = _class_folders(config, dataset)
     return Classes.in_order(folders, is_by_folder) if folders else None
 

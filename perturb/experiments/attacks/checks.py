@@ -36,10 +36,10 @@ def check_attacks(config: Config) -> Iterator[str]:
 
 
 def _check_headline(id: str, config: Config) -> Iterator[str]:
-    severities = config.perturbations[id].severities
-    if config.is_whole("epsilon") and severity_value(config.epsilon) not in set(
-        map(severity_value, severities)
-    ):
+    severities, epsilon = config.perturbations[id].severities, severity_value(config.epsilon)
+    if epsilon > 1 or not config.is_whole("epsilon"):
+        return  # another message is about it
+    if epsilon not in set(map(severity_value, severities)):
         known = listed(severity.replace("_", "/") for severity in severities)
         yield (
             f"epsilon: {config.epsilon.replace('_', '/')} is not among "
