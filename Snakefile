@@ -42,6 +42,7 @@ onstart:
     refuse_faulty_files()
     show_assumed_values()
     say_what_is_left_out()
+    say_what_is_unused()
     record_start()
 
 

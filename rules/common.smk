@@ -35,6 +35,7 @@ from perturb.plan.left_out import left_out
 from perturb.plan.paths import Paths
 from perturb.plan.stale import Stale
 from perturb.plan.stores import any_store, stores_of_dataset
+from perturb.plan.unused import list_unused
 from perturb.runs import lock
 from perturb.runs.reasons import show_reasons
 
@@ -132,6 +133,13 @@ def say_what_is_left_out():
         print(f"Left out: {sentence}", file=sys.stderr)
 
 
+def say_what_is_unused():
+    """List the results that belong to no entry of the configuration, and print how many there are."""
+    sentence = list_unused(STUDY)
+    if sentence:
+        print(sentence, file=sys.stderr)
+
+
 def record_start():
     """Record the arguments of this run for `make resume`; not with `--directory`."""
     if workflow.overwrite_workdir is None:
@@ -193,14 +201,6 @@ def given_weights(model):
     return file | (
         store(STUDY.clean_dataset.id) if entry.own_preprocessing is None else {}
     )
-
-
-def table_files(table):
-    """Return the files that a table is made from."""
-    found = {}
-    for files in products.table_sources(STUDY, table).values():
-        found |= dict.fromkeys([files] if isinstance(files, str) else files)
-    return list(found)
 
 
 def table_outputs():

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,7 +22,6 @@ from perturb.tables.queries import checks_of, code_of, query_file, relations_of
 from perturb.tables.run import make_table
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
 from tests.study_tables import CHARTS, TABLES, table_of, tables_of
-from tests.synthetic_shards import shard, write_shard
 from tests.synthetic_study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
@@ -268,50 +266,6 @@ def test_corruptions_with_a_jpeg_pass_say_so(tmp_path: Path) -> None:
     assert "corruptions" in accuracy["test_set"].to_pylist()
     for name in ("corruption_means", "corruption_accuracy", "corruption_error"):
         assert table_of(jpeg, name) == table_of(study.with_reference(), name)
-    both = replace(study, predictions=[*study.predictions, *renamed])
-    message = "corruptions and corruptions_jpeg85 are both in this study; allowed: one kind"
-    for name in ("accuracy", "corruption_accuracy"):
-        with pytest.raises(ValueError, match=message):
-            table_of(both, name)
-
-
-def test_a_missing_shard_is_named(study: Study) -> None:
-    sources = study.sources("predictions", "models", "datasets")
-    kept = [
-        path
-        for path in study.predictions
-        if not {"vit-b8-large", "corruptions"} <= set(path.parts) or path.stem != "3"
-    ]
-    with pytest.raises(ValueError, match=r"vit-b8-large on corruptions has 60 images x 60 .* x 75"):
-        make_table("accuracy", {**sources, "predictions": kept})
-    kept = [path for path in study.predictions if not {"vit-b8-large", "hard"} <= set(path.parts)]
-    with pytest.raises(ValueError, match="vit-b8-large on natural_adversarial has 0 images"):
-        make_table("accuracy", {**sources, "predictions": kept})
-
-
-def test_foreign_shards_are_refused(study: Study, tmp_path: Path) -> None:
-    correct = np.ones((1, 60), bool)
-    foreign = shard(
-        "stranger",
-        "shapes",
-        perturbation="none",
-        severity=0,
-        conditions=["none"],
-        is_correct=correct,
-    )
-    path = write_shard(tmp_path, foreign)
-    sources = study.sources("predictions", "models", "datasets")
-    with pytest.raises(ValueError, match="stranger has shards but no entry"):
-        make_table("accuracy", {**sources, "predictions": [*study.predictions, path]})
-
-
-def test_two_datasets_of_one_role_are_refused(study: Study, tmp_path: Path) -> None:
-    datasets = pq.read_table(study.datasets).to_pandas()
-    datasets.loc[datasets["dataset"] == "hard", "role"] = "renditions"
-    datasets.to_parquet(tmp_path / "datasets.parquet")
-    sources = study.sources("predictions", "models")
-    with pytest.raises(ValueError, match="hard and renditions are both the test set renditions"):
-        make_table("accuracy", {**sources, "datasets": tmp_path / "datasets.parquet"})
 
 
 def test_a_dataset_without_a_role_stands_under_its_id(study: Study, tmp_path: Path) -> None:

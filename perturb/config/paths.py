@@ -24,7 +24,7 @@ _VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([^}]*)\})")
 _OWN = "resources/"
 _ROOTS = ("data", "results")
 # Characters that have a meaning in the paths that Snakemake and DuckDB read.
-_REFUSED = "{}*?[]"
+_REFUSED = "{}<>*?[]"
 
 
 def with_paths(raw: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:

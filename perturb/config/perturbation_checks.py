@@ -17,6 +17,7 @@ def check_perturbations(config: Config) -> Iterator[str]:
         _check_clean(config),
         _check_applied(config),
         _check_evaluated(config),
+        _check_roles(config),
         _check_subsets(config),
     )
 
@@ -70,6 +71,19 @@ def _check_evaluated(config: Config) -> Iterator[str]:
         yield (
             f"perturbations.none.datasets: {config.clean_dataset.id!r}, the clean set, is missing"
         )
+
+
+def _check_roles(config: Config) -> Iterator[str]:
+    """Check that tables can tell the evaluated datasets apart: a role is the name of a test set."""
+    none = config.perturbations.get("none")
+    by_role: dict[str, list[str]] = {}
+    for id in none.datasets if none else ():
+        by_role.setdefault(config.datasets[id].role, []).append(id)
+    for role, ids in by_role.items():
+        if role not in ("extra", "train", "clean") and len(ids) > 1:
+            yield (
+                f"perturbations.none.datasets: {listed(ids)} all have `role: {role}`; allowed: one"
+            )
 
 
 def _check_subsets(config: Config) -> Iterator[str]:

@@ -71,8 +71,7 @@ def tables_read(config: Config) -> list[str]:
     """Return the files that all tables of a study are made from, without the tables themselves."""
     files: dict[str, None] = {}
     for name in tables(config):
-        for found in table_sources(config, name).values():
-            files |= dict.fromkeys([found] if isinstance(found, str) else found)
+        files |= dict.fromkeys(table_files(config, name))
     made = {Paths(config.results).table(name) for name in tables(config)}
     return [file for file in files if file not in made]
 
@@ -167,6 +166,14 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "representations": _measurements(config, "layer_correlations"),
     }
     return {source: files[source] for source in registry.table(table).sources}
+
+
+def table_files(config: Config, table: str) -> list[str]:
+    """Return the files that a table is made from."""
+    found: dict[str, None] = {}
+    for files in table_sources(config, table).values():
+        found |= dict.fromkeys([files] if isinstance(files, str) else files)
+    return list(found)
 
 
 def _predictions(config: Config, reads: Collection[str]) -> list[str]:

@@ -19,7 +19,7 @@ from perturb.datasets.real.label_space import class_index
 from perturb.datasets.real.part_suffixes import unlike_suffixes
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side
-from perturb.files import as_inputs, beside_inputs
+from perturb.files import as_inputs, beside_inputs, is_pattern
 from perturb.messages import ConfigError
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of
@@ -62,10 +62,9 @@ def _labels(config: Config, dataset: Dataset) -> list[str]:
 def mark_of_download(config: Config, download: str) -> str:
     """Return the mark of a downloaded dataset: a file beside its folder.
 
-    If the name of `data` has braces, which Snakemake reads as wildcards, it is in the results.
+    If Snakemake reads the name of `data` as a pattern, it is in the results.
     """
-    has_braces = bool(set("{}") & set(config.data))
-    folder = f"{config.results}/downloads" if has_braces else config.data
+    folder = f"{config.results}/downloads" if is_pattern(config.data) else config.data
     return f"{folder}/{download}.downloaded"
 
 

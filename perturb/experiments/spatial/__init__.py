@@ -13,6 +13,7 @@ from perturb.experiments.declaration import (
     Table,
     TestSet,
 )
+from perturb.messages import listed
 from perturb.records import Config
 
 
@@ -25,6 +26,8 @@ def _check(config: Config) -> Iterator[str]:
     spatial = config.perturbations.get("spatial")
     if spatial is None:
         return
+    if len(spatial.severities) > 1:
+        yield f"perturbations.spatial.scales: {listed(spatial.severities)}; allowed: one"
     yield from _check_samples(spatial.options)
     for name in ("rotations", "translations"):
         if spatial.options[name] % 2 == 0:
