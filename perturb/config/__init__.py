@@ -9,12 +9,8 @@ parses the Snakefile in every job.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from perturb.config.checks import (
-    check_architectures,
-    check_references,
-    check_study,
-    references,
-)
+from perturb.config.architecture_checks import check_architectures
+from perturb.config.checks import check_references, check_study, references
 from perturb.config.draft import Draft
 from perturb.config.models import architecture, model
 from perturb.config.numbers import with_numbers

@@ -14,8 +14,7 @@ from perturb.datasets.real.bundled_sets import BUNDLED_SIDE
 from perturb.datasets.synthetic.family import SIDE
 from perturb.experiments.registry import perturbations, test_sets
 from perturb.messages import did_you_mean, each, listed
-from perturb.models.arguments import ARGUMENTS, unfit_arguments
-from perturb.records import Architecture, Config, Dataset, Model, Pretraining
+from perturb.records import Config, Dataset, Model, Pretraining
 
 # Ids with another meaning in a path or a table.
 RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})
@@ -88,13 +87,6 @@ def references(raw: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
             yield ("analyses", name, "models", position), model, "models"
 
 
-def check_architectures(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield the id of each architecture with a mistake, and the message."""
-    for id, entry in config.architectures.items():
-        for message in each(_check_architecture(entry, config)):
-            yield id, message
-
-
 def check_study(config: Config) -> Iterator[str]:
     """Yield a message for each inconsistency of the study."""
     yield from each(
@@ -165,55 +157,6 @@ def _check_names(dataset: Dataset) -> Iterator[str]:
             f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of another test "
             f"set, beside which tables show this one; any but {listed(labels)}"
         )
-
-
-def _check_architecture(architecture: Architecture, config: Config) -> Iterator[str]:
-    key = f"architectures.{architecture.id}.patch_size"
-    if architecture.family == "vit" and architecture.patch_size is None:
-        yield f"{key}: missing; a ViT needs the side of its patches in pixels"
-    if architecture.family != "vit" and architecture.patch_size is not None:
-        whose = "a ResNet has none" if architecture.family == "resnet" else "only with family: vit"
-        yield f"{key}: {architecture.patch_size} is not allowed; {whose}"
-    key = f"architectures.{architecture.id}.arguments"
-    of_it = [model for model in config.models.values() if model.architecture.id == architecture.id]
-    is_given = architecture.timm is None and architecture.arguments.keys() - {"patch_size"}
-    is_from_timm = all(model.timm_tag for model in of_it)
-    if architecture.timm is not None or (is_from_timm and not is_given):
-        return
-    if of_it and is_from_timm and config.is_whole("models"):
-        yield f"{key}: not allowed; all its models have their weights from timm"
-        return
-    if architecture.family not in ARGUMENTS:
-        yield (
-            f"architectures.{architecture.id}.timm: missing; networks of `family: "
-            f"{architecture.family}` are given by their name in timm, not by `arguments`"
-        )
-        return
-    if not is_given:
-        yield (
-            f"architectures.{architecture.id}: one of `arguments` and `timm`, the name of the "
-            "architecture in timm, is needed"
-        )
-        return
-    known = ARGUMENTS[architecture.family]
-    arguments = architecture.arguments
-    for name in arguments:
-        is_told = name == "patch_size" and architecture.patch_size is not None
-        if name not in known and not is_told:
-            yield (
-                f"{key}: unknown argument `{name}`; allowed: {listed(known)}."
-                f"{did_you_mean(name, known)}"
-            )
-    is_typed = True
-    for name, types in known.items():
-        value = arguments.get(name)
-        if not isinstance(value, types) or isinstance(value, bool):
-            is_typed = False
-            kinds = " or ".join(kind.__name__ for kind in types)
-            yield f"{key}.{name}: {value!r} is not allowed; {kinds} is needed"
-    if is_typed:
-        problems = unfit_arguments(architecture.family, arguments)
-        yield from (f"{key}: {problem}" for problem in problems)
 
 
 def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:

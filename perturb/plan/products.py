@@ -69,11 +69,9 @@ def as_made(names: Sequence[str]) -> list[str]:
 
 def tables_read(config: Config) -> list[str]:
     """Return the files that all tables of a study are made from, without the tables themselves."""
-    files: dict[str, None] = {}
-    for name in tables(config):
-        files |= dict.fromkeys(table_files(config, name))
     made = {Paths(config.results).table(name) for name in tables(config)}
-    return [file for file in files if file not in made]
+    files = (file for name in tables(config) for file in table_files(config, name))
+    return [file for file in dict.fromkeys(files) if file not in made]
 
 
 def tables_code(config: Config) -> list[str]:
@@ -83,9 +81,8 @@ def tables_code(config: Config) -> list[str]:
 
 def charts_code() -> list[str]:
     """Return the files that the bytes of charts depend on, apart from the tables and their code."""
-    own = ("__init__.py", "charts.py")
     shared = ["perturb/formatting.py", "perturb/experiments/drawing.py"]
-    return [*_code_in("charts"), *_experiment_files(own), *shared]
+    return [*_code_in("charts"), *_experiment_files(("__init__.py", "charts.py")), *shared]
 
 
 def page_code() -> list[str]:
@@ -138,8 +135,8 @@ def checked_shards(config: Config) -> dict[str, Any]:
 
 
 def _digest(entry: Mapping[str, Any]) -> str:
-    text = json.dumps(entry, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    text = json.dumps(entry, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def charts(config: Config) -> Mapping[str, Chart]:
@@ -170,10 +167,9 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
 
 def table_files(config: Config, table: str) -> list[str]:
     """Return the files that a table is made from."""
-    found: dict[str, None] = {}
-    for files in table_sources(config, table).values():
-        found |= dict.fromkeys([files] if isinstance(files, str) else files)
-    return list(found)
+    sources = table_sources(config, table).values()
+    found = (file for files in sources for file in ([files] if isinstance(files, str) else files))
+    return list(dict.fromkeys(found))
 
 
 def _predictions(config: Config, reads: Collection[str]) -> list[str]:
@@ -186,8 +182,7 @@ def _predictions(config: Config, reads: Collection[str]) -> list[str]:
 
 
 def _measurements(config: Config, name: str) -> list[str]:
-    paths = Paths(config.results)
-    return [paths.measurement(model, name) for model in measured_models(config, name)]
+    return [Paths(config.results).measurement(id, name) for id in measured_models(config, name)]
 
 
 def cue_conflict_sets(config: Config) -> list[str]:

@@ -113,10 +113,9 @@ def missing_files(config: Config) -> list[str]:
         is_elsewhere = "download" in source or _is_pattern(source)
         if "path" in source:
             source["path"] = str(place_of(config.data, source["path"]))
-        names = _LABEL_FILES if is_elsewhere else ("path", *_LABEL_FILES)
-        asked |= {f"datasets.{id}.source.{name}": source[name] for name in names if name in source}
-        index = source.get("class_index", "numbers")
-        asked |= {f"datasets.{id}.source.class_index": index} if index != "numbers" else {}
+        names = (*_LABEL_FILES, "class_index", *(() if is_elsewhere else ("path",)))
+        given = [name for name in names if source.get(name, "numbers") != "numbers"]
+        asked |= {f"datasets.{id}.source.{name}": source[name] for name in given}
         asked |= {f"datasets.{id}.class_map": dataset.class_map} if dataset.class_map else {}
     for id, model in config.models.items():
         if model.weights_file is not None:
