@@ -108,7 +108,8 @@ def test_typed_labels_are_escaped(study: Study, tmp_path: Path) -> None:
     sources = study.sources("predictions", "datasets")
     table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
     shown = grid(table, "models")
-    assert r"50 \% of A\_1 \& B | \textless{}b\textgreater{}" in latex_text(shown, "models")
+    latex = r"50 \% of A\_1 \& B \textbar{} \textless{}b\textgreater{}"
+    assert latex in latex_text(shown, "models")
     assert r"50 % of A_1 & B \| &lt;b&gt;" in markdown_text(shown, "models")
 
 
@@ -129,10 +130,23 @@ def test_words_of_users_are_text_in_every_format(study: Study, tmp_path: Path) -
         r"""50% "it's" {a} \$x\$ \\n \\\| \*b\* \`c\` \_d\_ e_f [g\](h) \&amp; \~\~i\~\~ ^ é"""
         in markdown_text(shown, "models")
     )
-    assert (
-        r"""50\% "it's" \{a\} \$x\$ \textbackslash{}n \textbackslash{}| *b* `c` \_d\_ e\_f"""
-        in latex_text(shown, "models")
+    latex = (
+        r"""50\% "it's" \{a\} \$x\$ \textbackslash{}n \textbackslash{}\textbar{} *b* `c` \_d\_"""
     )
+    assert latex in latex_text(shown, "models")
+
+
+@pytest.mark.parametrize("label", ["[0] x", "*x"])
+def test_a_row_does_not_begin_with_an_argument_of_the_one_before(
+    label: str, study: Study, tmp_path: Path
+) -> None:
+    models = pq.read_table(study.models).to_pandas().head(2)
+    models["label"] = label
+    models.to_parquet(tmp_path / "models.parquet")
+    sources = study.sources("predictions", "datasets")
+    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
+    rows = latex_text(grid(table, "models"), "models").splitlines()
+    assert sum(row.startswith(f"{{}}{label}") for row in rows) == 2
 
 
 def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
