@@ -110,6 +110,24 @@ def test_missing_files_stand_beside_other_mistakes_and_alone_refuse_no_plan(
     ]
 
 
+def test_a_run_is_told_at_once_of_missing_files_and_of_other_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = _own_study(classes=2)
+    raw["datasets"]["more"] = {"source": FOLDERS | {"path": "more"}, "preprocessing": {"side": 32}}
+    raw["perturbations"]["none"]["datasets"].append("more")
+    for name in ("val/cat", "val/dog", "more/cat", "more/fox"):
+        Path("data", name).mkdir(parents=True)
+        Path("data", name, "0.png").write_bytes(encoded(picture(0)))
+    assert [line[:73] for line in sources.faulty_files(load_config(raw))] == [
+        "The study reads files that are not there.",
+        "models.a.weights.file: data/w.pt does not exist",
+        "Datasets of the study do not have the same classes.",
+        "datasets.more.source: its class folders are not those of datasets.colours",
+    ]
+
+
 # --- classes ---
 
 ENSEMBLE = {
