@@ -137,7 +137,6 @@ def main() -> None:
     parser.add_argument("--configfile", type=Path, default=ROOT / "config" / "imagenet.yaml")
     raw = whole(read_yaml(parser.parse_args().configfile))
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "resources").symlink_to(ROOT / "resources")
         os.chdir(folder)
         config = load_config(copy.deepcopy(raw))
         finish(config)

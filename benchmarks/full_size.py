@@ -44,7 +44,7 @@ def write_weights(folder: Path) -> dict[str, Path]:
 
 def study(folder: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
     """Return the configuration of both networks on what `write_data` writes."""
-    datasets = dict(data_sets(folder / "data"))
+    datasets = dict(data_sets())
     datasets["imagenet-224"] = datasets.pop("imagenet-64") | {
         "label": "ImageNet 224 px",
         "preprocessing": {"side": SIDE},

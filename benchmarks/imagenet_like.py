@@ -129,8 +129,8 @@ def write_data(data: Path, root: Path, *, classes: int, per_class: int) -> None:
     write_folder(data / "cue-conflict", cue_conflicts(1))
 
 
-def data_sets(data: Path) -> Mapping[str, Any]:
-    """Return the `datasets` section for what `write_data` wrote below a folder."""
+def data_sets() -> Mapping[str, Any]:
+    """Return the `datasets` section for what `write_data` writes below `data`."""
     index = str(CLASSES)
     folders = {"layout": "class_folders"}
     return {
@@ -152,7 +152,7 @@ def data_sets(data: Path) -> Mapping[str, Any]:
             "source": {
                 **folders,
                 "path": "imagenet-r.tar.gz",
-                "class_index": str(data / "imagenet-r.json"),
+                "class_index": "imagenet-r.json",
             },
         },
         "imagenet-a": {
@@ -161,7 +161,7 @@ def data_sets(data: Path) -> Mapping[str, Any]:
             "source": {
                 **folders,
                 "path": "imagenet-a.zip",
-                "class_index": str(data / "imagenet-a.json"),
+                "class_index": "imagenet-a.json",
             },
         },
         "cue-conflict": {

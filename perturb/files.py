@@ -84,16 +84,21 @@ def sha256_of(path: Path) -> str:
 def as_inputs(paths: Iterable[str]) -> list[str]:
     """Return the existing files that jobs can name as their inputs.
 
-    Snakemake reads braces in a path as a wildcard and cannot escape them: `beside_inputs` returns
-    the hashes of files with such names. Missing files are refused before any job.
+    `beside_inputs` returns the hashes of files with names that Snakemake would read as patterns.
+    Missing files are refused before any job.
     """
-    return [path for path in paths if not set("{}") & set(path) and Path(path).is_file()]
+    return [path for path in paths if not is_pattern(path) and Path(path).is_file()]
 
 
 def beside_inputs(paths: Iterable[str]) -> dict[str, str]:
     """Return the SHA-256 of each file that `as_inputs` leaves out because of its name."""
-    hidden = [path for path in paths if set("{}") & set(path) and Path(path).is_file()]
+    hidden = [path for path in paths if is_pattern(path) and Path(path).is_file()]
     return {path: sha256_of(Path(path)) for path in hidden}
+
+
+def is_pattern(path: str) -> bool:
+    """Return whether Snakemake reads a path as a pattern: it cannot escape these characters."""
+    return not set("{}<>").isdisjoint(path)
 
 
 def existing(path: Path) -> Path:

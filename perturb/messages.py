@@ -25,11 +25,17 @@ def refuse(messages: Iterable[str]) -> None:
         raise ConfigError(lines)
 
 
-def did_you_mean(value: str, allowed: Iterable[str]) -> str:
-    """Return a sentence with the allowed word nearest to a misspelt one, or nothing."""
+def nearest(value: str, allowed: Iterable[str]) -> str | None:
+    """Return the allowed word nearest to a misspelt one, None if none is near."""
     # Words of three letters that differ in one are different words: gpu, cpu.
     near = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.7)
-    return f" Did you mean `{near[0]}`?" if near else ""
+    return near[0] if near else None
+
+
+def did_you_mean(value: str, allowed: Iterable[str]) -> str:
+    """Return a sentence with the allowed word nearest to a misspelt one, or nothing."""
+    near = nearest(value, allowed)
+    return f" Did you mean `{near}`?" if near else ""
 
 
 def listed(values: Iterable[Any]) -> str:

@@ -205,6 +205,7 @@ class Config:
     """A whole study.
 
     absent : models of the study whose weights are not published.
+    unread : keys that were left out because of mistakes; checks alone see a study with some.
     """
 
     title: str
@@ -226,6 +227,13 @@ class Config:
     perturbations: Mapping[str, PerturbationEntry]
     patterns: Patterns | None
     correlations: Correlations | None
+    unread: frozenset[str] = frozenset()
+
+    def is_whole(self, key: str) -> bool:
+        """Return whether nothing was left out at, below or above a key."""
+        return not any(
+            f"{key}.".startswith(f"{lost}.") or lost.startswith(f"{key}.") for lost in self.unread
+        )
 
     @property
     def reference(self) -> Model | None:

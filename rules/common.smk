@@ -37,6 +37,7 @@ from perturb.plan.left_out import left_out
 from perturb.plan.paths import Paths
 from perturb.plan.stale import Stale
 from perturb.plan.stores import any_store, stores_of_dataset
+from perturb.plan.unused import list_unused
 from perturb.runs.last_run import record_run
 from perturb.runs.monitor import watch
 
@@ -109,47 +110,31 @@ def ids(entries):
 
 def check_before_jobs():
     """Make all checks at once: a missing folder must not become a missing number."""
-    refuse_results_folder()
-    refuse_missing_files()
+    refuse_faults()
     show_assumed_values()
     say_what_is_left_out()
-
-
-def refuse_results_folder():
-    """Raise an error if the results folder cannot be written to."""
-    refusal = refusal_of(Path(STUDY.results))
-    if refusal:
-        raise WorkflowError(f"results: {refusal}.")
+    say_what_is_unused()
 
 
 def _are_downloads_alone(asked):
     """Return whether a run only downloads datasets or weights: it needs no file of the study."""
     marks = Path(sources.mark_of_download(STUDY, "any")).parent
     is_download = [Path(target).is_relative_to(marks) for target in asked.targets]
-    return bool(is_download and all(is_download)) or set(asked.until) == {"import_checkpoint"}
+    return bool(is_download and all(is_download)) or set(asked.until) == {
+        "import_checkpoint"
+    }
 
 
-def refuse_missing_files():
-    """Raise an error that lists all missing files of the study."""
+def refuse_faults():
+    """Raise an error that lists all that a run would fail at: the results folder, the study's files."""
+    refusal = refusal_of(Path(STUDY.results))
+    faults = [f"results: {refusal}."] if refusal else []
     # Not known yet while a module is read.
     asked = workflow.dag_settings
-    if asked is not None and _are_downloads_alone(asked):
-        return
-    missing = sources.missing_files(STUDY)
-    if missing:
-        raise WorkflowError(
-            "The study reads files that are not there.\n" + "\n".join(missing)
-        )
-    unlike = sources.unlike_classes(STUDY)
-    if unlike:
-        raise WorkflowError(
-            "Datasets of the study do not have the same classes.\n" + "\n".join(unlike)
-        )
-    unnamed = sources.unlike_parts(STUDY)
-    if unnamed:
-        raise WorkflowError(
-            "Images of the study are not named alike.\n" + "\n".join(unnamed)
-        )
+    if asked is None or not _are_downloads_alone(asked):
+        faults += sources.faulty_files(STUDY)
+    if faults:
+        raise WorkflowError("\n".join(faults))
 
 
 def show_assumed_values():
@@ -162,6 +147,13 @@ def say_what_is_left_out():
     """Print the parts of the study that are not planned for a model, with the reason."""
     for sentence in left_out(STUDY):
         print(f"Left out: {sentence}", file=sys.stderr)
+
+
+def say_what_is_unused():
+    """List the results that belong to no entry of the configuration, and print how many there are."""
+    sentence = list_unused(STUDY)
+    if sentence:
+        print(sentence, file=sys.stderr)
 
 
 def record_start():
@@ -221,14 +213,6 @@ def given_weights(model):
     return file | (
         store(STUDY.clean_dataset.id) if entry.own_preprocessing is None else {}
     )
-
-
-def table_files(table):
-    """Return the files that a table is made from."""
-    found = {}
-    for files in products.table_sources(STUDY, table).values():
-        found |= dict.fromkeys([files] if isinstance(files, str) else files)
-    return list(found)
 
 
 def table_outputs():

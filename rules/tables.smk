@@ -106,7 +106,7 @@ rule make_tables:
 rule make_table:
     """Make a table that is asked for by itself, or that a chart needs that is."""
     input:
-        sources=lambda wildcards: SOURCES.of_files(table_files(wildcards.table)),
+        sources=lambda wildcards: SOURCES.of_files(products.table_files(STUDY, wildcards.table)),
         code=lambda wildcards: products.table_code(wildcards.table),
     output:
         parquet=[PATHS.table("{table}", "parquet")],
@@ -127,7 +127,9 @@ rule make_table:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         tables=["{table}"],
-        sources=lambda wildcards: digest_of(wherever(table_files(wildcards.table))),
+        sources=lambda wildcards: digest_of(
+            wherever(products.table_files(STUDY, wildcards.table))
+        ),
         parameters=lambda wildcards: {
             wildcards.table: products.table_parameters(STUDY, wildcards.table)
         },

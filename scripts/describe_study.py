@@ -10,7 +10,7 @@ from perturb.files import replacing
 from perturb.logs import log_to
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.origins import check_files
-from perturb.plan.params import class_subsets, planned
+from perturb.plan.params import class_subsets
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 from perturb.tables.facts import check_datasets, describe_datasets, describe_models
@@ -29,7 +29,7 @@ manifests = {dataset: Path(paths.manifest(store)) for dataset, store in stores.i
 check_datasets(datasets, manifests)
 subsets = class_subsets(study)
 tables = {
-    snakemake.output.models: describe_models(list(study.models.values()), cards, planned(study)),
+    snakemake.output.models: describe_models(list(study.models.values()), cards),
     snakemake.output.datasets: describe_datasets(datasets, manifests, subsets),
 }
 for path, table in tables.items():

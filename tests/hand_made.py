@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.synthetic_model_perturbations import MODEL_PERTURBATIONS
 from tests.synthetic_shards import SHARD
 
 Rows = Sequence[dict[str, Any]]
@@ -22,19 +21,17 @@ MODEL = {
     "pretraining_rank": 0,
     "num_parameters": 1000,
     "is_reference": False,
-    "planned": [],
 }
 _INTEGERS = ("patch_size", "num_blocks", "grid_side", "pretraining_rank")
 _TEXTS = ("paper_pretraining", "timm_tag")
 MODEL_TYPES = {name: pa.int32() for name in _INTEGERS} | {name: pa.string() for name in _TEXTS}
-MODEL_TYPES["planned"] = pa.list_(pa.string())
 
 
 def vit(model: str, patch_size: int, **values: Any) -> dict[str, Any]:
     """Return the facts of a ViT."""
     label = f"ViT-S/{patch_size}"
     facts = {"model": model, "family": "vit", "label": label, "patch_size": patch_size}
-    facts |= {"grid_side": 32 // patch_size, "planned": list(MODEL_PERTURBATIONS)}
+    facts |= {"grid_side": 32 // patch_size}
     return {**MODEL, **facts, **values}
 
 

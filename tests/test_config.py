@@ -85,6 +85,7 @@ def _drop(*keys: str) -> Callable[[dict[str, Any]], None]:
 
 VIT = {"architecture": "vit", "pretraining": "small", "weights": "trained"}
 SET = {"generate": {"set": "renditions", "split": "test"}, "images": 10}
+ART = {"role": "renditions", "label": "More"}
 MISTAKES = {
     "misspelt key": (_set("sede", value=1), ["unknown key `sede`", "Did you mean `seed`"]),
     "misspelt nested key": (
@@ -273,6 +274,31 @@ MISTAKES = {
         _drop("models", "reference"),
         ["corruptions.denominators: 'reference' needs a model with `role: reference`"],
     ),
+    "two test sets of one role": (
+        lambda config: (
+            config["datasets"].update(art=SET | {"role": "renditions"}, more=SET | ART),
+            config["perturbations"].update(none={"datasets": ["test", "art", "more"]}),
+        ),
+        ["perturbations.none.datasets: art, more all have `role: renditions`; allowed: one"],
+    ),
+    "several grids": (
+        _set("perturbations", "spatial", value={"datasets": ["test"], "scales": [0.5, 1]}),
+        ["perturbations.spatial.scales: 0.5, 1; allowed: one"],
+    ),
+    "two kinds of corruptions": (
+        _set(
+            "perturbations", "stored_corruptions", value={"datasets": ["test"], "severities": [1]}
+        ),
+        ["perturbations: `corruptions` and `stored_corruptions` exclude each other"],
+    ),
+    "transfer on two sets": (
+        _set(
+            "perturbations",
+            "transfer",
+            value={"datasets": ["test", "second"], "images": 4, "epsilons": ["1/255"]},
+        ),
+        ["perturbations.transfer.datasets: test, second; allowed: one"],
+    ),
     "two labels alike": (
         _set("datasets", "second", "label", value="test"),
         ["datasets.second.label: 'test' is also the label of 'test'"],
@@ -302,7 +328,11 @@ MISTAKES = {
     ),
     "two references": (_set("models", "a", "role", value="reference"), ["only one may have"]),
     "text for a number": (_set("seed", value="many"), ["seed: 'many' is not of type integer"]),
-    "results outside": (_set("results", value="../out"), ["results: '../out'"]),
+    "results in a pattern": (
+        _set("results", value="../out{x}<y>*"),
+        ["results: '../out{x}<y>*': { } < > * cannot be in its path"],
+    ),
+    "results everywhere": (_set("results", value="./"), ["results: './'; allowed: a folder of"]),
     "empty": (lambda config: config.clear(), ["missing `datasets`"]),
 }
 

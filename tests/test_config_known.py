@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from perturb.config import ConfigError, load_config
+from perturb.datasets.labels import read_class_index
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.real.listing import list_images
-from perturb.datasets.real.sources.class_index import read_class_index
 from perturb.models.resizing import AS_IS
 from perturb.plan import sources
 from tests.image_files import encoded, picture
@@ -106,7 +106,25 @@ def test_missing_files_stand_beside_other_mistakes_and_alone_refuse_no_plan(
     assert _refusal(raw, beside=sources.missing_files).splitlines() == [
         "perturbations.fgsm: needs perturbations.pgd, which it is compared with",
         "datasets.colours.source.path: data/val does not exist",
-        "models.a.weights.file: w.pt does not exist",
+        "models.a.weights.file: data/w.pt does not exist",
+    ]
+
+
+def test_a_run_is_told_at_once_of_missing_files_and_of_other_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = _own_study(classes=2)
+    raw["datasets"]["more"] = {"source": FOLDERS | {"path": "more"}, "preprocessing": {"side": 32}}
+    raw["perturbations"]["none"]["datasets"].append("more")
+    for name in ("val/cat", "val/dog", "more/cat", "more/fox"):
+        Path("data", name).mkdir(parents=True)
+        Path("data", name, "0.png").write_bytes(encoded(picture(0)))
+    assert [line[:73] for line in sources.faulty_files(load_config(raw))] == [
+        "The study reads files that are not there.",
+        "models.a.weights.file: data/w.pt does not exist",
+        "Datasets of the study do not have the same classes.",
+        "datasets.more.source: its class folders are not those of datasets.colours",
     ]
 
 
@@ -143,8 +161,14 @@ def _ensemble(**options: Any) -> dict[str, Any]:
     return raw
 
 
+def _write(name: str, content: object) -> None:
+    Path("data").mkdir(exist_ok=True)
+    Path("data", name).write_text(json.dumps(content))
+
+
 def _mapped(content: object, classes: int = 1, **source: Any) -> dict[str, Any]:
-    Path("map.json").write_text(json.dumps(content))
+    _write("map.json", content)
+    Path("data/map.csv").write_text("name,class")
     raw = _own_study(classes=3)
     raw["datasets"]["coarse"] = {
         "classes": classes,
@@ -157,10 +181,17 @@ def _mapped(content: object, classes: int = 1, **source: Any) -> dict[str, Any]:
 
 
 def _indexed(index: dict[str, int]) -> dict[str, Any]:
-    Path("index.json").write_text(json.dumps(index))
+    _write("index.json", index)
     raw = _own_study(classes=3)
     raw["datasets"]["more"] = {"source": {**FOLDERS, "class_index": "index.json"}}
     raw["perturbations"]["none"]["datasets"].append("more")
+    return raw
+
+
+def _webdataset(**columns: str) -> dict[str, Any]:
+    raw = _indexed({"cat": 0})
+    source = {"layout": "webdataset", "path": "*.tar", "columns": columns}
+    raw["datasets"]["more"] = {"source": source, "classes": 3}
     return raw
 
 
@@ -205,11 +236,12 @@ KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     ),
     "a member beyond the head": (
         lambda: _mapped({"pet": [0, 7]}),
-        "datasets.coarse.class_map: map.json: class map: class 7 is a member, but the model has 3",
+        "datasets.coarse.class_map: data/map.json: class map: class 7 is a member, but the model "
+        "has 3",
     ),
     "no class map": (
         lambda: _mapped({"pet": 0}),
-        "datasets.coarse.class_map: class map map.json: 'pet' is 0; expected a list",
+        "datasets.coarse.class_map: class map data/map.json: 'pet' is 0; expected a list",
     ),
     "more classes than the map": (
         lambda: _mapped({"pet": [0, 1]}, classes=2),
@@ -225,11 +257,20 @@ KNOWN: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     ),
     "an index of nothing": (
         lambda: _indexed({}),
-        "datasets.more.source.class_index: index.json holds no class; allowed: names with numbers",
+        "datasets.more.source.class_index: data/index.json: allowed: a JSON object of names",
     ),
     "an index with a negative number": (
         lambda: _indexed({"cat": -1}),
-        "datasets.more.source.class_index: index.json holds a negative number; allowed: names",
+        "datasets.more.source.class_index: data/index.json: cat is -1; allowed: 0 to 32767",
+    ),
+    "an index that only a job reads": (
+        lambda: _mapped({"pet": [0]}, class_index="map.csv"),
+        "datasets.coarse.source.class_index: data/map.csv: is not JSON",
+    ),
+    "a column of images in WebDataset": (
+        lambda: _webdataset(image="jpg"),
+        "datasets.more.source.columns.image: only with `layout: parquet, labelled_files`, not "
+        "webdataset",
     ),
     "classes beyond the head": (
         _more_classes,
@@ -482,7 +523,7 @@ def test_json_with_a_byte_order_mark_is_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     raw = _indexed({"cat": 0, "dog": 1})
-    index = Path("index.json")
+    index = Path("data/index.json")
     index.write_text(index.read_text(), encoding="utf-8-sig")
     load_config(raw)
     assert read_class_index(index) == {"cat": 0, "dog": 1}

@@ -31,6 +31,8 @@ models:
     weights: absent
   my-res:
     weights: trained
+seed: 1
+seed: 2
 """
 # The keys of a merge are defaults: an entry's own stand beside them, however often it is merged.
 MERGED = """\
@@ -46,7 +48,10 @@ third: {<<: *second, b: 4}
 def test_a_key_that_stands_twice_is_named(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(TWICE)
-    told = r"study.yaml, line 5: key `my-res` stands twice \(first in line 3\)$"
+    told = (
+        r"study.yaml, line 5: key `my-res` stands twice \(first in line 3\)\n"
+        r".*study.yaml, line 8: key `seed` stands twice \(first in line 7\)$"
+    )
     with pytest.raises(ConfigError, match=told):
         read_yaml(path)
     with pytest.raises(ConfigError, match=told):

@@ -1,6 +1,7 @@
 """Values of the configuration: numbers in any spelling, ranges with units, paths put in."""
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb.config import ConfigError, load_config
+from perturb.config import Config, ConfigError, load_config
 from perturb.config.given import add_study_arguments, given_study
 from perturb.config.numbers import spelt_alike, with_numbers
-from perturb.datasets.real.sources.source import Source
+from perturb.config.paths import RESOURCES
+from perturb.plan.sources import resolved_source
 from perturb.severities import severity_id, severity_value
+from tests.workspace import ROOT
 
 SHA256 = "0123456789abcdef" * 4
 ATTACK = {"datasets": ["test"], "images": 4}
@@ -229,12 +232,14 @@ def test_variables_and_the_home_folder_are_put_into_paths(
     monkeypatch.setenv("HOME", "/my home")
     _given(tiny_study)
     tiny_study["data"] = written
+    tiny_study["results"] = written.removesuffix("{a}")
     tiny_study["models"]["a"]["weights"]["file"] = written
     tiny_study["title"] = "It costs $SCRATCH"
     found = load_config(tiny_study)
     assert found.data == expected
     assert found.models["a"].weights_file is not None
-    assert found.models["a"].weights_file.path == expected
+    assert found.models["a"].weights_file.path == str(Path(expected, expected))
+    assert found.results == os.path.normpath(expected.removesuffix("{a}"))
     assert found.title == "It costs $SCRATCH"
 
 
@@ -251,46 +256,103 @@ def test_every_path_that_cannot_be_put_in_is_named(
     assert _refusal(tiny_study).splitlines() == [
         "perturbations.none.datasets.1: there is no entry 'mroe' under `datasets`; allowed: "
         "test, second, fit, watch, more. Did you mean `more`?",
+        "data: '${NOWHERE}/data': the environment variable 'NOWHERE' is not set; $$ stands for a "
+        "dollar sign",
         "datasets.more.source.path: '$EMPTY/x': the environment variable 'EMPTY' is empty; $$ "
         "stands for a dollar sign",
         "datasets.more.source.labels: '~no-such-user/labels.txt': there is no user "
         "'~no-such-user'; ./~no-such-user is a folder",
         "datasets.more.source.class_index: '${}/index.json': the environment variable '' is not "
         "set; $$ stands for a dollar sign",
-        "data: '${NOWHERE}/data': the environment variable 'NOWHERE' is not set; $$ stands for a "
-        "dollar sign",
     ]
 
 
 INDEX = '{"cat": 0, "dog": 1, "horse": 2}'
+FILES = ("classes.json", "map.json", "labels.csv", "meta.mat", "real.json", "w.pt")
 
 
-@pytest.mark.parametrize("lies_in", ["data/mine", "mine", None])
-def test_a_class_index_is_found_below_data_or_in_the_working_directory(
-    lies_in: str | None,
-    tiny_study: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """By the configuration and by the reader of images alike."""
-    monkeypatch.chdir(tmp_path)
-    if lies_in is not None:
-        (tmp_path / lies_in).mkdir(parents=True)
-        (tmp_path / lies_in / "classes.json").write_text(INDEX)
-        (tmp_path / lies_in / "map.json").write_text('{"pet": [0, 1]}')
-    options = {"layout": "class_folders", "path": "val", "class_index": "mine/classes.json"}
-    tiny_study["datasets"]["more"] = {
-        "source": options,
+def _with_files(raw: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return a study with a file at every key that names one, all in one folder."""
+    classes, coarser, labels, synsets, accepted, weights = (folder + name for name in FILES)
+    _given(raw)
+    raw["models"]["a"]["weights"]["file"] = weights
+    source = {"path": f"{folder}val", "class_index": classes}
+    listed = {"layout": "labelled_files", "labels": labels, "synsets": synsets}
+    raw["datasets"]["listed"] = {"source": source | listed, "preprocessing": {"side": 32}}
+    folders = {"layout": "class_folders", "accepted_labels": accepted}
+    raw["datasets"]["several"] = {"source": source | folders, "preprocessing": {"side": 32}}
+    raw["datasets"]["coarse"] = {
+        "class_map": coarser,
+        "source": {**source, "layout": "class_folders"},
         "preprocessing": {"side": 32},
-        "class_map": "mine/map.json",
     }
-    tiny_study["datasets"]["plain"] = {"source": options, "preprocessing": {"side": 32}}
-    tiny_study["perturbations"]["none"]["datasets"] += ["more", "plain"]
-    if lies_in is None:
-        assert "datasets.plain.source.class_index: data/mine/classes.json" in _refusal(tiny_study)
-        return
-    found = load_config(tiny_study).datasets
-    expected = f"{lies_in}/classes.json"
-    assert (found["plain"].source or {})["class_index"] == expected
-    assert found["more"].class_map == f"{lies_in}/map.json"
-    assert Source(options, Path("data")).file("class_index") == Path(expected)
+    return raw
+
+
+def _places(config: Config) -> set[str]:
+    """Return every path that the files of a study are at."""
+    found = {model.weights_file.path for model in config.models.values() if model.weights_file}
+    for dataset in config.datasets.values():
+        found |= {dataset.class_map} if dataset.class_map else set()
+        names = ("path", "labels", "synsets", "accepted_labels", "class_index")
+        source = resolved_source(config, dataset)
+        found |= {source[name] for name in names if name in source}
+    return found
+
+
+@pytest.mark.parametrize("folder", ["", "mine/", "./", "../", "resources/", "/elsewhere/"])
+def test_a_relative_path_means_one_thing_in_every_key(
+    folder: str, tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    below = Path("my data", folder)
+    expected = {str(below / name) for name in (*FILES, "val")}
+    if folder == "resources/":
+        expected = {str(RESOURCES / name) for name in (*FILES, "val")}
+    study = _with_files(tiny_study | {"data": "my data"}, folder)
+    assert _places(load_config(study)) == expected
+
+
+def test_a_path_that_was_read_from_the_working_directory_is_named(
+    tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = _with_files(tiny_study, "mine/")
+    Path("mine").mkdir()
+    for name in FILES:
+        Path("mine", name).write_text(INDEX)
+    said = _refusal(study).splitlines()
+    assert len(said) == 1 + 3 + 2 + 2
+    for name in FILES:
+        assert any(
+            f"'mine/{name}' is not below `data` (data/mine/{name} does not exist); allowed for the "
+            f"file in the working directory: {tmp_path}/mine/{name}" in line
+            for line in said
+        )
+    Path("data").mkdir()
+    Path("mine").rename("data/mine")
+    load_config(study)
+
+
+def test_a_file_of_this_project_is_not_mistaken_for_one_of_the_users(
+    tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = {"layout": "class_folders", "path": "val"}
+    tiny_study["datasets"]["more"] = {"source": source, "preprocessing": {"side": 32}}
+    for index in ("resources/imagenet_r_classes.json", "./resources/imagenet_r_classes.json"):
+        source["class_index"] = index
+        load_config(tiny_study)
+    Path("data/resources").mkdir(parents=True)
+    Path("data/resources/imagenet_r_classes.json").write_text(INDEX)
+    load_config(tiny_study)
+    source["class_index"] = source["class_index"].removeprefix("./")
+    assert _refusal(tiny_study) == (
+        "datasets.more.source.class_index: 'resources/imagenet_r_classes.json' is a file of this "
+        "project; allowed for data/resources/imagenet_r_classes.json: "
+        "./resources/imagenet_r_classes.json"
+    )
+    monkeypatch.chdir(ROOT)
+    found = load_config(tiny_study | {"data": "."}).datasets["more"].source
+    assert found is not None
+    assert found["class_index"] == "resources/imagenet_r_classes.json"

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.datasets.labels import read_class_index
 from perturb.datasets.real.listing import Listing, list_images
-from perturb.datasets.real.sources.class_index import read_class_index
 from tests.image_files import (
     KINDS,
     WNIDS,
@@ -258,7 +258,7 @@ def test_unused_files_are_kept_for_the_report(tmp_path: Path) -> None:
     [
         ({"layout": "imagefolder"}, {}, "source.layout is 'imagefolder'; allowed: class_folders,"),
         ({"path": "train"}, {}, "source.path is 'train'; .*train does not exist"),
-        ({"class_index": "none.json"}, {}, "source.class_index is 'none.json'; neither"),
+        ({"class_index": "none.json"}, {}, "source.class_index is 'none.json'; .* exist"),
         ({"class_index": "half.json"}, {}, f"half.json: does not know {WNIDS[2]}"),
         ({"class_index": "list.json"}, {}, "list.json: allowed: a JSON object"),
         ({"class_index": "high.json"}, {}, "n9 is 32768; allowed: 0 to 32767"),

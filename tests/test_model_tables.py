@@ -12,7 +12,7 @@ import pytest
 
 from perturb.tables.display import grid
 from perturb.tables.run import make_table
-from tests.hand_made import Rows, decided, resnet, vit, written
+from tests.hand_made import Rows, decided, vit, written
 from tests.study_tables import TABLES, rows_where, sql, table_of
 from tests.synthetic_model_perturbations import MODEL_PERTURBATIONS
 from tests.synthetic_study import Study, make_study
@@ -240,53 +240,3 @@ def test_columns_of_a_shown_table_are_in_order(study: Study) -> None:
 
 LESION = {"perturbation": "lesions", "condition": "block", "severity": 1.0}
 HEAD = {"perturbation": "heads", "condition": "head", "severity": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("extra", "message"),
-    [
-        (
-            decided("a", "1111", **LESION | {"condition": "norm"}),
-            "lesions has the condition norm; allowed: block, mlp, attention",
-        ),
-        (
-            decided("a", "11", **LESION, sample=2),
-            "lesions of a at 1.0, block 2, has 2 images; expected 3",
-        ),
-        (
-            decided("a", "111", **LESION, sample=1),
-            "lesions of a at 1.0, block 1, has 6 images; expected 3",
-        ),
-        (
-            decided("a", "11", **LESION, sample=2) + decided("a", "1", **LESION, sample=2),
-            "lesions of a at 1.0, block 2, has 3 images, some twice",
-        ),
-        (
-            decided("a", "111", **LESION, sample=2, dataset="art"),
-            "lesions was run on art, whose role is renditions; allowed: the clean dataset",
-        ),
-        (decided("c", "111", **LESION), "c has shards but no entry"),
-        (decided("a", "1111", **HEAD), "heads of a has images that the model has no clean"),
-        (decided("a", "111", **HEAD, removed="0.0"), "v has no heads, which is planned for it"),
-        (
-            [
-                {**row, "flops_kept": place / 4}
-                for place, row in enumerate(
-                    decided(
-                        "a", "11", perturbation="token_removal", severity=0.5, condition="random"
-                    )
-                )
-            ],
-            "token_removal of a at 0.5, random, has several values of flops_kept",
-        ),
-    ],
-)
-def test_unfair_comparisons_are_refused(tmp_path: Path, extra: Rows, message: str) -> None:
-    models = [vit("a", 8), vit("v", 4), resnet("r")]
-    fair = [
-        row
-        for model in ("a", "v", "r")
-        for row in (*decided(model, "111"), *decided(model, "111", **LESION, sample=1))
-    ]
-    with pytest.raises(ValueError, match=message):
-        make_table("lesions", written(tmp_path, models, [*fair, *extra]))

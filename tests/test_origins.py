@@ -75,7 +75,8 @@ def _make(study: dict[str, Any]) -> None:
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A study whose artefacts are there and its own."""
     monkeypatch.chdir(tmp_path)
-    Path("index.json").write_text('{"a": 0}')
+    Path("data").mkdir()
+    Path("data/index.json").write_text('{"a": 0}')
     made = _study()
     _make(made)
     return made
@@ -167,7 +168,7 @@ def test_what_was_made_for_another_configuration_is_named(
     study: dict[str, Any], change: Change, artefact: str, line: str
 ) -> None:
     check_study(load_config(study))
-    Path("other.json").write_text('{"a": 1}')
+    Path("data/other.json").write_text('{"a": 1}')
     change(study)
     told = _told(study)
     assert f"\nresults/{artefact}: {line}" in told
@@ -190,7 +191,7 @@ def test_what_was_made_for_another_configuration_is_named(
     ],
 )
 def test_what_changes_no_number_is_not_compared(study: dict[str, Any], change: Change) -> None:
-    Path("moved.json").write_text('{"a": 0}')
+    Path("data/moved.json").write_text('{"a": 0}')
     change(study)
     check_study(load_config(study))
 

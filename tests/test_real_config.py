@@ -300,7 +300,7 @@ def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
     assert model.architecture.arguments["depth"] == 12
     facts = params.given_facts(load_config(raw), "mine")
     assert facts["timm"] == "vit_base_patch16_384"
-    assert facts["weights"] == {"file": "x", "sha256": "0" * 64}
+    assert facts["weights"] == {"file": "data/x", "sha256": "0" * 64}
     assert facts["num_classes"] == 1000
 
 

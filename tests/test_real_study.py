@@ -24,9 +24,9 @@ def _study(folder: Path) -> dict[str, Any]:
     """Return a study of two given networks, which see images in views of their own."""
     torch.manual_seed(0)
     vit = build_network("vit", VIT | {"patch_size": 16}, 1000, SIDES["vit-a"])
-    save_file(vit.state_dict(), folder / "vit.safetensors")
+    save_file(vit.state_dict(), folder / "data/vit.safetensors")
     resnet = build_network("resnet", RESNET, 1000, SIDES["resnet-a"])
-    torch.save({"state_dict": resnet.state_dict()}, folder / "resnet.pth")
+    torch.save({"state_dict": resnet.state_dict()}, folder / "data/resnet.pth")
     files = {"vit-a": "vit.safetensors", "resnet-a": "resnet.pth"}
     views = {
         "vit-a": {"side": SIDES["vit-a"], "mode": "squash"},
@@ -36,7 +36,7 @@ def _study(folder: Path) -> dict[str, Any]:
         "title": "Given networks",
         "jobs_by": "model",
         "epsilon": "1/255",
-        "datasets": data_sets(Path("data")),
+        "datasets": data_sets(),
         "pretraining": {"some": {"label": "Some", "images": 1000, "paper": "ImageNet-21k"}},
         "architectures": {
             "vit": {
@@ -49,7 +49,7 @@ def _study(folder: Path) -> dict[str, Any]:
             id: {
                 "architecture": id.partition("-")[0],
                 "pretraining": "some",
-                "weights": {"file": file, "sha256": sha256_of(folder / file)},
+                "weights": {"file": file, "sha256": sha256_of(folder / "data" / file)},
                 "preprocessing": views[id],
             }
             for id, file in files.items()

@@ -230,27 +230,26 @@ def test_words_and_paths_of_users_are_no_wildcards(
 ) -> None:
     """In titles, labels and the names of files that jobs read; the page shows what was typed."""
     place = Path("b{race}s 50% 'q' $d é")
-    files = {name: str(place / f"{{{name}}}.json") for name in ("index", "map", "labels", "w")}
+    files = {name: f"{{{name}}}.json" for name in ("index", "map", "labels", "w")}
     (clone.folder / place).mkdir()
     for file in files.values():
-        (clone.folder / file).write_text('{"one": [0]}')
-    (clone.folder / files["index"]).write_text('{"one": 0}')
-    written = {name: file.replace("$", "$$") for name, file in files.items()}
+        (clone.folder / place / file).write_text('{"one": [0]}')
+    (clone.folder / place / files["index"]).write_text('{"one": 0}')
     study = copy.deepcopy(tiny_study) | {"title": WORDS, "data": str(place).replace("$", "$$")}
     study["datasets"]["test"]["label"] = WORDS
     study["pretraining"]["small"]["label"] = WORDS
     study["architectures"]["vit"] |= {"label": WORDS, "size": "{S}"}
     study["models"]["b"] |= {
-        "weights": {"file": written["w"], "sha256": "0" * 64},
+        "weights": {"file": files["w"], "sha256": "0" * 64},
         "preprocessing": {"side": 32, "mode": "squash"},
     }
     study["models"]["gone"] = {**study["models"]["a"], "weights": "absent"}
-    index = {"class_index": "{index}.json"}
+    index = {"class_index": files["index"]}
     study["datasets"]["mine"] = {
         "label": f"Mine {WORDS}",
-        "class_map": "{map}.json",
+        "class_map": files["map"],
         "preprocessing": {"side": 32},
-        "source": {"layout": "labelled_files", "path": ".", "labels": "{labels}.json", **index},
+        "source": {"layout": "labelled_files", "path": ".", "labels": files["labels"], **index},
     }
     study["datasets"]["fetched"] = {
         "preprocessing": {"side": 32},

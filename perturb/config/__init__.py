@@ -7,14 +7,17 @@ parses the Snakefile in every job.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from perturb.config.checks import check_references, check_study
+from perturb.config.architecture_checks import check_architectures
+from perturb.config.checks import check_references, check_study, references
+from perturb.config.draft import Draft
 from perturb.config.models import architecture, model
 from perturb.config.numbers import with_numbers
-from perturb.config.paths import check_paths, with_paths, with_places
+from perturb.config.paths import with_paths
 from perturb.config.perturbations import correlations, patterns, perturbation
-from perturb.config.schema import check_schema, default
+from perturb.config.schema import default
+from perturb.config.walk import Key
 from perturb.datasets.real.bundled_sets import BUNDLED_IMAGES
 from perturb.experiments.registry import experiments
 from perturb.messages import ConfigError, each, refuse
@@ -24,7 +27,7 @@ from perturb.severities import severity_id
 
 __all__ = ["Config", "ConfigError", "load_config"]
 
-_Record = TypeVar("_Record")
+_Records = dict[str, dict[str, Any]]
 
 _SCALARS = (
     *("title", "seed", "results", "device", "data", "decoding", "compile"),
@@ -45,76 +48,113 @@ def load_config(
     Raises
     ------
     ConfigError
-        with a line for each mistake, naming the key, the value and what is allowed. What is wrong
-        in the form of the configuration hides what is wrong between its entries.
+        with a line for each mistake, naming the key, the value and what is allowed. Where an entry
+        has a mistake, the others are checked as far as that is possible without it.
     """
-    raw = with_numbers(raw)
-    check_schema(raw)
-    refuse(each(check_references(raw), check_paths(raw)))
-    raw = with_paths(raw)
-    config = _study(with_places(raw, raw.get("data", default("data"))))
-    mistakes = list(check_study(config))
-    refuse(each(mistakes, _asked(beside, config) if mistakes else ()))
+    draft = Draft(raw)
+    draft.correct_names()
+    draft.raw = with_numbers(draft.raw)
+    draft.remove_malformed()
+    draft.add(check_references(draft.raw, draft.ids))
+    draft.remove_dangling(references)
+    _place_files(draft)
+    if "data" not in draft.unread:  # else no file can be found
+        config = _study(draft)
+        draft.add(each(check_study(config)))
+        if draft.mistakes:
+            draft.add(each(_asked(beside, config)))
+    refuse(draft.mistakes)
     for experiment in experiments().values():
         config = experiment.adapted(config) if experiment.adapted else config
     return config
+
+
+def _place_files(draft: Draft) -> None:
+    """Replace all paths by the actual ones, and remove the entries whose paths have none."""
+    faulty: list[tuple[Key, ConfigError]] = []
+    draft.raw = with_paths(draft.raw, lambda key, error: faulty.append((key, error)))
+    draft.refuse(faulty)
+    draft.remove_dangling(references)
 
 
 def _asked(check: Callable[[Config], Iterable[str]], config: Config) -> Iterator[str]:
     yield from check(config)
 
 
-def _study(raw: Mapping[str, Any]) -> Config:
-    """Return the study, or raise a ConfigError with the mistakes of each entry."""
-    mistakes: list[str] = []
-    scalars = {key: raw.get(key, default(key)) for key in _SCALARS}
-    sets = raw["datasets"]
-    datasets = _made(sets, _dataset, mistakes)
+def _study(draft: Draft) -> Config:
+    """Return the study of the entries without a mistake of their own."""
+    while True:
+        records, faulty = _records(draft.raw)
+        if not faulty:
+            config = _joined(draft, records)
+            faulty = [
+                (("architectures", id), ConfigError(message))
+                for id, message in check_architectures(config)
+            ]
+        if not faulty:
+            return config
+        draft.refuse(faulty)
+        draft.remove_dangling(references)
+
+
+def _records(raw: Mapping[str, Any]) -> tuple[_Records, list[tuple[Key, ConfigError]]]:
+    """Return the records of each section by id, and the mistakes of entries that have none."""
+    faulty: list[tuple[Key, ConfigError]] = []
+
+    def made(section: str, make: Callable[[str, Any], Any], known: Iterable[str]) -> dict[str, Any]:
+        records = {}
+        for id in known:
+            try:
+                records[id] = make(id, raw[section][id])
+            except ConfigError as error:
+                faulty.append(((section, id), error))
+        return records
+
+    sets, training, models = raw["datasets"], raw.get("training"), raw["models"]
     ranks = {id: rank for rank, id in enumerate(raw["pretraining"])}
-    pretraining = {
-        id: _pretraining(id, entry, ranks[id], sets) for id, entry in raw["pretraining"].items()
+    records = {
+        "datasets": made("datasets", _dataset, sets),
+        "pretraining": {
+            id: _pretraining(id, entry, ranks[id], sets) for id, entry in raw["pretraining"].items()
+        },
+        "architectures": made("architectures", architecture, raw["architectures"]),
+        "perturbations": made(
+            "perturbations", lambda id, one: perturbation(id, one, sets), raw["perturbations"]
+        ),
     }
-    architectures = _made(raw["architectures"], architecture, mistakes)
-    models = _made(
-        {id: one for id, one in raw["models"].items() if one["architecture"] in architectures},
-        lambda id, entry: model(id, entry, raw.get("training"), architectures, pretraining),
-        mistakes,
+    networks, pretraining = records["architectures"], records["pretraining"]
+    records["models"] = made(
+        "models",
+        lambda id, entry: model(id, entry, training, networks, pretraining),
+        [id for id, entry in models.items() if entry["architecture"] in networks],
     )
-    asked = raw["perturbations"]
-    perturbations = _made(asked, lambda id, entry: perturbation(id, entry, sets), mistakes)
-    refuse(mistakes)
+    return records, faulty
+
+
+def _joined(draft: Draft, records: _Records) -> Config:
+    """Return the study of records."""
+    raw, models = draft.raw, records["models"]
+    scalars = {key: raw.get(key, default(key)) for key in _SCALARS}
     absent = [id for id, entry in raw["models"].items() if entry["weights"] == "absent"]
     analyses = raw.get("analyses", {})
     return Config(
         **scalars,
         precision=_precision(raw.get("precision", default("precision")), scalars["device"]),
         epsilon=severity_id(raw.get("epsilon", default("epsilon"))),
-        datasets=datasets,
-        pretraining=pretraining,
-        architectures=architectures,
+        datasets=records["datasets"],
+        pretraining=records["pretraining"],
+        architectures=records["architectures"],
         models={id: record for id, record in models.items() if id not in absent},
         absent={id: models[id] for id in absent},
-        perturbations={record.id: record for record in perturbations.values()},
+        perturbations={record.id: record for record in records["perturbations"].values()},
         patterns=patterns(
             analyses.get("perturbation_patterns"),
             {id: entry for id, entry in raw["models"].items() if id not in absent},
-            pretraining,
+            raw["pretraining"],
         ),
         correlations=correlations(analyses.get("layer_correlations")),
+        unread=frozenset(draft.unread),
     )
-
-
-def _made(
-    entries: Mapping[str, Any], make: Callable[[str, Any], _Record], mistakes: list[str]
-) -> dict[str, _Record]:
-    """Return the record of each entry; add mistakes to the list."""
-    records = {}
-    for id, entry in entries.items():
-        try:
-            records[id] = make(id, entry)
-        except ConfigError as error:
-            mistakes.append(str(error))
-    return records
 
 
 def _precision(asked: str, device: str) -> str:

@@ -1,6 +1,6 @@
 """Checks beyond the schema: references between entries, and consistency of the study."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import jsonschema
@@ -9,12 +9,12 @@ from perturb.config.class_checks import check_classes
 from perturb.config.perturbation_checks import check_perturbations
 from perturb.config.schema import schema
 from perturb.config.source_checks import check_source, check_views
+from perturb.config.walk import Key, named
 from perturb.datasets.real.bundled_sets import BUNDLED_SIDE
 from perturb.datasets.synthetic.family import SIDE
 from perturb.experiments.registry import perturbations, test_sets
 from perturb.messages import did_you_mean, each, listed
-from perturb.models.arguments import ARGUMENTS, unfit_arguments
-from perturb.records import Architecture, Config, Dataset, Model, Pretraining
+from perturb.records import Config, Dataset, Model, Pretraining
 
 # Ids with another meaning in a path or a table.
 RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})
@@ -23,19 +23,25 @@ RESERVED_IDS = frozenset({"none", "all", "clean", "con", "nul", "aux", "prn"})
 RESERVED_DATASET_IDS = frozenset({*test_sets(), *perturbations()})
 
 
-def check_references(raw: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message for each id that is not allowed or refers to nothing."""
-    for section in ("datasets", "pretraining", "architectures", "models"):
-        yield from _check_ids(section, raw[section])
-    for key, value, section in _references(raw):
-        if value not in raw[section]:
+def check_references(raw: Mapping[str, Any], ids: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Yield a message for each id that is not allowed or refers to nothing.
+
+    Parameters
+    ----------
+    ids : of each section that could be read, those of entries with mistakes included.
+    """
+    for section, entries in ids.items():
+        if section not in ("perturbations", "analyses"):
+            yield from _check_ids(section, entries)
+    for key, value, section in references(raw):
+        if section in ids and value not in ids[section]:
             yield (
-                f"{key}: there is no entry {value!r} under `{section}`; "
-                f"allowed: {listed(raw[section])}.{did_you_mean(value, raw[section])}"
+                f"{named(key)}: there is no entry {value!r} under `{section}`; "
+                f"allowed: {listed(ids[section])}.{did_you_mean(value, ids[section])}"
             )
 
 
-def _check_ids(section: str, entries: Mapping[str, Any]) -> Iterator[str]:
+def _check_ids(section: str, entries: Iterable[str]) -> Iterator[str]:
     pattern = schema()["$defs"]["id"]
     validator = jsonschema.Draft202012Validator(pattern)
     folded: dict[str, str] = {}
@@ -52,44 +58,37 @@ def _check_ids(section: str, entries: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _references(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def references(raw: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
     """Yield (key, value, section in which the value must be an entry)."""
     for id, dataset in raw["datasets"].items():
         if "filter" in dataset:
-            yield f"datasets.{id}.filter.dataset", dataset["filter"]["dataset"], "datasets"
-            yield f"datasets.{id}.filter.wrong_by", dataset["filter"]["wrong_by"], "models"
+            key: Key = ("datasets", id, "filter")
+            yield (*key, "dataset"), dataset["filter"]["dataset"], "datasets"
+            yield (*key, "wrong_by"), dataset["filter"]["wrong_by"], "models"
     for id, entry in raw["pretraining"].items():
         if "dataset" in entry:
-            yield f"pretraining.{id}.dataset", entry["dataset"], "datasets"
-    trainings = {"training": raw.get("training")}
+            yield ("pretraining", id, "dataset"), entry["dataset"], "datasets"
+    trainings: dict[Key, Any] = {("training",): raw.get("training")}
     for id, model in raw["models"].items():
-        yield f"models.{id}.architecture", model["architecture"], "architectures"
+        yield ("models", id, "architecture"), model["architecture"], "architectures"
         if "pretraining" in model:
-            yield f"models.{id}.pretraining", model["pretraining"], "pretraining"
-        trainings[f"models.{id}.training"] = model.get("training")
+            yield ("models", id, "pretraining"), model["pretraining"], "pretraining"
+        trainings["models", id, "training"] = model.get("training")
     for key, training in trainings.items():
         for name in ("dataset", "validation"):
             if training is not None:
-                yield f"{key}.{name}", training[name], "datasets"
+                yield (*key, name), training[name], "datasets"
     for id, perturbation in raw["perturbations"].items():
         for position, dataset in enumerate(perturbation["datasets"]):
-            yield f"perturbations.{id}.datasets.{position}", dataset, "datasets"
-    patterns = raw.get("analyses", {}).get("perturbation_patterns")
-    if patterns is not None:
-        yield "analyses.perturbation_patterns.dataset", patterns["dataset"], "datasets"
-        for position, model in enumerate(patterns.get("models", ())):
-            yield f"analyses.perturbation_patterns.models.{position}", model, "models"
-    correlations = raw.get("analyses", {}).get("layer_correlations")
-    if correlations is not None:
-        yield "analyses.layer_correlations.dataset", correlations["dataset"], "datasets"
+            yield ("perturbations", id, "datasets", position), dataset, "datasets"
+    for name, analysis in raw.get("analyses", {}).items():
+        yield ("analyses", name, "dataset"), analysis["dataset"], "datasets"
+        for position, model in enumerate(analysis.get("models", ())):
+            yield ("analyses", name, "models", position), model, "models"
 
 
 def check_study(config: Config) -> Iterator[str]:
     """Yield a message for each inconsistency of the study."""
-    faulty = list(
-        each(*(_check_architecture(entry, config) for entry in config.architectures.values()))
-    )
-    yield from faulty
     yield from each(
         _check_labels("datasets", config.datasets.values()),
         _check_labels("pretraining", config.pretraining.values()),
@@ -101,9 +100,9 @@ def check_study(config: Config) -> Iterator[str]:
         _check_reference(config),
     )
     clean = [dataset.id for dataset in config.datasets.values() if dataset.role == "clean"]
-    if len(clean) != 1:
+    if len(clean) > 1 or (not clean and config.is_whole("datasets")):
         yield f"datasets: exactly one needs `role: clean`; found: {listed(clean)}"
-    elif not faulty:  # the perturbed parts are counted in the architectures' arguments
+    elif clean:
         yield from each(check_views(config), check_classes(config), check_perturbations(config))
 
 
@@ -120,6 +119,8 @@ def _check_reference(config: Config) -> Iterator[str]:
     if len(references) > 1:
         yield f"models: only one may have `role: reference`; found: {listed(references)}"
     corruptions = config.corruptions
+    if not config.is_whole("models"):
+        return
     if corruptions and corruptions.denominators == "reference" and not references:
         yield (
             f"perturbations.{corruptions.key}.denominators: 'reference' needs a model with "
@@ -156,54 +157,6 @@ def _check_names(dataset: Dataset) -> Iterator[str]:
             f"datasets.{dataset.id}.label: {dataset.label!r} is also the label of another test "
             f"set, beside which tables show this one; any but {listed(labels)}"
         )
-
-
-def _check_architecture(architecture: Architecture, config: Config) -> Iterator[str]:
-    key = f"architectures.{architecture.id}.patch_size"
-    if architecture.family == "vit" and architecture.patch_size is None:
-        yield f"{key}: missing; a ViT needs the side of its patches in pixels"
-    if architecture.family != "vit" and architecture.patch_size is not None:
-        whose = "a ResNet has none" if architecture.family == "resnet" else "only with family: vit"
-        yield f"{key}: {architecture.patch_size} is not allowed; {whose}"
-    key = f"architectures.{architecture.id}.arguments"
-    of_it = [model for model in config.models.values() if model.architecture.id == architecture.id]
-    is_given = architecture.timm is None and architecture.arguments.keys() - {"patch_size"}
-    is_from_timm = all(model.timm_tag for model in of_it)
-    if architecture.timm is not None or (is_from_timm and not is_given):
-        return
-    if of_it and is_from_timm:
-        yield f"{key}: not allowed; all its models have their weights from timm"
-        return
-    if architecture.family not in ARGUMENTS:
-        yield (
-            f"architectures.{architecture.id}.timm: missing; networks of `family: "
-            f"{architecture.family}` are given by their name in timm, not by `arguments`"
-        )
-        return
-    if not is_given:
-        yield (
-            f"architectures.{architecture.id}: one of `arguments` and `timm`, the name of the "
-            "architecture in timm, is needed"
-        )
-        return
-    known = ARGUMENTS[architecture.family]
-    arguments = architecture.arguments
-    for name in arguments:
-        if name not in known:
-            yield (
-                f"{key}: unknown argument `{name}`; allowed: {listed(known)}."
-                f"{did_you_mean(name, known)}"
-            )
-    is_typed = True
-    for name, types in known.items():
-        value = arguments.get(name)
-        if not isinstance(value, types) or isinstance(value, bool):
-            is_typed = False
-            kinds = " or ".join(kind.__name__ for kind in types)
-            yield f"{key}.{name}: {value!r} is not allowed; {kinds} is needed"
-    if is_typed:
-        problems = unfit_arguments(architecture.family, arguments)
-        yield from (f"{key}: {problem}" for problem in problems)
 
 
 def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from perturb.config import Config, load_config
-from perturb.messages import ConfigError
+from perturb.messages import ConfigError, refuse
 
 DEFAULT = Path("config.yaml")
 _MERGE = "tag:yaml.org,2002:merge"
@@ -17,7 +17,11 @@ _ABSENT = "there is no such configuration file"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML loader that refuses repeated keys: PyYAML keeps the last one without a warning."""
+    """YAML loader that notes repeated keys: PyYAML keeps the last one without a warning."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.mistakes: list[str] = []
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Here keys are as written: later they include those of merges (`<<`).
@@ -28,11 +32,11 @@ class _Loader(yaml.SafeLoader):
                 continue
             line, value = key.start_mark.line + 1, self.construct_object(key)
             if value in lines:
-                raise ConfigError(
+                self.mistakes.append(
                     f"{self.name}, line {line}: key `{key.value}` stands twice "
                     f"(first in line {lines[value]})"
                 )
-            lines[value] = line
+            lines.setdefault(value, line)
         return node
 
 
@@ -172,6 +176,8 @@ def _parsed(path: Path) -> Any:
     loader = _Loader(path.read_text(encoding="utf-8-sig"))
     loader.name = str(path)
     try:
-        return loader.get_single_data()
+        content = loader.get_single_data()
+        refuse(loader.mistakes)
+        return content
     finally:
         loader.dispose()

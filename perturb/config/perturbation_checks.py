@@ -17,12 +17,15 @@ def check_perturbations(config: Config) -> Iterator[str]:
         _check_clean(config),
         _check_applied(config),
         _check_evaluated(config),
+        _check_roles(config),
         _check_subsets(config),
     )
 
 
 def _check_applied(config: Config) -> Iterator[str]:
     """Check that every perturbation applies to some model, at every severity."""
+    if not config.is_whole("models"):
+        return
     benchmark = [config.models[model].architecture for model in config.benchmark_models]
     for entry in config.perturbations.values():
         for severity in entry.severities:
@@ -47,6 +50,9 @@ def _check_clean(config: Config) -> Iterator[str]:
 
 
 def _check_evaluated(config: Config) -> Iterator[str]:
+    none = config.perturbations.get("none")
+    # None if it was left out in part: then what it does not list may be listed.
+    listed_in_none = none.datasets if none and config.is_whole("perturbations.none") else None
     for entry in config.perturbations.values():
         for id in entry.datasets:
             dataset = config.datasets[id]
@@ -59,12 +65,25 @@ def _check_evaluated(config: Config) -> Iterator[str]:
                         f"{key}: {id!r} has `role: corrupted`; allowed only in stored_corruptions"
                     )
                 continue
-            if entry.id != "none" and id not in config.perturbations["none"].datasets:
+            if entry.id != "none" and listed_in_none is not None and id not in listed_in_none:
                 yield f"{key}: {id!r} must also be under perturbations.none.datasets"
-    if config.clean_dataset.id not in config.perturbations["none"].datasets:
+    if listed_in_none is not None and config.clean_dataset.id not in listed_in_none:
         yield (
             f"perturbations.none.datasets: {config.clean_dataset.id!r}, the clean set, is missing"
         )
+
+
+def _check_roles(config: Config) -> Iterator[str]:
+    """Check that tables can tell the evaluated datasets apart: a role is the name of a test set."""
+    none = config.perturbations.get("none")
+    by_role: dict[str, list[str]] = {}
+    for id in none.datasets if none else ():
+        by_role.setdefault(config.datasets[id].role, []).append(id)
+    for role, ids in by_role.items():
+        if role not in ("extra", "train", "clean") and len(ids) > 1:
+            yield (
+                f"perturbations.none.datasets: {listed(ids)} all have `role: {role}`; allowed: one"
+            )
 
 
 def _check_subsets(config: Config) -> Iterator[str]:

@@ -2,15 +2,16 @@
 
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import jsonschema
 
 from perturb import places
-from perturb.messages import did_you_mean, listed, refuse
+from perturb.messages import did_you_mean, listed, nearest
 
+Error = jsonschema.ValidationError
 SCHEMA_PATH = places.WORKFLOW / "schemas" / "config.schema.json"
 
 
@@ -54,14 +55,13 @@ def _validator() -> Any:
     return extend(standard, type_checker=numbers)
 
 
-def check_schema(raw: Mapping[str, Any]) -> None:
-    """Raise a ConfigError with one line for each error of the schema."""
-    validator = _validator()(schema())
-    errors = sorted(validator.iter_errors(raw), key=lambda error: list(map(str, error.path)))
-    refuse(map(_explain, errors))
+def form_errors(raw: Mapping[str, Any]) -> Iterator[Error]:
+    """Yield the errors of the schema, in the order of their keys."""
+    errors = _validator()(schema()).iter_errors(raw)
+    yield from sorted(errors, key=lambda error: list(map(str, error.path)))
 
 
-def _explain(error: jsonschema.ValidationError) -> str:
+def explained(error: Error) -> str:
     """Return one line: the key, the value, and the allowed values."""
     key = ".".join(map(str, error.absolute_path)) or "the configuration"
     schema: Any = error.schema
@@ -81,7 +81,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
             hint = _renamed(instance, allowed) or did_you_mean(str(instance), map(str, allowed))
             return f"{key}: {instance!r} is not one of {listed(allowed)}.{hint}"
         case "oneOf" if isinstance(instance, Mapping) and (within := _nearest_form(error)):
-            return "\n".join(dict.fromkeys(map(_explain, within)))
+            return "\n".join(dict.fromkeys(map(explained, within)))
         case "oneOf" | "pattern":
             return f"{key}: {instance!r} is not allowed. {schema.get('description', '')}"
         case "type":
@@ -92,7 +92,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
     return f"{key}: {error.message}"
 
 
-def _nearest_form(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
+def _nearest_form(error: Error) -> list[Error]:
     """Return the errors of keys and values relative to the nearest allowed form.
 
     The nearest form shares most keys with them, and has the fewest errors at a tie.
@@ -100,7 +100,7 @@ def _nearest_form(error: jsonschema.ValidationError) -> list[jsonschema.Validati
     """
     instance: Any = error.instance
     forms: Any = error.validator_value
-    errors: dict[int, list[jsonschema.ValidationError]] = {}
+    errors: dict[int, list[Error]] = {}
     for one in error.context or ():
         errors.setdefault(int(one.schema_path[0]), []).append(one)
     # Shared keys and errors of a form: the nearest has most shared keys, then fewest errors.
@@ -116,7 +116,7 @@ def _nearest_form(error: jsonschema.ValidationError) -> list[jsonschema.Validati
     return errors[nearest] if is_clear else []
 
 
-def _explain_unknown_keys(key: str, error: jsonschema.ValidationError) -> str:
+def _explain_unknown_keys(key: str, error: Error) -> str:
     schema: Any = error.schema
     instance: Any = error.instance
     allowed = list(schema["properties"])
@@ -132,3 +132,9 @@ def _renamed(name: object, allowed: Collection[object]) -> str:
     """Return a sentence with the current name of an earlier key or value, or nothing."""
     now = _RENAMED.get(str(name))
     return f" It is called `{now}` now." if now in allowed else ""
+
+
+def present_name(name: object, allowed: Collection[str]) -> str | None:
+    """Return the allowed key that an unknown one stands for, None if that is not clear."""
+    now = _RENAMED.get(str(name))
+    return now if now in allowed else nearest(str(name), allowed)

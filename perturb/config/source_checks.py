@@ -1,16 +1,17 @@
 """Checks of real images before one is read: sources, preprocessing, numbers of classes."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from perturb.config.paths import RESOURCES
 from perturb.datasets.download.register import Entry, register_entry
-from perturb.datasets.real.label_space import num_label_classes
+from perturb.datasets.real.label_space import class_index, num_label_classes
 from perturb.messages import ConfigError, each, listed
 from perturb.models.timm_table import model_of
-from perturb.places import resource
 from perturb.records import Config, Dataset
 
-REGISTER = resource("downloads.yaml")
+REGISTER = RESOURCES / "downloads.yaml"
 # Keys of some layouts alone, and the required keys of a layout.
 _ONLY_WITH = {
     "labels": ("labelled_files",),
@@ -18,6 +19,7 @@ _ONLY_WITH = {
     "columns": ("parquet", "labelled_files", "webdataset"),
     "accepted_labels": ("class_folders", "labelled_files"),
 }
+_WITH_TABLES = ("parquet", "labelled_files")  # whose images are a column
 _NEEDED_BY = {"labelled_files": ("labels",), "cue_conflict": ("class_index",)}
 
 
@@ -29,11 +31,11 @@ def check_source(dataset: Dataset) -> Iterator[str]:
         yield f"{key}.path: missing; a folder, an archive or files"
     if "sha256" in source and "download" not in source:
         yield f"{key}.sha256: only with `download`"
-    if "download" in source:
-        registered(key, source)
     for name, layouts in _ONLY_WITH.items():
         if name in source and layout not in layouts:
             yield f"{key}.{name}: only with `layout: {listed(layouts)}`, not {layout}"
+    if layout == "webdataset" and "image" in source.get("columns", {}):
+        yield f"{key}.columns.image: only with `layout: {listed(_WITH_TABLES)}`, not {layout}"
     for name in _NEEDED_BY.get(layout, ()):
         if name not in source:
             yield f"{key}.{name}: missing; `layout: {layout}` needs it"
@@ -48,6 +50,11 @@ def check_source(dataset: Dataset) -> Iterator[str]:
             f"datasets.{dataset.id}.preprocessing: missing; published corruptions are evaluated "
             "`as_is`"
         )
+    index = source.get("class_index", "numbers")
+    if index != "numbers" and Path(index).exists():  # else it is one of the missing files
+        class_index(f"{key}.class_index", index)
+    if "download" in source:
+        registered(key, source)
 
 
 def registered(key: str, source: Mapping[str, Any]) -> Entry:
@@ -80,7 +87,9 @@ def check_views(config: Config) -> Iterator[str]:
 def _check_classes(config: Config) -> Iterator[str]:
     clean = config.clean_dataset
     for model in config.models.values():
-        if model.own_preprocessing and model.weights_file and num_label_classes(clean) is None:
+        is_read = config.is_whole(f"datasets.{clean.id}.classes")
+        is_unknown = is_read and num_label_classes(clean) is None
+        if model.own_preprocessing and model.weights_file and is_unknown:
             yield (
                 f"datasets.{clean.id}: one of `classes` and a file as `source.class_index` is "
                 f"needed; the number of classes of models.{model.id}'s weights is compared with it"
@@ -90,7 +99,8 @@ def _check_classes(config: Config) -> Iterator[str]:
             if dataset.role == "train" or dataset.class_map or model.timm_tag is None:
                 continue
             num_classes = model_of(model.timm_tag).num_classes
-            if not _says_which_classes(dataset, num_classes):
+            is_read = config.is_whole(f"datasets.{dataset.id}.classes")
+            if is_read and not _says_which_classes(dataset, num_classes):
                 yield (
                     f"datasets.{dataset.id}: the mapping of its classes to the {num_classes} "
                     f"classes of models.{model.id} is not defined; `source.class_index` is needed"

@@ -8,38 +8,41 @@ from perturb.config.schema import schema
 Forms = Sequence[Mapping[str, Any]]
 """What the schema allows at one place: one form, or several of which one is to fit."""
 
+Key = tuple[str | int, ...]
+"""The names and positions from the top of the configuration to a value."""
 
-def rewritten(raw: Mapping[str, Any], rewrite: Callable[[str, Any, Forms], Any]) -> dict[str, Any]:
+
+def named(key: Key) -> str:
+    """Return a key as messages name it: `models.a.preprocessing.side`."""
+    return ".".join(map(str, key))
+
+
+def rewritten(raw: Mapping[str, Any], rewrite: Callable[[Key, Any, Forms], Any]) -> dict[str, Any]:
     """Return a configuration with a function applied to every value.
 
     Parameters
     ----------
-    rewrite : takes the key (`models.a.preprocessing.side`), the value, which is neither a list nor
-        an object, and its forms; returns the new value. Values at unknown keys are left alone.
+    rewrite : takes the key, the value, which is neither a list nor an object, and its forms;
+        returns the new value. Values at unknown keys are left alone.
     """
-    changed: dict[str, Any] = _rewritten("", raw, _forms(schema()), rewrite)
+    changed: dict[str, Any] = _rewritten((), raw, _forms(schema()), rewrite)
     return changed
 
 
 def _rewritten(
-    key: str, value: Any, forms: Forms, rewrite: Callable[[str, Any, Forms], Any]
+    key: Key, value: Any, forms: Forms, rewrite: Callable[[Key, Any, Forms], Any]
 ) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: _rewritten(_below(key, name), child, _of_key(forms, name), rewrite)
+            name: _rewritten((*key, name), child, _of_key(forms, name), rewrite)
             for name, child in value.items()
         }
     if isinstance(value, list):
         items = [one for form in forms if "items" in form for one in _forms(form["items"])]
         return [
-            _rewritten(_below(key, place), child, items, rewrite)
-            for place, child in enumerate(value)
+            _rewritten((*key, place), child, items, rewrite) for place, child in enumerate(value)
         ]
     return rewrite(key, value, forms) if forms else value
-
-
-def _below(key: str, name: object) -> str:
-    return f"{key}.{name}" if key else str(name)
 
 
 def _of_key(forms: Forms, name: str) -> Forms:

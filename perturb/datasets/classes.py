@@ -8,16 +8,14 @@ from the names of the clean set only in case, blanks and punctuation are the sam
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from perturb.datasets.labels import normal_form, trimmed
+from perturb.datasets.labels import normal_form
 
 logger = logging.getLogger(__name__)
 
@@ -60,20 +58,6 @@ def noted(classes: Classes) -> dict[str, Any]:
 def are_folders(layout: str) -> bool:
     """Return whether a layout names classes by folders."""
     return layout in ("class_folders", "corruptions", "cue_conflict")
-
-
-def index_if_readable(path: Path) -> dict[str, int] | None:
-    """Return the classes of a class index; None if the file is not one, which readers refuse."""
-    try:
-        index = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(index, dict):
-        return None
-    index = {trimmed(name): value for name, value in index.items()}
-    if all(isinstance(value, list) for value in index.values()):
-        return {name: position for position, name in enumerate(index)}
-    return index if all(type(value) is int for value in index.values()) else None
 
 
 def check_classes(here: Classes | None, there: Classes | None, names: tuple[str, str]) -> None:

@@ -7,6 +7,7 @@ one. Missing values, fractions, booleans and lists are not labels; neither is a 
 brackets or other punctuation, which would sort wrongly as a name.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 # Numbers in punctuation, as in `(10,)`, `b'10'`, `="10"` and `10 %`, or with separated thousands.
@@ -29,6 +32,9 @@ _STRUCTURE = re.compile(
 )
 
 _UNLESS = ", unless a `class_index` has it as a name"
+
+MAX_CLASS = 32767
+"""The highest class that fits the int16 column of targets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +153,41 @@ def _whole(text: str, number: Decimal) -> Label:
     if number.adjusted() > 18 or number != number.to_integral_value():
         return Label(text, fault="is not a whole number")
     return Label(text, int(number))
+
+
+def read_class_index(path: Path) -> dict[str, int]:
+    """Return the classes by name in a JSON file.
+
+    Raises
+    ------
+    ValueError
+        if it is not a JSON object, a name occurs twice, or classes are neither all whole numbers
+        from 0 to 32767 nor all lists.
+    """
+    try:
+        pairs = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"source.class_index {path}: is not JSON ({error})") from error
+    if not isinstance(pairs, _Pairs) or not pairs:
+        raise ValueError(f"source.class_index {path}: allowed: a JSON object of names and classes")
+    index: dict[str, Any] = {}
+    for given, value in pairs:
+        name = trimmed(given)
+        if name in index:
+            raise ValueError(f"source.class_index {path}: the name {name!r} occurs twice")
+        index[name] = value
+    if all(isinstance(value, list) and not isinstance(value, _Pairs) for value in index.values()):
+        return {name: position for position, name in enumerate(index)}
+    for name, value in index.items():
+        # In Python a bool is an int; JSON's true is not a number.
+        if type(value) is not int or not 0 <= value <= MAX_CLASS:
+            shown = dict(value) if isinstance(value, _Pairs) else value
+            raise ValueError(
+                f"source.class_index {path}: {name} is {shown!r}; allowed: 0 to {MAX_CLASS}, or "
+                "a list for every name"
+            )
+    return index
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object that keeps repeated names."""

@@ -76,17 +76,17 @@ def check_shards(config: Config, experiment: str, weights_sha256: Mapping[str, s
         except ValueError as error:
             faults.append(str(error))
     if faults:
-        raise ValueError(_told(faults))
+        raise ValueError(told(faults, "shard"))
     return pa.Table.from_pylist(rows, schema=INVENTORY)
 
 
-def _told(faults: list[str]) -> str:
-    """Return a message with the faults of shards and the remedy."""
+def told(faults: list[str], kind: str) -> str:
+    """Return a message with the faults of shards or measurements, and the remedy."""
     more = [f"and {len(faults) - _NUM_NAMED} more"] if len(faults) > _NUM_NAMED else []
-    shards = "1 shard is" if len(faults) == 1 else f"{len(faults)} shards are"
+    files = f"1 {kind} is" if len(faults) == 1 else f"{len(faults)} {kind}s are"
     return "\n".join(
         [
-            f"{shards} not what the study needs. Delete these files: the next run makes them again",
+            f"{files} not what the study needs. Delete these files: the next run makes them again",
             *faults[:_NUM_NAMED],
             *more,
         ]

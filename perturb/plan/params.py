@@ -13,7 +13,7 @@ from perturb.datasets.real.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
 from perturb.datasets.real.label_space import num_label_classes
 from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.timm_table import model_of
-from perturb.plan.cells import evaluated_datasets, own_cells
+from perturb.plan.cells import evaluated_datasets
 from perturb.records import Model
 
 
@@ -124,19 +124,7 @@ def training_datasets(config: Config, model: str) -> dict[str, str]:
 
 def described_models(config: Config) -> list[str]:
     """Return the entries of the table of models that are not in the cards."""
-    evaluated_under = planned(config)
-    return [
-        f"{replace(model, training=None)!r} {evaluated_under[model.id]}"
-        for model in config.models.values()
-    ]
-
-
-def planned(config: Config) -> dict[str, list[str]]:
-    """Return the perturbations of each model's cells."""
-    return {
-        model.id: list(dict.fromkeys(cell.perturbation for cell in own_cells(config, model)))
-        for model in config.models.values()
-    }
+    return [repr(replace(model, training=None)) for model in config.models.values()]
 
 
 def class_subsets(config: Config) -> dict[str, list[int]]:

@@ -46,6 +46,11 @@ class Paths:
         return f"{self.root}/receipts/looked"
 
     @property
+    def unused(self) -> str:
+        """Return the list of results that belong to no entry of the configuration."""
+        return f"{self.root}/unused.txt"
+
+    @property
     def models(self) -> str:
         """Facts about the models."""
         return f"{self.root}/models.parquet"

@@ -69,12 +69,9 @@ def as_made(names: Sequence[str]) -> list[str]:
 
 def tables_read(config: Config) -> list[str]:
     """Return the files that all tables of a study are made from, without the tables themselves."""
-    files: dict[str, None] = {}
-    for name in tables(config):
-        for found in table_sources(config, name).values():
-            files |= dict.fromkeys([found] if isinstance(found, str) else found)
     made = {Paths(config.results).table(name) for name in tables(config)}
-    return [file for file in files if file not in made]
+    files = (file for name in tables(config) for file in table_files(config, name))
+    return [file for file in dict.fromkeys(files) if file not in made]
 
 
 def tables_code(config: Config) -> list[str]:
@@ -84,9 +81,8 @@ def tables_code(config: Config) -> list[str]:
 
 def charts_code() -> list[str]:
     """Return the files that the bytes of charts depend on, apart from the tables and their code."""
-    own = ("__init__.py", "charts.py")
     shared = code("formatting.py", "experiments/drawing.py")
-    return [*_code_in("charts"), *_experiment_files(own), *shared]
+    return [*_code_in("charts"), *_experiment_files(("__init__.py", "charts.py")), *shared]
 
 
 def page_code() -> list[str]:
@@ -134,8 +130,8 @@ def checked_shards(config: Config) -> dict[str, Any]:
 
 
 def _digest(entry: Mapping[str, Any]) -> str:
-    text = json.dumps(entry, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    text = json.dumps(entry, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def charts(config: Config) -> Mapping[str, Chart]:
@@ -164,6 +160,13 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
     return {source: files[source] for source in registry.table(table).sources}
 
 
+def table_files(config: Config, table: str) -> list[str]:
+    """Return the files that a table is made from."""
+    sources = table_sources(config, table).values()
+    found = (file for files in sources for file in ([files] if isinstance(files, str) else files))
+    return list(dict.fromkeys(found))
+
+
 def _predictions(config: Config, reads: Collection[str]) -> list[str]:
     layout = Paths(config.results)
     return [
@@ -174,8 +177,7 @@ def _predictions(config: Config, reads: Collection[str]) -> list[str]:
 
 
 def _measurements(config: Config, name: str) -> list[str]:
-    paths = Paths(config.results)
-    return [paths.measurement(model, name) for model in measured_models(config, name)]
+    return [Paths(config.results).measurement(id, name) for id in measured_models(config, name)]
 
 
 def cue_conflict_sets(config: Config) -> list[str]:

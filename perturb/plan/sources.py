@@ -1,7 +1,7 @@
 """Sources of datasets: inputs of their decoded datasets, and missing files.
 
-Paths of a source are relative to the configuration's `data`; here they are converted to paths
-relative to the working directory, for jobs.
+The path of a source is below the configuration's `data`, or inside a download; here it is converted
+to one relative to the working directory, for jobs.
 """
 
 from collections.abc import Mapping
@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
+from perturb.config.paths import place_of
 from perturb.config.source_checks import registered
-from perturb.datasets.classes import Classes, are_folders, index_if_readable, unlike
+from perturb.datasets.classes import Classes, are_folders, unlike
 from perturb.datasets.labels import trimmed
 from perturb.datasets.real.files.file_names import class_folders
-from perturb.datasets.real.files.places import place_of
+from perturb.datasets.real.label_space import class_index
 from perturb.datasets.real.part_suffixes import unlike_suffixes
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side
-from perturb.files import as_inputs, beside_inputs
+from perturb.files import as_inputs, beside_inputs, is_pattern
+from perturb.messages import ConfigError
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of
 from perturb.records import Dataset
 
-# Keys of a source that name files; the path of `class_index` is already expanded.
+# Keys of a source that name files beside the images.
 _LABEL_FILES = ("labels", "synsets", "accepted_labels")
 # Layouts whose `path` may contain `*`, `?` and ranges of numbers.
 _PATTERNS = ("parquet", "webdataset")
@@ -60,10 +62,9 @@ def _labels(config: Config, dataset: Dataset) -> list[str]:
 def mark_of_download(config: Config, download: str) -> str:
     """Return the mark of a downloaded dataset: a file beside its folder.
 
-    If the name of `data` has braces, which Snakemake reads as wildcards, it is in the results.
+    If Snakemake reads the name of `data` as a pattern, it is in the results.
     """
-    has_braces = bool(set("{}") & set(config.data))
-    folder = f"{config.results}/downloads" if has_braces else config.data
+    folder = f"{config.results}/downloads" if is_pattern(config.data) else config.data
     return f"{folder}/{download}.downloaded"
 
 
@@ -75,22 +76,28 @@ def given_sha256(config: Config, download: str) -> Any:
 
 
 def resolved_source(config: Config, dataset: Dataset) -> dict[str, Any]:
-    """Return a source with paths relative to the working directory instead of `data`."""
+    """Return a source with the actual path of its images."""
     source = dict(dataset.source or {})
-    root = Path(config.data)
     if "download" in source:
         entry = registered(f"datasets.{dataset.id}.source", source)
-        source["path"] = str(Path(entry.name) / source.get("path", entry.path))
+        source["path"] = str(Path(config.data, entry.name, source.get("path", entry.path)))
         source = {key: source[key] for key in source.keys() - {"download", "sha256"}}
-    if "path" in source:
-        source["path"] = str(root / source["path"])
-    for name in _LABEL_FILES:
-        if name in source:
-            source[name] = str(place_of(root, source[name]))
+    elif "path" in source:
+        source["path"] = str(place_of(config.data, source["path"]))
     if source and dataset.class_map is not None:
         # Its names are those of the coarser classes, in their order.
         source.setdefault("class_index", dataset.class_map)
     return source
+
+
+def faulty_files(config: Config) -> list[str]:
+    """Return all that the files of the study lack, as far as it is seen without a job."""
+    found = {
+        "The study reads files that are not there.": missing_files(config),
+        "Datasets of the study do not have the same classes.": unlike_classes(config),
+        "Images of the study are not named alike.": unlike_parts(config),
+    }
+    return [line for heading, lines in found.items() if lines for line in (heading, *lines)]
 
 
 def missing_files(config: Config) -> list[str]:
@@ -102,12 +109,13 @@ def missing_files(config: Config) -> list[str]:
     for id, dataset in config.datasets.items():
         if _is_decoded(config, dataset):
             continue  # the originals may have been deleted
-        source = resolved_source(config, dataset)
-        is_elsewhere = "download" in (dataset.source or {}) or _is_pattern(source)
-        names = _LABEL_FILES if is_elsewhere else ("path", *_LABEL_FILES)
-        asked |= {f"datasets.{id}.source.{name}": source[name] for name in names if name in source}
-        index = source.get("class_index", "numbers")
-        asked |= {f"datasets.{id}.source.class_index": index} if index != "numbers" else {}
+        source = dict(dataset.source or {})
+        is_elsewhere = "download" in source or _is_pattern(source)
+        if "path" in source:
+            source["path"] = str(place_of(config.data, source["path"]))
+        names = (*_LABEL_FILES, "class_index", *(() if is_elsewhere else ("path",)))
+        given = [name for name in names if source.get(name, "numbers") != "numbers"]
+        asked |= {f"datasets.{id}.source.{name}": source[name] for name in given}
         asked |= {f"datasets.{id}.class_map": dataset.class_map} if dataset.class_map else {}
     for id, model in config.models.items():
         if model.weights_file is not None:
@@ -192,8 +200,10 @@ def _named_classes(config: Config, dataset: Dataset) -> Classes | None:
     is_by_folder = are_folders(source.get("layout", ""))
     index = source.get("class_index")
     if index is not None:
-        names = index_if_readable(Path(index)) if Path(index).is_file() else None
-        return Classes("index", is_by_folder, names) if names else None
+        try:
+            return Classes("index", is_by_folder, class_index(dataset.id, index))
+        except ConfigError:  # a missing file, or no file: `numbers`
+            return None
     folders = _class_folders(config, dataset)
     return Classes.in_order(folders, is_by_folder) if folders else None
 

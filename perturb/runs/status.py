@@ -18,6 +18,7 @@ import psutil
 
 from perturb.config import Config, ConfigError
 from perturb.config.given import add_study_arguments, given_study
+from perturb.plan.unused import told, unused_files
 from perturb.runs.census import Census, census
 from perturb.runs.events import Failure
 from perturb.runs.progress import NUM_NAMED, STATUS_FILE, duration
@@ -112,6 +113,7 @@ def described(config: Config, found: Census, last: Mapping[str, Any] | None) -> 
         f"{found.num_done:,} of {found.num_cells:,} cells are done in {config.results}",
         *_of_run(last),
         *(f"WARNING: {warning}" for warning in found.warnings),
+        *_unused(config),
         "",
         *_grid(found),
         "",
@@ -120,6 +122,11 @@ def described(config: Config, found: Census, last: Mapping[str, Any] | None) -> 
         *_named("faulty", found.faulty),
         *_mixed(found),
     ]
+
+
+def _unused(config: Config) -> list[str]:
+    files = unused_files(config)
+    return [told(config, files)] if files else []
 
 
 def _of_run(last: Mapping[str, Any] | None) -> list[str]:

@@ -1,6 +1,6 @@
 """The declarations of the experiments, as relations that every query can read.
 
-perturbations        perturbation, experiment, changes, unchanged, has_severities, conditions
+perturbations        perturbation, experiment, changes, unchanged, has_severities
 declared_test_sets   test_set, test_set_label, position
 """
 
@@ -15,7 +15,6 @@ _PERTURBATIONS = pa.schema(
         ("changes", pa.string()),
         ("unchanged", pa.float64()),
         ("has_severities", pa.bool_()),
-        ("conditions", pa.list_(pa.string())),
     ]
 )
 _TEST_SETS = pa.schema(
@@ -24,7 +23,7 @@ _TEST_SETS = pa.schema(
 
 
 def perturbations() -> pa.Table:
-    """Return one row per perturbation; without conditions if they depend on the study."""
+    """Return one row per perturbation."""
     rows = [
         {
             "perturbation": item.id,
@@ -32,7 +31,6 @@ def perturbations() -> pa.Table:
             "changes": item.changes,
             "unchanged": item.unchanged,
             "has_severities": isinstance(item.severities, str),
-            "conditions": item.conditions,
         }
         for experiment, found in registry.experiments().items()
         for item in found.perturbations

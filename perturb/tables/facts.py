@@ -32,7 +32,6 @@ MODELS = pa.schema(
         ("paper_pretraining", pa.string()),  # name of the pre-training set in the paper
         ("timm_tag", pa.string()),  # of weights that come from timm
         ("weights_sha256", pa.string()),
-        ("planned", pa.list_(pa.string())),  # perturbations of its cells
     ]
 )
 DATASETS = pa.schema(
@@ -48,17 +47,8 @@ DATASETS = pa.schema(
 )
 
 
-def describe_models(
-    models: Sequence[Model],
-    cards: Mapping[str, Path],
-    planned: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> pa.Table:
-    """Return one row per model, with the facts of the configuration and of its card.
-
-    Parameters
-    ----------
-    planned : of each model, the perturbations that it is evaluated under.
-    """
+def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Table:
+    """Return one row per model, with the facts of the configuration and of its card."""
     rows = []
     for model in models:
         card = _card_of(model, cards[model.id])
@@ -82,7 +72,6 @@ def describe_models(
                 "paper_pretraining": pretraining.paper if pretraining else None,
                 "timm_tag": model.timm_tag,
                 "weights_sha256": card["weights_sha256"],
-                "planned": list(planned.get(model.id, ())),
             }
         )
     return pa.Table.from_pylist(rows, schema=MODELS)

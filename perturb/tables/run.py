@@ -68,8 +68,9 @@ def make_table(
     Raises
     ------
     ValueError
-        if a source or a parameter is missing or unknown, or the models cannot be compared: not
-        the same images and conditions on every test set.
+        if a source or a parameter is missing or unknown, or the rows of a relation are not what
+        its query needs (`relations/checks`). `perturb.plan.check_shards` proves beforehand that all
+        models have the same images, conditions and samples.
     """
     table = registry.table(name)
     parameters = parameters or {}

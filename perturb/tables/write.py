@@ -34,6 +34,7 @@ _LATEX = str.maketrans(
         "~": r"\textasciitilde{}",
         "<": r"\textless{}",
         ">": r"\textgreater{}",
+        "|": r"\textbar{}",
         MINUS: "$-$",
         MISSING: "--",
     }
@@ -112,8 +113,8 @@ def latex_text(shown: Grid, name: str) -> str:
 
 
 def _latex_cell(cell: Cell) -> str:
-    # LaTeX would read a bracket at the start of a row as the argument of the `\\` before it.
-    return ("{}" if str(cell).startswith("[") else "") + str(cell).translate(_LATEX)
+    # LaTeX would read these at the start of a row as arguments of the `\\` before it.
+    return ("{}" if str(cell).startswith(("[", "*")) else "") + str(cell).translate(_LATEX)
 
 
 def _plain(value: Any) -> Any:

@@ -1,11 +1,10 @@
 """Numbers of classes: of the labels of a dataset, of the outputs of a model."""
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from perturb.datasets.labels import read_class_index
 from perturb.datasets.real.bundled_sets import BUNDLED_CLASSES
 from perturb.datasets.synthetic.family import NUM_TARGET_CLASSES
 from perturb.messages import ConfigError
@@ -34,27 +33,22 @@ def class_index(key: str, path: str) -> Mapping[str, int]:
     Raises
     ------
     ConfigError
-        naming the key, if it is no object of names and numbers.
+        naming the key, if `read_class_index` refuses it.
     """
     try:
-        content = _json_of(Path(path).absolute())
+        return _index_of(Path(path).absolute())
     except FileNotFoundError:
         raise ConfigError(
-            f"{key}: {path} does not exist, nor a file of that name from the working directory on"
+            f"{key}: {path} does not exist; relative paths are below `data`"
         ) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{key}: {path} cannot be read as JSON ({error})") from None
-    if not isinstance(content, dict) or not all(type(value) is int for value in content.values()):
-        raise ConfigError(f"{key}: {path} is no JSON object of names and the numbers of classes")
-    if not content or min(content.values()) < 0:
-        found = "a negative number" if content else "no class"
-        raise ConfigError(f"{key}: {path} holds {found}; allowed: names with numbers from 0 on")
-    return content
+        reason = str(error).replace(f"source.class_index {Path(path).absolute()}", path)
+        raise ConfigError(f"{key}: {reason}") from None
 
 
 @cache
-def _json_of(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8-sig"))
+def _index_of(path: Path) -> Mapping[str, int]:
+    return read_class_index(path)
 
 
 def num_logits(config: Config, model: Model) -> int | None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from perturb.datasets.labels import MAX_CLASS
 from perturb.datasets.real.files.file_names import BESIDE, LeftOut, is_image_name
-from perturb.datasets.real.sources.class_index import MAX_CLASS
 from perturb.datasets.real.sources.folders import (
     list_class_folders,
     list_corruptions,

@@ -35,8 +35,10 @@ def check_attacks(config: Config) -> Iterator[str]:
 
 
 def _check_headline(id: str, config: Config) -> Iterator[str]:
-    severities = config.perturbations[id].severities
-    if severity_value(config.epsilon) not in set(map(severity_value, severities)):
+    severities, epsilon = config.perturbations[id].severities, severity_value(config.epsilon)
+    if epsilon > 1 or not config.is_whole("epsilon"):
+        return  # another message is about it
+    if epsilon not in set(map(severity_value, severities)):
         known = listed(severity.replace("_", "/") for severity in severities)
         yield (
             f"epsilon: {config.epsilon.replace('_', '/')} is not among "
@@ -63,7 +65,8 @@ def check_restarts(attack: PerturbationEntry) -> Iterator[str]:
 
 def check_pgd(id: str, config: Config) -> Iterator[str]:
     """Yield a message if an attack is configured without PGD."""
-    if id in config.perturbations and "pgd" not in config.perturbations:
+    is_missing = "pgd" not in config.perturbations and config.is_whole("perturbations.pgd")
+    if id in config.perturbations and is_missing:
         yield f"perturbations.{id}: needs perturbations.pgd, which it is compared with"
 
 

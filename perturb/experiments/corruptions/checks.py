@@ -26,6 +26,7 @@ def _check_datasets(config: Config) -> Iterator[str]:
         if (
             perturbation.key == "corruptions"
             and config.clean_dataset.id not in perturbation.datasets
+            and config.is_whole("perturbations.corruptions")
         ):
             yield f"{key}: {config.clean_dataset.id!r}, the clean set, is missing"
         if perturbation.key == "corruptions":

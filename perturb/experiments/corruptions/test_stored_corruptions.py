@@ -204,14 +204,6 @@ def test_relative_errors_are_paired_with_the_clean_copies(tmp_path: Path) -> Non
             [*clean("1", ["x"]), *corrupted("11", ["n1/x", "n2/x"])],
             "stored_corruptions has several images that are copies of x",
         ),
-        (
-            [
-                *clean("1", ["x"]),
-                *corrupted("1", ["n1/x"]),
-                *decided("a", "1", perturbation="corruptions", condition="fog", severity=1.0),
-            ],
-            "corruptions and stored_corruptions are both in this study",
-        ),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, predictions: Rows, message: str) -> None:

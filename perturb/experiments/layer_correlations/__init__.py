@@ -34,7 +34,7 @@ def _check(config: Config) -> Iterator[str]:
             f"allowed: {config.clean_dataset.id}, the clean set"
         )
     architectures = [config.models[model].architecture for model in config.benchmark_models]
-    if all(map(without_blocks, architectures)):
+    if config.is_whole("models") and all(map(without_blocks, architectures)):
         yield "analyses.layer_correlations: no model of this study has readable blocks"
     if correlations.num_images < FEWEST_CORRELATED:
         yield (

@@ -99,26 +99,6 @@ def test_profile_by_hand(tmp_path: Path) -> None:
     assert make_table("layer_correlations", sources).num_rows == 16
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        (alike("a", FOUR) + rising("a", 0.4, 0.5), "pearson_all_rise is 0.45, the correlations of"),
-        (alike("a", FOUR) + rising("a", 0.5), "a has 1 images with a pearson_all_rise; expected 2"),
-        (alike("a", FOUR), "a has 0 images with a pearson_all_rise; expected 2"),
-        (alike("a", FOUR) + alike("a", FOUR[:1]), "a pair of layers twice in pearson_all"),
-        (alike("a", [[1, 0.5], [0.4, 1]]), "layers 0 and 1 in one order only, or with unequal"),
-        (alike("a", [[1, 1.5], [1.5, 1]]), "a has a pearson_all that is no correlation: 1.5"),
-        (alike("a", [[1] * 5] * 5), "a has a layer 4; allowed: 0 to 3"),
-        (alike("a", FOUR, measure="spearman"), "a has the measure spearman; allowed: pearson_all"),
-        (alike("x", FOUR), "x has measures but no entry in models"),
-        (alike("a", FOUR, measure="cka_all"), "a has no pearson_all, other ViTs have"),
-    ],
-)
-def test_wrong_representations_are_refused(tmp_path: Path, rows: Rows, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make_table("layer_correlations", represented(tmp_path, rows))
-
-
 @pytest.mark.parametrize("count", [1, 2, 11, 276, 10_000])
 def test_normal_quantile(count: int) -> None:
     expected = -NormalDist().inv_cdf(0.025 / count)

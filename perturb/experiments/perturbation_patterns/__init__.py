@@ -31,7 +31,9 @@ def _check(config: Config) -> Iterator[str]:
         yield "analyses.perturbation_patterns.epsilon: more than 1, in units of [0, 1]"
     if patterns.options["epsilon"] == 0:
         yield "analyses.perturbation_patterns.epsilon: 0 changes nothing; allowed: more"
-    if not any(config.models[model].architecture.patch_size for model in config.benchmark_models):
+    models = [config.models[model] for model in config.benchmark_models]
+    has_patches = any(model.architecture.patch_size for model in models)
+    if config.is_whole("models") and not has_patches:
         yield "analyses.perturbation_patterns: needs a model with patches: it measures borders"
     yield from _check_shown(patterns, config)
 

@@ -112,29 +112,3 @@ def test_images_that_a_model_lacks_by_hand(tmp_path: Path) -> None:
     terms = np.array([-1 / 2, 1 / 2 + 0.5 / 2, -0.5 / 2])
     half_width = Z95 * np.sqrt(3 / 2 * (terms**2).sum())
     assert first["estimate_high"] - 1.5 == pytest.approx(half_width, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        (measured("v", 8, {0: 1.0}), "r was not measured on the grid of 8 px patches"),
-        (
-            [*measured("v", 8, {0: 1.0}), *measured("r", 8, {0: 1.0}), *measured("x", 8, {0: 1.0})],
-            "x has measures but no entry",
-        ),
-        (
-            [*measured("v", 8, {0: 1.0}), *measured("r", 8, {0: 1.0}), *measured("r", 8, {0: 1.0})],
-            "r has an image twice",
-        ),
-        (
-            [*measured("v", 8, {0: float("nan")}), *measured("r", 8, {0: 1.0})],
-            "v on image-0 has a ratio that is no number",
-        ),
-    ],
-)
-def test_wrong_measures_are_refused(tmp_path: Path, rows: Rows, message: str) -> None:
-    sources = sources_of(tmp_path, [vit("v", 8), resnet("r")], rows)
-    with pytest.raises(ValueError, match=message):
-        make_table(
-            "perturbation_patterns", {name: sources[name] for name in ("models", "patterns")}
-        )

@@ -1,7 +1,5 @@
 """Shape bias: predictions of shape or texture where the two conflict."""
 
-from collections.abc import Iterator
-
 from perturb.experiments.declaration import (
     PREDICTIONS,
     Chart,
@@ -11,24 +9,10 @@ from perturb.experiments.declaration import (
     Table,
     TestSet,
 )
-from perturb.messages import listed
-from perturb.records import Config
-
-
-def _check(config: Config) -> Iterator[str]:
-    evaluated = config.perturbations["none"].datasets
-    conflicts = [id for id in evaluated if config.datasets[id].role == "cue_conflict"]
-    if len(conflicts) > 1:
-        yield (
-            f"perturbations.none.datasets: {listed(conflicts)} all have `role: cue_conflict`; "
-            "allowed: one"
-        )
-
 
 EXPERIMENT = Experiment(
     title="Shape bias",
     figure="6",
-    checks=_check,
     test_sets=(TestSet("cue_conflict", "Shape bias", 10, measure="shape bias"),),
     sources=(
         Source(

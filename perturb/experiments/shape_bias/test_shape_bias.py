@@ -121,31 +121,6 @@ def test_accuracy_leaves_conflicting_stimuli_out(tmp_path: Path) -> None:
     assert [(row["test_set"], row["accuracy"]) for row in table.to_pylist()] == [("clean", 0.5)]
 
 
-@pytest.mark.parametrize(
-    ("stimuli", "predictions", "message"),
-    [
-        (STIMULI[1:], named("a", [0] * 6), "conflict has predictions on images that are not in"),
-        ([*STIMULI, STIMULI[0]], named("a", [0] * 6), "image-0 occurs twice in the manifest"),
-        (STIMULI, named("b", [0] * 6), "a has 0 cue-conflict stimuli; expected 6"),
-        (
-            STIMULI,
-            [*named("a", [0] * 6), *({**row, "dataset": "other"} for row in named("a", [0] * 6))],
-            "conflict and other both have the role cue_conflict",
-        ),
-    ],
-)
-def test_wrong_stimuli_are_refused(
-    tmp_path: Path, stimuli: Rows, predictions: Rows, message: str
-) -> None:
-    models = [vit("a", 8)] + ([vit("b", 4)] if predictions[0]["model"] == "b" else [])
-    sources = written(tmp_path, models, predictions, stimuli=manifest(tmp_path, stimuli))
-    more = pa.Table.from_pylist([{"dataset": "other", "label": "x", "role": "cue_conflict"}])
-    facts = pq.read_table(sources["datasets"])
-    pq.write_table(pa.concat_tables([facts, more]), sources["datasets"])
-    with pytest.raises(ValueError, match=message):
-        make_table("shape_bias", sources)
-
-
 def test_claim_on_patch_size_is_a_paired_difference_of_ratios(tmp_path: Path) -> None:
     """The delta method against a bootstrap over images of the difference itself."""
     study = make_study(tmp_path, num_images=400, extras=("cue_conflict",), corruptions=["fog"])

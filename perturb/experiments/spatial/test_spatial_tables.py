@@ -148,11 +148,3 @@ def test_a_cell_without_failure_keeps_an_interval(tmp_path: Path) -> None:
     assert cell["accuracy_low"] == pytest.approx(sql("wilson_low(4, 4)"))
     [row] = make_table("spatial_accuracy", sources).to_pylist()
     assert row["grid_mean_low"] == pytest.approx(sql("wilson_low(4, 4)"))
-
-
-def test_unequal_samples_are_refused(tmp_path: Path) -> None:
-    rows = [*decided("a", "11"), *decided("a", "11", **SPATIAL, condition="grid")]
-    rows += turned("11", 1, 0, 0) + turned("1", 2, 0, 0)
-    sources = written(tmp_path, [vit("a", 8)], rows)
-    with pytest.raises(ValueError, match="a has between 1 and 2 random transforms an image"):
-        make_table("spatial_accuracy", sources)

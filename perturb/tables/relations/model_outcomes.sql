@@ -36,10 +36,7 @@ SELECT
     is_in_series,
     any_value(removed) AS removed,
     min(flops_kept) AS flops_kept,
-    max(flops_kept) AS highest_flops_kept,
     count(*) AS num_images,
-    count(clean_correct) AS num_clean,
-    sum(hash(image_id)) AS images_hash,
     sum(clean_correct) AS clean,
     sum(num_correct) AS k,
     sum((clean_correct - num_correct) ** 2) AS d2

@@ -7,17 +7,12 @@ Without an index, numeric labels are classes, and names are numbered by their or
 numbers and names is refused, and so are numeric folder names.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from perturb.datasets.labels import Label, faults_of, label_of_text, trimmed
+from perturb.datasets.labels import MAX_CLASS, Label, faults_of, label_of_text, read_class_index
 from perturb.datasets.real.sources.source import Source, refuse, some
-
-MAX_CLASS = 32767
-"""The highest class that fits the int16 column of targets."""
 
 
 @dataclass(frozen=True)
@@ -66,44 +61,6 @@ def numbering(
     else:
         classes, given_by = _in_order(named, where, are_folders), "order"
     return Numbering([classes[label.text] for label in labels], classes, given_by)
-
-
-def read_class_index(path: Path) -> dict[str, int]:
-    """Return the classes by name in a JSON file.
-
-    Raises
-    ------
-    ValueError
-        if it is not a JSON object, a name occurs twice, or classes are neither all whole numbers
-        from 0 to 32767 nor all lists.
-    """
-    try:
-        pairs = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"source.class_index {path}: is not JSON ({error})") from error
-    if not isinstance(pairs, _Pairs) or not pairs:
-        raise ValueError(f"source.class_index {path}: allowed: a JSON object of names and classes")
-    index: dict[str, Any] = {}
-    for given, value in pairs:
-        name = trimmed(given)
-        if name in index:
-            raise ValueError(f"source.class_index {path}: the name {name!r} occurs twice")
-        index[name] = value
-    if all(isinstance(value, list) and not isinstance(value, _Pairs) for value in index.values()):
-        return {name: position for position, name in enumerate(index)}
-    for name, value in index.items():
-        # In Python a bool is an int; JSON's true is not a number.
-        if type(value) is not int or not 0 <= value <= MAX_CLASS:
-            shown = dict(value) if isinstance(value, _Pairs) else value
-            raise ValueError(
-                f"source.class_index {path}: {name} is {shown!r}; allowed: 0 to {MAX_CLASS}, or "
-                "a list for every name"
-            )
-    return index
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object that keeps repeated names."""
 
 
 def _indexed(

@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from perturb.datasets.labels import label_of_text, labels_of_folders
+from perturb.datasets.labels import label_of_text, labels_of_folders, read_class_index
 from perturb.datasets.real.files.archives import Entry, list_entries
 from perturb.datasets.real.files.file_names import is_archive, is_image_name
-from perturb.datasets.real.sources.class_index import numbering, read_class_index
+from perturb.datasets.real.sources.class_index import numbering
 from perturb.datasets.real.sources.source import Listing, Source, some, split_unused
 from perturb.datasets.real.sources.stimuli import stimuli_textures
 

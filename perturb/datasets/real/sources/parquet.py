@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.datasets.labels import Label, label_of, normal_form
+from perturb.datasets.labels import Label, label_of, normal_form, read_class_index
 from perturb.datasets.real.files.file_names import LeftOut
 from perturb.datasets.real.files.locators import ParquetCell
-from perturb.datasets.real.sources.class_index import numbering, read_class_index
+from perturb.datasets.real.sources.class_index import numbering
 from perturb.datasets.real.sources.columns import find_column, usual_columns
 from perturb.datasets.real.sources.source import Listing, Source, unique_ids
 

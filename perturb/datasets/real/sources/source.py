@@ -9,7 +9,6 @@ from typing import Any
 from perturb.datasets.real.files.archives import Entry
 from perturb.datasets.real.files.file_names import BESIDE, LeftOut, is_image_name, is_text_beside
 from perturb.datasets.real.files.locators import Locator
-from perturb.datasets.real.files.places import place_of
 
 _WILD = re.compile(r"[*?]")
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -137,15 +136,14 @@ class Source:
         Raises
         ------
         ValueError
-            if the file is in neither of the places of `place_of`.
+            if there is no such file.
         """
         if key not in self.options:
             return None
-        name = str(self.options[key])
-        path = place_of(self.root, name)
+        path = self.root / str(self.options[key])
         if path.exists():
             return path
-        raise ValueError(f"source.{key} is {name!r}; neither {self.root / name} nor {name} exists")
+        raise ValueError(f"source.{key} is {self.options[key]!r}; {path} does not exist")
 
 
 def split_unused(entries: Sequence[Entry]) -> tuple[list[Entry], list[tuple[str, str]]]:
