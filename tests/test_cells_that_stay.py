@@ -32,14 +32,14 @@ def _study() -> dict[str, Any]:
     study = copy.deepcopy(TINY_STUDY) | {"epsilon": "4/255"}
     for image_set in study["datasets"].values():
         image_set["images"] = min(image_set["images"], 12)
-    study["architectures"]["vit"]["arguments"]["depth"] = 2
+    study["architectures"]["vit"]["arguments"]["depth"] = 4
     some = {"datasets": ["test"], "images": 6}
     study["perturbations"] |= {
         "corruptions": {**study["perturbations"]["corruptions"], "severities": [1, 3]},
         "fgsm": {**some, "epsilons": ["1/255", "4/255"]},
         "pgd": {**some, "epsilons": ["4/255"], "steps": 1},
         "transfer": {**some, "epsilons": ["4/255"], "steps": 1},
-        "lesions": {**some, "removed": [1], "samples": 2},
+        "lesions": {**some, "removed": [1, 2], "samples": 2},
         "token_removal": {**some, "drop_rates": [0.5], "seeds": 1},
     }
     study["analyses"] = {
@@ -92,7 +92,7 @@ def _of(*parts: str, models: tuple[str, ...] = MODELS) -> set[str]:
 def test_a_finished_study_evaluates_nothing(
     base: tuple[Path, set[str]], study: dict[str, Any]
 ) -> None:
-    assert len(base[1]) == 25
+    assert len(base[1]) == 26
     assert kept_study.planned(load_config(study)) == set()
     assert _run(study) == set()
 
@@ -123,7 +123,7 @@ NEW: dict[str, tuple[Change, set[str]]] = {
     "a dataset": (_add_dataset, _of("third", "none", "0", models=("a", "b"))),
     "more samples": (
         lambda study: study["perturbations"]["lesions"].update(samples=3),
-        {"a / test / lesions / 1"},
+        {"a / test / lesions / 2"},
     ),
     "more seeds": (
         lambda study: study["perturbations"]["token_removal"].update(seeds=2),
@@ -139,6 +139,7 @@ NEW: dict[str, tuple[Change, set[str]]] = {
             "c / test / fgsm / 4_255",
             "c / test / pgd / 4_255",
             "c / test / lesions / 1",
+            "c / test / lesions / 2",
             "c / test / token_removal / 0.5",
             "c / perturbation_patterns",
             "c / layer_correlations",
@@ -345,7 +346,7 @@ def test_a_raised_protocol_changes_the_cells_of_its_perturbation(
     raised = replace(registry.perturbation("lesions"), protocol=99)
     known = {**registry.perturbations(), "lesions": raised}
     monkeypatch.setattr(registry, "perturbations", lambda: known)
-    assert _run(study) == {"a / test / lesions / 1"}
+    assert _run(study) == {"a / test / lesions / 1", "a / test / lesions / 2"}
 
 
 @pytest.mark.parametrize("damage", ["deleted", "cut short", "edited", "of another cell"])

@@ -93,6 +93,7 @@ def _asked(severity: str, **changed: Any) -> dict[str, Any]:
         "protocol": 1,
         "are_conditions_independent": True,
         "repeated": {},
+        "by_condition": [],
     }
     return asked | changed
 
