@@ -9,6 +9,7 @@ import sys
 from dataclasses import asdict
 
 import yaml
+from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import ExecMode
 
@@ -29,10 +30,12 @@ from perturb.plan.jobs import (
     datasets_of_job,
     experiments,
     jobs,
+    jobs_of_experiment,
     stores_of_job,
 )
 from perturb.plan.left_out import left_out
 from perturb.plan.paths import Paths
+from perturb.plan.settings import inventory_settings
 from perturb.plan.stale import Stale
 from perturb.plan.stores import any_store, stores_of_dataset
 from perturb.runs import lock
@@ -188,6 +191,18 @@ def manifests(datasets):
     return [PATHS.manifest(any_store(STUDY, dataset)) for dataset in datasets]
 
 
+def checked_manifests(experiment):
+    """Return the manifests of all decoded datasets that an experiment reads."""
+    jobs = jobs_of_experiment(STUDY, experiment)
+    stores = dict.fromkeys(store for job in jobs for store in stores_of_job(STUDY, job))
+    return list(map(PATHS.manifest, stores))
+
+
+def checked_cards(experiment):
+    """Return the cards of all models of an experiment."""
+    return [PATHS.card(job.model) for job in jobs_of_experiment(STUDY, experiment)]
+
+
 def checkpoint(model):
     """Return the two files of a model's checkpoint."""
     return {"weights": PATHS.weights(model), "card": PATHS.card(model)}
@@ -233,8 +248,15 @@ def chart_outputs():
 
 
 def is_asked_for(files):
-    """Return whether the command line names one of these files (Snakemake parses it later)."""
-    return not set(map(os.path.normpath, sys.argv[1:])).isdisjoint(files)
+    """Return whether one of these files is a target of the command line.
+
+    Snakemake has parsed it, but tells its targets only after it has read the rules.
+    """
+    words = set(map(os.path.normpath, sys.argv[1:]))
+    if words.isdisjoint(files):
+        return False
+    targets = parse_args(sys.argv[1:])[1].targets
+    return not set(map(os.path.normpath, targets)).isdisjoint(files)
 
 
 def class_maps(datasets):

@@ -7,6 +7,7 @@ rule describe_study:
         cards=[PATHS.card(model) for model in STUDY.models],
         manifests=manifests(EVALUATED),
         module="perturb/tables/facts.py",
+        stale=lambda wildcards: STALE.mark_of(PATHS.models, PATHS.datasets),
     output:
         models=PATHS.models,
         datasets=PATHS.datasets,
@@ -29,11 +30,12 @@ rule describe_study:
 
 
 rule check_shards:
-    """Check every shard of an experiment against its cell, its images and its weights."""
+    """Check every shard and measurement of an experiment against its cell, images and weights."""
     input:
         receipts=lambda wildcards: SOURCES.of_experiment(wildcards.experiment),
-        manifests=manifests(EVALUATED),
-        models=PATHS.models,
+        manifests=lambda wildcards: checked_manifests(wildcards.experiment),
+        cards=lambda wildcards: checked_cards(wildcards.experiment),
+        stale=lambda wildcards: STALE.mark_of(PATHS.inventory(wildcards.experiment)),
         code=[
             "perturb/plan/check_shards.py",
             "perturb/evaluate/shards.py",
@@ -56,11 +58,8 @@ rule check_shards:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        # The set of shards, which may shrink, and their expected settings.
-        receipts=lambda wildcards: digest_of(
-            SOURCES.of_experiment(wildcards.experiment)
-        ),
-        expected=lambda wildcards: products.checked_shards(STUDY),
+        # The set of cells, which may shrink, and their expected settings.
+        settings=lambda wildcards: inventory_settings(STUDY, wildcards.experiment),
     script:
         "../scripts/check_shards.py"
 
@@ -70,6 +69,7 @@ rule make_tables:
     input:
         sources=SOURCES.of_files(products.tables_read(STUDY)),
         code=products.tables_code(STUDY),
+        stale=lambda wildcards: STALE.mark_of(*map(PATHS.table, TABLES)),
     output:
         # One job for all: starting it takes longer than most queries.
         parquet=[PATHS.table(table, "parquet") for table in TABLES],
@@ -108,6 +108,7 @@ rule make_table:
     input:
         sources=lambda wildcards: SOURCES.of_files(table_files(wildcards.table)),
         code=lambda wildcards: products.table_code(wildcards.table),
+        stale=lambda wildcards: STALE.mark_of(PATHS.table(wildcards.table)),
     output:
         parquet=[PATHS.table("{table}", "parquet")],
         csv=[PATHS.table("{table}", "csv")],

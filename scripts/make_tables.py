@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from perturb.config import load_config
 from perturb.logs import log_to
 from perturb.plan import products
+from perturb.plan.settings import write_settings
 from perturb.tables.run import make_table
 from perturb.tables.write import write_table
 
@@ -29,3 +30,4 @@ for name in products.as_made(names):
     forms = ("parquet", "csv", "markdown", "latex")
     place = names.index(name)
     write_table(table, name, **{form: Path(snakemake.output[form][place]) for form in forms})
+write_settings(config, snakemake.output.parquet)

@@ -14,7 +14,8 @@ import yaml
 
 from perturb.config import load_config
 from perturb.plan import products
-from perturb.plan.jobs import TRANSFER, jobs
+from perturb.plan.jobs import TRANSFER, experiments, jobs
+from perturb.plan.settings import inventory_settings
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import ROOT, Workspace, environment, fresh_clone, planned_jobs
 
@@ -303,22 +304,27 @@ def test_the_check_of_shards_lists_what_its_verdict_is_made_of(
     clone.configure(tiny_study)
     found = _definitions(clone)["check_shards"]
     assert {"perturb/plan/check_shards.py", "perturb/evaluate/shards.py"} <= set(found["input"])
-    expected = products.checked_shards(load_config(tiny_study))
-    assert found["params"]["expected"] == str(expected)
-    assert len(str(expected)) < 500
+    expected = inventory_settings(load_config(tiny_study), "benchmarks")
+    assert found["params"]["settings"] == expected
 
 
 @pytest.mark.parametrize(
     ("change", "changed"),
     [
-        (lambda study: study.update(seed=7), {"seed"}),
-        (lambda study: study["perturbations"]["pgd"].update(images=24), {"pgd"}),
+        (lambda study: study.update(seed=7), {"attacks", "corruptions", "lesions"}),
+        (lambda study: study["perturbations"]["pgd"].update(images=24), {"attacks"}),
+        (lambda study: study["perturbations"]["pgd"]["epsilons"].append("2/255"), {"attacks"}),
+        (lambda study: study["perturbations"]["none"]["datasets"].append("second"), {"benchmarks"}),
+        (
+            lambda study: study["perturbations"]["corruptions"]["severities"].pop(),
+            {"corruptions"},
+        ),
         (
             lambda study: study["perturbations"]["corruptions"].update(corruptions=["fog"]),
             {"corruptions"},
         ),
         (lambda study: study["perturbations"]["lesions"].update(samples=3), {"lesions"}),
-        (lambda study: study["perturbations"]["pgd"].update(steps=3), {"pgd"}),
+        (lambda study: study["perturbations"]["pgd"].update(steps=3), {"attacks"}),
         (lambda study: study["datasets"]["test"].update(label="Pictures"), set()),
         (lambda study: study.update(batch_size=7), set()),
     ],
@@ -329,20 +335,25 @@ def test_shards_are_checked_anew_when_something_else_is_asked_of_them(
     tiny_study["perturbations"]["lesions"] = {
         "datasets": ["test"],
         "images": 12,
-        "removed": [1],
+        "removed": [1, 2],
         "samples": 2,
     }
+    tiny_study["architectures"]["vit"]["arguments"]["depth"] = 4
     tiny_study["perturbations"]["pgd"] = {
         "datasets": ["test"],
         "images": 12,
         "epsilons": ["1/255"],
         "steps": 2,
     }
-    before = products.checked_shards(load_config(tiny_study))
     other = copy.deepcopy(tiny_study)
     change(other)
-    after = products.checked_shards(load_config(other))
-    assert {name for name in before if before[name] != after[name]} == changed
+    before, after = load_config(tiny_study), load_config(other)
+    assert experiments(before) == experiments(after)
+    assert changed == {
+        name
+        for name in experiments(before)
+        if inventory_settings(before, name) != inventory_settings(after, name)
+    }
 
 
 def test_weights_are_checked_first(clone: Workspace, tiny_study: dict[str, Any]) -> None:

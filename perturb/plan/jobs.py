@@ -28,11 +28,6 @@ TRANSFER = "transfer"
 _ALL = "all"
 
 
-def experiments(config: Config) -> list[str]:
-    """Return the experiments that have cells in a study."""
-    return list(dict.fromkeys(experiment_of(cell.perturbation) for cell in cells(config)))
-
-
 @dataclass(frozen=True)
 class Job:
     """The results of one job of one model; for transfer attacks, of one source model.
@@ -77,6 +72,28 @@ def transfer_jobs(config: Config) -> dict[tuple[str, str], Job]:
         (source, TRANSFER): Job(source, TRANSFER, tuple(transfer_cells(config, source)))
         for source in config.benchmark_models
     }
+
+
+def experiments(config: Config) -> list[str]:
+    """Return the experiments that have cells or measurements in a study."""
+    measured = [name for name in MEASUREMENTS if measured_models(config, name)]
+    ids = [cell.perturbation for cell in cells(config)] + measured
+    return list(dict.fromkeys(map(experiment_of, dict.fromkeys(ids))))
+
+
+def jobs_of_experiment(config: Config, experiment: str) -> list[Job]:
+    """Return the results of an experiment, of each model as one job, whatever the real jobs are."""
+    found: dict[str, tuple[list[Cell], list[str]]] = {}
+    for cell in cells(config):
+        if experiment_of(cell.perturbation) == experiment:
+            found.setdefault(cell.model, ([], []))[0].append(cell)
+    for name in MEASUREMENTS:
+        if experiment_of(name) == experiment:
+            for model in measured_models(config, name):
+                found.setdefault(model, ([], []))[1].append(name)
+    return [
+        Job(model, experiment, tuple(own), tuple(names)) for model, (own, names) in found.items()
+    ]
 
 
 def _of_model(config: Config, model: str) -> Mapping[str, tuple[list[Cell], list[str]]]:
@@ -140,8 +157,8 @@ def datasets_of_job(job: Job) -> list[str]:
 class Sources:
     """Inputs of other rules in place of shards and measurements.
 
-    Snakemake does not know shards and measurements as outputs. A job's receipt stands for them,
-    and for shards also the inventory of their experiment, which exists after their check.
+    Snakemake does not know shards and measurements as outputs. A job's receipt stands for them, and
+    the inventory of their experiment, which exists after their check.
     """
 
     def __init__(self, config: Config) -> None:
@@ -151,12 +168,10 @@ class Sources:
         for job in jobs(config).values():
             receipt = job.receipt(paths)
             for file, item in job.files(paths).items():
-                checked: tuple[str, ...] = ()
-                if isinstance(item, Cell):
-                    experiment = experiment_of(item.perturbation)
-                    self._receipts.setdefault(experiment, {})[receipt] = None
-                    checked = (paths.inventory(experiment),)
-                self._stands_for[file] = (receipt, *checked)
+                id = item.perturbation if isinstance(item, Cell) else item
+                experiment = experiment_of(id)
+                self._receipts.setdefault(experiment, {})[receipt] = None
+                self._stands_for[file] = (receipt, paths.inventory(experiment))
 
     def of_files(self, files: Iterable[str]) -> list[str]:
         """Return files with shards and measurements replaced by receipts and inventories."""
@@ -165,5 +180,5 @@ class Sources:
         return list(found)
 
     def of_experiment(self, experiment: str) -> list[str]:
-        """Return the receipts of an experiment's cells."""
+        """Return the receipts of an experiment's cells and measurements."""
         return list(self._receipts[experiment])

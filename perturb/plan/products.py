@@ -1,19 +1,14 @@
 """Inputs of the tables, charts and page of a study, for the rules."""
 
-import hashlib
-import json
 import os
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from perturb.config import Config
 from perturb.experiments import registry
 from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import Chart
-from perturb.experiments.possible import samples_of
-from perturb.experiments.registry import protocol_of
 from perturb.plan.asked import measured_models
 from perturb.plan.cells import cells
 from perturb.plan.jobs import experiments
@@ -112,35 +107,6 @@ def _code_in(folder: str) -> list[str]:
         for file in files
         if file.suffix in _CODE and file.is_file()
     )
-
-
-def checked_shards(config: Config) -> dict[str, Any]:
-    """Return the expected settings of shards, apart from their cells, images and weights.
-
-    They are a digest per perturbation, because some perturbations have hundreds of classes and
-    hundreds of samples.
-    """
-    asked: dict[str, dict[str, Any]] = {
-        id: {
-            "protocol": protocol_of(id),
-            "options": dict(entry.options),
-            "num_images": entry.num_images,
-            "samples": {},
-        }
-        for id, entry in config.perturbations.items()
-    }
-    for cell in cells(config):
-        architecture = config.models[cell.model].architecture
-        plans, key = asked[cell.perturbation]["samples"], f"{architecture.id} {cell.severity}"
-        if key not in plans and cell.source is None:
-            perturbation = config.perturbations[cell.perturbation]
-            plans[key] = samples_of(perturbation, cell.severity_value, architecture, config.seed)
-    return {"seed": config.seed} | {id: _digest(entry) for id, entry in asked.items()}
-
-
-def _digest(entry: Mapping[str, Any]) -> str:
-    text = json.dumps(entry, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def charts(config: Config) -> Mapping[str, Chart]:
