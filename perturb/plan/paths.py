@@ -33,6 +33,10 @@ class Paths:
         name = f"{cell.severity}/{cell.source}" if cell.source else cell.severity
         return f"{self.root}/shards/{cell.model}/{cell.dataset}/{cell.perturbation}/{name}.parquet"
 
+    def earlier(self, cell: Cell) -> str:
+        """Return the place of a cell's shard that had conditions which were removed since."""
+        return self.shard(cell).replace(f"{self.root}/shards/", f"{self.root}/earlier/", 1)
+
     def measurement(self, model: str, name: str) -> str:
         """Return a measurement of a model."""
         return f"{self.root}/measurements/{model}/{name}.parquet"
