@@ -1,27 +1,36 @@
-"""Numbers of every perturbation, recorded: they may not change without a raised protocol.
+"""Numbers of every perturbation and measurement: they may not change without a raised protocol.
 
 To record new numbers after a protocol was raised: ``python -m tests.test_golden``.
 """
 
 import json
 import math
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
-from perturb.datasets.store import Images
+from perturb.datasets.build import build_generated
+from perturb.datasets.store import Images, open_store
 from perturb.datasets.synthetic.generated import generate
+from perturb.evaluate.loop import Subject
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.registry import (
     FOLDER,
+    entry_point,
     evaluator,
     experiment_of,
+    measurements,
     perturbation,
     perturbations,
     protocol_of,
 )
+from perturb.experiments.transfer.examples import transfer_outcomes
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.random import image_key, stream_keys, uniform
@@ -100,6 +109,76 @@ def test_numbers_change_only_with_the_protocol(name: str) -> None:
     )
 
 
+def _transferred() -> dict[str, float]:
+    """Return the mean loss of a network on its own adversarial images."""
+    golden = _golden("transfer")
+    severity = severity_value(severity_id(golden["severity"]))
+    setting = Setting(("source",), severity, 2021, golden["options"])
+    images, source = _images(), _classifier()
+    return {
+        f"{id} {outcome.sample}": round(
+            torch.nn.functional.cross_entropy(outcome.logits, images.targets).item(), 5
+        )
+        for id, outcome in transfer_outcomes(source, {"itself": source}, images, setting)
+    }
+
+
+def test_transfer_changes_only_with_its_protocol() -> None:
+    golden = _golden("transfer")
+    assert golden["protocol"] == protocol_of("transfer")
+    assert _transferred() == pytest.approx(golden["losses"], rel=2e-3)
+
+
+def _means(name: str) -> dict[str, float]:
+    """Return the mean of each column of a measurement of 24 images that is a fraction."""
+    images = {"set": "target", "split": "test"}
+    asked = {
+        "options": _golden(name)["options"],
+        "patch_sizes": [4, 8],
+        "generate": images,
+        "seed": 3,
+        "precision": "float32",
+    }
+    card: Any = SimpleNamespace(preprocessing=Preprocessing.of_trained(32))
+    subject = Subject(_classifier(), card, torch.device("cpu"))
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "images.npy", Path(folder) / "manifest.parquet"
+        build_generated(*files, images, 24, 3, made_from={})
+        table = entry_point(measurements()[name].measure)(
+            subject, open_store(*files), "a", asked, 24
+        )
+    return {
+        field.name: round(float(np.nanmean(table[field.name].to_numpy())), 5)
+        for field in table.schema
+        if pa.types.is_floating(field.type)
+    }
+
+
+@pytest.mark.parametrize("name", list(measurements()))
+def test_a_measurement_changes_only_with_its_protocol(name: str) -> None:
+    golden = _golden(name)
+    assert golden["protocol"] == measurements()[name].protocol
+    assert _means(name) == pytest.approx(golden["means"], rel=2e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_depend_on_the_seed_where_they_are_declared_to(name: str) -> None:
+    golden = _golden(name)
+    severity = severity_value(severity_id(golden["severity"]))
+    conditions = perturbation(name).conditions or tuple(golden["options"]["classes"])
+    one, other = (
+        [
+            outcome.logits
+            for outcome in evaluator(name)(
+                _classifier(), _images(), Setting(conditions, severity, seed, golden["options"])
+            )
+        ]
+        for seed in (2021, 2022)
+    )
+    are_equal = all(logits.equal(again) for logits, again in zip(one, other, strict=True))
+    assert are_equal != perturbation(name).is_random
+
+
 def _logits(name: str, *, is_each_alone: bool) -> dict[tuple[str, int], torch.Tensor]:
     """Return the logits under each condition and sample, of a cell with all conditions or one."""
     golden = _golden(name)
@@ -161,6 +240,13 @@ def test_conditions_of_the_record_differ() -> None:
 
 
 if __name__ == "__main__":
+    record_of = {name: json.loads(_record_of(name).read_text()) for name in measurements()}
+    for name, record in record_of.items():
+        facts = {"protocol": measurements()[name].protocol, "means": _means(name)}
+        _record_of(name).write_text(json.dumps({name: record[name] | facts}, indent=1) + "\n")
+    record = json.loads(_record_of("transfer").read_text())
+    record["transfer"] |= {"protocol": protocol_of("transfer"), "losses": _transferred()}
+    _record_of("transfer").write_text(json.dumps(record, indent=1) + "\n")
     for path in dict.fromkeys(map(_record_of, NAMES)):
         record = {
             name: golden | {"protocol": protocol_of(name), "losses": _numbers(name)}
