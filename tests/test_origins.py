@@ -26,6 +26,7 @@ from perturb.plan.origins import (
     of_store,
 )
 from perturb.plan.paths import Paths
+from perturb.plan.sources import source_files
 from perturb.plan.stores import stores_of_dataset
 from tests.image_files import class_folder_files, write_folder
 from tests.test_checkpoints import CARD, build_classifier
@@ -203,6 +204,31 @@ def test_results_and_data_may_be_moved(study: dict[str, Any]) -> None:
     check_study(load_config(study))
     study["datasets"]["own"]["source"]["path"] = "/scratch/other/val"
     assert "source.path is 'own/val', expected 'other/val'" in _told(study)
+
+
+def test_files_of_images_are_inputs_of_their_decoding(study: dict[str, Any]) -> None:
+    source = study["datasets"]["own"]["source"]
+    for name in ("own/val/a/1.png", "own/val.zip", "own/2.parquet", "own/1.parquet"):
+        file = Path("data", name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"-")
+    found = {}
+    for path, layout in (
+        ("own/val", "class_folders"),
+        ("own/val.zip", "class_folders"),
+        ("own/gone.zip", "class_folders"),
+        ("own/1.parquet", "parquet"),
+        ("own/*.parquet", "parquet"),
+    ):
+        source |= {"path": path, "layout": layout}
+        found[path] = source_files(load_config(study), "own")
+    assert found == {
+        "own/val": [],
+        "own/val.zip": ["data/own/val.zip"],
+        "own/gone.zip": [],
+        "own/1.parquet": ["data/own/1.parquet"],
+        "own/*.parquet": ["data/own/1.parquet", "data/own/2.parquet"],
+    }
 
 
 def test_jobs_are_refused_for_their_own_files_alone(study: dict[str, Any]) -> None:

@@ -80,6 +80,15 @@ def test_a_chart_plans_the_cells_that_it_shows(clone: Workspace) -> None:
     }
 
 
+def test_only_targets_plan_their_own_tables(clone: Workspace) -> None:
+    chart = "results/smoke/charts/shape_bias.svg"
+    done = clone.run("--dry-run", "--forcerun", chart, configuration="config/smoke.yaml")
+    assert done.returncode == 0, done.stderr
+    planned = planned_jobs(done.stdout)
+    assert (planned["make_tables"], planned["draw_charts"]) == (1, 1)
+    assert not planned.keys() & {"make_table", "draw_chart"}
+
+
 def test_resources_can_be_set_for_all_evaluations_at_once(clone: Workspace) -> None:
     clone.configure(TINY_STUDY | {"jobs_by": "cell"})
     done = clone.run("--dry-run", "--set-resources", "evaluate:mem_mb=700*attempt")
