@@ -260,9 +260,9 @@ def is_asked_for(files):
 
 
 def class_maps(datasets):
-    """Return the class maps of the datasets that have one."""
+    """Return the class maps of the datasets that have one; receipts compare their content."""
     maps = (STUDY.datasets[id].class_map for id in datasets)
-    return as_inputs(filter(None, maps))
+    return [ancient(path) for path in as_inputs(filter(None, maps))]
 
 
 def training_stores(model):

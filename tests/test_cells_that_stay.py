@@ -477,7 +477,17 @@ def test_a_changed_class_map_is_noticed_by_its_content(study: dict[str, Any]) ->
         model: sha256_of(Path(Paths(config.results).weights(model))) for model in config.models
     }
     assert check_shards(config, "benchmarks", weights).num_rows == 3
+    assert kept_study.planned(config) == set()
     Path("map.json").write_text(json.dumps({str(at): [11 - at] for at in range(12)}))
+    os.utime("map.json", (0, 0))
+    assert {job for _, job in kept_study.planned(config)} == {
+        "benchmarks",
+        "corruptions",
+        "attacks",
+        "lesions",
+        "token_removal",
+        "transfer",
+    }
     with pytest.raises(ValueError, match=r"(?s)3 results are .* \(condition none\)"):
         check_shards(config, "benchmarks", weights)
 

@@ -5,13 +5,14 @@ new label or another model's entry repeats no evaluation.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.experiments.possible import conditions_of, lacking, options_of
 from perturb.experiments.registry import measurements, perturbation, protocol_of
-from perturb.files import beside_inputs
+from perturb.files import sha256_of
 from perturb.plan.stores import store_of, stores_of_cell
 from perturb.records import Architecture, Patterns
 
@@ -47,9 +48,11 @@ def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
 
 def _class_map(config: Config, dataset: str) -> dict[str, Any]:
     class_map = config.datasets[dataset].class_map
-    # A file that Snakemake cannot track is compared by its content.
-    content = list(beside_inputs([class_map] if class_map else []).values())
-    return {"class_map": class_map, **({"class_map_sha256": content} if content else {})}
+    if class_map is None:
+        return {"class_map": None}
+    # Planning compares the content: the date may be that of a checkout.
+    content = sha256_of(Path(class_map)) if Path(class_map).is_file() else None
+    return {"class_map": class_map, "class_map_sha256": content}
 
 
 def _perturbed(config: Config, cell: Cell, architecture: Architecture | None) -> dict[str, Any]:
