@@ -346,9 +346,18 @@ def test_a_cell_that_fails_is_named_after_the_others() -> None:
     assert _attempt(Models()) == ["1_255", "2_255"]
 
 
-@pytest.mark.parametrize("error", [KeyError("head"), RuntimeError("shapes differ"), MemoryError()])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError("head"), "KeyError: 'head'"),
+        (RuntimeError("shapes differ"), "RuntimeError: shapes differ"),
+        (RuntimeError("CUDA error: out of memory"), "memory runs out with a batch of 1"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling x"), "RuntimeError"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
 def test_any_error_of_a_cell_leaves_the_others_to_be_evaluated(
-    error: Exception, caplog: pytest.LogCaptureFixture
+    error: Exception, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def failing(*arguments: Any) -> Any:
         if arguments[2].severity == 0:
@@ -356,9 +365,10 @@ def test_any_error_of_a_cell_leaves_the_others_to_be_evaluated(
         return PGD(*arguments)
 
     caplog.set_level("INFO")
-    with pytest.raises(FailedError, match=rf"^a / test / pgd / 0: {type(error).__name__}"):
+    with pytest.raises(FailedError, match=rf"^a / test / pgd / 0: {reason}"):
         _attempt(Models(), evaluator=failing)
     assert "Traceback" in caplog.text
+    assert "in failing" in caplog.text
     assert [_shard(severity).exists() for severity in SEVERITIES] == [False, True, True, True]
 
 
@@ -520,7 +530,9 @@ def test_transfer_keeps_the_targets_that_have_seen_the_images() -> None:
     assert (_transfer(models), models.loaded) == ([], [])
 
 
-def test_examples_that_cannot_be_made_are_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_that_cannot_be_made_are_tried_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     attacked = []
 
     def failing(*_: Any, **options: Any) -> Any:
@@ -528,8 +540,10 @@ def test_examples_that_cannot_be_made_are_tried_once(monkeypatch: pytest.MonkeyP
         raise RuntimeError("no gradient")
 
     monkeypatch.setattr(transfer_jobs, "examples_against", failing)
+    caplog.set_level("INFO")
     with pytest.raises(FailedError, match=r"^6 failed:\na / test / transfer / 4_255 / a: Runtime"):
         _transfer(Models())
+    assert "in failing" in caplog.text
     assert attacked == [4 / 255, 8 / 255]
 
 

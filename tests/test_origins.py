@@ -28,6 +28,7 @@ from perturb.plan.origins import (
 from perturb.plan.paths import Paths
 from perturb.plan.sources import source_files
 from perturb.plan.stores import stores_of_dataset
+from tests.faults import TABLES
 from tests.image_files import class_folder_files, write_folder
 from tests.test_checkpoints import CARD, build_classifier
 from tests.tiny_study import TINY_STUDY
@@ -299,12 +300,27 @@ def test_results_without_records_are_held_against_the_configuration(
     """What was copied without Snakemake's records is used where it fits, and else made again."""
     workspace = undisturbed[0].copy(tmp_path / "copy")
     shutil.rmtree(workspace.folder / ".snakemake")
-    # By times alone some of what is drawn looks old; nothing is computed.
-    assert not workspace.planned().keys() & {"train_model", "generate_dataset", "evaluate"}
+    targets = [f"results/tables/{table}.parquet" for table in TABLES]
+
+    def planned() -> set[str]:
+        done = workspace.run("--dry-run", *targets)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return planned_jobs(done.stdout + done.stderr).keys() - {"all"}
+
+    assert planned() == set()
+    text = (workspace.folder / "study.yaml").read_text()
+    for old, new, rules in (
+        ("size: S", "size: S\n    label: Another", {"describe_study", "make_table"}),
+        ("    - contrast\n", "    - fog\n", {"evaluate", "check_shards", "make_table"}),
+        ("datasets:", "title: Another\ndatasets:", set()),
+    ):
+        assert old in text
+        (workspace.folder / "study.yaml").write_text(text.replace(old, new, 1))
+        assert planned() == rules
+    (workspace.folder / "study.yaml").write_text(text)
     (workspace.folder / "results").rename(workspace.folder / "moved")
     assert workspace.run("--dry-run", "--config", "results=moved").returncode == 0
     (workspace.folder / "moved").rename(workspace.folder / "results")
-    text = (workspace.folder / "study.yaml").read_text()
     assert text.count("samples: 64") == 2
     (workspace.folder / "study.yaml").write_text(text.replace("samples: 64", "samples: 96"))
     done = workspace.run("--dry-run")

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
+import torch
+
 from perturb.evaluate.batch_size import is_out_of_memory
 
 T = TypeVar("T")
 
 # Messages of an accelerator that does nothing more for this process.
 _UNUSABLE = ("CUDA error", "HIP error", "CUDNN_STATUS_", "CUBLAS_STATUS_", "No CUDA GPUs")
+# One of a single operation.
+_UNSUPPORTED = "_STATUS_NOT_SUPPORTED"
 
 
 class FailedError(ValueError):
@@ -35,15 +39,22 @@ class Once(Generic[T]):
     def __call__(self) -> T:
         """Return the result of the function."""
         if self._error is not None:
+            _release(self._error)
             raise self._error
         if not self._results:
             try:
                 self._results.append(self._function())
             except Exception as error:
-                # Without the traceback, which holds the tensors of the failed attempt.
-                self._error = error.with_traceback(None)
+                self._error = error
                 raise
         return self._results[0]
+
+
+def _release(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error, which hold the tensors of the failed attempt."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def each_in_turn(*parts: Iterable[T]) -> Iterator[T]:
@@ -68,11 +79,13 @@ def concerns_all(error: Exception) -> bool:
     """Return whether no other result of the job can succeed: the disk or the device is unusable."""
     if isinstance(error, OSError):
         return True
-    is_of_device = isinstance(error, RuntimeError) and not is_out_of_memory(error)
-    return is_of_device and any(sign in str(error) for sign in _UNUSABLE)
+    if not isinstance(error, RuntimeError) or is_out_of_memory(error):
+        return False
+    text = str(error)
+    return _UNSUPPORTED not in text and any(sign in text for sign in _UNUSABLE)
 
 
 def told(error: Exception) -> str:
     """Return the reason of a failure; the kind of an error that is no check's is named."""
-    is_of_check = isinstance(error, ValueError) and str(error)
-    return str(error) if is_of_check else f"{type(error).__name__}: {error}"
+    is_of_check = isinstance(error, ValueError | torch.OutOfMemoryError)
+    return str(error) if is_of_check and str(error) else f"{type(error).__name__}: {error}"

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from perturb.config import Config
@@ -117,31 +117,28 @@ def charts(config: Config) -> Mapping[str, Chart]:
 def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
     """Return the files of each relation that a table's query reads."""
     layout = Paths(config.results)
-    files: dict[str, str | list[str]] = {
-        "predictions": _predictions(config, registry.table(table).reads),
-        "models": layout.models,
-        "datasets": layout.datasets,
-        "inventory": [layout.inventory(experiment) for experiment in experiments(config)],
-        "claim_rules": "resources/claims.csv",
-        "reference_errors": reference_errors(config),
-        "paper_figures": "resources/paper_figures.csv",
-        "published_top1": "resources/timm_top1.csv",
-        "stimuli": [
+    files: dict[str, Callable[[], str | list[str]]] = {
+        "predictions": lambda: _predictions(config, registry.table(table).reads),
+        "models": lambda: layout.models,
+        "datasets": lambda: layout.datasets,
+        "inventory": lambda: [layout.inventory(name) for name in experiments(config)],
+        "claim_rules": lambda: "resources/claims.csv",
+        "reference_errors": lambda: reference_errors(config),
+        "paper_figures": lambda: "resources/paper_figures.csv",
+        "published_top1": lambda: "resources/timm_top1.csv",
+        "stimuli": lambda: [
             layout.manifest(any_store(config, dataset)) for dataset in cue_conflict_sets(config)
         ],
-        "patterns": _measurements(config, "perturbation_patterns"),
-        "representations": _measurements(config, "layer_correlations"),
+        "patterns": lambda: _measurements(config, "perturbation_patterns"),
+        "representations": lambda: _measurements(config, "layer_correlations"),
     }
-    return {source: files[source] for source in registry.table(table).sources}
+    return {source: files[source]() for source in registry.table(table).sources}
 
 
 def _predictions(config: Config, reads: Collection[str]) -> list[str]:
     layout = Paths(config.results)
-    return [
-        layout.shard(cell)
-        for cell in cells(config)
-        if not reads or _kind(config, cell.perturbation) in reads
-    ]
+    read = {id for id in config.perturbations if not reads or _kind(config, id) in reads}
+    return [layout.shard(cell) for cell in cells(config) if cell.perturbation in read]
 
 
 def _measurements(config: Config, name: str) -> list[str]:
