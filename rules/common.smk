@@ -28,9 +28,8 @@ from perturb.plan.jobs import (
     TRANSFER,
     Sources,
     datasets_of_job,
-    experiments,
     jobs,
-    jobs_of_experiment,
+    jobs_of_experiments,
     stores_of_job,
 )
 from perturb.plan.left_out import left_out
@@ -51,7 +50,8 @@ except ConfigError as error:
 
 PATHS = Paths(STUDY.results)
 JOBS = jobs(STUDY)
-EXPERIMENTS = experiments(STUDY)
+RESULTS_OF = jobs_of_experiments(STUDY)
+EXPERIMENTS = list(RESULTS_OF)
 SOURCES = Sources(STUDY)
 RECEIPTS = [job.receipt(PATHS) for job in JOBS.values()]
 EVALUATED = evaluated_datasets(STUDY)
@@ -193,14 +193,13 @@ def manifests(datasets):
 
 def checked_manifests(experiment):
     """Return the manifests of all decoded datasets that an experiment reads."""
-    jobs = jobs_of_experiment(STUDY, experiment)
-    stores = dict.fromkeys(store for job in jobs for store in stores_of_job(STUDY, job))
-    return list(map(PATHS.manifest, stores))
+    found = (stores_of_job(STUDY, job) for job in RESULTS_OF[experiment])
+    return list(map(PATHS.manifest, dict.fromkeys(id for stores in found for id in stores)))
 
 
 def checked_cards(experiment):
     """Return the cards of all models of an experiment."""
-    return [PATHS.card(job.model) for job in jobs_of_experiment(STUDY, experiment)]
+    return [PATHS.card(job.model) for job in RESULTS_OF[experiment]]
 
 
 def checkpoint(model):

@@ -59,7 +59,9 @@ rule check_shards:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         # The set of cells, which may shrink, and their expected settings.
-        settings=lambda wildcards: inventory_settings(STUDY, wildcards.experiment),
+        settings=lambda wildcards: inventory_settings(
+            STUDY, RESULTS_OF[wildcards.experiment]
+        ),
     script:
         "../scripts/check_shards.py"
 

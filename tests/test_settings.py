@@ -9,7 +9,11 @@ import pytest
 
 from perturb.config import load_config
 from perturb.plan.paths import Paths
-from perturb.plan.settings import _settings, stale_products, write_settings
+from perturb.plan.settings import (
+    _settings,
+    stale_products,
+    write_settings,
+)
 from perturb.plan.stale import Stale
 from tests.tiny_study import TINY_STUDY
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb.config import load_config
+from perturb.config import Config, load_config
 from perturb.plan import products
-from perturb.plan.jobs import TRANSFER, experiments, jobs
+from perturb.plan.jobs import TRANSFER, jobs, jobs_of_experiments
 from perturb.plan.settings import inventory_settings
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import ROOT, Workspace, environment, fresh_clone, planned_jobs
@@ -313,8 +313,14 @@ def test_the_check_of_shards_lists_what_its_verdict_is_made_of(
     clone.configure(tiny_study)
     found = _definitions(clone)["check_shards"]
     assert {"perturb/plan/check_shards.py", "perturb/evaluate/shards.py"} <= set(found["input"])
-    expected = inventory_settings(load_config(tiny_study), "benchmarks")
+    expected = _inventories(load_config(tiny_study))["benchmarks"]
     assert found["params"]["settings"] == expected
+
+
+def _inventories(config: Config) -> dict[str, str]:
+    """Return the settings of each inventory."""
+    found = jobs_of_experiments(config).items()
+    return {name: inventory_settings(config, of_experiment) for name, of_experiment in found}
 
 
 @pytest.mark.parametrize(
@@ -356,13 +362,9 @@ def test_shards_are_checked_anew_when_something_else_is_asked_of_them(
     }
     other = copy.deepcopy(tiny_study)
     change(other)
-    before, after = load_config(tiny_study), load_config(other)
-    assert experiments(before) == experiments(after)
-    assert changed == {
-        name
-        for name in experiments(before)
-        if inventory_settings(before, name) != inventory_settings(after, name)
-    }
+    before, after = (_inventories(load_config(each)) for each in (tiny_study, other))
+    assert before.keys() == after.keys()
+    assert changed == {name for name in before if before[name] != after[name]}
 
 
 def test_weights_are_checked_first(clone: Workspace, tiny_study: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from perturb.evaluate.keeping import Task
 from perturb.evaluate.measurements import read_whole_measurement
 from perturb.evaluate.shards import Expected, verify_shard
 from perturb.experiments.possible import samples_of
-from perturb.plan.jobs import jobs_of_experiment
+from perturb.plan.jobs import jobs_of_experiments
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
 from perturb.plan.tasks import tasks_of
@@ -86,7 +86,7 @@ def check_shards(config: Config, experiment: str, weights_sha256: Mapping[str, s
 
 def _tasks(config: Config, experiment: str) -> Iterator[tuple[Cell | None, Task]]:
     """Yield the results of an experiment, each cell with its shard, then the measurements."""
-    for job in jobs_of_experiment(config, experiment):
+    for job in jobs_of_experiments(config)[experiment]:
         cells, measurements = tasks_of(config, job)
         yield from cells.items()
         yield from ((None, task) for task in measurements)

@@ -76,24 +76,27 @@ def transfer_jobs(config: Config) -> dict[tuple[str, str], Job]:
 
 def experiments(config: Config) -> list[str]:
     """Return the experiments that have cells or measurements in a study."""
-    measured = [name for name in MEASUREMENTS if measured_models(config, name)]
-    ids = [cell.perturbation for cell in cells(config)] + measured
-    return list(dict.fromkeys(map(experiment_of, dict.fromkeys(ids))))
+    return list(jobs_of_experiments(config))
 
 
-def jobs_of_experiment(config: Config, experiment: str) -> list[Job]:
-    """Return the results of an experiment, of each model as one job, whatever the real jobs are."""
-    found: dict[str, tuple[list[Cell], list[str]]] = {}
+def jobs_of_experiments(config: Config) -> dict[str, list[Job]]:
+    """Return the results of each experiment, of each model as one job, whatever the jobs are."""
+    found: dict[str, dict[str, tuple[list[Cell], list[str]]]] = {}
+    experiment_by_id = {id: experiment_of(id) for id in (*config.perturbations, *MEASUREMENTS)}
     for cell in cells(config):
-        if experiment_of(cell.perturbation) == experiment:
-            found.setdefault(cell.model, ([], []))[0].append(cell)
+        of_models = found.setdefault(experiment_by_id[cell.perturbation], {})
+        of_models.setdefault(cell.model, ([], []))[0].append(cell)
     for name in MEASUREMENTS:
-        if experiment_of(name) == experiment:
-            for model in measured_models(config, name):
-                found.setdefault(model, ([], []))[1].append(name)
-    return [
-        Job(model, experiment, tuple(own), tuple(names)) for model, (own, names) in found.items()
-    ]
+        for model in measured_models(config, name):
+            of_models = found.setdefault(experiment_by_id[name], {})
+            of_models.setdefault(model, ([], []))[1].append(name)
+    return {
+        experiment: [
+            Job(model, experiment, tuple(own), tuple(names))
+            for model, (own, names) in of_models.items()
+        ]
+        for experiment, of_models in found.items()
+    }
 
 
 def _of_model(config: Config, model: str) -> Mapping[str, tuple[list[Cell], list[str]]]:

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from perturb.config import Config
@@ -114,11 +114,11 @@ def charts(config: Config) -> Mapping[str, Chart]:
     return registry.charts_of(studies(config))
 
 
-def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
-    """Return the files of each relation that a table's query reads."""
+def table_sources(config: Config, table: str, without: str = "") -> dict[str, str | list[str]]:
+    """Return the files of each relation that a table's query reads, except one."""
     layout = Paths(config.results)
     files: dict[str, Callable[[], str | list[str]]] = {
-        "predictions": lambda: _predictions(config, registry.table(table).reads),
+        "predictions": lambda: _predictions(config, table),
         "models": lambda: layout.models,
         "datasets": lambda: layout.datasets,
         "inventory": lambda: [layout.inventory(name) for name in experiments(config)],
@@ -132,12 +132,22 @@ def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
         "patterns": lambda: _measurements(config, "perturbation_patterns"),
         "representations": lambda: _measurements(config, "layer_correlations"),
     }
-    return {source: files[source]() for source in registry.table(table).sources}
+    return {
+        source: files[source]() for source in registry.table(table).sources if source != without
+    }
 
 
-def _predictions(config: Config, reads: Collection[str]) -> list[str]:
-    layout = Paths(config.results)
-    read = {id for id in config.perturbations if not reads or _kind(config, id) in reads}
+def perturbations_read(config: Config, table: str) -> set[str]:
+    """Return the perturbations of a study whose shards a table reads."""
+    declared = registry.table(table)
+    if "predictions" not in declared.sources:
+        return set()
+    reads = declared.reads
+    return {id for id in config.perturbations if not reads or _kind(config, id) in reads}
+
+
+def _predictions(config: Config, table: str) -> list[str]:
+    layout, read = Paths(config.results), perturbations_read(config, table)
     return [layout.shard(cell) for cell in cells(config) if cell.perturbation in read]
 
 

@@ -18,7 +18,8 @@ from perturb.config import Config
 from perturb.evaluate.digests import asked_digest, digest_of
 from perturb.files import replacing
 from perturb.plan import params, products
-from perturb.plan.jobs import asked_of, experiments, jobs_of_experiment
+from perturb.plan.cells import cells
+from perturb.plan.jobs import Job, asked_of, jobs_of_experiments
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store, stores_of_dataset
 
@@ -43,28 +44,42 @@ def write_settings(config: Config, files: Iterable[str]) -> None:
             temporary.write_text(json.dumps({"settings": digest}) + "\n")
 
 
-def inventory_settings(config: Config, experiment: str) -> str:
-    """Return a digest of an experiment's cells and measurements, and of what is asked of each."""
-    asked = {
-        _short(config, file): asked_digest(what)
-        for job in jobs_of_experiment(config, experiment)
-        for file, what in asked_of(config, job)
-    }
-    return digest_of(asked)
+def inventory_settings(config: Config, jobs: Iterable[Job]) -> str:
+    """Return a digest of an experiment's cells and measurements, and of what is asked of each.
+
+    Parameters
+    ----------
+    jobs : of the experiment, from `jobs_of_experiments`.
+    """
+    return digest_of(
+        {
+            _short(config, file): asked_digest(what)
+            for job in jobs
+            for file, what in asked_of(config, job)
+        }
+    )
+
+
+def _shards(config: Config) -> dict[str, str]:
+    """Return a digest of the paths of the shards of each perturbation."""
+    paths, found = Paths(config.results), dict[str, list[str]]()
+    for cell in cells(config):
+        found.setdefault(cell.perturbation, []).append(_short(config, paths.shard(cell)))
+    return {id: digest_of(sorted(own)) for id, own in found.items()}
 
 
 def _settings(config: Config) -> Mapping[str, Callable[[], Any]]:
     """Return the function for the settings of each product, by its file."""
-    paths = Paths(config.results)
+    paths, shards = Paths(config.results), _shards(config)
     found: dict[str, Callable[[], Any]] = {
         paths.models: partial(_described, config),
         paths.datasets: partial(_described, config),
         paths.page: lambda: repr(replace(config, results="", data="")),
     }
-    for experiment in experiments(config):
-        found[paths.inventory(experiment)] = partial(inventory_settings, config, experiment)
+    for experiment, jobs in jobs_of_experiments(config).items():
+        found[paths.inventory(experiment)] = partial(inventory_settings, config, jobs)
     for table in products.tables(config):
-        found[paths.table(table)] = partial(_of_table, config, table)
+        found[paths.table(table)] = partial(_of_table, config, shards, table)
     for name, chart in products.charts(config).items():
         found[paths.chart(name)] = partial(list, chart.tables)
     for dataset in config.datasets:
@@ -83,13 +98,18 @@ def _described(config: Config) -> Any:
     ]
 
 
-def _of_table(config: Config, table: str) -> Any:
+def _of_table(config: Config, shards: Mapping[str, str], table: str) -> Any:
     files = [
-        file
-        for found in products.table_sources(config, table).values()
+        _short(config, file)
+        for found in products.table_sources(config, table, without="predictions").values()
         for file in ([found] if isinstance(found, str) else found)
     ]
-    return [products.table_parameters(config, table), [_short(config, file) for file in files]]
+    read = products.perturbations_read(config, table)
+    return [
+        products.table_parameters(config, table),
+        files,
+        [shards.get(id) for id in sorted(read)],
+    ]
 
 
 def _of_picture(config: Config) -> Any:
