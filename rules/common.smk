@@ -9,6 +9,7 @@ import sys
 from dataclasses import asdict
 
 import yaml
+from snakemake.cli import parse_args
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.types import ExecMode
@@ -29,12 +30,13 @@ from perturb.plan.jobs import (
     TRANSFER,
     Sources,
     datasets_of_job,
-    experiments,
     jobs,
+    jobs_of_experiments,
     stores_of_job,
 )
 from perturb.plan.left_out import left_out
 from perturb.plan.paths import Paths
+from perturb.plan.settings import inventory_settings
 from perturb.plan.stale import Stale
 from perturb.plan.stores import any_store, stores_of_dataset
 from perturb.plan.unused import list_unused
@@ -52,7 +54,8 @@ except ConfigError as error:
 watch(workflow, STUDY)
 PATHS = Paths(STUDY.results)
 JOBS = jobs(STUDY)
-EXPERIMENTS = experiments(STUDY)
+RESULTS_OF = jobs_of_experiments(STUDY)
+EXPERIMENTS = list(RESULTS_OF)
 SOURCES = Sources(STUDY)
 RECEIPTS = [job.receipt(PATHS) for job in JOBS.values()]
 EVALUATED = evaluated_datasets(STUDY)
@@ -189,6 +192,19 @@ def manifests(datasets):
     return [PATHS.manifest(any_store(STUDY, dataset)) for dataset in datasets]
 
 
+def checked_manifests(experiment):
+    """Return the manifests of all decoded datasets that an experiment reads."""
+    found = (stores_of_job(STUDY, job) for job in RESULTS_OF[experiment])
+    return list(
+        map(PATHS.manifest, dict.fromkeys(id for stores in found for id in stores))
+    )
+
+
+def checked_cards(experiment):
+    """Return the cards of all models of an experiment."""
+    return [PATHS.card(job.model) for job in RESULTS_OF[experiment]]
+
+
 def checkpoint(model):
     """Return the two files of a model's checkpoint."""
     return {"weights": PATHS.weights(model), "card": PATHS.card(model)}
@@ -226,14 +242,21 @@ def chart_outputs():
 
 
 def is_asked_for(files):
-    """Return whether the command line names one of these files (Snakemake parses it later)."""
-    return not set(map(os.path.normpath, sys.argv[1:])).isdisjoint(files)
+    """Return whether one of these files is a target of the command line.
+
+    Snakemake has parsed it, but tells its targets only after it has read the rules.
+    """
+    words = set(map(os.path.normpath, sys.argv[1:]))
+    if words.isdisjoint(files):
+        return False
+    targets = parse_args(sys.argv[1:])[1].targets
+    return not set(map(os.path.normpath, targets)).isdisjoint(files)
 
 
 def class_maps(datasets):
-    """Return the class maps of the datasets that have one."""
+    """Return the class maps of the datasets that have one; receipts compare their content."""
     maps = (STUDY.datasets[id].class_map for id in datasets)
-    return as_inputs(filter(None, maps))
+    return [ancient(path) for path in as_inputs(filter(None, maps))]
 
 
 def training_stores(model):

@@ -88,7 +88,11 @@ rule decode_dataset:
     """Decode real images, once per preprocessing, into a decoded dataset."""
     input:
         downloads=lambda wildcards: downloads(wildcards.store),
-        labels=lambda wildcards: sources.label_files(STUDY, wildcards.store),
+        # A replaced file may contain other images; other labels are in the origin of the manifest.
+        source=lambda wildcards: sources.source_files(STUDY, wildcards.store),
+        labels=lambda wildcards: [
+            ancient(path) for path in sources.label_files(STUDY, wildcards.store)
+        ],
         # Only for a comparison: a newer one repeats nothing.
         clean=lambda wildcards: [
             ancient(path) for path in sources.clean_manifest(STUDY, wildcards.store)
@@ -159,6 +163,7 @@ rule draw_contact_sheets:
         code("datasets/contact_sheet.py"),
         images=[PATHS.images(store) for store in SHEETS.values()],
         manifests=[PATHS.manifest(store) for store in SHEETS.values()],
+        stale=lambda wildcards: STALE.mark_of(*map(PATHS.contact_sheet, SHEETS)),
     output:
         # One job for all: a job takes longer to start than a sheet to draw.
         [

@@ -80,6 +80,7 @@ if STUDY.patterns:
                 PATHS.measurement(model, "perturbation_patterns")
                 for model in STUDY.patterns.shown_models
             ),
+            stale=lambda wildcards: STALE.mark_of(PATHS.pattern_sheet),
         output:
             report(
                 PATHS.pattern_sheet,

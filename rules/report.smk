@@ -5,6 +5,7 @@ rule draw_charts:
     input:
         tables=list(products.chart_tables(STUDY).values()),
         code=products.charts_code(),
+        stale=lambda wildcards: STALE.mark_of(*map(PATHS.chart, CHARTS)),
     output:
         # One job for all: the drawing library takes longer to start than a chart to draw.
         html=[
@@ -49,6 +50,7 @@ rule draw_chart:
             PATHS.table(table) for table in CHARTS[wildcards.chart].tables
         ],
         code=products.charts_code(),
+        stale=lambda wildcards: STALE.mark_of(PATHS.chart(wildcards.chart)),
     output:
         html=[PATHS.chart("{chart}", "html")],
         png=[PATHS.chart("{chart}", "png")],
@@ -88,6 +90,7 @@ rule write_page:
         contact_sheets=[PATHS.contact_sheet(dataset) for dataset in EVALUATED],
         pictures=list(PICTURES.values()),
         code=products.page_code(),
+        stale=lambda wildcards: STALE.mark_of(PATHS.page),
     output:
         page=report(
             PATHS.page,

@@ -7,6 +7,7 @@ rule describe_study:
         cards=[PATHS.card(model) for model in STUDY.models],
         manifests=manifests(EVALUATED),
         module=code("tables/facts.py"),
+        stale=lambda wildcards: STALE.mark_of(PATHS.models, PATHS.datasets),
     output:
         models=PATHS.models,
         datasets=PATHS.datasets,
@@ -29,11 +30,12 @@ rule describe_study:
 
 
 rule check_shards:
-    """Check every shard of an experiment against its cell, its images and its weights."""
+    """Check every shard and measurement of an experiment against its cell, images and weights."""
     input:
         receipts=lambda wildcards: SOURCES.of_experiment(wildcards.experiment),
-        manifests=manifests(EVALUATED),
-        models=PATHS.models,
+        manifests=lambda wildcards: checked_manifests(wildcards.experiment),
+        cards=lambda wildcards: checked_cards(wildcards.experiment),
+        stale=lambda wildcards: STALE.mark_of(PATHS.inventory(wildcards.experiment)),
         code=code(
             "plan/check_shards.py",
             "evaluate/shards.py",
@@ -56,11 +58,10 @@ rule check_shards:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        # The set of shards, which may shrink, and their expected settings.
-        receipts=lambda wildcards: digest_of(
-            SOURCES.of_experiment(wildcards.experiment)
+        # The set of cells, which may shrink, and their expected settings.
+        settings=lambda wildcards: inventory_settings(
+            STUDY, RESULTS_OF[wildcards.experiment]
         ),
-        expected=lambda wildcards: products.checked_shards(STUDY),
     script:
         "../scripts/check_shards.py"
 
@@ -70,6 +71,7 @@ rule make_tables:
     input:
         sources=SOURCES.of_files(products.tables_read(STUDY)),
         code=products.tables_code(STUDY),
+        stale=lambda wildcards: STALE.mark_of(*map(PATHS.table, TABLES)),
     output:
         # One job for all: starting it takes longer than most queries.
         parquet=[PATHS.table(table, "parquet") for table in TABLES],
@@ -106,8 +108,11 @@ rule make_tables:
 rule make_table:
     """Make a table that is asked for by itself, or that a chart needs that is."""
     input:
-        sources=lambda wildcards: SOURCES.of_files(products.table_files(STUDY, wildcards.table)),
+        sources=lambda wildcards: SOURCES.of_files(
+            products.table_files(STUDY, wildcards.table)
+        ),
         code=lambda wildcards: products.table_code(wildcards.table),
+        stale=lambda wildcards: STALE.mark_of(PATHS.table(wildcards.table)),
     output:
         parquet=[PATHS.table("{table}", "parquet")],
         csv=[PATHS.table("{table}", "csv")],

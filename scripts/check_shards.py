@@ -1,4 +1,4 @@
-"""Check every shard of an experiment against its cell, its images and its weights."""
+"""Check every shard and measurement of an experiment against its cell, images and weights."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 from perturb.config import load_config
 from perturb.files import replacing
 from perturb.logs import log_to
+from perturb.models.checkpoints import read_card
 from perturb.plan.check_shards import check_shards
 from perturb.plan.origins import check_files
+from perturb.plan.settings import write_settings
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 log_to(snakemake.log[0], snakemake)
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
-models = pq.read_table(snakemake.input.models, columns=["model", "weights_sha256"])
-hashes = dict(zip(*models.to_pydict().values(), strict=True))
+cards = [read_card(Path(card).parent) for card in snakemake.input.cards]
+hashes = {card.model: card.weights_sha256 for card in cards}
 inventory = check_shards(study, snakemake.wildcards.experiment, hashes)
 with replacing(Path(snakemake.output[0])) as temporary:
     pq.write_table(inventory, temporary)
+write_settings(study, snakemake.output)

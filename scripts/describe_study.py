@@ -12,6 +12,7 @@ from perturb.plan.cells import evaluated_datasets
 from perturb.plan.origins import check_files
 from perturb.plan.params import class_subsets
 from perturb.plan.paths import Paths
+from perturb.plan.settings import write_settings
 from perturb.plan.stores import any_store
 from perturb.tables.facts import check_datasets, describe_datasets, describe_models
 
@@ -35,3 +36,4 @@ tables = {
 for path, table in tables.items():
     with replacing(Path(path)) as temporary:
         pq.write_table(table, temporary)
+write_settings(study, snakemake.output)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from perturb.charts.save import save_chart
+from perturb.config import load_config
 from perturb.experiments.drawing import draw
 from perturb.logs import log_to
+from perturb.plan.settings import write_settings
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -22,3 +24,4 @@ for chart, html, svg, png in zip(
     snakemake.params.charts, files.html, files.svg, files.png, strict=True
 ):
     save_chart(draw(chart, tables), html=Path(html), svg=Path(svg), png=Path(png))
+write_settings(load_config(snakemake.config), files.html)

@@ -9,14 +9,17 @@ from perturb.datasets.store import open_store
 from perturb.files import replacing
 from perturb.logs import log_to
 from perturb.plan.origins import check_files
+from perturb.plan.settings import write_settings
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
-check_files(load_config(snakemake.config), snakemake.input)
+study = load_config(snakemake.config)
+check_files(study, snakemake.input)
 stores = zip(snakemake.input.images, snakemake.input.manifests, strict=True)
 for (images, manifest), sheet in zip(stores, snakemake.output, strict=True):
     drawn = sheet_of_store(open_store(Path(images), Path(manifest)))
     with replacing(Path(sheet)) as temporary:
         drawn.save(temporary, format="PNG")
+write_settings(study, snakemake.output)

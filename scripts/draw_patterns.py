@@ -10,6 +10,7 @@ from perturb.files import replacing
 from perturb.logs import log_to
 from perturb.plan.origins import check_files
 from perturb.plan.paths import Paths
+from perturb.plan.settings import write_settings
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -26,3 +27,4 @@ measurements = {
 sheet = draw_sheet(store, measurements, patterns["num_shown"])
 with replacing(Path(snakemake.output[0])) as temporary:
     sheet.save(temporary, format="PNG")
+write_settings(study, snakemake.output)

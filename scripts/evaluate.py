@@ -1,12 +1,13 @@
 """Record a model's missing predictions under some perturbations, or missing measurements."""
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from perturb.config import load_config
+from perturb.evaluate.cell import Cell
+from perturb.evaluate.failures import each_in_turn
 from perturb.evaluate.jobs import evaluate_cells
 from perturb.evaluate.loading import loader
 from perturb.experiments.measurements import measure
@@ -29,10 +30,11 @@ job = jobs(study)[snakemake.wildcards.model, snakemake.wildcards.job]
 cells, measurements = tasks_of(study, job)
 files = files_of(study, job)
 load = loader([Path(snakemake.input.weights)], study.device, compiled=study.compile)
-for cell in evaluate_cells(cells, load, files, evaluator, study.batch_size):
-    warn_of_clean(study, cell)
 plain = loader([Path(snakemake.input.weights)], study.device)
-done = list(measure(measurements, plain, job.model, files, study.batch_size))
-logging.info("%d measurements made", len(done))
+evaluated = evaluate_cells(cells, load, files, evaluator, study.batch_size)
+measured = measure(measurements, plain, job.model, files, study.batch_size)
+for done in each_in_turn(evaluated, measured):
+    if isinstance(done, Cell):
+        warn_of_clean(study, done)
 tasks = [*cells.values(), *measurements]
 write_receipt(study, job, {str(task.path): task.identity for task in tasks})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from perturb.config import load_config
 from perturb.logs import log_to
 from perturb.plan import products
-from perturb.plan.check_measurements import check_measurements
+from perturb.plan.settings import write_settings
 from perturb.tables.run import make_table
 from perturb.tables.write import write_table
 
@@ -18,7 +18,6 @@ log_to(snakemake.log[0], snakemake)
 limits = {"threads": snakemake.threads, "memory_mb": snakemake.resources.mem_mb // 2}
 config = load_config(snakemake.config)
 names = list(snakemake.params.tables)
-check_measurements(config, {file for name in names for file in products.table_files(config, name)})
 for name in products.as_made(names):
     sources = {
         source: Path(files) if isinstance(files, str) else [Path(file) for file in files]
@@ -31,3 +30,4 @@ for name in products.as_made(names):
     forms = ("parquet", "csv", "markdown", "latex")
     place = names.index(name)
     write_table(table, name, **{form: Path(snakemake.output[form][place]) for form in forms})
+write_settings(config, snakemake.output.parquet)

@@ -11,6 +11,7 @@ from perturb.page.pictures import picture_caption
 from perturb.page.write import PageText, write_page
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.origins import check_study
+from perturb.plan.settings import write_settings
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -37,3 +38,4 @@ write_page(
         for name, file in zip(snakemake.params.pictures, snakemake.input.pictures, strict=True)
     },
 )
+write_settings(study, [snakemake.output.page])

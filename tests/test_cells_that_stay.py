@@ -1,6 +1,7 @@
 """A change of the study evaluates the cells and conditions that it changes, and no other."""
 
 import copy
+import json
 import os
 import shutil
 from collections import Counter
@@ -9,10 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from perturb.config import load_config
+from perturb.datasets.store import open_store, write_store
 from perturb.evaluate.identity import _model_facts, dataset_facts
 from perturb.evaluate.outcome import Evaluator
 from perturb.evaluate.shards import read_metadata
@@ -32,14 +36,14 @@ def _study() -> dict[str, Any]:
     study = copy.deepcopy(TINY_STUDY) | {"epsilon": "4/255"}
     for image_set in study["datasets"].values():
         image_set["images"] = min(image_set["images"], 12)
-    study["architectures"]["vit"]["arguments"]["depth"] = 2
+    study["architectures"]["vit"]["arguments"]["depth"] = 4
     some = {"datasets": ["test"], "images": 6}
     study["perturbations"] |= {
         "corruptions": {**study["perturbations"]["corruptions"], "severities": [1, 3]},
         "fgsm": {**some, "epsilons": ["1/255", "4/255"]},
         "pgd": {**some, "epsilons": ["4/255"], "steps": 1},
         "transfer": {**some, "epsilons": ["4/255"], "steps": 1},
-        "lesions": {**some, "removed": [1], "samples": 2},
+        "lesions": {**some, "removed": [1, 2], "samples": 2},
         "token_removal": {**some, "drop_rates": [0.5], "seeds": 1},
     }
     study["analyses"] = {
@@ -92,7 +96,7 @@ def _of(*parts: str, models: tuple[str, ...] = MODELS) -> set[str]:
 def test_a_finished_study_evaluates_nothing(
     base: tuple[Path, set[str]], study: dict[str, Any]
 ) -> None:
-    assert len(base[1]) == 25
+    assert len(base[1]) == 26
     assert kept_study.planned(load_config(study)) == set()
     assert _run(study) == set()
 
@@ -123,7 +127,7 @@ NEW: dict[str, tuple[Change, set[str]]] = {
     "a dataset": (_add_dataset, _of("third", "none", "0", models=("a", "b"))),
     "more samples": (
         lambda study: study["perturbations"]["lesions"].update(samples=3),
-        {"a / test / lesions / 1"},
+        {"a / test / lesions / 2"},
     ),
     "more seeds": (
         lambda study: study["perturbations"]["token_removal"].update(seeds=2),
@@ -139,6 +143,7 @@ NEW: dict[str, tuple[Change, set[str]]] = {
             "c / test / fgsm / 4_255",
             "c / test / pgd / 4_255",
             "c / test / lesions / 1",
+            "c / test / lesions / 2",
             "c / test / token_removal / 0.5",
             "c / perturbation_patterns",
             "c / layer_correlations",
@@ -225,7 +230,7 @@ def test_a_removed_corruption_leaves_the_shards_and_nothing_is_evaluated(
     study["perturbations"]["corruptions"] = {**of_all, "corruptions": ["contrast"]}
     assert _calls(study) == Counter()
     study["perturbations"]["corruptions"] = of_all
-    assert _calls(study) == _corruptions("brightness")
+    assert _calls(study) == Counter()
     study["perturbations"]["corruptions"] = {**of_all, "corruptions": ["brightness"]}
     assert _calls(study) == Counter()
     metadata = read_metadata(Path("results/shards/b/test/corruptions/3.parquet"))
@@ -345,7 +350,146 @@ def test_a_raised_protocol_changes_the_cells_of_its_perturbation(
     raised = replace(registry.perturbation("lesions"), protocol=99)
     known = {**registry.perturbations(), "lesions": raised}
     monkeypatch.setattr(registry, "perturbations", lambda: known)
-    assert _run(study) == {"a / test / lesions / 1"}
+    assert _run(study) == {"a / test / lesions / 1", "a / test / lesions / 2"}
+
+
+def test_a_raised_protocol_of_pgd_changes_what_uses_its_examples(
+    study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = replace(registry.perturbation("pgd"), protocol=99)
+    known = {**registry.perturbations(), "pgd": raised}
+    monkeypatch.setattr(registry, "perturbations", lambda: known)
+    assert _run(study) == {
+        *_of("test", "pgd", "4_255", models=("a", "b")),
+        *(f"{one} / test / transfer / 4_255 / {other}" for one in "ab" for other in "ab"),
+        *_of("perturbation_patterns", models=("a", "b")),
+    }
+
+
+SETTINGS: dict[str, tuple[Change, set[str]]] = {
+    "other images in the picture": (
+        lambda study: study["analyses"]["perturbation_patterns"].update(shown=3, models=["b"]),
+        set(),
+    ),
+    "another seed of the draws": (
+        # Images and weights stay: their seeds are in their own origins.
+        lambda study: study.update(seed=8),
+        {
+            *_of("test", "corruptions", "1"),
+            *_of("test", "corruptions", "3"),
+            *(f"a / test / lesions / {count}" for count in (1, 2)),
+            *_of("test", "fgsm", "1_255", models=("a", "b")),
+            *_of("test", "fgsm", "4_255", models=("a", "b")),
+            *_of("test", "pgd", "4_255", models=("a", "b")),
+            *(f"{one} / test / transfer / 4_255 / {other}" for one in "ab" for other in "ab"),
+            *_of("perturbation_patterns", models=("a", "b")),
+            *_of("layer_correlations", models=("a", "b")),
+            "a / test / token_removal / 0.5",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "evaluated"), SETTINGS.values(), ids=SETTINGS)
+def test_what_a_setting_does_not_decide_is_kept(
+    change: Change,
+    evaluated: set[str],
+    study: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change(study)
+    monkeypatch.setattr(kept_study, "foreign_artefacts", lambda _: {})
+    assert _run(study) == evaluated
+
+
+def test_a_model_of_unusual_patches_changes_no_measurement_of_a_vit(study: dict[str, Any]) -> None:
+    arguments = study["architectures"]["vit"]["arguments"]
+    study["architectures"]["small"] = {**study["architectures"]["vit"], "arguments": arguments}
+    study["architectures"]["small"]["patch_size"] = 2
+    study["models"]["c"] = {**study["models"]["a"], "architecture": "small"}
+    evaluated = _run(study)
+    assert "a / perturbation_patterns" not in evaluated
+    assert {"b / perturbation_patterns", "c / perturbation_patterns"} <= evaluated
+
+
+def _checked(study: dict[str, Any], experiment: str) -> None:
+    """Check the shards of an experiment, as a job that is another process."""
+    _forget_files()
+    _rows(experiment, study)
+
+
+def _other_pixels(study: dict[str, Any]) -> None:
+    config = load_config(study)
+    images, manifest = (
+        Path(path("test"))
+        for path in (Paths(config.results).images, Paths(config.results).manifest)
+    )
+    time = manifest.stat().st_mtime_ns
+    store = open_store(images, manifest)
+    columns = {name: store.manifest[name] for name in store.manifest.column_names}
+    chunk = (255 - torch.from_numpy(np.array(store.pixels)), columns)
+    write_store(images, manifest, num_images=len(store), chunks=[chunk])
+    for path in (images, manifest):
+        os.utime(path, ns=(time, time))
+
+
+def _other_preprocessing(study: dict[str, Any]) -> None:
+    path = Path(Paths(load_config(study).results).card("a"))
+    card = json.loads(path.read_text())
+    card["preprocessing"]["mean"] = [0.4, 0.4, 0.4]
+    path.write_text(json.dumps(card))
+
+
+FOREIGN: dict[str, Change] = {
+    "other pixels": _other_pixels,
+    "another preprocessing": _other_preprocessing,
+    "another precision": lambda study: study.update(precision="bfloat16"),
+}
+
+
+@pytest.mark.parametrize("experiment", ["corruptions", "perturbation_patterns"])
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
+def test_results_of_other_inputs_are_all_named_before_any_table(
+    change: Change, experiment: str, study: dict[str, Any]
+) -> None:
+    _checked(study, experiment)
+    change(study)
+    with pytest.raises(ValueError, match="was made of other images, weights or settings") as told:
+        _checked(study, experiment)
+    of_model = "results/shards/a/" if experiment == "corruptions" else "results/measurements/a/"
+    num_faulty = str(told.value).count(of_model)
+    assert num_faulty == (2 if experiment == "corruptions" else 1)
+
+
+def test_a_changed_class_map_is_noticed_by_its_content(study: dict[str, Any]) -> None:
+    config = load_config(study)
+    config = replace(
+        config,
+        datasets={
+            **config.datasets,
+            "test": replace(config.datasets["test"], class_map="map.json"),
+        },
+    )
+    Path("map.json").write_text(json.dumps({str(at): [at] for at in range(12)}))
+    _forget_files()
+    kept_study.run(config)
+    weights = {
+        model: sha256_of(Path(Paths(config.results).weights(model))) for model in config.models
+    }
+    assert check_shards(config, "benchmarks", weights).num_rows == 3
+    assert kept_study.planned(config) == set()
+    Path("map.json").write_text(json.dumps({str(at): [11 - at] for at in range(12)}))
+    os.utime("map.json", (0, 0))
+    assert {job for _, job in kept_study.planned(config)} == {
+        "benchmarks",
+        "corruptions",
+        "attacks",
+        "lesions",
+        "token_removal",
+        "transfer",
+    }
+    with pytest.raises(ValueError, match=r"(?s)3 results are .* \(condition none\)"):
+        check_shards(config, "benchmarks", weights)
 
 
 @pytest.mark.parametrize("damage", ["deleted", "cut short", "edited", "of another cell"])

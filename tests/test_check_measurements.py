@@ -1,85 +1,48 @@
-"""Measurements are checked before tables read them: their content, their model, their seed."""
+"""Measurements are checked before tables read them: their content and their identity."""
 
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.config import Config, load_config
+from perturb.evaluate.keeping import Task
 from perturb.evaluate.measurements import write_measurement
-from perturb.experiments.registry import measurements
-from perturb.plan.check_measurements import check_measurements
-from perturb.plan.paths import Paths
+from perturb.plan.check_shards import _verify_measurement
 
-NAMES = ("perturbation_patterns", "layer_correlations")
+A, B = Path("a.parquet"), Path("b.parquet")
 
 
-@pytest.fixture
-def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """Return a study with the measurements of two models."""
-    monkeypatch.chdir(tmp_path)
-    tiny_study["analyses"] = {name: {"dataset": "test", "images": 4} for name in NAMES}
-    config = load_config(tiny_study)
-    for path, facts in _facts(config).items():
-        write_measurement(Path(path), pa.table({"value": [0.5, 0.25]}), facts)
-    return config
-
-
-def _facts(config: Config) -> dict[str, dict[str, Any]]:
-    paths = Paths(config.results)
-    return {
-        paths.measurement(model, name): {
-            "model": model,
-            "measurement": name,
-            "protocol": measurements()[name].protocol,
-            "seed": config.seed,
-            "identity": "0",
-        }
-        for name in NAMES
-        for model in config.benchmark_models
-    }
-
-
-A, B = (f"results/measurements/{model}/layer_correlations.parquet" for model in "ab")
-
-
-def _rewrite(**changes: Any) -> Callable[[Config], None]:
-    def write(config: Config) -> None:
-        write_measurement(Path(A), pa.table({"value": [1.0]}), _facts(config)[A] | changes)
-
-    return write
-
-
-def _edit(_: Config) -> None:
+def _edit() -> None:
     table = pq.read_table(A)
     edited = pa.table({"value": [0.5, 0.5]}).replace_schema_metadata(table.schema.metadata)
     pq.write_table(edited, A)
 
 
-FAULTS: dict[str, tuple[Callable[[Config], object], str]] = {
-    "of another model": (lambda _: shutil.copyfile(B, A), f"{A}: model is 'b', expected 'a'"),
-    "of another kind": (
-        lambda _: shutil.copyfile(A.replace(*NAMES[::-1]), A),
-        f"{A}: measurement is 'perturbation_patterns', expected 'layer_correlations'",
+FAULTS: dict[str, tuple[Callable[[], object], str]] = {
+    "of another identity": (
+        lambda: shutil.copyfile(B, A),
+        "a.parquet: was made of other images, weights or settings than the study's",
     ),
-    "of another seed": (_rewrite(seed=1), f"{A}: seed is 1, expected 2021"),
-    "of an old protocol": (_rewrite(protocol=0), f"{A}: protocol is 0, expected"),
-    "edited": (_edit, f"{A}: was changed after it was written"),
-    "cut short": (lambda _: Path(A).write_bytes(b"PAR1"), f"{A}: not a whole Parquet file"),
-    "foreign": (lambda _: pq.write_table(pa.table({"x": [1]}), A), f"{A}: not a shard"),
+    "edited": (_edit, "a.parquet: was changed after it was written"),
+    "cut short": (lambda: A.write_bytes(b"PAR1"), "a.parquet: not a whole Parquet file"),
+    "foreign": (lambda: pq.write_table(pa.table({"x": [1]}), A), "a.parquet: not a shard"),
 }
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_faulty_measurement_is_named_with_the_remedy(name: str, config: Config) -> None:
-    check_measurements(config, _facts(config))
+def test_a_faulty_measurement_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path, identity in ((A, "0"), (B, "1")):
+        facts = {"model": path.stem, "identity": identity}
+        write_measurement(path, pa.table({"value": [0.5, 0.25]}), facts)
+    task = Task("a", A, {}, "0", is_measurement=True)
+    _verify_measurement(task)
     spoil, expected = FAULTS[name]
-    spoil(config)
-    with pytest.raises(ValueError, match="1 measurement is not what the study needs") as caught:
-        check_measurements(config, _facts(config))
-    assert expected in str(caught.value)
-    check_measurements(config, {B})  # which another table reads
+    spoil()
+    with pytest.raises(ValueError, match=expected):
+        _verify_measurement(task)

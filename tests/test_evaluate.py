@@ -110,7 +110,8 @@ def test_shard_of_an_evaluation_is_accepted(tmp_path: Path) -> None:
     conditions = ("fog", "contrast")
     table, metadata = _evaluate(_classifier(ByColour()), store, CORRUPTED, conditions)
     path = tmp_path / "shard.parquet"
-    write_shard(path, table, metadata | {"identity": "0"})
+    identities = {"fog": "1", "contrast": "2"}
+    write_shard(path, table, metadata | {"identity": "0", "identities": identities})
     verify_shard(
         path,
         Expected(
@@ -120,6 +121,8 @@ def test_shard_of_an_evaluation_is_accepted(tmp_path: Path) -> None:
             protocol_of("corruptions"),
             2021,
             "0",
+            "0",
+            identities,
         ),
     )
 

@@ -202,7 +202,6 @@ def test_patterns_are_the_same(store: ImageStore) -> None:
     asked = {
         "patch_sizes": [8],
         "options": {"epsilon": 1 / 255, "steps": 2},
-        "num_shown": 2,
         "generate": None,
         "seed": 7,
         "precision": "float32",
@@ -213,8 +212,8 @@ def test_patterns_are_the_same(store: ImageStore) -> None:
     ratios = [name for name in wanted.column_names if name != LEVELS]
     _assert_same(found.select(ratios), wanted.select(ratios))
     pictures = [table[LEVELS].to_pylist() for table in (wanted, found)]
-    assert [level is None for level in pictures[0]] == [False] * 2 + [True] * 11
-    for one, other in zip(*(shown[:2] for shown in pictures), strict=True):
+    assert [level is None for level in pictures[0]] == [False] * 12 + [True]
+    for one, other in zip(*(shown[:12] for shown in pictures), strict=True):
         levels = [np.frombuffer(each, np.uint8).astype(int) for each in (one, other)]
         assert abs(levels[0] - levels[1]).max() <= 2
 

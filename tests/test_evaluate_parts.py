@@ -90,9 +90,11 @@ def test_each_condition_is_decided_on_its_own_store(tmp_path: Path) -> None:
     assert metadata["samples"] == {"snow": [0], "fog": [0]}
     assert metadata["num_images"] == 3
     path = tmp_path / "shard.parquet"
-    write_shard(path, table, metadata | {"identity": "0"})
+    identities = {"snow": "1", "fog": "2"}
+    write_shard(path, table, metadata | {"identity": "0", "identities": identities})
     samples = {"fog": (0,), "snow": (0,)}
-    verify_shard(path, Expected(STORED, samples, stores["fog"].image_ids, 1, 1, "0"))
+    image_ids = stores["fog"].image_ids
+    verify_shard(path, Expected(STORED, samples, image_ids, 1, 1, "0", "0", identities))
 
 
 @pytest.mark.parametrize(
@@ -212,8 +214,10 @@ def test_shard_of_several_accepted_classes_is_accepted(tmp_path: Path) -> None:
     store = _store(LOGITS, [1, 1, 0], accepted=ACCEPTED).subset([2, 1])
     table, metadata = _evaluate(_subject(), store, CLEAN, Setting(("none",), 0, 1))
     path = tmp_path / "shard.parquet"
-    write_shard(path, table, metadata | {"identity": "0"})
-    verify_shard(path, Expected(CLEAN, {"none": (0,)}, store.image_ids, 1, 1, "0"))
+    identities = {"none": "1"}
+    write_shard(path, table, metadata | {"identity": "0", "identities": identities})
+    expected = Expected(CLEAN, {"none": (0,)}, store.image_ids, 1, 1, "0", "0", identities)
+    verify_shard(path, expected)
 
 
 @pytest.mark.parametrize(

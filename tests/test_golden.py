@@ -1,4 +1,4 @@
-"""Numbers of every perturbation, recorded: they may not change without a raised protocol.
+"""Numbers of every perturbation and measurement: they may not change without a raised protocol.
 
 To record new numbers after a protocol was raised: ``python -m tests.test_golden NAME...``, with the
 names of experiments.
@@ -7,24 +7,33 @@ names of experiments.
 import json
 import math
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
-from perturb.datasets.store import Images
+from perturb.datasets.build import build_generated
+from perturb.datasets.store import Images, open_store
 from perturb.datasets.synthetic.generated import generate
+from perturb.evaluate.loop import Subject
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.registry import (
     FOLDER,
+    entry_point,
     evaluator,
     experiment_of,
+    measurements,
     perturbation,
     perturbations,
     protocol_of,
 )
+from perturb.experiments.transfer.examples import transfer_outcomes
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.random import image_key, stream_keys, uniform
@@ -104,6 +113,76 @@ def test_numbers_change_only_with_the_protocol(name: str) -> None:
     )
 
 
+def _transferred() -> dict[str, float]:
+    """Return the mean loss of a network on its own adversarial images."""
+    golden = _golden("transfer")
+    severity = severity_value(severity_id(golden["severity"]))
+    setting = Setting(("source",), severity, 2021, golden["options"])
+    images, source = _images(), _classifier()
+    return {
+        f"{id} {outcome.sample}": round(
+            torch.nn.functional.cross_entropy(outcome.logits, images.targets).item(), 5
+        )
+        for id, outcome in transfer_outcomes(source, {"itself": source}, images, setting)
+    }
+
+
+def test_transfer_changes_only_with_its_protocol() -> None:
+    golden = _golden("transfer")
+    assert golden["protocol"] == protocol_of("transfer")
+    assert _transferred() == pytest.approx(golden["losses"], rel=2e-3)
+
+
+def _means(name: str) -> dict[str, float]:
+    """Return the mean of each column of a measurement of 24 images that is a fraction."""
+    images = {"set": "target", "split": "test"}
+    asked = {
+        "options": _golden(name)["options"],
+        "patch_sizes": [4, 8],
+        "generate": images,
+        "seed": 3,
+        "precision": "float32",
+    }
+    card: Any = SimpleNamespace(preprocessing=Preprocessing.of_trained(32))
+    subject = Subject(_classifier(), card, torch.device("cpu"))
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "images.npy", Path(folder) / "manifest.parquet"
+        build_generated(*files, images, 24, 3, made_from={})
+        table = entry_point(measurements()[name].measure)(
+            subject, open_store(*files), "a", asked, 24
+        )
+    return {
+        field.name: round(float(np.nanmean(table[field.name].to_numpy())), 5)
+        for field in table.schema
+        if pa.types.is_floating(field.type)
+    }
+
+
+@pytest.mark.parametrize("name", list(measurements()))
+def test_a_measurement_changes_only_with_its_protocol(name: str) -> None:
+    golden = _golden(name)
+    assert golden["protocol"] == measurements()[name].protocol
+    assert _means(name) == pytest.approx(golden["means"], rel=2e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_depend_on_the_seed_where_they_are_declared_to(name: str) -> None:
+    golden = _golden(name)
+    severity = severity_value(severity_id(golden["severity"]))
+    conditions = perturbation(name).conditions or tuple(golden["options"]["classes"])
+    one, other = (
+        [
+            outcome.logits
+            for outcome in evaluator(name)(
+                _classifier(), _images(), Setting(conditions, severity, seed, golden["options"])
+            )
+        ]
+        for seed in (2021, 2022)
+    )
+    are_equal = all(logits.equal(again) for logits, again in zip(one, other, strict=True))
+    assert are_equal != perturbation(name).is_random
+
+
 def _logits(name: str, *, is_each_alone: bool) -> dict[tuple[str, int], torch.Tensor]:
     """Return the logits under each condition and sample, of a cell with all conditions or one."""
     golden = _golden(name)
@@ -164,18 +243,24 @@ def test_conditions_of_the_record_differ() -> None:
             assert any(abs(loss - clean) > 1e-3 for loss in _numbers(name).values()), name
 
 
+def _recorded(name: str, golden: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a perturbation or a measurement with its present numbers."""
+    if name in measurements():
+        return golden | {"protocol": measurements()[name].protocol, "means": _means(name)}
+    losses = _transferred() if name == "transfer" else _numbers(name)
+    return golden | {"protocol": protocol_of(name), "losses": losses}
+
+
 def _record(experiments: Sequence[str]) -> None:
     """Write the numbers of some experiments into their records."""
-    recorded = dict.fromkeys(map(experiment_of, NAMES))
+    paths = {path.parent.name: path for path in map(_record_of, [*NAMES, *measurements()])}
+    paths["transfer"] = _record_of("transfer")
     for experiment in experiments:
-        if experiment not in recorded:
-            raise ValueError(f"experiment is {experiment!r}; allowed: {', '.join(recorded)}")
-    for experiment in experiments:
-        path = FOLDER / experiment / "golden.json"
-        record = {
-            name: golden | {"protocol": protocol_of(name), "losses": _numbers(name)}
-            for name, golden in json.loads(path.read_text()).items()
-        }
+        if experiment not in paths:
+            raise ValueError(f"experiment is {experiment!r}; allowed: {', '.join(paths)}")
+    for path in map(paths.__getitem__, experiments):
+        goldens = json.loads(path.read_text())
+        record = {name: _recorded(name, golden) for name, golden in goldens.items()}
         path.write_text(json.dumps(record, indent=1) + "\n")
 
 

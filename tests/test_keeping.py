@@ -1,6 +1,8 @@
 """A job evaluates the cells that are not there, whole and as asked, and keeps the others."""
 
 import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ import torch
 
 from perturb.datasets.store import open_store, write_store
 from perturb.evaluate.cell import Cell
+from perturb.evaluate.failures import FailedError, each_in_turn
 from perturb.evaluate.identity import _model_facts, cell_identity, dataset_facts, identities_of
 from perturb.evaluate.jobs import evaluate_cells
 from perturb.evaluate.keeping import Task
@@ -22,6 +25,7 @@ from perturb.evaluate.outcome import Evaluator, Outcome
 from perturb.evaluate.shards import read_metadata, read_whole, write_shard
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.registry import perturbation
+from perturb.experiments.transfer import jobs as transfer_jobs
 from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.experiments.transfer.test_transfer import Templates
 from perturb.models.classifier import Classifier, Preprocessing
@@ -39,8 +43,8 @@ STARTED = 1_000_000_000
 PGD: Evaluator = evaluator_of("pgd")
 
 
-class CutShortError(Exception):
-    """What ends an attempt."""
+class CutShortError(BaseException):
+    """What ends an attempt, as a signal does."""
 
 
 class Models:
@@ -93,6 +97,7 @@ def _asked(severity: str, **changed: Any) -> dict[str, Any]:
         "protocol": 1,
         "are_conditions_independent": True,
         "repeated": {},
+        "by_condition": [],
     }
     return asked | changed
 
@@ -105,7 +110,8 @@ def _task(cell: Cell, asked: dict[str, Any], *models: str) -> Task:
     cards = [Path(LAYOUT.card(model)) for model in models]
     identities = identities_of(asked, [FILES[store] for store in asked["stores"]], cards)
     identity = cell_identity(identities)
-    return Task(str(cell), Path(LAYOUT.shard(cell)), asked, identity, identities)
+    earlier = Path(LAYOUT.earlier(cell))
+    return Task(str(cell), Path(LAYOUT.shard(cell)), asked, identity, identities, earlier=earlier)
 
 
 def _tasks(**changed: Any) -> dict[Cell, Task]:
@@ -253,11 +259,62 @@ def _stored(*conditions: str) -> list[tuple[str, float]]:
 def test_a_stored_corruption_depends_on_its_own_images() -> None:
     of_one = {name: _stored(name)[0] for name in CORRUPTED}
     assert len({mean for _, mean in of_one.values()}) == 3
+    shutil.rmtree("results/earlier")
     assert _stored("snow", "frost") == [of_one["frost"]]
     assert _stored("fog", "frost", "snow") == [of_one["fog"]]
     assert _stored("fog", "snow") == []
-    _other_images(CORRUPTED["snow"])
-    assert _stored("fog", "snow") == [of_one["snow"]]
+    _inverted(CORRUPTED["snow"])
+    ((name, mean),) = _stored("fog", "snow")
+    assert (name, mean) == ("snow", pytest.approx(255 - of_one["snow"][1], rel=1e-5))
+
+
+def test_a_corruption_with_other_targets_than_the_kept_ones_is_refused() -> None:
+    _stored("fog", "snow")
+    _other_images(CORRUPTED["frost"])
+    with pytest.raises(FailedError, match="'frost' has other targets than 'fog'"):
+        _stored("fog", "frost", "snow")
+
+
+def test_a_condition_that_was_removed_returns_without_evaluation() -> None:
+    asked: dict[str, Any] = {"options": {}, "num_images": 4}
+    _attempt(Models(), evaluator=_named, conditions=["one", "two", "three"], **asked)
+    _say(_shard("0"), commit="commit 1")
+    rows = _rows_by_condition()
+    models = Models()
+    _attempt(models, evaluator=_named, conditions=["three", "one"], **asked)
+    assert models.loaded == []
+    _attempt(models, evaluator=_named, conditions=["three", "four", "one"], **asked)
+    _say(_shard("0"), commit="commit 2")
+    assert models.loaded == ["a"]
+    models = Models()
+    _attempt(models, evaluator=_named, conditions=["one", "two", "three", "four"], **asked)
+    found = read_whole(_shard("0"))
+    assert models.loaded == []
+    assert {name: rows[name] for name in rows} == {
+        name: _rows_by_condition()[name] for name in rows
+    }
+    assert [(part["conditions"], part["commit"]) for part in found["earlier"]] == [
+        (["two"], "commit 1"),
+        (["three", "one"], "commit 1"),
+    ]
+    assert list(found["samples"]) == ["one", "two", "three", "four"]
+
+
+def test_an_earlier_version_of_other_weights_is_not_used() -> None:
+    asked: dict[str, Any] = {"options": {}, "num_images": 4}
+    _attempt(Models(), evaluator=_named, conditions=["one", "two"], **asked)
+    _attempt(Models(), evaluator=_named, conditions=["one"], **asked)
+    _other_card()
+    models = Models()
+    _attempt(models, evaluator=_named, conditions=["one", "two"], **asked)
+    assert models.loaded == ["a"]
+
+
+def _rows_by_condition() -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in pq.read_table(_shard("0"), partitioning=None).to_pylist():
+        found.setdefault(row["condition"], []).append(row)
+    return found
 
 
 def test_a_new_condition_that_fails_leaves_the_others() -> None:
@@ -289,6 +346,88 @@ def test_a_cell_that_fails_is_named_after_the_others() -> None:
     assert _attempt(Models()) == ["1_255", "2_255"]
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError("head"), "KeyError: 'head'"),
+        (RuntimeError("shapes differ"), "RuntimeError: shapes differ"),
+        (RuntimeError("CUDA error: out of memory"), "memory runs out with a batch of 1"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling x"), "RuntimeError"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_any_error_of_a_cell_leaves_the_others_to_be_evaluated(
+    error: Exception, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*arguments: Any) -> Any:
+        if arguments[2].severity == 0:
+            raise error
+        return PGD(*arguments)
+
+    caplog.set_level("INFO")
+    with pytest.raises(FailedError, match=rf"^a / test / pgd / 0: {reason}"):
+        _attempt(Models(), evaluator=failing)
+    assert "Traceback" in caplog.text
+    assert "in failing" in caplog.text
+    assert [_shard(severity).exists() for severity in SEVERITIES] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        RuntimeError("CUDA error: device-side assert triggered"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+)
+def test_what_concerns_all_cells_ends_the_job(error: Exception) -> None:
+    def failing(*_: Any) -> Any:
+        raise error
+
+    with pytest.raises(type(error), match=re.escape(str(error))) as caught:
+        _attempt(Models(), evaluator=failing)
+    assert caught.value is error
+
+
+def test_rows_that_cannot_be_written_are_of_one_cell() -> None:
+    real = Task.write
+
+    def write(task: Task, table: pa.Table, metadata: Any) -> None:
+        if task.path == _shard("0"):
+            raise pa.ArrowInvalid("no such column")
+        real(task, table, metadata)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Task, "write", write)
+        with pytest.raises(FailedError, match="a / test / pgd / 0: no such column"):
+            _attempt(Models())
+    assert [_shard(severity).exists() for severity in SEVERITIES] == [False, True, True, True]
+
+
+def test_a_model_that_cannot_be_loaded_is_loaded_once() -> None:
+    loaded = []
+
+    def load(model: str) -> Subject:
+        loaded.append(model)
+        raise KeyError("weights")
+
+    with pytest.raises(FailedError, match=r"^4 failed:\n"):
+        list(evaluate_cells(_tasks(), load, FILES, lambda _: PGD, 8))
+    assert loaded == ["a"]
+
+
+def test_failures_of_all_parts_of_a_job_are_raised_at_its_end() -> None:
+    def part(*names: str) -> Any:
+        yield from names
+        raise FailedError({f"{name} again": "no" for name in names})
+
+    found: list[str] = []
+    parts = each_in_turn(part("a", "b"), part("c"), iter(["d"]))
+    with pytest.raises(FailedError, match=r"^3 failed:\na again: no\nb again: no\nc again: no$"):
+        found.extend(iter(lambda: next(parts), None))
+    assert found == ["a", "b", "c", "d"]
+
+
 def _other_card() -> None:
     Path(LAYOUT.card("a")).write_text('{"model": "a", "weights_sha256": "1"}')
 
@@ -305,6 +444,15 @@ def _other_images(name: str = "test") -> None:
     pixels = torch.from_numpy(np.array(store.pixels))
     write_store(*paths, num_images=8, chunks=[(pixels, columns)])
     paths[1].replace(FILES[name][1])
+
+
+def _inverted(name: str) -> None:
+    """Write a decoded dataset again, of the same rows and of inverted pixels."""
+    images, manifest = map(Path, FILES[name])
+    store = open_store(images, manifest)
+    columns = {name: store.manifest[name] for name in store.manifest.column_names}
+    pixels = torch.from_numpy(255 - np.array(store.pixels))
+    write_store(images, manifest, num_images=8, chunks=[(pixels, columns)])
 
 
 def _nothing() -> None:
@@ -382,6 +530,23 @@ def test_transfer_keeps_the_targets_that_have_seen_the_images() -> None:
     assert (_transfer(models), models.loaded) == ([], [])
 
 
+def test_examples_that_cannot_be_made_are_tried_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    attacked = []
+
+    def failing(*_: Any, **options: Any) -> Any:
+        attacked.append(options["setting"].severity)
+        raise RuntimeError("no gradient")
+
+    monkeypatch.setattr(transfer_jobs, "examples_against", failing)
+    caplog.set_level("INFO")
+    with pytest.raises(FailedError, match=r"^6 failed:\na / test / transfer / 4_255 / a: Runtime"):
+        _transfer(Models())
+    assert "in failing" in caplog.text
+    assert attacked == [4 / 255, 8 / 255]
+
+
 def test_transfer_from_another_source_is_made_again() -> None:
     _transfer(Models())
     _other_card()
@@ -403,6 +568,19 @@ def test_a_class_map_counts_by_its_content_and_not_by_its_place() -> None:
     assert identity("other.json") == before
     Path("other.json").write_text('{"one": [1]}')
     assert identity("other.json") != before
+
+
+def test_classes_of_another_dataset_are_no_part_of_a_condition() -> None:
+    cards = [Path(LAYOUT.card("a"))]
+
+    def identities(**classes: list[int]) -> dict[str, str]:
+        options = {"classes": classes}
+        asked = _asked("0", conditions=list(classes), options=options, by_condition=["classes"])
+        return identities_of(asked, [FILES["test"]], cards)
+
+    alone, both, other = identities(r=[0]), identities(r=[0], a=[1, 2]), identities(r=[3], a=[1, 2])
+    assert alone["r"] == both["r"] != other["r"]
+    assert both["a"] == other["a"]
 
 
 def test_the_order_of_conditions_counts_nothing() -> None:

@@ -26,7 +26,9 @@ from perturb.plan.origins import (
     of_store,
 )
 from perturb.plan.paths import Paths
+from perturb.plan.sources import source_files
 from perturb.plan.stores import stores_of_dataset
+from tests.faults import TABLES
 from tests.image_files import class_folder_files, write_folder
 from tests.test_checkpoints import CARD, build_classifier
 from tests.tiny_study import TINY_STUDY
@@ -206,6 +208,31 @@ def test_results_and_data_may_be_moved(study: dict[str, Any]) -> None:
     assert "source.path is 'own/val', expected 'other/val'" in _told(study)
 
 
+def test_files_of_images_are_inputs_of_their_decoding(study: dict[str, Any]) -> None:
+    source = study["datasets"]["own"]["source"]
+    for name in ("own/val/a/1.png", "own/val.zip", "own/2.parquet", "own/1.parquet"):
+        file = Path("data", name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"-")
+    found = {}
+    for path, layout in (
+        ("own/val", "class_folders"),
+        ("own/val.zip", "class_folders"),
+        ("own/gone.zip", "class_folders"),
+        ("own/1.parquet", "parquet"),
+        ("own/*.parquet", "parquet"),
+    ):
+        source |= {"path": path, "layout": layout}
+        found[path] = source_files(load_config(study), "own")
+    assert found == {
+        "own/val": [],
+        "own/val.zip": ["data/own/val.zip"],
+        "own/gone.zip": [],
+        "own/1.parquet": ["data/own/1.parquet"],
+        "own/*.parquet": ["data/own/1.parquet", "data/own/2.parquet"],
+    }
+
+
 def test_jobs_are_refused_for_their_own_files_alone(study: dict[str, Any]) -> None:
     study["models"]["given"]["weights"] = WEIGHTS | {"sha256": "b" * 64}
     config = load_config(study)
@@ -274,12 +301,27 @@ def test_results_without_records_are_held_against_the_configuration(
     """What was copied without Snakemake's records is used where it fits, and else made again."""
     workspace = undisturbed[0].copy(tmp_path / "copy")
     shutil.rmtree(workspace.folder / ".snakemake")
-    # By times alone some of what is drawn looks old; nothing is computed.
-    assert not workspace.planned().keys() & {"train_model", "generate_dataset", "evaluate"}
+    targets = [f"results/tables/{table}.parquet" for table in TABLES]
+
+    def planned() -> set[str]:
+        done = workspace.run("--dry-run", *targets)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return planned_jobs(done.stdout + done.stderr).keys() - {"all"}
+
+    assert planned() == set()
+    text = (workspace.folder / "study.yaml").read_text()
+    for old, new, rules in (
+        ("size: S", "size: S\n    label: Another", {"describe_study", "make_table"}),
+        ("    - contrast\n", "    - fog\n", {"evaluate", "check_shards", "make_table"}),
+        ("datasets:", "title: Another\ndatasets:", set()),
+    ):
+        assert old in text
+        (workspace.folder / "study.yaml").write_text(text.replace(old, new, 1))
+        assert planned() == rules
+    (workspace.folder / "study.yaml").write_text(text)
     (workspace.folder / "results").rename(workspace.folder / "moved")
     assert workspace.run("--dry-run", "--config", "results=moved").returncode == 0
     (workspace.folder / "moved").rename(workspace.folder / "results")
-    text = (workspace.folder / "study.yaml").read_text()
     assert text.count("samples: 64") == 2
     (workspace.folder / "study.yaml").write_text(text.replace("samples: 64", "samples: 96"))
     done = workspace.run("--dry-run")

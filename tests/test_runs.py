@@ -18,6 +18,7 @@ from perturb.config import Config, load_config
 from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import SCHEMA, write_shard
 from perturb.experiments.registry import protocol_of
+from perturb.plan.asked import seed_of
 from perturb.plan.cells import cells
 from perturb.plan.jobs import jobs
 from perturb.plan.paths import Paths
@@ -47,7 +48,7 @@ def _write_shard(config: Config, cell: Cell, **changed: Any) -> Path:
         "severity": cell.severity_value,
         "samples": {"one": [0], "two": [0, 1]},
         "protocol": protocol_of(cell.perturbation),
-        "seed": config.seed,
+        "seed": seed_of(config, cell.perturbation),
         "num_images": NUM_IMAGES,
         "seconds": 1800.0,
         "device": "GPU",

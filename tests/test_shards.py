@@ -44,9 +44,12 @@ EXPECTED = Expected(
     protocol=1,
     seed=2021,
     weights_sha256="f" * 64,
+    identity="e" * 32,
+    identities=dict.fromkeys(CONDITIONS, "d" * 32),
 )
 METADATA: dict[str, Any] = {
     "identity": "e" * 32,
+    "identities": dict.fromkeys(CONDITIONS, "d" * 32),
     "model": "a",
     "dataset": "test",
     "perturbation": "corruptions",
@@ -237,6 +240,11 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "edited metadata": (_edit_metadata, "was changed after it was written"),
     "without digest": (_drop_digest, "has no digest"),
     "without identity": (_with_metadata(identity=None), "has no identity of its cell; delete"),
+    "another identity": (_with_metadata(identity="0" * 32), "identity does not follow from those"),
+    "an exchanged condition": (
+        _with_metadata(identities={"brightness": "d" * 32, "contrast": "0" * 32}),
+        r"was made of other images, weights or settings .* \(condition contrast\)",
+    ),
     "edited predictions": (_rewritten(_flip), "`is_correct` does not follow"),
 }
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb.config import load_config
+from perturb.config import Config, load_config
 from perturb.plan import products
-from perturb.plan.jobs import TRANSFER, jobs
+from perturb.plan.jobs import TRANSFER, jobs, jobs_of_experiments
+from perturb.plan.settings import inventory_settings
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import ROOT, Workspace, environment, fresh_clone, planned_jobs
 
@@ -77,6 +78,15 @@ def test_a_chart_plans_the_cells_that_it_shows(clone: Workspace) -> None:
         "draw_chart": 1,
         "check_shards": 1,
     }
+
+
+def test_only_targets_plan_their_own_tables(clone: Workspace) -> None:
+    chart = "results/smoke/charts/shape_bias.svg"
+    done = clone.run("--dry-run", "--forcerun", chart, configuration="config/smoke.yaml")
+    assert done.returncode == 0, done.stderr
+    planned = planned_jobs(done.stdout)
+    assert (planned["make_tables"], planned["draw_charts"]) == (1, 1)
+    assert not planned.keys() & {"make_table", "draw_chart"}
 
 
 def test_resources_can_be_set_for_all_evaluations_at_once(clone: Workspace) -> None:
@@ -302,22 +312,33 @@ def test_the_check_of_shards_lists_what_its_verdict_is_made_of(
     clone.configure(tiny_study)
     found = _definitions(clone)["check_shards"]
     assert {"perturb/plan/check_shards.py", "perturb/evaluate/shards.py"} <= set(found["input"])
-    expected = products.checked_shards(load_config(tiny_study))
-    assert found["params"]["expected"] == str(expected)
-    assert len(str(expected)) < 500
+    expected = _inventories(load_config(tiny_study))["benchmarks"]
+    assert found["params"]["settings"] == expected
+
+
+def _inventories(config: Config) -> dict[str, str]:
+    """Return the settings of each inventory."""
+    found = jobs_of_experiments(config).items()
+    return {name: inventory_settings(config, of_experiment) for name, of_experiment in found}
 
 
 @pytest.mark.parametrize(
     ("change", "changed"),
     [
-        (lambda study: study.update(seed=7), {"seed"}),
-        (lambda study: study["perturbations"]["pgd"].update(images=24), {"pgd"}),
+        (lambda study: study.update(seed=7), {"attacks", "corruptions", "lesions"}),
+        (lambda study: study["perturbations"]["pgd"].update(images=24), {"attacks"}),
+        (lambda study: study["perturbations"]["pgd"]["epsilons"].append("2/255"), {"attacks"}),
+        (lambda study: study["perturbations"]["none"]["datasets"].append("second"), {"benchmarks"}),
+        (
+            lambda study: study["perturbations"]["corruptions"]["severities"].pop(),
+            {"corruptions"},
+        ),
         (
             lambda study: study["perturbations"]["corruptions"].update(corruptions=["fog"]),
             {"corruptions"},
         ),
         (lambda study: study["perturbations"]["lesions"].update(samples=3), {"lesions"}),
-        (lambda study: study["perturbations"]["pgd"].update(steps=3), {"pgd"}),
+        (lambda study: study["perturbations"]["pgd"].update(steps=3), {"attacks"}),
         (lambda study: study["datasets"]["test"].update(label="Pictures"), set()),
         (lambda study: study.update(batch_size=7), set()),
     ],
@@ -328,20 +349,21 @@ def test_shards_are_checked_anew_when_something_else_is_asked_of_them(
     tiny_study["perturbations"]["lesions"] = {
         "datasets": ["test"],
         "images": 12,
-        "removed": [1],
+        "removed": [1, 2],
         "samples": 2,
     }
+    tiny_study["architectures"]["vit"]["arguments"]["depth"] = 4
     tiny_study["perturbations"]["pgd"] = {
         "datasets": ["test"],
         "images": 12,
         "epsilons": ["1/255"],
         "steps": 2,
     }
-    before = products.checked_shards(load_config(tiny_study))
     other = copy.deepcopy(tiny_study)
     change(other)
-    after = products.checked_shards(load_config(other))
-    assert {name for name in before if before[name] != after[name]} == changed
+    before, after = (_inventories(load_config(each)) for each in (tiny_study, other))
+    assert before.keys() == after.keys()
+    assert changed == {name for name in before if before[name] != after[name]}
 
 
 def test_weights_are_checked_first(clone: Workspace, tiny_study: dict[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 A shard holds exactly the conditions that the study plans. Where one is added, it alone is evaluated
 and the rows of the others stay as they were; where one is removed, the shard is written again
-without its rows. A condition stays if its identity is the one that is asked for.
+without its rows. A condition stays if its identity is the one that is asked for. The shard that had
+more conditions is kept as an earlier version, from which they return when they are added back.
 """
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -52,17 +54,25 @@ def completed(task: Task, evaluate: Callable[[Sequence[str]], Result]) -> Result
 
 
 def kept_part(task: Task) -> Result | None:
-    """Return what stays of the shard that is there, None if nothing does."""
+    """Return what stays of the shard that is there and of the earlier one, None if nothing does."""
+    kept = _part_of(task, task.path)
+    done = kept[1]["samples"] if kept else {}
+    before = _part_of(task, task.earlier, without=done) if task.earlier else None
+    return joined(before, kept) if before and kept else kept or before
+
+
+def _part_of(task: Task, path: Path, without: Collection[str] = ()) -> Result | None:
+    """Return the rows of a shard that stay, of conditions that are not there already."""
     try:
-        table, metadata = read_shard(task.path)
+        table, metadata = read_shard(path)
     except (ValueError, FileNotFoundError):
         return None
-    kept = task.kept_conditions(metadata)
+    kept = [name for name in task.kept_conditions(metadata) if name not in without]
     return _limited(table, metadata, kept) if kept else None
 
 
 def joined(kept: Result, new: Result) -> Result:
-    """Return the rows of an earlier evaluation and those of a new one, and how they were made."""
+    """Return the rows of an earlier evaluation and those of a later one, and how they were made."""
     (kept_rows, before), (new_rows, after) = kept, new
     table = pa.concat_tables([kept_rows, new_rows])
     seconds = before["seconds"] + after["seconds"]
@@ -71,7 +81,7 @@ def joined(kept: Result, new: Result) -> Result:
         "samples": {**before["samples"], **after["samples"]},
         "seconds": seconds,
         "images_per_second": table.num_rows / seconds,
-        "earlier": _evaluations(before),
+        "earlier": [*_evaluations(before), *after.get("earlier", [])],
     }
 
 

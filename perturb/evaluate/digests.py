@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # What says how conditions of a cell depend on one another; no number depends on it.
-_HOW = ("are_conditions_independent", "repeated")
+_HOW = ("are_conditions_independent", "repeated", "by_condition")
 
 
 def asked_digest(asked: Mapping[str, Any]) -> str:
@@ -29,14 +29,17 @@ def of_condition(asked: Mapping[str, Any], condition: str) -> dict[str, Any]:
     """Return what one condition's numbers depend on, of what is asked for of a cell.
 
     The other conditions are no part of it unless the declaration says that they depend on one
-    another. Neither is an option that is the number of samples of other conditions alone.
+    another. Neither is an option that is the number of samples of other conditions alone, nor the
+    other conditions' values of an option with a value for each.
     """
     repeated: Mapping[str, str] = asked["repeated"]
     of_others = set(repeated.values()) - {repeated.get(condition)}
     independent = asked["are_conditions_independent"]
+    options = {key: value for key, value in asked["options"].items() if key not in of_others}
+    own = {key: options[key].get(condition) for key in asked["by_condition"] if key in options}
     return {
         **{key: value for key, value in asked.items() if key not in _HOW},
-        "options": {key: value for key, value in asked["options"].items() if key not in of_others},
+        "options": options | own,
         "conditions": [condition] if independent else list(asked["conditions"]),
         "condition": condition,
     }

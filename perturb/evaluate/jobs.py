@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from perturb.datasets.store import ImageStore, open_subset
 from perturb.evaluate.cell import Cell
 from perturb.evaluate.completing import Result, completed
+from perturb.evaluate.failures import Once
+from perturb.evaluate.fitting import check_stores
 from perturb.evaluate.keeping import Task, evaluate_each, unfinished
 from perturb.evaluate.loop import Load, Subject, evaluate_cell
 from perturb.evaluate.outcome import Evaluator, Setting
@@ -39,7 +41,7 @@ def evaluate_cells(
 
     Raises
     ------
-    ValueError
+    FailedError, OSError, RuntimeError
         as `evaluate_each`.
     """
     left = unfinished(list(cells.values()))
@@ -47,7 +49,7 @@ def evaluate_cells(
         return
     cell_of = {task.path: cell for cell, task in cells.items()}
     (model,) = {cell.model for cell in cells}
-    subject = cache(partial(load, model))
+    subject = Once(partial(load, model))
 
     def evaluate(task: Task) -> Result:
         cell = cell_of[task.path]
@@ -73,6 +75,7 @@ def _rows(
 ) -> Result:
     """Return the rows of some conditions of a cell, and how they were made."""
     class_map = read_class_map(Path(asked["class_map"])) if asked["class_map"] else None
+    _check_kept(cell, asked, files)
     return evaluate_cell(
         replace(subject, class_map=class_map),
         stores_of(asked, files, conditions),
@@ -83,6 +86,17 @@ def _rows(
         batch_size=batch_size,
         precision=asked["precision"],
     )
+
+
+def _check_kept(cell: Cell, asked: Mapping[str, Any], files: Files) -> None:
+    """Raise a ValueError if conditions, also kept ones, are of other images or targets.
+
+    The rows of a kept condition are those of its decoded dataset, whose identity they have.
+    """
+    if len(asked["stores"]) > 1:
+        conditions = tuple(asked["conditions"])
+        setting = Setting(conditions, cell.severity_value, asked["seed"])
+        check_stores(stores_of(asked, files, conditions), cell, setting)
 
 
 def stores_of(

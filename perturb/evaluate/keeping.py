@@ -7,21 +7,21 @@ an attempt that fails or is killed loses nothing that it has finished. A shard m
 """
 
 import logging
+import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import torch
 
+from perturb.evaluate.failures import FailedError, concerns_all, told
 from perturb.evaluate.measurements import read_whole_measurement, write_measurement
 from perturb.evaluate.shards import read_whole, write_shard
+from perturb.files import replacing
 
 logger = logging.getLogger(__name__)
-
-# What concerns one result and none beside it; after anything else a job goes on with no other.
-_OF_ONE = (ValueError, torch.OutOfMemoryError)
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Task:
     asked : what the configuration says of it, as `perturb.plan.asked` returns it.
     identity : of `perturb.evaluate.identity`.
     identities : of each condition of a cell.
+    earlier : where a shard is kept that had more conditions.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Task:
     identity: str
     identities: Mapping[str, str] = field(default_factory=dict)
     is_measurement: bool = False
+    earlier: Path | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -69,13 +71,27 @@ class Task:
         return [name for name, identity in self.identities.items() if found.get(name) == identity]
 
     def write(self, table: pa.Table, metadata: Mapping[str, Any]) -> None:
-        """Write its file."""
+        """Write its file; a whole shard with conditions that are no longer asked for is kept."""
         identity = {"identity": self.identity}
         if self.is_measurement:
             write_measurement(self.path, table, {**metadata, **identity})
         else:
             identities = {"identities": dict(self.identities)}
+            self._keep_earlier()
             write_shard(self.path, table, {**metadata, **identity, **identities})
+
+    def _keep_earlier(self) -> None:
+        try:
+            found = read_whole(self.path).get("identities", {})
+        except ValueError:
+            return
+        if self.earlier is None or found.keys() <= self.identities.keys():
+            return
+        with replacing(self.earlier) as temporary:
+            try:
+                os.link(self.path, temporary)
+            except OSError:  # a file system without links
+                shutil.copyfile(self.path, temporary)
 
 
 def unfinished(tasks: Sequence[Task]) -> list[Task]:
@@ -93,21 +109,22 @@ def evaluate_each(
 
     Raises
     ------
-    ValueError
+    FailedError
         after the last task, naming those that failed; the others' files are there.
+    OSError, RuntimeError
+        at once, if the disk or the accelerator is unusable: no other task would succeed.
     """
-    failures: list[Exception] = []
+    reasons: dict[str, str] = {}
     for task in tasks:
         try:
-            table, metadata = evaluate(task)
-        except _OF_ONE as error:
+            task.write(*evaluate(task))
+        except Exception as error:
+            if concerns_all(error):
+                raise
             logger.info("%s: failed: %s", task.name, error, exc_info=True)
-            failures.append(error)
+            reasons[task.name] = told(error)
             continue
-        task.write(table, metadata)
         logger.info("%s: evaluated", task.name)
         yield task
-    if len(failures) == 1:
-        raise failures[0]
-    if failures:
-        raise ValueError(f"{len(failures)} failed:\n" + "\n".join(map(str, failures)))
+    if reasons:
+        raise FailedError(reasons)

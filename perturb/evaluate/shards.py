@@ -67,6 +67,7 @@ class Expected:
     samples : sample numbers of each condition.
     image_ids : images that the cell is evaluated on.
     weights_sha256 : weights of the evaluated model.
+    identity, identities : of the cell and of each condition, as in the metadata.
     options : options of the perturbation.
     source_sha256 : weights of the model that adversarial images were made against, if another.
     """
@@ -77,6 +78,8 @@ class Expected:
     protocol: int
     seed: int
     weights_sha256: str
+    identity: str
+    identities: Mapping[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
     source_sha256: str | None = None
 
@@ -149,6 +152,7 @@ def verify_shard(path: Path, expected: Expected) -> dict[str, Any]:
     for key, value in claims.items():
         if metadata.get(key) != value:
             raise ValueError(f"{path}: {key} is {metadata.get(key)!r}, expected {value!r}")
+    _verify_identity(path, metadata, expected)
     _verify_rows(path, table, expected)
     _verify_digest(path, table)
     return metadata
@@ -188,6 +192,18 @@ def _other_columns(schema: pa.Schema) -> str:
     if missing:
         return f"has no column {', '.join(missing)}"
     return f"columns are {schema.names} of types {list(map(str, schema.types))}, not of this schema"
+
+
+def _verify_identity(path: Path, metadata: Mapping[str, Any], expected: Expected) -> None:
+    found, wanted = metadata.get("identities", {}), expected.identities
+    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
+    if names:
+        raise ValueError(
+            f"{path}: was made of other images, weights or settings than the study's (condition "
+            f"{', '.join(names)})"
+        )
+    if metadata["identity"] != expected.identity:
+        raise ValueError(f"{path}: identity does not follow from those of its conditions")
 
 
 def _verify_rows(path: Path, table: pa.Table, expected: Expected) -> None:

@@ -194,6 +194,10 @@ class Perturbation:
     is_on_clean_set : whether it is evaluated only on the clean dataset.
     repeated : conditions with several samples, and the option with their number. The numbers of
         other conditions do not depend on this option.
+    by_condition : options that hold a value for each condition. The numbers of a condition depend
+        on its own value alone.
+    is_random : whether its numbers depend on the seed. On a subset of the images they always do.
+    uses : other perturbations whose code its numbers depend on: their protocols count as its own.
     are_conditions_independent : whether the numbers of a condition do not depend on the other
         conditions of its cell. If so, a job evaluates only those that a shard lacks.
     lacks : reason why it does not apply to a network, None if it does.
@@ -202,6 +206,7 @@ class Perturbation:
     samples : the sample numbers of each condition of a cell; by default those of `repeated`, else
         only 0.
     conditions_of : the conditions of a cell for a network; by default those of the entry.
+    options_of : the options that a cell's numbers depend on; by default all of the entry.
     configured : completes the entry, given the configuration's entry and datasets.
     """
 
@@ -218,12 +223,16 @@ class Perturbation:
     families: tuple[str, ...] = ()
     is_on_clean_set: bool = False
     repeated: Mapping[str, str] = field(default_factory=dict)
+    by_condition: tuple[str, ...] = ()
+    is_random: bool = True
+    uses: tuple[str, ...] = ()
     are_conditions_independent: bool = True
     lacks: Callable[[Architecture], str | None] | None = None
     why_not: Callable[["Asked"], str | None] | None = None
     partly: Callable[[Architecture], tuple[str, str] | None] | None = None
     samples: Callable[["Asked"], Mapping[str, tuple[int, ...]]] | None = None
     conditions_of: Callable[[PerturbationEntry, Architecture], tuple[str, ...]] | None = None
+    options_of: Callable[["Asked"], Mapping[str, Any]] | None = None
     configured: Configured | None = None
 
 
@@ -232,7 +241,7 @@ class Measurement:
     """A measurement of one model other than predictions, such as its layer correlations.
 
     id : in the configuration's `analyses`.
-    protocol : as of a `Perturbation`.
+    protocol, uses : as of a `Perturbation`.
     measure : entry point; takes a subject, the decoded dataset, the model's id, the settings and a
         batch size, and returns the table of the measurement.
     passes : the passes per image, from the options.
@@ -246,6 +255,7 @@ class Measurement:
     passes: Callable[[Mapping[str, Any]], Passes]
     label: str
     lacks: Callable[[Architecture], str | None] | None = None
+    uses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

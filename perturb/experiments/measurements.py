@@ -1,11 +1,13 @@
 """Evaluation of measurements: values of one model other than its predictions."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from perturb import provenance
+from perturb.evaluate.failures import Once
 from perturb.evaluate.jobs import Files, stores_of
 from perturb.evaluate.keeping import Task, evaluate_each, unfinished
 from perturb.evaluate.loop import Load
@@ -23,11 +25,10 @@ def measure(
     load, files, batch_size : as of `perturb.evaluate.jobs.evaluate_cells`.
     """
     left = unfinished(tasks)
-    if not left:
-        return
-    subject = load(model)
+    loaded = Once(partial(load, model))
 
     def evaluate(task: Task) -> tuple[pa.Table, dict[str, Any]]:
+        subject = loaded()
         name, asked = str(task.asked["measurement"]), task.asked
         store = stores_of(asked, files, [name])[name]
         table = entry_point(measurements()[name].measure)(subject, store, model, asked, batch_size)

@@ -1,5 +1,7 @@
 """Cells, conditions and samples of a network, from the declarations of perturbations."""
 
+from typing import Any
+
 from perturb.experiments.declaration import Asked
 from perturb.experiments.registry import measurements, perturbation
 from perturb.records import Architecture, PerturbationEntry
@@ -31,6 +33,16 @@ def conditions_of(entry: PerturbationEntry, architecture: Architecture | None) -
     if declared is None or architecture is None:
         return entry.conditions
     return declared(entry, architecture)
+
+
+def options_of(
+    entry: PerturbationEntry, severity: float, architecture: Architecture | None
+) -> dict[str, Any]:
+    """Return the options that a cell's numbers depend on; the network as of `conditions_of`."""
+    declared = perturbation(entry.id).options_of
+    if declared is None or architecture is None:
+        return dict(entry.options)
+    return dict(declared(Asked(entry, severity, architecture, seed=0)))
 
 
 def samples_of(

@@ -4,20 +4,23 @@ They are a part of the identity: everything that changes the numbers, and nothin
 new label or another model's entry repeats no evaluation.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
 from perturb.evaluate.cell import Cell
-from perturb.experiments.possible import conditions_of, lacking
-from perturb.experiments.registry import measurements, perturbation
-from perturb.files import beside_inputs
+from perturb.experiments.possible import conditions_of, lacking, options_of
+from perturb.experiments.registry import measurements, perturbation, protocol_of
+from perturb.files import sha256_of
 from perturb.plan.stores import store_of, stores_of_cell
 from perturb.records import Architecture, Patterns
 
 # Measurements of a model, apart from its predictions.
 MEASUREMENTS = tuple(measurements())
-# Borders are measured on the grids of all usual patch sizes [px], so that a model with a new patch
-# size does not change the measurements of other models.
+# Borders are measured on the grids of all usual patch sizes [px], so that a model with one of these
+# does not change the measurements of other models. Another size is measured by its own model, and
+# by models without patches, whose ratio is a mean over the grids of all ViTs.
 _GRIDS = frozenset({4, 8, 14, 16, 32})
 
 
@@ -37,7 +40,7 @@ def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
         "source": cell.source,
         "stores": list(stores_of_cell(config, cell, cell.model)),
         **_class_map(config, cell.dataset),
-        **_perturbed(config, cell.perturbation, architecture),
+        **_perturbed(config, cell, architecture),
         # The only condition of a transfer attack is the model that it is made against.
         **({"conditions": [cell.source]} if is_transfer else {}),
     }
@@ -45,23 +48,37 @@ def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
 
 def _class_map(config: Config, dataset: str) -> dict[str, Any]:
     class_map = config.datasets[dataset].class_map
-    # A file that Snakemake cannot track is compared by its content.
-    content = list(beside_inputs([class_map] if class_map else []).values())
-    return {"class_map": class_map, **({"class_map_sha256": content} if content else {})}
+    if class_map is None:
+        return {"class_map": None}
+    # Planning compares the content: the date may be that of a checkout.
+    content = sha256_of(Path(class_map)) if Path(class_map).is_file() else None
+    return {"class_map": class_map, "class_map_sha256": content}
 
 
-def _perturbed(config: Config, id: str, architecture: Architecture | None) -> dict[str, Any]:
-    entry, declared = config.perturbations[id], perturbation(id)
+def _perturbed(config: Config, cell: Cell, architecture: Architecture | None) -> dict[str, Any]:
+    entry, declared = config.perturbations[cell.perturbation], perturbation(cell.perturbation)
     return {
         "conditions": list(conditions_of(entry, architecture)),
-        "options": dict(entry.options),
+        "options": options_of(entry, cell.severity_value, architecture),
         "num_images": entry.num_images,
-        "seed": config.seed,
+        "seed": seed_of(config, cell.perturbation),
         "precision": config.precision,
         "protocol": declared.protocol,
+        "uses": _protocols(declared.uses),
         "are_conditions_independent": declared.are_conditions_independent,
         "repeated": dict(declared.repeated),
+        "by_condition": list(declared.by_condition),
     }
+
+
+def seed_of(config: Config, id: str) -> int:
+    """Return the seed of a perturbation's cells: the study's, or 0 if no number depends on it."""
+    is_subset = config.perturbations[id].num_images is not None
+    return config.seed if is_subset or perturbation(id).is_random else 0
+
+
+def _protocols(ids: Iterable[str]) -> dict[str, int]:
+    return {id: protocol_of(id) for id in ids}
 
 
 def asked_of_measurement(config: Config, name: str, model: str) -> dict[str, Any]:
@@ -92,16 +109,17 @@ def asked_of_measurement(config: Config, name: str, model: str) -> dict[str, Any
         "seed": config.seed,
         "precision": config.precision,
         "protocol": measurements()[name].protocol,
+        "uses": _protocols(measurements()[name].uses),
         **own,
     }
 
 
 def _pattern_facts(config: Config, patterns: Patterns, model: str) -> dict[str, Any]:
     generate = config.datasets[patterns.dataset].generate
-    sizes = {model.architecture.patch_size for model in config.models.values()}
+    own = config.models[model].architecture.patch_size
+    sizes = {other.architecture.patch_size for other in config.models.values()}
     return {
-        "num_shown": patterns.num_shown if model in patterns.shown_models else 0,
-        "patch_sizes": sorted(_GRIDS | {size for size in sizes if size}),
+        "patch_sizes": sorted(_GRIDS | {size for size in ({own} if own else sizes) if size}),
         "generate": dict(generate) if generate else None,
         "options": dict(patterns.options),
     }

@@ -1,11 +1,13 @@
 """The inventory of an experiment: the list of its shards, each checked.
 
 The tables read the shards of the inventory. It is made from the cells of the configuration, so it
-does not contain shards of removed models, and it is not made while a shard is truncated, swapped,
-edited, or made from other weights, images or code than the study's own.
+does not contain shards of removed models, and it is not made while a shard or a measurement is
+truncated, swapped, edited, or made from other weights, images, settings or code than the study's
+own: identities are compared with those of the files as they are now. The inventory of an experiment
+that has measurements alone lists no shard.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ from perturb.config import Config
 from perturb.datasets.manifests import read_manifest
 from perturb.datasets.subset import balanced_subset
 from perturb.evaluate.cell import Cell
+from perturb.evaluate.keeping import Task
+from perturb.evaluate.measurements import read_whole_measurement
 from perturb.evaluate.shards import Expected, verify_shard
 from perturb.experiments.possible import samples_of
-from perturb.experiments.registry import experiment_of, protocol_of
-from perturb.plan.cells import cells
+from perturb.plan.jobs import jobs_of_experiments
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store
+from perturb.plan.tasks import tasks_of
 
 _NUM_NAMED = 20
 
@@ -49,7 +53,7 @@ INVENTORY = pa.schema(
 
 
 def check_shards(config: Config, experiment: str, weights_sha256: Mapping[str, str]) -> pa.Table:
-    """Return the inventory of an experiment after checking all its shards.
+    """Return the inventory of an experiment after checking all its shards and measurements.
 
     Parameters
     ----------
@@ -59,31 +63,46 @@ def check_shards(config: Config, experiment: str, weights_sha256: Mapping[str, s
     Raises
     ------
     ValueError
-        naming the shards that are not, the first twenty of them if there are more.
+        naming the files that are not as they should be, the first twenty if there are more.
     """
     subsets: dict[tuple[str, int | None], pa.StringArray] = {}
     rows, faults = [], []
-    for cell in cells(config):
-        if experiment_of(cell.perturbation) != experiment:
-            continue
-        path = Paths(config.results).shard(cell)
-        key = cell.dataset, config.perturbations[cell.perturbation].num_images
-        if key not in subsets:
-            subsets[key] = _image_ids(config, *key)
-        expected = _expected(config, cell, subsets[key], weights_sha256)
+    for cell, task in _tasks(config, experiment):
         try:
-            rows.append(_row(path, cell, verify_shard(Path(path), expected)))
+            if cell is None:
+                _verify_measurement(task)
+                continue
+            key = cell.dataset, config.perturbations[cell.perturbation].num_images
+            if key not in subsets:
+                subsets[key] = _image_ids(config, *key)
+            expected = _expected(config, cell, task, subsets[key], weights_sha256)
+            rows.append(_row(cell, task, verify_shard(task.path, expected)))
         except ValueError as error:
             faults.append(str(error))
     if faults:
-        raise ValueError(told(faults, "shard"))
+        raise ValueError(_told(faults))
     return pa.Table.from_pylist(rows, schema=INVENTORY)
 
 
-def told(faults: list[str], kind: str) -> str:
-    """Return a message with the faults of shards or measurements, and the remedy."""
+def _tasks(config: Config, experiment: str) -> Iterator[tuple[Cell | None, Task]]:
+    """Yield the results of an experiment, each cell with its shard, then the measurements."""
+    for job in jobs_of_experiments(config)[experiment]:
+        cells, measurements = tasks_of(config, job)
+        yield from cells.items()
+        yield from ((None, task) for task in measurements)
+
+
+def _verify_measurement(task: Task) -> None:
+    if read_whole_measurement(task.path).get("identity") != task.identity:
+        raise ValueError(
+            f"{task.path}: was made of other images, weights or settings than the study's"
+        )
+
+
+def _told(faults: list[str]) -> str:
+    """Return a message with the faults of files and the remedy."""
     more = [f"and {len(faults) - _NUM_NAMED} more"] if len(faults) > _NUM_NAMED else []
-    files = f"1 {kind} is" if len(faults) == 1 else f"{len(faults)} {kind}s are"
+    files = "1 result is" if len(faults) == 1 else f"{len(faults)} results are"
     return "\n".join(
         [
             f"{files} not what the study needs. Delete these files: the next run makes them again",
@@ -103,35 +122,40 @@ def _image_ids(config: Config, dataset: str, num_images: int | None) -> pa.Strin
 
 
 def _expected(
-    config: Config, cell: Cell, image_ids: pa.StringArray, weights_sha256: Mapping[str, str]
+    config: Config,
+    cell: Cell,
+    task: Task,
+    image_ids: pa.StringArray,
+    weights_sha256: Mapping[str, str],
 ) -> Expected:
-    perturbation = config.perturbations[cell.perturbation]
     return Expected(
         cell=cell,
         samples=(
             {cell.source: (0,)}
             if cell.source
             else samples_of(
-                perturbation,
+                config.perturbations[cell.perturbation],
                 cell.severity_value,
                 config.models[cell.model].architecture,
                 config.seed,
             )
         ),
         image_ids=image_ids,
-        protocol=protocol_of(cell.perturbation),
-        seed=config.seed,
+        protocol=task.asked["protocol"],
+        seed=task.asked["seed"],
         weights_sha256=weights_sha256[cell.model],
-        options=perturbation.options,
+        identity=task.identity,
+        identities=task.identities,
+        options=task.asked["options"],
         source_sha256=weights_sha256[cell.source] if cell.source else None,
     )
 
 
-def _row(path: str, cell: Cell, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _row(cell: Cell, task: Task, metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: metadata[name] for name in INVENTORY.names if name in metadata},
         **{name: metadata["versions"][name] for name in ("python", "torch", "timm")},
-        "path": path,
+        "path": str(task.path),
         "severity": cell.severity_value,
         "num_rows": metadata["num_images"] * sum(map(len, metadata["samples"].values())),
     }

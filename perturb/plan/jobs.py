@@ -28,11 +28,6 @@ TRANSFER = "transfer"
 _ALL = "all"
 
 
-def experiments(config: Config) -> list[str]:
-    """Return the experiments that have cells in a study."""
-    return list(dict.fromkeys(experiment_of(cell.perturbation) for cell in cells(config)))
-
-
 @dataclass(frozen=True)
 class Job:
     """The results of one job of one model; for transfer attacks, of one source model.
@@ -76,6 +71,31 @@ def transfer_jobs(config: Config) -> dict[tuple[str, str], Job]:
     return {
         (source, TRANSFER): Job(source, TRANSFER, tuple(transfer_cells(config, source)))
         for source in config.benchmark_models
+    }
+
+
+def experiments(config: Config) -> list[str]:
+    """Return the experiments that have cells or measurements in a study."""
+    return list(jobs_of_experiments(config))
+
+
+def jobs_of_experiments(config: Config) -> dict[str, list[Job]]:
+    """Return the results of each experiment, of each model as one job, whatever the jobs are."""
+    found: dict[str, dict[str, tuple[list[Cell], list[str]]]] = {}
+    experiment_by_id = {id: experiment_of(id) for id in (*config.perturbations, *MEASUREMENTS)}
+    for cell in cells(config):
+        of_models = found.setdefault(experiment_by_id[cell.perturbation], {})
+        of_models.setdefault(cell.model, ([], []))[0].append(cell)
+    for name in MEASUREMENTS:
+        for model in measured_models(config, name):
+            of_models = found.setdefault(experiment_by_id[name], {})
+            of_models.setdefault(model, ([], []))[1].append(name)
+    return {
+        experiment: [
+            Job(model, experiment, tuple(own), tuple(names))
+            for model, (own, names) in of_models.items()
+        ]
+        for experiment, of_models in found.items()
     }
 
 
@@ -140,8 +160,8 @@ def datasets_of_job(job: Job) -> list[str]:
 class Sources:
     """Inputs of other rules in place of shards and measurements.
 
-    Snakemake does not know shards and measurements as outputs. A job's receipt stands for them,
-    and for shards also the inventory of their experiment, which exists after their check.
+    Snakemake does not know shards and measurements as outputs. A job's receipt stands for them, and
+    the inventory of their experiment, which exists after their check.
     """
 
     def __init__(self, config: Config) -> None:
@@ -151,12 +171,10 @@ class Sources:
         for job in jobs(config).values():
             receipt = job.receipt(paths)
             for file, item in job.files(paths).items():
-                checked: tuple[str, ...] = ()
-                if isinstance(item, Cell):
-                    experiment = experiment_of(item.perturbation)
-                    self._receipts.setdefault(experiment, {})[receipt] = None
-                    checked = (paths.inventory(experiment),)
-                self._stands_for[file] = (receipt, *checked)
+                id = item.perturbation if isinstance(item, Cell) else item
+                experiment = experiment_of(id)
+                self._receipts.setdefault(experiment, {})[receipt] = None
+                self._stands_for[file] = (receipt, paths.inventory(experiment))
 
     def of_files(self, files: Iterable[str]) -> list[str]:
         """Return files with shards and measurements replaced by receipts and inventories."""
@@ -165,5 +183,5 @@ class Sources:
         return list(found)
 
     def of_experiment(self, experiment: str) -> list[str]:
-        """Return the receipts of an experiment's cells."""
+        """Return the receipts of an experiment's cells and measurements."""
         return list(self._receipts[experiment])

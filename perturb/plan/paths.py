@@ -1,5 +1,6 @@
 """Paths of all results of a study: the only module that defines the results folder's layout."""
 
+import os
 from dataclasses import dataclass
 
 from perturb.evaluate.cell import Cell
@@ -32,6 +33,10 @@ class Paths:
         name = f"{cell.severity}/{cell.source}" if cell.source else cell.severity
         return f"{self.root}/shards/{cell.model}/{cell.dataset}/{cell.perturbation}/{name}.parquet"
 
+    def earlier(self, cell: Cell) -> str:
+        """Return the place of a cell's shard that had conditions which were removed since."""
+        return self.shard(cell).replace(f"{self.root}/shards/", f"{self.root}/earlier/", 1)
+
     def measurement(self, model: str, name: str) -> str:
         """Return a measurement of a model."""
         return f"{self.root}/measurements/{model}/{name}.parquet"
@@ -39,6 +44,11 @@ class Paths:
     def receipt(self, model: str, job: str) -> str:
         """Return the receipt of a job of a model: the list of its files."""
         return f"{self.root}/receipts/{model}/{job}.json"
+
+    def settings(self, product: str) -> str:
+        """Return the digest of the settings of an inventory, a table, a chart or the page."""
+        inside = os.path.splitext(os.path.relpath(product, self.root))[0]  # noqa: PTH122
+        return f"{self.root}/settings/{inside}.json"
 
     @property
     def mark(self) -> str:

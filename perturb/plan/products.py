@@ -1,19 +1,14 @@
 """Inputs of the tables, charts and page of a study, for the rules."""
 
-import hashlib
-import json
 import os
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from perturb.config import Config
 from perturb.experiments import registry
 from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import Chart
-from perturb.experiments.possible import samples_of
-from perturb.experiments.registry import protocol_of
 from perturb.places import PACKAGE, as_input, code, resource
 from perturb.plan.asked import measured_models
 from perturb.plan.cells import cells
@@ -105,59 +100,32 @@ def _code_in(folder: str) -> list[str]:
     return sorted(as_input(file) for file in files if file.suffix in _CODE and file.is_file())
 
 
-def checked_shards(config: Config) -> dict[str, Any]:
-    """Return the expected settings of shards, apart from their cells, images and weights.
-
-    They are a digest per perturbation, because some perturbations have hundreds of classes and
-    hundreds of samples.
-    """
-    asked: dict[str, dict[str, Any]] = {
-        id: {
-            "protocol": protocol_of(id),
-            "options": dict(entry.options),
-            "num_images": entry.num_images,
-            "samples": {},
-        }
-        for id, entry in config.perturbations.items()
-    }
-    for cell in cells(config):
-        architecture = config.models[cell.model].architecture
-        plans, key = asked[cell.perturbation]["samples"], f"{architecture.id} {cell.severity}"
-        if key not in plans and cell.source is None:
-            perturbation = config.perturbations[cell.perturbation]
-            plans[key] = samples_of(perturbation, cell.severity_value, architecture, config.seed)
-    return {"seed": config.seed} | {id: _digest(entry) for id, entry in asked.items()}
-
-
-def _digest(entry: Mapping[str, Any]) -> str:
-    text = json.dumps(entry, sort_keys=True).encode()
-    return hashlib.blake2b(text, digest_size=8).hexdigest()
-
-
 def charts(config: Config) -> Mapping[str, Chart]:
     """Return the charts of a study."""
     return registry.charts_of(studies(config))
 
 
-def table_sources(config: Config, table: str) -> dict[str, str | list[str]]:
-    """Return the files of each relation that a table's query reads."""
+def table_sources(config: Config, table: str, without: str = "") -> dict[str, str | list[str]]:
+    """Return the files of each relation that a table's query reads, except one."""
     layout = Paths(config.results)
-    files: dict[str, str | list[str]] = {
-        "predictions": _predictions(config, registry.table(table).reads),
-        "models": layout.models,
-        "datasets": layout.datasets,
-        "inventory": [layout.inventory(experiment) for experiment in experiments(config)],
-        "claim_rules": as_input(resource("claims.csv")),
-        "reference_errors": reference_errors(config),
-        "paper_figures": as_input(resource("paper_figures.csv")),
-        "published_top1": as_input(resource("timm_top1.csv")),
-        "stimuli": [
+    files: dict[str, Callable[[], str | list[str]]] = {
+        "predictions": lambda: _predictions(config, table),
+        "models": lambda: layout.models,
+        "datasets": lambda: layout.datasets,
+        "inventory": lambda: [layout.inventory(name) for name in experiments(config)],
+        "claim_rules": lambda: as_input(resource("claims.csv")),
+        "reference_errors": lambda: reference_errors(config),
+        "paper_figures": lambda: as_input(resource("paper_figures.csv")),
+        "published_top1": lambda: as_input(resource("timm_top1.csv")),
+        "stimuli": lambda: [
             layout.manifest(any_store(config, dataset)) for dataset in cue_conflict_sets(config)
         ],
-        "patterns": _measurements(config, "perturbation_patterns"),
-        "representations": _measurements(config, "layer_correlations"),
+        "patterns": lambda: _measurements(config, "perturbation_patterns"),
+        "representations": lambda: _measurements(config, "layer_correlations"),
     }
-    return {source: files[source] for source in registry.table(table).sources}
+    return {
+        source: files[source]() for source in registry.table(table).sources if source != without
+    }
 
 
 def table_files(config: Config, table: str) -> list[str]:
@@ -167,13 +135,18 @@ def table_files(config: Config, table: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _predictions(config: Config, reads: Collection[str]) -> list[str]:
-    layout = Paths(config.results)
-    return [
-        layout.shard(cell)
-        for cell in cells(config)
-        if not reads or _kind(config, cell.perturbation) in reads
-    ]
+def perturbations_read(config: Config, table: str) -> set[str]:
+    """Return the perturbations of a study whose shards a table reads."""
+    declared = registry.table(table)
+    if "predictions" not in declared.sources:
+        return set()
+    reads = declared.reads
+    return {id for id in config.perturbations if not reads or _kind(config, id) in reads}
+
+
+def _predictions(config: Config, table: str) -> list[str]:
+    layout, read = Paths(config.results), perturbations_read(config, table)
+    return [layout.shard(cell) for cell in cells(config) if cell.perturbation in read]
 
 
 def _measurements(config: Config, name: str) -> list[str]:

@@ -4,6 +4,7 @@ The path of a source is below the configuration's `data`, or inside a download; 
 to one relative to the working directory, for jobs.
 """
 
+import glob
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -52,6 +53,16 @@ def decoded(config: Config, store: str) -> dict[str, Any]:
 def label_files(config: Config, store: str) -> list[str]:
     """Return the files with the classes of a decoded dataset's images, as inputs of its job."""
     return as_inputs(_labels(config, config.datasets[store.partition("/")[0]]))
+
+
+def source_files(config: Config, store: str) -> list[str]:
+    """Return the archives or Parquet files of a decoded dataset's images, as inputs of its job.
+
+    Images in folders are not among them.
+    """
+    source = resolved_source(config, config.datasets[store.partition("/")[0]])
+    path = source.get("path", "")
+    return as_inputs(sorted(glob.glob(path)) if _is_pattern(source) else [path])  # noqa: PTH207
 
 
 def _labels(config: Config, dataset: Dataset) -> list[str]:

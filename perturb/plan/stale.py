@@ -15,6 +15,7 @@ from perturb.files import replacing
 from perturb.plan.origins import foreign_artefacts
 from perturb.plan.paths import Paths
 from perturb.plan.receipts import stale_receipts
+from perturb.plan.settings import stale_products
 
 _NUM_NAMED = 20
 
@@ -49,12 +50,14 @@ class Stale:
         # Without any receipt all jobs are planned anyway.
         if Path(self._paths.mark).parent.is_dir():
             self._files |= {os.path.normpath(path) for path in stale_receipts(config)}
+        self._files |= set(stale_products(config))
         lines = [f"{path}: {line}" for path, lines in foreign.items() for line in lines]
         self.reasons = lines[:_NUM_NAMED]
 
-    def mark_of(self, path: str) -> list[str]:
-        """Return the additional input of the job of a file: the mark if the file is stale."""
-        return [self._paths.mark] if os.path.normpath(path) in self._files else []
+    def mark_of(self, *paths: str) -> list[str]:
+        """Return the additional input of the job of these files: the mark if one is stale."""
+        is_stale = not self._files.isdisjoint(map(os.path.normpath, paths))
+        return [self._paths.mark] if is_stale else []
 
     def _write_mark(self) -> None:
         # New content each time: for small files Snakemake also compares the content.

@@ -32,7 +32,8 @@ def tasks_of(config: Config, job: Job) -> tuple[dict[Cell, Task], list[Task]]:
         if isinstance(item, Cell):
             identities = identities_of(asked, stores, cards)
             identity = cell_identity(identities)
-            cells[item] = Task(str(item), Path(path), asked, identity, identities)
+            earlier = Path(paths.earlier(item))
+            cells[item] = Task(str(item), Path(path), asked, identity, identities, earlier=earlier)
         else:
             name, identity = f"{job.model} / {item}", identity_of(asked, stores, cards)
             measurements.append(Task(name, Path(path), asked, identity, is_measurement=True))

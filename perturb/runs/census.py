@@ -15,6 +15,7 @@ from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import read_metadata
 from perturb.experiments.registry import protocol_of
+from perturb.plan.asked import seed_of
 from perturb.plan.cells import cells
 from perturb.plan.jobs import TRANSFER, jobs
 from perturb.plan.paths import Paths
@@ -112,7 +113,7 @@ def _fault(config: Config, cell: Cell, metadata: Mapping[str, Any]) -> str | Non
         "perturbation": cell.perturbation,
         "severity": cell.severity_value,
         "protocol": protocol_of(cell.perturbation),
-        "seed": config.seed,
+        "seed": seed_of(config, cell.perturbation),
     }
     for key, value in expected.items():
         if metadata.get(key) != value:

@@ -15,6 +15,7 @@ EXPERIMENT = Experiment(
             passes=passes.fgsm,
             severities="epsilons",
             conditions=("fgsm",),
+            is_random=False,
             is_on_clean_set=True,
         ),
         Perturbation(

@@ -28,6 +28,7 @@ EXPERIMENT = Experiment(
             passes=_one,
             severities=0,
             conditions=("none",),
+            is_random=False,
         ),
         Perturbation(
             id="class_subset",
@@ -36,6 +37,8 @@ EXPERIMENT = Experiment(
             passes=_one,
             severities=0,
             configured=with_subsets,
+            by_condition=("classes",),
+            is_random=False,
         ),
     ),
     test_sets=(

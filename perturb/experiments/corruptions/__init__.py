@@ -57,6 +57,8 @@ EXPERIMENT = Experiment(
             passes=_stored,
             severities="severities",
             conditions=CORRUPTIONS,
+            is_random=False,
+            uses=("none",),
             configured=with_stored_corruptions,
         ),
     ),

@@ -24,6 +24,7 @@ EXPERIMENT = Experiment(
             partly=cells.without_parts,
             samples=cells.samples_of,
             conditions_of=cells.conditions_of,
+            options_of=cells.options_of,
         ),
         Perturbation(
             id="heads",
@@ -38,6 +39,7 @@ EXPERIMENT = Experiment(
             is_on_clean_set=True,
             lacks=cells.without_heads,
             samples=cells.head_samples,
+            is_random=False,
         ),
     ),
     test_sets=(TestSet("lesions", "Removed layers", 14),),

@@ -14,7 +14,13 @@ from perturb.experiments.blocks import (
     without_tokens,
 )
 from perturb.experiments.declaration import Asked, Passes
-from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets, removable_blocks
+from perturb.experiments.lesions.plans import (
+    PARTS,
+    head_sets,
+    lesion_sets,
+    num_drawn,
+    removable_blocks,
+)
 from perturb.records import Architecture, PerturbationEntry
 
 # The part that a lesion removes, and its blocks.
@@ -57,6 +63,14 @@ def too_many(asked: Asked) -> str | None:
 def conditions_of(_: PerturbationEntry, architecture: Architecture) -> tuple[str, ...]:
     """Return the removed parts, one per condition."""
     return parts_of(architecture)
+
+
+def options_of(asked: Asked) -> Mapping[str, int]:
+    """Return the number of sets that are drawn; none is if at most one block is removed."""
+    if asked.severity <= 1:
+        return {}
+    blocks = removable_blocks(asked.architecture.family, asked.architecture.arguments)
+    return {"samples": num_drawn(blocks, int(asked.severity), asked.option("samples"))}
 
 
 def samples_of(asked: Asked) -> Mapping[str, tuple[int, ...]]:

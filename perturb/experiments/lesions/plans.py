@@ -72,13 +72,18 @@ def lesion_sets(
         return {0: ()}
     if n == 1:
         return {index: (index,) for index in removable}
-    count = min(num_samples, math.comb(len(others), n))
+    count = num_drawn(removable, n, num_samples)
     drawn: dict[tuple[int, ...], None] = {}  # an ordered set
     attempt = 0
     while len(drawn) < count:
         attempt += 1
         drawn.setdefault(_draw(others, n, f"{seed}/lesions/{condition}/{n}/{attempt}"))
     return dict(enumerate(drawn, start=1))
+
+
+def num_drawn(removable: Sequence[int], n: int, num_samples: int) -> int:
+    """Return how many different sets of n > 1 blocks are drawn, of at most ``num_samples``."""
+    return min(num_samples, math.comb(sum(index != 0 for index in removable), n))
 
 
 def head_sets(depth: int, num_heads: int) -> dict[int, tuple[int, int]]:

@@ -65,6 +65,7 @@ EXPERIMENT = Experiment(
             measure="perturb.experiments.perturbation_patterns.measure:patterns_of",
             passes=_passes,
             label="perturbation patterns",
+            uses=("pgd",),
         ),
     ),
     checks=_check,

@@ -1,7 +1,7 @@
 """The patterns of a model's adversarial perturbations, as a measurement.
 
-In addition to the ratios of all images it records the perturbations of the images and models that
-the picture shows: see `LEVELS`.
+In addition to the ratios of all images it records the perturbations of the first images, as many as
+a picture may show, whatever the study's picture shows: see `LEVELS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,11 @@ from perturb.evaluate.whole import on_all
 from perturb.experiments.perturbation_patterns.measures import perturbations_of, tabulated
 from perturb.experiments.perturbation_patterns.sheet import pattern_sheet
 
-# A column: the perturbation of a shown image as C * H * W bytes, 0 to 255 for -1 to 1. The rows of
-# the shown images on the first grid have it; it is null in all others.
+# A column: the perturbation of an image as C * H * W bytes, 0 to 255 for -1 to 1. The rows of the
+# first images on the first grid have it; it is null in all others.
 LEVELS = "levels"
+# The most images that the configuration allows in the picture.
+NUM_HELD = 12
 _HALF = 127.5
 
 
@@ -50,7 +52,7 @@ def patterns_of(
         patch_sizes=[size for size in asked["patch_sizes"] if size * scale >= 1],
         scale=scale,
     )
-    return table.append_column(LEVELS, _levels(delta[: asked["num_shown"]], len(table)))
+    return table.append_column(LEVELS, _levels(delta[:NUM_HELD], len(table)))
 
 
 def _levels(delta: Tensor, num_rows: int) -> pa.Array:

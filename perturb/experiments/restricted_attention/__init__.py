@@ -66,6 +66,7 @@ EXPERIMENT = Experiment(
             label="patch attention removed",
             conditions=("first", "last"),
             changes="model",
+            is_random=False,
             unchanged=0.0,
             families=("vit",),
             is_on_clean_set=True,

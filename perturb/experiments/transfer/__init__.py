@@ -42,6 +42,7 @@ EXPERIMENT = Experiment(
             evaluator=None,
             passes=_passes,
             severities="epsilons",
+            uses=("pgd",),
         ),
     ),
     checks=_check,

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from perturb.datasets.store import Images, ImageStore
 from perturb.evaluate.batch_size import BatchSize
 from perturb.evaluate.cell import Cell
+from perturb.evaluate.failures import Once
 from perturb.evaluate.jobs import Files, stores_of
 from perturb.evaluate.keeping import Task, evaluate_each, unfinished
 from perturb.evaluate.loop import Load, Subject, record
@@ -35,8 +37,8 @@ def evaluate_transfer(
 
     Raises
     ------
-    ValueError
-        if cells have no source, and for the reasons of `evaluate_each`.
+    FailedError, OSError, RuntimeError
+        as `evaluate_each`; a cell without a source is among those that failed.
     """
     left = unfinished(list(cells.values()))
     cell_of = {task.path: cell for cell, task in cells.items()}
@@ -45,8 +47,20 @@ def evaluate_transfer(
         yield cell_of[task.path]
 
 
+@dataclass(frozen=True)
+class _Made:
+    """Adversarial images (N, 3, H, W) on the host, their originals, and the source's weights."""
+
+    images: Tensor
+    store: ImageStore
+    weights_sha256: str
+
+
 class _Examples:
-    """A source's adversarial images of one dataset and severity, made once for all targets."""
+    """A source's adversarial images of one dataset and severity, made once for all targets.
+
+    If that fails, it fails for each target with the same error, and is not tried again.
+    """
 
     def __init__(self, load: Load, files: Files, batch_size: int) -> None:
         self._load, self._files, self._batch_size = load, files, batch_size
@@ -58,29 +72,29 @@ class _Examples:
             raise ValueError(f"{cell}: has no source; expected: a transfer attack")
         setting = Setting((cell.source,), cell.severity_value, asked["seed"], asked["options"])
         if self._key != (cell.source, cell.dataset, cell.severity):
-            store = stores_of(asked, self._files, setting.conditions)[cell.source]
-            self._make(cell.source, store, setting, asked["precision"])
             self._key = (cell.source, cell.dataset, cell.severity)
+            self._examples = Once(partial(self._make, cell.source, asked, setting))
+        made = self._examples()
         target = self._load(cell.model)
         return record(
             target,
-            [(self._store, partial(_shown, target, cell.source, self._made))],
+            [(made.store, partial(_shown, target, cell.source, made.images))],
             cell,
             setting,
             protocol=asked["protocol"],
             batch_size=self._batch_size,
             precision=asked["precision"],
-            source_sha256=self._weights_sha256,
+            source_sha256=made.weights_sha256,
         )
 
-    def _make(self, source: str, store: ImageStore, setting: Setting, precision: str) -> None:
-        self._key, self._store = None, store
+    def _make(self, source: str, asked: Mapping[str, Any], setting: Setting) -> _Made:
+        store = stores_of(asked, self._files, setting.conditions)[source]
         subject = self._load(source)
         run = partial(examples_against, subject.classifier, setting=setting)
         size = BatchSize(self._batch_size, f"images against {source}")
-        self._made = on_all(subject, store, run, size, precision)  # (N, 3, H, W), on the host
-        self._weights_sha256 = subject.card.weights_sha256
-        logger.info("against %s: %d images", source, len(self._made))
+        images = on_all(subject, store, run, size, asked["precision"])
+        logger.info("against %s: %d images", source, len(images))
+        return _Made(images, store, subject.card.weights_sha256)
 
 
 def _shown(

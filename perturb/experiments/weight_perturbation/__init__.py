@@ -45,6 +45,7 @@ EXPERIMENT = Experiment(
             label="rounded weights",
             conditions=("symmetric",),
             changes="model",
+            is_random=False,
             is_on_clean_set=True,
         ),
     ),
