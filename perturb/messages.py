@@ -25,14 +25,14 @@ def refuse(messages: Iterable[str]) -> None:
         raise ConfigError(lines)
 
 
-def nearest(value: str, allowed: Iterable[str]) -> str | None:
+def nearest(value: object, allowed: Iterable[object]) -> str | None:
     """Return the allowed word nearest to a misspelt one, None if none is near."""
     # Words of three letters that differ in one are different words: gpu, cpu.
-    near = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.7)
+    near = difflib.get_close_matches(str(value), list(map(str, allowed)), n=1, cutoff=0.7)
     return near[0] if near else None
 
 
-def did_you_mean(value: str, allowed: Iterable[str]) -> str:
+def did_you_mean(value: object, allowed: Iterable[object]) -> str:
     """Return a sentence with the allowed word nearest to a misspelt one, or nothing."""
     near = nearest(value, allowed)
     return f" Did you mean `{near}`?" if near else ""

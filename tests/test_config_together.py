@@ -117,3 +117,38 @@ def test_no_mistake_adds_a_message_about_another() -> None:
         num_kept, num_all = num_kept + len(told), num_all + len(apart)
     # A mistake hides another one only if that follows from the part that it is in.
     assert num_kept > 0.95 * num_all
+
+
+WRONG = (None, [], {}, "x", 5, -1, True, ["x"], {"x": 1}, "test", "a", {"dataset": "test"})
+
+
+def _places(value: Any, key: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the keys of all values."""
+    inner: Any = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        inner = enumerate(value)
+    return [key, *(place for name, one in inner for place in _places(one, (*key, name)))]
+
+
+def _spoiled(drawn: random.Random) -> dict[str, Any]:
+    """Return a study with wrong values, missing values and wrong names at random places."""
+    raw = copy.deepcopy(TINY_STUDY)
+    for _ in range(drawn.randint(1, 4)):
+        *place, name = drawn.choice(_places(raw)[1:])
+        parent: Any = raw
+        for each in place:
+            parent = parent[each]
+        match drawn.randrange(4):
+            case 0:
+                del parent[name]
+            case 1 if isinstance(parent, dict):
+                parent[drawn.choice((f"{name}s", 1, None, "x y"))] = parent.pop(name)
+            case _:
+                parent[name] = copy.deepcopy(drawn.choice(WRONG))
+    return raw
+
+
+def test_whatever_is_wrong_is_told_in_a_report() -> None:
+    drawn = random.Random(0)
+    reports = [_told(_spoiled(drawn)) for _ in range(300)]
+    assert sum(map(bool, reports)) > 250  # some changes are allowed

@@ -55,7 +55,9 @@ class Draft:
         while errors := [one for one in form_errors(self.raw) if _is_unknown_key(one)]:
             self.mistakes += [line for one in errors for line in explained(one).splitlines()]
             for error in errors:
-                _correct(_at(self.raw, tuple(error.absolute_path)), error)
+                parent = _at(self.raw, tuple(error.absolute_path))
+                if parent is not None:  # not yet removed with an object around it
+                    _correct(parent, error)
 
     def remove_malformed(self) -> None:
         """Name the errors of form and remove the parts that have them."""
@@ -66,6 +68,11 @@ class Draft:
         }
         for error in errors:
             self._remove_malformed(tuple(error.absolute_path), error)
+        numbered = [
+            (name, id) for name, ids in self.ids.items() for id in ids if not isinstance(id, str)
+        ]
+        for key in numbered:  # the check of ids names them
+            self.remove(key)
         self.raw |= {name: {} for name in SECTIONS if not isinstance(self.raw.get(name), dict)}
 
     def _remove_malformed(self, key: Key, error: Error) -> None:

@@ -78,7 +78,7 @@ def explained(error: Error) -> str:
             ]
             return f"{key}: missing {', '.join(told)}"
         case "enum":
-            hint = _renamed(instance, allowed) or did_you_mean(str(instance), map(str, allowed))
+            hint = _renamed(instance, allowed) or did_you_mean(instance, allowed)
             return f"{key}: {instance!r} is not one of {listed(allowed)}.{hint}"
         case "oneOf" if isinstance(instance, Mapping) and (within := _nearest_form(error)):
             return "\n".join(dict.fromkeys(map(explained, within)))
@@ -137,4 +137,4 @@ def _renamed(name: object, allowed: Collection[object]) -> str:
 def present_name(name: object, allowed: Collection[str]) -> str | None:
     """Return the allowed key that an unknown one stands for, None if that is not clear."""
     now = _RENAMED.get(str(name))
-    return now if now in allowed else nearest(str(name), allowed)
+    return now if now in allowed else nearest(name, allowed)
