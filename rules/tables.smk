@@ -53,7 +53,7 @@ rule check_shards:
     wildcard_constraints:
         experiment=ids(EXPERIMENTS),
     conda:
-        "../envs/tables.yaml"
+        "../envs/torch.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
