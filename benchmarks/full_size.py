@@ -93,8 +93,12 @@ def study(folder: Path, weights: Mapping[str, Path]) -> dict[str, Any]:
             "patch_attention": few | {"blocks": [1]},
         },
         "analyses": {
-            "patterns": {"dataset": "imagenet-224", "images": SMALL, "epsilon": "1/255"},
-            "correlations": {"dataset": "imagenet", "images": SMALL},
+            "perturbation_patterns": {
+                "dataset": "imagenet-224",
+                "images": SMALL,
+                "epsilon": "1/255",
+            },
+            "layer_correlations": {"dataset": "imagenet", "images": SMALL},
         },
     }
 

@@ -403,5 +403,5 @@ def test_a_run_that_writes_no_page_names_none(tmp_path: Path) -> None:
     page.write_text("of an earlier run")
     done = workspace.run("--", "results/contact_sheets/test.png")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "steps (100%) done" in done.stderr
+    assert re.search(r"jobs (\d+) of \1$", done.stderr, re.MULTILINE)
     assert "The report" not in done.stdout + done.stderr
