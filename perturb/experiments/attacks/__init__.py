@@ -97,5 +97,5 @@ EXPERIMENT = Experiment(
         ),
     ),
     warnings="perturb.experiments.attacks.notes:vanishing_gradients",
-    lead="Adversarial attacks change them as well.",
+    lead="Adversarial attacks search for small changes that mislead each model.",
 )

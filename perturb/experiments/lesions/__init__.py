@@ -104,7 +104,7 @@ EXPERIMENT = Experiment(
             needs=("heads",),
         ),
     ),
-    lead="Parts of the models are removed as well.",
+    lead="Parts of the models are removed.",
     phrases={
         "small - large, equal fraction": "the smallest ViT loses {difference} than the largest "
         "when the same fraction of the blocks is removed",

@@ -120,7 +120,7 @@ EXPERIMENT = Experiment(
             needs=("patch_attention",),
         ),
     ),
-    lead="Parts of the models are removed as well.",
+    lead="Parts of the models are removed.",
     phrases={
         "window - permuted": "ViTs are {difference} accurate when patches attend within a window "
         "than when as many pairs of patches at random are masked",

@@ -105,5 +105,5 @@ EXPERIMENT = Experiment(
             needs=("token_removal",),
         ),
     ),
-    lead="Parts of the models are removed as well.",
+    lead="Parts of the models are removed.",
 )

@@ -91,5 +91,5 @@ EXPERIMENT = Experiment(
             needs=("weight_rounding",),
         ),
     ),
-    lead="Weights of the models are changed as well.",
+    lead="Weights are changed slightly.",
 )
