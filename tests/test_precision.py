@@ -13,7 +13,7 @@ from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.attacks.gradients import frozen, loss_and_gradient, pgd
 from perturb.experiments.lesions.surgery import without
-from perturb.experiments.registry import FOLDER
+from perturb.experiments.registry import FOLDER, perturbations
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.registry import perturbation as perturbation_of
 from perturb.experiments.restricted_attention.attention import with_attention
@@ -54,7 +54,8 @@ def _settings() -> dict[str, tuple[float, dict[str, Any]]]:
     found = {"corruptions": (3.0, dict[str, Any]())}
     for path in FOLDER.glob("*/golden.json"):
         for name, golden in json.loads(path.read_text()).items():
-            if path.parent.name != "corruptions":
+            is_alone = name in perturbations() and name != "transfer"  # which takes two models
+            if is_alone and path.parent.name != "corruptions":
                 severity = severity_value(severity_id(golden["severity"]))
                 found[name] = severity, golden["options"]
     return found

@@ -135,9 +135,9 @@ HOSTILE_NAMES = (
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_make_hands_a_configuration_on_as_one_word(name: str, tmp_path: Path) -> None:
-    """`python` on the path is ours and keeps what it is called with."""
+    """`snakemake` on the path is ours and keeps what it is called with."""
     (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
-    tool = tmp_path / ".venv" / "bin" / "python"
+    tool = tmp_path / ".venv" / "bin" / "snakemake"
     tool.parent.mkdir(parents=True)
     tool.write_text('#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done > called\n')
     tool.chmod(0o755)
