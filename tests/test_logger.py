@@ -208,6 +208,17 @@ def test_a_failed_job_is_told_with_its_reason(
     assert told.endswith("FAILED: evaluate: see job.log\n")
 
 
+def test_what_an_executor_says_of_a_failed_job_is_told(
+    started: Started, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log of a job that SLURM killed ends without a reason."""
+    started()
+    _plan(1)
+    facts = {"event": LogEvent.JOB_ERROR, "jobid": 3, "rule_name": "evaluate", "log": []}
+    logger.error("Error in rule", extra=facts | {"rule_msg": "SLURM status is OUT_OF_MEMORY"})
+    assert "evaluate: SLURM status is OUT_OF_MEMORY\n" in capsys.readouterr().err
+
+
 def test_messages_of_single_jobs_are_not_shown_but_others_are(
     started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:

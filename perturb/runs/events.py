@@ -20,9 +20,8 @@ class Failure:
         return f"{self.rule}: see {', '.join(self.log)}" if self.log else self.rule
 
     def reasons(self) -> str:
-        """Return the last error of each log."""
-        found = [reason for log in self.log if (reason := reason_in(Path(log))) is not None]
-        return "\n".join(found) or "failed, and its log does not say why"
+        """Return the last error of each log; empty without one."""
+        return "\n".join(filter(None, (reason_in(Path(log)) for log in self.log)))
 
 
 @dataclass

@@ -5,7 +5,7 @@ Snakemake's logger plugin `perturb` calls this from its thread; no error in this
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from logging import LogRecord
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ _COUNTED = ("evaluate", "transfer_attacks")
 _TRAINING = "train_model"
 # How the message begins that comes last, on standard output.
 _REPORT = "The report: "
+_NO_REASON = "failed, and its log does not say why"
 # Errors in reading files of other programs: a disk, a file, another version of Snakemake.
 _TROUBLE = (OSError, ValueError, LookupError, AttributeError, TypeError, ImportError)
 
@@ -66,7 +67,7 @@ class Monitor:
             self._tracker = Tracker(self._config, self.events, self._started_ns)
         match str(getattr(record, "event", None) or ""):
             case "job_error" | "group_error":
-                return self._account(str(vars(record).get("jobid", "")), running)
+                return self._account(vars(record), running)
             case "job_finished":
                 rule_and_logs = running.get(str(vars(record)["job_id"]), ("", ()))
                 return self._warnings(rule_and_logs[1])
@@ -119,14 +120,20 @@ class Monitor:
             return [f"The progress cannot be shown: {error}"] if is_new else []
         return []
 
-    def _account(self, job: str, running: dict[str, tuple[str, tuple[str, ...]]]) -> list[str]:
+    def _account(
+        self, facts: Mapping[str, Any], running: Mapping[str, tuple[str, tuple[str, ...]]]
+    ) -> list[str]:
         """Return the warnings and the reason of a job that has just failed."""
+        job = str(facts.get("jobid", facts.get("groupid")))
         lines = self._warnings(running.get(job, ("", ()))[1])
         failure = self.events.failed.get(job)
         if failure is None:
             return lines
+        # On a cluster, its state: the log of a job that was killed does not say why.
+        message = str(facts.get("rule_msg") or "").strip()
+        reasons = "\n".join(filter(None, [message, failure.reasons()])) or _NO_REASON
         logs = f" (log: {', '.join(failure.log)})" if failure.log else ""
-        return [*lines, f"{failure.rule}: {failure.reasons()}{logs}"]
+        return [*lines, f"{failure.rule}: {reasons}{logs}"]
 
     def _warnings(self, logs: Sequence[str]) -> list[str]:
         """Return the warnings in a job's logs that have not been shown."""
