@@ -27,6 +27,7 @@ from perturb.datasets.store import write_manifest
 from perturb.plan.cells import cells
 from perturb.plan.origins import of_checkpoint, of_store
 from perturb.plan.paths import Paths
+from perturb.plan.settings import stale_products, write_settings
 
 _ROOT = Path(__file__).resolve().parent.parent
 _WORKFLOW = (
@@ -122,7 +123,7 @@ def measure(folder: Path, *options: str, rounds: int) -> tuple[float, float]:
 
 
 def finish(folder: Path) -> None:
-    """Write origins into results, and receipts that list them, all with the same time."""
+    """Write origins into results, receipts that list them, and settings, all with one time."""
     study = folder / "study.yaml"
     if not study.exists():
         return
@@ -136,6 +137,7 @@ def finish(folder: Path) -> None:
             table = pa.table({"image_id": ["0"]})
             write_manifest(Path(paths.manifest(dataset)), table, of_store(config, dataset))
         finish_jobs(config)
+        write_settings(config, stale_products(config))
         now = time.time()
         for path in Path(config.results).rglob("*"):
             os.utime(path, (now, now))

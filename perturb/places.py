@@ -29,7 +29,8 @@ def code(*files: str) -> list[str]:
 
 def wherever(paths: Iterable[str]) -> list[str]:
     """Return the paths of a rule's files without the folder of the workflow, which may be moved."""
-    return [path.removeprefix(f"{WORKFLOW.as_posix()}/") for path in paths]
+    absolute, relative = f"{WORKFLOW.as_posix()}/", f"{as_input(WORKFLOW)}/"
+    return [path.removeprefix(absolute).removeprefix(relative) for path in paths]
 
 
 def prefer_own_code() -> None:

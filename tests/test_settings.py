@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from perturb.config import load_config
+from perturb.evaluate.digests import digest_of
 from perturb.plan.paths import Paths
 from perturb.plan.settings import (
     _settings,
@@ -16,6 +17,7 @@ from perturb.plan.settings import (
 )
 from perturb.plan.stale import Stale
 from tests.tiny_study import TINY_STUDY
+from tests.workspace import ROOT
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -141,3 +143,15 @@ def test_the_mark_is_an_input_of_stale_products(study: dict[str, Any]) -> None:
     found = Stale(config)
     assert found.mark_of(*map(paths.table, ("runs", "accuracy"))) == [paths.mark]
     assert found.mark_of(paths.table("runs")) == []
+
+
+def test_settings_do_not_depend_on_the_folder_of_a_run(
+    study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the workflow's own folder its files have relative paths, elsewhere absolute ones."""
+    config = load_config(study)
+    found = []
+    for folder in (ROOT, ROOT.parent):
+        monkeypatch.chdir(folder)
+        found.append({file: digest_of(facts()) for file, facts in _settings(config).items()})
+    assert found[0] == found[1]

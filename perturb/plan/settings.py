@@ -17,6 +17,7 @@ from typing import Any
 from perturb.config import Config
 from perturb.evaluate.digests import asked_digest, digest_of
 from perturb.files import replacing
+from perturb.places import wherever
 from perturb.plan import params, products
 from perturb.plan.cells import cells
 from perturb.plan.jobs import Job, asked_of, jobs_of_experiments
@@ -128,4 +129,5 @@ def _recorded(config: Config, file: str) -> str | None:
 
 
 def _short(config: Config, file: str) -> str:
-    return file.removeprefix(f"{config.results}/")
+    """Return a file's path without the folder of the results or of the workflow."""
+    return wherever([file.removeprefix(f"{config.results}/")])[0]
