@@ -53,7 +53,7 @@ def compile_lock(output: Path, known: list[Path], arguments: list[str]) -> dict[
 
 
 def with_cpu_builds(pin: str, sums: str) -> str:
-    """Return torch's pin with the sums of its CPU builds added: no registry tells them.
+    """Return torch's pin with the sums of its CPU builds added: no registry lists them.
 
     Parameters
     ----------

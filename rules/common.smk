@@ -244,7 +244,7 @@ def chart_outputs():
 def is_asked_for(files):
     """Return whether one of these files is a target of the command line.
 
-    Snakemake has parsed it, but tells its targets only after it has read the rules.
+    Snakemake has parsed it, but gives its targets only after it has read the rules.
     """
     words = set(map(os.path.normpath, sys.argv[1:]))
     if words.isdisjoint(files):

@@ -13,16 +13,18 @@ workflow, whose own version of `perturb` sets the monitor.
 import logging
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from logging import LogRecord
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
 from snakemake_logger_plugin_perturb.screen import Screen, screen_of
+
+T = TypeVar("T")
 
 _LOOK_S = 1.0
 # Steps of Snakemake itself, at every start and before every job.
@@ -92,12 +94,28 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: LogRecord) -> None:
         """Show a message; a terminal that is gone is no reason for the run to end."""
         with self._guard, suppress(OSError, ValueError):
-            lines = None if self._monitor is None else self._monitor.take(record)
+            lines = self._ask(lambda monitor: monitor.take(record))
             if lines is not None:
-                self._screen.tell(lines)
+                self._screen.write(lines)
             elif self._is_shown(record):
                 with self._screen.cleared():
                     self._own.emit(record)
+
+    def _ask(self, question: Callable[[Monitor], T]) -> T | None:
+        """Return what the monitor answers; None without one.
+
+        One that fails is not asked again, and messages are shown as Snakemake does: an error here
+        would end the thread that shows them, and nothing more of the run would be seen.
+        """
+        if self._monitor is None:
+            return None
+        try:
+            return question(self._monitor)
+        except Exception as error:  # noqa: BLE001
+            self._monitor = None
+            self._shown = self._filter(set(self.common_settings.quiet or ()))
+            self._screen.write([f"The progress cannot be shown: {type(error).__name__}: {error}"])
+            return None
 
     def _is_shown(self, record: LogRecord) -> bool:
         if self._monitor is None or record.levelno > logging.INFO:
@@ -108,18 +126,18 @@ class LogHandler(LogHandlerBase):
     def _look_on(self) -> None:
         while not self._has_ended.wait(_LOOK_S):
             with self._guard, suppress(OSError, ValueError):
-                if self._monitor is not None:
-                    self._screen.tell(self._monitor.look())
-                    self._screen.show(self._monitor.progress())
+                self._screen.write(self._ask(lambda monitor: monitor.look()) or ())
+                self._screen.show(self._ask(lambda monitor: monitor.progress()) or "")
 
     def close(self) -> None:
         """Show the end of the run."""
         self._has_ended.set()
         with self._guard, suppress(OSError, ValueError):
-            monitor, self._monitor = self._monitor, None
-            if monitor is not None:
-                *lines, last = monitor.end() or [""]
-                self._screen.tell(lines)
+            ending = self._ask(lambda monitor: monitor.end())
+            self._monitor = None
+            if ending:
+                *lines, last = ending
+                self._screen.write(lines)
                 self._screen.close()
                 if last:
                     sys.stdout.write(f"{last}\n")

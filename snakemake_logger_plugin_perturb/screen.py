@@ -27,9 +27,9 @@ class Screen:
         now = time.monotonic()
         if progress and progress != self._line and now - self._last >= _EVERY_S:
             self._line, self._last = progress, now
-            self.tell([f"{time.strftime('%H:%M:%S')} {progress}"])
+            self.write([f"{time.strftime('%H:%M:%S')} {progress}"])
 
-    def tell(self, lines: Sequence[str]) -> None:
+    def write(self, lines: Sequence[str]) -> None:
         """Write lines that stay."""
         if lines:
             with self.cleared():

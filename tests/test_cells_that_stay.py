@@ -344,21 +344,23 @@ def test_another_seed_changes_every_cell(
     assert _run(study | {"seed": 8}) == base[1]
 
 
+def _raise_protocol(id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = replace(registry.perturbation(id), protocol=99)
+    known = {**registry.perturbations(), id: raised}
+    monkeypatch.setattr(registry, "perturbations", lambda: known)
+
+
 def test_a_raised_protocol_changes_the_cells_of_its_perturbation(
     study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raised = replace(registry.perturbation("lesions"), protocol=99)
-    known = {**registry.perturbations(), "lesions": raised}
-    monkeypatch.setattr(registry, "perturbations", lambda: known)
+    _raise_protocol("lesions", monkeypatch)
     assert _run(study) == {"a / test / lesions / 1", "a / test / lesions / 2"}
 
 
 def test_a_raised_protocol_of_pgd_changes_what_uses_its_examples(
     study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raised = replace(registry.perturbation("pgd"), protocol=99)
-    known = {**registry.perturbations(), "pgd": raised}
-    monkeypatch.setattr(registry, "perturbations", lambda: known)
+    _raise_protocol("pgd", monkeypatch)
     assert _run(study) == {
         *_of("test", "pgd", "4_255", models=("a", "b")),
         *(f"{one} / test / transfer / 4_255 / {other}" for one in "ab" for other in "ab"),

@@ -288,6 +288,30 @@ def test_a_run_that_cannot_write_its_status_says_so_once_and_goes_on(
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("failing", ["take", "look", "progress", "end"])
+def test_a_monitor_that_fails_hides_no_message(
+    failing: str,
+    started: Started,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Snakemake's thread of messages ends with the first error in it."""
+    handler = started()
+    monitor = handler._monitor
+    assert monitor is not None
+
+    def fail(*_: object) -> None:
+        raise KeyError("stats")
+
+    monkeypatch.setattr(monitor, failing, fail)
+    assert handler._ask(lambda asked: getattr(asked, failing)()) is None
+    logger.info("Select jobs to execute...")
+    logger.error("An error of Snakemake")
+    told = capsys.readouterr().err
+    assert told.startswith("The progress cannot be shown: KeyError: 'stats'\n")
+    assert told.endswith("Select jobs to execute...\nAn error of Snakemake\n")
+
+
 def test_where_nobody_reads_any_more_nothing_is_shown(started: Started, config: Config) -> None:
     """A closed pipe or terminal is no reason for a run to end: its status is written on."""
     del config
@@ -345,7 +369,7 @@ def _shown_by_terminal(write: Callable[[Terminal], None]) -> str:
 def test_a_terminal_keeps_the_progress_in_its_last_line() -> None:
     def write(terminal: Terminal) -> None:
         terminal.show("cells 1 of 9")
-        terminal.tell(["FAILED: something"])
+        terminal.write(["FAILED: something"])
         terminal.show("cells 2 of 9")
         with terminal.cleared():
             terminal._stream.write("a line\n")

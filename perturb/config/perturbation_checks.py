@@ -74,7 +74,7 @@ def _check_evaluated(config: Config) -> Iterator[str]:
 
 
 def _check_roles(config: Config) -> Iterator[str]:
-    """Check that tables can tell the evaluated datasets apart: a role is the name of a test set."""
+    """Check that tables can distinguish the datasets: a role is the name of a test set."""
     none = config.perturbations.get("none")
     by_role: dict[str, list[str]] = {}
     for id in none.datasets if none else ():

@@ -85,7 +85,7 @@ def concerns_all(error: Exception) -> bool:
     return _UNSUPPORTED not in text and any(sign in text for sign in _UNUSABLE)
 
 
-def told(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return the reason of a failure; the kind of an error that is no check's is named."""
     is_of_check = isinstance(error, ValueError | torch.OutOfMemoryError)
     return str(error) if is_of_check and str(error) else f"{type(error).__name__}: {error}"

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from perturb.evaluate.failures import FailedError, concerns_all, told
+from perturb.evaluate.failures import FailedError, concerns_all, reason_of
 from perturb.evaluate.measurements import read_whole_measurement, write_measurement
 from perturb.evaluate.shards import read_whole, write_shard
 from perturb.files import replacing
@@ -122,7 +122,7 @@ def evaluate_each(
             if concerns_all(error):
                 raise
             logger.info("%s: failed: %s", task.name, error, exc_info=True)
-            reasons[task.name] = told(error)
+            reasons[task.name] = reason_of(error)
             continue
         logger.info("%s: evaluated", task.name)
         yield task

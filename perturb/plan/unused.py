@@ -47,10 +47,10 @@ def list_unused(config: Config) -> str | None:
         return None
     with replacing(Path(paths.unused)) as temporary:
         temporary.write_text("".join(f"{file}\n" for file in left), encoding="utf-8")
-    return told(config, left)
+    return summary(config, left)
 
 
-def told(config: Config, files: list[str]) -> str:
+def summary(config: Config, files: list[str]) -> str:
     """Return a sentence about the number and size of unused files, and where they are listed."""
     megabytes = sum(Path(file).stat().st_size for file in files) / 1e6
     what = "1 file belongs" if len(files) == 1 else f"{len(files):,} files belong"

@@ -152,10 +152,10 @@ class Monitor:
             # In a workflow that uses this one as a module, the names of rules have a prefix.
             if rule.endswith(_TRAINING) and events.finished.get(rule, 0) < count:
                 parts.insert(0, f"models trained {events.finished.get(rule, 0)} of {count}")
-        told = [
+        lines = [
             line
             for rule, logs in [*events.running.values()]
             for log in logs
             if not rule.endswith(_COUNTED) and (line := progress_in(Path(log))) is not None
         ]
-        return ", ".join(parts) + (f" | {told[0]}" if told else "")
+        return ", ".join(parts) + (f" | {lines[0]}" if lines else "")

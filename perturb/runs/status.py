@@ -18,7 +18,7 @@ import psutil
 
 from perturb.config import Config, ConfigError
 from perturb.config.given import add_study_arguments, given_study
-from perturb.plan.unused import told, unused_files
+from perturb.plan.unused import summary, unused_files
 from perturb.runs.census import Census, census
 from perturb.runs.events import Failure
 from perturb.runs.progress import NUM_NAMED, STATUS_FILE, duration
@@ -55,13 +55,13 @@ def last_run(config: Config) -> dict[str, Any] | None:
     It is the status file, with the state `killed` if the process no longer exists.
     """
     try:
-        told: dict[str, Any] = json.loads((Path(config.results) / STATUS_FILE).read_text())
+        record: dict[str, Any] = json.loads((Path(config.results) / STATUS_FILE).read_text())
     except (OSError, ValueError):
         return None
-    started_s = datetime.fromisoformat(told["started"]).timestamp()
-    if told["state"] == "running" and _is_gone(told["host"], told["pid"], started_s):
-        told["state"] = "killed"
-    return told
+    started_s = datetime.fromisoformat(record["started"]).timestamp()
+    if record["state"] == "running" and _is_gone(record["host"], record["pid"], started_s):
+        record["state"] = "killed"
+    return record
 
 
 def _is_gone(host: str, process: int, started_s: float) -> bool:
@@ -126,7 +126,7 @@ def described(config: Config, found: Census, last: Mapping[str, Any] | None) -> 
 
 def _unused(config: Config) -> list[str]:
     files = unused_files(config)
-    return [told(config, files)] if files else []
+    return [summary(config, files)] if files else []
 
 
 def _of_run(last: Mapping[str, Any] | None) -> list[str]:

@@ -1,4 +1,4 @@
--- Only the decoded images tell which classes they show: a class index may list more of them, whose
+-- Only the decoded images determine the classes shown: a class index may list more of them, whose
 -- logits would then compete in one convention without a single image of these classes.
 SELECT
     'datasets: ' || subset || ' has images of ' || count(*) || ' classes, class_subset '

@@ -1,4 +1,4 @@
--- Only the ids of both sets tell whether stored images are copies of clean images, to which they are
+-- Only the ids of both sets show whether stored images are copies of clean images, to which they are
 -- compared: the files were made by others.
 WITH strangers AS (
     SELECT
