@@ -91,7 +91,10 @@ def progress_in(path: Path) -> str | None:
 
 
 def reason_in(path: Path) -> str | None:
-    """Return the last error of a job's log, without its traceback; None if there is none."""
+    """Return why a job failed: the last error of its log, without its traceback; None without one.
+
+    In the log that SLURM keeps of a job that it killed, that is the first error of SLURM itself.
+    """
     try:
         text = path.read_text(errors="replace")
     except OSError:
@@ -100,7 +103,9 @@ def reason_in(path: Path) -> str | None:
     lines = rest.splitlines()
     while lines and lines[0].startswith(" "):
         del lines[0]
-    return "\n".join(lines).strip() or None if start else None
+    if not start:
+        lines = re.findall(r"^slurmstepd\S*: error: (.*)$", text, re.MULTILINE)[:1]
+    return "\n".join(lines).strip() or None
 
 
 def log_header(job: Any) -> str:

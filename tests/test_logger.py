@@ -59,6 +59,10 @@ QUIET: dict[str, set[Quietness]] = {
         ("12:00:00 a / test / none / 0: 8 of 24 images\n", None),  # it was killed
         ("", None),
         ("Traceback (most recent call last):\nMemoryError\n", "MemoryError"),
+        (
+            "slurmstepd-n0: error: StepId=1.batch exceeded memory limit\nslurmstepd: error: x\n",
+            "StepId=1.batch exceeded memory limit",
+        ),
     ],
 )
 def test_the_reason_is_the_error_that_a_log_ends_with(
@@ -166,10 +170,12 @@ def test_warnings_of_jobs_are_shown_once(
 ) -> None:
     """While the job runs, if the monitor looks at its log, or at its end."""
     handler, log = started(), Path("job.log")
-    log.write_text("12:00:00 WARNING: a: at chance\n12:00:01 b: no WARNING: here\n")
+    log.write_text("12:00:00 WARNING: of an earlier run\n")
     _plan(1)
     _begin(3, log)
     assert handler._monitor is not None
+    assert handler._monitor.look() == []
+    log.write_text("12:00:00 WARNING: a: at chance\n12:00:01 b: no WARNING: here\n")
     assert handler._monitor.look() == ["WARNING: a: at chance"]
     log.write_text(log.read_text() + "12:00:02 WARNING: a: another\n")
     ended = {"event": event, "rule_name": "evaluate", "log": [str(log)], "jobid": 3, "job_id": 3}

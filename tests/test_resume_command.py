@@ -100,9 +100,8 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a bare Snakemake that would run for a minute; kill it at the end."""
     (folder / "Snakefile").write_text(SNAKEFILE.replace("{seconds}", "60"))
     process = _start(folder, "-m", "snakemake", "--cores", "1")
-    deadline = time.monotonic() + 30
-    while not any(folder.glob(".snakemake/locks/*")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    # Snakemake locks the folder before it runs `onstart`.
+    _wait_until(lambda: (folder / RECORD).exists() and any(folder.glob(".snakemake/locks/*")))
     yield process
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)

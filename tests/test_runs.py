@@ -25,7 +25,7 @@ from perturb.plan.paths import Paths
 from perturb.plan.receipts import write_receipt
 from perturb.runs import resume, status
 from perturb.runs.census import census
-from perturb.runs.events import Events
+from perturb.runs.events import Events, Job
 from perturb.runs.progress import Tracker, duration
 
 NUM_IMAGES = 24
@@ -79,7 +79,7 @@ def test_events_tell_what_is_to_be_done_and_what_failed(
     _take(events, event="run_info", stats=STATS)
     for job in (6, 7):
         _take(events, event="job_info", jobid=job, rule_name="evaluate", log=["a.log"])
-    assert events.running == dict.fromkeys(("6", "7"), ("evaluate", ("a.log",)))
+    assert events.running == dict.fromkeys(("6", "7"), Job("evaluate", {"a.log": None}))
     _take(events, event="job_finished", job_id=6)
     _take(events, event="progress", done=1, total=4)
     _take(events, **JOB_ERROR)
@@ -91,13 +91,19 @@ def test_events_tell_what_is_to_be_done_and_what_failed(
     assert [str(failure) for failure in events.failed.values()] == ["train_model: see a.log"]
 
 
+@pytest.mark.parametrize("is_earlier", [False, True])
 @pytest.mark.parametrize(
     ("written", "named"),
     [("why", "a.log"), ("", ".snakemake/log/2.snakemake.log"), (None, "2.snakemake.log")],
 )
 def test_a_log_that_says_nothing_is_not_named(
-    written: str | None, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: str | None,
+    named: str,
+    is_earlier: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Nor one that an earlier run left behind."""
     monkeypatch.chdir(tmp_path)
     Path(".snakemake/log").mkdir(parents=True)
     for name in ("1", "2"):
@@ -105,6 +111,9 @@ def test_a_log_that_says_nothing_is_not_named(
     if written is not None:
         Path("a.log").write_text(written)
     events = Events()
+    if is_earlier:
+        _take(events, event="job_info", jobid=7, rule_name="train_model", log=["a.log"])
+        named = "2.snakemake.log"
     _take(events, **JOB_ERROR)
     assert str(events.failed["7"]).endswith(named)
     assert str(events.failed["7"]).startswith("train_model: see ")

@@ -24,13 +24,29 @@ class Failure:
         return "\n".join(filter(None, (reason_in(Path(log)) for log in self.log)))
 
 
+@dataclass(frozen=True)
+class Job:
+    """A job that was started or submitted; `before` has the time of each log that was there then.
+
+    The log of an earlier run stays until the job itself opens it, which may take a while, or never
+    happen where the job is killed first.
+    """
+
+    rule: str
+    before: dict[str, int | None]
+
+    def logs(self) -> list[str]:
+        """Return the logs that this job has written to."""
+        return [log for log, time in self.before.items() if _time_of(log) != time]
+
+
 @dataclass
 class Events:
     """The state of a run, as far as Snakemake has reported.
 
     jobs : number of jobs of each rule; empty until that is known.
     steps_done, steps_total : jobs of all rules.
-    running : rule and logs of each job that was started or submitted, by Snakemake's number.
+    running : each job that was started or submitted, by Snakemake's number.
     finished : number of finished jobs of each rule.
     failed : by Snakemake's number of the job.
     num_retries : number of failed attempts that were followed by another.
@@ -40,7 +56,7 @@ class Events:
     jobs: dict[str, int] = field(default_factory=dict)
     steps_done: int = 0
     steps_total: int = 0
-    running: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    running: dict[str, Job] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
     failed: dict[str, Failure] = field(default_factory=dict)
     num_retries: int = 0
@@ -58,10 +74,11 @@ class Events:
             case "progress":
                 self.steps_done, self.steps_total = int(facts["done"]), int(facts["total"])
             case "job_info":
-                self.running[str(facts["jobid"])] = str(facts["rule_name"]), _logs(facts["log"])
+                before = {log: _time_of(log) for log in _logs(facts["log"])}
+                self.running[str(facts["jobid"])] = Job(str(facts["rule_name"]), before)
             case "job_finished":
-                rule, _ = self.running.pop(str(facts["job_id"]), ("", ()))
-                self.finished[rule] = self.finished.get(rule, 0) + 1
+                job = self.running.pop(str(facts["job_id"]), _UNKNOWN)
+                self.finished[job.rule] = self.finished.get(job.rule, 0) + 1
             case "job_error":
                 self._fail(str(facts["jobid"]), str(facts["rule_name"]), _logs(facts["log"]))
             case "group_error":
@@ -70,8 +87,9 @@ class Events:
                 self._take_message(str(record.msg))
 
     def _fail(self, job: str, rule: str, logs: tuple[str, ...]) -> None:
-        self.running.pop(job, None)
-        self.failed[job] = Failure(rule, _telling(logs))
+        begun = self.running.pop(job, _UNKNOWN)
+        own = tuple(log for log in logs if log not in begun.before or log in begun.logs())
+        self.failed[job] = Failure(rule, _telling(own, logs))
 
     def _take_message(self, message: str) -> None:
         if found := re.match(r"Trying to restart job (\S+?)\.?$", message):
@@ -86,13 +104,13 @@ def _logs(names: Sequence[object] | None) -> tuple[str, ...]:
     return tuple(map(str, names or ()))
 
 
-def _telling(logs: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a failed job's logs, or Snakemake's own if they are empty: the job never started."""
-    if any(_has_content(Path(log)) for log in logs):
-        return logs
+def _telling(own: tuple[str, ...], all_logs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a failed job's own logs, or Snakemake's if they are empty: the job never started."""
+    if any(_has_content(Path(log)) for log in own):
+        return own
     # Their names begin with the time.
-    own = sorted(Path(".snakemake/log").glob("*.snakemake.log"))
-    return (str(own[-1]),) if own else logs
+    snakemakes = sorted(Path(".snakemake/log").glob("*.snakemake.log"))
+    return (str(snakemakes[-1]),) if snakemakes else all_logs
 
 
 def _has_content(path: Path) -> bool:
@@ -100,3 +118,13 @@ def _has_content(path: Path) -> bool:
         return path.stat().st_size > 0
     except OSError:
         return False
+
+
+def _time_of(log: str) -> int | None:
+    try:
+        return Path(log).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+_UNKNOWN = Job("", {})

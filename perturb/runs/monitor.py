@@ -12,7 +12,7 @@ from typing import Any
 
 from perturb.config import Config
 from perturb.logs import MONITORED, progress_in, warnings_in
-from perturb.runs.events import Events
+from perturb.runs.events import Events, Job
 from perturb.runs.progress import NUM_NAMED, Tracker
 
 # Between two counts of all shards; longer if a count is slow, so that it takes at most 5 %.
@@ -69,8 +69,7 @@ class Monitor:
             case "job_error" | "group_error":
                 return self._account(vars(record), running)
             case "job_finished":
-                rule_and_logs = running.get(str(vars(record)["job_id"]), ("", ()))
-                return self._warnings(rule_and_logs[1])
+                return self._warnings(running.get(str(vars(record)["job_id"])))
         return None
 
     def look(self) -> Sequence[str]:
@@ -79,8 +78,8 @@ class Monitor:
         if self._tracker is None or now < self._next_look:
             return ()
         lines = self._count(now, "running")
-        for _, logs in [*self.events.running.values()]:
-            lines += self._warnings(logs)
+        for job in [*self.events.running.values()]:
+            lines += self._warnings(job)
         self._line = self._described()
         self._next_look = now + max(_LOOK_S, (self._clock() - now) / _COST)
         return lines
@@ -120,12 +119,10 @@ class Monitor:
             return [f"The progress cannot be shown: {error}"] if is_new else []
         return []
 
-    def _account(
-        self, facts: Mapping[str, Any], running: Mapping[str, tuple[str, tuple[str, ...]]]
-    ) -> list[str]:
+    def _account(self, facts: Mapping[str, Any], running: Mapping[str, Job]) -> list[str]:
         """Return the warnings and the reason of a job that has just failed."""
         job = str(facts.get("jobid", facts.get("groupid")))
-        lines = self._warnings(running.get(job, ("", ()))[1])
+        lines = self._warnings(running.get(job))
         failure = self.events.failed.get(job)
         if failure is None:
             return lines
@@ -135,10 +132,10 @@ class Monitor:
         logs = f" (log: {', '.join(failure.log)})" if failure.log else ""
         return [*lines, f"{failure.rule}: {reasons}{logs}"]
 
-    def _warnings(self, logs: Sequence[str]) -> list[str]:
+    def _warnings(self, job: Job | None) -> list[str]:
         """Return the warnings in a job's logs that have not been shown."""
         found = []
-        for log in logs:
+        for log in job.logs() if job is not None else ():
             warnings = warnings_in(Path(log))
             found += warnings[self._warned.get(log, 0) :]
             self._warned[log] = len(warnings)
@@ -154,8 +151,9 @@ class Monitor:
                 parts.insert(0, f"models trained {events.finished.get(rule, 0)} of {count}")
         lines = [
             line
-            for rule, logs in [*events.running.values()]
-            for log in logs
-            if not rule.endswith(_COUNTED) and (line := progress_in(Path(log))) is not None
+            for job in [*events.running.values()]
+            if not job.rule.endswith(_COUNTED)
+            for log in job.logs()
+            if (line := progress_in(Path(log))) is not None
         ]
         return ", ".join(parts) + (f" | {lines[0]}" if lines else "")
