@@ -55,6 +55,7 @@ def load_config(
     draft.correct_names()
     draft.raw = with_numbers(draft.raw)
     draft.remove_malformed()
+    draft.write_out()
     draft.add(check_references(draft.raw, draft.ids))
     draft.remove_dangling(references)
     _place_files(draft)

@@ -14,6 +14,7 @@ from perturb.datasets.real.bundled_sets import BUNDLED_SIDE
 from perturb.datasets.synthetic.family import SIDE
 from perturb.experiments.registry import perturbations, test_sets
 from perturb.messages import did_you_mean, each, listed
+from perturb.models.timm_table import timm_models
 from perturb.records import Config, Dataset, Model, Pretraining
 
 # Ids with another meaning in a path or a table.
@@ -35,10 +36,16 @@ def check_references(raw: Mapping[str, Any], ids: Mapping[str, Collection[str]])
             yield from _check_ids(section, entries)
     for key, value, section in references(raw):
         if section in ids and value not in ids[section]:
+            others = _timm_names() if key[-1] == "architecture" else ()
+            allowed = [*ids[section], *(["a name in timm"] if others else [])]
             yield (
                 f"{named(key)}: there is no entry {value!r} under `{section}`; "
-                f"allowed: {listed(ids[section])}.{did_you_mean(value, ids[section])}"
+                f"allowed: {listed(allowed)}.{did_you_mean(value, [*ids[section], *others])}"
             )
+
+
+def _timm_names() -> set[str]:
+    return {row.architecture for row in timm_models().values()}
 
 
 def _check_ids(section: str, entries: Iterable[str]) -> Iterator[str]:
@@ -124,7 +131,7 @@ def _check_reference(config: Config) -> Iterator[str]:
     if corruptions and corruptions.denominators == "reference" and not references:
         yield (
             f"perturbations.{corruptions.key}.denominators: 'reference' needs a model with "
-            "`role: reference`; allowed without one: alexnet, on ImageNet"
+            "`role: reference`; allowed without one: none, and on ImageNet alexnet"
         )
     if len(references) == len(config.models):
         yield "models: at least one with `role: benchmark` is needed"
@@ -220,8 +227,6 @@ def _check_model(model: Model) -> Iterator[str]:
     if model.weights is None and model.architecture.timm is not None:
         yield f"{key}.weights: `trained` needs an architecture given by `arguments`"
     if pretraining is None:
-        if not model.is_reference:
-            yield f"{key}: missing `pretraining`, the id of a pre-training set"
         return
     needed = {"dataset": pretraining.dataset, "samples": pretraining.num_samples}
     for name, value in needed.items():

@@ -10,6 +10,7 @@ from copy import deepcopy
 from typing import Any
 
 from perturb.config.schema import Error, explained, form_errors, present_name
+from perturb.config.short_forms import incomplete, written_out
 from perturb.config.walk import Key, named
 from perturb.messages import ConfigError
 
@@ -74,6 +75,14 @@ class Draft:
         for key in numbered:  # the check of ids names them
             self.remove(key)
         self.raw |= {name: {} for name in SECTIONS if not isinstance(self.raw.get(name), dict)}
+
+    def write_out(self) -> None:
+        """Write out the short forms, and name the entries that lack what nothing else defines."""
+        self.refuse(incomplete(self.raw))
+        self.raw = written_out(self.raw, self.ids)
+        known = self.ids.get("architectures", [])
+        made = [id for id in self.raw["architectures"] if id not in known]
+        self.ids["architectures"] = [*known, *made]
 
     def _remove_malformed(self, key: Key, error: Error) -> None:
         required: Any = error.validator_value if error.validator == "required" else ()

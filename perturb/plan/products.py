@@ -7,6 +7,7 @@ from pathlib import Path
 
 from perturb.config import Config
 from perturb.experiments import registry
+from perturb.experiments.attacks.checks import ATTACKS
 from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import Chart
 from perturb.places import PACKAGE, as_input, code, resource
@@ -28,6 +29,10 @@ _CODE = (".py", ".html", ".css", ".js")
 def studies(config: Config) -> set[str]:
     """Return the properties of a study that tables and charts may need."""
     found = {_kind(config, perturbation) for perturbation in config.perturbations}
+    if not found.isdisjoint(ATTACKS):
+        found.add("attacks")
+    if config.reference is not None:
+        found.add("reference")
     if config.has_cue_conflict:
         found.add("cue_conflict")
     if config.patterns is not None:
@@ -159,11 +164,19 @@ def cue_conflict_sets(config: Config) -> list[str]:
     return [id for id in evaluated if config.datasets[id].role == "cue_conflict"]
 
 
-def reference_errors(config: Config) -> str:
-    """Return the denominators of mCE: the errors of the study's reference, or AlexNet's."""
-    if config.corruptions is not None and config.corruptions.denominators == "alexnet":
-        return as_input(resource("alexnet_errors.csv"))
+def reference_errors(config: Config) -> str | list[str]:
+    """Return the denominators of mCE: the reference's errors, AlexNet's, or no file without mCE."""
+    match _denominators(config):
+        case "alexnet":
+            return as_input(resource("alexnet_errors.csv"))
+        case "none":
+            return []
     return Paths(config.results).table("reference_errors")
+
+
+def _denominators(config: Config) -> str:
+    corruptions = config.corruptions
+    return "none" if corruptions is None else str(corruptions.denominators)
 
 
 def table_parameters(config: Config, table: str) -> dict[str, float]:
@@ -172,6 +185,7 @@ def table_parameters(config: Config, table: str) -> dict[str, float]:
         "num_resamples": NUM_RESAMPLES,
         "seed": config.seed,
         "headline_epsilon": severity_value(config.epsilon),
+        "has_denominators": float(_denominators(config) != "none"),
     }
     return {name: values[name] for name in registry.table(table).parameters}
 

@@ -76,7 +76,7 @@ def mark_of_download(config: Config, download: str) -> str:
     If Snakemake reads the name of `data` as a pattern, it is in the results.
     """
     folder = f"{config.results}/downloads" if is_pattern(config.data) else config.data
-    return f"{folder}/{download}.downloaded"
+    return str(Path(folder) / f"{download}.downloaded")
 
 
 def given_sha256(config: Config, download: str) -> Any:

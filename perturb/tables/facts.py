@@ -13,6 +13,10 @@ from perturb.datasets.classes import check_classes
 from perturb.datasets.manifests import read_classes, read_manifest
 from perturb.records import Dataset, Model
 
+#: The label of an unknown pre-training beside known ones; alone it is empty.
+NOT_GIVEN = "Pre-training not given"
+_LAST = 1_000  # after all sets
+
 MODELS = pa.schema(
     [
         ("model", pa.string()),
@@ -48,8 +52,13 @@ DATASETS = pa.schema(
 
 
 def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Table:
-    """Return one row per model, with the facts of the configuration and of its card."""
+    """Return one row per model, with the facts of the configuration and of its card.
+
+    Models under test of unknown pre-training come last and are no pre-training set of their own:
+    `pretraining` is null, so that no comparison within a set has them.
+    """
     rows = []
+    known = {model.pretraining.id for model in models if model.pretraining}
     for model in models:
         card = _card_of(model, cards[model.id])
         pretraining = model.pretraining
@@ -64,8 +73,7 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
                 "num_blocks": _num_blocks(card),
                 "grid_side": _grid_side(card, model.architecture.patch_size),
                 "pretraining": pretraining.id if pretraining else None,
-                "pretraining_label": pretraining.label if pretraining else None,
-                "pretraining_rank": pretraining.rank if pretraining else None,
+                **_place(model, has_others=bool(known)),
                 "pretraining_images": pretraining.num_images if pretraining else None,
                 "num_parameters": card["num_parameters"],
                 "is_reference": model.is_reference,
@@ -75,6 +83,21 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
             }
         )
     return pa.Table.from_pylist(rows, schema=MODELS)
+
+
+def _place(model: Model, *, has_others: bool) -> dict[str, Any]:
+    """Return the label and the rank of a model's pre-training in tables and charts."""
+    if model.pretraining is not None:
+        return {
+            "pretraining_label": model.pretraining.label,
+            "pretraining_rank": model.pretraining.rank,
+        }
+    if model.is_reference:
+        return {"pretraining_label": None, "pretraining_rank": None}
+    return {
+        "pretraining_label": NOT_GIVEN if has_others else "",
+        "pretraining_rank": _LAST,
+    }
 
 
 def _card_of(model: Model, path: Path) -> dict[str, Any]:

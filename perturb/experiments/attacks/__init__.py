@@ -54,7 +54,7 @@ EXPERIMENT = Experiment(
             pivot=Pivot("test_set_label", "accuracy", ("model",), beside="clean_accuracy"),
             reads=("none", "fgsm", "pgd", "attack_ensemble", "spatial"),
             parameters=("headline_epsilon",),
-            needs=("pgd",),
+            needs=("attacks",),
         ),
         Table(
             "adversarial_accuracy",
@@ -71,7 +71,7 @@ EXPERIMENT = Experiment(
             pivot=Pivot("epsilon_label", "accuracy", ("model",)),
             reads=("none", "fgsm", "pgd", "attack_ensemble"),
             parameters=("headline_epsilon",),
-            needs=("pgd",),
+            needs=("attacks",),
         ),
     ),
     charts=(
@@ -83,7 +83,7 @@ EXPERIMENT = Experiment(
             empty="No model was attacked at the epsilon at which models are compared.",
             draw="perturb.experiments.attacks.charts:adversarial",
             note="perturb.charts.notes:epsilon_and_images",
-            needs=("pgd",),
+            needs=("attacks",),
         ),
         Chart(
             "robust_accuracy",
@@ -93,7 +93,7 @@ EXPERIMENT = Experiment(
             empty="No model was attacked.",
             draw="perturb.experiments.attacks.charts:robust_accuracy",
             note="perturb.charts.notes:images",
-            needs=("pgd",),
+            needs=("attacks",),
         ),
     ),
     warnings="perturb.experiments.attacks.notes:vanishing_gradients",

@@ -29,8 +29,6 @@ def check_attacks(config: Config) -> Iterator[str]:
         yield from _check_headline(id, config)
         yield from check_epsilons(config.perturbations[id])
         yield from check_restarts(config.perturbations[id])
-    for id in ("fgsm", "attack_ensemble"):
-        yield from check_pgd(id, config)
     yield from _check_targets(config)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from perturb.formatting import formatted
+from perturb.formatting import formatted, named
 
 
 def vanishing_gradients(found: Mapping[str, pa.Table]) -> list[str]:
@@ -21,7 +21,7 @@ def vanishing_gradients(found: Mapping[str, pa.Table]) -> list[str]:
         if row["num_zero_gradient"] > kept["num_zero_gradient"]:
             worst[row["model"]] = row
     return [
-        f"{row['architecture_label']} ({row['pretraining_label']}): no gradient on "
+        f"{named(row)}: no gradient on "
         f"{formatted(row['num_zero_gradient'], 'count')} of "
         f"{formatted(row['num_attacked'], 'count')} attacked images"
         for row in worst.values()

@@ -64,7 +64,13 @@ EXPERIMENT = Experiment(
     ),
     checks=check_corruptions,
     test_sets=(TestSet("corruptions", "Corruptions", 2),),
-    sources=(Source("reference_errors", types={"severity": "INTEGER", "error": "DOUBLE"}),),
+    sources=(
+        Source(
+            "reference_errors",
+            types={"severity": "INTEGER", "error": "DOUBLE"},
+            filled={"corruption": "VARCHAR", "severity": "INTEGER", "error": "DOUBLE"},
+        ),
+    ),
     tables=(
         Table(
             "corruption_accuracy",
@@ -89,7 +95,9 @@ EXPERIMENT = Experiment(
                 "num_images",
             ),
             sources=(*PREDICTIONS, "reference_errors"),
+            optional=("reference_errors",),
             reads=("none", "corruptions"),
+            parameters=("has_denominators",),
             needs=("corruptions",),
         ),
         Table(
@@ -106,7 +114,9 @@ EXPERIMENT = Experiment(
                 "num_images",
             ),
             sources=(*PREDICTIONS, "reference_errors"),
+            optional=("reference_errors",),
             reads=("none", "corruptions"),
+            parameters=("has_denominators",),
             needs=("corruptions",),
         ),
         Table(
@@ -116,7 +126,7 @@ EXPERIMENT = Experiment(
             shown=("corruption",),
             pivot=Pivot("severity", "error"),
             reads=("none", "corruptions"),
-            needs=("corruptions",),
+            needs=("corruptions", "reference"),
         ),
     ),
     charts=(

@@ -1,7 +1,7 @@
 -- NEEDS cells, corruptions, corruption_names
 -- The denominators of CE and relative CE: the reference's errors summed over the severities of this
 -- study. Published constants are means over severities 1 to 5 (severity is null) and apply only to
--- a study with these five.
+-- a study with these five. Without denominators all sums are null, and so are CE and mCE.
 CREATE TEMP VIEW severities_run AS
 SELECT DISTINCT condition AS corruption, severity
 FROM cells
@@ -33,7 +33,7 @@ SELECT
     corruptions.corruption,
     CASE
         WHEN reference.num_severities = run.num_severities THEN reference.error_sum
-        WHEN corruptions.is_benchmark THEN error(
+        WHEN corruptions.is_benchmark AND getvariable('has_denominators') THEN error(
             'reference_errors: ' || corruptions.corruption || ' has errors of '
             || coalesce(reference.num_severities, 0) || ' severities, the study ran '
             || run.num_severities)
