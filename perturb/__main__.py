@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 #: The module of each command, which has `add_arguments` and `run`, and its purpose.
 COMMANDS = {
+    "evaluate": ("perturb.own.command", "evaluate models on images: MODEL... DATA"),
+    "init": ("perturb.own.init", "write the configuration that `evaluate` would run"),
     "cost": ("perturb.cost.command", "what a study takes, before it is run"),
     "resume": ("perturb.runs.resume", "go on after a crash: clear up what it left, then run"),
     "status": ("perturb.runs.status", "what a study has and lacks, and what it took"),

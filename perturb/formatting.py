@@ -44,4 +44,6 @@ _SIGNED = {"percent", "points", "number"}
 def named(row: Mapping[str, Any]) -> str:
     """Return the name of a model in sentences, from a row of a table: network and pre-training."""
     pretraining = row["pretraining_label"]
-    return f"{row['architecture_label']} ({pretraining})" if pretraining else row["architecture_label"]
+    return (
+        f"{row['architecture_label']} ({pretraining})" if pretraining else row["architecture_label"]
+    )

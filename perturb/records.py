@@ -134,10 +134,12 @@ class ModelPreprocessing:
 class Model:
     """A model of the study; `weights` is None where the study trains it.
 
+    label : in tables and charts; models of different pre-training may share it.
     own_preprocessing : None for networks for the images of a single dataset.
     """
 
     id: str
+    label: str
     architecture: Architecture
     pretraining: Pretraining | None
     is_reference: bool

@@ -21,7 +21,12 @@ def table_of(study: Study, name: str, *, threads: int = 1) -> pa.Table:
     sources = {source: _source(study, source) for source in TABLES[name].sources}
     if name == "reference_errors":
         sources["predictions"] = study.reference
-    values = {"num_resamples": 200, "seed": 0, "headline_epsilon": HEADLINE_EPSILON}
+    values = {
+        "num_resamples": 200,
+        "seed": 0,
+        "headline_epsilon": HEADLINE_EPSILON,
+        "has_denominators": 1.0,
+    }
     parameters = {key: values[key] for key in TABLES[name].parameters}
     return make_table(name, sources, parameters, threads=threads)
 

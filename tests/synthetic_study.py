@@ -220,7 +220,14 @@ def make_study(
         if CORRELATIONS in extras
         else [],
         **write_published(folder, rows),
-        available=frozenset(("none", *(("corruptions",) if severities else ()), *extras)),
+        available=frozenset(
+            (
+                *("none", "reference"),
+                *(("corruptions",) if severities else ()),
+                *(("attacks",) if "pgd" in extras else ()),
+                *extras,
+            )
+        ),
     )
 
 

@@ -377,7 +377,7 @@ def test_a_chart_needs_what_its_tables_need(name: str) -> None:
     [
         (set(), set()),
         ({"none", "corruptions"}, {"corruption_heatmap"}),
-        ({"pgd"}, {"adversarial", "robust_accuracy"}),
+        ({"attacks"}, {"adversarial", "robust_accuracy"}),
         ({"fgsm", "transfer"}, {"transfer_heatmap"}),
         ({"spatial", "cue_conflict"}, {"spatial_heatmap", "shape_bias"}),
         ({"patterns"}, {"pattern_alignment"}),

@@ -118,8 +118,8 @@ MISTAKES = {
         ["perturbations.pgd.datasets: second; allowed: test"],
     ),
     "attack without the one it is compared with": (
-        _set("perturbations", "fgsm", value={"datasets": ["test"], "epsilons": ["1/255"]}),
-        ["perturbations.fgsm: needs perturbations.pgd"],
+        _set("perturbations", "transfer", value={"images": 24}),
+        ["perturbations.transfer: needs perturbations.pgd"],
     ),
     "epsilon beyond the pixels": (
         _set(
@@ -221,7 +221,18 @@ MISTAKES = {
         _set("models", "a", "weights", value={"file": "w.safetensors", "sha256": "abc"}),
         ["models.a.weights", "SHA-256"],
     ),
-    "model without pre-training": (_drop("models", "a", "pretraining"), ["models.a: missing"]),
+    "model without architecture": (
+        _drop("models", "a", "architecture"),
+        ["models.a.architecture: missing; an entry of `architectures`, or a name in timm"],
+    ),
+    "architecture without family and size": (
+        lambda config: [config["architectures"]["vit"].pop(key) for key in ("family", "size")],
+        ["architectures.vit.family: missing", "architectures.vit.size: missing"],
+    ),
+    "misspelt architecture of timm": (
+        _set("models", "a", "architecture", value="resnet_18"),
+        ["models.a.architecture", "allowed: vit, resnet, a name in timm. Did you mean `resnet18`?"],
+    ),
     "unknown architecture": (
         _set("models", "a", "architecture", value="vitt"),
         ["models.a.architecture: there is no entry 'vitt'", "vit, resnet", "Did you mean `vit`"],
@@ -271,7 +282,10 @@ MISTAKES = {
         ["pretraining.small.samples: missing"],
     ),
     "no reference": (
-        _drop("models", "reference"),
+        lambda config: (
+            config["models"].pop("reference"),
+            config["perturbations"]["corruptions"].update(denominators="reference"),
+        ),
         ["corruptions.denominators: 'reference' needs a model with `role: reference`"],
     ),
     "two test sets of one role": (

@@ -102,9 +102,9 @@ def test_missing_files_stand_beside_other_mistakes_and_alone_refuse_no_plan(
     monkeypatch.chdir(tmp_path)
     raw = _own_study(classes=12)
     load_config(raw, beside=sources.missing_files)
-    raw["perturbations"]["fgsm"] = {"datasets": ["colours"], "epsilons": ["1/255"]}
+    raw["perturbations"]["transfer"] = {"images": 12}
     assert _refusal(raw, beside=sources.missing_files).splitlines() == [
-        "perturbations.fgsm: needs perturbations.pgd, which it is compared with",
+        "perturbations.transfer: needs perturbations.pgd, which it is compared with",
         "datasets.colours.source.path: data/val does not exist",
         "models.a.weights.file: data/w.pt does not exist",
     ]
@@ -332,7 +332,8 @@ def _stored(classes: int | None, stored: dict[str, Any], **perturbation: Any) ->
     source = {"layout": "corruptions", "path": "c"}
     raw["datasets"]["c"] = {"role": "corrupted", "preprocessing": "as_is", "source": source}
     raw["datasets"]["c"] |= stored
-    raw["perturbations"]["stored_corruptions"] = {"datasets": ["c"], "severities": ALL_FIVE}
+    entry = {"datasets": ["c"], "severities": ALL_FIVE, "denominators": "alexnet"}
+    raw["perturbations"]["stored_corruptions"] = entry
     raw["perturbations"]["stored_corruptions"] |= perturbation
     return raw
 

@@ -26,6 +26,7 @@ def described(
     path.write_text(json.dumps(card))
     model = Model(
         "m",
+        architecture.label,
         architecture,
         None,
         is_reference=False,

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the highest to the lowest. Files of the package that are in none of these are leaves.
 LAYERS = (
+    ("perturb.own",),
     ("perturb.cost", "perturb.runs", "perturb.__main__"),
     ("perturb.plan", "perturb.page"),
     ("perturb.tables",),

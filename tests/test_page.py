@@ -229,7 +229,7 @@ def test_warnings_name_only_models_whose_gradients_vanish(report: Path) -> None:
     [
         (set(), ["benchmarks", "model_size"], ["Corruptions", "FGSM", "Shape bias"]),
         (
-            {"pgd", "corruptions"},
+            {"attacks", "corruptions"},
             ["benchmarks", "corruptions", "model_size", "attacks"],
             ["Transfer", "Borders, object"],
         ),

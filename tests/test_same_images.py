@@ -42,7 +42,8 @@ def sources(tmp_path: Path) -> dict[str, Any]:
 
 def table(sources: dict[str, Any], name: str) -> Any:
     """Return a table of the study."""
-    parameters = {"headline_epsilon": HEADLINE} if TABLES[name].parameters else {}
+    values = {"headline_epsilon": HEADLINE, "has_denominators": 1.0}
+    parameters = {key: values[key] for key in TABLES[name].parameters}
     return make_table(name, {key: sources[key] for key in TABLES[name].sources}, parameters)
 
 

@@ -126,14 +126,17 @@ def config() -> dict[str, Any]:
 
 
 def _colours(architectures: pd.DataFrame) -> list[str]:
-    """Return one colour per family and size, which the patch sizes share."""
-    colour_of: dict[tuple[str, str], str] = {}
-    for family, group in architectures.groupby("family", sort=True):
-        sizes = list(dict.fromkeys(group["size"]))
-        for size, colour in zip(sizes, ramp(str(family), len(sizes)), strict=True):
-            colour_of[str(family), str(size)] = colour
-    pairs = zip(architectures["family"], architectures["size"], strict=True)
-    return [colour_of[family, size] for family, size in pairs]
+    """Return one colour per family and size, which the patch sizes share.
+
+    Models of one network that differ in nothing else have a colour each.
+    """
+    alike = architectures.fillna({"patch_size": 0}).groupby(["family", "size", "patch_size"])
+    keys = list(zip(architectures["family"], architectures["size"], alike.cumcount(), strict=True))
+    colour_of: dict[tuple[str, str, int], str] = {}
+    for family in FAMILIES:
+        of_family = [key for key in dict.fromkeys(keys) if key[0] == family]
+        colour_of |= zip(of_family, ramp(family, len(of_family)), strict=True)
+    return [colour_of[key] for key in keys]
 
 
 def _shapes(architectures: pd.DataFrame) -> list[str]:

@@ -35,6 +35,7 @@ def architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
     key = f"architectures.{id}"
     if "arguments" in entry and "timm" in entry:
         raise ConfigError(f"{key}: `arguments` and `timm` exclude each other")
+    known = _row_of(f"{key}.timm", entry["timm"]) if "timm" in entry else None
     if "arguments" in entry and entry["family"] not in ARGUMENTS:
         raise ConfigError(
             f"{key}.timm: missing; networks of `family: {entry['family']}` are given by their name "
@@ -51,15 +52,15 @@ def architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
         arguments=entry.get("arguments", {}) | ({"patch_size": patch_size} if patch_size else {}),
         timm=None,
     )
-    if "timm" not in entry:
-        return record
-    name = entry["timm"]
+    return record if known is None else _with_geometry(record, known, key)
+
+
+def _row_of(key: str, name: str) -> TimmModel:
     try:
-        known = geometry(name)
+        return geometry(name)
     except ValueError as error:
-        hint = did_you_mean(name, {known.architecture for known in timm_models().values()})
-        raise ConfigError(f"{key}.timm: {error}.{hint}") from None
-    return _with_geometry(record, known, key)
+        hint = did_you_mean(name, {row.architecture for row in timm_models().values()})
+        raise ConfigError(f"{key}: {error}.{hint}") from None
 
 
 def _with_geometry(record: Architecture, known: TimmModel, key: str) -> Architecture:
@@ -105,6 +106,7 @@ def model(
         architecture = _with_geometry(architecture, tagged, f"models.{id}")
     return Model(
         id=id,
+        label=entry.get("label", architecture.label),
         architecture=architecture,
         pretraining=pretraining[entry["pretraining"]] if "pretraining" in entry else None,
         is_reference=entry.get("role") == "reference",

@@ -52,6 +52,7 @@ def _check_clean(config: Config) -> Iterator[str]:
 def _check_evaluated(config: Config) -> Iterator[str]:
     none = config.perturbations.get("none")
     # None if it was left out in part: then what it does not list may be listed.
+    clean = config.clean_dataset.id
     listed_in_none = none.datasets if none and config.is_whole("perturbations.none") else None
     for entry in config.perturbations.values():
         for id in entry.datasets:
@@ -65,12 +66,12 @@ def _check_evaluated(config: Config) -> Iterator[str]:
                         f"{key}: {id!r} has `role: corrupted`; allowed only in stored_corruptions"
                     )
                 continue
-            if entry.id != "none" and listed_in_none is not None and id not in listed_in_none:
+            # Another message is about the clean set.
+            is_absent = listed_in_none is not None and id not in {*listed_in_none, clean}
+            if entry.id != "none" and is_absent:
                 yield f"{key}: {id!r} must also be under perturbations.none.datasets"
-    if listed_in_none is not None and config.clean_dataset.id not in listed_in_none:
-        yield (
-            f"perturbations.none.datasets: {config.clean_dataset.id!r}, the clean set, is missing"
-        )
+    if listed_in_none is not None and clean not in listed_in_none:
+        yield f"perturbations.none.datasets: {clean!r}, the clean set, is missing"
 
 
 def _check_roles(config: Config) -> Iterator[str]:

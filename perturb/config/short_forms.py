@@ -21,6 +21,7 @@ def written_out(raw: Mapping[str, Any], known: Mapping[str, Collection[str]]) ->
     """Return a configuration with the entries and keys that follow from others.
 
     - The architecture of a model is an entry, a name of timm or that of its tag; the entry is made.
+      Such a model is called by its id.
     - Family, size, patch size and label of an architecture by timm's name are timm's.
     - A perturbation without datasets is one of the clean set; `none` of all that are evaluated,
       `stored_corruptions` of the corrupted ones.
@@ -38,14 +39,14 @@ def written_out(raw: Mapping[str, Any], known: Mapping[str, Collection[str]]) ->
         network = _network_of(model)
         name = model.get("architecture", network.architecture if network else None)
         models[id] = model if name is None else {**model, "architecture": name}
-        if network and name not in {*architectures, *known.get("architectures", ())}:
+        if network and name not in known.get("architectures", ()):
+            # A model, rather than one of a grid of networks and pre-training sets.
+            models[id] = {"label": id, **models[id]}
             architectures[name] = _architecture({"timm": network.architecture})
     perturbations = {
         key: _perturbation(key, entry, raw) for key, entry in raw["perturbations"].items()
     }
-    analyses = {
-        key: _measurement(entry, raw["datasets"]) for key, entry in raw["analyses"].items()
-    }
+    analyses = {key: _measurement(entry, raw["datasets"]) for key, entry in raw["analyses"].items()}
     return {
         **raw,
         "architectures": architectures,

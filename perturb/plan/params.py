@@ -97,9 +97,7 @@ def training_samples(config: Config, model: str) -> dict[str, int]:
 def titles(models: Iterable[Model]) -> dict[str, str]:
     """Return the title of each model; equal titles get the ids."""
     named = {
-        model.id: f"{model.architecture.label}, {model.pretraining.label}"
-        if model.pretraining
-        else model.architecture.label
+        model.id: f"{model.label}, {model.pretraining.label}" if model.pretraining else model.label
         for model in models
     }
     seen = list(named.values())

@@ -65,7 +65,7 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
         rows.append(
             {
                 "model": model.id,
-                "label": model.architecture.label,
+                "label": model.label,
                 "architecture": model.architecture.id,
                 "family": model.architecture.family,
                 "size": model.architecture.size,
