@@ -27,7 +27,12 @@ ENVS = ROOT / "envs"
 LOCKS = [ROOT / path for path in (lock.RUN_LOCK, lock.CUDA_LOCK, lock.DEV_LOCK, lock.PEER_LOCK)]
 RUN_LOCK, CUDA_LOCK, DEV_LOCK, PEER_LOCK = LOCKS
 CONDA = sorted(ENVS.glob("*.yaml"))
-CONDA_NAMES = {"torch": "pytorch", "duckdb": "python-duckdb", "snakemake": "snakemake-minimal"}
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "duckdb": "python-duckdb",
+    "ruamel-yaml": "ruamel.yaml",
+    "snakemake": "snakemake-minimal",
+}
 # Spelt in two pieces, so that this file names none of them.
 REGISTRIES = [
     ".".join(host)
