@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from perturb.experiments.spatial.evaluate import WorstCase
     from perturb.experiments.spatial.transforms import Transform, spatial_grid
     from perturb.library.attacks import attack_ensemble, fgsm, pgd
+    from perturb.library.corruption import corrupt
     from perturb.library.evaluation import evaluate
-    from perturb.library.inputs import corrupt, worst_spatial
     from perturb.library.networks import (
         layer_similarity,
         token_layout,
         with_attention,
         without,
     )
+    from perturb.library.spatial import worst_spatial
     from perturb.library.statistics import (
         Interval,
         PairedDifference,
@@ -68,13 +69,14 @@ _MODULES = {
     "perturb.experiments.spatial.evaluate": ("WorstCase",),
     "perturb.experiments.spatial.transforms": ("Transform", "spatial_grid"),
     "perturb.library.attacks": ("attack_ensemble", "fgsm", "pgd"),
-    "perturb.library.inputs": ("corrupt", "worst_spatial"),
+    "perturb.library.corruption": ("corrupt",),
     "perturb.library.networks": (
         "layer_similarity",
         "token_layout",
         "with_attention",
         "without",
     ),
+    "perturb.library.spatial": ("worst_spatial",),
     "perturb.library.statistics": (
         "Interval",
         "PairedDifference",

@@ -65,13 +65,15 @@ def entry_of(wanted: Wanted) -> PerturbationEntry:
         If an option, the severity or a condition is unknown, missing or not allowed.
     """
     perturbation = declared(wanted.perturbation)
+    _check_conditions(wanted, perturbation.conditions or (wanted.dataset_id,))
     key = perturbation.key or perturbation.id
     form = schema()["$defs"]["perturbations"]["properties"][key]
     given = _entry(wanted, perturbation, form["properties"])
     _check_form(perturbation, key, given)
     source = {} if wanted.class_index is None else {"class_index": str(wanted.class_index)}
     record = configured(key, given, {wanted.dataset_id: {"source": source}})
-    chosen = _chosen(perturbation.id, record.conditions, wanted.conditions)
+    asked = record.conditions if wanted.conditions is None else wanted.conditions
+    chosen = tuple(condition for condition in record.conditions if condition in asked)
     if perturbation.id == STORED_CORRUPTIONS and len(chosen) > 1:
         raise ValueError(
             f"conditions of {perturbation.id} are {listed(chosen)}; allowed: one, the corruption "
@@ -149,18 +151,18 @@ def _check_form(perturbation: Perturbation, key: str, given: Mapping[str, Any]) 
         raise ValueError("\n".join(messages))
 
 
-def _chosen(id: str, allowed: Sequence[str], conditions: Sequence[str] | None) -> tuple[str, ...]:
+def _check_conditions(wanted: Wanted, allowed: Sequence[str]) -> None:
+    conditions = wanted.conditions
     if conditions is None:
-        return tuple(allowed)
+        return
     if isinstance(conditions, str) or not conditions:
         raise ValueError(f"conditions are {conditions!r}; allowed: a list of {listed(allowed)}")
     for condition in conditions:
         if condition not in allowed:
             raise ValueError(
-                f"condition of {id} is {condition!r}; allowed: {listed(allowed)}."
-                f"{did_you_mean(condition, allowed)}"
+                f"condition of {wanted.perturbation} is {condition!r}; allowed: "
+                f"{listed(allowed)}.{did_you_mean(condition, allowed)}"
             )
-    return tuple(condition for condition in allowed if condition in conditions)
 
 
 def _architecture(network: nn.Module) -> Architecture:

@@ -10,8 +10,9 @@ from perturb.evaluate.cell import Cell
 from perturb.evaluate.loop import Subject, evaluate_cell
 from perturb.experiments import registry
 from perturb.library.cells import Wanted, entry_of, setting_of
+from perturb.library.classifiers import as_classifier
 from perturb.library.datasets import Dataset, decoded
-from perturb.library.models import as_classifier, check_model, device_of
+from perturb.library.models import check_model, device_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Classifier
 from perturb.models.resizing import AS_IS, Resizing

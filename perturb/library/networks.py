@@ -12,7 +12,8 @@ from perturb.experiments.layer_correlations.similarity import correlate_layers
 from perturb.experiments.lesions import surgery
 from perturb.experiments.restricted_attention import attention
 from perturb.library.arrays import Array, as_pixels
-from perturb.library.models import around_network, as_classifier, device_of
+from perturb.library.classifiers import around_network, as_classifier
+from perturb.library.models import device_of
 
 if TYPE_CHECKING:
     import pandas as pd
