@@ -257,3 +257,32 @@ def test_a_classifier_normalises_before_a_plain_network(images: Tensor) -> None:
     found = perturb.fgsm(classifier, images, targets, EPSILON)
     # Signs of gradients near 0 may differ by rounding.
     assert (wanted != found).float().mean() < 0.01
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_what_comes_on_a_gpu_stays_there(images: Tensor, targets: Tensor) -> None:
+    model, pixels, classes = small_cnn().cuda(), images.cuda(), targets.cuda()
+    foggy = perturb.corrupt(pixels, "fog", 3)
+    assert foggy.is_cuda
+    # Sums in another order move a pixel by a gray level at most.
+    assert (foggy.cpu().int() - perturb.corrupt(images, "fog", 3).int()).abs().max() <= 1
+    for attack in (perturb.fgsm, perturb.pgd, perturb.attack_ensemble):
+        adversarial = attack(model, pixels, classes, EPSILON)
+        assert adversarial.is_cuda
+        assert (adversarial - pixels.float() / 255).abs().max() <= EPSILON
+        assert isinstance(attack(model, images.numpy(), targets.tolist(), EPSILON), np.ndarray)
+    assert perturb.worst_spatial(model, pixels, classes).logits.is_cuda
+    with pytest.raises(
+        ValueError, match="images are on cpu, the model on cuda:0; allowed: one dev"
+    ):
+        perturb.pgd(model, images, targets, EPSILON)
+    rows = perturb.evaluate(model, (pixels, classes), "pgd", EPSILON)
+    others = perturb.evaluate(small_cnn(), (images, targets), "pgd", EPSILON)
+    np.testing.assert_allclose(rows["loss"], others["loss"], rtol=1e-2)
+    vit, _ = wrapped_vit()
+    vit.cuda()
+    with perturb.with_attention(vit, np.ones((17, 17), bool)), torch.inference_mode():
+        assert vit(pixels.float() / 255).is_cuda
+    assert len(perturb.layer_similarity(vit, images)) == 64
+    assert next(vit.parameters()).is_cuda

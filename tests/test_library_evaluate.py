@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from inspect import signature
 from pathlib import Path
@@ -181,7 +182,8 @@ def test_a_folder_is_decoded_as_in_a_study(folder: Path, tmp_path: Path) -> None
     build_from_source(*files, source, Resizing(32, "crop", 0.8), root=tmp_path)
     asked: dict[str, Any] = {"conditions": ["fog"], "num_images": 7}
     expected = perturb.evaluate(_classifier(), open_store(*files), "corruptions", 3, **asked)
-    for given in (folder, str(folder)):
+    archive = shutil.make_archive(str(tmp_path / "archive"), "zip", folder)
+    for given in (folder, str(folder), archive):
         found = perturb.evaluate(_classifier(), given, "corruptions", 3, **asked)
         pd.testing.assert_frame_equal(found, expected, check_exact=True)
 

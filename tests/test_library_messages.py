@@ -122,6 +122,14 @@ CASES: list[tuple[Callable[[], Any], str]] = [
         lambda: _removed(MODEL),
         "network is SmallCnn; allowed: timm's VisionTransformer and ResNetV2",
     ),
+    (
+        lambda: _removed(torch.compile(VIT, backend="eager")),
+        "model is compiled; allowed: the module before torch.",
+    ),
+    (
+        lambda: _evaluate("weight_noise", 0.1, model=torch.compile(MODEL, backend="eager")),
+        "model is compiled",
+    ),
     (lambda: _removed(VIT, [4]), "block is 4; allowed: 0 to 3"),
     (lambda: _removed(VIT, [0], "heads"), "part is 'heads'; allowed: block, mlp, attention"),
     (lambda: _removed(nn.ModuleList([VIT, small_vit()])), "model holds several networks (Vision"),

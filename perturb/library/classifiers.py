@@ -15,7 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from perturb.library.arrays import as_floats
-from perturb.library.models import check_kind, check_model, device_of, num_classes_of
+from perturb.library.models import (
+    check_kind,
+    check_model,
+    check_uncompiled,
+    device_of,
+    num_classes_of,
+)
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier, Preprocessing
 
@@ -90,9 +96,11 @@ def around_network(model: nn.Module) -> Iterator[Classifier]:
     Raises
     ------
     ValueError
-        If the model is no `nn.Module`, or holds none or several networks of known blocks.
+        If the model is no `nn.Module`, is compiled, or holds none or several networks of known
+        blocks.
     """
     check_kind(model)
+    check_uncompiled(model)
     if isinstance(model, Classifier):
         yield model
         return

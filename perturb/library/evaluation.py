@@ -12,7 +12,7 @@ from perturb.experiments import registry
 from perturb.library.cells import Wanted, entry_of, setting_of
 from perturb.library.classifiers import as_classifier
 from perturb.library.datasets import Dataset, decoded
-from perturb.library.models import check_model, device_of
+from perturb.library.models import check_model, check_uncompiled, device_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Classifier
 from perturb.models.resizing import AS_IS, Resizing
@@ -84,6 +84,8 @@ def evaluate(
         perturbation, severity, conditions, dataset_id, num_images, class_index, options
     )
     entry = entry_of(wanted)
+    if registry.perturbation(entry.id).changes == "model":
+        check_uncompiled(model)
     cell = Cell(model_id, dataset_id, entry.id, entry.severities[0])
     store = decoded(
         dataset,

@@ -21,6 +21,13 @@ def check_model(model: nn.Module) -> None:
         )
 
 
+def check_uncompiled(model: nn.Module) -> None:
+    """Raise a ValueError for a compiled model: its passes may ignore a change of its layers."""
+    # By an attribute of its class, whose import takes longer than that of torch.
+    if any("_orig_mod" in module._modules for module in model.modules()):
+        raise ValueError("model is compiled; allowed: the module before torch.compile")
+
+
 def num_classes_of(model: nn.Module, images: Tensor) -> int:
     """Return the width of the logits of an image.
 
