@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from perturb.experiments.spatial.transforms import Transform, spatial_grid
     from perturb.library.attacks import attack_ensemble, fgsm, pgd
     from perturb.library.corruption import corrupt
+    from perturb.library.cue_conflict import ShapeBias, shape_bias
     from perturb.library.evaluation import evaluate
+    from perturb.library.intervals import (
+        Interval,
+        PairedDifference,
+        paired_difference,
+        wilson,
+    )
     from perturb.library.networks import (
         layer_similarity,
         token_layout,
@@ -24,14 +31,6 @@ if TYPE_CHECKING:
         without,
     )
     from perturb.library.spatial import worst_spatial
-    from perturb.library.statistics import (
-        Interval,
-        PairedDifference,
-        ShapeBias,
-        paired_difference,
-        shape_bias,
-        wilson,
-    )
     from perturb.models.classifier import Classifier, Preprocessing
     from perturb.random import image_key
 
@@ -70,6 +69,13 @@ _MODULES = {
     "perturb.experiments.spatial.transforms": ("Transform", "spatial_grid"),
     "perturb.library.attacks": ("attack_ensemble", "fgsm", "pgd"),
     "perturb.library.corruption": ("corrupt",),
+    "perturb.library.cue_conflict": ("ShapeBias", "shape_bias"),
+    "perturb.library.intervals": (
+        "Interval",
+        "PairedDifference",
+        "paired_difference",
+        "wilson",
+    ),
     "perturb.library.networks": (
         "layer_similarity",
         "token_layout",
@@ -77,14 +83,6 @@ _MODULES = {
         "without",
     ),
     "perturb.library.spatial": ("worst_spatial",),
-    "perturb.library.statistics": (
-        "Interval",
-        "PairedDifference",
-        "ShapeBias",
-        "paired_difference",
-        "shape_bias",
-        "wilson",
-    ),
     "perturb.models.classifier": ("Classifier", "Preprocessing"),
     "perturb.random": ("image_key",),
 }

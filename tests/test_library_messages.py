@@ -109,7 +109,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
     # models
     (lambda: _pgd(lambda pixels: pixels), "model is a function; allowed: an nn.Module"),
     (lambda: _pgd(small_cnn().train()), "model is in training mode, in which dropout and batch"),
-    (lambda: _pgd(Tuple().eval()), "model returns a tuple ; allowed: logits (B, K), floats"),
+    (lambda: _pgd(Tuple().eval()), "model returns a tuple; allowed: logits (B, K), floats"),
     (lambda: _pgd(Features().eval()), "model returns a Tensor (1, 3, 32, 32); allowed: logits"),
     (
         lambda: _pgd(small_cnn().to("meta")),

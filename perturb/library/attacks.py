@@ -10,9 +10,16 @@ from torch import Tensor, nn
 from perturb.experiments.attacks import attack_ensemble as ensemble
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.checks import FEWEST_OF_DLR
-from perturb.library.arrays import Keys, Pixels, Targets, as_floats, as_keys, as_targets, like
-from perturb.library.arrays import check_classes as _check_classes
-from perturb.library.models import check_device, check_model, device_of, num_classes_of
+from perturb.library.arrays import (
+    Keys,
+    Pixels,
+    Targets,
+    as_keys,
+    as_targets,
+    check_classes,
+    like,
+)
+from perturb.library.models import check_model, floats_for, num_classes_of
 
 
 def fgsm(model: nn.Module, images: Pixels, targets: Targets, epsilon: float) -> Pixels:
@@ -167,13 +174,10 @@ class _Attacked:
 def _attacked(model: nn.Module, images: Pixels, targets: Targets, epsilon: float) -> _Attacked:
     check_model(model)
     _check_epsilon(epsilon)
-    pixels = as_floats(images)
-    if not isinstance(images, Tensor):
-        pixels = pixels.to(device_of(model))
-    check_device(model, pixels)
+    pixels = floats_for(model, images)
     classes = as_targets(targets, len(pixels), pixels.device)
     num_classes = num_classes_of(model, pixels) if len(pixels) else 0
-    _check_classes(classes, num_classes)
+    check_classes(classes, num_classes)
     return _Attacked(pixels, classes, num_classes)
 
 

@@ -78,15 +78,10 @@ def as_classifier(model: nn.Module, images: Tensor) -> Iterator[Classifier]:
     if isinstance(model, Classifier) and model.knows_num_classes:
         yield model
         return
-    kinds = {module: type(module) for module in model.modules()}
-    try:
+    with _same_classes(model):
         num_classes = num_classes_of(model, images)
         network = model.network if isinstance(model, Classifier) else _own_network(model, images)
         yield PlainClassifier(model, network, min(images.shape[2:]), num_classes)
-    finally:
-        # A classifier replaces the class of a head (`perturb.models.precision`).
-        for module, kind in kinds.items():
-            module.__class__ = kind
 
 
 @contextmanager
@@ -110,12 +105,8 @@ def around_network(model: nn.Module) -> Iterator[Classifier]:
     if len(found) > 1:
         kinds = ", ".join(type(network).__name__ for network in found)
         raise ValueError(f"model holds several networks ({kinds}); allowed: one of them")
-    kinds_before = {module: type(module) for module in model.modules()}
-    try:
+    with _same_classes(model):
         yield PlainClassifier(model, found[0], _side_of(found[0]), None)
-    finally:
-        for module, kind in kinds_before.items():
-            module.__class__ = kind
 
 
 def networks_in(model: nn.Module) -> list[nn.Module]:
@@ -127,6 +118,17 @@ def networks_in(model: nn.Module) -> list[nn.Module]:
             found.append(module)
             inside.update(module.modules())
     return found
+
+
+@contextmanager
+def _same_classes(model: nn.Module) -> Iterator[None]:
+    """Give each module its class back: a classifier replaces that of a head, for its precision."""
+    kinds = {module: type(module) for module in model.modules()}
+    try:
+        yield
+    finally:
+        for module, kind in kinds.items():
+            module.__class__ = kind
 
 
 def _has_known_blocks(module: nn.Module) -> bool:
@@ -145,8 +147,7 @@ def _own_network(model: nn.Module, images: Tensor) -> nn.Module:
     outputs: list[Any] = []
     with found[0].register_forward_hook(lambda *seen: outputs.append(seen[2])), torch.no_grad():
         logits = model(as_floats(images[:1]))
-    is_whole = len(outputs) == 1 and isinstance(outputs[0], Tensor)
-    return found[0] if is_whole and torch.equal(outputs[0], logits) else model
+    return found[0] if len(outputs) == 1 and outputs[0] is logits else model
 
 
 class _ReachedError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perturb.library.arrays import as_floats
+from perturb.library.arrays import Array, as_floats
 
 
 def check_model(model: nn.Module) -> None:
@@ -39,9 +39,10 @@ def num_classes_of(model: nn.Module, images: Tensor) -> int:
     with torch.no_grad():
         logits: Any = model(as_floats(images[:1]))
     if not isinstance(logits, Tensor) or logits.ndim != 2 or not logits.is_floating_point():
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else ""
+        shape = f" {tuple(logits.shape)}" if isinstance(logits, Tensor) else ""
         raise ValueError(
-            f"model returns a {type(logits).__name__} {shape}; allowed: logits (B, K), floats"
+            f"model returns a {type(logits).__name__}{shape}; allowed: logits (B, K), floats, "
+            "which a module around the model can take from it"
         )
     return int(logits.shape[1])
 
@@ -62,13 +63,22 @@ def device_of(model: nn.Module) -> torch.device:
     return devices.pop() if devices else torch.device("cpu")
 
 
-def check_device(model: nn.Module, images: Tensor) -> None:
-    """Raise a ValueError if images are on another device than the weights of a model."""
+def floats_for(model: nn.Module, images: Tensor | Array) -> Tensor:
+    """Return images as float32 in [0, 1] on the device of a model.
+
+    Raises
+    ------
+    ValueError
+        If they are no valid images, or a tensor on another device; arrays are moved there.
+    """
+    pixels = as_floats(images)
     has_weights = any(True for _ in (*model.parameters(), *model.buffers()))
-    if has_weights and device_of(model) != images.device:
+    device = device_of(model) if has_weights else pixels.device
+    if isinstance(images, Tensor) and pixels.device != device:
         raise ValueError(
-            f"images are on {images.device}, the model on {device_of(model)}; allowed: one device"
+            f"images are on {pixels.device}, the model on {device}; allowed: one device"
         )
+    return pixels.to(device)
 
 
 def check_kind(model: nn.Module) -> None:

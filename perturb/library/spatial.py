@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from perturb.experiments.spatial import evaluate as spatial
 from perturb.experiments.spatial.transforms import Transform, spatial_grid
-from perturb.library.arrays import Pixels, Targets, as_floats, as_targets, check_classes
+from perturb.library.arrays import Pixels, Targets, as_targets, check_classes
 from perturb.library.classifiers import as_classifier
-from perturb.library.models import check_device, device_of
+from perturb.library.models import check_model, floats_for
 
 
 def worst_spatial(
@@ -41,10 +41,8 @@ def worst_spatial(
     ----------
     Engstrom et al., "Exploring the Landscape of Spatial Robustness", ICML 2019.
     """
-    pixels = as_floats(images)
-    if not isinstance(images, Tensor):
-        pixels = pixels.to(device_of(model))
-    check_device(model, pixels)
+    check_model(model)
+    pixels = floats_for(model, images)
     classes = as_targets(targets, len(pixels), pixels.device)
     if not len(pixels):
         raise ValueError("images are an empty batch; allowed: one image or more")
