@@ -11,6 +11,7 @@ from perturb.experiments.attacks import gradients
 from perturb.experiments.corruptions import corruptions
 from perturb.experiments.layer_correlations.similarity import correlate_layers
 from perturb.experiments.spatial.transforms import transform
+from perturb.library.arrays import as_keys
 from perturb.models.classifier import Classifier, Preprocessing
 from tests.plain_models import (
     NUM_CLASSES,
@@ -68,6 +69,7 @@ def test_draws_without_keys_depend_on_the_image_alone(images: Tensor) -> None:
     assert torch.equal(perturb.corrupt(images.flip(0), "gaussian_noise", 3).flip(0), whole)
     other = perturb.corrupt(images, "gaussian_noise", 3, seed=1)
     assert not torch.equal(other, whole)
+    assert len(as_keys(None, images).unique()) == len(images)
 
 
 def test_severity_0_and_the_jpeg_pass(images: Tensor) -> None:
@@ -257,6 +259,27 @@ def test_a_classifier_normalises_before_a_plain_network(images: Tensor) -> None:
     found = perturb.fgsm(classifier, images, targets, EPSILON)
     # Signs of gradients near 0 may differ by rounding.
     assert (wanted != found).float().mean() < 0.01
+
+
+def test_the_callers_torch_modes_change_nothing(
+    model: nn.Module, images: Tensor, targets: Tensor
+) -> None:
+    def results() -> list[Tensor]:
+        few = {"steps": 2, "queries": 2}
+        return [
+            perturb.corrupt(images, "defocus_blur", 3),
+            perturb.pgd(model, images, targets, EPSILON),
+            perturb.attack_ensemble(model, images, targets, EPSILON, **few),
+            perturb.worst_spatial(model, images[:2], targets[:2]).logits,
+        ]
+
+    expected = results()
+    with torch.inference_mode():
+        assert all(map(torch.equal, results(), expected))
+    with torch.no_grad():
+        assert all(map(torch.equal, results(), expected))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(perturb.corrupt(images, "defocus_blur", 3), expected[0])
 
 
 @pytest.mark.gpu

@@ -96,9 +96,10 @@ def as_targets(targets: Targets, num_images: int, device: torch.device | str) ->
         )
     if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
         raise ValueError(f"targets are {classes.dtype}; allowed: integers, such as int64")
+    classes = classes.to(device, torch.int64)
     if num_images and classes.min() < 0:
         raise ValueError(f"a target is {int(classes.min())}; allowed: classes from 0 on")
-    return classes.to(device, torch.int64)
+    return classes
 
 
 def check_classes(targets: Tensor, num_classes: int) -> None:

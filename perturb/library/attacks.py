@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +21,7 @@ from perturb.library.arrays import (
     like,
 )
 from perturb.library.models import check_model, floats_for, num_classes_of
+from perturb.models.precision import autocast
 
 
 def fgsm(model: nn.Module, images: Pixels, targets: Targets, epsilon: float) -> Pixels:
@@ -34,7 +36,9 @@ def fgsm(model: nn.Module, images: Pixels, targets: Targets, epsilon: float) -> 
     Goodfellow, Shlens, Szegedy, "Explaining and Harnessing Adversarial Examples", ICLR 2015.
     """
     attacked = _attacked(model, images, targets, epsilon)
-    return like(images, gradients.fgsm(model, attacked.pixels, attacked.targets, epsilon))
+    with attacked.exactly():
+        made = gradients.fgsm(model, attacked.pixels, attacked.targets, epsilon)
+    return like(images, made)
 
 
 def pgd(
@@ -88,18 +92,19 @@ def pgd(
     Attacks", ICLR 2018.
     """
     attacked = _attacked(model, images, targets, epsilon)
-    made = gradients.pgd(
-        model,
-        attacked.pixels,
-        attacked.targets,
-        epsilon,
-        steps=steps,
-        step_size=step_size,
-        random_start=random_start,
-        restarts=restarts,
-        keys=as_keys(keys, attacked.pixels) if random_start else None,
-        seed=seed,
-    )
+    with attacked.exactly():
+        made = gradients.pgd(
+            model,
+            attacked.pixels,
+            attacked.targets,
+            epsilon,
+            steps=steps,
+            step_size=step_size,
+            random_start=random_start,
+            restarts=restarts,
+            keys=as_keys(keys, attacked.pixels) if random_start else None,
+            seed=seed,
+        )
     return like(images, made)
 
 
@@ -158,7 +163,8 @@ def attack_ensemble(
     attempts += [partial(attempt, attack) for attack in attacks]
     if not len(attacked.pixels):
         return like(images, attacked.pixels)
-    made = gradients.first_adversarial(model, attacked.pixels, attacked.targets, attempts)
+    with attacked.exactly():
+        made = gradients.first_adversarial(model, attacked.pixels, attacked.targets, attempts)
     return like(images, made)
 
 
@@ -169,6 +175,10 @@ class _Attacked:
     pixels: Tensor
     targets: Tensor
     num_classes: int
+
+    def exactly(self) -> AbstractContextManager[None]:
+        """Return a context without TF32, as that in which a study attacks."""
+        return autocast("float32", self.pixels.device)
 
 
 def _attacked(model: nn.Module, images: Pixels, targets: Targets, epsilon: float) -> _Attacked:

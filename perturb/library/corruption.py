@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from perturb.experiments.corruptions import corruptions
-from perturb.library.arrays import Keys, Pixels, as_keys, as_levels, like
+from perturb.library.arrays import Keys, Pixels, as_keys, as_levels, as_pixels, like
+from perturb.models.precision import autocast, float32
 
 
 def corrupt(
@@ -49,15 +51,18 @@ def corrupt(
     Hendrycks, Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
     Perturbations", ICLR 2019.
     """
-    pixels = as_levels(images)
-    made = corruptions.corrupt(
-        pixels,
-        corruption,
-        severity,
-        as_keys(keys, pixels),
-        seed,
-        frost_textures=frost_textures,
-        jpeg_quality=jpeg_quality,
-    )
-    is_of_levels = str(images.dtype).endswith("uint8")
-    return like(images, made if is_of_levels else made.float() / 255)
+    pixels = as_pixels(images)
+    levels = as_levels(pixels)
+    draws = as_keys(keys, levels)
+    # As in a study, whatever precision the caller computes in.
+    with autocast("float32", pixels.device), float32(pixels.device):
+        made = corruptions.corrupt(
+            levels,
+            corruption,
+            severity,
+            draws,
+            seed,
+            frost_textures=frost_textures,
+            jpeg_quality=jpeg_quality,
+        )
+    return like(images, made if pixels.dtype == torch.uint8 else made.float() / 255)

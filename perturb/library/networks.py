@@ -14,6 +14,7 @@ from perturb.experiments.restricted_attention import attention
 from perturb.library.arrays import Array, as_pixels
 from perturb.library.classifiers import around_network, as_classifier
 from perturb.library.models import device_of
+from perturb.models.precision import autocast
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,8 +138,11 @@ def layer_similarity(
     pixels = as_pixels(images)
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; allowed: 1 or more")
-    first = pixels[:1].to(device_of(model))
-    with as_classifier(model, first) as classifier:
+    device = device_of(model)
+    with (
+        as_classifier(model, pixels[:1].to(device)) as classifier,
+        autocast("float32", device),
+    ):
         batches = (
             pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)
         )

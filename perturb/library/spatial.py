@@ -9,6 +9,7 @@ from perturb.experiments.spatial.transforms import Transform, spatial_grid
 from perturb.library.arrays import Pixels, Targets, as_targets, check_classes
 from perturb.library.classifiers import as_classifier
 from perturb.library.models import check_model, floats_for
+from perturb.models.precision import autocast
 
 
 def worst_spatial(
@@ -47,7 +48,7 @@ def worst_spatial(
     if not len(pixels):
         raise ValueError("images are an empty batch; allowed: one image or more")
     tried = spatial_grid(min(pixels.shape[2:])) if transforms is None else _checked(transforms)
-    with as_classifier(model, pixels) as classifier:
+    with as_classifier(model, pixels) as classifier, autocast("float32", pixels.device):
         check_classes(classes, classifier.num_classes)
         return spatial.worst_spatial(classifier, pixels, classes, tried)
 
