@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-import perturb
 from perturb import places
+from perturb.version import __version__
 
 _CPU_FACTS = Path("/proc/cpuinfo")
 _RECORDED = ("torch", "timm", "numpy", "pyarrow", "pillow")
@@ -18,7 +18,7 @@ _RECORDED = ("torch", "timm", "numpy", "pyarrow", "pillow")
 def versions() -> dict[str, str]:
     """Return the versions of Python, of Perturb and of the packages that results depend on."""
     found = {name: version(name) for name in _RECORDED}
-    return {"python": platform.python_version(), "perturb": perturb.__version__, **found}
+    return {"python": platform.python_version(), "perturb": __version__, **found}
 
 
 def device_name(device: torch.device) -> str:

@@ -75,14 +75,23 @@ class Classifier(nn.Module):
 
     ``network`` is timm's own module, which lesions and attention masks change. Its logits are
     float32 even if the rest computes in bfloat16 (`perturb.models.precision`).
+
+    Parameters
+    ----------
+    network : of timm, or any module from normalised images (B, 3, side, side) to logits (B, K).
+    preprocessing : of the network.
+    num_classes : width of the logits; None for what the network says as its ``num_classes``.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, network: nn.Module, preprocessing: Preprocessing, num_classes: int | None = None
+    ) -> None:
         super().__init__()
         keep_logits_exact(network)
+        self._num_classes = num_classes
         self.network = network
         self.preprocessing = preprocessing
         for name in ("mean", "std"):
@@ -92,7 +101,23 @@ class Classifier(nn.Module):
     @property
     def num_classes(self) -> int:
         """Width of the logits."""
-        return int(self.network.num_classes)  # type: ignore[arg-type]
+        known = self._known_num_classes
+        if known is None:
+            raise ValueError(
+                f"{type(self.network).__name__} does not say its number of classes; "
+                "num_classes of its Classifier does"
+            )
+        return known
+
+    @property
+    def knows_num_classes(self) -> bool:
+        """Whether the width of the logits is known before a pass."""
+        return self._known_num_classes is not None
+
+    @property
+    def _known_num_classes(self) -> int | None:
+        told: Any = getattr(self.network, "num_classes", None)
+        return told if self._num_classes is None else self._num_classes
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K).

@@ -27,7 +27,7 @@ class CompiledClassifier(Classifier):
     """
 
     def __init__(self, classifier: Classifier, backend: str = "inductor") -> None:
-        super().__init__(classifier.network, classifier.preprocessing)
+        super().__init__(classifier.network, classifier.preprocessing, classifier._num_classes)
         self.to(classifier.mean)
         self.train(classifier.training)
         self._changed_before = _changed(self.network)

@@ -12,6 +12,8 @@ CREATE MACRO epsilon_gray(epsilon) AS round(epsilon * 255, 6);
 CREATE MACRO ordered_sum(x, key) AS list_sum(list(x::DOUBLE ORDER BY key));
 CREATE MACRO ordered_mean(x, key) AS ordered_sum(x, key) / count(x);
 CREATE MACRO ordered_stddev(x, key) AS list_aggregate(list(x::DOUBLE ORDER BY key), 'stddev_samp');
+-- Half-width for a mean over independent images with a value each.
+CREATE MACRO mean_half_width(x, key) AS z95() * ordered_stddev(x, key) / sqrt(count(x));
 
 -- Wilson's score interval for k successes in n independent trials (Wilson, JASA 1927).
 CREATE MACRO wilson_centre(k, n) AS (k + z95() * z95() / 2) / (n + z95() * z95());

@@ -37,6 +37,7 @@ def window_mask(
     distance : the largest horizontal or vertical distance (Chebyshev) of a pair [patches]; at 0
         each patch attends only to itself.
     num_prefix : number of prefix tokens, which are unrestricted.
+    device : of the mask; None for the CPU.
 
     Raises
     ------

@@ -164,8 +164,7 @@ intervals AS (
         pretraining,
         count(*) AS num_images,
         -- No image tells the models apart: that is no evidence that none ever would.
-        nullif(z95() * ordered_stddev(influence, image_id) / sqrt(count(influence)), 0)
-            AS half_width
+        nullif(mean_half_width(influence, image_id), 0) AS half_width
     FROM images
     GROUP BY ALL
 )
