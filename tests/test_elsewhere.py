@@ -1,14 +1,12 @@
 """The workflow used from elsewhere: as a module, from another directory, in an unusual folder."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.faults import TABLES, fault_study
-from tests.workspace import Workspace, environment, fresh_clone
+from tests.workspace import Workspace, fresh_clone, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -42,17 +40,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return fresh_clone(folder)
 
 
-def _snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
-
-
 def _module(folder: Path, clone: Workspace, **changes: object) -> None:
     """Write a workflow that uses the clone's as a module."""
     snakefile = str(clone.folder / "Snakefile")
@@ -62,15 +49,15 @@ def _module(folder: Path, clone: Workspace, **changes: object) -> None:
 
 
 def test_a_workflow_uses_it_as_a_module(
-    clone: Workspace, undisturbed: tuple[Workspace, float], tmp_path: Path
+    clone: Workspace, finished: Workspace, tmp_path: Path
 ) -> None:
     """With rules under a prefix, and the study below a key of its own configuration."""
     _module(tmp_path, clone)
-    done = _snakemake(tmp_path)
+    done = snakemake(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     # One job makes all tables where none of them is a target of the command line.
-    assert Workspace(tmp_path).tables().items() >= undisturbed[0].tables().items()
-    again = _snakemake(tmp_path)
+    assert Workspace(tmp_path).tables().items() >= finished.tables().items()
+    again = snakemake(tmp_path)
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
@@ -80,24 +67,24 @@ def test_a_module_checks_the_files_of_its_study(clone: Workspace, tmp_path: Path
     given = {"file": "none.safetensors", "sha256": "0" * 64}
     models["a"] = {key: value for key, value in models["a"].items() if key != "weights"}
     _module(tmp_path, clone, models=models | {"a": models["a"] | {"weights": given}})
-    done = _snakemake(tmp_path)
+    done = snakemake(tmp_path)
     assert done.returncode == 1
     assert "none.safetensors" in done.stderr
     assert not (tmp_path / "results").exists()
 
 
 def test_it_runs_in_another_directory(
-    clone: Workspace, undisturbed: tuple[Workspace, float], tmp_path: Path
+    clone: Workspace, finished: Workspace, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / UNUSUAL
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(fault_study(), sort_keys=False))
     targets = [f"results/tables/{table}.parquet" for table in TABLES]
-    done = _snakemake(
+    done = snakemake(
         tmp_path,
         *targets,
         *("-s", str(clone.folder / "Snakefile"), "--directory", str(elsewhere)),
         *("--configfile", "study.yaml"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert Workspace(elsewhere).tables() == undisturbed[0].tables()
+    assert Workspace(elsewhere).tables() == finished.tables()
     assert not (clone.folder / "results").exists()

@@ -20,9 +20,8 @@ from packaging.version import Version
 
 from envs import install, lock
 from envs.pins import read_pins
-from tests.workspace import locked_environment
+from tests.workspace import ROOT, files_of_repository, locked_environment, run_command
 
-ROOT = Path(__file__).resolve().parent.parent
 ENVS = ROOT / "envs"
 LOCKS = [ROOT / path for path in (lock.RUN_LOCK, lock.CUDA_LOCK, lock.DEV_LOCK, lock.PEER_LOCK)]
 RUN_LOCK, CUDA_LOCK, DEV_LOCK, PEER_LOCK = LOCKS
@@ -73,11 +72,8 @@ for name, module in list(sys.modules.items()):
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUN = PROJECT["project"]["dependencies"]
 TOOLS, CHECKS = (PROJECT["dependency-groups"][group] for group in ("env", "dev"))
-PEERS = [
-    line.split("#")[0]
-    for line in PEER_LOCK.with_suffix(".in").read_text().splitlines()
-    if line.split("#")[0]
-]
+PEER_LINES = PEER_LOCK.with_suffix(".in").read_text().splitlines()
+PEERS = [asked for line in PEER_LINES if (asked := line.split("#")[0])]
 
 
 def names(asked: list[str]) -> list[str]:
@@ -88,14 +84,6 @@ def names(asked: list[str]) -> list[str]:
 def version(pin: str) -> str:
     """The version that a pin names."""
     return pin.split()[0].partition("==")[2]
-
-
-def files_of_repository() -> list[Path]:
-    """Every file that is tracked, or would be by `git add --all`."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    paths = [ROOT / name for name in listed.split("\0") if name]
-    return [path for path in paths if path.is_file()]
 
 
 # ------------------------------------------------------------------------------------- the locks
@@ -135,8 +123,9 @@ def test_the_project_needs_what_the_lock_fulfils() -> None:
 def test_an_environment_of_the_lock_of_a_run_has_no_more(
     module: str, is_there: bool, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", f"import {module}"]
-    done = subprocess.run(command, check=False, env=locked_environment(tmp_path))
+    done = run_command(
+        [sys.executable, "-c", f"import {module}"], ROOT, locked_environment(tmp_path)
+    )
     assert (done.returncode == 0) == is_there
 
 
@@ -237,13 +226,7 @@ def test_scripts_import_only_what_their_environment_holds(environment: Path) -> 
         if owner in names(RUN) and CONDA_NAMES.get(owner, owner) not in packages_of(environment)
     }
     scripts = sorted({script for name, script in rules() if name == environment.stem})
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTS, *scripts, "--", *sorted(outside)],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = run_command([sys.executable, "-c", IMPORTS, *scripts, "--", *sorted(outside)])
     assert done.returncode == 0, done.stderr
     # A matrix of classes is asked for by jobs that run networks.
     assert set(done.stdout.splitlines()) <= {"perturb.models.class_maps imports torch"}
@@ -252,8 +235,8 @@ def test_scripts_import_only_what_their_environment_holds(environment: Path) -> 
 def test_no_file_names_a_registry() -> None:
     pattern = re.compile("|".join(re.escape(host) for host in REGISTRIES).encode())
     files = files_of_repository()
-    assert ROOT / "Makefile" in files
-    assert [path for path in files if pattern.search(path.read_bytes())] == []
+    assert "Makefile" in files
+    assert [file for file in files if pattern.search((ROOT / file).read_bytes())] == []
 
 
 # -------------------------------------------------------------------------------- installing them
@@ -308,10 +291,9 @@ def test_an_overlay_imports_what_lies_below_and_holds_nothing(tmp_path: Path) ->
     given = [f"PEERS={peers}", f"BIN={Path(sys.executable).parent}"]
     # The make that runs the tests would hand on its own flags, such as --keep-going.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    command = ["make", "overlay", *given]
-    subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True)
+    made = run_command(["make", "overlay", *given], ROOT, variables)
+    assert made.returncode == 0, made.stderr
     program = "import pip, sys, torch; print(sys.prefix, torch.__file__, sep='|')"
-    question = [peers / "bin" / "python", "-c", program]
-    answer = subprocess.run(question, check=True, capture_output=True, text=True).stdout.strip()
+    answer = run_command([peers / "bin" / "python", "-c", program]).stdout.strip()
     assert answer == f"{peers}|{torch.__file__}"
     assert [path.name for path in peers.glob("lib/*/site-packages/*")] == ["below.pth"]

@@ -9,16 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.faults import assert_same, launch, without
+from tests.faults import complete, launch, without
 from tests.workspace import Workspace
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def finished(undisturbed: tuple[Workspace, float]) -> Workspace:
-    """Return a workspace in which the study was run undisturbed."""
-    return undisturbed[0]
 
 
 def _exchange(one: Path, other: Path) -> None:
@@ -54,9 +48,7 @@ def test_faulty_shards_are_evaluated_again(finished: Workspace, tmp_path: Path) 
     _exchange(shards / "a" / corruptions, shards / "reference" / corruptions)
     for path in shards.rglob("*.parquet"):
         path.touch()
-    status, told = launch(workspace)
-    assert status == 0, told
-    assert_same(workspace, finished)
+    complete(workspace, finished)
     logs = "".join(log.read_text() for log in results.glob("logs/evaluate/*/*"))
     for reason in ("not a whole Parquet file", "was changed after it was written"):
         assert len(re.findall(rf"evaluated again: .*{reason}", logs)) == 1
@@ -93,10 +85,7 @@ def test_what_does_not_say_that_it_is_the_studys_own_is_made_again(
 ) -> None:
     workspace = without(finished.copy(tmp_path / "copy"))
     fault = break_files(workspace.folder / "results")
-    status, told = launch(workspace)
-    assert status == 0, told
-    assert fault in told
-    assert_same(workspace, finished)
+    assert fault in complete(workspace, finished)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +104,11 @@ def test_faulty_files_are_named_and_made_again(
     results = workspace.folder / "results"
     (results / "models.parquet").unlink()
     faults = break_files(results)
-    status, told = launch(workspace)
-    assert status == 1, told
+    told = launch(workspace, status=1)
     for path, fault in faults.items():
         # In one line, which names the file.
         assert re.search(rf"{re.escape(path)}: .*{re.escape(fault)}", told), (path, told)
     assert not (results / "tables").exists()
     for path in faults:
         (workspace.folder / path).unlink()
-    status, told = launch(workspace)
-    assert status == 0, told
-    assert_same(workspace, finished)
+    complete(workspace, finished)

@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import pty
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from perturb.logs import MONITORED, progress_in, reason_in, warnings_in
 from perturb.runs.monitor import Monitor, watch
 from snakemake_logger_plugin_perturb import LogHandler
 from snakemake_logger_plugin_perturb.screen import Screen, Terminal, screen_of
-from tests.workspace import ROOT
+from tests.workspace import ROOT, environment, run_command
 
 LOG = """\
 rule      evaluate
@@ -88,14 +87,8 @@ def test_what_a_job_warns_of_is_shown_and_found_in_its_log(
     is_monitored: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / "job.log"
-    done = subprocess.run(
-        [sys.executable, "-c", JOB, path],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ | ({MONITORED: "1"} if is_monitored else {}),
-    )
+    variables = environment() | ({MONITORED: "1"} if is_monitored else {})
+    done = run_command([sys.executable, "-c", JOB, path], ROOT, variables)
     # A run with a monitor shows it from the log: it would stand there twice.
     assert done.stderr == ("" if is_monitored else "WARNING: a: labels may not match\n")
     assert warnings_in(path) == ["WARNING: a: labels may not match"]

@@ -26,7 +26,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("place", ["../beside/r", f"$ELSEWHERE/{ODD}/r"])
 def test_tables_are_the_same_wherever_the_results_lie(
     place: str,
-    undisturbed: tuple[Workspace, float],
+    finished: Workspace,
     elsewhere: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -39,7 +39,7 @@ def test_tables_are_the_same_wherever_the_results_lie(
     targets = [f"{results}/tables/{table}.parquet" for table in TABLES]
     done = workspace.run("--keep-going", *targets)
     assert done.returncode == 0, done.stderr[-4000:]
-    assert workspace.tables(results) == undisturbed[0].tables()
+    assert workspace.tables(results) == finished.tables()
     again = workspace.run("--dry-run", *targets)
     assert "Nothing to be done" in again.stdout + again.stderr
     assert not (workspace.folder / "results").exists()

@@ -1,8 +1,6 @@
 """A corruption is added in three files of one folder, and stands in table and chart."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +49,7 @@ def _statistics(workspace: Workspace) -> list[float]:
         "from perturb.experiments.corruptions.test_corruptions import statistics\n"
         "print(*statistics('posterize'))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=workspace.folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = workspace.python(["-c", program], environment())
     return [float(value) for value in done.stdout.split()]
 
 

@@ -3,7 +3,6 @@
 import copy
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,16 @@ from perturb.config import ConfigError, load_config
 from perturb.plan.cells import cells
 from perturb.plan.paths import Paths
 from perturb.runs.orphans import slurm_jobs
-from tests.workspace import Workspace, environment, fresh_clone
+from tests.workspace import ROOT, Workspace, fresh_clone, run_command
 
-ROOT = Path(__file__).parent.parent
 PWNED = "window.pwned=1"
 
 # ----------------------------------------------------------------------------- ids and folders
 
 BAD_IDS = (
     *("-rf", "--help", "a b", "../x", "a/b", "a\\b", ".", "..", ".hidden", "", "x" * 65),
-    *(
-        "$(touch pwned)",
-        "`touch pwned`",
-        "a;b",
-        "a&b",
-        "a|b",
-        "a'b",
-        'a"b',
-        "a\x00b",
-        "a\nb",
-        "a\n",
-    ),
+    *("$(touch pwned)", "`touch pwned`", "a;b", "a&b", "a|b", "a'b", 'a"b'),
+    *("a\x00b", "a\nb", "a\n"),
     *("a*", "a?", "a[b]", "{model}", "{{model}}", "~", "~root", "é", "a%2f", "a=b", "a,b", "a:b"),
     *("con", "NUL", "none", "all"),
 )
@@ -142,14 +130,7 @@ def test_make_hands_a_configuration_on_as_one_word(name: str, tmp_path: Path) ->
     tool.write_text('#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done > called\n')
     tool.chmod(0o755)
     stamps = ["-o", "python-version", "RUN_READY=", "CORES=1"]
-    done = subprocess.run(
-        ["make", "run", f"CONFIG={name}", *stamps],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
+    done = run_command(["make", "run", f"CONFIG={name}", *stamps], tmp_path)
     assert done.returncode == 0, done.stderr
     words = (tmp_path / "called").read_text().split("\0")
     assert words[words.index("--configfile") + 1 :] == [name, ""]

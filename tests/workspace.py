@@ -48,14 +48,7 @@ class Workspace:
         self, arguments: Sequence[str], variables: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:
         """Run Python in an environment to its end."""
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=variables,
-        )
+        return run_command([sys.executable, *arguments], self.folder, variables)
 
     def planned(self) -> dict[str, int]:
         """Return how many jobs of each rule a run would start now."""
@@ -114,17 +107,32 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
 
 
+def run_command(
+    command: Sequence[str | Path], folder: Path = ROOT, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder to its end, in `environment()` or another."""
+    given = {"cwd": folder, "env": environment() if variables is None else variables}
+    return subprocess.run(command, capture_output=True, text=True, check=False, **given)
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a folder to its end; its messages are in `stderr`."""
+    return run_command(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments], folder
+    )
+
+
+def files_of_repository(*folders: str) -> list[str]:
+    """Return the files that git tracks or would by `git add --all`, of some folders or all."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *folders]
+    return [
+        name for name in run_command(listed).stdout.split("\0") if name and (ROOT / name).is_file()
+    ]
+
+
 def fresh_clone(folder: Path) -> Workspace:
     """Return a workspace of the files that git tracks or would, as they are now."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+    for name in files_of_repository():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
     return Workspace(folder)
