@@ -113,21 +113,13 @@ def _with_double(path: Path) -> None:
         archive.addfile(info, io.BytesIO())
 
 
-def _truncated(path: Path) -> None:
-    os.truncate(path, 100)
-
-
-def _no_archive(path: Path) -> None:
-    path.write_bytes(b"something else " * 100)
-
-
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
         (_with_link, "a/link.png is a link"),
         (_with_double, "a/1.png occurs twice"),
-        (_truncated, "cannot be read as an archive"),
-        (_no_archive, "cannot be read as an archive"),
+        (lambda path: os.truncate(path, 100), "cannot be read as an archive"),
+        (lambda path: path.write_bytes(b"text " * 300), "cannot be read as an archive"),
         (Path.unlink, "no such folder or archive"),
     ],
 )

@@ -1,10 +1,6 @@
 """Labels in every layout: numbers in any spelling, names, and invalid labels."""
 
-import csv
-import json
 import re
-import unicodedata
-from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,73 +12,21 @@ import pytest
 
 from perturb.datasets.labels import Label, label_of
 from perturb.datasets.real.listing import list_images
-from tests.image_files import encoded, picture, write_as, write_folder, write_tar
-
-IMAGE = encoded(picture(0))
-NFC = "caf\u00e9"
-NFD = unicodedata.normalize("NFD", NFC)
-
-
-def _names(count: int) -> list[str]:
-    return [f"i{number:02d}.png" for number in range(count)]
-
-
-def _table(delimiter: str) -> Callable[[Path, Sequence[Any]], dict[str, Any]]:
-    def write(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-        names = _names(len(labels))
-        write_folder(folder / "flat", dict.fromkeys(names, IMAGE))
-        with (folder / "labels").open("w", newline="", encoding="utf-8-sig") as file:
-            writer = csv.writer(file, delimiter=delimiter)
-            writer.writerows([("File", "Label"), *zip(names, labels, strict=True)])
-        return {"path": "flat", "layout": "labelled_files", "labels": "labels"}
-
-    return write
+from tests.image_files import (
+    IMAGE,
+    LABELLED,
+    NFC,
+    NFD,
+    by_id,
+    in_json,
+    source_of,
+    write_as,
+    write_folder,
+    write_tar,
+)
 
 
-def _lines(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-    names = _names(len(labels))
-    write_folder(folder / "flat", dict.fromkeys(names, IMAGE))
-    lines = [f"{name}  {label}\n" for name, label in zip(names, labels, strict=True)]
-    (folder / "labels").write_text("".join(lines))
-    return {"path": "flat", "layout": "labelled_files", "labels": "labels"}
-
-
-def _cls(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-    files: dict[str, bytes] = {}
-    for number, label in enumerate(labels):
-        files |= {f"i{number:02d}.png": IMAGE, f"i{number:02d}.cls": str(label).encode()}
-    write_tar(folder / "set.tar", files)
-    return {"path": "set.tar", "layout": "webdataset"}
-
-
-def _json(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-    files: dict[str, bytes] = {}
-    for number, label in enumerate(labels):
-        record = json.dumps({"label": label}).encode()
-        files |= {f"i{number:02d}.png": IMAGE, f"i{number:02d}.json": record}
-    write_tar(folder / "set.tar", files)
-    return {"path": "set.tar", "layout": "webdataset"}
-
-
-def _parquet(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-    pq.write_table(
-        pa.table({"image": [IMAGE] * len(labels), "label": labels}), folder / "set.parquet"
-    )
-    return {"path": "set.parquet", "layout": "parquet"}
-
-
-TEXTS = {
-    "csv": _table(","),
-    "tsv": _table("\t"),
-    "semicolons": _table(";"),
-    "lines": _lines,
-    "cls": _cls,
-    "json": _json,
-    "parquet": _parquet,
-}
-
-
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 @pytest.mark.parametrize(
     "labels",
     [
@@ -95,7 +39,7 @@ TEXTS = {
     ],
 )
 def test_whole_numbers_in_any_spelling(layout: str, labels: list[str], tmp_path: Path) -> None:
-    listing = list_images(TEXTS[layout](tmp_path, labels), tmp_path, num_classes=12)
+    listing = list_images(LABELLED[layout](tmp_path, labels), tmp_path, num_classes=12)
     assert listing.targets == list(range(12))
     assert listing.given_by == "numbers"
 
@@ -103,23 +47,23 @@ def test_whole_numbers_in_any_spelling(layout: str, labels: list[str], tmp_path:
 @pytest.mark.parametrize("layout", ["json", "parquet"])
 @pytest.mark.parametrize("kind", [int, float])
 def test_numbers_that_are_no_text(layout: str, kind: type, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, [kind(number) for number in range(12)])
+    source = LABELLED[layout](tmp_path, [kind(number) for number in range(12)])
     assert list_images(source, tmp_path).targets == list(range(12))
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 def test_names_are_whole_cells(layout: str, tmp_path: Path) -> None:
     names = ["great white shark", "great grey owl", NFC, NFD, "great", "3 dots", "a,b", 'say "x"']
     if layout == "lines":
         names = [name for name in names if not set(',"') & set(name)]
-    listing = list_images(TEXTS[layout](tmp_path, names), tmp_path)
+    listing = list_images(LABELLED[layout](tmp_path, names), tmp_path)
     composed = [NFC if name == NFD else name for name in names]
     assert dict(listing.classes) == {name: n for n, name in enumerate(sorted(set(composed)))}
     assert listing.targets == [listing.classes[name] for name in composed]
     assert listing.given_by == "order"
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
@@ -142,7 +86,7 @@ def test_names_are_whole_cells(layout: str, tmp_path: Path) -> None:
 def test_what_is_no_label_is_named_with_its_sample(
     layout: str, label: str, reason: str, tmp_path: Path
 ) -> None:
-    source = TEXTS[layout](tmp_path, ["0", label, "2"])
+    source = LABELLED[layout](tmp_path, ["0", label, "2"])
     with pytest.raises(ValueError, match=re.escape(reason)) as caught:
         list_images(source, tmp_path)
     assert "row 1" in str(caught.value) if layout == "parquet" else "i01" in str(caught.value)
@@ -157,7 +101,7 @@ def test_what_is_no_label_is_named_with_its_sample(
     ],
 )
 def test_a_label_that_is_missing(layout: str, label: str | None, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, ["0", label, "2"])
+    source = LABELLED[layout](tmp_path, ["0", label, "2"])
     with pytest.raises(ValueError, match=r"(row 1|i01\S*\)?) has no label"):
         list_images(source, tmp_path)
 
@@ -165,7 +109,7 @@ def test_a_label_that_is_missing(layout: str, label: str | None, tmp_path: Path)
 @pytest.mark.parametrize("label", [True, [1], {"a": 1}, 1.5, float("nan"), float("inf")])
 def test_values_of_json_that_are_no_label(label: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"set.tar, i01.png: label .* (is|stands for) a|is not"):
-        list_images(_json(tmp_path, [0, label]), tmp_path)
+        list_images(LABELLED["json"](tmp_path, [0, label]), tmp_path)
 
 
 @pytest.mark.parametrize("kind", [pa.bool_(), pa.list_(pa.int64()), pa.date32()])
@@ -176,17 +120,17 @@ def test_columns_that_hold_no_labels(kind: pa.DataType, tmp_path: Path) -> None:
         list_images({"path": "set.parquet", "layout": "parquet"}, tmp_path)
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 def test_all_bad_rows_are_counted_and_the_first_ten_named(layout: str, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, ["0", *["0.5"] * 12])
+    source = LABELLED[layout](tmp_path, ["0", *["0.5"] * 12])
     with pytest.raises(ValueError, match="and 2 more, 12 in all") as caught:
         list_images(source, tmp_path)
     assert str(caught.value).count("'0.5'") == 10
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 def test_numbers_beside_names_are_refused(layout: str, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, ["0", "1", "cat"])
+    source = LABELLED[layout](tmp_path, ["0", "1", "cat"])
     with pytest.raises(ValueError, match=r"some labels are numbers \('0'.*are names \('cat'"):
         list_images(source, tmp_path)
     (tmp_path / "index.json").write_text('{"0": 2, "cat": 0, "1": 1}')
@@ -207,20 +151,19 @@ def test_names_with_numbers_in_them(text: str) -> None:
 
 
 def test_an_index_knows_names_that_look_like_nothing(tmp_path: Path) -> None:
-    source = _table(",")(tmp_path, ["none", "1.5", NFD, "2.0"])
+    source = LABELLED["csv"](tmp_path, ["none", "1.5", NFD, "2.0"])
     index = {"None": 9, "none": 0, "1.5": 1, NFD: 2, "2": 3}
-    (tmp_path / "index.json").write_text(json.dumps(index))
-    assert list_images(source | {"class_index": "index.json"}, tmp_path).targets == [0, 1, 2, 3]
+    source["class_index"] = in_json(tmp_path / "index.json", index)
+    assert list_images(source, tmp_path).targets == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 @pytest.mark.parametrize("key", ["{:02d}", "{}.0", "{}", "{}e0"])
 @pytest.mark.parametrize("label", ["{}", "{}.0", "{:03d}"])
 def test_numbers_of_keys_and_labels_meet(layout: str, key: str, label: str, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, [label.format(number) for number in (3, 1, 2)])
+    source = LABELLED[layout](tmp_path, [label.format(number) for number in (3, 1, 2)])
     index = {key.format(number): number - 1 for number in (1, 2, 3)}
-    (tmp_path / "index.json").write_text(json.dumps(index))
-    source["class_index"] = "index.json"
+    source["class_index"] = in_json(tmp_path / "index.json", index)
     assert list_images(source, tmp_path).targets == [2, 0, 1]
 
 
@@ -236,15 +179,15 @@ def test_numbers_of_keys_and_labels_meet(layout: str, key: str, label: str, tmp_
 def test_numbers_that_an_index_does_not_know(
     index: dict[str, int], labels: list[str], message: str, tmp_path: Path
 ) -> None:
-    source = _table(",")(tmp_path, labels)
-    (tmp_path / "index.json").write_text(json.dumps(index))
+    source = LABELLED["csv"](tmp_path, labels)
+    source["class_index"] = in_json(tmp_path / "index.json", index)
     with pytest.raises(ValueError, match=message):
-        list_images(source | {"class_index": "index.json"}, tmp_path)
+        list_images(source, tmp_path)
 
 
 @pytest.mark.parametrize("text", ['{"a": 0, "b": 1, "a": 2}', f'{{"{NFC}": 0, "{NFD}": 1}}'])
 def test_a_class_index_in_which_a_name_stands_twice(text: str, tmp_path: Path) -> None:
-    source = _table(",")(tmp_path, ["a", "b"])
+    source = LABELLED["csv"](tmp_path, ["a", "b"])
     (tmp_path / "index.json").write_text(text)
     with pytest.raises(ValueError, match=r"index.json: the name '.*' occurs twice"):
         list_images(source | {"class_index": "index.json"}, tmp_path)
@@ -270,14 +213,14 @@ def test_class_folders_that_are_no_names(
 ) -> None:
     path = write_as(kind, tmp_path, {f"{folder}/x.png": IMAGE for folder in folders})
     with pytest.raises(ValueError, match=re.escape(message)):
-        list_images({"path": path.name, "layout": "class_folders"}, tmp_path)
+        list_images(source_of(path), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
 def test_class_folders_are_never_values(kind: str, tmp_path: Path) -> None:
     names = ["{cat}", "[sic]", "100%", "#1", "1,2", "int(8)", "dog"]
     path = write_as(kind, tmp_path, {f"{name}/x.png": IMAGE for name in names})
-    listing = list_images({"path": path.name, "layout": "class_folders"}, tmp_path)
+    listing = list_images(source_of(path), tmp_path)
     assert dict(listing.classes) == {name: n for n, name in enumerate(sorted(names))}
 
 
@@ -297,13 +240,8 @@ def test_class_folders_that_are_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", [NFC, NFD])
 def test_folders_and_index_meet_in_any_form(folder: str, key: str, tmp_path: Path) -> None:
     path = write_folder(tmp_path / "val", {f"{folder}/x.png": IMAGE, "dog/x.png": IMAGE})
-    (tmp_path / "index.json").write_text(json.dumps({key: 3, "dog": 1}))
-    source = {"path": path.name, "layout": "class_folders", "class_index": "index.json"}
-    listing = list_images(source, tmp_path)
-    assert dict(zip(listing.image_ids, listing.targets, strict=True)) == {
-        f"{NFC}/x.png": 3,
-        "dog/x.png": 1,
-    }
+    source = source_of(path, class_index=in_json(tmp_path / "index.json", {key: 3, "dog": 1}))
+    assert by_id(list_images(source, tmp_path)) == {f"{NFC}/x.png": 3, "dog/x.png": 1}
 
 
 @pytest.mark.parametrize(

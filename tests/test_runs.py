@@ -148,20 +148,19 @@ def test_progress_counts_listed_and_new_shards_and_the_time_they_take(config: Co
         _list_done(config, "a", job)
     tracker = Tracker(config, events, time.time_ns())
     tracker.count(0)
-    assert (tracker.progress().num_done, tracker.progress().seconds_left) == (3, None)
+    assert (tracker.num_done, tracker.seconds_left) == (3, None)
     for cell in asked[4:6]:
         _write_shard(config, cell)
     tracker.count(60)
-    progress = tracker.progress()
-    assert (progress.num_done, progress.num_new, progress.num_planned) == (5, 2, 6)
-    assert progress.cells_per_minute == pytest.approx(2)
-    assert progress.seconds_left == pytest.approx(120)
-    assert str(progress).startswith("cells 5 of 9, 2 a minute, 2 min left")
+    assert (tracker.num_done, tracker.num_new, tracker.num_planned) == (5, 2, 6)
+    assert tracker.cells_per_minute == pytest.approx(2)
+    assert tracker.seconds_left == pytest.approx(120)
+    assert str(tracker).startswith("cells 5 of 9, 2 a minute, 2 min left")
     # The job finds the shard that was there and lists it: it is done without having been made.
     os.utime(_write_shard(config, asked[3]), (1, 1))
     _list_done(config, asked[3].model, "benchmarks")
     tracker.count(120)
-    assert (tracker.progress().num_done, tracker.progress().num_new) == (6, 2)
+    assert (tracker.num_done, tracker.num_new) == (6, 2)
 
 
 def test_the_status_file_is_replaced_as_a_whole(config: Config) -> None:
@@ -186,11 +185,6 @@ def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
-def _written_status(config: Config, state: str) -> None:
-    tracker = Tracker(config, Events(), 0)
-    tracker.write(state)
-
-
 def _change(path: Path, **entries: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
@@ -205,7 +199,7 @@ def test_a_run_whose_process_is_gone_was_killed(
     config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = Path("results/status.json")
-    _written_status(config, "running")
+    Tracker(config, Events(), 0).write("running")
     main(["status"])
     assert "Last run: running, recorded at" in capsys.readouterr().out
     _change(path, pid=_ended_process())
