@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from perturb.config import Config, load_config
 from tests.faults import launch, new_workspace
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import Workspace
@@ -38,6 +39,14 @@ def default_config() -> dict[str, Any]:
 def tiny_study() -> dict[str, Any]:
     """Return a fresh copy of the smallest study with both families and a reference."""
     return copy.deepcopy(TINY_STUDY)
+
+
+@pytest.fixture
+def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """Return a study of nine cells whose folder, with its config.yaml, is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(yaml.safe_dump(tiny_study))
+    return load_config(tiny_study)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -112,11 +112,16 @@ def ids(entries):
 
 
 def check_before_jobs():
-    """Make all checks at once: a missing folder must not become a missing number."""
+    """Make all checks at once: a missing folder must not become a missing number.
+
+    Print the defaults of preprocessing that the configuration does not set, the parts of the study
+    that are not planned for a model, with the reason, and how many results belong to no entry.
+    """
     refuse_faults()
-    show_assumed_values()
-    say_what_is_left_out()
-    say_what_is_unused()
+    told = [*assumed_values(STUDY.models.values())]
+    told += [f"Left out: {sentence}" for sentence in left_out(STUDY)]
+    for line in filter(None, [*told, list_unused(STUDY)]):
+        print(line, file=sys.stderr)
 
 
 def _are_downloads_alone(asked):
@@ -138,25 +143,6 @@ def refuse_faults():
         faults += sources.faulty_files(STUDY)
     if faults:
         raise WorkflowError("\n".join(faults))
-
-
-def show_assumed_values():
-    """Print the defaults of preprocessing that the configuration does not set."""
-    for line in assumed_values(STUDY.models.values()):
-        print(line, file=sys.stderr)
-
-
-def say_what_is_left_out():
-    """Print the parts of the study that are not planned for a model, with the reason."""
-    for sentence in left_out(STUDY):
-        print(f"Left out: {sentence}", file=sys.stderr)
-
-
-def say_what_is_unused():
-    """List the results that belong to no entry of the configuration, and print how many there are."""
-    sentence = list_unused(STUDY)
-    if sentence:
-        print(sentence, file=sys.stderr)
 
 
 def record_start():

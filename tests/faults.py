@@ -15,7 +15,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from tests.tiny_study import TINY_STUDY
-from tests.workspace import CONFIG, Workspace, environment, fresh_clone, run_command
+from tests.workspace import CONFIG, Workspace, environment, fresh_clone, told_by
 
 TABLES = ("accuracy", "claims", "corruption_error", "models")
 NUM_CELLS = 4
@@ -72,13 +72,13 @@ def start(workspace: Workspace, way: str = "unlock") -> subprocess.Popen[str]:
 def unlock(workspace: Workspace) -> None:
     """Remove the lock of a killed run, if it left one."""
     if any((workspace.folder / ".snakemake" / "locks").glob("*")):
-        _run(workspace, "--unlock")
+        told_by(command("--unlock"), workspace.folder)
 
 
 def launch(workspace: Workspace, status: int = 0) -> str:
     """Run to the end, which is to come with this exit status; return the output."""
     unlock(workspace)
-    return _run(workspace, status=status)
+    return told_by(command(), workspace.folder, status=status)
 
 
 def complete(workspace: Workspace, finished: Workspace) -> str:
@@ -86,12 +86,6 @@ def complete(workspace: Workspace, finished: Workspace) -> str:
     told = launch(workspace)
     assert_same(workspace, finished)
     return told
-
-
-def _run(workspace: Workspace, *arguments: str, status: int = 0) -> str:
-    done = run_command(command(*arguments), workspace.folder)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def without(workspace: Workspace, *folders: str) -> Workspace:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
-from perturb.datasets.real.listing import Listing
+from perturb.datasets.real.listing import Listing, list_images
 
 NFC, NFD = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
 WNIDS = ("n01440764", "n01443537", "n01484850")
@@ -109,6 +110,12 @@ def in_json(path: Path, value: object) -> str:
     """Write a value as JSON, and return the name of the file."""
     path.write_text(json.dumps(value))
     return path.name
+
+
+def refuses(source: Mapping[str, Any], folder: Path, *, match: str, **expected: Any) -> None:
+    """Check that a source is refused with a message."""
+    with pytest.raises(ValueError, match=match):
+        list_images(source, folder, **expected)
 
 
 def source_of(path: Path, layout: str = "class_folders", **more: Any) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The workflow used from elsewhere: as a module, from another directory, in an unusual folder."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.faults import TABLES, fault_study
-from tests.workspace import Workspace, fresh_clone, snakemake
+from tests.workspace import Workspace, fresh_clone, told_by
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +41,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return fresh_clone(folder)
 
 
+def _told(folder: Path, *arguments: str, status: int = 0) -> str:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments]
+    return told_by(command, folder, status=status)
+
+
 def _module(folder: Path, clone: Workspace, **changes: object) -> None:
     """Write a workflow that uses the clone's as a module."""
     snakefile = str(clone.folder / "Snakefile")
@@ -53,12 +59,10 @@ def test_a_workflow_uses_it_as_a_module(
 ) -> None:
     """With rules under a prefix, and the study below a key of its own configuration."""
     _module(tmp_path, clone)
-    done = snakemake(tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    _told(tmp_path)
     # One job makes all tables where none of them is a target of the command line.
     assert Workspace(tmp_path).tables().items() >= finished.tables().items()
-    again = snakemake(tmp_path)
-    assert "Nothing to be done" in again.stdout + again.stderr
+    assert "Nothing to be done" in _told(tmp_path)
 
 
 def test_a_module_checks_the_files_of_its_study(clone: Workspace, tmp_path: Path) -> None:
@@ -67,9 +71,7 @@ def test_a_module_checks_the_files_of_its_study(clone: Workspace, tmp_path: Path
     given = {"file": "none.safetensors", "sha256": "0" * 64}
     models["a"] = {key: value for key, value in models["a"].items() if key != "weights"}
     _module(tmp_path, clone, models=models | {"a": models["a"] | {"weights": given}})
-    done = snakemake(tmp_path)
-    assert done.returncode == 1
-    assert "none.safetensors" in done.stderr
+    assert "none.safetensors" in _told(tmp_path, status=1)
     assert not (tmp_path / "results").exists()
 
 
@@ -79,12 +81,11 @@ def test_it_runs_in_another_directory(
     elsewhere = tmp_path / UNUSUAL
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(fault_study(), sort_keys=False))
     targets = [f"results/tables/{table}.parquet" for table in TABLES]
-    done = snakemake(
+    _told(
         tmp_path,
         *targets,
         *("-s", str(clone.folder / "Snakefile"), "--directory", str(elsewhere)),
         *("--configfile", "study.yaml"),
     )
-    assert done.returncode == 0, done.stdout + done.stderr
     assert Workspace(elsewhere).tables() == finished.tables()
     assert not (clone.folder / "results").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
@@ -20,7 +19,14 @@ from packaging.version import Version
 
 from envs import install, lock
 from envs.pins import read_pins
-from tests.workspace import ROOT, files_of_repository, locked_environment, run_command
+from tests.workspace import (
+    ROOT,
+    files_of_repository,
+    locked_environment,
+    make,
+    run_command,
+    told_by,
+)
 
 ENVS = ROOT / "envs"
 LOCKS = [ROOT / path for path in (lock.RUN_LOCK, lock.CUDA_LOCK, lock.DEV_LOCK, lock.PEER_LOCK)]
@@ -226,10 +232,9 @@ def test_scripts_import_only_what_their_environment_holds(environment: Path) -> 
         if owner in names(RUN) and CONDA_NAMES.get(owner, owner) not in packages_of(environment)
     }
     scripts = sorted({script for name, script in rules() if name == environment.stem})
-    done = run_command([sys.executable, "-c", IMPORTS, *scripts, "--", *sorted(outside)])
-    assert done.returncode == 0, done.stderr
+    told = told_by([sys.executable, "-c", IMPORTS, *scripts, "--", *sorted(outside)])
     # A matrix of classes is asked for by jobs that run networks.
-    assert set(done.stdout.splitlines()) <= {"perturb.models.class_maps imports torch"}
+    assert set(told.splitlines()) <= {"perturb.models.class_maps imports torch"}
 
 
 def test_no_file_names_a_registry() -> None:
@@ -289,11 +294,8 @@ def test_pip_takes_over_where_uv_fails(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_overlay_imports_what_lies_below_and_holds_nothing(tmp_path: Path) -> None:
     peers = tmp_path / "peers"
     given = [f"PEERS={peers}", f"BIN={Path(sys.executable).parent}"]
-    # The make that runs the tests would hand on its own flags, such as --keep-going.
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    made = run_command(["make", "overlay", *given], ROOT, variables)
-    assert made.returncode == 0, made.stderr
+    make("overlay", *given)
     program = "import pip, sys, torch; print(sys.prefix, torch.__file__, sep='|')"
-    answer = run_command([peers / "bin" / "python", "-c", program]).stdout.strip()
+    answer = told_by([peers / "bin" / "python", "-c", program]).strip()
     assert answer == f"{peers}|{torch.__file__}"
     assert [path.name for path in peers.glob("lib/*/site-packages/*")] == ["below.pth"]

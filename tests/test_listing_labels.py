@@ -13,6 +13,7 @@ from tests.image_files import (
     WNIDS,
     by_id,
     in_json,
+    refuses,
     source_of,
     write_as,
     write_tar,
@@ -91,8 +92,7 @@ def test_ground_truth_with_its_synsets(tmp_path: Path) -> None:
     _kit(tmp_path)
     truth = "kit/data/ILSVRC2012_validation_ground_truth.txt"
     source = source_of(_flat(tmp_path), "labelled_files", labels=truth)
-    with pytest.raises(ValueError, match=r"give the file that maps them to WordNet ids, meta.mat"):
-        list_images(source, tmp_path)
+    refuses(source, tmp_path, match=r"give the file that maps them to WordNet ids, meta.mat")
     listing = list_images(source | {"synsets": "kit/data/meta.mat"}, tmp_path)
     assert listing.targets == [serial % 3 for serial in range(9)]
 
@@ -134,19 +134,15 @@ def test_synsets_explain_no_names(name: str, tmp_path: Path) -> None:
 )
 def test_labels_that_do_not_fit(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "labels").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        list_images(source_of(_flat(tmp_path), "labelled_files", labels="labels"), tmp_path)
+    refuses(source_of(_flat(tmp_path), "labelled_files", labels="labels"), tmp_path, match=message)
 
 
 def test_label_without_image_and_labels_from_one(tmp_path: Path) -> None:
     path = _flat(tmp_path)
     source = source_of(path, "labelled_files", labels="labels")
     _label_lines(lambda wnid, name: f"{name} {WNIDS.index(wnid)}", "extra.JPEG 1\n")(tmp_path)
-    with pytest.raises(ValueError, match="1 of its images are missing, first extra"):
-        list_images(source, tmp_path)
+    refuses(source, tmp_path, match="1 of its images are missing, first extra")
     _label_lines(lambda wnid, name: f"{name} {WNIDS.index(wnid) + 1}")(tmp_path)
-    with pytest.raises(ValueError, match="numbered 1 to 3, not from 0"):
-        list_images(source, tmp_path, num_classes=3)
+    refuses(source, tmp_path, num_classes=3, match="numbered 1 to 3, not from 0")
     index = in_json(tmp_path / "index.json", {wnid: place for place, wnid in enumerate(WNIDS)})
-    with pytest.raises(ValueError, match="label 3 is beyond the 3 classes"):
-        list_images(source | {"class_index": index}, tmp_path)
+    refuses(source | {"class_index": index}, tmp_path, match="label 3 is beyond the 3 classes")

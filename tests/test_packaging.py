@@ -16,7 +16,7 @@ from tests.workspace import (
     files_of_repository,
     fresh_clone,
     planned_jobs,
-    run_command,
+    told_by,
 )
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -37,11 +37,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python(site: Path, folder: Path, *arguments: str) -> str:
     """Return what Python prints in a folder, with the installed package at hand."""
-    done = run_command(
-        [sys.executable, *arguments], folder, environment() | {"PYTHONPATH": str(site)}
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    variables = environment() | {"PYTHONPATH": str(site)}
+    return told_by([sys.executable, *arguments], folder, variables)
 
 
 def test_the_wheel_holds_the_package_and_the_workflow_without_tests(installed: Path) -> None:

@@ -12,9 +12,8 @@ import pytest
 
 from perturb.datasets.real.files.locators import read_in_order, reading_order
 from perturb.datasets.real.listing import Listing, list_images
-from tests.image_files import encoded, picture
+from tests.image_files import IMAGE, in_json, refuses
 
-IMAGE = encoded(picture(0))
 STRINGS = [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
 LABELS = [
     *STRINGS,
@@ -79,9 +78,8 @@ def test_images_of_any_type_of_arrow(
     listing = _written(tmp_path, data, label)
     assert _bytes(listing) == [IMAGE, IMAGE[::-1], IMAGE]
     paths = _arrow(["a.png", "b.png", "c.png"], path_kind)
-    listing = _written(
-        tmp_path, pa.StructArray.from_arrays([data, paths], ["bytes", "path"]), label
-    )
+    both = pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
+    listing = _written(tmp_path, both, label)
     assert _bytes(listing) == [IMAGE, IMAGE[::-1], IMAGE]
     assert list(listing.image_ids) == ["a.png", "b.png", "c.png"]
 
@@ -110,14 +108,12 @@ def test_names_that_a_file_keeps_beside_numbers(tmp_path: Path) -> None:
     listing = list_images(source, tmp_path)
     assert (listing.targets, listing.given_by) == ([2, 0], "numbers")
     assert {"dog": 0, "cat": 1, "owl": 2}.items() <= listing.classes.items()
-    (tmp_path / "index.json").write_text('{"owl": 7, "dog": 5}')
-    source["class_index"] = "index.json"
+    source["class_index"] = in_json(tmp_path / "index.json", {"owl": 7, "dog": 5})
     assert list_images(source, tmp_path).targets == [7, 5]
     for other in ("Owl", "OWL ", "o-w_l"):
-        (tmp_path / "index.json").write_text(json.dumps({other: 7, "Dog": 5}))
-        with pytest.raises(ValueError, match=r"index.json: does not know dog, owl"):
-            list_images(source, tmp_path)
-    (tmp_path / "index.json").write_text('{"n01": 0, "n02": 1, "n03": 2}')
+        in_json(tmp_path / "index.json", {other: 7, "Dog": 5})
+        refuses(source, tmp_path, match=r"index.json: does not know dog, owl")
+    in_json(tmp_path / "index.json", {"n01": 0, "n02": 1, "n03": 2})
     assert list_images(source, tmp_path).targets == [2, 0]
     _with_names(["dog", "owl"], [1], tmp_path / "more.parquet")
     with pytest.raises(ValueError, match="its metadata name other classes than"):

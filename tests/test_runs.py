@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from perturb.__main__ import main
-from perturb.config import Config, load_config
+from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import SCHEMA, write_shard
 from perturb.experiments.registry import protocol_of
@@ -29,14 +28,6 @@ from perturb.runs.events import Events, Job
 from perturb.runs.progress import Tracker, duration
 
 NUM_IMAGES = 24
-
-
-@pytest.fixture
-def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """Return a study of nine cells whose folder is the working directory."""
-    monkeypatch.chdir(tmp_path)
-    Path("config.yaml").write_text(yaml.safe_dump(tiny_study))
-    return load_config(tiny_study)
 
 
 def _write_shard(config: Config, cell: Cell, **changed: Any) -> Path:

@@ -50,11 +50,14 @@ class Workspace:
         """Run Python in an environment to its end."""
         return run_command([sys.executable, *arguments], self.folder, variables)
 
+    def told(self, *arguments: str, status: int = 0, configuration: str = CONFIG) -> str:
+        """Run Snakemake to its end, which is to come with this status; return all it writes."""
+        command = self.command(*arguments, configuration=configuration)
+        return told_by(command, self.folder, status=status)
+
     def planned(self) -> dict[str, int]:
         """Return how many jobs of each rule a run would start now."""
-        done = self.run("--dry-run")
-        assert done.returncode == 0, done.stdout + done.stderr
-        return planned_jobs(done.stdout + done.stderr)
+        return planned_jobs(self.told("--dry-run"))
 
     def tables(self, results: str = "results") -> dict[str, bytes]:
         """Return the content of every table in every format, but for the record of run times."""
@@ -115,11 +118,25 @@ def run_command(
     return subprocess.run(command, capture_output=True, text=True, check=False, **given)
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in a folder to its end; its messages are in `stderr`."""
-    return run_command(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments], folder
-    )
+def told_by(
+    command: Sequence[str | Path],
+    folder: Path = ROOT,
+    variables: dict[str, str] | None = None,
+    *,
+    status: int = 0,
+) -> str:
+    """Run a command to its end, which is to come with this status; return all that it writes."""
+    done = run_command(command, folder, variables)
+    told = done.stdout + done.stderr
+    assert done.returncode == status, told
+    return told
+
+
+def make(*arguments: str) -> str:
+    """Run make in the repository; return what it writes."""
+    # The make that runs the tests would hand on its own flags, such as --keep-going.
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return told_by(["make", "--no-print-directory", *arguments], ROOT, variables)
 
 
 def files_of_repository(*folders: str) -> list[str]:
