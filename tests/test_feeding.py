@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from torch import Tensor
 
-from perturb.datasets.store import ImageStore, open_store
+from perturb.datasets.store import ImageStore, open_store, write_store
 from perturb.evaluate import batches
 from perturb.evaluate.batches import batches_on, copied_ahead, part_of, read_ahead
-from tests.decoded import write_images
 
 CPU = torch.device("cpu")
 
@@ -21,8 +21,13 @@ CPU = torch.device("cpu")
 def _store(folder: Path, count: int = 10) -> ImageStore:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (count, 3, 8, 8), dtype=torch.uint8, generator=generator)
+    columns = {
+        "image_id": pa.array([f"i{row}" for row in range(count)]),
+        "image_key": pa.array(range(100, 100 + count), pa.int64()),
+        "target": pa.array([row % 3 for row in range(count)], pa.int16()),
+    }
     paths = folder / "images.npy", folder / "manifest.parquet"
-    write_images(paths, pixels, num_classes=3, first_key=100)
+    write_store(*paths, num_images=count, chunks=[(pixels, columns)])
     return open_store(*paths)
 
 

@@ -32,7 +32,6 @@ from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.experiments.transfer.test_transfer import Templates
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.plan.paths import Paths
-from tests.decoded import write_images
 
 SEVERITIES = ("0", "1_255", "2_255", "4_255")
 RESULTS = "results"
@@ -70,10 +69,16 @@ class Models:
 def _study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write stores of eight images, darker ones after the first, and the cards of three models."""
     monkeypatch.chdir(tmp_path)
+    columns = {
+        "image_id": pa.array([f"image-{row}" for row in range(8)]),
+        "image_key": pa.array(range(8), pa.int64()),
+        "target": pa.array([row % 4 for row in range(8)], pa.int16()),
+    }
     pixels = torch.from_numpy(np.random.default_rng(3).integers(256, size=(8, 3, 32, 32)))
-    for part, (images, manifest) in enumerate(FILES.values()):
-        files = Path(images), Path(manifest)
-        write_images(files, pixels.to(torch.uint8) // (part + 1), num_classes=4)
+    for part, name in enumerate(FILES):
+        images, manifest = map(Path, FILES[name])
+        chunk = (pixels.to(torch.uint8) // (part + 1), columns)
+        write_store(images, manifest, num_images=8, chunks=[chunk])
     for model in ("a", "b", "c"):
         Path(LAYOUT.card(model)).parent.mkdir(parents=True)
         Path(LAYOUT.card(model)).write_text(f'{{"model": "{model}"}}')

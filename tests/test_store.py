@@ -18,7 +18,6 @@ from perturb.datasets.store import (
     write_manifest,
     write_store,
 )
-from tests.decoded import columns_of
 
 PIXELS = torch.arange(10 * 3 * 4 * 5, dtype=torch.int64).remainder(251).to(torch.uint8)
 PIXELS = PIXELS.reshape(10, 3, 4, 5)
@@ -26,11 +25,14 @@ Chunks = list[tuple[Tensor, dict[str, pa.Array]]]
 
 
 def _chunks(ids: list[str]) -> Chunks:
-    columns = columns_of(ids, num_classes=3)
-    return [
-        (PIXELS[part], {name: values[part] for name, values in columns.items()})
-        for part in (slice(0, 4), slice(4, 8), slice(8, 10))
-    ]
+    def chunk(start: int, stop: int) -> tuple[Tensor, dict[str, pa.Array]]:
+        return PIXELS[start:stop], {
+            "image_id": pa.array(ids[start:stop]),
+            "image_key": pa.array(range(start, stop), pa.int64()),
+            "target": pa.array([index % 3 for index in range(start, stop)], pa.int16()),
+        }
+
+    return [chunk(0, 4), chunk(4, 8), chunk(8, 10)]
 
 
 def _write(folder: Path) -> tuple[Path, Path]:
