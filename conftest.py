@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 import yaml
 
 from perturb.config import Config, load_config
+from tests.cluster import Cluster, running_cluster
 from tests.faults import launch, new_workspace
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import Workspace
@@ -75,6 +77,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, fl
             launch(workspace)
             seconds.write_text(str(time.monotonic() - started))
         return Workspace(folder / "workspace"), float(seconds.read_text())
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Return a running SLURM."""
+    with running_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

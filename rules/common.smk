@@ -61,8 +61,11 @@ RECEIPTS = [job.receipt(PATHS) for job in JOBS.values()]
 EVALUATED = evaluated_datasets(STUDY)
 TABLES = products.tables(STUDY)
 CHARTS = products.charts(STUDY)
-FORMS = ("html", "svg", "png")
 TABLE_FORMS = ("parquet", "csv", "md", "tex")
+TABLE_FILES = [PATHS.table(table, form) for table in TABLES for form in TABLE_FORMS]
+CHART_FILES = [
+    PATHS.chart(chart, form) for chart in CHARTS for form in ("html", "svg", "png")
+]
 PICTURES = products.pictures(STUDY)
 GENERATED = [dataset.id for dataset in STUDY.datasets.values() if dataset.generate]
 FILTERED = [dataset.id for dataset in STUDY.datasets.values() if dataset.filter]
@@ -217,14 +220,11 @@ def given_weights(model):
     )
 
 
-def table_outputs():
-    """Return every table in every format."""
-    return [PATHS.table(table, form) for table in TABLES for form in TABLE_FORMS]
-
-
-def chart_outputs():
-    """Return every chart in every format."""
-    return [PATHS.chart(chart, form) for chart in CHARTS for form in FORMS]
+def in_report(chart, form):
+    """Return how Snakemake's own report lists a chart in a format."""
+    labels = {"chart": CHARTS[chart].title, "format": form}
+    caption = str(products.caption_file("chart", chart))
+    return {"caption": caption, "category": "Charts", "labels": labels}
 
 
 def is_asked_for(files):

@@ -1,6 +1,5 @@
 """Comparison of the classes of datasets with those of the clean set, by name and by number."""
 
-import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -51,15 +50,15 @@ TWELVE = [f"{number:c}" for number in range(ord("a"), ord("m"))]
     ("here", "there", "reason"),
     [
         (_order("a", "b", "c"), ABC, None),
-        (_order("a", "b", "c", are_folders=False), ABC, None),
+        (_labels("a", "b", "c"), ABC, None),
         (_order("a", "c"), ABC, r"its class folders are not those of datasets.x \(b only there\)"),
-        (_order("a", "c", are_folders=False), ABC, r"its labels are not those of .*b only there"),
+        (_labels("a", "c"), ABC, r"its labels are not those of .*b only there"),
         (_order("a", "b", "z"), ABC, r"\(z only here; c only there\); a `class_index` for both"),
-        (_order("a", "b", "z", are_folders=False), ABC, "z only here; c only there"),
+        (_labels("a", "b", "z"), ABC, "z only here; c only there"),
         (_order("x", "y", "z"), ABC, "x, y, z only here; a, b, c only there"),
-        (_order("x", "y", "z", are_folders=False), ABC, None),
-        (_order("x", "y", are_folders=False), ABC, "x, y only here"),
-        (_order("a", "b", "c", "d", are_folders=False), ABC, "d only here"),
+        (_labels("x", "y", "z"), ABC, None),
+        (_labels("x", "y"), ABC, "x, y only here"),
+        (_labels("a", "b", "c", "d"), ABC, "d only here"),
         (_order("a", "b", "c"), _index(a=0, b=1, c=2), None),
         (_order("a", "b"), _index(a=0, b=1, c=2), None),
         (_order("a", "c"), _index(a=0, b=1, c=2), "c is class 1 here and 2 there"),
@@ -177,8 +176,7 @@ def test_names_of_their_own_are_matched_by_order_only_where_they_are_labels(
         with pytest.raises(ValueError, match="bear, cat, dog only here; n0, n1, n2 only there"):
             _build(tmp_path, "other", source, clean)
         return
-    with caplog.at_level(logging.WARNING):
-        _build(tmp_path, "other", source, clean)
+    _build(tmp_path, "other", source, clean)
     assert "matched by the order of their names; a `class_index` would say" in caplog.text
 
 
@@ -207,8 +205,7 @@ def test_an_older_manifest_keeps_no_classes(
     table = pq.read_table(clean)
     pq.write_table(table.replace_schema_metadata({"perturb": '{"view": {}}'}), clean)
     assert read_classes(clean) is None
-    with caplog.at_level(logging.WARNING):
-        _build(tmp_path, "other", OTHERS["csv"](tmp_path, CLEAN), clean)
+    _build(tmp_path, "other", OTHERS["csv"](tmp_path, CLEAN), clean)
     assert "could not be compared with those of the clean set" in caplog.text
 
 

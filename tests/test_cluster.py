@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cluster import COMMANDS, NODES, Cluster, running_cluster, wait_until
+from tests.cluster import COMMANDS, NODES, Cluster, wait_until
 from tests.cluster_runs import PATIENCE, Run, Start, starting
 from tests.faults import complete, fault_study, launch
 from tests.workspace import Workspace
@@ -28,12 +28,6 @@ pytestmark = [
 SHARD = "results/shards/a/test/none/0.parquet"
 RECEIPT = "results/receipts/a/all.json"
 INVENTORY = "results/inventory/benchmarks.parquet"
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with running_cluster() as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="module")

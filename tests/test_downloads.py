@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import io
-import logging
 import re
 import shutil
 import threading
@@ -139,6 +138,18 @@ NOISE = {"noise/1/n01/a.JPEG": b"a" * 900, "noise/1/n02/b.JPEG": b"b"}
 BLUR = {"blur/1/n01/a.JPEG": b"c", "README": b"d"}
 
 
+EXPECTED = {**NOISE, **BLUR, "labels.json": b"[]"}
+
+
+def _toy(server: Server) -> Entry:
+    """Serve what unpacks to `EXPECTED`; names do not tell how archives are compressed."""
+    return _entry(
+        server.file("noise.tar", Served(tar_of(NOISE, "w:gz")), unpacked=BOUND),
+        server.file("blur.tar.gz", Served(tar_of(BLUR)), unpacked=BOUND),
+        server.file("labels.json", Served(b"[]")),
+    )
+
+
 def _contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -148,13 +159,8 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_archives_and_files_are_joined_into_one_folder(server: Server, tmp_path: Path) -> None:
-    entry = _entry(
-        server.file("noise.tar", Served(tar_of(NOISE, "w:gz")), unpacked=BOUND),
-        server.file("blur.tar.gz", Served(tar_of(BLUR)), unpacked=BOUND),
-        server.file("labels.json", Served(b"[]")),
-    )
-    download(entry, tmp_path / "data" / "toy")
-    assert _contents(tmp_path / "data" / "toy") == {**NOISE, **BLUR, "labels.json": b"[]"}
+    download(_toy(server), tmp_path / "data" / "toy")
+    assert _contents(tmp_path / "data" / "toy") == EXPECTED
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["toy"]
 
 
@@ -419,22 +425,17 @@ def test_killed_anywhere_a_download_goes_on(
     is_after: bool, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At every step: the folder is absent or whole, and whole after the next run."""
-    entry = _entry(
-        server.file("noise.tar", Served(tar_of(NOISE, "w:gz")), unpacked=BOUND),
-        server.file("blur.tar", Served(tar_of(BLUR, "w:gz")), unpacked=BOUND),
-        server.file("labels.json", Served(b"[]")),
-    )
-    expected = {**NOISE, **BLUR, "labels.json": b"[]"}
+    entry = _toy(server)
     for at in range(100):
         folder = tmp_path / str(at)
         if not _run_until_killed(entry, folder, at=at, is_after=is_after, monkeypatch=monkeypatch):
             break
         if folder.exists():
-            assert _contents(folder) == expected
+            assert _contents(folder) == EXPECTED
             # A workflow that saw its job killed removes the output and starts the job again.
             shutil.rmtree(folder)
         download(entry, folder)
-        assert _contents(folder) == expected
+        assert _contents(folder) == EXPECTED
         assert not folder.with_name(f".{at}.download").exists()
     assert 10 < at < 50
 
@@ -453,8 +454,8 @@ def test_a_disk_that_is_too_small(
 def test_progress_is_logged(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO):
-        fetch(server.file("a.bin", Served(CONTENT * 300)), tmp_path)
+    caplog.set_level("INFO")
+    fetch(server.file("a.bin", Served(CONTENT * 300)), tmp_path)
     assert re.search(r"a\.bin: [\d.]+M of 3\.07MB, [\d.]+MB/s, 00:00 left", caplog.text)
     assert "a.bin: verified" in caplog.text
 

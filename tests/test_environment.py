@@ -34,19 +34,11 @@ RUN_LOCK, CUDA_LOCK, DEV_LOCK, PEER_LOCK = LOCKS
 CONDA = sorted(ENVS.glob("*.yaml"))
 CONDA_NAMES = {"torch": "pytorch", "duckdb": "python-duckdb", "snakemake": "snakemake-minimal"}
 # Spelt in two pieces, so that this file names none of them.
-REGISTRIES = [
-    ".".join(host)
-    for host in [
-        ("pypi", "org"),
-        ("pythonhosted", "org"),
-        ("download.pytorch", "org"),
-        ("anaconda", "org"),
-        ("anaconda", "com"),
-        ("deb.debian", "org"),
-        ("archive.ubuntu", "com"),
-        ("registry.npmjs", "org"),
-    ]
-]
+HOSTS = {
+    "org": ("pypi", "pythonhosted", "download.pytorch", "anaconda", "deb.debian", "registry.npmjs"),
+    "com": ("anaconda", "archive.ubuntu"),
+}
+REGISTRIES = [f"{host}.{top}" for top, hosts in HOSTS.items() for host in hosts]
 # Imports what scripts import, without the named modules; prints what else functions would import.
 IMPORTS = """
 import ast, sys

@@ -1,7 +1,6 @@
 """Decoding of datasets of real images: pixels, reports of unusable files, resumption."""
 
 import json
-import logging
 import os
 import shutil
 import signal
@@ -188,8 +187,8 @@ def test_too_little_room_is_said_before_anything_is_decoded(
 
 def test_progress_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = source_of(write_folder(tmp_path / "val", FOLDERS))
-    with caplog.at_level(logging.INFO):
-        _build(tmp_path, source)
+    caplog.set_level("INFO")
+    _build(tmp_path, source)
     assert "val: 9 of 9 images, " in caplog.text
     assert " images/s, 00:00 left" in caplog.text
 

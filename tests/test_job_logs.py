@@ -28,17 +28,11 @@ def test_a_log_begins_with_what_the_job_is(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_log_names_the_slurm_job_and_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Above:
-        def environ(self) -> dict[str, str]:
-            return {"SLURM_JOB_ID": "4711"}
-
-        def cmdline(self) -> list[str]:
-            return ["python", "-m", "snakemake", "--attempt", "2", "--mode", "remote"]
-
-        def parents(self) -> list["Above"]:
-            return []
-
-    monkeypatch.setattr("psutil.Process", Above)
+    command = ["python", "-m", "snakemake", "--attempt", "2", "--mode", "remote"]
+    above = SimpleNamespace(
+        environ=lambda: {"SLURM_JOB_ID": "4711"}, cmdline=lambda: command, parents=list
+    )
+    monkeypatch.setattr("psutil.Process", lambda: above)
     lines = log_header(_job()).splitlines()
     assert "SLURM job 4711" in lines
     assert "attempt   2" in lines

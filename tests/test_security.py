@@ -99,25 +99,13 @@ def test_no_shell_is_started_by_the_code() -> None:
     folders = ("perturb", "scripts", "envs", "rules")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     assert len(files) > 50
-    assert {
-        str(file): asked.findall(file.read_text())
-        for file in files
-        if asked.search(file.read_text())
-    } == {}
+    assert [str(file) for file in files if asked.search(file.read_text())] == []
 
 
 HOSTILE_NAMES = (
-    "a b.yaml",
-    "a'b.yaml",
-    'a"b.yaml',
-    "$(touch pwned).yaml",
-    "`touch pwned`.yaml",
-    "a; touch pwned; .yaml",
-    "a && touch pwned && .yaml",
-    "$(shell touch pwned).yaml",
-    "$${HOME}.yaml",
-    "a\\b.yaml",
-    "--cores",
+    *("a b.yaml", "a'b.yaml", 'a"b.yaml', "a\\b.yaml", "$${HOME}.yaml", "--cores"),
+    *("$(touch pwned).yaml", "`touch pwned`.yaml", "$(shell touch pwned).yaml"),
+    *("a; touch pwned; .yaml", "a && touch pwned && .yaml"),
 )
 
 

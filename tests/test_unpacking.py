@@ -9,6 +9,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,10 @@ def _named(path: Path, *names: str) -> Path:
 def _linked(path: Path, kind: bytes, target: str) -> Path:
     link = [(_member("link", kind, target), b"")]
     return _tar(path, [*link, (_member("link/file"), b"abc")])
+
+
+def _special(path: Path, kind: bytes) -> Path:
+    return _tar(path, [(_member("special", kind), b"")])
 
 
 def _zip(path: Path, members: list[tuple[zipfile.ZipInfo, bytes]], method: int = 0) -> Path:
@@ -79,11 +84,8 @@ def _zip_encrypted(path: Path) -> Path:
 
 def _sparse(path: Path) -> Path:
     member = _member("sparse")
-    member.pax_headers = {
-        "GNU.sparse.size": "100",
-        "GNU.sparse.map": "0,3",
-        "GNU.sparse.numblocks": "1",
-    }
+    sparse = {"size": "100", "map": "0,3", "numblocks": "1"}
+    member.pax_headers = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
     return _tar(path, [(member, b"abc")])
 
 
@@ -100,12 +102,9 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "link out": (lambda p: _linked(p, tarfile.SYMTYPE, "/etc"), "neither a file"),
     "link inside": (lambda p: _linked(p, tarfile.SYMTYPE, "elsewhere"), "neither a file"),
     "hard link": (lambda p: _linked(p, tarfile.LNKTYPE, "/etc/passwd"), "neither a file"),
-    "device": (lambda p: _tar(p, [(_member("null", tarfile.CHRTYPE), b"")]), "neither a file"),
-    "block device": (
-        lambda p: _tar(p, [(_member("disk", tarfile.BLKTYPE), b"")]),
-        "neither a file",
-    ),
-    "pipe": (lambda p: _tar(p, [(_member("pipe", tarfile.FIFOTYPE), b"")]), "neither a file"),
+    "device": (partial(_special, kind=tarfile.CHRTYPE), "neither a file"),
+    "block device": (partial(_special, kind=tarfile.BLKTYPE), "neither a file"),
+    "pipe": (partial(_special, kind=tarfile.FIFOTYPE), "neither a file"),
     "sparse": (_sparse, "neither"),
     "twice": (lambda p: _named(p, "a/b", "a/b"), "twice"),
     "case": (lambda p: _named(p, "a/b", "a/B"), "case"),
@@ -114,10 +113,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "file and folder": (lambda p: _named(p, "a", "a/b"), "file and a folder"),
     "folder and file": (lambda p: _named(p, "a/b", "a"), "twice"),
     "too many": (lambda p: _named(p, *map(str, range(21))), "more than 20 files"),
-    "too large": (
-        lambda p: _tar(p, [(_member("a"), b"x" * 600), (_member("b"), b"x" * 600)]),
-        "1000",
-    ),
+    "too large": (lambda p: _tar(p, [(_member(name), b"x" * 600) for name in "ab"]), "1000"),
     "bomb": (lambda p: _tar(p, [(_member("a"), b"\0" * 10**6)], "w:gz"), "more than 1000 bytes"),
     "empty": (lambda p: _tar(p, []), "no file"),
     "no archive": (lambda p: p.write_bytes(b"<html>Please log in</html>" * 50) and p, "refused"),

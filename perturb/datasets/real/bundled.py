@@ -46,7 +46,6 @@ def build_bundled(
     ----------
     bundled : `set` and `split`, as in the configuration.
     seed : seed of the study; splits are drawn by it.
-    made_from : as of `write_store`.
 
     Raises
     ------
