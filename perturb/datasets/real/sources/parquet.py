@@ -39,12 +39,9 @@ def list_parquet(source: Source) -> Listing:
     folders = [file.path.parent.name for file, _ in rows]
     names = _class_names(files)
     labels = [file.labels[row] for file, row in rows]
-    found = numbering(
-        source,
-        _named(labels, names) if _index_knows(source, names) else labels,
-        lambda row: f"{rows[row][0].path}, row {rows[row][1]}",
-        are_folders=False,
-    )
+    if _index_knows(source, names):
+        labels = _named(labels, names)
+    found = numbering(source, labels, lambda row: f"{rows[row][0].path}, row {rows[row][1]}")
     own = found.given_by == "numbers"
     return Listing(
         image_ids=ids if is_named else unique_ids(fallbacks, folders),
