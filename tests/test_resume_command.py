@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from perturb.__main__ import main
 from perturb.runs import resume
 from perturb.runs.last_run import record_run
 from perturb.runs.orphans import asks_for_slurm, is_dry_run, is_snakemake
+from tests.cluster import wait_until
 from tests.workspace import ROOT
 
 RECORDS = """
@@ -73,13 +73,6 @@ def _run(folder: Path, *command: str) -> tuple[int, str]:
     return process.returncode, told
 
 
-def _wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert holds()
-
-
 def _start_orphan(folder: Path, program: str) -> subprocess.Popen[str]:
     """Start a process like a job that a killed run left behind."""
     script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
@@ -96,7 +89,7 @@ def _start_deaf_orphan(folder: Path) -> subprocess.Popen[str]:
         "pathlib.Path('deaf.txt').touch()\n"
         "while not pathlib.Path('end.txt').exists(): time.sleep(0.1)\n",
     )
-    _wait_until((folder / "deaf.txt").exists)
+    wait_until((folder / "deaf.txt").exists, 30)
     return orphan
 
 
@@ -121,7 +114,7 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     (folder / "Snakefile").write_text(SNAKEFILE.replace("{seconds}", "60"))
     process = _start(folder, "-m", "snakemake", "--cores", "1")
     # Snakemake locks the folder before it runs `onstart`.
-    _wait_until(lambda: (folder / RECORD).exists() and any(folder.glob(".snakemake/locks/*")))
+    wait_until(lambda: (folder / RECORD).exists() and any(folder.glob(".snakemake/locks/*")), 30)
     yield process
     _end(process)
 
@@ -144,7 +137,7 @@ def test_resume_becomes_snakemake(folder: Path) -> None:
     """No process of ours stays around it: signals and the exit status are Snakemake's own."""
     (folder / "Snakefile").write_text(SNAKEFILE.replace("sleep {seconds}", "touch begun; sleep 60"))
     process = _start(folder, "-m", "perturb", "resume", "--cores", "1")
-    _wait_until((folder / "begun").exists)
+    wait_until((folder / "begun").exists, 30)
     assert is_snakemake(psutil.Process(process.pid).cmdline())
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
@@ -295,7 +288,7 @@ def test_a_snakemake_that_begins_while_orphans_are_waited_for_keeps_its_lock(
     while "...\n" not in waiting.stderr.readline():
         assert waiting.poll() is None
     other = _start(folder, "-m", "snakemake", "--cores", "1")
-    _wait_until(lambda: any(folder.glob(".snakemake/locks/*")))
+    wait_until(lambda: any(folder.glob(".snakemake/locks/*")), 30)
     (folder / "end.txt").touch()
     orphan.communicate()
     try:
