@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from tests.faults import fault_study
 from tests.workspace import Workspace, environment, fresh_clone
 
 FOLDER = Path("perturb/experiments/corruptions")
@@ -54,7 +54,7 @@ def _statistics(workspace: Workspace) -> list[float]:
 
 
 @pytest.mark.slow
-def test_a_corruption_is_added_in_three_files(tmp_path: Path, tiny_study: dict[str, Any]) -> None:
+def test_a_corruption_is_added_in_three_files(tmp_path: Path) -> None:
     workspace = fresh_clone(tmp_path / "scratch copy")
     before = _files(workspace)
     _add(workspace)
@@ -69,12 +69,13 @@ def test_a_corruption_is_added_in_three_files(tmp_path: Path, tiny_study: dict[s
     )
     assert done.returncode == 0, done.stdout
 
-    tiny_study["perturbations"]["corruptions"]["corruptions"] = ["brightness", "posterize"]
-    workspace.configure(tiny_study)
+    study = fault_study()
+    study["perturbations"]["corruptions"]["corruptions"] = ["brightness", "posterize"]
+    workspace.configure(study)
     workspace.told("--", "results/charts/corruption_heatmap.svg")
     table = pq.read_table(workspace.folder / "results/tables/corruption_means.parquet")
     rows = [row for row in table.to_pylist() if row["corruption"] == "posterize"]
-    assert {row["model"] for row in rows} == {"a", "b"}
+    assert {row["model"] for row in rows} == {"a"}
     assert {row["corruption_group"] for row in rows} == {"Extra"}
     chart = (workspace.folder / "results/charts/corruption_heatmap.svg").read_text()
     assert "posterize" in chart.lower()

@@ -361,6 +361,6 @@ def test_a_run_that_writes_no_page_names_none(tmp_path: Path) -> None:
     page = workspace.folder / "results" / "report" / "index.html"
     page.parent.mkdir(parents=True)
     page.write_text("of an earlier run")
-    told = workspace.told("--", "results/contact_sheets/test.png")
+    told = workspace.told("--", "results/decoded/watch/manifest.parquet")
     assert re.search(r"jobs (\d+) of \1$", told, re.MULTILINE)
     assert "The report" not in told
