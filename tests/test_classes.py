@@ -210,8 +210,10 @@ def test_an_older_manifest_keeps_no_classes(
 
 
 @pytest.fixture
-def config() -> Config:
-    return load_config(yaml.safe_load((ROOT / "config" / "imagenet.yaml").read_text()))
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    config = load_config(yaml.safe_load((ROOT / "config" / "imagenet.yaml").read_text()))
+    monkeypatch.chdir(tmp_path)
+    return config
 
 
 def _with_sources(config: Config, given: dict[str, dict[str, Any]]) -> Config:
@@ -221,9 +223,8 @@ def _with_sources(config: Config, given: dict[str, dict[str, Any]]) -> Config:
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "stored zip", "tar"])
 def test_folders_and_archives_are_compared_before_any_job(
-    kind: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, config: Config, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "val", {f"{name}/x.png": IMAGE for name in CLEAN})
     clean = {"path": "val", "layout": "class_folders"}
     few = _archive(kind)(tmp_path, CLEAN[1:])
@@ -242,18 +243,13 @@ def test_folders_and_archives_are_compared_before_any_job(
 
 
 def test_sets_for_fine_tuning_are_compared_and_for_pretraining_not(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: Config, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "val", {f"{name}/x.png": IMAGE for name in CLEAN})
     write_folder(tmp_path / "train", {f"{name}/x.png": IMAGE for name in CLEAN[:3]})
     study = _with_sources(config, {"imagenet": {"path": "val", "layout": "class_folders"}})
-    train = replace(
-        config.datasets["imagenet"],
-        id="train",
-        role="train",
-        source={"path": "train", "layout": "class_folders"},
-    )
+    fitted = {"path": "train", "layout": "class_folders"}
+    train = replace(config.datasets["imagenet"], id="train", role="train", source=fitted)
     study = replace(study, datasets={**study.datasets, "train": train})
     assert sources.unlike_classes(study) == []
     assert "train" not in sources.compared_datasets(study)
@@ -271,13 +267,8 @@ def test_only_sets_without_an_index_wait_for_the_clean_set(config: Config) -> No
     [manifest] = sources.clean_manifest(study, "imagenet-r/384-squash-bilinear")
     assert "/decoded/imagenet/" in manifest
     assert sources.clean_manifest(study, "imagenet/384-squash-bilinear") == []
-    study = replace(
-        study,
-        datasets={
-            **study.datasets,
-            "imagenet-r": replace(study.datasets["imagenet-r"], class_map="x"),
-        },
-    )
+    coarser = replace(study.datasets["imagenet-r"], class_map="x")
+    study = replace(study, datasets={**study.datasets, "imagenet-r": coarser})
     assert sources.clean_manifest(study, "imagenet-r/384-squash-bilinear") == []
 
 

@@ -91,10 +91,8 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_other_trouble_in_the_block_is_told_as_it_is(tmp_path: Path) -> None:
-    with (
-        pytest.raises(FileNotFoundError, match="elsewhere"),
-        replacing(tmp_path / "file"),
-    ):
+    missing = pytest.raises(FileNotFoundError, match="elsewhere")
+    with missing, replacing(tmp_path / "file"):
         (tmp_path / "elsewhere").read_text()
 
 

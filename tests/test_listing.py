@@ -20,6 +20,7 @@ from tests.image_files import (
     in_json,
     refuses,
     source_of,
+    tar_of,
     write_as,
     write_folder,
     write_tar,
@@ -128,25 +129,18 @@ def test_cue_conflict(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 
 TREE = {
-    f"{category}{corruption}/{severity}/{name}": data
-    for category, corruption in (("noise/", "shot_noise"), ("noise/", "gaussian_noise"))
+    f"noise/{corruption}/{severity}/{name}": data
+    for corruption in ("shot_noise", "gaussian_noise")
     for severity in (1, 2)
     for name, data in FOLDERS.items()
 }
 
 
-def _without_category(tree: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name.partition("/")[2]: data for name, data in tree.items()}
-
-
+FLAT = {name.partition("/")[2]: data for name, data in TREE.items()}
 CORRUPTIONS: Mapping[str, Callable[[Path], Path]] = {
     "categories": lambda folder: write_folder(folder, TREE),
-    "no categories": lambda folder: write_folder(folder, _without_category(TREE)),
-    "archives": lambda folder: (
-        write_tar(
-            write_folder(folder, {"README": b""}) / "noise.tar", _without_category(TREE)
-        ).parent
-    ),
+    "no categories": lambda folder: write_folder(folder, FLAT),
+    "archives": lambda folder: write_folder(folder, {"README": b"", "noise.tar": tar_of(FLAT)}),
 }
 
 

@@ -19,6 +19,9 @@ from tests.image_files import (
     write_tar,
 )
 
+CLASSES = {wnid: position for position, wnid in enumerate(WNIDS)}
+NUMBERS = {WNIDS[2]: 1, WNIDS[0]: 2, WNIDS[1]: 3}
+
 
 def _kit(folder: Path) -> None:
     kit = folder / "kit" / "data"
@@ -27,8 +30,7 @@ def _kit(folder: Path) -> None:
     rows = [(1, WNIDS[2], 0), (2, WNIDS[0], 0), (3, WNIDS[1], 0), (4, "n00001740", 2)]
     kind = [("ILSVRC2012_ID", object), ("WNID", object), ("num_children", object)]
     savemat(kit / "meta.mat", {"synsets": np.array(rows, dtype=kind)[:, None]})
-    numbers = {WNIDS[2]: 1, WNIDS[0]: 2, WNIDS[1]: 3}
-    lines = "".join(f"{numbers[WNIDS[serial % 3]]}\n" for serial in range(9))
+    lines = "".join(f"{NUMBERS[WNIDS[serial % 3]]}\n" for serial in range(9))
     (kit / "ILSVRC2012_validation_ground_truth.txt").write_text(lines)
 
 
@@ -50,11 +52,6 @@ def _ordered_ids(folder: Path) -> str:
     return "labels"
 
 
-def _kit_folder(folder: Path) -> str:
-    del folder
-    return "kit"
-
-
 def _kit_archive(folder: Path) -> str:
     files = {f"kit/data/{file.name}": file.read_bytes() for file in (folder / "kit/data").iterdir()}
     return write_tar(folder / "kit.tar.gz", files, "w:gz").name
@@ -69,7 +66,7 @@ LABELS: Mapping[str, Callable[[Path], str]] = {
         "ImageId,PredictionString\n",
     ),
     "ids in order": _ordered_ids,
-    "kit": _kit_folder,
+    "kit": lambda _: "kit",
     "archive of the kit": _kit_archive,
 }
 
@@ -80,12 +77,11 @@ def test_labelled_files(name: str, with_index: bool, tmp_path: Path) -> None:
     _kit(tmp_path)
     path = _flat(tmp_path, "folder" if name == "name wnid" else "tar")
     source = source_of(path, "labelled_files", labels=LABELS[name](tmp_path))
-    index = {wnid: position for position, wnid in enumerate(WNIDS)}
     if with_index:
-        source["class_index"] = in_json(tmp_path / "index.json", index)
+        source["class_index"] = in_json(tmp_path / "index.json", CLASSES)
     listing = list_images(source, tmp_path, num_images=9, num_classes=3)
-    expected = {name.partition("/")[2]: index[name.partition("/")[0]] for name in FOLDERS}
-    assert by_id(listing) == expected
+    expected = [name.split("/") for name in FOLDERS]
+    assert by_id(listing) == {name: CLASSES[wnid] for wnid, name in expected}
 
 
 def test_ground_truth_with_its_synsets(tmp_path: Path) -> None:
@@ -95,9 +91,6 @@ def test_ground_truth_with_its_synsets(tmp_path: Path) -> None:
     refuses(source, tmp_path, match=r"give the file that maps them to WordNet ids, meta.mat")
     listing = list_images(source | {"synsets": "kit/data/meta.mat"}, tmp_path)
     assert listing.targets == [serial % 3 for serial in range(9)]
-
-
-NUMBERS = {WNIDS[2]: 1, WNIDS[0]: 2, WNIDS[1]: 3}
 
 
 @pytest.mark.parametrize("spelling", ["{}", "{}.0", "{}e+00", "{:02d}", " +{}"])
@@ -144,5 +137,5 @@ def test_label_without_image_and_labels_from_one(tmp_path: Path) -> None:
     refuses(source, tmp_path, match="1 of its images are missing, first extra")
     _label_lines(lambda wnid, name: f"{name} {WNIDS.index(wnid) + 1}")(tmp_path)
     refuses(source, tmp_path, num_classes=3, match="numbered 1 to 3, not from 0")
-    index = in_json(tmp_path / "index.json", {wnid: place for place, wnid in enumerate(WNIDS)})
+    index = in_json(tmp_path / "index.json", CLASSES)
     refuses(source | {"class_index": index}, tmp_path, match="label 3 is beyond the 3 classes")

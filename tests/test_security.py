@@ -153,12 +153,11 @@ def test_a_slurm_job_in_a_folder_with_a_hostile_name_is_read_right(
     folder = tmp_path / "a|b $(x)"
     folder.mkdir()
     run = "4106687d-01b0-481e-8974-3b4d0ef0b544"
-    lines = [
-        f"7|RUNNING|{run}|rule_x|{folder}",
-        f"8|PENDING|{run}|rule_y|{tmp_path}",
-        f"9|RUNNING|my own job|no comment|{folder}",
-    ]
-    monkeypatch.setattr("perturb.runs.orphans._slurm", lambda *_: "\n".join(lines) + "\n")
+    told = (
+        f"7|RUNNING|{run}|rule_x|{folder}\n8|PENDING|{run}|rule_y|{tmp_path}\n"
+        f"9|RUNNING|my own job|no comment|{folder}\n"
+    )
+    monkeypatch.setattr("perturb.runs.orphans._slurm", lambda *_: told)
     assert [job.id for job in slurm_jobs(folder)] == ["7"]
 
 
