@@ -23,7 +23,7 @@ from tests.faults import (
     wait_until,
     without,
 )
-from tests.workspace import Workspace, run_command
+from tests.workspace import Workspace, told_by
 
 pytestmark = pytest.mark.slow
 
@@ -187,9 +187,8 @@ def test_beside_a_run_no_other_starts(finished: Workspace, unevaluated: Workspac
     """Snakemake's own lock refuses a second run, and `perturb resume` names the first one."""
     run = start(unevaluated)
     assert wait_until(lambda: jobs(run), run)
-    beside = run_command(command(), unevaluated.folder)
-    assert beside.returncode == 1
-    assert "Directory cannot be locked" in beside.stderr
+    beside = told_by(command(), unevaluated.folder, status=1)
+    assert "Directory cannot be locked" in beside
     assert start(unevaluated, "resume").wait(timeout=60) == 1
     told = (unevaluated.folder / "told.txt").read_text()
     assert f"already (process {run.pid} on " in told

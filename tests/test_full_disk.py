@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.faults import assert_same, command, complete, without
-from tests.workspace import Workspace, run_command
+from tests.workspace import Workspace, run_command, told_by
 
 pytestmark = pytest.mark.slow
 
@@ -114,8 +114,7 @@ def test_a_file_that_may_not_grow_is_told_and_the_rerun_completes(
 ) -> None:
     removed, most, file = LIMITS[limited]
     workspace = without(finished.copy(tmp_path / "copy"), *removed)
-    done = run_command(["prlimit", f"--fsize={most}", *command()], workspace.folder)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert f"File too large: 'results/{file}'" in done.stdout + done.stderr
+    told = told_by(["prlimit", f"--fsize={most}", *command()], workspace.folder, status=1)
+    assert f"File too large: 'results/{file}'" in told
     _assert_nothing_half_written(workspace.folder / "results", finished)
     complete(workspace, finished)

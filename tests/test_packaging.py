@@ -96,8 +96,7 @@ def test_a_copy_of_the_workflow_runs_its_own_code(tmp_path: Path) -> None:
     )
     command = workspace.command("--snakefile", "probe.smk", configuration="config/smoke.yaml")
     variables = environment() | {"PYTHONPATH": str(other)}
-    done = workspace.python([*command[1:], "--", "probe.txt"], variables)
-    assert done.returncode == 0, done.stderr
+    workspace.python([*command[1:], "--", "probe.txt"], variables)
     expected = workspace.folder / "perturb" / "__init__.py"
     assert (workspace.folder / "probe.txt").read_text() == str(expected)
 
@@ -126,8 +125,7 @@ def test_jobs_run_in_the_image_only_if_that_is_asked_for(tmp_path: Path) -> None
         (["--sdm", "apptainer"], {}),
         (["--sdm", "apptainer"], {"PERTURB_IMAGE": "/images/mine.sif"}),
     ):
-        done = workspace.python([*command[1:], *deployment, *target], variables | variable)
-        assert done.returncode == 0, done.stderr
+        workspace.python([*command[1:], *deployment, *target], variables | variable)
         told = tmp_path / "apptainer.txt"
         images.append(re.findall(r"\S+\.sif", told.read_text() if told.exists() else "")[-1:])
     assert images == [[], ["perturb.sif"], ["/images/mine.sif"]]

@@ -16,7 +16,7 @@ from perturb.config import ConfigError, load_config
 from perturb.plan.cells import cells
 from perturb.plan.paths import Paths
 from perturb.runs.orphans import slurm_jobs
-from tests.workspace import ROOT, Workspace, fresh_clone, run_command
+from tests.workspace import ROOT, Workspace, fresh_clone, told_by
 
 PWNED = "window.pwned=1"
 
@@ -118,8 +118,7 @@ def test_make_hands_a_configuration_on_as_one_word(name: str, tmp_path: Path) ->
     tool.write_text('#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done > called\n')
     tool.chmod(0o755)
     stamps = ["-o", "python-version", "RUN_READY=", "CORES=1"]
-    done = run_command(["make", "run", f"CONFIG={name}", *stamps], tmp_path)
-    assert done.returncode == 0, done.stderr
+    told_by(["make", "run", f"CONFIG={name}", *stamps], tmp_path)
     words = (tmp_path / "called").read_text().split("\0")
     assert words[words.index("--configfile") + 1 :] == [name, ""]
     assert not (tmp_path / "pwned").exists()
@@ -141,8 +140,7 @@ def test_hostile_names_and_values_reach_no_shell(
     (hostile.folder / name).write_text(yaml.safe_dump(tiny_study))
     # One job, so that whatever starts jobs has been passed.
     target = "results/decoded/watch/manifest.parquet"
-    done = hostile.run("--nocolor", target, "--config", f"title={trap}", configuration=name)
-    assert done.returncode == 0, done.stdout + done.stderr
+    hostile.told("--nocolor", target, "--config", f"title={trap}", configuration=name)
     assert (hostile.folder / target).exists()
     assert not list(hostile.folder.parent.rglob("pwned*"))
 

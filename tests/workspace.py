@@ -42,13 +42,12 @@ class Workspace:
 
     def run(self, *arguments: str, configuration: str = CONFIG) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; its messages are in `stderr`."""
-        return self.python(self.command(*arguments, configuration=configuration)[1:], environment())
+        command = self.command(*arguments, configuration=configuration)
+        return run_command(command, self.folder)
 
-    def python(
-        self, arguments: Sequence[str], variables: dict[str, str]
-    ) -> subprocess.CompletedProcess[str]:
-        """Run Python in an environment to its end."""
-        return run_command([sys.executable, *arguments], self.folder, variables)
+    def python(self, arguments: Sequence[str], variables: dict[str, str]) -> str:
+        """Run Python in an environment to a good end; return all that it writes."""
+        return told_by([sys.executable, *arguments], self.folder, variables)
 
     def told(self, *arguments: str, status: int = 0, configuration: str = CONFIG) -> str:
         """Run Snakemake to its end, which is to come with this status; return all it writes."""
