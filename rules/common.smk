@@ -161,14 +161,11 @@ def show_report():
         logger.info(f"The report: {Path(PATHS.page).resolve()}")
 
 
-def job_images(model, job):
-    """Return the pixels that a job reads."""
-    return [PATHS.images(store) for store in stores_of_job(STUDY, JOBS[model, job])]
-
-
-def job_manifests(model, job):
-    """Return the manifests that a job reads."""
-    return [PATHS.manifest(store) for store in stores_of_job(STUDY, JOBS[model, job])]
+def job_stores(model, job):
+    """Return the files of the decoded datasets that a job reads."""
+    stores = stores_of_job(STUDY, JOBS[model, job])
+    files = {"images": PATHS.images, "manifests": PATHS.manifest}
+    return {name: list(map(path, stores)) for name, path in files.items()}
 
 
 def store(dataset):
