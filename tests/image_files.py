@@ -112,10 +112,11 @@ def in_json(path: Path, value: object) -> str:
     return path.name
 
 
-def refuses(source: Mapping[str, Any], folder: Path, *, match: str, **expected: Any) -> None:
-    """Check that a source is refused with a message."""
-    with pytest.raises(ValueError, match=match):
+def refuses(source: Mapping[str, Any], folder: Path, *, match: str, **expected: Any) -> str:
+    """Check that a source is refused for a reason; return the whole message."""
+    with pytest.raises(ValueError, match=match) as caught:
         list_images(source, folder, **expected)
+    return str(caught.value)
 
 
 def source_of(path: Path, layout: str = "class_folders", **more: Any) -> dict[str, Any]:

@@ -228,10 +228,10 @@ def test_names_load_without_torch() -> None:
 
 
 def test_contact_sheet_shows_every_image_enlarged() -> None:
-    images = make("target", "test", range(5)).images
-    sheet = contact_sheet(images, ["a"] * 4 + ["a caption that is too long"], columns=3, zoom=2)
-    assert sheet.size == (3 * 70 + 6, 2 * 84 + 6)
-    assert sheet.getpixel((6 + 70 + 1, 6 + 1)) == tuple(images[1, :, 0, 0].tolist())
+    images = make("target", "test", range(14)).images
+    sheet = contact_sheet(images, ["a"] * 13 + ["a caption that is too long"])
+    assert sheet.size == (12 * 102 + 6, 2 * 116 + 6)
+    assert sheet.getpixel((6 + 102 + 1, 6 + 1)) == tuple(images[1, :, 0, 0].tolist())
 
 
 @pytest.mark.parametrize(("num_images", "num_captions"), [(0, 0), (2, 1)])

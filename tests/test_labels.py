@@ -28,18 +28,9 @@ from tests.image_files import (
 
 
 @pytest.mark.parametrize("layout", LABELLED)
-@pytest.mark.parametrize(
-    "labels",
-    [
-        [str(number) for number in range(12)],
-        [f"{number}.0" for number in range(12)],
-        [f"{number}e0" for number in range(12)],
-        [f"{number:03d}" for number in range(12)],
-        [f" {number} " for number in range(12)],
-        [f"+{number}." for number in range(12)],
-    ],
-)
-def test_whole_numbers_in_any_spelling(layout: str, labels: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("spelling", ["{}", "{}.0", "{}e0", "{:03d}", " {} ", "+{}."])
+def test_whole_numbers_in_any_spelling(layout: str, spelling: str, tmp_path: Path) -> None:
+    labels = [spelling.format(number) for number in range(12)]
     listing = list_images(LABELLED[layout](tmp_path, labels), tmp_path, num_classes=12)
     assert listing.targets == list(range(12))
     assert listing.given_by == "numbers"
@@ -88,10 +79,9 @@ def test_what_is_no_label_is_named_with_its_sample(
     layout: str, label: str, reason: str, tmp_path: Path
 ) -> None:
     source = LABELLED[layout](tmp_path, ["0", label, "2"])
-    with pytest.raises(ValueError, match=re.escape(reason)) as caught:
-        list_images(source, tmp_path)
-    assert "row 1" in str(caught.value) if layout == "parquet" else "i01" in str(caught.value)
-    assert label in str(caught.value)
+    told = refuses(source, tmp_path, match=re.escape(reason))
+    assert "row 1" in told if layout == "parquet" else "i01" in told
+    assert label in told
 
 
 @pytest.mark.parametrize(
@@ -123,9 +113,8 @@ def test_columns_that_hold_no_labels(kind: pa.DataType, tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", LABELLED)
 def test_all_bad_rows_are_counted_and_the_first_ten_named(layout: str, tmp_path: Path) -> None:
     source = LABELLED[layout](tmp_path, ["0", *["0.5"] * 12])
-    with pytest.raises(ValueError, match="and 2 more, 12 in all") as caught:
-        list_images(source, tmp_path)
-    assert str(caught.value).count("'0.5'") == 10
+    told = refuses(source, tmp_path, match="and 2 more, 12 in all")
+    assert told.count("'0.5'") == 10
 
 
 @pytest.mark.parametrize("layout", LABELLED)
