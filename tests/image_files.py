@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from perturb.datasets.real.files.locators import Locator, read_in_order, reading_order
 from perturb.datasets.real.listing import Listing, list_images
 
 NFC, NFD = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
@@ -104,6 +105,12 @@ FOLDERS = class_folder_files()
 def by_id(listing: Listing) -> dict[str, int]:
     """Return the target of each image by its id."""
     return dict(zip(listing.image_ids, listing.targets, strict=True))
+
+
+def bytes_of(locators: Sequence[Locator]) -> list[bytes | None]:
+    """Return the bytes at each locator, read in the order of their files."""
+    found = dict(read_in_order(locators, reading_order(locators)))
+    return [found[row] for row in range(len(locators))]
 
 
 def in_json(path: Path, value: object) -> str:

@@ -15,9 +15,9 @@ from perturb.datasets.download.unpacking import Bound, unpack
 from perturb.datasets.real.files import archive_formats, locators, walking
 from perturb.datasets.real.files.archive_formats import MAX_HEADER_BYTES
 from perturb.datasets.real.files.archives import list_entries
-from perturb.datasets.real.files.locators import Locator, ZipSlice, read_in_order, reading_order
+from perturb.datasets.real.files.locators import ZipSlice
 from perturb.datasets.real.listing import list_images
-from tests.image_files import tar_of, write_tar, write_zip
+from tests.image_files import bytes_of, tar_of, write_tar, write_zip
 
 BLOCK = tarfile.BLOCKSIZE
 FILES = {f"{number}.png": bytes([number]) * 700 for number in range(1, 7)}
@@ -34,17 +34,15 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 
 def _read(path: Path) -> dict[str, bytes | None]:
     entries = list_entries(path)
-    places: list[Locator] = [entry.locator for entry in entries]
-    found = dict(read_in_order(places, reading_order(places)))
-    return {entries[row].name: data for row, data in found.items()}
+    found = bytes_of([entry.locator for entry in entries])
+    return {entry.name: data for entry, data in zip(entries, found, strict=True)}
 
 
 def _assert_refused(path: Path, message: str) -> None:
     """Check that an archive is neither listed nor unpacked, and that nothing of it is left."""
     beside = {*path.parent.iterdir()}
-    with pytest.raises(
-        ValueError, match=rf"{path.name}: cannot be read as an archive.*({message})"
-    ):
+    unreadable = rf"{path.name}: cannot be read as an archive.*({message})"
+    with pytest.raises(ValueError, match=unreadable):
         list_entries(path)
     with pytest.raises(ValueError, match=rf"{path.name}: refused: .*({message})"):
         unpack(path, path.parent / "out", Bound(100, 10**6))

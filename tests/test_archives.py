@@ -12,8 +12,8 @@ import pytest
 from perturb.datasets.real.decoding import BadImageError
 from perturb.datasets.real.decoding_pool import load
 from perturb.datasets.real.files.archives import list_entries
-from perturb.datasets.real.files.locators import can_be_read_anywhere, read_in_order, reading_order
-from tests.image_files import KINDS, write_as, write_tar, write_zip
+from perturb.datasets.real.files.locators import can_be_read_anywhere
+from tests.image_files import KINDS, bytes_of, write_as, write_tar, write_zip
 
 FILES = {
     "b/2.png": b"two" * 900,
@@ -27,10 +27,10 @@ def _contents(path: Path, depth: int | None = 1) -> dict[str, bytes | None]:
     """Return the names and bytes of the files, read by other means where there are two."""
     entries = list_entries(path, depth=depth)
     locators = [entry.locator for entry in entries]
-    found = dict(read_in_order(locators, reading_order(locators)))
+    found = bytes_of(locators)
     if can_be_read_anywhere(locators):
-        assert found == {row: locator.read() for row, locator in enumerate(locators)}  # type: ignore[union-attr]
-    return {entries[row].name: data for row, data in sorted(found.items())}
+        assert found == [locator.read() for locator in locators]  # type: ignore[union-attr]
+    return {entry.name: data for entry, data in zip(entries, found, strict=True)}
 
 
 def _refuses(path: Path, message: str) -> None:

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.datasets.real.files.locators import read_in_order, reading_order
 from perturb.datasets.real.listing import Listing, list_images
-from tests.image_files import IMAGE, in_json, refuses
+from tests.image_files import IMAGE, bytes_of, in_json, refuses
 
 STRINGS = [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
 LABELS = [
@@ -39,11 +38,6 @@ def _written(folder: Path, image: pa.Array, label: pa.Array) -> Listing:
     size = len(table) if has_views else 2
     pq.write_table(table, folder / "set.parquet", row_group_size=size)
     return list_images({"path": "set.parquet", "layout": "parquet"}, folder)
-
-
-def _bytes(listing: Listing) -> list[bytes | None]:
-    order = reading_order(listing.locators)
-    return [data for _, data in read_in_order(listing.locators, order)]
 
 
 @pytest.mark.parametrize("kind", LABELS, ids=str)
@@ -76,11 +70,11 @@ def test_images_of_any_type_of_arrow(
     data = _arrow([IMAGE, IMAGE[::-1], IMAGE], kind)
     label = pa.array([0, 1, 2])
     listing = _written(tmp_path, data, label)
-    assert _bytes(listing) == [IMAGE, IMAGE[::-1], IMAGE]
+    assert bytes_of(listing.locators) == [IMAGE, IMAGE[::-1], IMAGE]
     paths = _arrow(["a.png", "b.png", "c.png"], path_kind)
     both = pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
     listing = _written(tmp_path, both, label)
-    assert _bytes(listing) == [IMAGE, IMAGE[::-1], IMAGE]
+    assert bytes_of(listing.locators) == [IMAGE, IMAGE[::-1], IMAGE]
     assert list(listing.image_ids) == ["a.png", "b.png", "c.png"]
 
 
@@ -92,7 +86,7 @@ def test_columns_with_usual_and_dotted_names(tmp_path: Path) -> None:
     table = pa.table({"image.bytes": [IMAGE], "meta.label": [2]})
     pq.write_table(table, tmp_path / "set.parquet")
     source["columns"] = {"image": "image.bytes", "label": "meta.label"}  # type: ignore[assignment]
-    assert _bytes(list_images(source, tmp_path)) == [IMAGE]
+    assert bytes_of(list_images(source, tmp_path).locators) == [IMAGE]
 
 
 def _with_names(names: Sequence[str], labels: Sequence[int], path: Path) -> None:
