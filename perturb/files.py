@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 # A full disk, a spent quota, a limit on the size of files.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL)
@@ -137,15 +139,5 @@ def _remove_leftovers(path: Path) -> None:
     start = f".{path.name}.{os.uname().nodename}-"
     for left in path.parent.glob(f"{glob.escape(start)}*.tmp"):
         process = left.name.removeprefix(start).removesuffix(".tmp")
-        if process.isdecimal() and not _lives(int(process)):
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
             left.unlink(missing_ok=True)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # a process of another user
-        return True
-    return True

@@ -6,7 +6,7 @@ import platform
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,6 @@ import psutil
 
 # Names of a job's facts that stand first, in this order.
 _FACTS = ("model", "source", "dataset", "store")
-_CELL = ("dataset", "perturbation", "severity")
 _WARNING = "WARNING: "
 #: Set in the environment of jobs whose warnings the run itself shows, from their logs.
 MONITORED = "PERTURB_MONITORED"
@@ -109,7 +108,7 @@ def reason_in(path: Path) -> str | None:
 
 
 def log_header(job: Any) -> str:
-    """Return the facts about a job, one per line: rule, model, cells, device, host, attempt.
+    """Return the facts about a job, one per line: rule, model, device, host, attempt.
 
     Parameters
     ----------
@@ -118,26 +117,15 @@ def log_header(job: Any) -> str:
     facts: list[tuple[str, str]] = [("rule", str(job.rule))]
     wildcards, params = dict(job.wildcards.items()), dict(job.params.items())
     facts += [(name, str(wildcards[name])) for name in _FACTS if name in wildcards]
-    cells = list(_cells(params))
-    labels = ["cells" if len(cells) > 1 else "cell"] + [""] * (len(cells) - 1)
-    facts += zip(labels, cells, strict=False)
     facts += [("device", _device(params)), ("host", f"{platform.node()}, process {os.getpid()}")]
     facts += _of_cluster()
     facts.append(("begun", datetime.now().astimezone().isoformat(timespec="seconds")))
     return "\n".join(f"{label:<10}{value}" for label, value in facts) + "\n"
 
 
-def _cells(params: Mapping[str, Any]) -> Iterable[str]:
-    """Yield the cells of an evaluation, as dataset / perturbation / severity."""
-    for cell in params.get("cells", ()):
-        parts = [cell["model"]] if "model" in cell else []
-        yield " / ".join([*parts, *(str(cell[part]) for part in _CELL)])
-
-
 def _device(params: Mapping[str, Any]) -> str:
     """Return the requested device, and the one that the job finds."""
     tasks = [params, *(value for value in params.values() if isinstance(value, Mapping))]
-    tasks += [cell for cell in params.get("cells", ()) if isinstance(cell, Mapping)]
     asked = next((str(task["device"]) for task in tasks if "device" in task), "cpu")
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     return asked if seen is None else f"{asked} (CUDA_VISIBLE_DEVICES={seen})"

@@ -61,8 +61,11 @@ RECEIPTS = [job.receipt(PATHS) for job in JOBS.values()]
 EVALUATED = evaluated_datasets(STUDY)
 TABLES = products.tables(STUDY)
 CHARTS = products.charts(STUDY)
-FORMS = ("html", "svg", "png")
 TABLE_FORMS = ("parquet", "csv", "md", "tex")
+TABLE_FILES = [PATHS.table(table, form) for table in TABLES for form in TABLE_FORMS]
+CHART_FILES = [
+    PATHS.chart(chart, form) for chart in CHARTS for form in ("html", "svg", "png")
+]
 PICTURES = products.pictures(STUDY)
 GENERATED = [dataset.id for dataset in STUDY.datasets.values() if dataset.generate]
 FILTERED = [dataset.id for dataset in STUDY.datasets.values() if dataset.filter]
@@ -112,11 +115,16 @@ def ids(entries):
 
 
 def check_before_jobs():
-    """Make all checks at once: a missing folder must not become a missing number."""
+    """Make all checks at once: a missing folder must not become a missing number.
+
+    Print the defaults of preprocessing that the configuration does not set, the parts of the study
+    that are not planned for a model, with the reason, and how many results belong to no entry.
+    """
     refuse_faults()
-    show_assumed_values()
-    say_what_is_left_out()
-    say_what_is_unused()
+    told = [*assumed_values(STUDY.models.values())]
+    told += [f"Left out: {sentence}" for sentence in left_out(STUDY)]
+    for line in filter(None, [*told, list_unused(STUDY)]):
+        print(line, file=sys.stderr)
 
 
 def _are_downloads_alone(asked):
@@ -140,25 +148,6 @@ def refuse_faults():
         raise WorkflowError("\n".join(faults))
 
 
-def show_assumed_values():
-    """Print the defaults of preprocessing that the configuration does not set."""
-    for line in assumed_values(STUDY.models.values()):
-        print(line, file=sys.stderr)
-
-
-def say_what_is_left_out():
-    """Print the parts of the study that are not planned for a model, with the reason."""
-    for sentence in left_out(STUDY):
-        print(f"Left out: {sentence}", file=sys.stderr)
-
-
-def say_what_is_unused():
-    """List the results that belong to no entry of the configuration, and print how many there are."""
-    sentence = list_unused(STUDY)
-    if sentence:
-        print(sentence, file=sys.stderr)
-
-
 def record_start():
     """Record the arguments of this run for `perturb resume`; not with `--directory`."""
     if workflow.overwrite_workdir is None:
@@ -172,14 +161,11 @@ def show_report():
         logger.info(f"The report: {Path(PATHS.page).resolve()}")
 
 
-def job_images(model, job):
-    """Return the pixels that a job reads."""
-    return [PATHS.images(store) for store in stores_of_job(STUDY, JOBS[model, job])]
-
-
-def job_manifests(model, job):
-    """Return the manifests that a job reads."""
-    return [PATHS.manifest(store) for store in stores_of_job(STUDY, JOBS[model, job])]
+def job_stores(model, job):
+    """Return the files of the decoded datasets that a job reads."""
+    stores = stores_of_job(STUDY, JOBS[model, job])
+    files = {"images": PATHS.images, "manifests": PATHS.manifest}
+    return {name: list(map(path, stores)) for name, path in files.items()}
 
 
 def store(dataset):
@@ -231,14 +217,11 @@ def given_weights(model):
     )
 
 
-def table_outputs():
-    """Return every table in every format."""
-    return [PATHS.table(table, form) for table in TABLES for form in TABLE_FORMS]
-
-
-def chart_outputs():
-    """Return every chart in every format."""
-    return [PATHS.chart(chart, form) for chart in CHARTS for form in FORMS]
+def in_report(chart, form):
+    """Return how Snakemake's own report lists a chart in a format."""
+    labels = {"chart": CHARTS[chart].title, "format": form}
+    caption = str(products.caption_file("chart", chart))
+    return {"caption": caption, "category": "Charts", "labels": labels}
 
 
 def is_asked_for(files):

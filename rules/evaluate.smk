@@ -10,9 +10,8 @@
 rule evaluate:
     """Record a model's predictions under some perturbations, or measurements of its layers."""
     input:
+        unpack(lambda wildcards: job_stores(wildcards.model, wildcards.job)),
         **checkpoint("{model}"),
-        images=lambda wildcards: job_images(wildcards.model, wildcards.job),
-        manifests=lambda wildcards: job_manifests(wildcards.model, wildcards.job),
         class_maps=lambda wildcards: class_maps(
             datasets_of_job(JOBS[wildcards.model, wildcards.job])
         ),
@@ -43,8 +42,7 @@ if TRANSFER in STUDY.perturbations:
     rule transfer_attacks:
         """Make adversarial images against one model, and record every model's predictions on them."""
         input:
-            images=lambda wildcards: job_images(wildcards.source, TRANSFER),
-            manifests=lambda wildcards: job_manifests(wildcards.source, TRANSFER),
+            unpack(lambda wildcards: job_stores(wildcards.source, TRANSFER)),
             weights=[PATHS.weights(model) for model in STUDY.benchmark_models],
             cards=[PATHS.card(model) for model in STUDY.benchmark_models],
             stale=lambda wildcards: STALE.mark_of(

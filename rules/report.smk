@@ -9,21 +9,11 @@ rule draw_charts:
     output:
         # One job for all: the drawing library takes longer to start than a chart to draw.
         html=[
-            report(
-                PATHS.chart(chart, "html"),
-                caption=str(products.caption_file("chart", chart)),
-                category="Charts",
-                labels={"chart": CHARTS[chart].title, "format": "interactive"},
-            )
+            report(PATHS.chart(chart, "html"), **in_report(chart, "interactive"))
             for chart in CHARTS
         ],
         png=[
-            report(
-                PATHS.chart(chart, "png"),
-                caption=str(products.caption_file("chart", chart)),
-                category="Charts",
-                labels={"chart": CHARTS[chart].title, "format": "picture"},
-            )
+            report(PATHS.chart(chart, "png"), **in_report(chart, "picture"))
             for chart in CHARTS
         ],
         svg=[PATHS.chart(chart, "svg") for chart in CHARTS],
@@ -73,7 +63,7 @@ rule draw_chart:
         "../scripts/draw_charts.py"
 
 
-if is_asked_for(chart_outputs()):
+if is_asked_for(CHART_FILES):
 
     ruleorder: draw_chart > draw_charts
 

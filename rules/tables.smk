@@ -143,7 +143,7 @@ rule make_table:
 
 
 # A table or chart that is a target plans the cells that it shows, and no other.
-if is_asked_for([*table_outputs(), *chart_outputs()]):
+if is_asked_for([*TABLE_FILES, *CHART_FILES]):
 
     ruleorder: make_table > make_tables
 

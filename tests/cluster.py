@@ -214,40 +214,18 @@ def _reap() -> None:
 def _start_daemons(folder: Path) -> None:
     environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": _PATH}
     munge = folder / "munge"
-    files = {
-        f"--{kind}": munge / name
-        for kind, name in [
-            ("key-file", "key"),
-            ("socket", "socket"),
-            ("pid-file", "pid"),
-            ("seed-file", "seed"),
-            ("log-file", "munged.log"),
-        ]
-    }
+    files = {"key-file": "key", "pid-file": "pid", "seed-file": "seed", "log-file": "munged.log"}
+    options = [f"--{kind}={munge / name}" for kind, name in (files | {"socket": "socket"}).items()]
     # Forced: a temporary folder may be closed to others, who need no way to the socket anyway.
-    munged = [
-        "munged",
-        "--foreground",
-        "--force",
-        *(f"{key}={path}" for key, path in files.items()),
-    ]
-    commands = [
-        munged,
-        ["slurmctld", "-D", "-c", "-i"],
-        *(["slurmd", "-D", "-N", n] for n in NODES),
-    ]
-    for command in commands:
+    munged = ["munged", "--foreground", "--force", *options]
+    nodes = [["slurmd", "-D", "-N", node] for node in NODES]
+    for command in (munged, ["slurmctld", "-D", "-c", "-i"], *nodes):
         program = shutil.which(command[0], path=_PATH)
         if program is None:
             raise RuntimeError(f"{command[0]} is not installed: apt-get install slurm-wlm munge")
         with (folder / "daemons.log").open("a") as log:
-            subprocess.Popen(
-                [program, *command[1:]],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            subprocess.Popen([program, *command[1:]], env=environment, **streams)
         if command is munged:
             wait_until((munge / "socket").exists, 10)
 
@@ -286,13 +264,9 @@ def _configuration(folder: Path) -> str:
         port, *ports = (each.getsockname()[1] for each in sockets)
     host = socket.gethostname().split(".")[0]
     nodes = [_NODE.format(node=n, host=host, port=p) for n, p in zip(NODES, ports, strict=True)]
-    return _CONFIGURATION.read_text().format(
-        host=host,
-        port=port,
-        user=pwd.getpwuid(os.geteuid()).pw_name,
-        folder=folder,
-        nodes="\n".join(nodes),
-    )
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    facts = {"host": host, "port": port, "user": user, "folder": folder}
+    return _CONFIGURATION.read_text().format(**facts, nodes="\n".join(nodes))
 
 
 if __name__ == "__main__":

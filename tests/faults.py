@@ -3,11 +3,11 @@
 import copy
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from tests.tiny_study import TINY_STUDY
-from tests.workspace import CONFIG, Workspace, environment, fresh_clone
+from tests.workspace import CONFIG, Workspace, environment, fresh_clone, told_by
 
 TABLES = ("accuracy", "claims", "corruption_error", "models")
 NUM_CELLS = 4
@@ -72,27 +72,20 @@ def start(workspace: Workspace, way: str = "unlock") -> subprocess.Popen[str]:
 def unlock(workspace: Workspace) -> None:
     """Remove the lock of a killed run, if it left one."""
     if any((workspace.folder / ".snakemake" / "locks").glob("*")):
-        done = _run(workspace, "--unlock")
-        assert done.returncode == 0, done.stdout
+        told_by(command("--unlock"), workspace.folder)
 
 
-def launch(workspace: Workspace) -> tuple[int, str]:
-    """Run to the end; return the exit status and the output."""
+def launch(workspace: Workspace, status: int = 0) -> str:
+    """Run to the end, which is to come with this exit status; return the output."""
     unlock(workspace)
-    done = _run(workspace)
-    return done.returncode, done.stdout
+    return told_by(command(), workspace.folder, status=status)
 
 
-def _run(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=workspace.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        env=environment(),
-    )
+def complete(workspace: Workspace, finished: Workspace) -> str:
+    """Run to the end, and check the tables with `assert_same`; return the output."""
+    told = launch(workspace)
+    assert_same(workspace, finished)
+    return told
 
 
 def without(workspace: Workspace, *folders: str) -> Workspace:
@@ -144,33 +137,24 @@ def kill(run: subprocess.Popen[str], kind: str) -> set[str]:
     run.wait(timeout=60)
     while kind == "all" and (left := _of_session(run.pid)):
         for process in left:
-            _kill(process)
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
     return at_work
 
 
 def _family(run: subprocess.Popen[str]) -> list[tuple[psutil.Process, list[str]]]:
     family = []
-    try:
+    # One may end meanwhile: the others are seen the next time.
+    with suppress(psutil.NoSuchProcess):
         for process in psutil.Process(run.pid).children(recursive=True):
             family.append((process, process.cmdline()))
-    except psutil.NoSuchProcess:  # one ended meanwhile: the others are seen the next time
-        pass
     return family
 
 
 def _of_session(session: int) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
-        try:
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
             if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
     return found
-
-
-def _kill(process: psutil.Process) -> None:
-    try:
-        process.send_signal(signal.SIGKILL)
-    except psutil.NoSuchProcess:
-        return

@@ -1,7 +1,6 @@
 """Files in folders and archives: equal names and bytes from each kind; invalid ones refused."""
 
 import io
-import logging
 import os
 import tarfile
 import zipfile
@@ -13,8 +12,8 @@ import pytest
 from perturb.datasets.real.decoding import BadImageError
 from perturb.datasets.real.decoding_pool import load
 from perturb.datasets.real.files.archives import list_entries
-from perturb.datasets.real.files.locators import can_be_read_anywhere, read_in_order, reading_order
-from tests.image_files import KINDS, write_as, write_tar, write_zip
+from perturb.datasets.real.files.locators import can_be_read_anywhere
+from tests.image_files import KINDS, bytes_of, write_as, write_tar, write_zip
 
 FILES = {
     "b/2.png": b"two" * 900,
@@ -28,10 +27,15 @@ def _contents(path: Path, depth: int | None = 1) -> dict[str, bytes | None]:
     """Return the names and bytes of the files, read by other means where there are two."""
     entries = list_entries(path, depth=depth)
     locators = [entry.locator for entry in entries]
-    found = dict(read_in_order(locators, reading_order(locators)))
+    found = bytes_of(locators)
     if can_be_read_anywhere(locators):
-        assert found == {row: locator.read() for row, locator in enumerate(locators)}  # type: ignore[union-attr]
-    return {entries[row].name: data for row, data in sorted(found.items())}
+        assert found == [locator.read() for locator in locators]  # type: ignore[union-attr]
+    return {entry.name: data for entry, data in zip(entries, found, strict=True)}
+
+
+def _refuses(path: Path, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        list_entries(path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,8 +52,8 @@ def test_hidden_files_and_texts_are_left_out_and_said(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     extra = {"README.txt": b"", "a/.DS_Store": b"", "a/._1.png": b"", "__MACOSX/a/1.png": b""}
-    with caplog.at_level(logging.INFO):
-        assert _contents(write_as(kind, tmp_path, FILES | extra)) == FILES
+    caplog.set_level("INFO")
+    assert _contents(write_as(kind, tmp_path, FILES | extra)) == FILES
     assert "left out README.txt" in caplog.text
 
 
@@ -72,8 +76,7 @@ def test_links_in_folders_are_followed_but_not_in_circles(tmp_path: Path) -> Non
         (tmp_path / "linked" / name).symlink_to(path / name)
     assert _contents(tmp_path / "linked") == FILES
     (path / "a" / "loop").symlink_to(path)
-    with pytest.raises(ValueError, match="a link to a folder around it"):
-        list_entries(path)
+    _refuses(path, "a link to a folder around it")
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -83,11 +86,9 @@ def test_what_is_neither_file_nor_folder_is_refused(linked: bool, tmp_path: Path
     os.mkfifo(pipe)
     if linked:
         (path / "a" / "pipe.jpg").symlink_to(pipe)
-    with pytest.raises(ValueError, match=r"a/pipe.jpg: allowed: files and folders"):
-        list_entries(path)
+    _refuses(path, r"a/pipe.jpg: allowed: files and folders")
     os.mkfifo(tmp_path / "pipe.tar")
-    with pytest.raises(ValueError, match=r"pipe.tar: neither a folder nor an archive"):
-        list_entries(tmp_path / "pipe.tar")
+    _refuses(tmp_path / "pipe.tar", r"pipe.tar: neither a folder nor an archive")
 
 
 @pytest.mark.parametrize("target", ["nowhere", "11.png"])
@@ -113,21 +114,13 @@ def _with_double(path: Path) -> None:
         archive.addfile(info, io.BytesIO())
 
 
-def _truncated(path: Path) -> None:
-    os.truncate(path, 100)
-
-
-def _no_archive(path: Path) -> None:
-    path.write_bytes(b"something else " * 100)
-
-
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
         (_with_link, "a/link.png is a link"),
         (_with_double, "a/1.png occurs twice"),
-        (_truncated, "cannot be read as an archive"),
-        (_no_archive, "cannot be read as an archive"),
+        (lambda path: os.truncate(path, 100), "cannot be read as an archive"),
+        (lambda path: path.write_bytes(b"text " * 300), "cannot be read as an archive"),
         (Path.unlink, "no such folder or archive"),
     ],
 )
@@ -136,17 +129,14 @@ def test_odd_archives_are_refused(
 ) -> None:
     path = write_tar(tmp_path / "set.tar", FILES)
     break_it(path)
-    with pytest.raises(ValueError, match=message):
-        list_entries(path)
+    _refuses(path, message)
 
 
 def test_zip_of_another_method_and_other_files_are_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "set.zip", FILES, zipfile.ZIP_LZMA)
-    with pytest.raises(ValueError, match="compressed by method 14; allowed: 0"):
-        list_entries(path)
+    _refuses(path, "compressed by method 14; allowed: 0")
     (tmp_path / "set.rar").touch()
-    with pytest.raises(ValueError, match=r"neither a folder nor an archive; allowed: .tar"):
-        list_entries(tmp_path / "set.rar")
+    _refuses(tmp_path / "set.rar", r"neither a folder nor an archive; allowed: .tar")
 
 
 def test_damage_inside_a_zip_member_is_found(tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
 """Comparison of the classes of datasets with those of the clean set, by name and by number."""
 
-import json
-import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -22,9 +19,8 @@ from perturb.models.resizing import Resizing
 from perturb.plan import sources
 from perturb.records import Training
 from perturb.tables.facts import check_datasets
-from tests.image_files import encoded, picture, write_as, write_folder, write_tar
+from tests.image_files import IMAGE, LABELLED, in_json, source_of, write_as, write_folder
 
-IMAGE = encoded(picture(0))
 VIEW = Resizing(24)
 CLEAN = ("bear", "cat", "dog", "fox")
 
@@ -54,15 +50,15 @@ TWELVE = [f"{number:c}" for number in range(ord("a"), ord("m"))]
     ("here", "there", "reason"),
     [
         (_order("a", "b", "c"), ABC, None),
-        (_order("a", "b", "c", are_folders=False), ABC, None),
+        (_labels("a", "b", "c"), ABC, None),
         (_order("a", "c"), ABC, r"its class folders are not those of datasets.x \(b only there\)"),
-        (_order("a", "c", are_folders=False), ABC, r"its labels are not those of .*b only there"),
+        (_labels("a", "c"), ABC, r"its labels are not those of .*b only there"),
         (_order("a", "b", "z"), ABC, r"\(z only here; c only there\); a `class_index` for both"),
-        (_order("a", "b", "z", are_folders=False), ABC, "z only here; c only there"),
+        (_labels("a", "b", "z"), ABC, "z only here; c only there"),
         (_order("x", "y", "z"), ABC, "x, y, z only here; a, b, c only there"),
-        (_order("x", "y", "z", are_folders=False), ABC, None),
-        (_order("x", "y", are_folders=False), ABC, "x, y only here"),
-        (_order("a", "b", "c", "d", are_folders=False), ABC, "d only here"),
+        (_labels("x", "y", "z"), ABC, None),
+        (_labels("x", "y"), ABC, "x, y only here"),
+        (_labels("a", "b", "c", "d"), ABC, "d only here"),
         (_order("a", "b", "c"), _index(a=0, b=1, c=2), None),
         (_order("a", "b"), _index(a=0, b=1, c=2), None),
         (_order("a", "c"), _index(a=0, b=1, c=2), "c is class 1 here and 2 there"),
@@ -131,42 +127,20 @@ def _build(folder: Path, name: str, source: dict[str, Any], clean: Path | None =
 
 def _archive(kind: str) -> Callable[[Path, Sequence[str]], dict[str, Any]]:
     def write(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-        path = write_as(kind, folder, {f"{name}/x.png": IMAGE for name in names})
-        return {"path": path.name, "layout": "class_folders"}
+        return source_of(write_as(kind, folder, {f"{name}/x.png": IMAGE for name in names}))
 
     return write
 
 
 def _corruptions(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    write_folder(folder / "c", {f"fog/1/{name}/x.png": IMAGE for name in names})
-    return {"path": "c", "layout": "corruptions"}
-
-
-def _table(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    write_folder(folder / "flat", {f"{row}.png": IMAGE for row in range(len(names))})
-    rows = "".join(f"{row}.png,{name}\n" for row, name in enumerate(names))
-    (folder / "labels.csv").write_text("file,label\n" + rows)
-    return {"path": "flat", "layout": "labelled_files", "labels": "labels.csv"}
-
-
-def _parquet(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    table = pa.table({"image": [IMAGE] * len(names), "label": pa.array(names, pa.large_string())})
-    pq.write_table(table, folder / "set.parquet")
-    return {"path": "set.parquet", "layout": "parquet"}
-
-
-def _webdataset(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    files: dict[str, bytes] = {}
-    for row, name in enumerate(names):
-        files |= {f"{row}.png": IMAGE, f"{row}.cls": name.encode()}
-    write_tar(folder / "shard.tar", files)
-    return {"path": "shard.tar", "layout": "webdataset"}
+    path = write_folder(folder / "c", {f"fog/1/{name}/x.png": IMAGE for name in names})
+    return source_of(path, "corruptions")
 
 
 FOLDERS = {kind: _archive(kind) for kind in ("folder", "tar", "tar.gz", "zip")} | {
     "corruptions": _corruptions
 }
-OTHERS = {"table": _table, "parquet": _parquet, "webdataset": _webdataset}
+OTHERS = {layout: LABELLED[layout] for layout in ("csv", "parquet", "cls")}
 
 
 @pytest.mark.parametrize("layout", FOLDERS | OTHERS)
@@ -202,26 +176,25 @@ def test_names_of_their_own_are_matched_by_order_only_where_they_are_labels(
         with pytest.raises(ValueError, match="bear, cat, dog only here; n0, n1, n2 only there"):
             _build(tmp_path, "other", source, clean)
         return
-    with caplog.at_level(logging.WARNING):
-        _build(tmp_path, "other", source, clean)
+    _build(tmp_path, "other", source, clean)
     assert "matched by the order of their names; a `class_index` would say" in caplog.text
 
 
 def test_numbers_beyond_the_clean_set_are_refused(tmp_path: Path) -> None:
     clean = _build(tmp_path, "clean", _archive("zip")(tmp_path, CLEAN))
-    _build(tmp_path, "few", _table(tmp_path, ["0", "3"]), clean)
+    _build(tmp_path, "few", OTHERS["csv"](tmp_path, ["0", "3"]), clean)
     with pytest.raises(ValueError, match=r"has classes up to 4, but the clean set \(.*\) has 4"):
-        _build(tmp_path, "other", _table(tmp_path, ["0", "4"]), clean)
+        _build(tmp_path, "other", OTHERS["csv"](tmp_path, ["0", "4"]), clean)
 
 
 def test_few_numbers_beside_names_are_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clean = _build(tmp_path, "clean", _archive("zip")(tmp_path, CLEAN))
-    _build(tmp_path, "few", _table(tmp_path, ["0", "1"]), clean)
+    _build(tmp_path, "few", OTHERS["csv"](tmp_path, ["0", "1"]), clean)
     assert "its classes are numbers up to 1, taken for the first of the 4 classes" in caplog.text
     caplog.clear()
-    _build(tmp_path, "all", _table(tmp_path, ["0", "1", "2", "3"]), clean)
+    _build(tmp_path, "all", OTHERS["csv"](tmp_path, ["0", "1", "2", "3"]), clean)
     assert not caplog.records
 
 
@@ -232,14 +205,15 @@ def test_an_older_manifest_keeps_no_classes(
     table = pq.read_table(clean)
     pq.write_table(table.replace_schema_metadata({"perturb": '{"view": {}}'}), clean)
     assert read_classes(clean) is None
-    with caplog.at_level(logging.WARNING):
-        _build(tmp_path, "other", _table(tmp_path, CLEAN), clean)
+    _build(tmp_path, "other", OTHERS["csv"](tmp_path, CLEAN), clean)
     assert "could not be compared with those of the clean set" in caplog.text
 
 
 @pytest.fixture
-def config() -> Config:
-    return load_config(yaml.safe_load((ROOT / "config" / "imagenet.yaml").read_text()))
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    config = load_config(yaml.safe_load((ROOT / "config" / "imagenet.yaml").read_text()))
+    monkeypatch.chdir(tmp_path)
+    return config
 
 
 def _with_sources(config: Config, given: dict[str, dict[str, Any]]) -> Config:
@@ -249,9 +223,8 @@ def _with_sources(config: Config, given: dict[str, dict[str, Any]]) -> Config:
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "stored zip", "tar"])
 def test_folders_and_archives_are_compared_before_any_job(
-    kind: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, config: Config, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "val", {f"{name}/x.png": IMAGE for name in CLEAN})
     clean = {"path": "val", "layout": "class_folders"}
     few = _archive(kind)(tmp_path, CLEAN[1:])
@@ -261,8 +234,8 @@ def test_folders_and_archives_are_compared_before_any_job(
         "datasets.imagenet-a.source: its class folders are not those of datasets.imagenet (bear "
         "only there); a `class_index` for both has to say which class each is"
     )
-    (tmp_path / "index.json").write_text(json.dumps({"cat": 1, "dog": 2, "fox": 0}))
-    study = _with_sources(study, {"imagenet-a": few | {"class_index": "index.json"}})
+    index = in_json(tmp_path / "index.json", {"cat": 1, "dog": 2, "fox": 0})
+    study = _with_sources(study, {"imagenet-a": few | {"class_index": index}})
     assert sources.unlike_classes(study) == [
         "datasets.imagenet-a.source: its `class_index` says that fox is class 0, but in "
         "datasets.imagenet it is class 3"
@@ -270,18 +243,13 @@ def test_folders_and_archives_are_compared_before_any_job(
 
 
 def test_sets_for_fine_tuning_are_compared_and_for_pretraining_not(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: Config, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "val", {f"{name}/x.png": IMAGE for name in CLEAN})
     write_folder(tmp_path / "train", {f"{name}/x.png": IMAGE for name in CLEAN[:3]})
     study = _with_sources(config, {"imagenet": {"path": "val", "layout": "class_folders"}})
-    train = replace(
-        config.datasets["imagenet"],
-        id="train",
-        role="train",
-        source={"path": "train", "layout": "class_folders"},
-    )
+    fitted = {"path": "train", "layout": "class_folders"}
+    train = replace(config.datasets["imagenet"], id="train", role="train", source=fitted)
     study = replace(study, datasets={**study.datasets, "train": train})
     assert sources.unlike_classes(study) == []
     assert "train" not in sources.compared_datasets(study)
@@ -299,13 +267,8 @@ def test_only_sets_without_an_index_wait_for_the_clean_set(config: Config) -> No
     [manifest] = sources.clean_manifest(study, "imagenet-r/384-squash-bilinear")
     assert "/decoded/imagenet/" in manifest
     assert sources.clean_manifest(study, "imagenet/384-squash-bilinear") == []
-    study = replace(
-        study,
-        datasets={
-            **study.datasets,
-            "imagenet-r": replace(study.datasets["imagenet-r"], class_map="x"),
-        },
-    )
+    coarser = replace(study.datasets["imagenet-r"], class_map="x")
+    study = replace(study, datasets={**study.datasets, "imagenet-r": coarser})
     assert sources.clean_manifest(study, "imagenet-r/384-squash-bilinear") == []
 
 
@@ -313,7 +276,7 @@ def test_facts_are_collected_of_sets_with_the_same_classes_alone(
     config: Config, tmp_path: Path
 ) -> None:
     clean = _build(tmp_path, "clean", _archive("zip")(tmp_path, CLEAN))
-    other = _build(tmp_path, "other", _table(tmp_path, CLEAN[1:]))
+    other = _build(tmp_path, "other", OTHERS["csv"](tmp_path, CLEAN[1:]))
     datasets = [config.datasets[id] for id in ("imagenet", "imagenet-r")]
     check_datasets(datasets, {"imagenet": clean, "imagenet-r": clean})
     with pytest.raises(ValueError, match=r"datasets.imagenet-r: its labels are not those of data"):

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cluster import COMMANDS, NODES, Cluster, running_cluster, wait_until
+from tests.cluster import COMMANDS, NODES, Cluster, wait_until
 from tests.cluster_runs import PATIENCE, Run, Start, starting
-from tests.faults import assert_same, fault_study, launch
+from tests.faults import complete, fault_study, launch
 from tests.workspace import Workspace
 
 pytestmark = [
@@ -31,29 +31,17 @@ INVENTORY = "results/inventory/benchmarks.parquet"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with running_cluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def start(cluster: Cluster) -> Iterator[Start]:
     with starting(cluster) as start:
         yield start
 
 
 @pytest.fixture(scope="module")
-def local(undisturbed: tuple[Workspace, float]) -> Workspace:
-    """Return a workspace in which the study has been run to its tables, without a cluster."""
-    return undisturbed[0]
-
-
-@pytest.fixture(scope="module")
 def overdue(
-    start: Start, cluster: Cluster, local: Workspace, tmp_path_factory: pytest.TempPathFactory
+    start: Start, cluster: Cluster, finished: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Workspace, Run]:
     """Start a job that may take a minute and never ends; others run while the minute passes."""
-    workspace = _without_shard(local, tmp_path_factory.mktemp("overdue") / "copy")
+    workspace = _without_shard(finished, tmp_path_factory.mktemp("overdue") / "copy")
     run = start(workspace, RECEIPT, asked="evaluate:runtime=attempt")
     job = run.wait_for("evaluate", "RUNNING")["id"]
     wait_until(lambda: cluster.num_tasks(job) == 2, 60, run.told)
@@ -63,18 +51,18 @@ def overdue(
 
 @pytest.fixture(scope="module")
 def starved(
-    start: Start, local: Workspace, tmp_path_factory: pytest.TempPathFactory
+    start: Start, finished: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Workspace, Run]:
     """Start a job that at first may take less memory than Python does, and then plenty."""
-    workspace = _without_shard(local, tmp_path_factory.mktemp("starved") / "copy")
+    workspace = _without_shard(finished, tmp_path_factory.mktemp("starved") / "copy")
     asked = "evaluate:mem_mb=60 + 4000 * (attempt - 1)"
     return workspace, start(workspace, RECEIPT, asked=asked)
 
 
 @pytest.fixture(scope="module")
-def blind(start: Start, local: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def blind(start: Start, finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Start jobs that ask for GPUs, which are none to torch: as where a driver is broken."""
-    workspace = local.copy(tmp_path_factory.mktemp("blind") / "copy")
+    workspace = finished.copy(tmp_path_factory.mktemp("blind") / "copy")
     workspace.configure(fault_study() | {"device": "cuda"})
     cards = [f"results/checkpoints/{model}/card.json" for model in ("a", "reference")]
     return start(workspace, *cards, PERTURB_SLURM_RETRIES="0", SBATCH_GPUS="0")
@@ -112,7 +100,7 @@ def test_jobs_without_the_gpu_that_they_asked_for_fail_at_once(
 
 
 def test_a_job_killed_for_memory_gets_more(
-    starved: tuple[Workspace, Run], local: Workspace
+    starved: tuple[Workspace, Run], finished: Workspace
 ) -> None:
     workspace, run = starved
     assert run.end() == 0, run.told()
@@ -120,24 +108,24 @@ def test_a_job_killed_for_memory_gets_more(
     assert states["COMPLETED"] == 1
     assert states.total() == 2
     assert "memory limit" in run.told()
-    assert _rows(workspace) == _rows(local)
+    assert _rows(workspace) == _rows(finished)
 
 
 def test_a_job_over_its_time_limit_gets_more(
-    overdue: tuple[Workspace, Run], local: Workspace
+    overdue: tuple[Workspace, Run], finished: Workspace
 ) -> None:
     workspace, run = overdue
     assert run.end() == 0, run.told()
     states = [job["state"] for job in run.jobs().values()]
     assert sorted(states) == ["COMPLETED", "TIMEOUT"]
-    assert _rows(workspace) == _rows(local)
+    assert _rows(workspace) == _rows(finished)
 
 
 def test_jobs_of_a_node_set_down_go_on_elsewhere(
-    start: Start, cluster: Cluster, local: Workspace, tmp_path: Path
+    start: Start, cluster: Cluster, finished: Workspace, tmp_path: Path
 ) -> None:
     # After the tests above: what they started in common is not to be on that node.
-    workspace = _without_shard(local, tmp_path / "copy")
+    workspace = _without_shard(finished, tmp_path / "copy")
     run = start(workspace, RECEIPT)
     job = run.wait_for("evaluate", "RUNNING")
     cluster.command("scontrol", "update", f"nodename={job['node']}", "state=down", "reason=test")
@@ -149,32 +137,29 @@ def test_jobs_of_a_node_set_down_go_on_elsewhere(
     [again] = run.jobs().values()
     assert again["state"] == "COMPLETED"
     assert {again["node"], job["node"]} == set(NODES)
-    assert _rows(workspace) == _rows(local)
+    assert _rows(workspace) == _rows(finished)
 
 
 def test_a_killed_run_is_resumed_and_ends_in_the_same_tables(
-    start: Start, local: Workspace, tmp_path: Path
+    start: Start, finished: Workspace, tmp_path: Path
 ) -> None:
     """Kill Snakemake alone, while jobs run, and when they have ended unseen.
 
     Gone on with by hand, then by the command that knows how: it was told nothing of these runs.
     """
-    workspace = _without_shard(local, tmp_path / "copy")
-    assert workspace.run("--cleanup-metadata", RECEIPT).returncode == 0
+    workspace = _without_shard(finished, tmp_path / "copy")
+    workspace.told("--cleanup-metadata", RECEIPT)
     _kill_at(start(workspace, INVENTORY), "evaluate", "RUNNING")
     assert any(workspace.folder.glob(".snakemake/locks/*"))
-    assert workspace.run("--unlock").returncode == 0
+    workspace.told("--unlock")
     # What was done without Snakemake is there, and says itself what it was made from.
-    planned = workspace.run("--dry-run", RECEIPT)
-    assert "Nothing to be done" in planned.stdout + planned.stderr
+    assert "Nothing to be done" in workspace.told("--dry-run", RECEIPT)
     _kill_at(start(workspace, INVENTORY), "check_shards", "COMPLETED")
     resumed = start(workspace, command=[sys.executable, "-m", "perturb", "resume"])
     assert resumed.end() == 0, resumed.told()
     assert f"Going on with: {INVENTORY} --profile slurm --configfile" in resumed.told()
-    status, told = launch(workspace)
-    assert status == 0, told
-    assert_same(workspace, local)
-    assert "Nothing to be done" in launch(workspace)[1]
+    complete(workspace, finished)
+    assert "Nothing to be done" in launch(workspace)
 
 
 def _kill_at(run: Run, rule: str, state: str) -> None:

@@ -11,20 +11,9 @@ from pathlib import Path
 import pytest
 
 from envs import system
+from tests.workspace import ROOT, make
 
-ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ["envs/requirements.txt", "envs/requirements-cuda.txt", "envs/requirements-dev.txt"]
-
-
-def make(*arguments: str) -> str:
-    """What make prints for the given targets."""
-    # The make that runs the tests would hand on its own flags, such as --keep-going.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    command = ["make", "--no-print-directory", *arguments]
-    run = subprocess.run(
-        command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
-    )
-    return run.stdout
 
 
 def test_help_lists_every_target_that_is_for_people() -> None:

@@ -1,7 +1,6 @@
 """The documentation: built without a warning, a page for each experiment, no dead internal link."""
 
 import re
-import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +13,7 @@ from docs.docstrings import spelt_out
 from docs.experiment_pages import page
 from perturb.config.schema import schema
 from perturb.experiments import registry
-from tests.workspace import ROOT, environment, fresh_clone
+from tests.workspace import ROOT, fresh_clone, told_by
 
 EXPERIMENTS = registry.experiments()
 
@@ -43,15 +42,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, _Page]:
     """Return the pages of the documentation of a fresh clone by their files."""
     clone = fresh_clone(tmp_path_factory.mktemp("docs")).folder
     options = ["--quiet", "--fail-on-warning", "--keep-going", "-c", "docs"]
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", *options, ".", "html"],
-        cwd=clone,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    told_by([sys.executable, "-m", "sphinx", *options, ".", "html"], clone)
     return {file.resolve(): _Page(file) for file in (clone / "html").rglob("*.html")}
 
 

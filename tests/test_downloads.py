@@ -1,11 +1,10 @@
 """Downloads from a local server: a complete and verified folder, or a clear error and no folder."""
 
+import copy
 import hashlib
 import io
-import logging
 import re
 import shutil
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +20,10 @@ from urllib3.util import Retry
 from perturb.datasets import progress
 from perturb.datasets.download import http
 from perturb.datasets.download.downloads import download, fetch
-from perturb.datasets.download.http import transfer
+from perturb.datasets.download.http import RETRIES, transfer
 from perturb.datasets.download.register import Entry, RemoteFile, read_register, register_entry
 from perturb.datasets.download.unpacking import Bound
+from tests.image_files import tar_of
 
 REGISTER = Path(__file__).parents[1] / "resources" / "downloads.yaml"
 QUICK = Retry(2, backoff_factor=0.001, retry_after_max=0)
@@ -33,6 +33,7 @@ CONTENT = bytes(range(256)) * 40
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(http, "RETRIES", QUICK)
     monkeypatch.setattr(progress, "INTERVAL_S", 0.0)
 
 
@@ -128,16 +129,6 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def _archive(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 def _entry(*files: RemoteFile) -> Entry:
     return Entry("toy", "https://example.org", "CC0", "Nobody, 2021", 4, ".", None, files)
 
@@ -145,6 +136,18 @@ def _entry(*files: RemoteFile) -> Entry:
 BOUND = Bound(num_files=10, num_bytes=100_000)
 NOISE = {"noise/1/n01/a.JPEG": b"a" * 900, "noise/1/n02/b.JPEG": b"b"}
 BLUR = {"blur/1/n01/a.JPEG": b"c", "README": b"d"}
+
+
+EXPECTED = {**NOISE, **BLUR, "labels.json": b"[]"}
+
+
+def _toy(server: Server) -> Entry:
+    """Serve what unpacks to `EXPECTED`; names do not tell how archives are compressed."""
+    return _entry(
+        server.file("noise.tar", Served(tar_of(NOISE, "w:gz")), unpacked=BOUND),
+        server.file("blur.tar.gz", Served(tar_of(BLUR)), unpacked=BOUND),
+        server.file("labels.json", Served(b"[]")),
+    )
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -156,22 +159,17 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_archives_and_files_are_joined_into_one_folder(server: Server, tmp_path: Path) -> None:
-    entry = _entry(
-        server.file("noise.tar", Served(_archive(NOISE)), unpacked=BOUND),
-        server.file("blur.tar.gz", Served(_archive(BLUR, "w")), unpacked=BOUND),
-        server.file("labels.json", Served(b"[]")),
-    )
-    download(entry, tmp_path / "data" / "toy", retries=QUICK)
-    assert _contents(tmp_path / "data" / "toy") == {**NOISE, **BLUR, "labels.json": b"[]"}
+    download(_toy(server), tmp_path / "data" / "toy")
+    assert _contents(tmp_path / "data" / "toy") == EXPECTED
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["toy"]
 
 
 def test_an_empty_folder_may_be_there_and_a_full_one_not(server: Server, tmp_path: Path) -> None:
     entry = _entry(server.file("labels.json", Served(b"[]")))
     (tmp_path / "toy").mkdir()
-    download(entry, tmp_path / "toy", retries=QUICK)
+    download(entry, tmp_path / "toy")
     with pytest.raises(ValueError, match="exists already"):
-        download(entry, tmp_path / "toy", retries=QUICK)
+        download(entry, tmp_path / "toy")
 
 
 CUTS: dict[str, tuple[Served, list[str | None]]] = {
@@ -189,10 +187,9 @@ CUTS: dict[str, tuple[Served, list[str | None]]] = {
 
 @pytest.mark.parametrize("case", CUTS)
 def test_a_file_arrives_in_spite_of(case: str, server: Server, tmp_path: Path) -> None:
-    served, asked = CUTS[case]
-    served = replace(served, cuts=[*served.cuts], answers=[*served.answers], asked=[])
+    served, asked = copy.deepcopy(CUTS[case])
     begun_s = time.monotonic()
-    path = fetch(server.file("a.bin", served), tmp_path, retries=QUICK)
+    path = fetch(server.file("a.bin", served), tmp_path)
     assert time.monotonic() - begun_s < 5
     assert path.read_bytes() == CONTENT
     assert served.asked == asked
@@ -215,7 +212,7 @@ def test_what_a_killed_job_left_is_used(
 ) -> None:
     served = Served()
     (tmp_path / "a.bin.part").write_bytes(part)
-    path = fetch(server.file("a.bin", served), tmp_path, retries=QUICK)
+    path = fetch(server.file("a.bin", served), tmp_path)
     assert path.read_bytes() == CONTENT
     assert served.asked == asked
 
@@ -223,7 +220,7 @@ def test_what_a_killed_job_left_is_used(
 def test_a_file_of_unknown_size_replaces_a_longer_part(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.bin.part").write_bytes(CONTENT * 2)
     file = server.file("a.bin", Served(ranges=False), size=None)
-    assert fetch(file, tmp_path, retries=QUICK).read_bytes() == CONTENT
+    assert fetch(file, tmp_path).read_bytes() == CONTENT
 
 
 def test_a_verified_file_is_not_fetched_again_and_a_changed_one_is(
@@ -231,11 +228,11 @@ def test_a_verified_file_is_not_fetched_again_and_a_changed_one_is(
 ) -> None:
     served = Served()
     file = server.file("a.bin", served)
-    fetch(file, tmp_path, retries=QUICK)
-    fetch(file, tmp_path, retries=QUICK)
+    fetch(file, tmp_path)
+    fetch(file, tmp_path)
     assert len(served.asked) == 1
     (tmp_path / "a.bin").write_bytes(CONTENT[::-1])
-    assert fetch(file, tmp_path, retries=QUICK).read_bytes() == CONTENT
+    assert fetch(file, tmp_path).read_bytes() == CONTENT
     assert len(served.asked) == 2
 
 
@@ -271,11 +268,10 @@ WRONG: dict[str, tuple[Served, dict[str, Any], type[Exception], str]] = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_gets_no_name(case: str, server: Server, tmp_path: Path) -> None:
-    served, changes, error, message = WRONG[case]
-    served = replace(served, cuts=[*served.cuts], answers=[*served.answers])
+    served, changes, error, message = copy.deepcopy(WRONG[case])
     file = replace(server.file("a.bin", served), **changes)
     with pytest.raises(error, match=message):
-        download(_entry(file), tmp_path / "toy", retries=QUICK)
+        download(_entry(file), tmp_path / "toy")
     assert not (tmp_path / "toy").exists()
     assert not (tmp_path / ".toy.download" / "a.bin").exists()
 
@@ -283,7 +279,7 @@ def test_what_is_wrong_gets_no_name(case: str, server: Server, tmp_path: Path) -
 def test_a_missing_file_is_not_asked_for_twice(server: Server, tmp_path: Path) -> None:
     file = replace(server.file("a.bin", Served()), url=f"{server.url}/missing")
     with pytest.raises(ConnectionError, match="/missing: 404 Client Error"):
-        fetch(file, tmp_path, retries=QUICK)
+        fetch(file, tmp_path)
 
 
 def test_a_server_that_stalls_is_asked_again(
@@ -291,7 +287,7 @@ def test_a_server_that_stalls_is_asked_again(
 ) -> None:
     monkeypatch.setattr(http, "TIMEOUT_S", 0.1)
     served = Served(cuts=[1000], pause_s=0.5)
-    path = fetch(server.file("a.bin", served), tmp_path, retries=QUICK)
+    path = fetch(server.file("a.bin", served), tmp_path)
     assert path.read_bytes() == CONTENT
     assert served.asked == [None, "bytes=1000-"]
 
@@ -302,6 +298,7 @@ def test_a_busy_server_is_given_the_time_it_asks_for(
 ) -> None:
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(http, "RETRIES", RETRIES)
     served = Served(answers=[503], headers={"Retry-After": str(asked_s)})
     fetch(server.file("a.bin", served), tmp_path)
     assert [wait_s for wait_s in waits if wait_s] == [waited_s]
@@ -309,7 +306,7 @@ def test_a_busy_server_is_given_the_time_it_asks_for(
 
 def test_no_server(tmp_path: Path) -> None:
     with pytest.raises(ConnectionError, match=r"given up after 3 attempts: .*Connection refused"):
-        transfer("http://127.0.0.1:9/a", tmp_path / "a.part", size=1, most=1, retries=QUICK)
+        transfer("http://127.0.0.1:9/a", tmp_path / "a.part", size=1, most=1)
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/a", "data:,a"])
@@ -318,7 +315,7 @@ def test_a_redirection_to_another_scheme_is_refused(
 ) -> None:
     served = Served(answers=[302], headers={"Location": target})
     with pytest.raises((ValueError, ConnectionError), match=f"{re.escape(target)}.*no redirection"):
-        fetch(server.file("a.bin", served), tmp_path, retries=QUICK)
+        fetch(server.file("a.bin", served), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -344,10 +341,10 @@ def test_a_redirection_does_not_give_up_encryption(
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", redirecting)
     location = f"{server.url}/a.bin"
     with pytest.raises(ValueError, match="no redirection from https to http"):
-        fetch(replace(file, url="https://example.org/a.bin"), tmp_path, retries=QUICK)
+        fetch(replace(file, url="https://example.org/a.bin"), tmp_path)
     assert served.asked == []
     assert list(tmp_path.iterdir()) == []
-    fetch(file, tmp_path, retries=QUICK)
+    fetch(file, tmp_path)
     assert served.asked == [None]
 
 
@@ -362,7 +359,7 @@ def test_a_server_of_another_name_is_refused_at_once(
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", refusing)
     with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-        transfer("https://example.org/a", tmp_path / "a", size=1, most=1, retries=QUICK)
+        transfer("https://example.org/a", tmp_path / "a", size=1, most=1)
     assert len(asked) == 1
 
 
@@ -370,26 +367,26 @@ def test_a_redirection_is_followed_with_the_range(server: Server, tmp_path: Path
     file = server.file("real.bin", Served())
     server.file("a.bin", Served(answers=[302] * 2, headers={"Location": f"{server.url}/real.bin"}))
     (tmp_path / "a.bin.part").write_bytes(CONTENT[:10])
-    fetch(replace(file, name="a.bin", url=f"{server.url}/a.bin"), tmp_path, retries=QUICK)
+    fetch(replace(file, name="a.bin", url=f"{server.url}/a.bin"), tmp_path)
     assert server.files["/real.bin"].asked == ["bytes=10-"]
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_a_malicious_archive_leaves_no_folder(mode: str, server: Server, tmp_path: Path) -> None:
-    archive = _archive({"fine": b"a", "../../evil": b"b"}, mode)
+    archive = tar_of({"fine": b"a", "../../evil": b"b"}, mode)
     file = server.file("a.tar", Served(archive), unpacked=BOUND)
     with pytest.raises(ValueError, match="leads out"):
-        download(_entry(file), tmp_path / "data" / "toy", retries=QUICK)
+        download(_entry(file), tmp_path / "data" / "toy")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.tar"]
 
 
 def test_two_archives_with_one_folder_are_refused(server: Server, tmp_path: Path) -> None:
     entry = _entry(
-        server.file("a.tar", Served(_archive(NOISE)), unpacked=BOUND),
-        server.file("b.tar", Served(_archive(NOISE)), unpacked=BOUND),
+        server.file("a.tar", Served(tar_of(NOISE, "w:gz")), unpacked=BOUND),
+        server.file("b.tar", Served(tar_of(NOISE, "w:gz")), unpacked=BOUND),
     )
     with pytest.raises(ValueError, match="'noise' is in more than one"):
-        download(entry, tmp_path / "toy", retries=QUICK)
+        download(entry, tmp_path / "toy")
     assert not (tmp_path / "toy").exists()
 
 
@@ -417,7 +414,7 @@ def _run_until_killed(
         for owner, name in STEPS:
             patch.setattr(owner, name, dying(getattr(owner, name)))
         try:
-            download(entry, folder, retries=QUICK)
+            download(entry, folder)
         except KeyboardInterrupt:
             return True
     return False
@@ -428,22 +425,17 @@ def test_killed_anywhere_a_download_goes_on(
     is_after: bool, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At every step: the folder is absent or whole, and whole after the next run."""
-    entry = _entry(
-        server.file("noise.tar", Served(_archive(NOISE)), unpacked=BOUND),
-        server.file("blur.tar", Served(_archive(BLUR)), unpacked=BOUND),
-        server.file("labels.json", Served(b"[]")),
-    )
-    expected = {**NOISE, **BLUR, "labels.json": b"[]"}
+    entry = _toy(server)
     for at in range(100):
         folder = tmp_path / str(at)
         if not _run_until_killed(entry, folder, at=at, is_after=is_after, monkeypatch=monkeypatch):
             break
         if folder.exists():
-            assert _contents(folder) == expected
+            assert _contents(folder) == EXPECTED
             # A workflow that saw its job killed removes the output and starts the job again.
             shutil.rmtree(folder)
-        download(entry, folder, retries=QUICK)
-        assert _contents(folder) == expected
+        download(entry, folder)
+        assert _contents(folder) == EXPECTED
         assert not folder.with_name(f".{at}.download").exists()
     assert 10 < at < 50
 
@@ -451,19 +443,19 @@ def test_killed_anywhere_a_download_goes_on(
 def test_a_disk_that_is_too_small(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = server.file("a.tar", Served(_archive(NOISE)), size=10**9, unpacked=BOUND)
+    file = server.file("a.tar", Served(tar_of(NOISE, "w:gz")), size=10**9, unpacked=BOUND)
     usage = type("Usage", (), {"free": 10**9})
     monkeypatch.setattr("perturb.datasets.download.downloads.shutil.disk_usage", lambda _: usage)
     with pytest.raises(ValueError, match=r"needs about 2\.0 GB more, 1\.0 GB are free"):
-        download(_entry(file), tmp_path / "toy", retries=QUICK)
+        download(_entry(file), tmp_path / "toy")
     assert server.files["/a.tar"].asked == []
 
 
 def test_progress_is_logged(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO):
-        fetch(server.file("a.bin", Served(CONTENT * 300)), tmp_path, retries=QUICK)
+    caplog.set_level("INFO")
+    fetch(server.file("a.bin", Served(CONTENT * 300)), tmp_path)
     assert re.search(r"a\.bin: [\d.]+M of 3\.07MB, [\d.]+MB/s, 00:00 left", caplog.text)
     assert "a.bin: verified" in caplog.text
 

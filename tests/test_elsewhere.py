@@ -1,6 +1,5 @@
 """The workflow used from elsewhere: as a module, from another directory, in an unusual folder."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 import yaml
 
 from tests.faults import TABLES, fault_study
-from tests.workspace import Workspace, environment, fresh_clone
+from tests.workspace import Workspace, fresh_clone, told_by
 
 pytestmark = pytest.mark.slow
 
@@ -42,15 +41,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return fresh_clone(folder)
 
 
-def _snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
+def _told(folder: Path, *arguments: str, status: int = 0) -> str:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments]
+    return told_by(command, folder, status=status)
 
 
 def _module(folder: Path, clone: Workspace, **changes: object) -> None:
@@ -62,16 +55,14 @@ def _module(folder: Path, clone: Workspace, **changes: object) -> None:
 
 
 def test_a_workflow_uses_it_as_a_module(
-    clone: Workspace, undisturbed: tuple[Workspace, float], tmp_path: Path
+    clone: Workspace, finished: Workspace, tmp_path: Path
 ) -> None:
     """With rules under a prefix, and the study below a key of its own configuration."""
     _module(tmp_path, clone)
-    done = _snakemake(tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    _told(tmp_path)
     # One job makes all tables where none of them is a target of the command line.
-    assert Workspace(tmp_path).tables().items() >= undisturbed[0].tables().items()
-    again = _snakemake(tmp_path)
-    assert "Nothing to be done" in again.stdout + again.stderr
+    assert Workspace(tmp_path).tables().items() >= finished.tables().items()
+    assert "Nothing to be done" in _told(tmp_path)
 
 
 def test_a_module_checks_the_files_of_its_study(clone: Workspace, tmp_path: Path) -> None:
@@ -80,24 +71,21 @@ def test_a_module_checks_the_files_of_its_study(clone: Workspace, tmp_path: Path
     given = {"file": "none.safetensors", "sha256": "0" * 64}
     models["a"] = {key: value for key, value in models["a"].items() if key != "weights"}
     _module(tmp_path, clone, models=models | {"a": models["a"] | {"weights": given}})
-    done = _snakemake(tmp_path)
-    assert done.returncode == 1
-    assert "none.safetensors" in done.stderr
+    assert "none.safetensors" in _told(tmp_path, status=1)
     assert not (tmp_path / "results").exists()
 
 
 def test_it_runs_in_another_directory(
-    clone: Workspace, undisturbed: tuple[Workspace, float], tmp_path: Path
+    clone: Workspace, finished: Workspace, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / UNUSUAL
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(fault_study(), sort_keys=False))
     targets = [f"results/tables/{table}.parquet" for table in TABLES]
-    done = _snakemake(
+    _told(
         tmp_path,
         *targets,
         *("-s", str(clone.folder / "Snakefile"), "--directory", str(elsewhere)),
         *("--configfile", "study.yaml"),
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert Workspace(elsewhere).tables() == undisturbed[0].tables()
+    assert Workspace(elsewhere).tables() == finished.tables()
     assert not (clone.folder / "results").exists()

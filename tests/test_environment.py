@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
@@ -20,9 +19,15 @@ from packaging.version import Version
 
 from envs import install, lock
 from envs.pins import read_pins
-from tests.workspace import locked_environment
+from tests.workspace import (
+    ROOT,
+    files_of_repository,
+    locked_environment,
+    make,
+    run_command,
+    told_by,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
 ENVS = ROOT / "envs"
 LOCKS = [ROOT / path for path in (lock.RUN_LOCK, lock.CUDA_LOCK, lock.DEV_LOCK, lock.PEER_LOCK)]
 RUN_LOCK, CUDA_LOCK, DEV_LOCK, PEER_LOCK = LOCKS
@@ -34,19 +39,11 @@ CONDA_NAMES = {
     "snakemake": "snakemake-minimal",
 }
 # Spelt in two pieces, so that this file names none of them.
-REGISTRIES = [
-    ".".join(host)
-    for host in [
-        ("pypi", "org"),
-        ("pythonhosted", "org"),
-        ("download.pytorch", "org"),
-        ("anaconda", "org"),
-        ("anaconda", "com"),
-        ("deb.debian", "org"),
-        ("archive.ubuntu", "com"),
-        ("registry.npmjs", "org"),
-    ]
-]
+HOSTS = {
+    "org": ("pypi", "pythonhosted", "download.pytorch", "anaconda", "deb.debian", "registry.npmjs"),
+    "com": ("anaconda", "archive.ubuntu"),
+}
+REGISTRIES = [f"{host}.{top}" for top, hosts in HOSTS.items() for host in hosts]
 # Imports what scripts import, without the named modules; prints what else functions would import.
 IMPORTS = """
 import ast, sys
@@ -78,11 +75,8 @@ for name, module in list(sys.modules.items()):
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUN = PROJECT["project"]["dependencies"]
 TOOLS, CHECKS = (PROJECT["dependency-groups"][group] for group in ("env", "dev"))
-PEERS = [
-    line.split("#")[0]
-    for line in PEER_LOCK.with_suffix(".in").read_text().splitlines()
-    if line.split("#")[0]
-]
+PEER_LINES = PEER_LOCK.with_suffix(".in").read_text().splitlines()
+PEERS = [asked for line in PEER_LINES if (asked := line.split("#")[0])]
 
 
 def names(asked: list[str]) -> list[str]:
@@ -93,14 +87,6 @@ def names(asked: list[str]) -> list[str]:
 def version(pin: str) -> str:
     """The version that a pin names."""
     return pin.split()[0].partition("==")[2]
-
-
-def files_of_repository() -> list[Path]:
-    """Every file that is tracked, or would be by `git add --all`."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    paths = [ROOT / name for name in listed.split("\0") if name]
-    return [path for path in paths if path.is_file()]
 
 
 # ------------------------------------------------------------------------------------- the locks
@@ -140,8 +126,9 @@ def test_the_project_needs_what_the_lock_fulfils() -> None:
 def test_an_environment_of_the_lock_of_a_run_has_no_more(
     module: str, is_there: bool, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", f"import {module}"]
-    done = subprocess.run(command, check=False, env=locked_environment(tmp_path))
+    done = run_command(
+        [sys.executable, "-c", f"import {module}"], ROOT, locked_environment(tmp_path)
+    )
     assert (done.returncode == 0) == is_there
 
 
@@ -242,23 +229,16 @@ def test_scripts_import_only_what_their_environment_holds(environment: Path) -> 
         if owner in names(RUN) and CONDA_NAMES.get(owner, owner) not in packages_of(environment)
     }
     scripts = sorted({script for name, script in rules() if name == environment.stem})
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTS, *scripts, "--", *sorted(outside)],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    told = told_by([sys.executable, "-c", IMPORTS, *scripts, "--", *sorted(outside)])
     # A matrix of classes is asked for by jobs that run networks.
-    assert set(done.stdout.splitlines()) <= {"perturb.models.class_maps imports torch"}
+    assert set(told.splitlines()) <= {"perturb.models.class_maps imports torch"}
 
 
 def test_no_file_names_a_registry() -> None:
     pattern = re.compile("|".join(re.escape(host) for host in REGISTRIES).encode())
     files = files_of_repository()
-    assert ROOT / "Makefile" in files
-    assert [path for path in files if pattern.search(path.read_bytes())] == []
+    assert "Makefile" in files
+    assert [file for file in files if pattern.search((ROOT / file).read_bytes())] == []
 
 
 # -------------------------------------------------------------------------------- installing them
@@ -311,12 +291,8 @@ def test_pip_takes_over_where_uv_fails(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_overlay_imports_what_lies_below_and_holds_nothing(tmp_path: Path) -> None:
     peers = tmp_path / "peers"
     given = [f"PEERS={peers}", f"BIN={Path(sys.executable).parent}"]
-    # The make that runs the tests would hand on its own flags, such as --keep-going.
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    command = ["make", "overlay", *given]
-    subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True)
+    make("overlay", *given)
     program = "import pip, sys, torch; print(sys.prefix, torch.__file__, sep='|')"
-    question = [peers / "bin" / "python", "-c", program]
-    answer = subprocess.run(question, check=True, capture_output=True, text=True).stdout.strip()
+    answer = told_by([peers / "bin" / "python", "-c", program]).strip()
     assert answer == f"{peers}|{torch.__file__}"
     assert [path.name for path in peers.glob("lib/*/site-packages/*")] == ["below.pth"]

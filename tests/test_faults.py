@@ -14,6 +14,7 @@ from perturb.evaluate.shards import read_whole
 from tests.faults import (
     assert_same,
     command,
+    complete,
     jobs,
     kill,
     launch,
@@ -22,7 +23,7 @@ from tests.faults import (
     wait_until,
     without,
 )
-from tests.workspace import Workspace, environment
+from tests.workspace import Workspace, told_by
 
 pytestmark = pytest.mark.slow
 
@@ -40,12 +41,6 @@ NUM_ANYWHERE = 18
 KINDS = ("all", "Snakemake")
 WAYS = ("unlock", "resume")
 MAX_RUNS = 4
-
-
-@pytest.fixture
-def finished(undisturbed: tuple[Workspace, float]) -> Workspace:
-    """Return a workspace in which the study was run undisturbed."""
-    return undisturbed[0]
 
 
 @pytest.fixture
@@ -108,10 +103,8 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_tables(
         num_kills += 1
     assert num_kills >= (8 if is_short else 30)
     assert set(STAGES) <= seen
-    status, told = launch(workspace)
-    assert status == 0, told
-    assert_same(workspace, finished)
-    assert "Nothing to be done" in launch(workspace)[1]
+    complete(workspace, finished)
+    assert "Nothing to be done" in launch(workspace)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +121,7 @@ def test_a_stopped_run_is_gone_on_with(
     assert not (unevaluated.folder / "results" / "tables").exists()
     # It has ended in good order.
     assert not any(unevaluated.folder.glob(".snakemake/locks/*"))
-    status, told = launch(unevaluated)
-    assert status == 0, told
-    assert_same(unevaluated, finished)
+    complete(unevaluated, finished)
 
 
 def _processes(logs: Path) -> dict[str, int]:
@@ -163,9 +154,7 @@ def test_a_job_killed_for_memory_is_named_and_the_others_go_on(
     assert len(left) < 2
     assert [read_whole(shard)["model"] for shard in left] == [killed] * len(left)
     assert not (unevaluated.folder / "results" / "tables").exists()
-    status, told = launch(unevaluated)
-    assert status == 0, told
-    assert_same(unevaluated, finished)
+    complete(unevaluated, finished)
 
 
 def test_a_job_that_fails_keeps_its_finished_cells(
@@ -178,8 +167,7 @@ def test_a_job_that_fails_keeps_its_finished_cells(
     faulty = re.sub(r"( +)(chosen = evaluator\()", rf"\1{fault}\n\1\2", text, count=1)
     assert faulty != text
     code.write_text(faulty)
-    status, told = launch(unevaluated)
-    assert status == 1
+    told = launch(unevaluated, status=1)
     assert all(
         f"{model} / test / corruptions / 1: no clouds" in told for model in ("a", "reference")
     )
@@ -188,24 +176,19 @@ def test_a_job_that_fails_keeps_its_finished_cells(
     assert {shard.parent.name for shard in kept} == {"none"}
     assert {read_whole(shard)["model"] for shard in kept} == {"a", "reference"}
     code.write_text(text)
-    status, told = launch(unevaluated)
-    assert status == 0, told
+    complete(unevaluated, finished)
     # The time that an evaluation took stands in its shard: these were not made again.
     assert {shard: shard.read_bytes() for shard in kept} == kept
     logs = [log.read_text() for log in results.glob("logs/evaluate/*/*")]
     assert ["1 of 2 are kept" in log for log in logs] == [True, True]
-    assert_same(unevaluated, finished)
 
 
 def test_beside_a_run_no_other_starts(finished: Workspace, unevaluated: Workspace) -> None:
     """Snakemake's own lock refuses a second run, and `perturb resume` names the first one."""
     run = start(unevaluated)
     assert wait_until(lambda: jobs(run), run)
-    beside = subprocess.run(
-        command(), cwd=unevaluated.folder, capture_output=True, text=True, env=environment()
-    )
-    assert beside.returncode == 1
-    assert "Directory cannot be locked" in beside.stderr
+    beside = told_by(command(), unevaluated.folder, status=1)
+    assert "Directory cannot be locked" in beside
     assert start(unevaluated, "resume").wait(timeout=60) == 1
     told = (unevaluated.folder / "told.txt").read_text()
     assert f"already (process {run.pid} on " in told

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pytest
 import torch
 
-from perturb import logs
 from perturb.datasets.real.partial_array import PartialArray
 from perturb.datasets.store import write_store
 from perturb.evaluate.shards import SCHEMA, write_shard
 from perturb.files import refusal_of, replacing, reserve
 from perturb.models.checkpoints import _save
+from tests.workspace import run_command
 
 HOST = os.uname().nodename
 
@@ -91,10 +91,8 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_other_trouble_in_the_block_is_told_as_it_is(tmp_path: Path) -> None:
-    with (
-        pytest.raises(FileNotFoundError, match="elsewhere"),
-        replacing(tmp_path / "file"),
-    ):
+    missing = pytest.raises(FileNotFoundError, match="elsewhere")
+    with missing, replacing(tmp_path / "file"):
         (tmp_path / "elsewhere").read_text()
 
 
@@ -166,9 +164,6 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
 def test_an_error_reaches_the_terminal_if_the_log_has_no_room(tmp_path: Path) -> None:
     (tmp_path / "log").symlink_to("/dev/full")
     code = f"from perturb.logs import log_to\nlog_to({str(tmp_path / 'log')!r})\n1 / 0\n"
-    root = Path(logs.__file__).parent.parent
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = run_command([sys.executable, "-c", code])
     assert done.returncode != 0
     assert "ZeroDivisionError" in done.stderr

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults import assert_same, command, launch, without
-from tests.workspace import Workspace, environment
+from tests.faults import assert_same, command, complete, without
+from tests.workspace import Workspace, run_command, told_by
 
 pytestmark = pytest.mark.slow
 
@@ -42,12 +42,6 @@ def _first_of(cases: Iterable[str]) -> list[Any]:
         pytest.param(case, marks=[pytest.mark.exhaustive] if place else [])
         for place, case in enumerate(cases)
     ]
-
-
-@pytest.fixture
-def finished(undisturbed: tuple[Workspace, float]) -> Workspace:
-    """Return a workspace in which the study was run undisturbed."""
-    return undisturbed[0]
 
 
 @functools.cache
@@ -94,13 +88,8 @@ def test_a_full_disk_is_told_and_the_rerun_completes(
     folder = workspace.folder
     (folder / "results").rename(folder / "kept")
     (folder / "results").mkdir()
-    done = subprocess.run(
-        [*_name_space(), "sh", "-c", SMALL_DISK, "sh", str(room_kb), *command()],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
+    done = run_command(
+        [*_name_space(), "sh", "-c", SMALL_DISK, "sh", str(room_kb), *command()], folder
     )
     told = (folder / "first.txt").read_text()
     assert done.returncode == 101, (done, told)
@@ -125,18 +114,7 @@ def test_a_file_that_may_not_grow_is_told_and_the_rerun_completes(
 ) -> None:
     removed, most, file = LIMITS[limited]
     workspace = without(finished.copy(tmp_path / "copy"), *removed)
-    done = subprocess.run(
-        ["prlimit", f"--fsize={most}", *command()],
-        cwd=workspace.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        env=environment(),
-    )
-    assert done.returncode == 1, done.stdout
-    assert f"File too large: 'results/{file}'" in done.stdout
+    told = told_by(["prlimit", f"--fsize={most}", *command()], workspace.folder, status=1)
+    assert f"File too large: 'results/{file}'" in told
     _assert_nothing_half_written(workspace.folder / "results", finished)
-    status, told = launch(workspace)
-    assert status == 0, told
-    assert_same(workspace, finished)
+    complete(workspace, finished)

@@ -31,10 +31,8 @@ LARGE: dict[str, Any] = {"num_classes": 48, "texture_correlation": 0.5}
 
 
 def make(set_name: str, split: str, indices: list[int] | range, seed: int = 2021) -> Batch:
-    options = LARGE if set_name == "upstream" else {}
-    return generate(
-        set_name, split, seed, torch.tensor(list(indices), dtype=torch.int64), **options
-    )
+    numbers = torch.tensor(list(indices), dtype=torch.int64)
+    return generate(set_name, split, seed, numbers, **(LARGE if set_name == "upstream" else {}))
 
 
 # --- an image is a function of its own coordinates ---
@@ -122,14 +120,8 @@ def test_conflict_has_every_ordered_pair_once_in_132() -> None:
 def test_texture_goes_with_the_class_at_the_correlation(
     set_name: str, num_classes: int, correlation: float
 ) -> None:
-    batch = generate(
-        set_name,
-        "train",
-        7,
-        torch.arange(2000),
-        num_classes=num_classes,
-        texture_correlation=correlation,
-    )
+    options: dict[str, Any] = {"num_classes": num_classes, "texture_correlation": correlation}
+    batch = generate(set_name, "train", 7, torch.arange(2000), **options)
     own = torch.tensor(UPSTREAM_TEXTURES if set_name == "upstream" else range(12))[batch.targets]
     share = (batch.attributes["texture"] == own).double().mean().item()
     # Four standard errors of a share of 2,000; none where nothing is random.
@@ -222,15 +214,9 @@ def test_shape_not_texture_makes_the_silhouette() -> None:
     ],
 )
 def test_refusals_name_the_value_and_what_is_allowed(change: dict[str, Any], message: str) -> None:
-    arguments: dict[str, Any] = {
-        "set_name": "target",
-        "split": "test",
-        "seed": 1,
-        "indices": torch.arange(2),
-        **change,
-    }
+    arguments = {"set_name": "target", "split": "test", "seed": 1, "indices": torch.arange(2)}
     with pytest.raises(ValueError, match=message):
-        generate(**arguments)
+        generate(**arguments | change)
 
 
 def test_names_load_without_torch() -> None:
@@ -242,10 +228,10 @@ def test_names_load_without_torch() -> None:
 
 
 def test_contact_sheet_shows_every_image_enlarged() -> None:
-    images = make("target", "test", range(5)).images
-    sheet = contact_sheet(images, ["a"] * 4 + ["a caption that is too long"], columns=3, zoom=2)
-    assert sheet.size == (3 * 70 + 6, 2 * 84 + 6)
-    assert sheet.getpixel((6 + 70 + 1, 6 + 1)) == tuple(images[1, :, 0, 0].tolist())
+    images = make("target", "test", range(14)).images
+    sheet = contact_sheet(images, ["a"] * 13 + ["a caption that is too long"])
+    assert sheet.size == (12 * 102 + 6, 2 * 116 + 6)
+    assert sheet.getpixel((6 + 102 + 1, 6 + 1)) == tuple(images[1, :, 0, 0].tolist())
 
 
 @pytest.mark.parametrize(("num_images", "num_captions"), [(0, 0), (2, 1)])

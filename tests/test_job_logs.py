@@ -17,32 +17,22 @@ def _job(**params: Any) -> SimpleNamespace:
 
 def test_a_log_begins_with_what_the_job_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    cell = {"dataset": "photos", "perturbation": "none", "severity": "0", "device": "cuda"}
-    other = cell | {"perturbation": "pgd", "severity": "4_255"}
-    lines = log_header(_job(cells=[cell, other])).splitlines()
-    assert lines[:5] == [
+    lines = log_header(_job(device="cuda")).splitlines()
+    assert lines[:3] == [
         "rule      evaluate",
         "model     vit-b16",
-        "cells     photos / none / 0",
-        "          photos / pgd / 4_255",
         "device    cuda (CUDA_VISIBLE_DEVICES=1)",
     ]
-    assert lines[5].startswith("host ")
-    assert lines[5].endswith(f", process {os.getpid()}")
+    assert lines[3].startswith("host ")
+    assert lines[3].endswith(f", process {os.getpid()}")
 
 
 def test_a_log_names_the_slurm_job_and_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Above:
-        def environ(self) -> dict[str, str]:
-            return {"SLURM_JOB_ID": "4711"}
-
-        def cmdline(self) -> list[str]:
-            return ["python", "-m", "snakemake", "--attempt", "2", "--mode", "remote"]
-
-        def parents(self) -> list["Above"]:
-            return []
-
-    monkeypatch.setattr("psutil.Process", Above)
+    command = ["python", "-m", "snakemake", "--attempt", "2", "--mode", "remote"]
+    above = SimpleNamespace(
+        environ=lambda: {"SLURM_JOB_ID": "4711"}, cmdline=lambda: command, parents=list
+    )
+    monkeypatch.setattr("psutil.Process", lambda: above)
     lines = log_header(_job()).splitlines()
     assert "SLURM job 4711" in lines
     assert "attempt   2" in lines

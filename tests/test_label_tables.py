@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from perturb.datasets.real.listing import list_images
-from tests.image_files import encoded, picture, write_as, write_folder
+from tests.image_files import IMAGE, by_id, source_of, write_as, write_folder
 
-IMAGE = encoded(picture(0))
 ABC = ("a.png", "b.png", "c.png")
 TARGETS = {"a.png": 2, "b.png": 0, "c.png": 1}
 
@@ -19,10 +18,8 @@ def _targets(
 ) -> dict[str, int]:
     write_folder(folder / "flat", dict.fromkeys(images, IMAGE))
     (folder / "labels").write_bytes(text if isinstance(text, bytes) else text.encode())
-    listing = list_images(
-        {"path": "flat", "layout": "labelled_files", "labels": "labels", **source}, folder
-    )
-    return dict(zip(listing.image_ids, listing.targets, strict=True))
+    asked = {"path": "flat", "layout": "labelled_files", "labels": "labels", **source}
+    return by_id(list_images(asked, folder))
 
 
 @pytest.mark.parametrize(
@@ -202,11 +199,8 @@ def test_a_table_of_paths_in_class_folders(
     path = write_as(kind, tmp_path, dict.fromkeys(PATHS, IMAGE))
     rows = (f"{before}{p.removesuffix('.png')}{suffix},{row}\n" for row, p in enumerate(PATHS))
     (tmp_path / "labels").write_text("path,label\n" + "".join(rows))
-    source = {"path": path.name, "layout": "labelled_files", "labels": "labels"}
-    listing = list_images(source, tmp_path)
-    assert dict(zip(listing.image_ids, listing.targets, strict=True)) == {
-        name: row for row, name in enumerate(PATHS)
-    }
+    listing = list_images(source_of(path, "labelled_files", labels="labels"), tmp_path)
+    assert by_id(listing) == {name: row for row, name in enumerate(PATHS)}
 
 
 @pytest.mark.parametrize("images", ["flat", "flat/images"])
@@ -219,7 +213,7 @@ def test_files_of_labels_beside_the_images(images: str, tmp_path: Path) -> None:
     source["class_index"] = "./flat/index.json"
     (flat / "other.csv").write_text("")
     listing = list_images(source, tmp_path)
-    assert dict(zip(listing.image_ids, listing.targets, strict=True)) == TARGETS
+    assert by_id(listing) == TARGETS
     assert listing.unused_files == [("other.csv", "is not named like an image")]
 
 

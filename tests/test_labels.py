@@ -1,10 +1,6 @@
 """Labels in every layout: numbers in any spelling, names, and invalid labels."""
 
-import csv
-import json
 import re
-import unicodedata
-from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,86 +12,26 @@ import pytest
 
 from perturb.datasets.labels import Label, label_of
 from perturb.datasets.real.listing import list_images
-from tests.image_files import encoded, picture, write_as, write_folder, write_tar
-
-IMAGE = encoded(picture(0))
-NFC = "caf\u00e9"
-NFD = unicodedata.normalize("NFD", NFC)
-
-
-def _names(count: int) -> list[str]:
-    return [f"i{number:02d}.png" for number in range(count)]
-
-
-def _table(delimiter: str) -> Callable[[Path, Sequence[Any]], dict[str, Any]]:
-    def write(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-        names = _names(len(labels))
-        write_folder(folder / "flat", dict.fromkeys(names, IMAGE))
-        with (folder / "labels").open("w", newline="", encoding="utf-8-sig") as file:
-            writer = csv.writer(file, delimiter=delimiter)
-            writer.writerows([("File", "Label"), *zip(names, labels, strict=True)])
-        return {"path": "flat", "layout": "labelled_files", "labels": "labels"}
-
-    return write
-
-
-def _lines(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-    names = _names(len(labels))
-    write_folder(folder / "flat", dict.fromkeys(names, IMAGE))
-    lines = [f"{name}  {label}\n" for name, label in zip(names, labels, strict=True)]
-    (folder / "labels").write_text("".join(lines))
-    return {"path": "flat", "layout": "labelled_files", "labels": "labels"}
-
-
-def _cls(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-    files: dict[str, bytes] = {}
-    for number, label in enumerate(labels):
-        files |= {f"i{number:02d}.png": IMAGE, f"i{number:02d}.cls": str(label).encode()}
-    write_tar(folder / "set.tar", files)
-    return {"path": "set.tar", "layout": "webdataset"}
-
-
-def _json(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-    files: dict[str, bytes] = {}
-    for number, label in enumerate(labels):
-        record = json.dumps({"label": label}).encode()
-        files |= {f"i{number:02d}.png": IMAGE, f"i{number:02d}.json": record}
-    write_tar(folder / "set.tar", files)
-    return {"path": "set.tar", "layout": "webdataset"}
-
-
-def _parquet(folder: Path, labels: Sequence[Any]) -> dict[str, Any]:
-    pq.write_table(
-        pa.table({"image": [IMAGE] * len(labels), "label": labels}), folder / "set.parquet"
-    )
-    return {"path": "set.parquet", "layout": "parquet"}
-
-
-TEXTS = {
-    "csv": _table(","),
-    "tsv": _table("\t"),
-    "semicolons": _table(";"),
-    "lines": _lines,
-    "cls": _cls,
-    "json": _json,
-    "parquet": _parquet,
-}
-
-
-@pytest.mark.parametrize("layout", TEXTS)
-@pytest.mark.parametrize(
-    "labels",
-    [
-        [str(number) for number in range(12)],
-        [f"{number}.0" for number in range(12)],
-        [f"{number}e0" for number in range(12)],
-        [f"{number:03d}" for number in range(12)],
-        [f" {number} " for number in range(12)],
-        [f"+{number}." for number in range(12)],
-    ],
+from tests.image_files import (
+    IMAGE,
+    LABELLED,
+    NFC,
+    NFD,
+    by_id,
+    in_json,
+    refuses,
+    source_of,
+    write_as,
+    write_folder,
+    write_tar,
 )
-def test_whole_numbers_in_any_spelling(layout: str, labels: list[str], tmp_path: Path) -> None:
-    listing = list_images(TEXTS[layout](tmp_path, labels), tmp_path, num_classes=12)
+
+
+@pytest.mark.parametrize("layout", LABELLED)
+@pytest.mark.parametrize("spelling", ["{}", "{}.0", "{}e0", "{:03d}", " {} ", "+{}."])
+def test_whole_numbers_in_any_spelling(layout: str, spelling: str, tmp_path: Path) -> None:
+    labels = [spelling.format(number) for number in range(12)]
+    listing = list_images(LABELLED[layout](tmp_path, labels), tmp_path, num_classes=12)
     assert listing.targets == list(range(12))
     assert listing.given_by == "numbers"
 
@@ -103,23 +39,23 @@ def test_whole_numbers_in_any_spelling(layout: str, labels: list[str], tmp_path:
 @pytest.mark.parametrize("layout", ["json", "parquet"])
 @pytest.mark.parametrize("kind", [int, float])
 def test_numbers_that_are_no_text(layout: str, kind: type, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, [kind(number) for number in range(12)])
+    source = LABELLED[layout](tmp_path, [kind(number) for number in range(12)])
     assert list_images(source, tmp_path).targets == list(range(12))
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 def test_names_are_whole_cells(layout: str, tmp_path: Path) -> None:
     names = ["great white shark", "great grey owl", NFC, NFD, "great", "3 dots", "a,b", 'say "x"']
     if layout == "lines":
         names = [name for name in names if not set(',"') & set(name)]
-    listing = list_images(TEXTS[layout](tmp_path, names), tmp_path)
+    listing = list_images(LABELLED[layout](tmp_path, names), tmp_path)
     composed = [NFC if name == NFD else name for name in names]
     assert dict(listing.classes) == {name: n for n, name in enumerate(sorted(set(composed)))}
     assert listing.targets == [listing.classes[name] for name in composed]
     assert listing.given_by == "order"
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
@@ -142,11 +78,10 @@ def test_names_are_whole_cells(layout: str, tmp_path: Path) -> None:
 def test_what_is_no_label_is_named_with_its_sample(
     layout: str, label: str, reason: str, tmp_path: Path
 ) -> None:
-    source = TEXTS[layout](tmp_path, ["0", label, "2"])
-    with pytest.raises(ValueError, match=re.escape(reason)) as caught:
-        list_images(source, tmp_path)
-    assert "row 1" in str(caught.value) if layout == "parquet" else "i01" in str(caught.value)
-    assert label in str(caught.value)
+    source = LABELLED[layout](tmp_path, ["0", label, "2"])
+    told = refuses(source, tmp_path, match=re.escape(reason))
+    assert "row 1" in told if layout == "parquet" else "i01" in told
+    assert label in told
 
 
 @pytest.mark.parametrize(
@@ -157,15 +92,14 @@ def test_what_is_no_label_is_named_with_its_sample(
     ],
 )
 def test_a_label_that_is_missing(layout: str, label: str | None, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, ["0", label, "2"])
-    with pytest.raises(ValueError, match=r"(row 1|i01\S*\)?) has no label"):
-        list_images(source, tmp_path)
+    source = LABELLED[layout](tmp_path, ["0", label, "2"])
+    refuses(source, tmp_path, match=r"(row 1|i01\S*\)?) has no label")
 
 
 @pytest.mark.parametrize("label", [True, [1], {"a": 1}, 1.5, float("nan"), float("inf")])
 def test_values_of_json_that_are_no_label(label: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"set.tar, i01.png: label .* (is|stands for) a|is not"):
-        list_images(_json(tmp_path, [0, label]), tmp_path)
+        list_images(LABELLED["json"](tmp_path, [0, label]), tmp_path)
 
 
 @pytest.mark.parametrize("kind", [pa.bool_(), pa.list_(pa.int64()), pa.date32()])
@@ -176,19 +110,17 @@ def test_columns_that_hold_no_labels(kind: pa.DataType, tmp_path: Path) -> None:
         list_images({"path": "set.parquet", "layout": "parquet"}, tmp_path)
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 def test_all_bad_rows_are_counted_and_the_first_ten_named(layout: str, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, ["0", *["0.5"] * 12])
-    with pytest.raises(ValueError, match="and 2 more, 12 in all") as caught:
-        list_images(source, tmp_path)
-    assert str(caught.value).count("'0.5'") == 10
+    source = LABELLED[layout](tmp_path, ["0", *["0.5"] * 12])
+    told = refuses(source, tmp_path, match="and 2 more, 12 in all")
+    assert told.count("'0.5'") == 10
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 def test_numbers_beside_names_are_refused(layout: str, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, ["0", "1", "cat"])
-    with pytest.raises(ValueError, match=r"some labels are numbers \('0'.*are names \('cat'"):
-        list_images(source, tmp_path)
+    source = LABELLED[layout](tmp_path, ["0", "1", "cat"])
+    refuses(source, tmp_path, match=r"some labels are numbers \('0'.*are names \('cat'")
     (tmp_path / "index.json").write_text('{"0": 2, "cat": 0, "1": 1}')
     listing = list_images(source | {"class_index": "index.json"}, tmp_path)
     assert listing.targets == [2, 1, 0]
@@ -207,20 +139,19 @@ def test_names_with_numbers_in_them(text: str) -> None:
 
 
 def test_an_index_knows_names_that_look_like_nothing(tmp_path: Path) -> None:
-    source = _table(",")(tmp_path, ["none", "1.5", NFD, "2.0"])
+    source = LABELLED["csv"](tmp_path, ["none", "1.5", NFD, "2.0"])
     index = {"None": 9, "none": 0, "1.5": 1, NFD: 2, "2": 3}
-    (tmp_path / "index.json").write_text(json.dumps(index))
-    assert list_images(source | {"class_index": "index.json"}, tmp_path).targets == [0, 1, 2, 3]
+    source["class_index"] = in_json(tmp_path / "index.json", index)
+    assert list_images(source, tmp_path).targets == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("layout", TEXTS)
+@pytest.mark.parametrize("layout", LABELLED)
 @pytest.mark.parametrize("key", ["{:02d}", "{}.0", "{}", "{}e0"])
 @pytest.mark.parametrize("label", ["{}", "{}.0", "{:03d}"])
 def test_numbers_of_keys_and_labels_meet(layout: str, key: str, label: str, tmp_path: Path) -> None:
-    source = TEXTS[layout](tmp_path, [label.format(number) for number in (3, 1, 2)])
+    source = LABELLED[layout](tmp_path, [label.format(number) for number in (3, 1, 2)])
     index = {key.format(number): number - 1 for number in (1, 2, 3)}
-    (tmp_path / "index.json").write_text(json.dumps(index))
-    source["class_index"] = "index.json"
+    source["class_index"] = in_json(tmp_path / "index.json", index)
     assert list_images(source, tmp_path).targets == [2, 0, 1]
 
 
@@ -236,15 +167,14 @@ def test_numbers_of_keys_and_labels_meet(layout: str, key: str, label: str, tmp_
 def test_numbers_that_an_index_does_not_know(
     index: dict[str, int], labels: list[str], message: str, tmp_path: Path
 ) -> None:
-    source = _table(",")(tmp_path, labels)
-    (tmp_path / "index.json").write_text(json.dumps(index))
-    with pytest.raises(ValueError, match=message):
-        list_images(source | {"class_index": "index.json"}, tmp_path)
+    source = LABELLED["csv"](tmp_path, labels)
+    source["class_index"] = in_json(tmp_path / "index.json", index)
+    refuses(source, tmp_path, match=message)
 
 
 @pytest.mark.parametrize("text", ['{"a": 0, "b": 1, "a": 2}', f'{{"{NFC}": 0, "{NFD}": 1}}'])
 def test_a_class_index_in_which_a_name_stands_twice(text: str, tmp_path: Path) -> None:
-    source = _table(",")(tmp_path, ["a", "b"])
+    source = LABELLED["csv"](tmp_path, ["a", "b"])
     (tmp_path / "index.json").write_text(text)
     with pytest.raises(ValueError, match=r"index.json: the name '.*' occurs twice"):
         list_images(source | {"class_index": "index.json"}, tmp_path)
@@ -269,41 +199,33 @@ def test_class_folders_that_are_no_names(
     kind: str, folders: list[str], message: str, tmp_path: Path
 ) -> None:
     path = write_as(kind, tmp_path, {f"{folder}/x.png": IMAGE for folder in folders})
-    with pytest.raises(ValueError, match=re.escape(message)):
-        list_images({"path": path.name, "layout": "class_folders"}, tmp_path)
+    refuses(source_of(path), tmp_path, match=re.escape(message))
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
 def test_class_folders_are_never_values(kind: str, tmp_path: Path) -> None:
     names = ["{cat}", "[sic]", "100%", "#1", "1,2", "int(8)", "dog"]
     path = write_as(kind, tmp_path, {f"{name}/x.png": IMAGE for name in names})
-    listing = list_images({"path": path.name, "layout": "class_folders"}, tmp_path)
+    listing = list_images(source_of(path), tmp_path)
     assert dict(listing.classes) == {name: n for n, name in enumerate(sorted(names))}
 
 
 def test_class_folders_that_are_the_same(tmp_path: Path) -> None:
     source = {"path": "set.tar", "layout": "class_folders"}
     write_tar(tmp_path / "set.tar", {f"{NFC}/x.png": IMAGE, f"{NFD}/y.png": IMAGE})
-    with pytest.raises(ValueError, match=r"two folders have the name '.*', written in two forms"):
-        list_images(source, tmp_path)
+    refuses(source, tmp_path, match=r"two folders have the name '.*', written in two forms")
     write_tar(tmp_path / "set.tar", {"7/x.png": IMAGE, "007/y.png": IMAGE})
     (tmp_path / "index.json").write_text('{"7": 0, "8": 1}')
     for index in ("numbers", "index.json"):
-        with pytest.raises(ValueError, match=r"007 and 7 are the same number"):
-            list_images(source | {"class_index": index}, tmp_path)
+        refuses(source | {"class_index": index}, tmp_path, match=r"007 and 7 are the same number")
 
 
 @pytest.mark.parametrize("folder", [NFC, NFD])
 @pytest.mark.parametrize("key", [NFC, NFD])
 def test_folders_and_index_meet_in_any_form(folder: str, key: str, tmp_path: Path) -> None:
     path = write_folder(tmp_path / "val", {f"{folder}/x.png": IMAGE, "dog/x.png": IMAGE})
-    (tmp_path / "index.json").write_text(json.dumps({key: 3, "dog": 1}))
-    source = {"path": path.name, "layout": "class_folders", "class_index": "index.json"}
-    listing = list_images(source, tmp_path)
-    assert dict(zip(listing.image_ids, listing.targets, strict=True)) == {
-        f"{NFC}/x.png": 3,
-        "dog/x.png": 1,
-    }
+    source = source_of(path, class_index=in_json(tmp_path / "index.json", {key: 3, "dog": 1}))
+    assert by_id(list_images(source, tmp_path)) == {f"{NFC}/x.png": 3, "dog/x.png": 1}
 
 
 @pytest.mark.parametrize(
@@ -322,11 +244,9 @@ def test_webdataset_keys_that_are_shared(tmp_path: Path) -> None:
     files = {f"track 2.{n}.{suffix}": IMAGE for n in range(2) for suffix in ("png", "cls")}
     write_tar(tmp_path / "set.tar", files)
     source = {"path": "set.tar", "layout": "webdataset"}
-    with pytest.raises(ValueError, match=r"track 2.0.png, track 2.1.png share the key 'track 2'"):
-        list_images(source, tmp_path)
+    refuses(source, tmp_path, match=r"track 2.0.png, track 2.1.png share the key 'track 2'")
     write_tar(tmp_path / "set.tar", {"a.png": IMAGE, "a.cls": b"0", "a.x.cls": b"1"})
-    with pytest.raises(ValueError, match=r"a.cls, a.x.cls share the key 'a'"):
-        list_images(source, tmp_path)
+    refuses(source, tmp_path, match=r"a.cls, a.x.cls share the key 'a'")
 
 
 def test_a_label_in_json_has_a_usual_name(tmp_path: Path) -> None:
@@ -335,8 +255,7 @@ def test_a_label_in_json_has_a_usual_name(tmp_path: Path) -> None:
     source: dict[str, Any] = {"path": "set.tar", "layout": "webdataset"}
     assert list_images(source, tmp_path).targets == [3]
     write_tar(tmp_path / "set.tar", files | {"a.JSON": b'{"class": 3, "target": 1}'})
-    with pytest.raises(ValueError, match=r"a.JSON: which is the label, class, target"):
-        list_images(source, tmp_path)
+    refuses(source, tmp_path, match=r"a.JSON: which is the label, class, target")
     files |= {"a.JSON": b'{"class": 3, "target": 1}', "a.cls": b"2"}
     write_tar(tmp_path / "set.tar", files | {"a.x.json": b""})
     assert list_images(source, tmp_path).targets == [2]
@@ -344,8 +263,7 @@ def test_a_label_in_json_has_a_usual_name(tmp_path: Path) -> None:
     source["columns"] = {"label": "target"}
     assert list_images(source, tmp_path).targets == [1]
     source["columns"] = {"image": "jpg"}
-    with pytest.raises(ValueError, match=r"source.columns.image: only with layout parquet"):
-        list_images(source, tmp_path)
+    refuses(source, tmp_path, match=r"source.columns.image: only with layout parquet")
 
 
 @pytest.mark.parametrize(
@@ -364,8 +282,7 @@ def test_records_without_a_label(
 ) -> None:
     write_tar(tmp_path / "set.tar", {"a.png": IMAGE, "a.json": record, "info.json": b"{"})
     source = {"path": "set.tar", "layout": "webdataset", "columns": columns}
-    with pytest.raises(ValueError, match="a.png has no label; allowed: .*a.json; " + message):
-        list_images(source, tmp_path)
+    refuses(source, tmp_path, match="a.png has no label; allowed: .*a.json; " + message)
 
 
 @pytest.mark.parametrize("folder", ["d[1]", "[a-z]", "a]b[", "d[!1]"])

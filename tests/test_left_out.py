@@ -1,8 +1,5 @@
 """Files that are not data: left out of every layout, logged, without effect on classes."""
 
-import json
-import logging
-import unicodedata
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,12 +11,24 @@ import pytest
 
 from perturb.datasets.real.files.archives import list_entries
 from perturb.datasets.real.files.file_names import class_folders, is_archive, is_image_name, no_data
-from perturb.datasets.real.listing import Listing, list_images
-from tests.image_files import encoded, picture, write_as, write_folder, write_tar, write_zip
+from perturb.datasets.real.listing import list_images
+from tests.image_files import (
+    NFC,
+    NFD,
+    by_id,
+    encoded,
+    in_json,
+    picture,
+    source_of,
+    write_as,
+    write_folder,
+    write_tar,
+    write_zip,
+)
 
 IMAGE = encoded(picture(0), "PNG")
-CLASSES = {"Airplane/0.png": IMAGE, "cat/0.PNG": IMAGE, "dog/0.jfif": IMAGE}
-COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+TARGETS = {"Airplane/0.png": 0, "cat/0.PNG": 1, "dog/0.jfif": 2}
+CLASSES = dict.fromkeys(TARGETS, IMAGE)
 
 # What systems, storages and programs leave, before, among and after the classes' names.
 BESIDE = {
@@ -42,12 +51,8 @@ BESIDE = {
 }
 
 
-def _by_id(listing: Listing) -> dict[str, int]:
-    return dict(zip(listing.image_ids, listing.targets, strict=True))
-
-
 def _listed(path: Path, layout: str = "class_folders", **more: Any) -> dict[str, int]:
-    return _by_id(list_images({"path": path.name, "layout": layout}, path.parent, **more))
+    return by_id(list_images(source_of(path, layout), path.parent, **more))
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar", "tar.gz", "zip"])
@@ -57,9 +62,8 @@ def test_class_folders_are_those_of_the_clean_tree(
 ) -> None:
     files = {enclosing + name: data for name, data in (CLASSES | BESIDE).items()}
     path = write_as(kind, tmp_path, files)
-    with caplog.at_level(logging.INFO):
-        found = _listed(path, num_images=3, num_classes=3)
-    assert found == {"Airplane/0.png": 0, "cat/0.PNG": 1, "dog/0.jfif": 2}
+    caplog.set_level("INFO")
+    assert _listed(path, num_images=3, num_classes=3) == TARGETS
     assert f"{enclosing}_cache (1 folder without images)" in caplog.text
     assert "10 left by a system or program" in caplog.text
     assert "4 hidden" in caplog.text
@@ -85,21 +89,14 @@ def test_names_that_may_be_classes(name: str) -> None:
     assert no_data(name) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "is_image", "is_packed"),
-    [
-        ("a.JPEG", True, False),
-        ("a.Jfif", True, False),
-        ("a.TIF", True, False),
-        ("a.png.txt", False, False),
-        ("a.ZIP", False, True),
-        ("a.TAR", False, True),
-        ("a.tar.GZ", False, True),
-        ("a.Tgz", False, True),
-    ],
-)
-def test_suffixes_in_any_case(name: str, is_image: bool, is_packed: bool) -> None:
-    assert (is_image_name(name), is_archive(Path(name))) == (is_image, is_packed)
+@pytest.mark.parametrize("name", ["a.JPEG", "a.Jfif", "a.TIF", "a.png.txt"])
+def test_suffixes_of_images_in_any_case(name: str) -> None:
+    assert (is_image_name(name), is_archive(Path(name))) == (name != "a.png.txt", False)
+
+
+@pytest.mark.parametrize("name", ["a.ZIP", "a.TAR", "a.tar.GZ", "a.Tgz"])
+def test_suffixes_of_archives_in_any_case(name: str) -> None:
+    assert (is_image_name(name), is_archive(Path(name))) == (False, True)
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar", "zip"])
@@ -163,10 +160,10 @@ def test_files_of_a_pattern(
     suffix = pattern.rpartition(".")[2]
     (tmp_path / f"._val-0.{suffix}").write_bytes(b"\0\5\x16\7")
     (tmp_path / f".val-0.{suffix}").write_bytes(b"")
+    caplog.set_level("INFO")
     for path in (pattern, f"*.{suffix}", str(tmp_path / f"*.{suffix}"), f"**/*.{suffix}"):
         caplog.clear()
-        with caplog.at_level(logging.INFO):
-            listing = list_images({"path": path, "layout": layout}, tmp_path, num_images=2)
+        listing = list_images({"path": path, "layout": layout}, tmp_path, num_images=2)
         assert sorted(listing.targets) == [0, 1]
         assert "hidden)" in caplog.text
     with pytest.raises(ValueError, match=f"val-0.{suffix}.* no such file|val-9"):
@@ -190,31 +187,25 @@ def test_stored_corruptions(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "set", {"__MACOSX/shot_noise/3/x/0.png": IMAGE})
     write_tar(folder / "noise.TAR", tree)
     (folder / "._noise.tar").write_bytes(b"\0\5\x16\7")
-    expected = {"Airplane/0.png": 0, "cat/0.PNG": 1, "dog/0.jfif": 2}
-    assert _listed(folder, "corruptions", part="shot_noise-3", num_classes=3) == expected
+    assert _listed(folder, "corruptions", part="shot_noise-3", num_classes=3) == TARGETS
     write_folder(folder, {f"noise/{name}": data for name, data in tree.items()})
-    assert _listed(folder, "corruptions", part="shot_noise-3", num_classes=3) == expected
+    assert _listed(folder, "corruptions", part="shot_noise-3", num_classes=3) == TARGETS
 
 
 def test_stimuli(tmp_path: Path) -> None:
     stimuli = {"cat/cat1-dog2.png": IMAGE, "dog/dog1-cat2.png": IMAGE}
     path = write_folder(tmp_path / "set", stimuli | BESIDE)
-    index = tmp_path / "index.json"
-    index.write_text(json.dumps({"cat": [0], "dog": [1]}))
-    source = {"path": path.name, "layout": "cue_conflict", "class_index": index.name}
-    assert _by_id(list_images(source, tmp_path)) == {
-        "cat/cat1-dog2.png": 0,
-        "dog/dog1-cat2.png": 1,
-    }
+    index = in_json(tmp_path / "index.json", {"cat": [0], "dog": [1]})
+    listing = list_images(source_of(path, "cue_conflict", class_index=index), tmp_path)
+    assert by_id(listing) == {"cat/cat1-dog2.png": 0, "dog/dog1-cat2.png": 1}
 
 
 def test_labelled_files(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("0.png 1\n1.PNG 0\n")
     files = {"0.png": IMAGE, "1.PNG": IMAGE, "._0.png": b"", "Thumbs.db": b"", "_cache/x.db": b""}
-    write_zip(tmp_path / "set.ZIP", files)
-    source = {"path": "set.ZIP", "layout": "labelled_files", "labels": "labels.txt"}
-    listing = list_images(source, tmp_path)
-    assert _by_id(listing) == {"0.png": 1, "1.PNG": 0}
+    path = write_zip(tmp_path / "set.ZIP", files)
+    listing = list_images(source_of(path, "labelled_files", labels="labels.txt"), tmp_path)
+    assert by_id(listing) == {"0.png": 1, "1.PNG": 0}
     assert not listing.unused_files
 
 
@@ -233,11 +224,10 @@ BACKSLASHES = {f"val/{name}".replace("/", "\\"): data for name, data in (CLASSES
 @pytest.mark.parametrize("system", [0, 3, 10])
 def test_backslashes_separate_folders(system: int, tmp_path: Path) -> None:
     path = _windows_zip(tmp_path / "set.zip", BACKSLASHES | {"val\\cat\\": b""}, system)
-    expected = {"Airplane/0.png": 0, "cat/0.PNG": 1, "dog/0.jfif": 2}
-    assert _listed(path, num_classes=3) == expected
+    assert _listed(path, num_classes=3) == TARGETS
     # What Python unpacks of it on Unix is one folder of names with backslashes.
-    assert _listed(write_folder(tmp_path / "set", BACKSLASHES), num_classes=3) == expected
-    assert _listed(write_tar(tmp_path / "set.tar", BACKSLASHES), num_classes=3) == expected
+    assert _listed(write_folder(tmp_path / "set", BACKSLASHES), num_classes=3) == TARGETS
+    assert _listed(write_tar(tmp_path / "set.tar", BACKSLASHES), num_classes=3) == TARGETS
 
 
 @pytest.mark.parametrize(
@@ -265,14 +255,14 @@ def test_windows_says_itself_that_backslashes_separate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["folder", "tar", "zip"])
 def test_names_are_composed_and_no_two_folders_share_one(kind: str, tmp_path: Path) -> None:
-    path = write_as(kind, tmp_path, {f"{DECOMPOSED}/0.png": IMAGE})
-    assert [entry.name for entry in list_entries(path, depth=1)] == [f"{COMPOSED}/0.png"]
-    both = {f"{COMPOSED}/0.png": IMAGE, f"{DECOMPOSED}/1.png": IMAGE}
-    with pytest.raises(ValueError, match=f"two folders have the name '{COMPOSED}'"):
+    path = write_as(kind, tmp_path, {f"{NFD}/0.png": IMAGE})
+    assert [entry.name for entry in list_entries(path, depth=1)] == [f"{NFC}/0.png"]
+    both = {f"{NFC}/0.png": IMAGE, f"{NFD}/1.png": IMAGE}
+    with pytest.raises(ValueError, match=f"two folders have the name '{NFC}'"):
         list_entries(write_as(kind, tmp_path, both), depth=1)
 
 
 def test_names_in_zips_of_macos_are_utf8_though_they_do_not_say_so(tmp_path: Path) -> None:
     path = _windows_zip(tmp_path / "set.zip", {"xxxxx/0.png": IMAGE}, 3)
-    path.write_bytes(path.read_bytes().replace(b"xxxxx", COMPOSED.encode()))
-    assert [entry.name for entry in list_entries(path)] == [f"{COMPOSED}/0.png"]
+    path.write_bytes(path.read_bytes().replace(b"xxxxx", NFC.encode()))
+    assert [entry.name for entry in list_entries(path)] == [f"{NFC}/0.png"]

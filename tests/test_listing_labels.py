@@ -1,36 +1,26 @@
 """Images with a file of labels: all usual formats, and labels that do not match."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy.io import savemat
 
-from perturb.datasets.real.listing import Listing, list_images
+from perturb.datasets.real.listing import list_images
 from tests.image_files import (
+    FOLDERS,
     WNIDS,
-    class_folder_files,
+    by_id,
+    in_json,
+    refuses,
+    source_of,
     write_as,
     write_tar,
 )
 
-FOLDERS = class_folder_files()
-
-
-def _json(path: Path, value: object) -> str:
-    path.write_text(json.dumps(value))
-    return path.name
-
-
-def _by_id(listing: Listing) -> dict[str, int]:
-    return dict(zip(listing.image_ids, listing.targets, strict=True))
-
-
-def _source(path: Path, layout: str = "class_folders", **more: Any) -> dict[str, Any]:
-    return {"path": path.name, "layout": layout, **more}
+CLASSES = {wnid: position for position, wnid in enumerate(WNIDS)}
+NUMBERS = {WNIDS[2]: 1, WNIDS[0]: 2, WNIDS[1]: 3}
 
 
 def _kit(folder: Path) -> None:
@@ -40,8 +30,7 @@ def _kit(folder: Path) -> None:
     rows = [(1, WNIDS[2], 0), (2, WNIDS[0], 0), (3, WNIDS[1], 0), (4, "n00001740", 2)]
     kind = [("ILSVRC2012_ID", object), ("WNID", object), ("num_children", object)]
     savemat(kit / "meta.mat", {"synsets": np.array(rows, dtype=kind)[:, None]})
-    numbers = {WNIDS[2]: 1, WNIDS[0]: 2, WNIDS[1]: 3}
-    lines = "".join(f"{numbers[WNIDS[serial % 3]]}\n" for serial in range(9))
+    lines = "".join(f"{NUMBERS[WNIDS[serial % 3]]}\n" for serial in range(9))
     (kit / "ILSVRC2012_validation_ground_truth.txt").write_text(lines)
 
 
@@ -63,11 +52,6 @@ def _ordered_ids(folder: Path) -> str:
     return "labels"
 
 
-def _kit_folder(folder: Path) -> str:
-    del folder
-    return "kit"
-
-
 def _kit_archive(folder: Path) -> str:
     files = {f"kit/data/{file.name}": file.read_bytes() for file in (folder / "kit/data").iterdir()}
     return write_tar(folder / "kit.tar.gz", files, "w:gz").name
@@ -82,7 +66,7 @@ LABELS: Mapping[str, Callable[[Path], str]] = {
         "ImageId,PredictionString\n",
     ),
     "ids in order": _ordered_ids,
-    "kit": _kit_folder,
+    "kit": lambda _: "kit",
     "archive of the kit": _kit_archive,
 }
 
@@ -92,26 +76,21 @@ LABELS: Mapping[str, Callable[[Path], str]] = {
 def test_labelled_files(name: str, with_index: bool, tmp_path: Path) -> None:
     _kit(tmp_path)
     path = _flat(tmp_path, "folder" if name == "name wnid" else "tar")
-    source = _source(path, "labelled_files", labels=LABELS[name](tmp_path))
-    index = {wnid: position for position, wnid in enumerate(WNIDS)}
+    source = source_of(path, "labelled_files", labels=LABELS[name](tmp_path))
     if with_index:
-        source["class_index"] = _json(tmp_path / "index.json", index)
+        source["class_index"] = in_json(tmp_path / "index.json", CLASSES)
     listing = list_images(source, tmp_path, num_images=9, num_classes=3)
-    expected = {name.partition("/")[2]: index[name.partition("/")[0]] for name in FOLDERS}
-    assert _by_id(listing) == expected
+    expected = [name.split("/") for name in FOLDERS]
+    assert by_id(listing) == {name: CLASSES[wnid] for wnid, name in expected}
 
 
 def test_ground_truth_with_its_synsets(tmp_path: Path) -> None:
     _kit(tmp_path)
     truth = "kit/data/ILSVRC2012_validation_ground_truth.txt"
-    source = _source(_flat(tmp_path), "labelled_files", labels=truth)
-    with pytest.raises(ValueError, match=r"give the file that maps them to WordNet ids, meta.mat"):
-        list_images(source, tmp_path)
+    source = source_of(_flat(tmp_path), "labelled_files", labels=truth)
+    refuses(source, tmp_path, match=r"give the file that maps them to WordNet ids, meta.mat")
     listing = list_images(source | {"synsets": "kit/data/meta.mat"}, tmp_path)
     assert listing.targets == [serial % 3 for serial in range(9)]
-
-
-NUMBERS = {WNIDS[2]: 1, WNIDS[0]: 2, WNIDS[1]: 3}
 
 
 @pytest.mark.parametrize("spelling", ["{}", "{}.0", "{}e+00", "{:02d}", " +{}"])
@@ -123,14 +102,14 @@ def test_numbers_of_synsets_in_any_spelling(spelling: str, line: str, tmp_path: 
         for wnid, name in sorted((n.split("/") for n in FOLDERS), key=lambda pair: pair[1])
     ]
     (tmp_path / "labels").write_text("\n".join(rows))
-    source = _source(_flat(tmp_path), "labelled_files", labels="labels", synsets="kit")
+    source = source_of(_flat(tmp_path), "labelled_files", labels="labels", synsets="kit")
     assert list_images(source, tmp_path).targets == [serial % 3 for serial in range(9)]
 
 
 @pytest.mark.parametrize("name", ["ids in order", "name wnid", "Kaggle"])
 def test_synsets_explain_no_names(name: str, tmp_path: Path) -> None:
     _kit(tmp_path)
-    source = _source(_flat(tmp_path), "labelled_files", labels=LABELS[name](tmp_path))
+    source = source_of(_flat(tmp_path), "labelled_files", labels=LABELS[name](tmp_path))
     with pytest.raises(ValueError, match=r"source.synsets .*explains numbers, but source.labels"):
         list_images(source | {"synsets": "kit/data/meta.mat"}, tmp_path)
 
@@ -148,19 +127,15 @@ def test_synsets_explain_no_names(name: str, tmp_path: Path) -> None:
 )
 def test_labels_that_do_not_fit(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "labels").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        list_images(_source(_flat(tmp_path), "labelled_files", labels="labels"), tmp_path)
+    refuses(source_of(_flat(tmp_path), "labelled_files", labels="labels"), tmp_path, match=message)
 
 
 def test_label_without_image_and_labels_from_one(tmp_path: Path) -> None:
     path = _flat(tmp_path)
-    source = _source(path, "labelled_files", labels="labels")
+    source = source_of(path, "labelled_files", labels="labels")
     _label_lines(lambda wnid, name: f"{name} {WNIDS.index(wnid)}", "extra.JPEG 1\n")(tmp_path)
-    with pytest.raises(ValueError, match="1 of its images are missing, first extra"):
-        list_images(source, tmp_path)
+    refuses(source, tmp_path, match="1 of its images are missing, first extra")
     _label_lines(lambda wnid, name: f"{name} {WNIDS.index(wnid) + 1}")(tmp_path)
-    with pytest.raises(ValueError, match="numbered 1 to 3, not from 0"):
-        list_images(source, tmp_path, num_classes=3)
-    index = _json(tmp_path / "index.json", {wnid: place for place, wnid in enumerate(WNIDS)})
-    with pytest.raises(ValueError, match="label 3 is beyond the 3 classes"):
-        list_images(source | {"class_index": index}, tmp_path)
+    refuses(source, tmp_path, num_classes=3, match="numbered 1 to 3, not from 0")
+    index = in_json(tmp_path / "index.json", CLASSES)
+    refuses(source | {"class_index": index}, tmp_path, match="label 3 is beyond the 3 classes")

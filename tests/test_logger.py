@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import pty
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -20,12 +19,12 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from perturb.config import Config, load_config
+from perturb.config import Config
 from perturb.logs import MONITORED, progress_in, reason_in, warnings_in
 from perturb.runs.monitor import Monitor, watch
 from snakemake_logger_plugin_perturb import LogHandler
 from snakemake_logger_plugin_perturb.screen import Screen, Terminal, screen_of
-from tests.workspace import ROOT
+from tests.workspace import ROOT, environment, run_command
 
 LOG = """\
 rule      evaluate
@@ -88,14 +87,8 @@ def test_what_a_job_warns_of_is_shown_and_found_in_its_log(
     is_monitored: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / "job.log"
-    done = subprocess.run(
-        [sys.executable, "-c", JOB, path],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ | ({MONITORED: "1"} if is_monitored else {}),
-    )
+    variables = environment() | ({MONITORED: "1"} if is_monitored else {})
+    done = run_command([sys.executable, "-c", JOB, path], ROOT, variables)
     # A run with a monitor shows it from the log: it would stand there twice.
     assert done.stderr == ("" if is_monitored else "WARNING: a: labels may not match\n")
     assert warnings_in(path) == ["WARNING: a: labels may not match"]
@@ -116,14 +109,12 @@ def test_the_progress_is_the_last_line_that_says_how_far_a_job_is(tmp_path: Path
 # ------------------------------------------------------------------------------------------ logger
 
 
-@pytest.fixture
-def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """Return a study of nine cells whose folder is the working directory."""
-    monkeypatch.chdir(tmp_path)
-    return load_config(tiny_study)
-
-
 Started = Callable[..., LogHandler]
+
+
+def _monitor_of(handler: LogHandler) -> Monitor:
+    assert handler._monitor is not None
+    return handler._monitor
 
 
 @pytest.fixture
@@ -150,8 +141,9 @@ def started(
         handler.close()
 
 
-def _plan(number: int) -> None:
-    logger.info("stats", extra={"event": LogEvent.RUN_INFO, "stats": {"evaluate": number}})
+def _plan(number: int, **others: int) -> None:
+    stats = {**others, "evaluate": number}
+    logger.info("stats", extra={"event": LogEvent.RUN_INFO, "stats": stats})
 
 
 def _begin(job: int, log: Path, rule: str = "evaluate") -> None:
@@ -159,9 +151,9 @@ def _begin(job: int, log: Path, rule: str = "evaluate") -> None:
     logger.info("rule", extra=facts)
 
 
-def _fail(job: int, log: Path) -> None:
-    facts = {"event": LogEvent.JOB_ERROR, "jobid": job, "rule_name": "evaluate"}
-    logger.error("Error in rule", extra=facts | {"log": [str(log)]})
+def _fail(job: int, *logs: Path, **more: str) -> None:
+    facts = {"event": LogEvent.JOB_ERROR, "jobid": job, "rule_name": "evaluate", **more}
+    logger.error("Error in rule", extra=facts | {"log": [*map(str, logs)]})
 
 
 @pytest.mark.parametrize("event", [LogEvent.JOB_FINISHED, LogEvent.JOB_ERROR])
@@ -169,14 +161,13 @@ def test_warnings_of_jobs_are_shown_once(
     started: Started, event: LogEvent, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """While the job runs, if the monitor looks at its log, or at its end."""
-    handler, log = started(), Path("job.log")
+    monitor, log = _monitor_of(started()), Path("job.log")
     log.write_text("12:00:00 WARNING: of an earlier run\n")
     _plan(1)
     _begin(3, log)
-    assert handler._monitor is not None
-    assert handler._monitor.look() == []
+    assert monitor.look() == []
     log.write_text("12:00:00 WARNING: a: at chance\n12:00:01 b: no WARNING: here\n")
-    assert handler._monitor.look() == ["WARNING: a: at chance"]
+    assert monitor.look() == ["WARNING: a: at chance"]
     log.write_text(log.read_text() + "12:00:02 WARNING: a: another\n")
     ended = {"event": event, "rule_name": "evaluate", "log": [str(log)], "jobid": 3, "job_id": 3}
     for _ in range(2):
@@ -220,8 +211,7 @@ def test_what_an_executor_says_of_a_failed_job_is_told(
     """The log of a job that SLURM killed ends without a reason."""
     started()
     _plan(1)
-    facts = {"event": LogEvent.JOB_ERROR, "jobid": 3, "rule_name": "evaluate", "log": []}
-    logger.error("Error in rule", extra=facts | {"rule_msg": "SLURM status is OUT_OF_MEMORY"})
+    _fail(3, rule_msg="SLURM status is OUT_OF_MEMORY")
     assert "evaluate: SLURM status is OUT_OF_MEMORY\n" in capsys.readouterr().err
 
 
@@ -262,13 +252,10 @@ def test_a_dry_run_shows_what_snakemake_shows(
 def test_progress_names_the_models_trained_and_what_a_job_logs(
     started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    handler, log = started(), Path("train.log")
-    stats = {"train_model": 3, "evaluate": 2, "total": 5}
-    logger.info("stats", extra={"event": LogEvent.RUN_INFO, "stats": stats})
+    monitor, log = _monitor_of(started()), Path("train.log")
+    _plan(2, train_model=3)
     _begin(1, log, "train_model")
     log.write_text("12:00:00 a/fine: step 3 of 12, loss 2.5, 90 samples/s, 4 s left\n")
-    monitor = handler._monitor
-    assert monitor is not None
     monitor.look()
     assert monitor.progress() == (
         "models trained 0 of 3, cells 0 of 9, jobs 0 of 5 | "
@@ -283,14 +270,11 @@ def test_progress_names_the_models_trained_and_what_a_job_logs(
 def test_a_run_that_cannot_write_its_status_says_so_once_and_goes_on(
     started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    handler = started()
+    monitor = _monitor_of(started())
     Path("results").write_text("a file where the folder should be")
     _plan(1)
-    monitor = handler._monitor
-    assert monitor is not None
-    lines = [*monitor.look(), *monitor.look()]
-    assert len(lines) == 1
-    assert lines[0].startswith("The progress cannot be shown: ")
+    (line,) = [*monitor.look(), *monitor.look()]
+    assert line.startswith("The progress cannot be shown: ")
     capsys.readouterr()
 
 
@@ -302,14 +286,12 @@ def test_a_monitor_that_fails_hides_no_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Snakemake's thread of messages ends with the first error in it."""
-    handler = started()
-    monitor = handler._monitor
-    assert monitor is not None
 
     def fail(*_: object) -> None:
         raise KeyError("stats")
 
-    monkeypatch.setattr(monitor, failing, fail)
+    handler = started()
+    monkeypatch.setattr(_monitor_of(handler), failing, fail)
     assert handler._ask(lambda asked: getattr(asked, failing)()) is None
     logger.info("Select jobs to execute...")
     logger.error("An error of Snakemake")
@@ -321,7 +303,7 @@ def test_a_monitor_that_fails_hides_no_message(
 def test_where_nobody_reads_any_more_nothing_is_shown(started: Started, config: Config) -> None:
     """A closed pipe or terminal is no reason for a run to end: its status is written on."""
     del config
-    handler = started(is_monitored=True)
+    handler = started()
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as stream:

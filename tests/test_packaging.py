@@ -10,7 +10,14 @@ import pytest
 
 import perturb
 from perturb import places
-from tests.workspace import ROOT, environment, fresh_clone, planned_jobs
+from tests.workspace import (
+    ROOT,
+    environment,
+    files_of_repository,
+    fresh_clone,
+    planned_jobs,
+    told_by,
+)
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
@@ -30,32 +37,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python(site: Path, folder: Path, *arguments: str) -> str:
     """Return what Python prints in a folder, with the installed package at hand."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=environment() | {"PYTHONPATH": str(site)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def tracked(*folders: str) -> set[str]:
-    """Return the files of folders of the repository."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
-    told = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return {name for name in told.splitlines() if (ROOT / name).is_file()}
+    variables = environment() | {"PYTHONPATH": str(site)}
+    return told_by([sys.executable, *arguments], folder, variables)
 
 
 def test_the_wheel_holds_the_package_and_the_workflow_without_tests(installed: Path) -> None:
     held = {path.relative_to(installed).as_posix() for path in installed.rglob("*")}
-    code = tracked("perturb", "snakemake_logger_plugin_perturb")
+    code = set(files_of_repository("perturb", "snakemake_logger_plugin_perturb"))
     tests = {name for name in code if Path(name).match("perturb/experiments/*/test_*.py")}
     assert code - tests <= held
     parts = ("Snakefile", "config.yaml", "config", "profiles", "report", "resources", "rules")
-    files = tracked(*parts, "schemas", "scripts", "slurm", "envs/*.yaml")
+    files = files_of_repository(*parts, "schemas", "scripts", "slurm", "envs/*.yaml")
     assert {f"perturb/workflow/{name}" for name in files} <= held
     apart = ("tests", "benchmarks", "docs", "conftest.py")
     assert [name for name in held if name in tests or name.startswith(apart)] == []
@@ -104,8 +96,7 @@ def test_a_copy_of_the_workflow_runs_its_own_code(tmp_path: Path) -> None:
     )
     command = workspace.command("--snakefile", "probe.smk", configuration="config/smoke.yaml")
     variables = environment() | {"PYTHONPATH": str(other)}
-    done = workspace.python([*command[1:], "--", "probe.txt"], variables)
-    assert done.returncode == 0, done.stderr
+    workspace.python([*command[1:], "--", "probe.txt"], variables)
     expected = workspace.folder / "perturb" / "__init__.py"
     assert (workspace.folder / "probe.txt").read_text() == str(expected)
 
@@ -134,8 +125,7 @@ def test_jobs_run_in_the_image_only_if_that_is_asked_for(tmp_path: Path) -> None
         (["--sdm", "apptainer"], {}),
         (["--sdm", "apptainer"], {"PERTURB_IMAGE": "/images/mine.sif"}),
     ):
-        done = workspace.python([*command[1:], *deployment, *target], variables | variable)
-        assert done.returncode == 0, done.stderr
+        workspace.python([*command[1:], *deployment, *target], variables | variable)
         told = tmp_path / "apptainer.txt"
         images.append(re.findall(r"\S+\.sif", told.read_text() if told.exists() else "")[-1:])
     assert images == [[], ["perturb.sif"], ["/images/mine.sif"]]

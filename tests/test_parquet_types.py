@@ -10,11 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.datasets.real.files.locators import read_in_order, reading_order
 from perturb.datasets.real.listing import Listing, list_images
-from tests.image_files import encoded, picture
+from tests.image_files import IMAGE, bytes_of, in_json, refuses
 
-IMAGE = encoded(picture(0))
 STRINGS = [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
 LABELS = [
     *STRINGS,
@@ -40,11 +38,6 @@ def _written(folder: Path, image: pa.Array, label: pa.Array) -> Listing:
     size = len(table) if has_views else 2
     pq.write_table(table, folder / "set.parquet", row_group_size=size)
     return list_images({"path": "set.parquet", "layout": "parquet"}, folder)
-
-
-def _bytes(listing: Listing) -> list[bytes | None]:
-    order = reading_order(listing.locators)
-    return [data for _, data in read_in_order(listing.locators, order)]
 
 
 @pytest.mark.parametrize("kind", LABELS, ids=str)
@@ -77,12 +70,11 @@ def test_images_of_any_type_of_arrow(
     data = _arrow([IMAGE, IMAGE[::-1], IMAGE], kind)
     label = pa.array([0, 1, 2])
     listing = _written(tmp_path, data, label)
-    assert _bytes(listing) == [IMAGE, IMAGE[::-1], IMAGE]
+    assert bytes_of(listing.locators) == [IMAGE, IMAGE[::-1], IMAGE]
     paths = _arrow(["a.png", "b.png", "c.png"], path_kind)
-    listing = _written(
-        tmp_path, pa.StructArray.from_arrays([data, paths], ["bytes", "path"]), label
-    )
-    assert _bytes(listing) == [IMAGE, IMAGE[::-1], IMAGE]
+    both = pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
+    listing = _written(tmp_path, both, label)
+    assert bytes_of(listing.locators) == [IMAGE, IMAGE[::-1], IMAGE]
     assert list(listing.image_ids) == ["a.png", "b.png", "c.png"]
 
 
@@ -94,7 +86,7 @@ def test_columns_with_usual_and_dotted_names(tmp_path: Path) -> None:
     table = pa.table({"image.bytes": [IMAGE], "meta.label": [2]})
     pq.write_table(table, tmp_path / "set.parquet")
     source["columns"] = {"image": "image.bytes", "label": "meta.label"}  # type: ignore[assignment]
-    assert _bytes(list_images(source, tmp_path)) == [IMAGE]
+    assert bytes_of(list_images(source, tmp_path).locators) == [IMAGE]
 
 
 def _with_names(names: Sequence[str], labels: Sequence[int], path: Path) -> None:
@@ -110,14 +102,12 @@ def test_names_that_a_file_keeps_beside_numbers(tmp_path: Path) -> None:
     listing = list_images(source, tmp_path)
     assert (listing.targets, listing.given_by) == ([2, 0], "numbers")
     assert {"dog": 0, "cat": 1, "owl": 2}.items() <= listing.classes.items()
-    (tmp_path / "index.json").write_text('{"owl": 7, "dog": 5}')
-    source["class_index"] = "index.json"
+    source["class_index"] = in_json(tmp_path / "index.json", {"owl": 7, "dog": 5})
     assert list_images(source, tmp_path).targets == [7, 5]
     for other in ("Owl", "OWL ", "o-w_l"):
-        (tmp_path / "index.json").write_text(json.dumps({other: 7, "Dog": 5}))
-        with pytest.raises(ValueError, match=r"index.json: does not know dog, owl"):
-            list_images(source, tmp_path)
-    (tmp_path / "index.json").write_text('{"n01": 0, "n02": 1, "n03": 2}')
+        in_json(tmp_path / "index.json", {other: 7, "Dog": 5})
+        refuses(source, tmp_path, match=r"index.json: does not know dog, owl")
+    in_json(tmp_path / "index.json", {"n01": 0, "n02": 1, "n03": 2})
     assert list_images(source, tmp_path).targets == [2, 0]
     _with_names(["dog", "owl"], [1], tmp_path / "more.parquet")
     with pytest.raises(ValueError, match="its metadata name other classes than"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_study import TINY_STUDY
-from tests.workspace import ROOT, Workspace, environment, fresh_clone
+from tests.workspace import ROOT, environment, fresh_clone
 
 RULES = [
     (file.stem, text)
@@ -18,16 +18,9 @@ RULES = [
 def _asked(folder: Path, device: str, gres: str) -> str:
     clone = fresh_clone(folder)
     clone.configure(TINY_STUDY | {"device": device})
-    return _dry_run(clone, gres)
-
-
-def _dry_run(clone: Workspace, gres: str) -> str:
-    done = clone.python(
-        clone.command("--dry-run", "--force", "results/receipts/a/benchmarks.json")[1:],
-        environment() | {"PERTURB_SLURM_GRES": gres},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (job,) = re.findall(r"^rule evaluate:\n(?:    .*\n)*", done.stdout, re.M)
+    command = clone.command("--dry-run", "--force", "results/receipts/a/benchmarks.json")
+    told = clone.python(command[1:], environment() | {"PERTURB_SLURM_GRES": gres})
+    (job,) = re.findall(r"^rule evaluate:\n(?:    .*\n)*", told, re.M)
     return str(job)
 
 

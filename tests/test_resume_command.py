@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ from perturb.__main__ import main
 from perturb.runs import resume
 from perturb.runs.last_run import record_run
 from perturb.runs.orphans import asks_for_slurm, is_dry_run, is_snakemake
+from tests.cluster import wait_until
+from tests.workspace import ROOT
 
-ROOT = Path(__file__).parent.parent
 RECORDS = """
 onstart:
     from pathlib import Path
@@ -73,26 +73,39 @@ def _run(folder: Path, *command: str) -> tuple[int, str]:
     return process.returncode, told
 
 
-def _wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert holds()
+def _start_orphan(folder: Path, program: str) -> subprocess.Popen[str]:
+    """Start a process like a job that a killed run left behind."""
+    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(f"import pathlib, signal, time\n{program}")
+    return _start(folder, ".snakemake/scripts/tmp1.orphan.py")
 
 
 def _start_deaf_orphan(folder: Path) -> subprocess.Popen[str]:
     """Start a process like a job that ignores SIGTERM, and ends when a file exists."""
-    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
-    script.parent.mkdir(parents=True)
-    script.write_text(
-        "import pathlib, signal, time\n"
+    orphan = _start_orphan(
+        folder,
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "pathlib.Path('deaf.txt').touch()\n"
-        "while not pathlib.Path('end.txt').exists(): time.sleep(0.1)\n"
+        "while not pathlib.Path('end.txt').exists(): time.sleep(0.1)\n",
     )
-    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
-    _wait_until((folder / "deaf.txt").exists)
+    wait_until((folder / "deaf.txt").exists, 30)
     return orphan
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process and those that it has started, if it runs."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def _lock(folder: Path) -> Path:
+    """Lock a folder as a killed Snakemake leaves it; return the lock."""
+    lock = folder / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text("x\n")
+    return lock
 
 
 @pytest.fixture
@@ -101,11 +114,9 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     (folder / "Snakefile").write_text(SNAKEFILE.replace("{seconds}", "60"))
     process = _start(folder, "-m", "snakemake", "--cores", "1")
     # Snakemake locks the folder before it runs `onstart`.
-    _wait_until(lambda: (folder / RECORD).exists() and any(folder.glob(".snakemake/locks/*")))
+    wait_until(lambda: (folder / RECORD).exists() and any(folder.glob(".snakemake/locks/*")), 30)
     yield process
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    _end(process)
 
 
 def test_resume_goes_on_after_a_killed_run(folder: Path, running: subprocess.Popen[str]) -> None:
@@ -126,7 +137,7 @@ def test_resume_becomes_snakemake(folder: Path) -> None:
     """No process of ours stays around it: signals and the exit status are Snakemake's own."""
     (folder / "Snakefile").write_text(SNAKEFILE.replace("sleep {seconds}", "touch begun; sleep 60"))
     process = _start(folder, "-m", "perturb", "resume", "--cores", "1")
-    _wait_until((folder / "begun").exists)
+    wait_until((folder / "begun").exists, 30)
     assert is_snakemake(psutil.Process(process.pid).cmdline())
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
@@ -147,10 +158,7 @@ def test_resume_refuses_to_start_beside_a_running_workflow(
 
 
 def test_resume_waits_for_jobs_that_a_killed_run_left_behind(folder: Path) -> None:
-    script = folder / ".snakemake" / "scripts" / "orphan.py"
-    script.parent.mkdir(parents=True)
-    script.write_text("import time, pathlib; time.sleep(4); pathlib.Path('orphan').touch()")
-    orphan = _start(folder, ".snakemake/scripts/orphan.py")
+    orphan = _start_orphan(folder, "time.sleep(4); pathlib.Path('orphan').touch()")
     status, told = _resume(folder)
     assert status == 0, told
     assert "Waiting for 1 processes" in told
@@ -160,10 +168,8 @@ def test_resume_waits_for_jobs_that_a_killed_run_left_behind(folder: Path) -> No
 
 def test_a_run_of_another_host_without_an_end_is_left_alone(folder: Path) -> None:
     """It left its lock, and its process cannot be seen from here."""
-    lock, record = folder / ".snakemake" / "locks" / "0.output.lock", folder / RECORD
-    for path in (lock, record):
-        path.parent.mkdir(parents=True)
-    lock.write_text("x\n")
+    lock, record = _lock(folder), folder / RECORD
+    record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"host": "login7", "pid": 3, "arguments": ["--cores", "1"]}))
     status, told = _run(folder, "perturb", "resume")
     assert (status, "login7" in told, "--host-is-down" in told) == (1, True, True)
@@ -180,21 +186,14 @@ def test_a_dry_run_is_snakemakes_alone(folder: Path, option: str) -> None:
     (folder / "Snakefile").write_text(FAILING)
     assert _run(folder, "snakemake", "--cores", "1", "--keep-going")[0] == 1
     # What stands in the way of a run: its lock, and a job that goes on.
-    lock = folder / ".snakemake" / "locks" / "0.output.lock"
-    lock.parent.mkdir(exist_ok=True)
-    lock.write_text("x\n")
-    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
-    script.parent.mkdir(exist_ok=True)
-    script.write_text("import time; time.sleep(300)")
-    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
+    lock, orphan = _lock(folder), _start_orphan(folder, "time.sleep(300)")
     try:
         status, told = _run(folder, "perturb", "resume", "--cancel", option)
         assert (status, f"Going on with: --cores 1 --keep-going {option}" in told) == (0, True)
         assert _resume(folder, "--cores", "2", option)[0] == 0
         assert orphan.poll() is None
     finally:
-        orphan.kill()
-        orphan.communicate()
+        _end(orphan)
     assert lock.exists()
     assert _recorded(folder) == ["--cores", "1", "--keep-going"]
 
@@ -289,7 +288,7 @@ def test_a_snakemake_that_begins_while_orphans_are_waited_for_keeps_its_lock(
     while "...\n" not in waiting.stderr.readline():
         assert waiting.poll() is None
     other = _start(folder, "-m", "snakemake", "--cores", "1")
-    _wait_until(lambda: any(folder.glob(".snakemake/locks/*")))
+    wait_until(lambda: any(folder.glob(".snakemake/locks/*")), 30)
     (folder / "end.txt").touch()
     orphan.communicate()
     try:
@@ -298,10 +297,8 @@ def test_a_snakemake_that_begins_while_orphans_are_waited_for_keeps_its_lock(
         assert other.poll() is None
         assert any(folder.glob(".snakemake/locks/*"))
     finally:
-        for process in (waiting, other):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+        _end(waiting)
+        _end(other)
 
 
 @pytest.mark.parametrize(
@@ -331,10 +328,7 @@ def test_resume_without_any_run_asks_for_arguments(folder: Path) -> None:
 
 
 def test_resume_cancels_jobs_that_a_killed_run_left_behind(folder: Path) -> None:
-    script = folder / ".snakemake" / "scripts" / "tmp1.orphan.py"
-    script.parent.mkdir(parents=True)
-    script.write_text("import time; time.sleep(60)")
-    orphan = _start(folder, ".snakemake/scripts/tmp1.orphan.py")
+    orphan = _start_orphan(folder, "time.sleep(60)")
     command = ("perturb", "resume", "--cancel", "--cores", "1")
     waiting = _start(folder, "-m", *command)
     assert orphan.wait(timeout=30) == -signal.SIGTERM

@@ -6,16 +6,15 @@ The jobs that a killed run left are waited for, or cancelled; those that lost th
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import Cluster, running_cluster, wait_until
+from tests.cluster import Cluster, wait_until
+from tests.workspace import ROOT
 
 pytestmark = pytest.mark.slurm
 
-ROOT = Path(__file__).parent.parent
 # What is done twice is seen: each job adds a line.
 SNAKEFILE = """
 onstart:
@@ -29,13 +28,6 @@ rule work:
     resources: mem_mb=1500, runtime=5
     shell: "echo {wildcards.n} >> begun.txt; sleep $(cat seconds.txt); touch {output}"
 """
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """Return a running SLURM."""
-    with running_cluster() as cluster:
-        yield cluster
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from perturb.__main__ import main
-from perturb.config import Config, load_config
+from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.evaluate.shards import SCHEMA, write_shard
 from perturb.experiments.registry import protocol_of
@@ -29,14 +28,6 @@ from perturb.runs.events import Events, Job
 from perturb.runs.progress import Tracker, duration
 
 NUM_IMAGES = 24
-
-
-@pytest.fixture
-def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """Return a study of nine cells whose folder is the working directory."""
-    monkeypatch.chdir(tmp_path)
-    Path("config.yaml").write_text(yaml.safe_dump(tiny_study))
-    return load_config(tiny_study)
 
 
 def _write_shard(config: Config, cell: Cell, **changed: Any) -> Path:
@@ -148,20 +139,19 @@ def test_progress_counts_listed_and_new_shards_and_the_time_they_take(config: Co
         _list_done(config, "a", job)
     tracker = Tracker(config, events, time.time_ns())
     tracker.count(0)
-    assert (tracker.progress().num_done, tracker.progress().seconds_left) == (3, None)
+    assert (tracker.num_done, tracker.seconds_left) == (3, None)
     for cell in asked[4:6]:
         _write_shard(config, cell)
     tracker.count(60)
-    progress = tracker.progress()
-    assert (progress.num_done, progress.num_new, progress.num_planned) == (5, 2, 6)
-    assert progress.cells_per_minute == pytest.approx(2)
-    assert progress.seconds_left == pytest.approx(120)
-    assert str(progress).startswith("cells 5 of 9, 2 a minute, 2 min left")
+    assert (tracker.num_done, tracker.num_new, tracker.num_planned) == (5, 2, 6)
+    assert tracker.cells_per_minute == pytest.approx(2)
+    assert tracker.seconds_left == pytest.approx(120)
+    assert str(tracker).startswith("cells 5 of 9, 2 a minute, 2 min left")
     # The job finds the shard that was there and lists it: it is done without having been made.
     os.utime(_write_shard(config, asked[3]), (1, 1))
     _list_done(config, asked[3].model, "benchmarks")
     tracker.count(120)
-    assert (tracker.progress().num_done, tracker.progress().num_new) == (6, 2)
+    assert (tracker.num_done, tracker.num_new) == (6, 2)
 
 
 def test_the_status_file_is_replaced_as_a_whole(config: Config) -> None:
@@ -186,11 +176,6 @@ def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
-def _written_status(config: Config, state: str) -> None:
-    tracker = Tracker(config, Events(), 0)
-    tracker.write(state)
-
-
 def _change(path: Path, **entries: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
@@ -205,7 +190,7 @@ def test_a_run_whose_process_is_gone_was_killed(
     config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = Path("results/status.json")
-    _written_status(config, "running")
+    Tracker(config, Events(), 0).write("running")
     main(["status"])
     assert "Last run: running, recorded at" in capsys.readouterr().out
     _change(path, pid=_ended_process())
@@ -308,13 +293,9 @@ def test_what_names_no_study_is_told(
 
 
 def test_status_names_twenty_and_counts_the_rest() -> None:
-    lines = status._named("missing", [f"cell {number}" for number in range(25)])
-    assert (lines[0], lines[1], lines[-1], len(lines)) == (
-        "25 missing:",
-        "  cell 0",
-        "  and 5 more",
-        22,
-    )
+    names = [f"cell {number}" for number in range(25)]
+    first = [f"  {name}" for name in names[:20]]
+    assert status._named("missing", names) == ["25 missing:", *first, "  and 5 more"]
 
 
 def test_only_resume_hands_arguments_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from tests.study_tables import TABLES, rows_where
 CLEAN = {"v": "11001111", "r": "11100011"}
 NUM_CHANGED = 4
 LABEL = "Clean, same 4 images"
+ATTACKS = ["Clean", "FGSM", "PGD", "Clean, same 2 images", "Adversarial spatial"]
 HEADLINE = 4 / 255
 RESNET = resnet("r", pretraining_images=10)
 
@@ -45,6 +46,11 @@ def table(sources: dict[str, Any], name: str) -> Any:
     values = {"headline_epsilon": HEADLINE, "has_denominators": 1.0}
     parameters = {key: values[key] for key in TABLES[name].parameters}
     return make_table(name, {key: sources[key] for key in TABLES[name].sources}, parameters)
+
+
+def frames_of(sources: dict[str, Any], *names: str) -> dict[str, pd.DataFrame]:
+    """Return tables of the study for a chart."""
+    return {name: table(sources, name).to_pandas() for name in names}
 
 
 def columns_of(shown: Grid) -> dict[str, list[str]]:
@@ -105,8 +111,7 @@ def test_each_attack_stands_beside_the_images_that_it_was_tried_on(
         "spatial": (2, 1.0, 0.5),
     }
     labels = list(columns_of(grid(attacks, "attacks")))
-    clean = ["Clean", "FGSM", "PGD", "Clean, same 2 images", "Adversarial spatial"]
-    assert labels[-5:] == clean
+    assert labels[-5:] == ATTACKS
 
 
 def test_differences_of_models_are_of_the_same_images(sources: dict[str, Any]) -> None:
@@ -123,15 +128,12 @@ def test_every_corruption_stands_beside_the_same_images(sources: dict[str, Any])
     errors += [f"{name},{severity},0.5" for name in ("fog", "contrast") for severity in (1, 2)]
     path = sources["models"].with_name("errors.csv")
     path.write_text("\n".join([*errors, "none,0,0.1"]))
-    means = table({**sources, "reference_errors": path}, "corruption_means")
+    sources["reference_errors"] = path
+    means = table(sources, "corruption_means")
     for model, expected in (("v", 0.5), ("r", 0.75)):
         for row in rows_where(means, model=model):
             assert (row["clean_accuracy"], row["num_images"]) == (expected, NUM_CHANGED)
-    frames = {
-        "corruption_means": means.to_pandas(),
-        "accuracy": table(sources, "accuracy").to_pandas(),
-        "models": table(sources, "models").to_pandas(),
-    }
+    frames = frames_of(sources, "corruption_means", "accuracy", "models")
     spec = draw("corruption_heatmap", frames).to_dict()
     [cells] = spec["datasets"].values()
     clean = {row["architecture_label"]: row for row in cells if row["row"] == "clean images"}
@@ -140,11 +142,9 @@ def test_every_corruption_stands_beside_the_same_images(sources: dict[str, Any])
 
 
 def test_errors_over_size_stand_beside_the_same_images(sources: dict[str, Any]) -> None:
-    points = table(sources, "scaling_models")
-    [part] = rows_where(points, model="v", test_set="corruptions")
+    [part] = rows_where(table(sources, "scaling_models"), model="v", test_set="corruptions")
     assert (part["error"], part["clean_error"]) == (0.625, 0.5)
-    frames = {"scaling_models": points.to_pandas(), "models": table(sources, "models").to_pandas()}
-    spec = draw("model_size", frames).to_dict()
+    spec = draw("model_size", frames_of(sources, "scaling_models", "models")).to_dict()
     [rows] = spec["datasets"].values()
     added = pd.DataFrame(rows).query("test_set == 'clean_part'")
     assert set(added["test_set_label"]) == {LABEL}
@@ -155,17 +155,13 @@ def test_errors_over_size_stand_beside_the_same_images(sources: dict[str, Any]) 
     ("chart", "name", "panels"),
     [
         ("robustness_benchmarks", "accuracy", ["Clean", LABEL, "Corruptions", "Renditions"]),
-        (
-            "adversarial",
-            "attacks",
-            ["Clean", "FGSM", "PGD", "Clean, same 2 images", "Adversarial spatial"],
-        ),
+        ("adversarial", "attacks", ATTACKS),
     ],
 )
 def test_charts_have_a_panel_of_the_same_images(
     sources: dict[str, Any], chart: str, name: str, panels: list[str]
 ) -> None:
-    frames = {key: table(sources, key).to_pandas() for key in (name, "models")}
+    frames = frames_of(sources, name, "models")
     spec = draw(chart, frames).to_dict()
     assert spec["facet"]["column"]["sort"] == panels
     [rows] = spec["datasets"].values()
@@ -189,16 +185,13 @@ def test_stored_corruptions_stand_beside_the_images_they_are_copies_of(
     pd.DataFrame(sets, columns=names).to_parquet(sources["datasets"])
     errors = tmp_path / "errors.csv"
     errors.write_text(f"corruption,severity,error\nnone,0,0.1\n{condition},1,0.5\n")
-    [row] = table({**sources, "reference_errors": errors}, "corruption_means").to_pylist()
+    sources["reference_errors"] = errors
+    [row] = table(sources, "corruption_means").to_pylist()
     assert (row["clean_accuracy"], row["accuracy"], row["num_images"]) == (1.0, 0.5, 2)
     means = rows_where(table(sources, "accuracy"), test_set="corruptions")
     assert [mean["clean_accuracy"] for mean in means] == ([1.0] if condition == "fog" else [])
-    frames = {
-        "corruption_means": table({**sources, "reference_errors": errors}, "corruption_means"),
-        "accuracy": table(sources, "accuracy"),
-        "models": table(sources, "models"),
-    }
-    spec = draw("corruption_heatmap", {k: v.to_pandas() for k, v in frames.items()}).to_dict()
+    frames = frames_of(sources, "corruption_means", "accuracy", "models")
+    spec = draw("corruption_heatmap", frames).to_dict()
     [cells] = spec["datasets"].values()
     drawn = {cell["row"] for cell in cells}
     mean = {"mean of the benchmark"} if condition == "fog" else set()

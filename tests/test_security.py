@@ -3,7 +3,6 @@
 import copy
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,16 @@ from perturb.config import ConfigError, load_config
 from perturb.plan.cells import cells
 from perturb.plan.paths import Paths
 from perturb.runs.orphans import slurm_jobs
-from tests.workspace import Workspace, environment, fresh_clone
+from tests.workspace import ROOT, Workspace, fresh_clone, told_by
 
-ROOT = Path(__file__).parent.parent
 PWNED = "window.pwned=1"
 
 # ----------------------------------------------------------------------------- ids and folders
 
 BAD_IDS = (
     *("-rf", "--help", "a b", "../x", "a/b", "a\\b", ".", "..", ".hidden", "", "x" * 65),
-    *(
-        "$(touch pwned)",
-        "`touch pwned`",
-        "a;b",
-        "a&b",
-        "a|b",
-        "a'b",
-        'a"b',
-        "a\x00b",
-        "a\nb",
-        "a\n",
-    ),
+    *("$(touch pwned)", "`touch pwned`", "a;b", "a&b", "a|b", "a'b", 'a"b'),
+    *("a\x00b", "a\nb", "a\n"),
     *("a*", "a?", "a[b]", "{model}", "{{model}}", "~", "~root", "é", "a%2f", "a=b", "a,b", "a:b"),
     *("con", "NUL", "none", "all"),
 )
@@ -111,25 +99,13 @@ def test_no_shell_is_started_by_the_code() -> None:
     folders = ("perturb", "scripts", "envs", "rules")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     assert len(files) > 50
-    assert {
-        str(file): asked.findall(file.read_text())
-        for file in files
-        if asked.search(file.read_text())
-    } == {}
+    assert [str(file) for file in files if asked.search(file.read_text())] == []
 
 
 HOSTILE_NAMES = (
-    "a b.yaml",
-    "a'b.yaml",
-    'a"b.yaml',
-    "$(touch pwned).yaml",
-    "`touch pwned`.yaml",
-    "a; touch pwned; .yaml",
-    "a && touch pwned && .yaml",
-    "$(shell touch pwned).yaml",
-    "$${HOME}.yaml",
-    "a\\b.yaml",
-    "--cores",
+    *("a b.yaml", "a'b.yaml", 'a"b.yaml', "a\\b.yaml", "$${HOME}.yaml", "--cores"),
+    *("$(touch pwned).yaml", "`touch pwned`.yaml", "$(shell touch pwned).yaml"),
+    *("a; touch pwned; .yaml", "a && touch pwned && .yaml"),
 )
 
 
@@ -142,15 +118,7 @@ def test_make_hands_a_configuration_on_as_one_word(name: str, tmp_path: Path) ->
     tool.write_text('#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done > called\n')
     tool.chmod(0o755)
     stamps = ["-o", "python-version", "RUN_READY=", "CORES=1"]
-    done = subprocess.run(
-        ["make", "run", f"CONFIG={name}", *stamps],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
-    assert done.returncode == 0, done.stderr
+    told_by(["make", "run", f"CONFIG={name}", *stamps], tmp_path)
     words = (tmp_path / "called").read_text().split("\0")
     assert words[words.index("--configfile") + 1 :] == [name, ""]
     assert not (tmp_path / "pwned").exists()
@@ -172,8 +140,7 @@ def test_hostile_names_and_values_reach_no_shell(
     (hostile.folder / name).write_text(yaml.safe_dump(tiny_study))
     # One job, so that whatever starts jobs has been passed.
     target = "results/decoded/watch/manifest.parquet"
-    done = hostile.run("--nocolor", target, "--config", f"title={trap}", configuration=name)
-    assert done.returncode == 0, done.stdout + done.stderr
+    hostile.told("--nocolor", target, "--config", f"title={trap}", configuration=name)
     assert (hostile.folder / target).exists()
     assert not list(hostile.folder.parent.rglob("pwned*"))
 
@@ -184,12 +151,11 @@ def test_a_slurm_job_in_a_folder_with_a_hostile_name_is_read_right(
     folder = tmp_path / "a|b $(x)"
     folder.mkdir()
     run = "4106687d-01b0-481e-8974-3b4d0ef0b544"
-    lines = [
-        f"7|RUNNING|{run}|rule_x|{folder}",
-        f"8|PENDING|{run}|rule_y|{tmp_path}",
-        f"9|RUNNING|my own job|no comment|{folder}",
-    ]
-    monkeypatch.setattr("perturb.runs.orphans._slurm", lambda *_: "\n".join(lines) + "\n")
+    told = (
+        f"7|RUNNING|{run}|rule_x|{folder}\n8|PENDING|{run}|rule_y|{tmp_path}\n"
+        f"9|RUNNING|my own job|no comment|{folder}\n"
+    )
+    monkeypatch.setattr("perturb.runs.orphans._slurm", lambda *_: told)
     assert [job.id for job in slurm_jobs(folder)] == ["7"]
 
 

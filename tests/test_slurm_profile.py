@@ -1,6 +1,7 @@
 """The SLURM profile as a site's environment makes it, without any SLURM."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,25 @@ import yte
 
 from tests.workspace import ROOT
 
+Profile = Callable[..., dict[str, Any]]
 PROFILE = (ROOT / "slurm" / "config.yaml").read_text()
 
 
-def _profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str = "") -> dict[str, Any]:
-    """Return the profile where scontrol tells this."""
-    scontrol = tmp_path / "scontrol"
-    scontrol.write_text(f"#!/bin/sh\necho '{told}'\n")
-    scontrol.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    profile: dict[str, Any] = yte.process_yaml(PROFILE, require_use_yte=True)
-    return profile
+@pytest.fixture
+def profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Profile:
+    """Return what gives the profile where scontrol tells something, and variables are set."""
+
+    def made(told: str = "", **variables: str) -> dict[str, Any]:
+        scontrol = tmp_path / "scontrol"
+        scontrol.write_text(f"#!/bin/sh\necho '{told}'\n")
+        scontrol.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        for name, value in variables.items():
+            monkeypatch.setenv(f"PERTURB_SLURM_{name}", value)
+        found: dict[str, Any] = yte.process_yaml(PROFILE, require_use_yte=True)
+        return found
+
+    return made
 
 
 @pytest.mark.parametrize(
@@ -29,41 +38,27 @@ def _profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str = "") ->
         ("AccountingStorageType = accounting_storage/slurmdbd", {}, "sacct"),
         ("AccountingStorageType = accounting_storage/none", {}, "squeue"),
         ("", {}, "squeue"),
-        ("", {"PERTURB_SLURM_STATUS": "sacct"}, "sacct"),
+        ("", {"STATUS": "sacct"}, "sacct"),
     ],
 )
 def test_profile_asks_the_database_only_where_there_is_one(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    told: str,
-    variables: dict[str, str],
-    command: str,
+    profile: Profile, told: str, variables: dict[str, str], command: str
 ) -> None:
-    for key, value in variables.items():
-        monkeypatch.setenv(key, value)
-    assert _profile(monkeypatch, tmp_path, told)["slurm-status-command"] == command
+    assert profile(told, **variables)["slurm-status-command"] == command
 
 
-def test_profile_takes_a_sites_names_as_they_are(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    plain = _profile(monkeypatch, tmp_path)["default-resources"]
-    assert set(plain) == {"mem_mb", "runtime"}
-    monkeypatch.setenv("PERTURB_SLURM_ACCOUNT", "os.getcwd()")
-    monkeypatch.setenv("PERTURB_SLURM_PARTITION", "gpu-short")
-    named = _profile(monkeypatch, tmp_path)["default-resources"]
+def test_profile_takes_a_sites_names_as_they_are(profile: Profile) -> None:
+    assert set(profile()["default-resources"]) == {"mem_mb", "runtime"}
+    named = profile(ACCOUNT="os.getcwd()", PARTITION="gpu-short")["default-resources"]
     # Snakemake evaluates both as Python: they have to come out as the strings that went in.
     assert yaml.safe_load(named["slurm_account"]) == "os.getcwd()"
     assert yaml.safe_load(named["slurm_partition"]) == "gpu-short"
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
-def test_profile_refuses_a_wrong_number(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str
-) -> None:
-    monkeypatch.setenv("PERTURB_SLURM_JOBS", value)
+def test_profile_refuses_a_wrong_number(profile: Profile, value: str) -> None:
     with pytest.raises(Exception, match=f"PERTURB_SLURM_JOBS={value}: a whole number"):
-        _profile(monkeypatch, tmp_path)
+        profile(JOBS=value)
 
 
 def test_profile_and_the_local_one_share_no_key() -> None:
@@ -76,16 +71,12 @@ def test_profile_and_the_local_one_share_no_key() -> None:
 
 
 @pytest.mark.parametrize(("value", "requeues"), [("", True), ("yes", True), ("no", False)])
-def test_profile_requeues_unless_told_not_to(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, requeues: bool
-) -> None:
-    monkeypatch.setenv("PERTURB_SLURM_REQUEUE", value)
-    profile = _profile(monkeypatch, tmp_path)
-    assert ("slurm-requeue" in profile) == requeues
-    assert ("slurm-no-requeue" in profile) != requeues
+def test_profile_requeues_unless_told_not_to(profile: Profile, value: str, requeues: bool) -> None:
+    found = profile(REQUEUE=value)
+    assert ("slurm-requeue" in found) == requeues
+    assert ("slurm-no-requeue" in found) != requeues
 
 
-def test_profile_refuses_another_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PERTURB_SLURM_REQUEUE", "0")
+def test_profile_refuses_another_word(profile: Profile) -> None:
     with pytest.raises(Exception, match="PERTURB_SLURM_REQUEUE=0: yes or no is expected"):
-        _profile(monkeypatch, tmp_path)
+        profile(REQUEUE="0")

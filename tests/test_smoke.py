@@ -3,7 +3,6 @@
 import html
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections import Counter
@@ -21,7 +20,7 @@ from perturb.plan.cells import cells, evaluated_datasets
 from tests.cluster import running_cluster
 from tests.cluster_runs import Run, starting
 from tests.study_tables import CHARTS, TABLES
-from tests.workspace import Workspace, environment, fresh_clone, locked_environment, planned_jobs
+from tests.workspace import Workspace, fresh_clone, locked_environment, planned_jobs
 
 pytestmark = pytest.mark.slow
 
@@ -43,16 +42,7 @@ def submitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Worksp
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, str]:
     """Return a fresh clone after the run, and the run's output."""
     workspace = fresh_clone(tmp_path_factory.mktemp("smoke"))
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", CONFIGURATION],
-        cwd=workspace.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return workspace, done.stdout + done.stderr
+    return workspace, workspace.told(configuration=CONFIGURATION)
 
 
 @pytest.mark.slurm
@@ -134,8 +124,7 @@ def test_snakemake_writes_its_own_report(finished: tuple[Workspace, str], tmp_pa
     """With what the lock of a run holds, and no more."""
     workspace, _ = finished
     command = workspace.command("--report", "report.zip", configuration=CONFIGURATION)
-    done = workspace.python(command[1:], locked_environment(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
+    workspace.python(command[1:], locked_environment(tmp_path))
     with zipfile.ZipFile(workspace.folder / "report.zip") as report:
         page = report.read("report/report.html").decode()
     config = load_config(yaml.safe_load((workspace.folder / CONFIGURATION).read_text()))
@@ -154,9 +143,8 @@ def test_results_that_the_study_does_not_ask_for_are_made_again(
     study = yaml.safe_load((workspace.folder / CONFIGURATION).read_text())
     study["training"]["samples"] += 64
     (workspace.folder / CONFIGURATION).write_text(yaml.safe_dump(study, sort_keys=False))
-    planned = workspace.run("--dry-run", configuration=CONFIGURATION)
-    assert planned.returncode == 0, planned.stderr
-    assert "num_samples." in planned.stderr
-    again = planned_jobs(planned.stdout)
+    told = workspace.told("--dry-run", configuration=CONFIGURATION)
+    assert "num_samples." in told
+    again = planned_jobs(told)
     models = len(study["models"])
     assert (again["train_model"], again["evaluate"], again["write_page"]) == (models, models, 1)

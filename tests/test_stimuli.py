@@ -1,17 +1,13 @@
 """Names of cue-conflict stimuli, with the paper's and with other classes."""
 
-import json
+import re
 import unicodedata
 from pathlib import Path
 
 import pytest
 
 from perturb.datasets.real.listing import list_images
-from tests.image_files import encoded, picture, write_as
-
-IMAGE = encoded(picture(0))
-NFC = "caf\u00e9"
-NFD = unicodedata.normalize("NFD", NFC)
+from tests.image_files import IMAGE, NFC, NFD, in_json, refuses, source_of, write_as
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -38,9 +34,8 @@ def test_classes_of_any_name(kind: str, one: str, other: str, suffix: str, tmp_p
         f"{other}/{other}10-{one}2.{suffix}",
     ]
     path = write_as(kind, tmp_path, dict.fromkeys(files, IMAGE))
-    (tmp_path / "index.json").write_text(json.dumps({one: [0], other: [1, 2]}))
-    source = {"path": path.name, "layout": "cue_conflict", "class_index": "index.json"}
-    listing = list_images(source, tmp_path)
+    index = in_json(tmp_path / "index.json", {one: [0], other: [1, 2]})
+    listing = list_images(source_of(path, "cue_conflict", class_index=index), tmp_path)
     rows = zip(listing.image_ids, listing.targets, listing.columns["texture"], strict=True)
     # Names are taken in the composed form, whatever the disk has.
     first, _, last = (unicodedata.normalize("NFC", file) for file in files)
@@ -62,19 +57,17 @@ def test_names_with_several_readings_or_none(
     file: str, message: str | None, tmp_path: Path
 ) -> None:
     path = write_as("folder", tmp_path, {file: IMAGE, "mp/mp1-mp35x.png": IMAGE})
-    (tmp_path / "index.json").write_text(json.dumps({"mp": 0, "mp3": 1}))
-    source = {"path": path.name, "layout": "cue_conflict", "class_index": "index.json"}
-    with pytest.raises(ValueError, match=r"mp/mp1-mp35x.png: allowed names") as caught:
-        list_images(source, tmp_path)
+    index = in_json(tmp_path / "index.json", {"mp": 0, "mp3": 1})
+    source = source_of(path, "cue_conflict", class_index=index)
+    told = refuses(source, tmp_path, match=r"mp/mp1-mp35x.png: allowed names")
     if message is None:
-        assert file not in str(caught.value)
+        assert file not in told
     else:
-        caught.match(message)
+        assert re.search(message, told)
 
 
 def test_stimuli_without_a_conflict(tmp_path: Path) -> None:
     path = write_as("folder", tmp_path, {"cat/cat1-cat2.png": IMAGE, "dog/dog1-dog3.png": IMAGE})
-    (tmp_path / "index.json").write_text('{"cat": [0], "dog": [1]}')
-    source = {"path": path.name, "layout": "cue_conflict", "class_index": "index.json"}
-    with pytest.raises(ValueError, match="texture of all 2 stimuli is that of their own shape"):
-        list_images(source, tmp_path)
+    index = in_json(tmp_path / "index.json", {"cat": [0], "dog": [1]})
+    source = source_of(path, "cue_conflict", class_index=index)
+    refuses(source, tmp_path, match="texture of all 2 stimuli is that of their own shape")

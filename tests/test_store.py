@@ -109,31 +109,16 @@ def test_a_manifest_without_digest_is_refused(tmp_path: Path) -> None:
         pixels_digest(manifest)
 
 
-def _shorten_manifest(images: Path, manifest: Path) -> None:
-    del images
-    pq.write_table(pq.read_table(manifest).slice(0, 9), manifest)
-
-
-def _truncate_images(images: Path, manifest: Path) -> None:
-    del manifest
-    images.write_bytes(images.read_bytes()[:-100])
-
-
-def _float_images(images: Path, manifest: Path) -> None:
-    del manifest
-    np.save(images, np.zeros((10, 3, 4, 5), np.float32))
-
-
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (_shorten_manifest, "10 images, but"),
-        (_truncate_images, "cannot be read"),
-        (_float_images, "expected uint8"),
+        (lambda _, file: pq.write_table(pq.read_table(file).slice(0, 9), file), "10 images, but"),
+        (lambda file, _: file.write_bytes(file.read_bytes()[:-100]), "cannot be read"),
+        (lambda file, _: np.save(file, np.zeros((10, 3, 4, 5), np.float32)), "expected uint8"),
     ],
 )
 def test_store_that_does_not_fit_is_refused(
-    break_it: Callable[[Path, Path], None], message: str, tmp_path: Path
+    break_it: Callable[[Path, Path], object], message: str, tmp_path: Path
 ) -> None:
     images, manifest = _write(tmp_path)
     break_it(images, manifest)

@@ -42,26 +42,21 @@ class Workspace:
 
     def run(self, *arguments: str, configuration: str = CONFIG) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; its messages are in `stderr`."""
-        return self.python(self.command(*arguments, configuration=configuration)[1:], environment())
+        command = self.command(*arguments, configuration=configuration)
+        return run_command(command, self.folder)
 
-    def python(
-        self, arguments: Sequence[str], variables: dict[str, str]
-    ) -> subprocess.CompletedProcess[str]:
-        """Run Python in an environment to its end."""
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=variables,
-        )
+    def python(self, arguments: Sequence[str], variables: dict[str, str]) -> str:
+        """Run Python in an environment to a good end; return all that it writes."""
+        return told_by([sys.executable, *arguments], self.folder, variables)
+
+    def told(self, *arguments: str, status: int = 0, configuration: str = CONFIG) -> str:
+        """Run Snakemake to its end, which is to come with this status; return all it writes."""
+        command = self.command(*arguments, configuration=configuration)
+        return told_by(command, self.folder, status=status)
 
     def planned(self) -> dict[str, int]:
         """Return how many jobs of each rule a run would start now."""
-        done = self.run("--dry-run")
-        assert done.returncode == 0, done.stdout + done.stderr
-        return planned_jobs(done.stdout + done.stderr)
+        return planned_jobs(self.told("--dry-run"))
 
     def tables(self, results: str = "results") -> dict[str, bytes]:
         """Return the content of every table in every format, but for the record of run times."""
@@ -114,17 +109,46 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
 
 
+def run_command(
+    command: Sequence[str | Path], folder: Path = ROOT, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder to its end, in `environment()` or another."""
+    given = {"cwd": folder, "env": environment() if variables is None else variables}
+    return subprocess.run(command, capture_output=True, text=True, check=False, **given)
+
+
+def told_by(
+    command: Sequence[str | Path],
+    folder: Path = ROOT,
+    variables: dict[str, str] | None = None,
+    *,
+    status: int = 0,
+) -> str:
+    """Run a command to its end, which is to come with this status; return all that it writes."""
+    done = run_command(command, folder, variables)
+    told = done.stdout + done.stderr
+    assert done.returncode == status, told
+    return told
+
+
+def make(*arguments: str) -> str:
+    """Run make in the repository; return what it writes."""
+    # The make that runs the tests would hand on its own flags, such as --keep-going.
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return told_by(["make", "--no-print-directory", *arguments], ROOT, variables)
+
+
+def files_of_repository(*folders: str) -> list[str]:
+    """Return the files that git tracks or would by `git add --all`, of some folders or all."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *folders]
+    return [
+        name for name in run_command(listed).stdout.split("\0") if name and (ROOT / name).is_file()
+    ]
+
+
 def fresh_clone(folder: Path) -> Workspace:
     """Return a workspace of the files that git tracks or would, as they are now."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+    for name in files_of_repository():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
     return Workspace(folder)

@@ -38,7 +38,6 @@ def build_generated(
     generate_options : `set` and `split`, and for upstream sets `classes` and
         `texture_correlation`, as in the configuration.
     num_images : number of images; their indices start at 0.
-    made_from : as of `write_store`.
     """
     chunks = _generated(generate_options, num_images, seed)
     write_store(images, manifest, num_images=num_images, chunks=chunks, made_from=made_from)
@@ -93,10 +92,6 @@ def build_filtered(
     made_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the dataset of the images of a pool that a classifier misclassifies.
-
-    Parameters
-    ----------
-    made_from : as of `write_store`.
 
     Raises
     ------

@@ -10,23 +10,21 @@ from torch import Tensor
 from perturb.datasets.store import ImageStore
 from perturb.datasets.synthetic.family import RENDITIONS, SHAPES, TEXTURES
 
+_COLUMNS = 12
+_ZOOM = 3
 _MARGIN_PX = 6
 _CAPTION_PX = 14
 _PAPER = (250, 250, 248)
 _INK = (60, 60, 66)
 
 
-def contact_sheet(
-    images: Tensor, captions: Sequence[str], *, columns: int = 12, zoom: int = 3
-) -> Image.Image:
-    """Return a picture of all images, row by row, each above its caption.
+def contact_sheet(images: Tensor, captions: Sequence[str]) -> Image.Image:
+    """Return a picture of all images, enlarged, row by row, each above its caption.
 
     Parameters
     ----------
     images : uint8 (N, 3, H, W).
     captions : N texts; a text wider than its image is cut.
-    columns : images per row.
-    zoom : factor by which images are enlarged.
 
     Raises
     ------
@@ -36,9 +34,9 @@ def contact_sheet(
         raise ValueError(
             f"captions are {len(captions)} for {len(images)} images; allowed: one an image"
         )
-    width, height = images.shape[3] * zoom, images.shape[2] * zoom
+    width, height = images.shape[3] * _ZOOM, images.shape[2] * _ZOOM
     step_x, step_y = width + _MARGIN_PX, height + _CAPTION_PX + _MARGIN_PX
-    columns = min(columns, len(images))
+    columns = min(_COLUMNS, len(images))
     rows = -(-len(images) // columns)
     size = (columns * step_x + _MARGIN_PX, rows * step_y + _MARGIN_PX)
     sheet = Image.new("RGB", size, _PAPER)

@@ -21,12 +21,7 @@ PIXELS_KEY = b"pixels_digest"
 def with_facts(
     table: pa.Table, made_from: Mapping[str, Any] | None, pixels: str | None
 ) -> pa.Table:
-    """Return a manifest with the origin and the digest of its pixels in its metadata.
-
-    Parameters
-    ----------
-    made_from, pixels : as of `perturb.datasets.store.write_manifest`.
-    """
+    """Return a manifest with the origin and the digest of its pixels in its metadata."""
     metadata = dict(table.schema.metadata or {})
     if made_from is not None:
         metadata[ORIGIN_KEY] = json.dumps(made_from)

@@ -139,10 +139,6 @@ def write_store(
 ) -> None:
     """Write a decoded dataset from chunks of (pixels, manifest columns), `num_images` in all.
 
-    Parameters
-    ----------
-    made_from : as of `write_manifest`.
-
     Raises
     ------
     ValueError

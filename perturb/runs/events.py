@@ -1,5 +1,6 @@
 """The state of a run, from Snakemake's log records."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -106,23 +107,21 @@ def _logs(names: Sequence[object] | None) -> tuple[str, ...]:
 
 def _telling(own: tuple[str, ...], all_logs: tuple[str, ...]) -> tuple[str, ...]:
     """Return a failed job's own logs, or Snakemake's if they are empty: the job never started."""
-    if any(_has_content(Path(log)) for log in own):
+    if any((stat := _stat(log)) and stat.st_size for log in own):
         return own
     # Their names begin with the time.
     snakemakes = sorted(Path(".snakemake/log").glob("*.snakemake.log"))
     return (str(snakemakes[-1]),) if snakemakes else all_logs
 
 
-def _has_content(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
-
-
 def _time_of(log: str) -> int | None:
+    stat = _stat(log)
+    return stat.st_mtime_ns if stat else None
+
+
+def _stat(log: str) -> os.stat_result | None:
     try:
-        return Path(log).stat().st_mtime_ns
+        return Path(log).stat()
     except OSError:
         return None
 

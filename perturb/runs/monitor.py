@@ -94,7 +94,7 @@ class Monitor:
             return [self._report]
         lines = self._count(self._clock(), self._state())
         if not self._is_blind:
-            lines.append(f"{time.strftime('%H:%M:%S')} {self._tracker.progress()}")
+            lines.append(f"{time.strftime('%H:%M:%S')} {self._tracker}")
         self._line = ""
         failures = [f"FAILED: {failure}" for failure in self.events.failed.values()]
         lines += failures[:NUM_NAMED]
@@ -144,7 +144,7 @@ class Monitor:
     def _described(self) -> str:
         """Return the progress: cells, jobs, models trained, and what the first other job logs."""
         assert self._tracker is not None
-        events, parts = self.events, [str(self._tracker.progress())]
+        events, parts = self.events, [str(self._tracker)]
         for rule, count in events.jobs.items():
             # In a workflow that uses this one as a module, the names of rules have a prefix.
             if rule.endswith(_TRAINING) and events.finished.get(rule, 0) < count:

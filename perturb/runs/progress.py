@@ -28,10 +28,9 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from perturb.config import Config
 from perturb.files import replacing
@@ -39,45 +38,18 @@ from perturb.plan.cells import cells
 from perturb.plan.paths import Paths
 from perturb.plan.receipts import done_files
 from perturb.runs.clean import ChanceWarnings
-from perturb.runs.events import Events, Failure
+from perturb.runs.events import Events
 
 STATUS_FILE = "status.json"
 NUM_NAMED = 20
 _WINDOW_S = 1800
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Progress of a run; the module's docstring describes the numbers."""
-
-    num_cells: int
-    num_done: int
-    num_planned: int
-    num_new: int
-    steps_done: int
-    steps_total: int
-    cells_per_minute: float | None
-    seconds_left: float | None
-    failed: tuple[Failure, ...]
-    num_retries: int
-    slurm_run: str | None
-
-    def __str__(self) -> str:
-        told = [f"cells {self.num_done:,} of {self.num_cells:,}"]
-        if self.cells_per_minute is not None:
-            told.append(f"{self.cells_per_minute:.3g} a minute")
-        if self.seconds_left is not None:
-            told.append(f"{duration(self.seconds_left)} left")
-        told.append(f"jobs {self.steps_done:,} of {self.steps_total:,}")
-        if self.num_retries:
-            told.append(f"{self.num_retries:,} tried again")
-        if self.failed:
-            told.append(f"{len(self.failed):,} FAILED")
-        return ", ".join(told)
-
-
 class Tracker:
-    """Tracks a run of a study; `started_ns` is the time of a file made at its start."""
+    """Tracks a run of a study; `started_ns` is the time of a file made at its start.
+
+    The module's docstring describes its numbers: cells as last counted, jobs as last reported.
+    """
 
     def __init__(self, config: Config, events: Events, started_ns: int) -> None:
         paths = Paths(config.results)
@@ -88,50 +60,53 @@ class Tracker:
         self._started_ns = started_ns
         self._started = datetime.now(UTC)
         self._samples: deque[tuple[float, int]] = deque()
-        self._num_done = self._num_new = 0
-        self._num_planned: int | None = None
+        self.num_done = self.num_new = 0
+        self.num_planned: int | None = None
         self._clean = ChanceWarnings(config)
 
     def count(self, now: float) -> None:
         """Count the cells; `now` is in seconds of a monotonic clock."""
         listed = done_files(self._config)
         new = new_files(self._shards, self._started_ns)
-        self._num_new = len(new)
-        self._num_done = sum(shard in listed or shard in new for shard in self._shards)
-        if self._num_planned is None:
-            self._num_planned = len(self._shards) - self._num_done + self._num_new
+        self.num_new = len(new)
+        self.num_done = sum(shard in listed or shard in new for shard in self._shards)
+        if self.num_planned is None:
+            self.num_planned = len(self._shards) - self.num_done + self.num_new
         samples = self._samples
-        samples.append((now, self._num_done))
+        samples.append((now, self.num_done))
         # The rate starts at the count before the first cell, or at the limit of its window.
         while len(samples) > 2 and (
             samples[1][1] == samples[0][1] or samples[1][0] < now - _WINDOW_S
         ):
             samples.popleft()
 
-    def progress(self) -> Progress:
-        """Return the progress: cells as last counted, jobs as last reported."""
-        events, rate = self._events, self._rate()
-        num_left = len(self._shards) - self._num_done
-        return Progress(
-            num_cells=len(self._shards),
-            num_done=self._num_done,
-            num_planned=self._num_planned or 0,
-            num_new=self._num_new,
-            steps_done=events.steps_done,
-            steps_total=events.steps_total,
-            cells_per_minute=60 * rate if rate else None,
-            seconds_left=num_left / rate if rate and num_left else None,
-            failed=tuple(events.failed.values()),
-            num_retries=events.num_retries,
-            slurm_run=events.slurm_run,
-        )
-
-    def _rate(self) -> float | None:
-        """Return cells per second."""
+    @property
+    def cells_per_minute(self) -> float | None:
+        """The rate; None before the first cell."""
         if not self._samples:
             return None
         (then, before), (now, new) = self._samples[0], self._samples[-1]
-        return (new - before) / (now - then) if new > before and now > then else None
+        return 60 * (new - before) / (now - then) if new > before and now > then else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time until the last cell, at this rate; None if unknown."""
+        rate, num_left = self.cells_per_minute, len(self._shards) - self.num_done
+        return 60 * num_left / rate if rate and num_left else None
+
+    def __str__(self) -> str:
+        events = self._events
+        told = [f"cells {self.num_done:,} of {len(self._shards):,}"]
+        if self.cells_per_minute is not None:
+            told.append(f"{self.cells_per_minute:.3g} a minute")
+        if self.seconds_left is not None:
+            told.append(f"{duration(self.seconds_left)} left")
+        told.append(f"jobs {events.steps_done:,} of {events.steps_total:,}")
+        if events.num_retries:
+            told.append(f"{events.num_retries:,} tried again")
+        if events.failed:
+            told.append(f"{len(events.failed):,} FAILED")
+        return ", ".join(told)
 
     def write(self, state: str) -> None:
         """Replace the status file.
@@ -141,7 +116,22 @@ class Tracker:
         OSError
             such as on a full disk; the old file is then kept.
         """
-        status = status_of(self.progress()) | {
+        events, failed = self._events, [*self._events.failed.values()]
+        status = {
+            "schema": 2,
+            "cells": {
+                "total": len(self._shards),
+                "done": self.num_done,
+                "planned": self.num_planned or 0,
+                "new": self.num_new,
+            },
+            "jobs": {"total": events.steps_total, "done": events.steps_done},
+            "cells_per_minute": self.cells_per_minute,
+            "seconds_left": self.seconds_left,
+            "num_failed": len(failed),
+            "num_retries": events.num_retries,
+            "failures": [asdict(failure) for failure in failed[:NUM_NAMED]],
+            "slurm_run": events.slurm_run,
             "warnings": self._clean.found(),
             "state": state,
             "host": socket.gethostname(),
@@ -152,26 +142,6 @@ class Tracker:
         }
         with replacing(self.status_path) as temporary:
             temporary.write_text(json.dumps(status, indent=1) + "\n")
-
-
-def status_of(progress: Progress) -> dict[str, Any]:
-    """Return the entries of the status file about the progress."""
-    return {
-        "schema": 2,
-        "cells": {
-            "total": progress.num_cells,
-            "done": progress.num_done,
-            "planned": progress.num_planned,
-            "new": progress.num_new,
-        },
-        "jobs": {"total": progress.steps_total, "done": progress.steps_done},
-        "cells_per_minute": progress.cells_per_minute,
-        "seconds_left": progress.seconds_left,
-        "num_failed": len(progress.failed),
-        "num_retries": progress.num_retries,
-        "failures": [asdict(failure) for failure in progress.failed[:NUM_NAMED]],
-        "slurm_run": progress.slurm_run,
-    }
 
 
 def new_files(paths: Sequence[str], started_ns: int) -> set[str]:

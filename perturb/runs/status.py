@@ -113,7 +113,7 @@ def described(config: Config, found: Census, last: Mapping[str, Any] | None) -> 
         f"{found.num_done:,} of {found.num_cells:,} cells are done in {config.results}",
         *_of_run(last),
         *(f"WARNING: {warning}" for warning in found.warnings),
-        *_unused(config),
+        *([summary(config, unused)] if (unused := unused_files(config)) else []),
         "",
         *_grid(found),
         "",
@@ -122,11 +122,6 @@ def described(config: Config, found: Census, last: Mapping[str, Any] | None) -> 
         *_named("faulty", found.faulty),
         *_mixed(found),
     ]
-
-
-def _unused(config: Config) -> list[str]:
-    files = unused_files(config)
-    return [summary(config, files)] if files else []
 
 
 def _of_run(last: Mapping[str, Any] | None) -> list[str]:

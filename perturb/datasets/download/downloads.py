@@ -12,9 +12,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from urllib3.util import Retry
-
-from perturb.datasets.download.http import RETRIES, length_of, transfer
+from perturb.datasets.download.http import length_of, transfer
 from perturb.datasets.download.register import Entry, RemoteFile
 from perturb.datasets.download.unpacking import unpack
 
@@ -23,7 +21,7 @@ MAX_BYTES = 1 << 30
 """Maximum size of a file that is not unpacked and whose size is not published."""
 
 
-def download(entry: Entry, folder: Path, *, retries: Retry = RETRIES) -> None:
+def download(entry: Entry, folder: Path) -> None:
     """Download, verify and unpack a dataset into a folder.
 
     Raises
@@ -42,20 +40,20 @@ def download(entry: Entry, folder: Path, *, retries: Retry = RETRIES) -> None:
     LOG.info("%s: %s. Licence: %s. %s", entry.name, entry.homepage, entry.licence, entry.citation)
     if not _complete(staging).exists():
         _check_disk(entry, staging)
-        _collect(entry, staging, retries)
+        _collect(entry, staging)
         _assemble(entry, staging)
     _finish(staging, folder)
     LOG.info("%s: whole, in %s", entry.name, folder)
 
 
-def _collect(entry: Entry, staging: Path, retries: Retry) -> None:
+def _collect(entry: Entry, staging: Path) -> None:
     """Download and unpack missing files, each into its own folder."""
     for file in entry.files:
         unpacked = _unpacked(file, staging)
         if unpacked.exists():
             LOG.info("%s: here already", file.name)
             continue
-        fetched = fetch(file, staging, retries=retries)
+        fetched = fetch(file, staging)
         if file.unpacked is None:
             _keep(fetched, unpacked)
         else:
@@ -64,7 +62,7 @@ def _collect(entry: Entry, staging: Path, retries: Retry) -> None:
             fetched.unlink()
 
 
-def fetch(file: RemoteFile, folder: Path, *, retries: Retry = RETRIES) -> Path:
+def fetch(file: RemoteFile, folder: Path) -> Path:
     """Return the path of a verified file in `folder`, downloaded unless it exists.
 
     Raises
@@ -81,7 +79,7 @@ def fetch(file: RemoteFile, folder: Path, *, retries: Retry = RETRIES) -> Path:
     bound = file.unpacked.num_bytes if file.unpacked else MAX_BYTES
     most = bound if file.size is None else file.size
     is_resumed = part.exists()
-    transfer(file.url, part, size=file.size, most=most, retries=retries)
+    transfer(file.url, part, size=file.size, most=most)
     problem = _mismatch(part, file)
     if problem is None:
         LOG.info("%s: verified", file.name)
@@ -90,7 +88,7 @@ def fetch(file: RemoteFile, folder: Path, *, retries: Retry = RETRIES) -> Path:
     if is_resumed:
         # The earlier part may be of another version of the file, or damaged.
         LOG.warning("%s: %s after resuming from an earlier part; starting over", file.url, problem)
-        return fetch(file, folder, retries=retries)
+        return fetch(file, folder)
     raise ValueError(f"{file.url}: {problem}; the server has another file")
 
 

@@ -25,8 +25,10 @@ PROGRESS_BYTES = 16 << 20
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
-def transfer(url: str, part: Path, *, size: int | None, most: int, retries: Retry) -> None:
+def transfer(url: str, part: Path, *, size: int | None, most: int) -> None:
     """Download a file, resuming after the content of `part`.
+
+    Without progress it is tried again as `RETRIES` says.
 
     Parameters
     ----------
@@ -34,7 +36,6 @@ def transfer(url: str, part: Path, *, size: int | None, most: int, retries: Retr
     part : local file, which is extended.
     size : size of the whole file [bytes]; None if not published.
     most : maximum size [bytes].
-    retries : maximum number of successive retries without progress, and their pauses.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def transfer(url: str, part: Path, *, size: int | None, most: int, retries: Retr
     part.parent.mkdir(parents=True, exist_ok=True)
     if length_of(part) > most:
         part.unlink()
-    best, left = length_of(part), retries
+    best, left = length_of(part), RETRIES
     with _session(url) as session:
         while length_of(part) != size:
             try:
@@ -59,7 +60,7 @@ def transfer(url: str, part: Path, *, size: int | None, most: int, retries: Retr
                 # Only progress resets the count: a server without ranges may break off every time.
                 has_progress = length_of(part) >= best + PROGRESS_BYTES
                 best = max(best, length_of(part))
-                left = _after(error, url, retries if has_progress else left)
+                left = _after(error, url, RETRIES if has_progress else left)
 
 
 def _session(url: str) -> requests.Session:

@@ -109,8 +109,6 @@ def register_entry(path: Path, name: str, sha256: Mapping[str, str] | str | None
 
     Parameters
     ----------
-    path : path of the register.
-    name : name of the entry.
     sha256 : SHA-256 from the configuration for files without one in the register, by file name
         (or alone, for an entry of one file).
 

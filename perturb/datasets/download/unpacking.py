@@ -73,12 +73,6 @@ def unpack(archive: Path, folder: Path, bound: Bound) -> None:
     The first bytes define the kind, not the name: ImageNetV2's `.tar.gz` is a plain tar. A killed
     process leaves a hidden folder that the next call removes.
 
-    Parameters
-    ----------
-    archive : path of the archive.
-    folder : folder of the members; it must not exist.
-    bound : maximum content.
-
     Raises
     ------
     ValueError

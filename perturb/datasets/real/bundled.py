@@ -14,7 +14,7 @@ References
    Repository, 1998, doi:10.24432/C50P49.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ def build_bundled(
     ----------
     bundled : `set` and `split`, as in the configuration.
     seed : seed of the study; splits are drawn by it.
-    made_from : as of `write_store`.
 
     Raises
     ------
@@ -68,7 +67,14 @@ def build_bundled(
 
 def read_bundled(name: str) -> tuple[Tensor, NDArray[np.int64]]:
     """Return all images of a bundled dataset, uint8 (N, 3, 32, 32), and their classes, (N,)."""
-    return _READERS[_checked("set", name, BUNDLED_IMAGES)]()
+    from sklearn.datasets import load_digits  # takes a second to import
+
+    _check("set", name, BUNDLED_IMAGES)
+    digits = load_digits()  # the only one
+    gray = torch.from_numpy(np.rint(digits.images * (255 / _DARKEST)).astype(np.uint8))
+    side = BUNDLED_SIDE[name] // gray.shape[-1]
+    enlarged = gray.repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)
+    return enlarged[:, None].repeat(1, 3, 1, 1), digits.target.astype(np.int64)
 
 
 def split_rows(
@@ -80,7 +86,7 @@ def split_rows(
     the splits before it. Each is as class-balanced as the remaining images allow.
     """
     sizes = BUNDLED_IMAGES[name]
-    _checked("split", split, sizes)
+    _check("split", split, sizes)
     left = list(range(len(image_ids)))
     for other, size in sizes.items():
         chosen = balanced_subset(
@@ -94,20 +100,6 @@ def split_rows(
     raise AssertionError(f"{split} is a key of {sizes}")
 
 
-def _digits() -> tuple[Tensor, NDArray[np.int64]]:
-    from sklearn.datasets import load_digits  # takes a second to import
-
-    digits = load_digits()
-    gray = torch.from_numpy(np.rint(digits.images * (255 / _DARKEST)).astype(np.uint8))
-    side = BUNDLED_SIDE["digits"] // gray.shape[-1]
-    enlarged = gray.repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)
-    return enlarged[:, None].repeat(1, 3, 1, 1), digits.target.astype(np.int64)
-
-
-_READERS: Mapping[str, Callable[[], tuple[Tensor, NDArray[np.int64]]]] = {"digits": _digits}
-
-
-def _checked(key: str, value: str, allowed: Mapping[str, Any]) -> str:
+def _check(key: str, value: str, allowed: Mapping[str, Any]) -> None:
     if value not in allowed:
         raise ValueError(f"{key} of bundled is {value!r}; allowed: {', '.join(allowed)}")
-    return value

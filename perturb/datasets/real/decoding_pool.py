@@ -16,7 +16,7 @@ from typing import cast
 
 from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
 
-from perturb.datasets.real.decoding import BadImageError, Pixels, decoder
+from perturb.datasets.real.decoding import BadImageError, decoder
 from perturb.datasets.real.files.locators import READ_ERRORS, FileAt, Locator
 from perturb.models.resizing import Resizing
 
@@ -65,19 +65,16 @@ def carry_out(target: Target, rows: Sequence[int], contents: Sequence[Content]) 
     with Path(target.path).open("r+b") as file:
         for row, content in zip(rows, contents, strict=True):
             try:
-                pixels = _checked(decode(load(content), target.view), target.side)
+                pixels = decode(load(content), target.view)
+                _, height, width = pixels.shape
+                if height != target.side:
+                    raise BadImageError(f"is {width} x {height} px; others are {target.side} px")
             except BadImageError as error:
                 bad.append((row, str(error)))
                 continue
             file.seek(target.offset + row * pixels.nbytes)
             file.write(pixels.data)
     return rows, bad
-
-
-def _checked(pixels: Pixels, side: int) -> Pixels:
-    if pixels.shape[1] != side:
-        raise BadImageError(f"is {pixels.shape[2]} x {pixels.shape[1]} px; others are {side} px")
-    return pixels
 
 
 def carried_out(target: Target, tasks: Iterable[Task], num_workers: int) -> Iterator[Answer]:

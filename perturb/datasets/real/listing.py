@@ -82,17 +82,14 @@ def list_images(
         listing = _with_accepted(listing, accepted)
     if num_images is not None and len(listing) != num_images:
         rest = f", {found} before some were left out" if found != len(listing) else ""
-        unused = f"; not counted: {_unused(listing)}" if listing.unused_files else ""
+        strange = [name for name, _ in listing.unused_files]
+        unused = f"; not counted: {some(strange)}" if strange else ""
         hidden = f"; left out: {asked.left_out}" if asked.left_out.names else ""
         raise ValueError(
             f"{where}: {len(listing)} images{rest}, expected {num_images}{unused}{hidden}"
         )
     _check_ids(listing, where)
     return listing
-
-
-def _unused(listing: Listing) -> str:
-    return some([name for name, _ in listing.unused_files])
 
 
 def _check_classes(

@@ -99,7 +99,8 @@ def generate(
         return Batch(_render(scene, partial(photograph, grid=pixel_grid())), targets, attributes)
     rendition = (indices.to(torch.int64) // num_classes) % len(RENDITIONS)
     attributes["rendition"] = rendition
-    attributes["texture"] = torch.where(_is_textured()[rendition], texture, NO_TEXTURE)
+    is_textured = torch.tensor([name in TEXTURED for name in RENDITIONS])[rendition]
+    attributes["texture"] = torch.where(is_textured, texture, NO_TEXTURE)
     return Batch(_render_kinds(scene, rendition), targets, attributes)
 
 
@@ -168,10 +169,6 @@ def _render_kinds(scene: Scene, rendition: Tensor) -> Tensor:
         rows = (rendition == kind).nonzero().flatten()
         images[rows] = _render(scene.rows(rows), partial(draw_rendition, rendition=name))
     return images
-
-
-def _is_textured() -> Tensor:
-    return torch.tensor([name in TEXTURED for name in RENDITIONS])
 
 
 def _check(

@@ -70,10 +70,10 @@ def polar(radius: Callable[[Field], Field], num_points: int = 120) -> Outline:
     return polygon(np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1))
 
 
-def spikes(num_points: int, inner: float, outer: float = 1.0) -> Outline:
-    """Return the star with that many points, one of them upwards."""
+def spikes(num_points: int, inner: float) -> Outline:
+    """Return the star of outer radius 1 with that many points, one of them upwards."""
     angle = np.pi / 2 + np.arange(2 * num_points) * (np.pi / num_points)
-    r = np.where(np.arange(2 * num_points) % 2 == 0, outer, inner)
+    r = np.where(np.arange(2 * num_points) % 2 == 0, 1.0, inner)
     return polygon(np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1))
 
 

@@ -34,12 +34,9 @@ def draw_place(
 def draw_warp(draws: Draws, name: str, amplitude: Tensor) -> Tensor:
     """Return amplitude, frequency and phase of the x and of the y wave of a warp, (B, 6)."""
     columns = []
-    for axis in "xy":
-        columns += [
-            draws.uniform(f"{name}-{axis}") * amplitude,
-            draws.uniform(f"{name}-{axis}-frequency", 0.35, 0.9),
-            draws.uniform(f"{name}-{axis}-phase"),
-        ]
+    for axis in (f"{name}-x", f"{name}-y"):
+        columns += [draws.uniform(axis) * amplitude]
+        columns += [draws.uniform(f"{axis}-frequency", 0.35, 0.9), draws.uniform(f"{axis}-phase")]
     return torch.stack(columns, dim=1).float()
 
 

@@ -8,6 +8,7 @@ names from macOS equal those from other systems.
 import logging
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -85,9 +86,8 @@ def _separated(path: Path, found: list[Entry | Folder]) -> list[Entry | Folder]:
             f"{path}: the name {mixed!r} holds a backslash, and other names hold slashes; it must "
             "be clear what separates folders: pack or name the files anew, with slashes alone"
         )
-    return [
-        _renamed(item, PurePosixPath(item.name.replace("\\", "/")).as_posix()) for item in found
-    ]
+    names = [PurePosixPath(item.name.replace("\\", "/")).as_posix() for item in found]
+    return [replace(item, name=name) for item, name in zip(found, names, strict=True)]
 
 
 def _composed(path: Path, items: Iterable[Entry | Folder]) -> Iterator[Entry | Folder]:
@@ -103,23 +103,17 @@ def _composed(path: Path, items: Iterable[Entry | Folder]) -> Iterator[Entry | F
     for item in items:
         name = unicodedata.normalize("NFC", item.name)
         folder = item.name if isinstance(item, Folder) else item.folder
-        if folder in known:
-            yield item if name == item.name else _renamed(item, name)
-            continue
-        known.add(folder)
-        if ".." in item.name.split("/"):
-            raise ValueError(f"{path}: the name {item.name!r} leads out of it")
-        composed = unicodedata.normalize("NFC", folder)
-        if written.setdefault(composed, folder) != folder:
-            raise ValueError(
-                f"{path}: two folders have the name {composed!r}, written in two forms of "
-                f"Unicode ({written[composed]!a} and {folder!a}); join them, or rename one"
-            )
-        yield item if name == item.name else _renamed(item, name)
-
-
-def _renamed(item: Entry | Folder, name: str) -> Entry | Folder:
-    return Entry(name, item.locator) if isinstance(item, Entry) else Folder(name)
+        if folder not in known:
+            known.add(folder)
+            if ".." in item.name.split("/"):
+                raise ValueError(f"{path}: the name {item.name!r} leads out of it")
+            composed = unicodedata.normalize("NFC", folder)
+            if written.setdefault(composed, folder) != folder:
+                raise ValueError(
+                    f"{path}: two folders have the name {composed!r}, written in two forms of "
+                    f"Unicode ({written[composed]!a} and {folder!a}); join them, or rename one"
+                )
+        yield item if name == item.name else replace(item, name=name)
 
 
 def _is_beside(entry: Entry, depth: int) -> bool:
@@ -133,7 +127,7 @@ def _below(items: Sequence[Entry | Folder], folder: str) -> list[Entry | Folder]
     if not folder:
         return list(items)
     inside = [(f"/{item.name}".partition(f"/{folder}/")[2], item) for item in items]
-    return [_renamed(item, name) for name, item in inside if name]
+    return [replace(item, name=name) for name, item in inside if name]
 
 
 def _with_images(items: Sequence[Entry | Folder], taken: LeftOut) -> list[Entry]:
@@ -171,4 +165,4 @@ def _without_enclosing(entries: list[Entry], depth: int) -> list[Entry]:
     if is_flat or all(entry.name.count("/") <= depth for entry in entries):
         return entries
     enclosing = tops.pop() + "/"
-    return [Entry(entry.name.removeprefix(enclosing), entry.locator) for entry in entries]
+    return [replace(entry, name=entry.name.removeprefix(enclosing)) for entry in entries]

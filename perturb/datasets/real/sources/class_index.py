@@ -25,7 +25,11 @@ class Numbering:
 
 
 def numbering(
-    source: Source, labels: Sequence[Label], place: Callable[[int], str], *, are_folders: bool
+    source: Source,
+    labels: Sequence[Label],
+    place: Callable[[int], str],
+    *,
+    are_folders: bool = False,
 ) -> Numbering:
     """Return the classes of labels.
 
@@ -46,10 +50,8 @@ def numbering(
     where = f"source.path {source.options.get('path')!r}"
     if are_folders and asked is not None:
         _check_spellings(labels, where)
-    unknown = [label.fault is not None and label.text not in index for label in labels]
-    if any(unknown):
-        rows = [row for row, is_unknown in enumerate(unknown) if is_unknown]
-        refuse(where, faults_of([labels[row] for row in rows], lambda row: place(rows[row])))
+    unknown = [row for row, one in enumerate(labels) if one.fault and one.text not in index]
+    refuse(where, faults_of([labels[row] for row in unknown], lambda row: place(unknown[row])))
     distinct: dict[Label, int] = {}
     for row, label in enumerate(labels):
         distinct.setdefault(label, row)
@@ -77,8 +79,7 @@ def _indexed(
     are_numbers = all(label.number is not None for label in named)
     if not are_folders and are_numbers and not found and not by_number:
         return dict(index) | _within(named, max(index.values()) + 1)
-    unknown = sorted((label.text, place) for label, place in named.items())
-    unknown = [(text, place) for text, place in unknown if text not in found]
+    unknown = sorted((one.text, place) for one, place in named.items() if one.text not in found)
     if unknown:
         places = "" if are_folders else f" (first {unknown[0][1]})"
         names = some([text for text, _ in unknown])

@@ -80,12 +80,9 @@ def list_cue_conflict(source: Source) -> Listing:
             f"source.path {source.path}: the texture of all {len(listing)} stimuli is that of "
             "their own shape, so none has a conflict"
         )
-    logger.info(
-        "%s: left out %d of %d stimuli whose texture is that of their shape",
-        source.path,
-        len(listing) - len(kept),
-        len(listing),
-    )
+    counts = f"{len(listing) - len(kept)} of {len(listing)}"
+    reason = "whose texture is that of their shape"
+    logger.info("%s: left out %s stimuli %s", source.path, counts, reason)
     return replace(listing, columns={"texture": numbers}).only(kept)
 
 

@@ -59,9 +59,8 @@ def read_labels(
     if not text.strip():
         raise ValueError(f"source.labels {path}: is empty")
     if is_ordered(text) and not columns:
-        ordered = _in_order(
-            [line.strip() for line in text.splitlines() if line.strip()], names, path
-        )
+        given = [line.strip() for line in text.splitlines() if line.strip()]
+        ordered = _in_order(given, names, path)
         return _wordnet_ids(ordered, _kit(path, synsets), path), [path.name] * len(names)
     rows = read_rows(text, path, known_images(names), columns)
     cells, lines = [row.image for row in rows], [row.line for row in rows]

@@ -28,12 +28,8 @@ def list_labelled_files(source: Source) -> Listing:
     names = [entry.name for entry in images]
     columns = source.options.get("columns", {})
     labels, places = read_labels(labels_path, names, source.file("synsets"), columns)
-    found = numbering(
-        source,
-        [label_of(label) for label in labels],
-        lambda row: f"{places[row]} ({names[row]})",
-        are_folders=False,
-    )
+    parsed = [label_of(label) for label in labels]
+    found = numbering(source, parsed, lambda row: f"{places[row]} ({names[row]})")
     return Listing(
         image_ids=names,
         targets=found.targets,

@@ -39,12 +39,9 @@ def list_parquet(source: Source) -> Listing:
     folders = [file.path.parent.name for file, _ in rows]
     names = _class_names(files)
     labels = [file.labels[row] for file, row in rows]
-    found = numbering(
-        source,
-        _named(labels, names) if _index_knows(source, names) else labels,
-        lambda row: f"{rows[row][0].path}, row {rows[row][1]}",
-        are_folders=False,
-    )
+    if _index_knows(source, names):
+        labels = _named(labels, names)
+    found = numbering(source, labels, lambda row: f"{rows[row][0].path}, row {rows[row][1]}")
     own = found.given_by == "numbers"
     return Listing(
         image_ids=ids if is_named else unique_ids(fallbacks, folders),
@@ -197,14 +194,10 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    plain = _plain(kind)
-    types = pa.types
-    kinds = (types.is_string, types.is_large_string, types.is_string_view)
-    return _is_bytes(plain) or any(is_one(plain) for is_one in kinds)
+    return _is_bytes(kind) or _plain(kind) in (pa.string(), pa.large_string(), pa.string_view())
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
     plain = _plain(kind)
-    types = pa.types
-    kinds = (types.is_binary, types.is_large_binary, types.is_binary_view)
-    return any(is_one(plain) for is_one in (*kinds, types.is_fixed_size_binary))
+    is_fixed = pa.types.is_fixed_size_binary(plain)
+    return is_fixed or plain in (pa.binary(), pa.large_binary(), pa.binary_view())

@@ -149,12 +149,8 @@ class Source:
 def split_unused(entries: Sequence[Entry]) -> tuple[list[Entry], list[tuple[str, str]]]:
     """Return the images among entries, and the other files with reasons."""
     images = [entry for entry in entries if is_image_name(entry.name)]
-    unused = [
-        (entry.name, "is not named like an image")
-        for entry in entries
-        if not is_image_name(entry.name)
-    ]
-    return images, unused
+    others = [entry.name for entry in entries if not is_image_name(entry.name)]
+    return images, [(name, "is not named like an image") for name in others]
 
 
 def unique_ids(names: Sequence[str], prefixes: Sequence[str]) -> list[str]:
@@ -178,12 +174,12 @@ def _any_case(pattern: str) -> str:
     return stem + dot + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in suffix)
 
 
-def refuse(where: str, faults: Iterable[str], most: int = 10) -> None:
-    """Raise a ValueError with the first faults and their number, if there are any."""
+def refuse(where: str, faults: Iterable[str]) -> None:
+    """Raise a ValueError with the first ten faults and their number, if there are any."""
     found = list(faults)
     if found:
-        shown = "; ".join(found[:most])
-        rest = f"; and {len(found) - most} more, {len(found)} in all" if len(found) > most else ""
+        shown = "; ".join(found[:10])
+        rest = f"; and {len(found) - 10} more, {len(found)} in all" if found[10:] else ""
         raise ValueError(f"{where}: {shown}{rest}")
 
 
@@ -192,9 +188,5 @@ def _expanded(pattern: str) -> list[str]:
     if match is None:
         return [pattern]
     first, last = match.groups()
-    numbers = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
-    return [
-        name
-        for number in numbers
-        for name in _expanded(pattern[: match.start()] + number + pattern[match.end() :])
-    ]
+    numbers = (f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1))
+    return [name for number in numbers for name in _expanded(_RANGE.sub(number, pattern, count=1))]

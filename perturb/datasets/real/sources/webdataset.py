@@ -36,12 +36,8 @@ def list_webdataset(source: Source) -> Listing:
         images += found
         labels += their_labels
         prefixes += [path.name.partition(".")[0]] * len(found)
-    numbers = numbering(
-        source,
-        labels,
-        lambda row: f"{images[row].locator.path}, {images[row].name}",
-        are_folders=False,
-    )
+    places = [f"{image.locator.path}, {image.name}" for image in images]
+    numbers = numbering(source, labels, places.__getitem__)
     return Listing(
         image_ids=unique_ids([image.name for image in images], prefixes),
         targets=numbers.targets,
