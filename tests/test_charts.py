@@ -19,7 +19,7 @@ from perturb.charts.style import FAMILIES, nice_log_ticks, ramp, style_of
 from perturb.experiments.captions import chart_caption, chart_caption_file
 from perturb.experiments.drawing import draw
 from perturb.experiments.registry import charts_of
-from tests.study_tables import CHARTS, TABLES, table_of, tables_of
+from tests.study_tables import CHARTS, table_of, tables_of
 from tests.synthetic_study import ARCHITECTURES, make_study
 
 Frames = Mapping[str, pd.DataFrame]
@@ -364,12 +364,6 @@ def _data(chart: dict[str, Any], part: dict[str, Any] | None = None) -> list[dic
         return chart["datasets"][part["data"]["name"]]
     [rows] = chart["datasets"].values()
     return rows
-
-
-@pytest.mark.parametrize("name", list(CHARTS))
-def test_a_chart_needs_what_its_tables_need(name: str) -> None:
-    needs = {need for table in CHARTS[name].tables for need in TABLES[table].needs}
-    assert set(CHARTS[name].needs) == needs
 
 
 @pytest.mark.parametrize(

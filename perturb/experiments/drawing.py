@@ -7,7 +7,7 @@ import pandas as pd
 
 from perturb.charts.sentences import nothing
 from perturb.experiments.registry import chart as declared_chart
-from perturb.experiments.registry import entry_point
+from perturb.experiments.registry import drawing_of
 
 
 def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
@@ -32,7 +32,7 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
         return nothing(reason)
     # Altair limits the file size, but charts contain all data.
     alt.data_transformers.disable_max_rows()
-    drawn: alt.TopLevelMixin = entry_point(chart.draw)(*(tables[table] for table in chart.tables))
+    drawn: alt.TopLevelMixin = drawing_of(name)(*(tables[table] for table in chart.tables))
     return drawn
 
 

@@ -165,9 +165,19 @@ def charts_of(available: Collection[str]) -> dict[str, Chart]:
 
     Parameters
     ----------
-    available : names of `Chart.needs` that the study has.
+    available : names of `Table.needs` that the study has.
     """
-    return {name: item for name, (_, item) in charts().items() if set(item.needs) <= set(available)}
+    return {name: item for name, (_, item) in charts().items() if needs_of(item) <= set(available)}
+
+
+def needs_of(chart: Chart) -> set[str]:
+    """Return what a study needs for a chart: what the tables of the chart need."""
+    return {need for name in chart.tables for need in table(name).needs}
+
+
+def drawing_of(name: str) -> Callable[..., Any]:
+    """Return the function that draws a chart."""
+    return entry_point(f"perturb.experiments.{charts()[name][0]}.charts:{name}")
 
 
 @cache
