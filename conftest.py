@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from tests.faults import launch, new_workspace
+from tests.synthetic_study import Study, make_study
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import Workspace
 
@@ -32,6 +33,18 @@ def default_config() -> dict[str, Any]:
     """Return config.yaml as Snakemake parses it."""
     config: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
     return config
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Return the made-up study with everything; tests add files beside it and change none of it."""
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="session")
+def fog_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Return the made-up study with one corruption at one severity, for tests of other changes."""
+    return make_study(tmp_path_factory.mktemp("fog"), corruptions=["fog"], severities=(3,))
 
 
 @pytest.fixture

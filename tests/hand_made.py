@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.synthetic_shards import SHARD
+from perturb.evaluate.shards import SCHEMA
 
 Rows = Sequence[dict[str, Any]]
 
@@ -71,7 +71,7 @@ def written(folder: Path, models: Rows, predictions: Rows, **sources: Any) -> di
         [(name, MODEL_TYPES.get(name, _type(models[0][name]))) for name in models[0]]
     )
     pq.write_table(pa.Table.from_pylist(list(models), schema=schema), folder / "models.parquet")
-    pq.write_table(pa.Table.from_pylist(list(predictions), SHARD), folder / "predictions.parquet")
+    pq.write_table(pa.Table.from_pylist(list(predictions), SCHEMA), folder / "predictions.parquet")
     roles = {"shapes": "clean", "conflict": "cue_conflict", "art": "renditions", "small": "extra"}
     datasets = [{"dataset": id, "label": id.title(), "role": role} for id, role in roles.items()]
     pq.write_table(pa.Table.from_pylist(datasets), folder / "datasets.parquet")

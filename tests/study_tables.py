@@ -13,6 +13,8 @@ from tests.synthetic_attacks import HEADLINE_EPSILON
 from tests.synthetic_study import Study
 
 TABLES = {name: table for name, (_, table) in registry.tables().items()}
+# 97.5 % point of the standard normal distribution.
+Z95 = 1.959963984540054
 CHARTS = {name: chart for name, (_, chart) in registry.charts().items()}
 
 

@@ -19,7 +19,7 @@ from perturb.charts.style import FAMILIES, nice_log_ticks, ramp, style_of
 from perturb.experiments.captions import chart_caption, chart_caption_file
 from perturb.experiments.drawing import draw
 from perturb.experiments.registry import charts_of
-from tests.study_tables import CHARTS, table_of, tables_of
+from tests.study_tables import CHARTS, tables_of
 from tests.synthetic_study import ARCHITECTURES, make_study
 
 Frames = Mapping[str, pd.DataFrame]
@@ -399,34 +399,6 @@ def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:
     header = paths["png"].read_bytes()[:24]
     assert header.startswith(b"\x89PNG")
     assert struct.unpack(">I", header[16:20])[0] == pytest.approx(2 * width, abs=2)
-
-
-NO_VIT = ("fgsm", "pgd", "attack_ensemble", "spatial", "transfer", "cue_conflict")
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        {"pretraining": ["Small"]},
-        # Patterns are measured on the grids of the study's ViTs.
-        {"architectures": ARCHITECTURES[:2], "extras": NO_VIT},
-        {"architectures": ARCHITECTURES[2:], "pretraining": ["Small"]},
-        {"architectures": ARCHITECTURES[2:3], "pretraining": ["Small"]},
-        {"corruptions": ("fog",), "severities": (3,), "extras": ()},
-        {"architectures": ARCHITECTURES[1:3], "pretraining": ["Small"], "extras": ("pgd",)},
-    ],
-    ids=["one pre-training set", "no ViT", "no ResNet", "one model", "no attack", "PGD alone"],
-)
-def test_small_studies_have_charts_too(tmp_path: Path, shape: dict[str, Any]) -> None:
-    few: dict[str, Any] = {"corruptions": ("fog", "contrast"), "severities": (1, 3)}
-    study = make_study(tmp_path, num_images=6, **(few | shape))
-    charts = charts_of(study.available)
-    needed = {table for chart in charts.values() for table in chart.tables}
-    frames = {name: table_of(study, name).to_pandas() for name in needed}
-    for name in charts:
-        spec = draw(name, frames).to_dict()
-        assert json.dumps(spec, allow_nan=False)
-        assert vl_convert.vegalite_to_svg(spec)
 
 
 def test_curve_of_a_single_epsilon(frames: Frames) -> None:

@@ -28,11 +28,6 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
 def made(study: Study) -> Callable[[str], pa.Table]:
     """Return what makes a table of the study, once."""
     return functools.cache(functools.partial(table_of, study.joined()))

@@ -13,21 +13,20 @@ import pytest
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, written
-from tests.study_tables import rows_where, sql, table_of
-from tests.synthetic_shards import SHARD
+from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 ALEXNET = Path(__file__).parent.parent / "resources" / "alexnet_errors.csv"
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study")).joined()
+def joined(study: Study) -> Study:
+    return study.joined()
 
 
 @pytest.fixture(scope="module")
-def predictions(study: Study) -> pd.DataFrame:
-    return pa.concat_tables([pq.read_table(path) for path in study.predictions]).to_pandas()
+def predictions(joined: Study) -> pd.DataFrame:
+    return pa.concat_tables([pq.read_table(path) for path in joined.predictions]).to_pandas()
 
 
 def per_image(predictions: pd.DataFrame, model: str, conditions: Sequence[str]) -> np.ndarray:
@@ -56,8 +55,8 @@ def test_wilson_interval_has_published_values(
     assert sql(f"wilson_high({successes}, {trials})") == pytest.approx(high, abs=5e-5)
 
 
-def test_accuracy_of_single_predictions(study: Study, predictions: pd.DataFrame) -> None:
-    table = table_of(study, "accuracy")
+def test_accuracy_of_single_predictions(joined: Study, predictions: pd.DataFrame) -> None:
+    table = table_of(joined, "accuracy")
     [row] = rows_where(table, model="vit-b8-large", test_set="renditions")
     own = predictions[
         (predictions["model"] == row["model"]) & (predictions["dataset"] == "renditions")
@@ -70,12 +69,12 @@ def test_accuracy_of_single_predictions(study: Study, predictions: pd.DataFrame)
 
 
 def test_accuracy_under_corruptions_is_clustered_by_image(
-    study: Study, predictions: pd.DataFrame
+    joined: Study, predictions: pd.DataFrame
 ) -> None:
-    [row] = rows_where(table_of(study, "accuracy"), model="vit-b8-large", test_set="corruptions")
+    [row] = rows_where(table_of(joined, "accuracy"), model="vit-b8-large", test_set="corruptions")
     # Every image under 15 x 5 conditions; the four extra corruptions are not in the mean.
     right = 1 - per_image(predictions, "vit-b8-large", BENCHMARK_CORRUPTIONS).mean(0)
-    half_width = 1.959963984540054 * right.std(ddof=1) / math.sqrt(len(right))
+    half_width = Z95 * right.std(ddof=1) / math.sqrt(len(right))
     assert row["num_predictions"] == 75 * len(right)
     assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-12)
     assert row["accuracy_high"] - row["accuracy"] == pytest.approx(half_width, abs=1e-12)
@@ -84,11 +83,11 @@ def test_accuracy_under_corruptions_is_clustered_by_image(
 
 
 def test_corruption_error_equals_brute_force_and_bootstrap(
-    study: Study, predictions: pd.DataFrame
+    joined: Study, predictions: pd.DataFrame
 ) -> None:
-    reference = table_of(study, "reference_errors").to_pandas()
+    reference = table_of(joined, "reference_errors").to_pandas()
     sums = reference.groupby("corruption")["error"].sum()
-    [row] = rows_where(table_of(study, "corruption_error"), model="resnet-s-small")
+    [row] = rows_where(table_of(joined, "corruption_error"), model="resnet-s-small")
     wrong = 5 * per_image(predictions, "resnet-s-small", BENCHMARK_CORRUPTIONS)
     clean = per_image(predictions, "resnet-s-small", ["none"])[0]
     denominators = sums[list(BENCHMARK_CORRUPTIONS)].to_numpy()[:, None]
@@ -105,10 +104,10 @@ def test_corruption_error_equals_brute_force_and_bootstrap(
         assert half_width == pytest.approx(1.96 * deviation, rel=0.05)
 
 
-def test_mce_is_the_mean_of_the_benchmarks_ce(study: Study) -> None:
-    means = table_of(study, "corruption_means").to_pandas()
+def test_mce_is_the_mean_of_the_benchmarks_ce(joined: Study) -> None:
+    means = table_of(joined, "corruption_means").to_pandas()
     own = means[means["is_benchmark"]].groupby("model")["ce"].mean()
-    for row in table_of(study, "corruption_error").to_pylist():
+    for row in table_of(joined, "corruption_error").to_pylist():
         assert own[row["model"]] == pytest.approx(row["mce"], abs=1e-12)
 
 
@@ -160,15 +159,15 @@ def test_clean_errors_of_the_reference_are_those_on_corrupted_images(tmp_path: P
     assert (corrupted["corruption"], corrupted["num_images"]) == ("fog", 2)
 
 
-def test_reference_has_mce_one_and_stays_out_of_the_benchmark(study: Study) -> None:
-    whole = study.with_reference()
+def test_reference_has_mce_one_and_stays_out_of_the_benchmark(joined: Study) -> None:
+    whole = joined.with_reference()
     [row] = rows_where(table_of(whole, "corruption_error"), model="reference")
     assert row["is_reference"]
     assert row["mce"] == pytest.approx(1, abs=1e-12)
     assert row["relative_mce"] == pytest.approx(1, abs=1e-12)
     assert "reference" not in table_of(whole, "accuracy")["model"].to_pylist()
     for name in ("accuracy", "scaling", "claims", "corruption_means"):
-        assert table_of(whole, name) == table_of(study, name)
+        assert table_of(whole, name) == table_of(joined, name)
 
 
 def test_alexnets_own_errors_have_mce_one(tmp_path: Path) -> None:
@@ -235,10 +234,3 @@ def test_alexnet_constants_cover_the_benchmark() -> None:
     assert errors["severity"].isna().all()
     # ImageNet-C's authors give AlexNet 78.9 % mean error over the benchmark.
     assert errors["error"][1:].mean() == pytest.approx(0.788, abs=0.005)
-
-
-def test_synthetic_shards_have_the_schema_of_real_ones() -> None:
-    from perturb.evaluate.shards import SCHEMA
-
-    assert SHARD == SCHEMA
-    assert len(CORRUPTIONS) == 19

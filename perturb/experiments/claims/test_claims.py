@@ -12,7 +12,7 @@ import pytest
 from perturb.experiments.claims.statistics import rank_correlation, spearman
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
-from tests.study_tables import rows_where, sql, table_of
+from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 PAPER_GRID = [
@@ -24,11 +24,6 @@ PAPER_GRID = [
     ("vit", "L", 16, 305_000_000, 1.8),
     ("vit", "H", 14, 632_000_000, 2.0),
 ]
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +85,7 @@ def test_matched_pairs_are_paired_by_image(study: Study) -> None:
     assert row["resnet"] == "resnet-b-large"
     difference = _wrong(study, row["resnet"], "renditions").astype(float)
     difference -= _wrong(study, row["vit"], "renditions")
-    half_width = 1.959963984540054 * difference.std(ddof=1) / math.sqrt(len(difference))
+    half_width = Z95 * difference.std(ddof=1) / math.sqrt(len(difference))
     assert row["difference"] == pytest.approx(difference.mean(), abs=1e-12)
     assert row["difference_high"] - row["difference"] == pytest.approx(half_width, abs=1e-12)
 
@@ -153,7 +148,7 @@ def test_claim_on_the_spatial_attack_is_about_patches(study: Study) -> None:
     matched = np.mean([right[f"vit-s4-{name}"] - right[f"resnet-s-{name}"] for name in sets], 0)
     patches = np.mean([right[f"vit-s8-{name}"] - right[f"vit-s4-{name}"] for name in sets], 0)
     for row, images in ((first, matched), (second, patches)):
-        half_width = 1.959963984540054 * images.std(ddof=1) / math.sqrt(len(images))
+        half_width = Z95 * images.std(ddof=1) / math.sqrt(len(images))
         assert row["estimate"] == pytest.approx(images.mean(), abs=1e-12)
         assert row["estimate_high"] - row["estimate"] == pytest.approx(half_width, abs=1e-12)
         assert row["num_models"] == 6

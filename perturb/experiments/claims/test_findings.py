@@ -6,13 +6,7 @@ import pytest
 
 from perturb.experiments.claims.sentences import sentence
 from tests.study_tables import rows_where, table_of
-from tests.synthetic_study import Study, make_study
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study")).joined()
-
+from tests.synthetic_study import Study
 
 SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num_images": 144}
 

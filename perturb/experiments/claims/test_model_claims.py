@@ -15,20 +15,14 @@ import pytest
 
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, vit, written
-from tests.study_tables import rows_where, table_of
-from tests.synthetic_study import Study, make_study
+from tests.study_tables import Z95, rows_where, table_of
+from tests.synthetic_study import Study
 
-Z95 = 1.959963984540054
 SETS = ("small", "medium", "large")
 VITS = tuple(f"vit-{name}-{data}" for name in ("s8", "s4", "b8") for data in SETS)
 DEPTHS = {"s8": 4, "s4": 4, "b8": 6}
 GRIDS = {"s8": 4, "s4": 8, "b8": 4}
 Images = np.ndarray
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,10 @@ import pytest
 
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import rows_where, table_of
+from tests.study_tables import Z95, rows_where, table_of
 from tests.synthetic_study import Study, make_study
 
 RULES = Path(__file__).parents[3] / "resources" / "claims.csv"
-Z95 = 1.959963984540054
 
 
 @pytest.fixture(scope="module")

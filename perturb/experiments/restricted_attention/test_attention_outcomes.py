@@ -116,40 +116,16 @@ def test_an_image_is_decided_alike_in_any_batch(
 
 
 @pytest.mark.parametrize(
-    ("evaluator", "changes", "message"),
+    ("evaluator", "severity", "message"),
     [
-        (
-            distance_outcomes,
-            {"severity": 1.5},
-            "distance of .* is 1.5; allowed: a whole number, 0 or",
-        ),
-        (
-            distance_outcomes,
-            {"severity": -1},
-            "distance of .* is -1; allowed: a whole number, 0 or",
-        ),
-        (distance_outcomes, {"conditions": ("first",)}, "is 'first'; allowed: window, permuted"),
-        (distance_outcomes, {"options": {"seed": 1}}, "is 'seed'; allowed: seeds"),
-        (
-            distance_outcomes,
-            {"options": {"seeds": 0}},
-            "seeds of .* is 0; allowed: a whole number, 1 or more",
-        ),
-        (patch_attention_outcomes, {"severity": 4}, "is 4; allowed: a whole number, 0 to 3"),
-        (
-            patch_attention_outcomes,
-            {"conditions": ("window",)},
-            "is 'window'; allowed: first, last",
-        ),
-        (patch_attention_outcomes, {"options": {"seeds": 1}}, "is 'seeds'; allowed: none"),
+        (distance_outcomes, 1.5, "distance of .* is 1.5; allowed: a whole number, 0 or"),
+        (distance_outcomes, -1, "distance of .* is -1; allowed: a whole number, 0 or"),
+        (patch_attention_outcomes, 4, "is 4; allowed: a whole number, 0 to 3"),
     ],
 )
-def test_wrong_settings_are_named(
-    evaluator: Evaluator, changes: dict[str, Any], message: str
-) -> None:
-    setting = Setting(**{"conditions": (), "severity": 1, "seed": 0, **changes})
+def test_wrong_severities_are_named(evaluator: Evaluator, severity: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        list(evaluator(small_vit(), _images(), setting))
+        list(evaluator(small_vit(), _images(), Setting((), severity, 0)))
 
 
 def test_patches_that_could_exchange_nothing_are_refused() -> None:

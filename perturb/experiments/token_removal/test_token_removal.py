@@ -237,21 +237,6 @@ def test_the_nearest_number_of_tokens_leaves(share: float, kept: int) -> None:
         ("average", (), 1.0, {}, "leaves none of 16 to pool by 'avg'; allowed: less"),
         (
             "class_token",
-            ("low",),
-            0.5,
-            {},
-            "condition of token_removal is 'low'; allowed: random, low_",
-        ),
-        ("class_token", (), 0.5, {"after": 1}, "is 'after'; allowed: seeds, after_block"),
-        (
-            "class_token",
-            (),
-            0.5,
-            {"seeds": 0},
-            "seeds of token_removal is 0; allowed: a whole number, 1 or",
-        ),
-        (
-            "class_token",
             (),
             0.5,
             {"after_block": 0},
