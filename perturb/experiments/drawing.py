@@ -37,13 +37,7 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
 
 
 def why_empty(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return the reason why a chart is empty in this study, or an empty text if it is not.
-
-    Parameters
-    ----------
-    name : of a declared chart.
-    tables : the tables that it shows.
-    """
+    """Return the reason why a chart is empty in this study, or an empty text if it is not."""
     chart = declared_chart(name)
     values = tables[chart.tables[0]][list(chart.drawn)]
     is_drawn = values > 0 if chart.is_logarithmic else values.notna()

@@ -151,22 +151,12 @@ def chart(name: str) -> Chart:
 
 
 def tables_of(available: Collection[str]) -> tuple[str, ...]:
-    """Return the names of the tables that a study has, in order.
-
-    Parameters
-    ----------
-    available : names of `Table.needs` that the study has.
-    """
+    """Return the tables, in order, of a study that has these names of `Table.needs`."""
     return tuple(name for name, (_, item) in tables().items() if set(item.needs) <= set(available))
 
 
 def charts_of(available: Collection[str]) -> dict[str, Chart]:
-    """Return the charts that a study has, in order.
-
-    Parameters
-    ----------
-    available : names of `Table.needs` that the study has.
-    """
+    """Return the charts, in order, of a study that has these names of `Table.needs`."""
     return {name: item for name, (_, item) in charts().items() if needs_of(item) <= set(available)}
 
 

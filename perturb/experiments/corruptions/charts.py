@@ -23,7 +23,7 @@ def corruption_heatmap(
 ) -> alt.FacetChart:
     """Return corruptions x models, one panel per pre-training set, with the numbers in the cells.
 
-    Rows of the clean dataset, or of its corrupted copies, are drawn. The mean is that of `accuracy`.
+    Rows of the clean dataset, or of its corrupted copies, are drawn, and the mean of `accuracy`.
     """
     compared = accuracy[accuracy["test_set"].isin(["clean", "corruptions"])]
     of_clean = means[means["dataset"].isin(set(compared["dataset"]))]
