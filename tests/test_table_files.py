@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,6 +39,15 @@ def shuffled(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study.shuffled(tmp_path_factory.mktemp("shuffled"))
 
 
+def models_with(study: Study, folder: Path, *only: str, **facts: Any) -> pa.Table:
+    """Return the table `models` of a study in which all models, or these, have other facts."""
+    models = pq.read_table(study.models).to_pandas()
+    models.loc[models["model"].isin(only or models["model"]), list(facts)] = list(facts.values())
+    models.to_parquet(folder / "models.parquet")
+    sources = study.sources("predictions", "datasets")
+    return make_table("models", {**sources, "models": folder / "models.parquet"})
+
+
 @pytest.mark.parametrize("name", list(TABLES))
 def test_every_column_is_described_and_every_file_exists(
     made: Callable[[str], pa.Table], name: str
@@ -66,11 +76,7 @@ def test_a_column_of_one_experiment_stands_in_its_folder(
 
 
 def test_models_of_one_label_are_told_apart(study: Study, tmp_path: Path) -> None:
-    models = pq.read_table(study.models).to_pandas()
-    models.loc[models["model"] == "vit-s4-large", ["label", "patch_size"]] = ["ViT-S/8", 8]
-    models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("predictions", "datasets")
-    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
+    table = models_with(study, tmp_path, "vit-s4-large", label="ViT-S/8", patch_size=8)
     labels = table.filter(pc.equal(table["pretraining"], "large"))["architecture_label"].to_pylist()
     assert "ViT-S/8 (vit-s4-large)" in labels
     assert "ViT-S/8 (vit-s8-large)" in labels
@@ -97,11 +103,7 @@ def test_formats(value: object, unit: str, text: str) -> None:
 
 
 def test_typed_labels_are_escaped(study: Study, tmp_path: Path) -> None:
-    models = pq.read_table(study.models).to_pandas()
-    models["pretraining_label"] = "50 % of A_1 & B | <b>"
-    models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("predictions", "datasets")
-    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
+    table = models_with(study, tmp_path, pretraining_label="50 % of A_1 & B | <b>")
     shown = grid(table, "models")
     latex = r"50 \% of A\_1 \& B \textbar{} \textless{}b\textgreater{}"
     assert latex in latex_text(shown, "models")
@@ -112,14 +114,10 @@ WORDS = r"""50% "it's" {a} $x$ \n \| *b* `c` _d_ e_f [g](h) &amp; ~~i~~ ^ é"""
 
 
 def test_words_of_users_are_text_in_every_format(study: Study, tmp_path: Path) -> None:
-    models = pq.read_table(study.models).to_pandas().head(1)
-    models["label"] = WORDS
-    models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("predictions", "datasets")
-    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
-    assert set(table["architecture_label"].to_pylist()) == {WORDS}
+    table = models_with(study, tmp_path, "vit-s4-large", label=WORDS)
+    assert WORDS in table["architecture_label"].to_pylist()
     rows = list(csv.DictReader(io.StringIO(csv_text(table))))
-    assert {row["architecture_label"] for row in rows} == {WORDS}
+    assert WORDS in {row["architecture_label"] for row in rows}
     shown = grid(table, "models")
     assert (
         r"""50% "it's" {a} \$x\$ \\n \\\| \*b\* \`c\` \_d\_ e_f [g\](h) \&amp; \~\~i\~\~ ^ é"""
@@ -135,13 +133,9 @@ def test_words_of_users_are_text_in_every_format(study: Study, tmp_path: Path) -
 def test_a_row_does_not_begin_with_an_argument_of_the_one_before(
     label: str, study: Study, tmp_path: Path
 ) -> None:
-    models = pq.read_table(study.models).to_pandas().head(2)
-    models["label"] = label
-    models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("predictions", "datasets")
-    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
+    table = models_with(study, tmp_path, label=label)
     rows = latex_text(grid(table, "models"), "models").splitlines()
-    assert sum(row.startswith(f"{{}}{label}") for row in rows) == 2
+    assert sum(row.startswith(f"{{}}{label}") for row in rows) == table.num_rows
 
 
 def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
