@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.experiments.claims.statistics import rank_correlation, spearman
-from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
-from tests.study_tables import Z95, rows_where, sql, table_of
+from tests.study_tables import TABLES, Z95, claims_of, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 PAPER_GRID = [
@@ -181,10 +179,7 @@ def test_claims_that_a_study_cannot_test_say_why(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("epsilon", [None, 0.5])
 def test_attacks_at_another_epsilon_test_no_claim(study: Study, epsilon: float | None) -> None:
-    names = ("predictions", "models", "datasets", "claim_rules", "stimuli", "patterns")
-    names += ("representations",)
-    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": epsilon}
-    table = make_table("claims", study.sources(*names), parameters)
+    table = claims_of(study.sources(*TABLES["claims"].sources), epsilon)
     reasons = {row["reason"] for row in table.to_pylist() if row["claim"] in ("C5", "C6")}
     assert reasons == {"not run at the epsilon that models are compared at"}
     assert all(row["verdict"] != "not testable" for row in rows_where(table, claim="C7"))
@@ -199,11 +194,8 @@ def test_models_that_no_image_distinguishes_support_nothing(tmp_path: Path) -> N
         for model in ("a", "b")
         for row in (*decided(model, "1110"), *decided(model, "0000", **broken))
     ]
-    rules = Path(__file__).parents[3] / "resources" / "claims.csv"
-    nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
-    sources = written(tmp_path, models, predictions, claim_rules=rules, **nothing)
-    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": 4 / 255}
-    [row] = rows_where(make_table("claims", sources, parameters), test_set="pgd")
+    table = claims_of(written(tmp_path, models, predictions), 4 / 255)
+    [row] = rows_where(table, test_set="pgd")
     assert (row["estimate"], row["estimate_low"], row["verdict"]) == (0, None, "not testable")
     assert "no image distinguishes" in row["reason"]
 

@@ -11,6 +11,9 @@ from tests.synthetic_study import Study
 SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num_images": 144}
 
 
+BELOW = {"estimate": -0.0632, "estimate_low": -0.067, "estimate_high": -0.06, "num_images": 1000}
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -63,6 +66,21 @@ SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num
             {"kind": "family_difference", "unit": "number", "estimate": -0.25},
             "Adversarial spatial: the ratio of energy on patch borders to that inside patches is "
             "0.25 smaller for ViTs than for ResNets, measured on the same grids (",
+        ),
+        (
+            {"kind": "mean_pair", **BELOW},
+            "Adversarial spatial: ViTs are 6.3 percentage points less accurate than ResNets of "
+            "matched size (95 % interval \N{MINUS SIGN}6.7 to \N{MINUS SIGN}6.0; 1,000 images).",
+        ),
+        (
+            {"kind": "slope_difference", "unit": "number", **BELOW},
+            "Adversarial spatial: the ViTs' slope of log error over log size is 0.063 steeper than "
+            "the ResNets' (95 % interval \N{MINUS SIGN}0.067 to \N{MINUS SIGN}0.060; "
+            "1,000 images).",
+        ),
+        (
+            {"verdict": "not testable", "reason": "needs 5 models, this study has 1"},
+            "Adversarial spatial: not testable; needs 5 models, this study has 1.",
         ),
     ],
 )

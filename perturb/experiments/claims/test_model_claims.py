@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, vit, written
-from tests.study_tables import Z95, rows_where, table_of
+from tests.study_tables import Z95, claims_of, rows_where, table_of
 from tests.synthetic_study import Study
 
 SETS = ("small", "medium", "large")
@@ -199,13 +198,8 @@ LESION = {"perturbation": "lesions", "condition": "block", "severity": 1.0}
 
 def judged(folder: Path, predictions: Rows, **facts: Any) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the claims on a study of one ViT, by number and part."""
-    rules = Path(__file__).parents[3] / "resources" / "claims.csv"
-    nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
-    models = [vit("a", 8, **facts)]
-    sources = written(folder, models, predictions, claim_rules=rules, **nothing)
-    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": None}
-    rows = make_table("claims", sources, parameters).to_pylist()
-    return {(row["claim"], row["part"]): row for row in rows}
+    table = claims_of(written(folder, [vit("a", 8, **facts)], predictions))
+    return {(row["claim"], row["part"]): row for row in table.to_pylist()}
 
 
 def test_one_model_tests_what_needs_one(tmp_path: Path) -> None:
