@@ -22,7 +22,7 @@ from perturb.tables.display import grid
 from perturb.tables.queries import checks_of, code_of, query_file, relations_of
 from perturb.tables.run import make_table
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
-from tests.study_tables import CHARTS, TABLES, table_of, tables_of
+from tests.study_tables import CHARTS, TABLES, table_of
 from tests.synthetic_study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
@@ -168,19 +168,6 @@ def test_wrong_calls_say_what_is_needed(
         make_table(name, sources, parameters)
 
 
-def test_tables_of_a_study_can_all_be_made(tmp_path: Path) -> None:
-    """Also of the smallest: one model, two corruptions, two severities."""
-    study = make_study(
-        tmp_path,
-        num_images=5,
-        architectures=[("vit", "S", 8, 100_000, 1.0)],
-        pretraining=["Small"],
-        corruptions=("fog", "saturate"),
-        severities=(1, 3),
-    )
-    assert set(tables_of(study, tmp_path / "tables")) == set(TABLES)
-
-
 @pytest.mark.parametrize("name", [name for name in TABLES if name != "runs"])
 def test_tables_are_the_same_byte_for_byte(
     made: Callable[[str], pa.Table], shuffled: Study, tmp_path: Path, name: str
@@ -234,11 +221,6 @@ CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "ref
 )
 def test_a_study_has_the_tables_of_its_perturbations(available: set[str], added: set[str]) -> None:
     assert set(registry.tables_of(available)) == ALWAYS | added
-
-
-def test_tables_without_attacks_stimuli_or_patterns_can_be_made(tmp_path: Path) -> None:
-    study = make_study(tmp_path, num_images=5, pretraining=["Small"], extras=())
-    assert set(tables_of(study, tmp_path / "tables")) == ALWAYS | CORRUPTED
 
 
 @pytest.mark.parametrize("name", list(TABLES))

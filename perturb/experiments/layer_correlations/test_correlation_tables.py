@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.experiments.layer_correlations.similarity import SCHEMA
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
 from tests.study_tables import Z95, rows_where, sql, table_of
-from tests.synthetic_model_perturbations import REPRESENTATIONS
 from tests.synthetic_study import Study
 
 
@@ -78,8 +78,7 @@ FOUR = [[1, 0.2, 0.1, 0.1], [0.2, 1, 0.1, 0.1], [0.1, 0.1, 1, 0.7], [0.1, 0.1, 0
 
 def represented(folder: Path, rows: Rows) -> dict[str, Path]:
     """Write the sources of tables of correlations for a ViT of four blocks."""
-    schema = REPRESENTATIONS.insert(0, pa.field("model", pa.string()))
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), folder / "correlations.parquet")
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), folder / "correlations.parquet")
     models = written(folder, [vit("a", 8, num_blocks=4), resnet("r")], decided("a", "1"))["models"]
     return {"models": models, "representations": folder / "correlations.parquet"}
 

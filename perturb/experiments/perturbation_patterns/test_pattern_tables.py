@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.experiments.perturbation_patterns.measures import SCHEMA
 from tests.hand_made import Rows, decided, resnet, vit, written
 from tests.study_tables import Z95, claims_of, rows_where, table_of
 from tests.synthetic_study import Study, make_study
@@ -35,17 +36,8 @@ def measured(model: str, patch_px: int, ratios: Mapping[int, float | None]) -> R
 
 def sources_of(folder: Path, models: Rows, rows: Rows) -> dict:
     """Write the measures to one file, with the types of a study."""
-    schema = pa.schema(
-        [
-            ("model", pa.string()),
-            ("image_id", pa.string()),
-            ("patch_px", pa.int32()),
-            ("border_ratio", pa.float32()),
-            ("foreground_ratio", pa.float32()),
-        ]
-    )
     path = folder / "patterns.parquet"
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path)
     predictions = [row for model in models for row in decided(model["model"], "10")]
     return written(folder, models, predictions, patterns=[path])
 
