@@ -1,9 +1,10 @@
 """Studies of a few predictions, each written down by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -61,6 +62,33 @@ def decided(model: str, outcomes: str, **values: Any) -> Rows:
         }
         for place, letter in enumerate(outcomes)
     ]
+
+
+def counted(
+    path: Path,
+    model: str,
+    dataset: str,
+    perturbation: str,
+    severity: int,
+    right: Mapping[str, int],
+    ids: pa.Array,
+) -> Path:
+    """Write the predictions of a cell with a number of correct ones for each condition.
+
+    ids : of the images, of which the first are the correct ones.
+    """
+    num_rows = len(right) * len(ids)
+    correct = np.arange(len(ids))[None] < np.array(list(right.values()))[:, None]
+    names = {"model": model, "dataset": dataset, "perturbation": perturbation}
+    columns: dict[str, Any] = {name: [value] * num_rows for name, value in names.items()}
+    columns |= {
+        "severity": np.full(num_rows, float(severity)),
+        "condition": np.repeat(list(right), len(ids)),
+        "image_id": pa.concat_arrays([ids] * len(right)),
+        "is_correct": correct.reshape(-1),
+    }
+    pq.write_table(pa.table(columns), path)
+    return path
 
 
 def written(folder: Path, models: Rows, predictions: Rows, **sources: Any) -> dict[str, Any]:

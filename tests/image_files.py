@@ -5,11 +5,12 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
+TarMode = Literal["w", "w:gz", "w:bz2", "w:xz"]
 WNIDS = ("n01440764", "n01443537", "n01484850")
 
 
@@ -47,7 +48,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
     return path
 
 
-def write_tar(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
+def write_tar(path: Path, files: Mapping[str, bytes], mode: TarMode = "w") -> Path:
     """Write the files as a tar archive, in the order given."""
     with tarfile.open(path, mode) as archive:
         for name, data in files.items():

@@ -12,7 +12,7 @@ import pytest
 
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.tables.run import make_table
-from tests.hand_made import decided, resnet, written
+from tests.hand_made import counted, decided, resnet, written
 from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
@@ -174,47 +174,19 @@ def test_alexnets_own_errors_have_mce_one(tmp_path: Path) -> None:
     """50,000 images: AlexNet's published error rates are whole numbers of predictions there."""
     num_images = 50_000
     errors = pd.read_csv(ALEXNET).set_index("corruption")["error"]
-    image_id = pa.array([f"{number:05d}" for number in range(num_images)])
-
-    def predictions(perturbation: str, severity: float, wrong: dict[str, int]) -> pa.Table:
-        correct = np.concatenate([np.arange(num_images) >= count for count in wrong.values()])
-        names = {
-            "model": ["alexnet"],
-            "dataset": ["shapes"],
-            "perturbation": [perturbation],
-            "condition": list(wrong),
-        }
-        each = np.repeat(np.arange(len(wrong), dtype=np.int16), num_images)
-        table = {
-            "is_correct": correct,
-            "image_id": pa.concat_arrays([image_id] * len(wrong)),
-            "severity": np.full(len(correct), float(severity)),
-            **{
-                name: pa.DictionaryArray.from_arrays(each if len(values) > 1 else 0 * each, values)
-                for name, values in names.items()
-            },
-        }
-        return pa.table(table)
-
-    paths = [tmp_path / f"{severity}.parquet" for severity in range(6)]
-    pq.write_table(predictions("none", 0, {"none": round(errors["none"] * num_images)}), paths[0])
+    ids = pa.array([f"{number:05d}" for number in range(num_images)])
+    right = {"none": num_images - round(errors["none"] * num_images)}
+    paths = [counted(tmp_path / "0.parquet", "alexnet", "shapes", "none", 0, right, ids)]
     for severity in range(1, 6):
         # Their sum over severities is five times the published mean.
-        wrong = {
-            name: (round(5 * errors[name] * num_images) + severity - 1) // 5
+        right = {
+            name: num_images - (round(5 * errors[name] * num_images) + severity - 1) // 5
             for name in BENCHMARK_CORRUPTIONS
         }
-        pq.write_table(predictions("corruptions", severity, wrong), paths[severity])
-    other = make_study(tmp_path, num_images=2, pretraining=["Small"])
-    models = pq.read_table(other.models)
-    models = models.slice(0, 1).set_column(0, "model", pa.array(["alexnet"]))
-    pq.write_table(models, tmp_path / "alexnet.parquet")
-    sources = {
-        "predictions": paths,
-        "models": tmp_path / "alexnet.parquet",
-        "datasets": other.datasets,
-        "reference_errors": ALEXNET,
-    }
+        path = tmp_path / f"{severity}.parquet"
+        paths.append(counted(path, "alexnet", "shapes", "corruptions", severity, right, ids))
+    sources = written(tmp_path, [resnet("alexnet")], [])
+    sources |= {"predictions": paths, "reference_errors": ALEXNET}
     [row] = make_table("corruption_error", sources).to_pylist()
     assert row["mce"] == pytest.approx(1, abs=1e-12)
     assert row["relative_mce"] == pytest.approx(1, abs=1e-12)
