@@ -16,7 +16,6 @@ import vl_convert
 
 from perturb.charts.save import save_chart
 from perturb.charts.style import FAMILIES, nice_log_ticks, ramp, style_of
-from perturb.experiments.captions import chart_caption, chart_caption_file
 from perturb.experiments.drawing import draw
 from perturb.experiments.registry import charts_of
 from tests.study_tables import CHARTS, tables_of
@@ -372,12 +371,6 @@ def _data(chart: dict[str, Any], part: dict[str, Any] | None = None) -> list[dic
 )
 def test_a_study_has_the_charts_that_it_can_draw(available: set[str], more: set[str]) -> None:
     assert set(charts_of(available)) == {"robustness_benchmarks", "model_size"} | more
-
-
-def test_snakemakes_report_has_the_same_captions() -> None:
-    for name, chart in CHARTS.items():
-        text = " ".join(chart_caption_file(name).read_text().split())
-        assert text == f"**{chart.title}.** {chart_caption(name)}"
 
 
 def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.experiments import registry
-from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import PREDICTIONS
 from perturb.formatting import formatted
 from perturb.tables.columns import SHARED, columns, merged_columns
@@ -22,7 +21,7 @@ from perturb.tables.display import grid
 from perturb.tables.queries import checks_of, code_of, query_file, relations_of
 from perturb.tables.run import make_table
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
-from tests.study_tables import CHARTS, TABLES, table_of
+from tests.study_tables import TABLES, table_of
 from tests.synthetic_study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
@@ -136,13 +135,6 @@ def test_a_row_does_not_begin_with_an_argument_of_the_one_before(
     table = models_with(study, tmp_path, label=label)
     rows = latex_text(grid(table, "models"), "models").splitlines()
     assert sum(row.startswith(f"{{}}{label}") for row in rows) == table.num_rows
-
-
-def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
-    for entries, file_of in ((TABLES, table_caption_file), (CHARTS, chart_caption_file)):
-        for name, entry in entries.items():
-            text = file_of(name).read_text()
-            assert text.startswith(f"**{entry.title.removesuffix('?')}")
 
 
 @pytest.mark.parametrize(
