@@ -2,18 +2,22 @@
 
 import copy
 import fcntl
+import functools
 import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 import yaml
 
 from tests.faults import launch, new_workspace
+from tests.study_tables import table_of
 from tests.synthetic_study import Study, make_study
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import Workspace
@@ -39,6 +43,12 @@ def default_config() -> dict[str, Any]:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Return the made-up study with everything; tests add files beside it and change none of it."""
     return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="session")
+def made(study: Study) -> Callable[[str], pa.Table]:
+    """Return what makes a table of the made-up study, once."""
+    return functools.cache(functools.partial(table_of, study.joined()))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Tables as files: the same bytes, loud about wrong shards, readable, escaped."""
 
 import csv
-import functools
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,12 +24,6 @@ from tests.study_tables import TABLES, table_of
 from tests.synthetic_study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def made(study: Study) -> Callable[[str], pa.Table]:
-    """Return what makes a table of the study, once."""
-    return functools.cache(functools.partial(table_of, study.joined()))
 
 
 @pytest.fixture(scope="module")

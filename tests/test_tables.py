@@ -1,7 +1,7 @@
 """Numbers of the tables against brute force and published values."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,8 @@ ALEXNET = Path(__file__).parent.parent / "resources" / "alexnet_errors.csv"
 
 
 @pytest.fixture(scope="module")
-def joined(study: Study) -> Study:
-    return study.joined()
-
-
-@pytest.fixture(scope="module")
-def predictions(joined: Study) -> pd.DataFrame:
-    return pa.concat_tables([pq.read_table(path) for path in joined.predictions]).to_pandas()
+def predictions(study: Study) -> pd.DataFrame:
+    return pa.concat_tables([pq.read_table(path) for path in study.predictions]).to_pandas()
 
 
 def per_image(predictions: pd.DataFrame, model: str, conditions: Sequence[str]) -> np.ndarray:
@@ -55,8 +50,10 @@ def test_wilson_interval_has_published_values(
     assert sql(f"wilson_high({successes}, {trials})") == pytest.approx(high, abs=5e-5)
 
 
-def test_accuracy_of_single_predictions(joined: Study, predictions: pd.DataFrame) -> None:
-    table = table_of(joined, "accuracy")
+def test_accuracy_of_single_predictions(
+    made: Callable[[str], pa.Table], predictions: pd.DataFrame
+) -> None:
+    table = made("accuracy")
     [row] = rows_where(table, model="vit-b8-large", test_set="renditions")
     own = predictions[
         (predictions["model"] == row["model"]) & (predictions["dataset"] == "renditions")
@@ -69,9 +66,9 @@ def test_accuracy_of_single_predictions(joined: Study, predictions: pd.DataFrame
 
 
 def test_accuracy_under_corruptions_is_clustered_by_image(
-    joined: Study, predictions: pd.DataFrame
+    made: Callable[[str], pa.Table], predictions: pd.DataFrame
 ) -> None:
-    [row] = rows_where(table_of(joined, "accuracy"), model="vit-b8-large", test_set="corruptions")
+    [row] = rows_where(made("accuracy"), model="vit-b8-large", test_set="corruptions")
     # Every image under 15 x 5 conditions; the four extra corruptions are not in the mean.
     right = 1 - per_image(predictions, "vit-b8-large", BENCHMARK_CORRUPTIONS).mean(0)
     half_width = Z95 * right.std(ddof=1) / math.sqrt(len(right))
@@ -83,11 +80,11 @@ def test_accuracy_under_corruptions_is_clustered_by_image(
 
 
 def test_corruption_error_equals_brute_force_and_bootstrap(
-    joined: Study, predictions: pd.DataFrame
+    made: Callable[[str], pa.Table], predictions: pd.DataFrame
 ) -> None:
-    reference = table_of(joined, "reference_errors").to_pandas()
+    reference = made("reference_errors").to_pandas()
     sums = reference.groupby("corruption")["error"].sum()
-    [row] = rows_where(table_of(joined, "corruption_error"), model="resnet-s-small")
+    [row] = rows_where(made("corruption_error"), model="resnet-s-small")
     wrong = 5 * per_image(predictions, "resnet-s-small", BENCHMARK_CORRUPTIONS)
     clean = per_image(predictions, "resnet-s-small", ["none"])[0]
     denominators = sums[list(BENCHMARK_CORRUPTIONS)].to_numpy()[:, None]
@@ -104,10 +101,10 @@ def test_corruption_error_equals_brute_force_and_bootstrap(
         assert half_width == pytest.approx(1.96 * deviation, rel=0.05)
 
 
-def test_mce_is_the_mean_of_the_benchmarks_ce(joined: Study) -> None:
-    means = table_of(joined, "corruption_means").to_pandas()
+def test_mce_is_the_mean_of_the_benchmarks_ce(made: Callable[[str], pa.Table]) -> None:
+    means = made("corruption_means").to_pandas()
     own = means[means["is_benchmark"]].groupby("model")["ce"].mean()
-    for row in table_of(joined, "corruption_error").to_pylist():
+    for row in made("corruption_error").to_pylist():
         assert own[row["model"]] == pytest.approx(row["mce"], abs=1e-12)
 
 
@@ -159,15 +156,17 @@ def test_clean_errors_of_the_reference_are_those_on_corrupted_images(tmp_path: P
     assert (corrupted["corruption"], corrupted["num_images"]) == ("fog", 2)
 
 
-def test_reference_has_mce_one_and_stays_out_of_the_benchmark(joined: Study) -> None:
-    whole = joined.with_reference()
+def test_reference_has_mce_one_and_stays_out_of_the_benchmark(
+    study: Study, made: Callable[[str], pa.Table]
+) -> None:
+    whole = study.with_reference()
     [row] = rows_where(table_of(whole, "corruption_error"), model="reference")
     assert row["is_reference"]
     assert row["mce"] == pytest.approx(1, abs=1e-12)
     assert row["relative_mce"] == pytest.approx(1, abs=1e-12)
     assert "reference" not in table_of(whole, "accuracy")["model"].to_pylist()
     for name in ("accuracy", "scaling", "claims", "corruption_means"):
-        assert table_of(whole, name) == table_of(joined, name)
+        assert table_of(whole, name) == made(name)
 
 
 def test_alexnets_own_errors_have_mce_one(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Slopes, pairs, correlations and verdicts against independent computations."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -68,8 +70,8 @@ def _wrong(study: Study, model: str, dataset: str) -> np.ndarray:
     return ~pq.read_table(path)["is_correct"].to_numpy()
 
 
-def test_fitted_points_lie_on_the_line(study: Study) -> None:
-    points = table_of(study, "scaling_models").to_pandas()
+def test_fitted_points_lie_on_the_line(made: Callable[[str], pa.Table]) -> None:
+    points = made("scaling_models").to_pandas()
     assert set(points["pretraining"]) == {"large"}
     assert set(points.loc[~points["is_fitted"], "architecture_label"]) == {"ViT-S/4"}
     # Through two points a line passes exactly.
@@ -77,8 +79,8 @@ def test_fitted_points_lie_on_the_line(study: Study) -> None:
     assert np.allclose(fitted["fitted_error"], fitted["error"], atol=1e-12)
 
 
-def test_matched_pairs_are_paired_by_image(study: Study) -> None:
-    table = table_of(study, "matched_pairs")
+def test_matched_pairs_are_paired_by_image(study: Study, made: Callable[[str], pa.Table]) -> None:
+    table = made("matched_pairs")
     [row] = rows_where(table, vit="vit-b8-large", test_set="renditions")
     assert row["resnet"] == "resnet-b-large"
     difference = _wrong(study, row["resnet"], "renditions").astype(float)
@@ -95,10 +97,10 @@ def test_sizes_without_a_common_name_are_matched_by_parameters(tmp_path: Path) -
     assert pairs == {("vit-h14-jft", "resnet-152x4-jft")}
 
 
-def test_claims_agree_with_the_tables_that_they_summarise(study: Study) -> None:
-    table = table_of(study, "claims")
+def test_claims_agree_with_the_tables_that_they_summarise(made: Callable[[str], pa.Table]) -> None:
+    table = made("claims")
     pairs = rows_where(
-        table_of(study, "matched_pairs"),
+        made("matched_pairs"),
         pretraining_label="Large",
         test_set="corruptions",
         is_series=True,
@@ -106,9 +108,9 @@ def test_claims_agree_with_the_tables_that_they_summarise(study: Study) -> None:
     [second] = rows_where(table, claim="C2", test_set="corruptions")
     assert second["estimate"] == pytest.approx(np.mean([pair["difference"] for pair in pairs]))
     [fourth] = rows_where(table, claim="C4", test_set="clean")
-    [scaling] = rows_where(table_of(study, "scaling"), test_set="clean", is_difference=True)
+    [scaling] = rows_where(made("scaling"), test_set="clean", is_difference=True)
     assert (fourth["estimate"], fourth["estimate_low"]) == (scaling["slope"], scaling["slope_low"])
-    accuracy = table_of(study, "accuracy").to_pandas()
+    accuracy = made("accuracy").to_pandas()
     wide = accuracy.pivot(index="model", columns="test_set", values="accuracy")
     [first] = rows_where(table, claim="C1", test_set="renditions")
     rho = wide["clean"].rank().corr(wide["renditions"].rank())
@@ -125,17 +127,19 @@ def test_claims_agree_with_the_tables_that_they_summarise(study: Study) -> None:
     ],
 )
 def test_claims_on_attacks_are_means_of_pairs(
-    study: Study, claim: str, table: str, column: str, where: dict[str, str]
+    made: Callable[[str], pa.Table], claim: str, table: str, column: str, where: dict[str, str]
 ) -> None:
-    rows = rows_where(table_of(study, table), **where)
+    rows = rows_where(made(table), **where)
     pairs = [row[column] for row in rows if row.get("is_series", True)]
-    found = rows_where(table_of(study, "claims"), claim=claim, part="a")[0]
+    found = rows_where(made("claims"), claim=claim, part="a")[0]
     assert found["test_set"] == where["test_set"]
     assert found["estimate"] == pytest.approx(np.mean(pairs), abs=1e-12)
 
 
-def test_claim_on_the_spatial_attack_is_about_patches(study: Study) -> None:
-    first, second = rows_where(table_of(study, "claims"), claim="C7")
+def test_claim_on_the_spatial_attack_is_about_patches(
+    study: Study, made: Callable[[str], pa.Table]
+) -> None:
+    first, second = rows_where(made("claims"), claim="C7")
     right = {}
     for path in study.predictions:
         if "spatial" in path.parts:

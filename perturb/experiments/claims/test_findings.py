@@ -1,12 +1,13 @@
 """Sentences of the page about the claims."""
 
+from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from perturb.experiments.claims.sentences import sentence
-from tests.study_tables import rows_where, table_of
-from tests.synthetic_study import Study
+from tests.study_tables import rows_where
 
 SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num_images": 144}
 
@@ -91,8 +92,10 @@ def test_sentences_of_claims(changes: dict[str, Any], expected: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["lesion_pair", "condition_difference"])
-def test_every_claim_of_changed_models_has_a_sentence(study: Study, kind: str) -> None:
-    rows = rows_where(table_of(study, "claims"), kind=kind)
+def test_every_claim_of_changed_models_has_a_sentence(
+    made: Callable[[str], pa.Table], kind: str
+) -> None:
+    rows = rows_where(made("claims"), kind=kind)
     sentences = {sentence(row).split(" (95 %")[0] for row in rows}
     assert len(sentences) == len(rows) > 1
     assert all("{" not in text for text in sentences)

@@ -1,7 +1,7 @@
 """The claims on changed models against NumPy, and the requirements for testing them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
@@ -25,8 +25,8 @@ Images = np.ndarray
 
 
 @pytest.fixture(scope="module")
-def claims(study: Study) -> pa.Table:
-    return table_of(study, "claims")
+def claims(made: Callable[[str], pa.Table]) -> pa.Table:
+    return made("claims")
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +141,10 @@ def test_claims_on_changed_models_are_paired_means(
     assert (row["num_models"], row["num_images"]) == (num_models, 30)
 
 
-def test_the_worst_block_has_the_interval_of_a_maximum(study: Study, claims: pa.Table) -> None:
-    rows = rows_where(table_of(study, "lesions_single"), family="vit", part="block")
+def test_the_worst_block_has_the_interval_of_a_maximum(
+    made: Callable[[str], pa.Table], claims: pa.Table
+) -> None:
+    rows = rows_where(made("lesions_single"), family="vit", part="block")
     later = [row for row in rows if row["block"] > 0]
     assert len(later) == 3 * (3 + 3 + 5)
     drops = np.array([row["drop"] for row in later])
