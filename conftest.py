@@ -2,14 +2,16 @@
 
 import copy
 import fcntl
+import functools
 import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 import yaml
@@ -17,6 +19,8 @@ import yaml
 from perturb.config import Config, load_config
 from tests.cluster import Cluster, running_cluster
 from tests.faults import launch, new_workspace
+from tests.study_tables import table_of
+from tests.synthetic_study import Study, make_study
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import Workspace
 
@@ -35,6 +39,24 @@ def default_config() -> dict[str, Any]:
     """Return config.yaml as Snakemake parses it."""
     config: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
     return config
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Return the made-up study with everything; tests add files beside it and change none of it."""
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="session")
+def made(study: Study) -> Callable[[str], pa.Table]:
+    """Return what makes a table of the made-up study, once."""
+    return functools.cache(functools.partial(table_of, study.joined()))
+
+
+@pytest.fixture(scope="session")
+def fog_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Return the made-up study with one corruption at one severity, for tests of other changes."""
+    return make_study(tmp_path_factory.mktemp("fog"), corruptions=["fog"], severities=(3,))
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ epsilon is tiny.
 
 import argparse
 import importlib
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,28 +18,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.timing import EMBEDDED, beside_unit, cpu_seconds, random_network
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.attack_ensemble import apgd_ce, apgd_dlr, square
-from perturb.models.architectures import build_network
-from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.classifier import Classifier
 
 _EPSILON = 1e-9
 _STEPS = 8
 _UNIT = "forward + backward"
 # The embedded ViT-S/8 and ResNet-S, and networks at the resolution of real ones.
 _CASES: dict[str, tuple[str, dict[str, object], int, int]] = {
-    "ViT, 32 px": (
-        "vit",
-        {"patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 2, "mlp_ratio": 2},
-        32,
-        16,
-    ),
-    "ResNet, 32 px": (
-        "resnet",
-        {"layers": [2, 2, 2], "channels": [32, 64, 128], "num_groups": 4, "stem_channels": 32},
-        32,
-        16,
-    ),
+    "ViT, 32 px": (*EMBEDDED["ViT-S/8"], 32, 16),
+    "ResNet, 32 px": (*EMBEDDED["ResNet-S"], 32, 16),
     "ViT, 224 px": (
         "vit",
         {"patch_size": 16, "embed_dim": 192, "depth": 4, "num_heads": 3, "mlp_ratio": 4},
@@ -75,12 +63,7 @@ class Case:
 def make_case(name: str) -> Case:
     """Return a network of random weights and noise, with the network's predictions as targets."""
     family, arguments, side, count = _CASES[name]
-    torch.manual_seed(0)
-    network = build_network(family, arguments, 12, side)
-    with torch.no_grad():  # a fresh head is all zeros
-        for parameter in network.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    classifier = Classifier(network, Preprocessing(side)).eval()
+    classifier = random_network(family, arguments, side)
     images = torch.rand(count, 3, side, side)
     return Case(classifier, images, gradients.predict(classifier, images).argmax(dim=1))
 
@@ -136,31 +119,17 @@ def peer_runs(case: Case) -> dict[str, tuple[Callable[[], object], int]]:
     }
 
 
-def cpu_ms(run: Callable[[], object], num_steps: int) -> float:
-    """Return milliseconds of CPU time a step."""
-    start = time.process_time()
-    run()
-    return (time.process_time() - start) / num_steps * 1e3
-
-
 def measured(case: Case, num_rounds: int, with_peers: bool) -> dict[str, tuple[float, float]]:
     """Return the medians of milliseconds a step, and of their ratio to the unit."""
     table = runs(case, with_peers)
-    unit = table[_UNIT]
     for run, _ in table.values():
         run()
-    times: dict[str, list[float]] = {name: [] for name in table}
-    ratios: dict[str, list[float]] = {name: [] for name in table}
-    before = cpu_ms(*unit)
-    for _ in range(num_rounds):
-        for name, entry in table.items():
-            times[name].append(cpu_ms(*entry))
-            after = cpu_ms(*unit)
-            ratios[name].append(2 * times[name][-1] / (before + after))
-            before = after
-    return {
-        name: (statistics.median(times[name]), statistics.median(ratios[name])) for name in table
-    }
+
+    def cpu_ms(entry: tuple[Callable[[], object], int], _: int) -> float:
+        run, num_steps = entry
+        return cpu_seconds(run) / num_steps * 1e3
+
+    return beside_unit(table, _UNIT, num_rounds, cpu_ms)
 
 
 def main() -> None:

@@ -11,14 +11,15 @@ that a noisy machine is equally noisy to all; ours works on a batch, they on one
 
 import importlib
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from benchmarks.timing import cpu_seconds, fastest_us, soft_pixels
 from perturb import random
 from perturb.experiments.corruptions.corruptions import BENCHMARK_CORRUPTIONS, CORRUPTIONS, corrupt
 from tests.peers import published
@@ -31,24 +32,6 @@ _SEVERITIES = range(1, 6)
 
 # Corrupts under a name and a severity; how many images a call.
 Implementation = tuple[Callable[[str, int], object], int]
-
-
-def fastest_us(run: Callable[[], object], num_images: int) -> float:
-    """Return the microseconds of CPU time an image of the fastest run, after one to warm up."""
-    run()
-    seconds = []
-    for _ in range(_REPEATS):
-        start = time.process_time()
-        run()
-        seconds.append(time.process_time() - start)
-    return min(seconds) / num_images * 1e6
-
-
-def make_images(side: int, count: int) -> Tensor:
-    """Return smooth random pictures, uint8 (count, 3, side, side): noise would flatter no one."""
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(count, 3, 8, 8, generator=generator) * 255
-    return nn.functional.interpolate(coarse, size=side, mode="bilinear").to(torch.uint8)
 
 
 def corruption_us(corruption: str, images: Tensor) -> float:
@@ -79,12 +62,12 @@ def own_table() -> list[str]:
     """Return the lines of all 19 at both sizes, with floors to compare with."""
     columns = {}
     for side, count in _BATCHES.items():
-        images = make_images(side, count)
+        images = soft_pixels(side, count)
         columns[side] = {name: corruption_us(name, images) for name in CORRUPTIONS}
         columns[side]["sum of the 15"] = sum(columns[side][n] for n in BENCHMARK_CORRUPTIONS)
         columns[side]["mean of the 19"] = sum(columns[side][n] for n in CORRUPTIONS) / 19
         columns[side]["copy of the bytes"] = fastest_us(images.clone, count)
-    forward = forward_us(make_images(32, _BATCHES[32]))
+    forward = forward_us(soft_pixels(32, _BATCHES[32]))
     lines = [f"{'us an image':20s}{'32 px':>10s}{'forwards':>10s}{'224 px':>10s}"]
     for name, small in columns[32].items():
         lines.append(f"{name:20s}{small:10.1f}{small / forward:10.2f}{columns[224][name]:10.0f}")
@@ -95,7 +78,7 @@ def own_table() -> list[str]:
 def implementations() -> dict[str, Implementation]:
     """Return what the peer table compares."""
     side, count = 224, _BATCHES[224]
-    images = make_images(side, count)
+    images = soft_pixels(side, count)
     keys = torch.tensor([random.image_key(str(i)) for i in range(count)])
     pixels = np.ascontiguousarray(images[0].permute(1, 2, 0).numpy())
     theirs, fork = published.load(), importlib.import_module("imagecorruptions")
@@ -117,9 +100,7 @@ def peers_ms(corruption: str, peers: dict[str, Implementation]) -> dict[str, flo
         fastest = dict.fromkeys(peers, float("inf"))
         for _ in range(_REPEATS + 1):  # one to warm up
             for peer, (run, num_images) in peers.items():
-                start = time.process_time()
-                run(corruption, severity)
-                seconds = (time.process_time() - start) / num_images
+                seconds = cpu_seconds(partial(run, corruption, severity)) / num_images
                 fastest[peer] = min(fastest[peer], seconds)
         for peer, seconds in fastest.items():
             totals[peer] += seconds * 1e3 / len(_SEVERITIES)

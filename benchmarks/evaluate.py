@@ -11,7 +11,6 @@ shows how far to trust the third digit. Speeds on a CPU are per second of CPU ti
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from benchmarks.timing import beside_unit
 from perturb import provenance
 from perturb.datasets.store import ImageStore, open_store, write_store
 from perturb.evaluate.cell import Cell
@@ -172,27 +172,16 @@ def _rows(
     runs = _runs(subject, store, precision, arguments)
     for run in runs.values():  # compilation, caches and tables are made once
         run(0)
-    speeds: dict[str, list[float]] = {what: [] for what in runs}
-    shares: dict[str, list[float]] = {what: [] for what in runs}
-    before = _images_per_second(runs[_UNIT], 0, device)
-    for number in range(arguments.rounds):
-        for what, run in runs.items():
-            speeds[what].append(_images_per_second(run, number, device))
-            after = _images_per_second(runs[_UNIT], number, device)
-            shares[what].append(speeds[what][-1] * (1 / before + 1 / after) / 2)
-            before = after
-    return [
-        (label, what, statistics.median(speeds[what]), statistics.median(shares[what]))
-        for what in runs
-    ]
-
-
-def _images_per_second(run: Callable[[int], int], number: int, device: torch.device) -> float:
     # Seconds of the CPU itself, of all threads: others' work on the machine does not count.
     clock = time.process_time if device.type == "cpu" else time.perf_counter
-    start = clock()
-    num_images = run(number)
-    return num_images / (clock() - start)
+
+    def seconds_an_image(run: Callable[[int], int], number: int) -> float:
+        start = clock()
+        num_images = run(number)
+        return (clock() - start) / num_images
+
+    times = beside_unit(runs, _UNIT, arguments.rounds, seconds_an_image)
+    return [(label, what, 1 / seconds, 1 / ratio) for what, (seconds, ratio) in times.items()]
 
 
 if __name__ == "__main__":

@@ -6,14 +6,13 @@ have. For the tests of real datasets, and to run networks of full size through t
 
 import io
 import json
-import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
+
+from tests.image_files import encoded, picture, write_folder, write_tar, write_zip
 
 CLASSES = Path("resources/imagenet_classes.json")
 SIXTEEN = Path("resources/sixteen_classes.json")
@@ -29,20 +28,6 @@ def synsets(root: Path, count: int) -> list[str]:
     """Return some of ImageNet's WordNet ids, spread over its classes."""
     names = sorted(json.loads((root / CLASSES).read_text()))
     return names[:: len(names) // count][:count]
-
-
-def picture(seed: int, width: int, height: int) -> Image.Image:
-    """Return coloured blotches, so that JPEG has something to keep."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (8, 10, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-
-
-def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    """Return an image as a file holds it."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def class_folders(names: Sequence[str], per_class: int, prefix: str) -> Iterator[tuple[str, bytes]]:
@@ -78,32 +63,6 @@ def cue_conflicts(per_pair: int) -> Iterator[tuple[str, bytes]]:
                 yield f"{shape}/{shape}{number}-{texture}{number}.png", encoded(image, "PNG")
 
 
-def write_folder(root: Path, files: Iterator[tuple[str, bytes]]) -> None:
-    """Write files below a folder."""
-    for name, data in files:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-
-
-def write_tar(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
-    """Write a tar archive, compressed where its name says so, as datasets are published."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as archive:
-        for name, data in files:
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-
-
-def write_zip(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
-    """Write a zip archive."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in files:
-            archive.writestr(name, data)
-
-
 def write_data(data: Path, root: Path, *, classes: int, per_class: int) -> None:
     """Write a validation set, an -R, an -A, an ImageNet-C and cue conflicts below a folder.
 
@@ -113,20 +72,20 @@ def write_data(data: Path, root: Path, *, classes: int, per_class: int) -> None:
     root : of the repository, which lists the classes.
     """
     names = synsets(root, classes)
-    write_folder(data / "imagenet/val", class_folders(names, per_class, "ILSVRC2012_val"))
-    for name, write, file in (
-        ("r", write_tar, "imagenet-r.tar.gz"),
-        ("a", write_zip, "imagenet-a.zip"),
-    ):
+    write_folder(data / "imagenet/val", dict(class_folders(names, per_class, "ILSVRC2012_val")))
+    for name in ("r", "a"):
         index = json.loads((root / f"resources/imagenet_{name}_classes.json").read_text())
         of_set = sorted(index)[:: len(index) // classes][:classes]
-        write(data / file, class_folders(of_set, per_class, name))
+        files = dict(class_folders(of_set, per_class, name))
+        if name == "r":
+            write_tar(data / "imagenet-r.tar.gz", files, "w:gz")
+        else:
+            write_zip(data / "imagenet-a.zip", files)
         classes_of_set = {folder: index[folder] for folder in of_set}
         (data / f"imagenet-{name}.json").write_text(json.dumps(classes_of_set))
-    write_tar(
-        data / "imagenet-c.tar", corrupted(names, per_class, ("fog", "contrast"), (1, 2, 3, 4, 5))
-    )
-    write_folder(data / "cue-conflict", cue_conflicts(1))
+    stored = corrupted(names, per_class, ("fog", "contrast"), (1, 2, 3, 4, 5))
+    write_tar(data / "imagenet-c.tar", dict(stored))
+    write_folder(data / "cue-conflict", dict(cue_conflicts(1)))
 
 
 def data_sets() -> Mapping[str, Any]:

@@ -10,13 +10,20 @@ logit is given in units of the logits' standard deviation.
 
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from benchmarks.timing import (
+    EMBEDDED,
+    cpu_seconds,
+    random_classifier,
+    random_network,
+    soft_pixels,
+)
 from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.lesions.evaluate import head_outcomes, lesion_outcomes
@@ -24,74 +31,48 @@ from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets
 from perturb.experiments.lesions.surgery import without, without_heads
 from perturb.experiments.options import default_of
 from perturb.models.anatomy import anatomy
-from perturb.models.architectures import build_network
-from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.classifier import Classifier
 from perturb.models.timm_modules import VisionTransformer
 
 _SEED = 0
-_CLASSES = 12
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network of the table: how it is built, its input and how long to measure.
+    """A row of the table: images in a batch, turns of both sides, numbers of removed layers."""
 
-    removals : numbers of removed layers. batch : images. turns : of both sides.
-    """
-
-    build: Callable[[], nn.Module]
-    side: int
     batch: int
     turns: int
     removals: tuple[int, ...]
-
-
-def _vit(patch_size: int, embed_dim: int, depth: int, num_heads: int) -> nn.Module:
-    sizes = {"patch_size": patch_size, "embed_dim": embed_dim, "depth": depth}
-    sizes |= {"num_heads": num_heads, "mlp_ratio": 2}
-    return build_network("vit", sizes, _CLASSES, 32)
-
-
-def _resnet(layers: list[int], channels: list[int], num_groups: int) -> nn.Module:
-    sizes = {"layers": layers, "channels": channels, "num_groups": num_groups}
-    return build_network("resnet", sizes | {"stem_channels": 32}, _CLASSES, 32)
-
-
-def _vit_tiny() -> nn.Module:
-    network: nn.Module = VisionTransformer(
-        patch_size=16, embed_dim=192, depth=12, num_heads=3, num_classes=1000
-    )
-    return network
+    side: int = 32
 
 
 # The embedded networks, and one of ImageNet's size.
+_TINY = "ViT-Ti/16, 224 px"
 _SUBJECTS = {
-    "ViT-S/8": Subject(lambda: _vit(8, 64, 4, 2), 32, 64, 9, (1, 2)),
-    "ViT-S/4": Subject(lambda: _vit(4, 64, 4, 2), 32, 64, 5, (1, 2)),
-    "ViT-B/8": Subject(lambda: _vit(8, 96, 6, 3), 32, 64, 5, (1, 2, 3)),
-    "ResNet-S": Subject(lambda: _resnet([2, 2, 2], [32, 64, 128], 4), 32, 64, 9, (1, 2)),
-    "ResNet-B": Subject(lambda: _resnet([3, 4, 3], [64, 128, 256], 8), 32, 64, 5, (1, 2, 4)),
-    "ViT-Ti/16, 224 px": Subject(_vit_tiny, 224, 2, 2, (1, 6)),
+    "ViT-S/8": Subject(64, 9, (1, 2)),
+    "ViT-S/4": Subject(64, 5, (1, 2)),
+    "ViT-B/8": Subject(64, 5, (1, 2, 3)),
+    "ResNet-S": Subject(64, 9, (1, 2)),
+    "ResNet-B": Subject(64, 5, (1, 2, 4)),
+    _TINY: Subject(2, 2, (1, 6), side=224),
 }
 
 
-def make_classifier(subject: Subject) -> Classifier:
-    """Return the network with random weights everywhere, also where training starts from zeros."""
-    torch.manual_seed(_SEED)
-    network = subject.build()
-    for parameter in network.parameters():
-        if parameter.ndim > 1:
-            nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
-    return Classifier(network, Preprocessing(subject.side)).eval()
+def make_classifier(name: str) -> Classifier:
+    """Return the network with random weights."""
+    if name != _TINY:
+        return random_network(*EMBEDDED[name], side=32)
+    network = VisionTransformer(
+        patch_size=16, embed_dim=192, depth=12, num_heads=3, num_classes=1000
+    )
+    return random_classifier(network, 224)
 
 
 def make_images(subject: Subject) -> Images:
     """Return smooth random pictures of the network's size."""
-    generator = torch.Generator().manual_seed(_SEED)
-    coarse = torch.rand(subject.batch, 3, 8, 8, generator=generator) * 255
-    pixels = nn.functional.interpolate(coarse, size=subject.side, mode="bilinear").to(torch.uint8)
     numbers = torch.arange(subject.batch)
-    return Images(pixels, numbers, torch.zeros_like(numbers))
+    return Images(soft_pixels(subject.side, subject.batch), numbers, torch.zeros_like(numbers))
 
 
 def _lesions(classifier: Classifier, setting: Setting) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -144,9 +125,7 @@ def measure(classifier: Classifier, images: Images, setting: Setting, turns: int
     seconds: list[list[float]] = [[] for _ in sides]
     for _ in range(turns):
         for side, taken in zip(sides, seconds, strict=True):
-            start = time.process_time()
-            side(classifier, images, setting)
-            taken.append(time.process_time() - start)
+            taken.append(cpu_seconds(partial(side, classifier, images, setting)))
     ratios = [
         statistics.median(own / naive for own, naive in zip(taken, seconds[0], strict=True))
         for taken in seconds[1:]
@@ -165,7 +144,7 @@ def main() -> None:
     header = f"{'network':<20s}{'removed':<26s}{'lesions':>8s}{'pixels ms':>10s}"
     sys.stdout.write(f"{header}{'prefix':>8s}{'shared':>8s}{'differ':>8s}{'distance':>10s}\n")
     for name, subject in _SUBJECTS.items():
-        classifier, images = make_classifier(subject), make_images(subject)
+        classifier, images = make_classifier(name), make_images(subject)
         parts = PARTS[anatomy(classifier.network).family]
         settings = {f"{n} of {', '.join(parts)}": (parts, n) for n in subject.removals}
         if "mlp" in parts:

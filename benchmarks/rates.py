@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.timing import EMBEDDED
 from perturb import provenance
 from perturb.cost.networks import resnet_size, vit_size
 from perturb.cost.rates import COLUMNS
@@ -45,18 +46,10 @@ class _Measured:
     batch_size: int
 
 
-_VIT_S = {"embed_dim": 64, "depth": 4, "num_heads": 2, "mlp_ratio": 2}
-_VIT_B = {"embed_dim": 96, "depth": 6, "num_heads": 3, "mlp_ratio": 2}
-_RESNET_S = {"layers": [2, 2, 2], "channels": [32, 64, 128], "num_groups": 4, "stem_channels": 32}
-_RESNET_B = {"layers": [3, 4, 3], "channels": [64, 128, 256], "num_groups": 8, "stem_channels": 32}
 _VIT_FULL = {"embed_dim": 768, "depth": 12, "num_heads": 12, "mlp_ratio": 4, "patch_size": 16}
 _BIT_50X1 = {"layers": [3, 4, 6, 3], "channels": [256, 512, 1024, 2048]}
 _NETWORKS = (
-    _Measured("ViT-S/8", "vit", _VIT_S | {"patch_size": 8}, 32, 250),
-    _Measured("ViT-S/4", "vit", _VIT_S | {"patch_size": 4}, 32, 250),
-    _Measured("ViT-B/8", "vit", _VIT_B | {"patch_size": 8}, 32, 250),
-    _Measured("ResNet-S", "resnet", _RESNET_S, 32, 250),
-    _Measured("ResNet-B", "resnet", _RESNET_B, 32, 250),
+    *(_Measured(name, *network, 32, 250) for name, network in EMBEDDED.items()),
     _Measured("ViT-B/16", "vit", _VIT_FULL, 224, 4),
     _Measured("ResNet-50x1", "resnet", _BIT_50X1 | {"num_groups": 32, "stem_channels": 64}, 224, 4),
 )

@@ -8,14 +8,13 @@ it is usually written, torch's affine grid and a bilinear look-up for each of th
 """
 
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.timing import EMBEDDED, cpu_seconds, fastest_us, random_network, soft_pixels
 from perturb.datasets.synthetic.generated import Batch, generate
 from perturb.experiments.spatial.evaluate import worst_spatial
 from perturb.experiments.spatial.transforms import (
@@ -26,19 +25,12 @@ from perturb.experiments.spatial.transforms import (
     transform,
     translated,
 )
-from perturb.models.architectures import build_network
-from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.classifier import Classifier
 from perturb.models.recipes import RECIPES
 from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
 
-_VIT = {"embed_dim": 64, "depth": 4, "num_heads": 2, "mlp_ratio": 2}
 _NETWORKS: dict[str, tuple[str, dict[str, Any], int]] = {
-    "ViT-S/8": ("vit", {**_VIT, "patch_size": 8}, 32),
-    "ResNet-S": (
-        "resnet",
-        {"layers": [2, 2, 2], "channels": [32, 64, 128], "num_groups": 4, "stem_channels": 32},
-        32,
-    ),
+    **{name: (*EMBEDDED[name], 32) for name in ("ViT-S/8", "ResNet-S")},
     "ViT-S/16": (
         "vit",
         {"patch_size": 16, "embed_dim": 384, "depth": 12, "num_heads": 6, "mlp_ratio": 4},
@@ -47,7 +39,6 @@ _NETWORKS: dict[str, tuple[str, dict[str, Any], int]] = {
 }
 # side_px: images a batch
 _BATCHES = {32: 120, 224: 8}
-_REPEATS = 3
 
 
 class Counting(Classifier):
@@ -59,19 +50,6 @@ class Counting(Classifier):
         """Return logits (B, K)."""
         self.num_images += len(images)
         return super().forward(images)
-
-
-def cpu_seconds(run: Callable[[], object]) -> float:
-    """Return the CPU time of one run."""
-    start = time.process_time()
-    run()
-    return time.process_time() - start
-
-
-def fastest_us(run: Callable[[], object], num_images: int) -> float:
-    """Return the microseconds an image of the fastest run, after one to warm up."""
-    run()
-    return min(cpu_seconds(run) for _ in range(_REPEATS)) / num_images * 1e6
 
 
 def naive_warp(pixels: Tensor, point: Transform) -> Tensor:
@@ -95,11 +73,8 @@ def shared_warps(pixels: Tensor, points: list[Transform]) -> None:
 def cost_of_a_point(name: str) -> str:
     """Return a line of the first table: microseconds an image and point."""
     family, arguments, side = _NETWORKS[name]
-    network = build_network(family, arguments, 12, side)
-    classifier = Classifier(network, Preprocessing(side=side)).eval()
-    count = _BATCHES[side]
-    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    pixels = F.interpolate(coarse, size=side, mode="bilinear")
+    classifier, count = random_network(family, arguments, side), _BATCHES[side]
+    pixels = as_floats(soft_pixels(side, count))
     points = [point for point in spatial_grid(side) if point.rotation_deg == 14]
     mixed = torch.tensor(spatial_grid(side)[:count]).T
     with torch.inference_mode():

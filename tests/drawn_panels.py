@@ -24,21 +24,24 @@ class Drawn:
 
     grids : of each grid of panels its rows, its columns, and how many panels it has.
     words : every text in it: of axes, headers, legends and panels.
+    width : in px.
     """
 
     panels: list[DrawnPanel]
     grids: list[tuple[int, int, int]]
     words: list[str]
+    width: float
 
 
 def drawn(spec: dict[str, Any]) -> Drawn:
     """Render a chart and return what is in it."""
-    root = vl_convert.vegalite_to_scenegraph(spec)["scenegraph"]
-    items = list(_items(root))
+    scene = vl_convert.vegalite_to_scenegraph(spec)
+    items = list(_items(scene["scenegraph"]))
     return Drawn(
         panels=[_panel(item) for item in items if any(map(_is_mark, item.get("items", [])))],
         grids=[grid for grid in map(_grid, items) if grid],
         words=[_text(item) for item in items if "text" in item],
+        width=scene["width"],
     )
 
 

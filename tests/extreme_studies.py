@@ -103,6 +103,10 @@ EXTREMES: Mapping[str, tuple[Shape, Change | None]] = {
     "one image, all right": ({"num_images": 1}, all_right),
     "one image, all wrong": ({"num_images": 1}, all_wrong),
     "one condition at one severity": ({"corruptions": ("fog",), "severities": (3,)}, None),
+    "one set of corruptions": (
+        {"corruptions": ("fog",), "severities": (3,), "extras": ()},
+        None,
+    ),
     "one dataset": ({"datasets": DATASETS[:1], "severities": (), "extras": ()}, None),
     "one family, ResNets": ({"architectures": ARCHITECTURES[:2], "extras": NO_VIT}, None),
     "one family, ViTs": ({"architectures": ARCHITECTURES[2:]}, None),
@@ -110,6 +114,7 @@ EXTREMES: Mapping[str, tuple[Shape, Change | None]] = {
         f"one perturbation, {name}": ({"severities": (), "extras": needed}, None)
         for name, needed in (
             ("FGSM", ("fgsm", "pgd")),
+            ("PGD", ("pgd",)),
             ("spatial", ("spatial",)),
             ("cue conflict", ("cue_conflict",)),
             ("lesions", ("lesions",)),

@@ -1,13 +1,15 @@
 """Studies of a few predictions, each written down by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.synthetic_shards import SHARD
+from perturb.evaluate.shards import SCHEMA
+from perturb.tables.facts import DATASETS, MODELS
 
 Rows = Sequence[dict[str, Any]]
 
@@ -22,9 +24,6 @@ MODEL = {
     "num_parameters": 1000,
     "is_reference": False,
 }
-_INTEGERS = ("patch_size", "num_blocks", "grid_side", "pretraining_rank")
-_TEXTS = ("paper_pretraining", "timm_tag")
-MODEL_TYPES = {name: pa.int32() for name in _INTEGERS} | {name: pa.string() for name in _TEXTS}
 
 
 def vit(model: str, patch_size: int, **values: Any) -> dict[str, Any]:
@@ -65,24 +64,43 @@ def decided(model: str, outcomes: str, **values: Any) -> Rows:
     ]
 
 
+def counted(
+    path: Path,
+    model: str,
+    dataset: str,
+    perturbation: str,
+    severity: int,
+    right: Mapping[str, int],
+    ids: pa.Array,
+) -> Path:
+    """Write the predictions of a cell with a number of correct ones for each condition.
+
+    ids : of the images, of which the first are the correct ones.
+    """
+    num_rows = len(right) * len(ids)
+    correct = np.arange(len(ids))[None] < np.array(list(right.values()))[:, None]
+    names = {"model": model, "dataset": dataset, "perturbation": perturbation}
+    columns: dict[str, Any] = {name: [value] * num_rows for name, value in names.items()}
+    columns |= {
+        "severity": np.full(num_rows, float(severity)),
+        "condition": np.repeat(list(right), len(ids)),
+        "image_id": pa.concat_arrays([ids] * len(right)),
+        "is_correct": correct.reshape(-1),
+    }
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
 def written(folder: Path, models: Rows, predictions: Rows, **sources: Any) -> dict[str, Any]:
     """Write a study; the sources of its tables, beside those given."""
-    schema = pa.schema(
-        [(name, MODEL_TYPES.get(name, _type(models[0][name]))) for name in models[0]]
-    )
-    pq.write_table(pa.Table.from_pylist(list(models), schema=schema), folder / "models.parquet")
-    pq.write_table(pa.Table.from_pylist(list(predictions), SHARD), folder / "predictions.parquet")
+    pq.write_table(pa.Table.from_pylist(list(models), MODELS), folder / "models.parquet")
+    pq.write_table(pa.Table.from_pylist(list(predictions), SCHEMA), folder / "predictions.parquet")
     roles = {"shapes": "clean", "conflict": "cue_conflict", "art": "renditions", "small": "extra"}
     datasets = [{"dataset": id, "label": id.title(), "role": role} for id, role in roles.items()]
-    pq.write_table(pa.Table.from_pylist(datasets), folder / "datasets.parquet")
+    pq.write_table(pa.Table.from_pylist(datasets, DATASETS), folder / "datasets.parquet")
     return {
         "predictions": [folder / "predictions.parquet"],
         "models": folder / "models.parquet",
         "datasets": folder / "datasets.parquet",
         **sources,
     }
-
-
-def _type(value: Any) -> pa.DataType:
-    types = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
-    return types.get(type(value), pa.int32())

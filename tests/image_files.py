@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from PIL import Image
 from perturb.datasets.real.files.locators import Locator, read_in_order, reading_order
 from perturb.datasets.real.listing import Listing, list_images
 
+TarMode = Literal["w", "w:gz", "w:bz2", "w:xz"]
 NFC, NFD = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
 WNIDS = ("n01440764", "n01443537", "n01484850")
 
@@ -58,7 +59,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
     return path
 
 
-def tar_of(files: Mapping[str, bytes], mode: str = "w") -> bytes:
+def tar_of(files: Mapping[str, bytes], mode: TarMode = "w") -> bytes:
     """Return the files as a tar archive, in the order given."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as archive:
@@ -69,7 +70,7 @@ def tar_of(files: Mapping[str, bytes], mode: str = "w") -> bytes:
     return buffer.getvalue()
 
 
-def write_tar(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
+def write_tar(path: Path, files: Mapping[str, bytes], mode: TarMode = "w") -> Path:
     """Write the files as a tar archive, in the order given."""
     path.write_bytes(tar_of(files, mode))
     return path

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from perturb.datasets.store import Images
+from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_modules import VisionTransformer
 
@@ -43,6 +45,19 @@ class Distilled(VisionTransformer):
     def _pos_embed(self, x: Tensor) -> Tensor:
         tokens = [token.expand(len(x), -1, -1) for token in (self.cls_token, self.dist_token)]
         return torch.cat([*tokens, x], dim=1) + self.pos_embed
+
+
+def images_of(count: int = 4) -> Images:
+    """Return noise with keys from 100 on; every target is the first class."""
+    return Images(some_images(count), torch.arange(count) + 100, torch.zeros(count).long())
+
+
+def small_resnet() -> Classifier:
+    """Return a classifier without attention, in two stages of two blocks."""
+    torch.manual_seed(0)
+    arguments = {"layers": [2, 2], "channels": [16, 32], "num_groups": 4, "stem_channels": 8}
+    network = build_network("resnet", arguments, 7, SIDE)
+    return Classifier(network, Preprocessing(side=SIDE)).eval().double()
 
 
 def small_vit(variant: str = "class_token", *, is_fused: bool = True, **changes: Any) -> Classifier:

@@ -1,6 +1,8 @@
 """The tables of a synthetic study, and ways to ask them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -12,7 +14,10 @@ from perturb.tables.run import make_table
 from tests.synthetic_attacks import HEADLINE_EPSILON
 from tests.synthetic_study import Study
 
+ROOT = Path(__file__).parent.parent
 TABLES = {name: table for name, (_, table) in registry.tables().items()}
+# 97.5 % point of the standard normal distribution.
+Z95 = 1.959963984540054
 CHARTS = {name: chart for name, (_, chart) in registry.charts().items()}
 
 
@@ -38,6 +43,18 @@ def tables_of(study: Study, folder: Path) -> dict[str, Path]:
     for name in names:
         pq.write_table(table_of(study, name), folder / f"{name}.parquet")
     return {name: folder / f"{name}.parquet" for name in names}
+
+
+def claims_of(sources: Mapping[str, Any], epsilon: float | None = None) -> pa.Table:
+    """Return the table `claims` of a study that may lack stimuli, patterns and representations.
+
+    epsilon : at which attacks are compared.
+    """
+    names = TABLES["claims"].sources
+    found: dict[str, Any] = {name: sources.get(name, []) for name in names}
+    found["claim_rules"] = ROOT / "resources" / "claims.csv"
+    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": epsilon}
+    return make_table("claims", found, parameters)
 
 
 def _source(study: Study, source: str) -> Path | list[Path]:

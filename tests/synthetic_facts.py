@@ -7,21 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perturb.experiments.corruptions.names import CORRUPTIONS
+from perturb.tables.facts import DATASETS, MODELS
 from tests.synthetic_attacks import NUM_SAMPLES, STAGES
-from tests.synthetic_model_perturbations import depth_of, grid_side, planned_for
+from tests.synthetic_model_perturbations import depth_of, grid_side
 from tests.synthetic_published import NUM_CLASSES, SUBSETS, subset_facts
-
-DATASETS = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("label", pa.string()),
-        ("role", pa.string()),
-        ("num_images", pa.int64()),
-        ("num_classes", pa.int32()),
-        ("published", pa.string()),
-        ("num_subset_classes", pa.int32()),
-    ]
-)
 
 
 def datasets_table(sets: Sequence[tuple[str, str, str]], num_images: int) -> pa.Table:
@@ -92,7 +81,6 @@ def model_rows(
                     "is_reference": False,
                     "paper_pretraining": label,
                     "timm_tag": f"{architecture}.{label.lower()}",
-                    "planned": planned_for(family),
                     "ability": ability + 0.3 * rank,
                 }
             )
@@ -105,15 +93,4 @@ def model_rows(
 
 def models_table(rows: Sequence[dict]) -> pa.Table:
     """Return the models as a table of the types of a real one."""
-    types = {
-        "patch_size": pa.int32(),
-        "num_blocks": pa.int32(),
-        "grid_side": pa.int32(),
-        "pretraining_rank": pa.int32(),
-        "pretraining_images": pa.int64(),
-        "num_parameters": pa.int64(),
-        "is_reference": pa.bool_(),
-        "planned": pa.list_(pa.string()),
-    }
-    schema = pa.schema([(name, types.get(name, pa.string())) for name in rows[0]])
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=MODELS)

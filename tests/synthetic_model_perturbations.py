@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from perturb.config.perturbations import perturbation as configured
 from perturb.config.schema import schema
+from perturb.experiments.layer_correlations.similarity import SCHEMA
 from perturb.experiments.registry import perturbations
 from perturb.severities import severity_value
 from tests.synthetic_shards import image_id, shard
@@ -190,20 +191,7 @@ def representations(
             values = _correlations(random, num_images, depth, kind)
             parts.append(_pairs(f"cka_{kind}", values, [0] * depth))
         table = pa.concat_tables(parts)
-        yield table.add_column(0, "model", pa.array([row["model"]] * table.num_rows))
-
-
-REPRESENTATIONS = pa.schema(
-    [
-        ("measure", pa.string()),
-        ("layer_a", pa.int16()),
-        ("layer_b", pa.int16()),
-        ("value", pa.float64()),
-        ("spread", pa.float64()),
-        ("num_images", pa.int32()),
-        ("image_id", pa.string()),
-    ]
-)
+        yield table.set_column(0, "model", pa.array([row["model"]] * table.num_rows))
 
 
 def _correlations(
@@ -236,7 +224,7 @@ def _pairs(measure: str, values: np.ndarray, stages: Sequence[int]) -> pa.Table:
             for b in range(depth)
             if stages[a] == stages[b]
         ],
-        schema=REPRESENTATIONS,
+        schema=SCHEMA,
     )
 
 
@@ -258,7 +246,7 @@ def _rises(measure: str, values: np.ndarray, dataset: str) -> pa.Table:
             }
             for number, rise in enumerate(last - first)
         ],
-        schema=REPRESENTATIONS,
+        schema=SCHEMA,
     )
 
 

@@ -1,4 +1,4 @@
-"""Shards made up from given outcomes, with the schema of real ones restated on purpose."""
+"""Shards made up from given outcomes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,32 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-NAMES = pa.dictionary(pa.int16(), pa.string())
-SHARD = pa.schema(
-    [
-        ("model", NAMES),
-        ("dataset", NAMES),
-        ("perturbation", NAMES),
-        ("severity", pa.float64()),
-        ("condition", NAMES),
-        ("sample", pa.int16()),
-        ("image_id", pa.string()),
-        ("target", pa.int16()),
-        ("prediction", pa.int16()),
-        ("is_correct", pa.bool_()),
-        ("is_top5", pa.bool_()),
-        ("target_probability", pa.float32()),
-        ("loss", pa.float32()),
-        ("confidence", pa.float32()),
-        ("distance", pa.float32()),
-        ("gradient_norm", pa.float32()),
-        ("rotation_deg", pa.float32()),
-        ("translation_x_px", pa.int16()),
-        ("translation_y_px", pa.int16()),
-        ("removed", NAMES),
-        ("flops_kept", pa.float32()),
-    ]
-)
+from perturb.evaluate.shards import SCHEMA
 
 
 def shard(
@@ -75,8 +50,8 @@ def shard(
         for name, values in (added or {}).items()
     }
     columns |= given
-    missing = {name: pa.nulls(num_rows) for name in SHARD.names if name not in columns}
-    return pa.table({**columns, **missing}).select(SHARD.names).cast(SHARD)
+    missing = {name: pa.nulls(num_rows) for name in SCHEMA.names if name not in columns}
+    return pa.table({**columns, **missing}).select(SCHEMA.names).cast(SCHEMA)
 
 
 def image_id(dataset: str, number: int) -> str:
@@ -90,7 +65,7 @@ def _repeated(value: str, count: int) -> pa.DictionaryArray:
 
 def write_shard(folder: Path, table: pa.Table) -> Path:
     """Write a shard at the path of its cell; those of transfer attacks have a source."""
-    cell = [str(table[name][0].as_py()) for name in SHARD.names[:3]]
+    cell = [str(table[name][0].as_py()) for name in SCHEMA.names[:3]]
     cell.append(f"{table['severity'][0].as_py():g}")
     if cell[2] == "transfer":
         cell.append(table["condition"][0].as_py())

@@ -20,7 +20,6 @@ from perturb.experiments.declaration import (
     Chart,
     Experiment,
     Measurement,
-    Passes,
     Perturbation,
     Table,
 )
@@ -40,12 +39,11 @@ def test_every_folder_is_in_the_order() -> None:
 
 
 def _changing(id: str, **values: Any) -> Perturbation:
-    given = {"protocol": 1, "evaluator": None, "passes": lambda _: Passes(), "severities": 1}
-    return Perturbation(id=id, **(given | values))
+    return Perturbation(**({"id": id, "protocol": 1, "evaluator": None, "severities": 1} | values))
 
 
 def _measurement(id: str) -> Measurement:
-    return Measurement(id, 1, "perturb.x:y", lambda _: Passes(), "measured")
+    return Measurement(id, 1, "perturb.x:y", "measured")
 
 
 def _table(name: str) -> Table:
@@ -53,7 +51,7 @@ def _table(name: str) -> Table:
 
 
 def _chart(name: str) -> Chart:
-    return Chart(name, title="Chart", tables=("one",), drawn=(), empty="None.", draw="perturb.x:y")
+    return Chart(name, title="Chart", tables=("one",), empty="None.")
 
 
 @pytest.mark.parametrize(
@@ -134,8 +132,9 @@ def test_a_chart_has_its_function_caption_tables_and_columns(name: str) -> None:
     assert chart_caption(name)
     assert set(chart.tables) <= set(TABLES)
     assert set(chart.drawn) <= set(columns())
-    for path in filter(None, (chart.draw, chart.note)):
-        inspect.signature(registry.entry_point(path)).bind(*chart.tables)
+    notes = [registry.entry_point(chart.note)] if chart.note else []
+    for function in (registry.drawing_of(name), *notes):
+        inspect.signature(function).bind(*chart.tables)
 
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
@@ -207,7 +206,7 @@ def test_every_shared_relation_is_read() -> None:
 
 
 def test_code_of_charts_is_read_by_a_chart() -> None:
-    drawn = {chart.draw.partition(":")[0].split(".")[-2] for chart in CHARTS.values()}
+    drawn = {experiment for experiment, _ in registry.charts().values()}
     assert {file.parent.name for file in registry.FOLDER.glob("*/charts.py")} == drawn
 
 

@@ -63,6 +63,7 @@ def _check_charts(frames: dict[str, pd.DataFrame]) -> None:
         assert json.dumps(spec, allow_nan=False)
         picture = drawn(spec)
         assert picture.panels, name
+        assert picture.width <= 1150, name
         for panel in picture.panels:
             assert panel.num_marks or panel.sentences, name
         for rows, columns, panels in picture.grids:

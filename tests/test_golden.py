@@ -33,7 +33,7 @@ from perturb.experiments.registry import (
     perturbations,
     protocol_of,
 )
-from perturb.experiments.transfer.examples import transfer_outcomes
+from perturb.experiments.transfer.examples import examples_against, outcome_on
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.random import image_key, stream_keys, uniform
@@ -85,18 +85,33 @@ def _images() -> Images:
     return Images(batch.images, keys, targets)
 
 
+def _logits(
+    name: str, *cells: tuple[str, ...], seed: int = 2021, **changed: Any
+) -> dict[tuple[str, int], torch.Tensor]:
+    """Return the logits under each condition and sample.
+
+    cells : the conditions of each cell, by default one cell of all.
+    changed : options other than the recorded ones.
+    """
+    golden = _golden(name)
+    severity = severity_value(severity_id(golden["severity"]))
+    options = golden["options"] | changed
+    every = perturbation(name).conditions or tuple(options["classes"])
+    return {
+        (outcome.condition, outcome.sample): outcome.logits
+        for cell in cells or (every,)
+        for outcome in evaluator(name)(
+            _classifier(), _images(), Setting(cell, severity, seed, options)
+        )
+    }
+
+
 def _numbers(name: str) -> dict[str, float]:
     """Return the mean loss under each condition and sample."""
-    golden = _golden(name)
-    severity, options = severity_value(severity_id(golden["severity"])), golden["options"]
-    conditions = perturbation(name).conditions or tuple(options["classes"])
-    setting = Setting(conditions, severity, 2021, options)
-    images = _images()
+    targets = _images().targets
     return {
-        f"{outcome.condition} {outcome.sample}": round(
-            torch.nn.functional.cross_entropy(outcome.logits, images.targets).item(), 5
-        )
-        for outcome in evaluator(name)(_classifier(), images, setting)
+        f"{condition} {sample}": round(torch.nn.functional.cross_entropy(logits, targets).item(), 5)
+        for (condition, sample), logits in _logits(name).items()
     }
 
 
@@ -119,12 +134,9 @@ def _transferred() -> dict[str, float]:
     severity = severity_value(severity_id(golden["severity"]))
     setting = Setting(("source",), severity, 2021, golden["options"])
     images, source = _images(), _classifier()
-    return {
-        f"{id} {outcome.sample}": round(
-            torch.nn.functional.cross_entropy(outcome.logits, images.targets).item(), 5
-        )
-        for id, outcome in transfer_outcomes(source, {"itself": source}, images, setting)
-    }
+    outcome = outcome_on(source, "source", images, examples_against(source, images, setting))
+    loss = torch.nn.functional.cross_entropy(outcome.logits, images.targets).item()
+    return {"itself 0": round(loss, 5)}
 
 
 def test_transfer_changes_only_with_its_protocol() -> None:
@@ -167,56 +179,18 @@ def test_a_measurement_changes_only_with_its_protocol(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_depend_on_the_seed_where_they_are_declared_to(name: str) -> None:
-    golden = _golden(name)
-    severity = severity_value(severity_id(golden["severity"]))
-    conditions = perturbation(name).conditions or tuple(golden["options"]["classes"])
-    one, other = (
-        [
-            outcome.logits
-            for outcome in evaluator(name)(
-                _classifier(), _images(), Setting(conditions, severity, seed, golden["options"])
-            )
-        ]
-        for seed in (2021, 2022)
-    )
-    are_equal = all(logits.equal(again) for logits, again in zip(one, other, strict=True))
+    one, other = (_logits(name, seed=seed) for seed in (2021, 2022))
+    are_equal = all(one[key].equal(other[key]) for key in one)
     assert are_equal != perturbation(name).is_random
-
-
-def _logits(name: str, *, is_each_alone: bool) -> dict[tuple[str, int], torch.Tensor]:
-    """Return the logits under each condition and sample, of a cell with all conditions or one."""
-    golden = _golden(name)
-    severity, options = severity_value(severity_id(golden["severity"])), golden["options"]
-    conditions = perturbation(name).conditions or tuple(options["classes"])
-    cells = [(condition,) for condition in conditions] if is_each_alone else [conditions]
-    return {
-        (outcome.condition, outcome.sample): outcome.logits
-        for cell in cells
-        for outcome in evaluator(name)(
-            _classifier(), _images(), Setting(cell, severity, 2021, options)
-        )
-    }
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_conditions_are_independent_where_they_are_declared_to_be(name: str) -> None:
-    together, alone = (_logits(name, is_each_alone=alone) for alone in (False, True))
+    together = _logits(name)
+    alone = _logits(name, *dict.fromkeys((condition,) for condition, _ in together))
     assert list(together) == list(alone)
     are_equal = all(together[key].equal(alone[key]) for key in together)
     assert are_equal == perturbation(name).are_conditions_independent
-
-
-def _with_other_samples(name: str, option: str, change: int) -> dict[str, torch.Tensor]:
-    """Return the logits of conditions without samples, with another number of the others'."""
-    golden, declared = _golden(name), perturbation(name)
-    severity = severity_value(severity_id(golden["severity"]))
-    conditions = tuple(id for id in declared.conditions if declared.repeated.get(id) != option)
-    options = {**golden["options"], option: golden["options"][option] + change}
-    setting = Setting(conditions, severity, 2021, options)
-    return {
-        outcome.condition: outcome.logits
-        for outcome in evaluator(name)(_classifier(), _images(), setting)
-    }
 
 
 # Perturbations with a condition that has several samples and one that has not.
@@ -229,8 +203,11 @@ PARTLY_REPEATED = [
 
 @pytest.mark.parametrize("name", PARTLY_REPEATED)
 def test_a_number_of_samples_changes_no_other_condition(name: str) -> None:
-    for option in perturbation(name).repeated.values():
-        few, many = (_with_other_samples(name, option, change) for change in (0, 1))
+    declared = perturbation(name)
+    for option in declared.repeated.values():
+        others = tuple(id for id in declared.conditions if declared.repeated.get(id) != option)
+        number = _golden(name)["options"][option]
+        few, many = (_logits(name, others, **{option: count}) for count in (number, number + 1))
         assert few.keys() == many.keys() != set()
         assert all(few[condition].equal(many[condition]) for condition in few)
 

@@ -36,8 +36,6 @@ CURVES = {
     "weight_noise": ("noise_scale", "noise"),
     "weight_rounding": ("bits", "rounding"),
 }
-# Of parts that ResNets do not have.
-OF_VITS = ("heads", "restricted_attention", "patch_attention", "token_removal")
 VITS = ["ViT-S/4", "ViT-S/8", "ViT-B/8"]
 
 
@@ -104,33 +102,6 @@ def encodings(spec: Any, channel: str) -> Iterator[Any]:
 def width_of(spec: dict[str, Any]) -> float:
     picture = vl_convert.vegalite_to_svg(spec)
     return float(picture.split('width="', 1)[1].split('"', 1)[0])
-
-
-@pytest.mark.parametrize(
-    "models",
-    [
-        {},
-        {"pretraining_label": ["Small"]},
-        {"family": ["vit"]},
-        {"family": ["resnet"]},
-        {"architecture_label": ["ViT-S/8"], "pretraining_label": ["Small"]},
-        {"architecture_label": ["ResNet-S"], "pretraining_label": ["Small"]},
-    ],
-    ids=["all", "one pre-training set", "no ResNet", "no ViT", "one ViT", "one ResNet"],
-)
-@pytest.mark.parametrize("name", NAMES)
-def test_every_study_has_a_chart_that_fits(
-    frames: Frames, specs: Specs, name: str, models: dict[str, list[str]]
-) -> None:
-    spec = draw(name, only(frames, **models)).to_dict() if models else specs[name]
-    assert json.dumps(spec, allow_nan=False)
-    assert width_of(spec) <= 1150
-
-
-@pytest.mark.parametrize("name", OF_VITS)
-def test_a_chart_without_rows_says_so(frames: Frames, name: str) -> None:
-    spec = draw(name, only(frames, family=["resnet"])).to_dict()
-    assert "No model of this study" in vl_convert.vegalite_to_svg(spec)
 
 
 @pytest.mark.parametrize("name", list(CURVES))

@@ -13,11 +13,10 @@ import pytest
 from perturb.tables.display import grid
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, vit, written
-from tests.study_tables import TABLES, rows_where, sql, table_of
+from tests.study_tables import TABLES, Z95, rows_where, sql, table_of
 from tests.synthetic_model_perturbations import MODEL_PERTURBATIONS
-from tests.synthetic_study import Study, make_study
+from tests.synthetic_study import Study
 
-Z95 = 1.959963984540054
 # The tables of changed models, and of their layers.
 NEW = {
     *(name for name, table in TABLES.items() if set(table.reads) & set(MODEL_PERTURBATIONS)),
@@ -26,14 +25,9 @@ NEW = {
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"), corruptions=["fog"], severities=(3,))
-
-
-@pytest.fixture(scope="module")
-def predictions(study: Study) -> pd.DataFrame:
+def predictions(fog_study: Study) -> pd.DataFrame:
     """Return the predictions of changed models with those of the whole model beside them."""
-    frame = pa.concat_tables([pq.read_table(path) for path in study.predictions]).to_pandas()
+    frame = pa.concat_tables([pq.read_table(path) for path in fog_study.predictions]).to_pandas()
     names = ("model", "dataset", "perturbation", "condition")
     frame = frame.assign(**{name: frame[name].astype(str) for name in names})
     clean = frame[(frame["perturbation"] == "none") & (frame["dataset"] == "shapes")]
@@ -163,12 +157,12 @@ SERIES = {
 
 
 @pytest.mark.parametrize("name", list(SERIES))
-def test_series_equal_pandas(study: Study, predictions: pd.DataFrame, name: str) -> None:
+def test_series_equal_pandas(fog_study: Study, predictions: pd.DataFrame, name: str) -> None:
     perturbation, condition, severity, samples = SERIES[name]
     own = predictions[predictions["perturbation"] == perturbation]
     is_first = (own["perturbation"] == "lesions") & (own["severity"] == 1) & (own["sample"] == 0)
     cells = own[~is_first].groupby(["model", "condition", "severity"])
-    rows = table_of(study, name).to_pylist()
+    rows = table_of(fog_study, name).to_pylist()
     changed = [row for row in rows if row[severity] > 0]
     assert len(changed) == cells.ngroups > 0
     for row in changed:
@@ -192,7 +186,7 @@ def test_series_equal_pandas(study: Study, predictions: pd.DataFrame, name: str)
 
 @pytest.mark.parametrize(("name", "perturbation"), [("lesions_single", "lesions"), ("heads",) * 2])
 def test_single_parts_equal_pandas(
-    study: Study, predictions: pd.DataFrame, name: str, perturbation: str
+    fog_study: Study, predictions: pd.DataFrame, name: str, perturbation: str
 ) -> None:
     own = predictions[
         (predictions["perturbation"] == perturbation) & (predictions["severity"] == 1)
@@ -200,7 +194,7 @@ def test_single_parts_equal_pandas(
     cells = own.assign(removed=own["removed"].astype(str)).groupby(
         ["model", "condition", "removed"]
     )
-    rows = table_of(study, name).to_pylist()
+    rows = table_of(fog_study, name).to_pylist()
     assert len(rows) == cells.ngroups > 0
     for row in rows:
         place = f"{row['block']}.{row['head']}" if name == "heads" else str(row["block"])
@@ -214,11 +208,11 @@ def test_single_parts_equal_pandas(
             assert row["drop_high"] is None
 
 
-def test_resnets_lose_blocks_and_nothing_else(study: Study) -> None:
-    parts = {row["part"] for row in rows_where(table_of(study, "lesions"), family="resnet")}
+def test_resnets_lose_blocks_and_nothing_else(fog_study: Study) -> None:
+    parts = {row["part"] for row in rows_where(table_of(fog_study, "lesions"), family="resnet")}
     assert parts == {"block"}
     for name in ("heads", "restricted_attention", "patch_attention", "token_removal"):
-        assert not rows_where(table_of(study, name), family="resnet")
+        assert not rows_where(table_of(fog_study, name), family="resnet")
 
 
 # What is made from the changed models, beside the tables of their own.
@@ -226,17 +220,15 @@ MADE_FROM_THEM = {"claims", "runs", "paper_comparison"}
 
 
 @pytest.mark.parametrize("name", sorted(set(TABLES) - NEW - MADE_FROM_THEM))
-def test_other_tables_do_not_see_changed_models(study: Study, name: str) -> None:
-    older = [path for path in study.predictions if not set(path.parts) & set(MODEL_PERTURBATIONS)]
-    assert len(older) < len(study.predictions)
-    assert table_of(study, name) == table_of(replace(study, predictions=older), name)
+def test_other_tables_do_not_see_changed_models(fog_study: Study, name: str) -> None:
+    older = [
+        path for path in fog_study.predictions if not set(path.parts) & set(MODEL_PERTURBATIONS)
+    ]
+    assert len(older) < len(fog_study.predictions)
+    assert table_of(fog_study, name) == table_of(replace(fog_study, predictions=older), name)
 
 
-def test_columns_of_a_shown_table_are_in_order(study: Study) -> None:
-    shown = grid(table_of(study, "lesions"), "lesions")
+def test_columns_of_a_shown_table_are_in_order(fog_study: Study) -> None:
+    shown = grid(table_of(fog_study, "lesions"), "lesions")
     labels = [header.label for header in shown.headers[3:]]
     assert labels == [f"Without {number}" for number in range(6)]
-
-
-LESION = {"perturbation": "lesions", "condition": "block", "severity": 1.0}
-HEAD = {"perturbation": "heads", "condition": "head", "severity": 1.0}

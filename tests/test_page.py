@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from perturb.experiments import registry
 from perturb.experiments.attacks.notes import vanishing_gradients
-from perturb.experiments.claims.sentences import claims, sentence
+from perturb.experiments.claims.sentences import claims
 from perturb.experiments.registry import charts_of
 from perturb.experiments.registry import tables_of as declared_tables_of
 from perturb.page.shown import charts_from, shown_sections
@@ -110,6 +109,15 @@ def _open(browser: Browser, report: Path) -> Iterator[Opened]:
     found.page.goto(report.as_uri())
     yield found
     context.close()
+
+
+def write_part(path: Path, report: Path, available: set[str]) -> None:
+    """Write the page of a study that has only these of the whole report's perturbations."""
+    folder = report.parents[1]
+    names = declared_tables_of(available)
+    tables = {name: folder / "tables" / f"{name}.parquet" for name in names}
+    datasets = folder / "datasets.parquet"
+    write_page(path, PageText("Part", "", ""), tables=tables, datasets=datasets)
 
 
 def test_page_opens_without_errors_and_without_the_network(opened: Opened, report: Path) -> None:
@@ -254,15 +262,8 @@ def test_a_page_shows_the_studies_own_perturbations_alone(
     sections: list[str],
     absent: list[str],
 ) -> None:
-    folder = report.parents[1]
-    names = declared_tables_of(available)
     path = tmp_path / "index.html"
-    write_page(
-        path,
-        PageText("Part", "", ""),
-        tables={name: folder / "tables" / f"{name}.parquet" for name in names},
-        datasets=folder / "datasets.parquet",
-    )
+    write_part(path, report, available)
     page = browser.new_page()
     page.goto(path.as_uri())
     inner = [part.get_attribute("id") for part in page.locator("main > section").all()]
@@ -286,12 +287,8 @@ REMOVED = "Parts of the model are removed"
 def test_a_page_explains_the_studies_own_changes_alone(
     report: Path, tmp_path: Path, available: str, said: list[str], unsaid: list[str]
 ) -> None:
-    folder = report.parents[1]
-    tables = {
-        name: folder / "tables" / f"{name}.parquet" for name in declared_tables_of({available})
-    }
     path = tmp_path / "index.html"
-    write_page(path, PageText("", "", ""), tables=tables, datasets=folder / "datasets.parquet")
+    write_part(path, report, {available})
     html = path.read_text(encoding="utf-8").partition('<section id="run">')[0]
     words = " ".join(re.sub(r"<script.*?</script>|<[^>]*>", " ", html, flags=re.DOTALL).split())
     assert [text for text in said if text not in words] == []
@@ -407,41 +404,6 @@ def test_verdicts_on_the_page_are_those_of_the_table(opened: Opened, report: Pat
         words = {"not testable": "Not testable here"}.get(claim.verdict, claim.verdict.capitalize())
         assert card.locator(".verdict").inner_text() == f"{claim.id} · {words}"
         assert card.locator("li").count() == len(claim.findings)
-
-
-ROW = {
-    "test_set_label": "Corruptions",
-    "num_models": 4,
-    "num_images": 1000,
-    "verdict": "contradicted",
-    "unit": "points",
-    "estimate": -0.0632,
-    "estimate_low": -0.067,
-    "estimate_high": -0.06,
-}
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        (
-            {"kind": "mean_pair"},
-            "Corruptions: ViTs are 6.3 percentage points less accurate than ResNets of matched "
-            "size (95 % interval \N{MINUS SIGN}6.7 to \N{MINUS SIGN}6.0; 1,000 images).",
-        ),
-        (
-            {"kind": "slope_difference", "unit": "number"},
-            "Corruptions: the ViTs' slope of log error over log size is 0.063 steeper than the "
-            "ResNets' (95 % interval \N{MINUS SIGN}0.067 to \N{MINUS SIGN}0.060; 1,000 images).",
-        ),
-        (
-            {"verdict": "not testable", "reason": "needs 5 models, this study has 1"},
-            "Corruptions: not testable; needs 5 models, this study has 1.",
-        ),
-    ],
-)
-def test_sentences_say_what_the_rows_say(changes: dict[str, Any], expected: str) -> None:
-    assert sentence({**ROW, **changes}) == expected
 
 
 @pytest.mark.parametrize("missing", ["claims", "accuracy", "scaling_models"])

@@ -1,5 +1,6 @@
 """Settings of evaluators: their defaults are those of the options, and mistakes are named."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,11 +8,15 @@ import pytest
 from perturb.config import load_config
 from perturb.config.perturbations import perturbation as configured
 from perturb.config.schema import schema
+from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.options import options_of, with_defaults
-from perturb.experiments.registry import of_key, perturbations
+from perturb.experiments.registry import evaluator, experiment_of, of_key, perturbations
 from perturb.experiments.setting import checked_options, whole
 from perturb.messages import ConfigError
+from perturb.models.classifier import Classifier
+from perturb.severities import severity_value
+from tests.attacked_networks import make_classifier, make_images
 
 ENTRIES = schema()["$defs"]["perturbations"]["properties"]
 
@@ -46,12 +51,41 @@ def test_counts_are_integers_however_they_are_written() -> None:
     assert repr(options["seeds"]) == "2"
 
 
-@pytest.mark.parametrize("id", [id for id, item in perturbations().items() if item.conditions])
-def test_unknown_conditions_and_options_are_named_with_their_perturbation(id: str) -> None:
-    with pytest.raises(ValueError, match=f"condition of {id} is 'none of it'; allowed: "):
-        checked_options(id, Setting(("none of it",), 1, 0))
-    with pytest.raises(ValueError, match=f"option of {id} is 'seed'; allowed: "):
-        checked_options(id, Setting((), 1, 0, {"seed": 1}))
+# Other evaluators take any condition: the configuration names corruptions and subsets.
+CHECKED = [
+    id
+    for id, declared in perturbations().items()
+    if declared.evaluator and experiment_of(id) not in ("benchmarks", "corruptions")
+]
+
+
+@pytest.fixture(scope="module")
+def attackable() -> tuple[Classifier, Images]:
+    """Return a ViT, and images that it gets right."""
+    classifier = make_classifier("vit")
+    return classifier, make_images(classifier)
+
+
+@pytest.mark.parametrize("id", CHECKED)
+def test_evaluators_name_unknown_conditions_options_and_counts(
+    id: str, attackable: tuple[Classifier, Images]
+) -> None:
+    conditions, options = perturbations()[id].conditions, options_of(id)
+    example = ENTRIES[id]["examples"][0]
+    entry = configured(id, example, {dataset: {} for dataset in example["datasets"]})
+    severity = severity_value(entry.severities[0])
+
+    def refuses(setting: Setting, message: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(message) + "$"):
+            list(evaluator(id)(*attackable, setting))
+
+    allowed = f"condition of {id} is 'none of it'; allowed: {', '.join(conditions)}"
+    refuses(Setting(("none of it",), severity, 0), allowed)
+    allowed = f"option of {id} is 'seed'; allowed: {', '.join(options) or 'none'}"
+    refuses(Setting(conditions, severity, 0, {"seed": 1}), allowed)
+    for name in (name for other, name in COUNTS if other == id):
+        allowed = f"{name} of {id} is 0; allowed: a whole number, 1 or more"
+        refuses(Setting(conditions, severity, 0, {name: 0}), allowed)
 
 
 @pytest.mark.parametrize(("most", "allowed"), [(None, "2 or more"), (4, "2 to 4"), (2, "2$")])

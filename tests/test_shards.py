@@ -33,9 +33,10 @@ from perturb.evaluate.shards import (
 from perturb.experiments import registry
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.plan.paths import Paths
+from tests.synthetic_shards import shard
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "shards.md"
-IMAGE_IDS = [f"target/test/{index:06d}" for index in range(20)]
+IMAGE_IDS = [f"test/test/{index:06d}" for index in range(20)]
 CONDITIONS = ("brightness", "contrast")
 EXPECTED = Expected(
     cell=Cell("a", "test", "corruptions", "3"),
@@ -63,28 +64,24 @@ METADATA: dict[str, Any] = {
 
 
 def _table() -> pa.Table:
-    num_rows = len(IMAGE_IDS) * len(CONDITIONS)
     random = np.random.default_rng(0)
-    targets = np.tile(np.arange(20) % 12, 2)
-    predictions = random.integers(0, 12, num_rows)
-    columns = {
-        "model": ["a"] * num_rows,
-        "dataset": ["test"] * num_rows,
-        "perturbation": ["corruptions"] * num_rows,
-        "severity": [3.0] * num_rows,
-        "condition": np.repeat(CONDITIONS, 20).tolist(),
-        "sample": [0] * num_rows,
-        "image_id": IMAGE_IDS * 2,
-        "target": targets,
-        "prediction": predictions,
-        "is_correct": predictions == targets,
-        "is_top5": [True] * num_rows,
-        "target_probability": random.random(num_rows),
-        "loss": random.random(num_rows),
-        "confidence": random.random(num_rows),
-    }
-    absent = {name: pa.nulls(num_rows) for name in SCHEMA.names if name not in columns}
-    return pa.table({**columns, **absent}).cast(SCHEMA)
+    targets = np.tile(np.arange(20) % 12, (2, 1))
+    predictions = random.integers(0, 12, targets.shape)
+    return shard(
+        "a",
+        "test",
+        perturbation="corruptions",
+        severity=3,
+        conditions=CONDITIONS,
+        is_correct=predictions == targets,
+        added={
+            "target": targets,
+            "prediction": predictions,
+            "target_probability": random.random(targets.shape),
+            "loss": random.random(targets.shape),
+            "confidence": random.random(targets.shape),
+        },
+    )
 
 
 def _replaced(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
@@ -134,19 +131,21 @@ def test_50_000_rows_take_less_than_700_kb(margin: float | None, tmp_path: Path)
         made: Any = predictions(outcome, torch.from_numpy(targets), None, None)
         predicted, is_top5 = made["prediction"].numpy(), made["is_top5"].numpy()
         numbers = np.stack([made[name] for name in ("target_probability", "loss", "confidence")])
-    columns = {
-        **{name: [name] * 50_000 for name in ("model", "dataset", "perturbation", "condition")},
-        "severity": np.zeros(50_000),
-        "sample": np.zeros(50_000),
-        "image_id": _imagenet_ids(random),
-        "target": targets,
-        "prediction": predicted,
-        "is_correct": predicted == targets,
-        "is_top5": is_top5,
-        **dict(zip(("target_probability", "loss", "confidence"), numbers, strict=True)),
-    }
-    absent = {name: pa.nulls(50_000) for name in SCHEMA.names if name not in columns}
-    table = pa.table({**columns, **absent}).select(SCHEMA.names).cast(SCHEMA)
+    table = shard(
+        "model",
+        "dataset",
+        perturbation="perturbation",
+        severity=0,
+        conditions=["condition"],
+        is_correct=(predicted == targets)[None],
+        added={
+            "image_id": np.array(_imagenet_ids(random)),
+            "target": targets,
+            "prediction": predicted,
+            "is_top5": is_top5,
+            **dict(zip(("target_probability", "loss", "confidence"), numbers, strict=True)),
+        },
+    )
     path = tmp_path / "0.parquet"
     write_shard(path, table, METADATA)
     assert path.stat().st_size < 700_000

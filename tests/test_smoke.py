@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from perturb.config import load_config
+from perturb.experiments.registry import needs_of
 from perturb.plan import products
 from perturb.plan.cells import cells, evaluated_datasets
 from tests.cluster import running_cluster
@@ -90,7 +91,7 @@ def test_every_product_is_there(finished: tuple[Workspace, str]) -> None:
         name for name, table in TABLES.items() if published & set(table.needs)
     }
     assert set(CHARTS) - set(products.charts(config)) == {
-        name for name, chart in CHARTS.items() if published & set(chart.needs)
+        name for name, chart in CHARTS.items() if published & needs_of(chart)
     }
     for table in products.tables(config):
         for suffix in ("parquet", "csv", "md", "tex"):

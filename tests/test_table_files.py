@@ -1,11 +1,11 @@
 """Tables as files: the same bytes, loud about wrong shards, readable, escaped."""
 
 import csv
-import functools
 import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.experiments import registry
-from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import PREDICTIONS
 from perturb.formatting import formatted
 from perturb.tables.columns import SHARED, columns, merged_columns
@@ -21,26 +20,24 @@ from perturb.tables.display import grid
 from perturb.tables.queries import checks_of, code_of, query_file, relations_of
 from perturb.tables.run import make_table
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
-from tests.study_tables import CHARTS, TABLES, table_of, tables_of
+from tests.study_tables import TABLES, table_of
 from tests.synthetic_study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def made(study: Study) -> Callable[[str], pa.Table]:
-    """Return what makes a table of the study, once."""
-    return functools.cache(functools.partial(table_of, study.joined()))
-
-
-@pytest.fixture(scope="module")
 def shuffled(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study.shuffled(tmp_path_factory.mktemp("shuffled"))
+
+
+def models_with(study: Study, folder: Path, *only: str, **facts: Any) -> pa.Table:
+    """Return the table `models` of a study in which all models, or these, have other facts."""
+    models = pq.read_table(study.models).to_pandas()
+    models.loc[models["model"].isin(only or models["model"]), list(facts)] = list(facts.values())
+    models.to_parquet(folder / "models.parquet")
+    sources = study.sources("predictions", "datasets")
+    return make_table("models", {**sources, "models": folder / "models.parquet"})
 
 
 @pytest.mark.parametrize("name", list(TABLES))
@@ -71,11 +68,7 @@ def test_a_column_of_one_experiment_stands_in_its_folder(
 
 
 def test_models_of_one_label_are_told_apart(study: Study, tmp_path: Path) -> None:
-    models = pq.read_table(study.models).to_pandas()
-    models.loc[models["model"] == "vit-s4-large", ["label", "patch_size"]] = ["ViT-S/8", 8]
-    models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("predictions", "datasets")
-    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
+    table = models_with(study, tmp_path, "vit-s4-large", label="ViT-S/8", patch_size=8)
     labels = table.filter(pc.equal(table["pretraining"], "large"))["architecture_label"].to_pylist()
     assert "ViT-S/8 (vit-s4-large)" in labels
     assert "ViT-S/8 (vit-s8-large)" in labels
@@ -102,11 +95,7 @@ def test_formats(value: object, unit: str, text: str) -> None:
 
 
 def test_typed_labels_are_escaped(study: Study, tmp_path: Path) -> None:
-    models = pq.read_table(study.models).to_pandas()
-    models["pretraining_label"] = "50 % of A_1 & B | <b>"
-    models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("predictions", "datasets")
-    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
+    table = models_with(study, tmp_path, pretraining_label="50 % of A_1 & B | <b>")
     shown = grid(table, "models")
     latex = r"50 \% of A\_1 \& B \textbar{} \textless{}b\textgreater{}"
     assert latex in latex_text(shown, "models")
@@ -117,14 +106,10 @@ WORDS = r"""50% "it's" {a} $x$ \n \| *b* `c` _d_ e_f [g](h) &amp; ~~i~~ ^ é"""
 
 
 def test_words_of_users_are_text_in_every_format(study: Study, tmp_path: Path) -> None:
-    models = pq.read_table(study.models).to_pandas().head(1)
-    models["label"] = WORDS
-    models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("predictions", "datasets")
-    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
-    assert set(table["architecture_label"].to_pylist()) == {WORDS}
+    table = models_with(study, tmp_path, "vit-s4-large", label=WORDS)
+    assert WORDS in table["architecture_label"].to_pylist()
     rows = list(csv.DictReader(io.StringIO(csv_text(table))))
-    assert {row["architecture_label"] for row in rows} == {WORDS}
+    assert WORDS in {row["architecture_label"] for row in rows}
     shown = grid(table, "models")
     assert (
         r"""50% "it's" {a} \$x\$ \\n \\\| \*b\* \`c\` \_d\_ e_f [g\](h) \&amp; \~\~i\~\~ ^ é"""
@@ -140,20 +125,9 @@ def test_words_of_users_are_text_in_every_format(study: Study, tmp_path: Path) -
 def test_a_row_does_not_begin_with_an_argument_of_the_one_before(
     label: str, study: Study, tmp_path: Path
 ) -> None:
-    models = pq.read_table(study.models).to_pandas().head(2)
-    models["label"] = label
-    models.to_parquet(tmp_path / "models.parquet")
-    sources = study.sources("predictions", "datasets")
-    table = make_table("models", {**sources, "models": tmp_path / "models.parquet"})
+    table = models_with(study, tmp_path, label=label)
     rows = latex_text(grid(table, "models"), "models").splitlines()
-    assert sum(row.startswith(f"{{}}{label}") for row in rows) == 2
-
-
-def test_every_product_has_a_caption_for_the_snakemake_report() -> None:
-    for entries, file_of in ((TABLES, table_caption_file), (CHARTS, chart_caption_file)):
-        for name, entry in entries.items():
-            text = file_of(name).read_text()
-            assert text.startswith(f"**{entry.title.removesuffix('?')}")
+    assert sum(row.startswith(f"{{}}{label}") for row in rows) == table.num_rows
 
 
 @pytest.mark.parametrize(
@@ -177,19 +151,6 @@ def test_wrong_calls_say_what_is_needed(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         make_table(name, sources, parameters)
-
-
-def test_tables_of_a_study_can_all_be_made(tmp_path: Path) -> None:
-    """Also of the smallest: one model, two corruptions, two severities."""
-    study = make_study(
-        tmp_path,
-        num_images=5,
-        architectures=[("vit", "S", 8, 100_000, 1.0)],
-        pretraining=["Small"],
-        corruptions=("fog", "saturate"),
-        severities=(1, 3),
-    )
-    assert set(tables_of(study, tmp_path / "tables")) == set(TABLES)
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if name != "runs"])
@@ -245,11 +206,6 @@ CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "ref
 )
 def test_a_study_has_the_tables_of_its_perturbations(available: set[str], added: set[str]) -> None:
     assert set(registry.tables_of(available)) == ALWAYS | added
-
-
-def test_tables_without_attacks_stimuli_or_patterns_can_be_made(tmp_path: Path) -> None:
-    study = make_study(tmp_path, num_images=5, pretraining=["Small"], extras=())
-    assert set(tables_of(study, tmp_path / "tables")) == ALWAYS | CORRUPTED
 
 
 @pytest.mark.parametrize("name", list(TABLES))

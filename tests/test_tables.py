@@ -1,7 +1,7 @@
 """Numbers of the tables against brute force and published values."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +12,11 @@ import pytest
 
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.tables.run import make_table
-from tests.hand_made import decided, resnet, written
-from tests.study_tables import rows_where, sql, table_of
-from tests.synthetic_shards import SHARD
+from tests.hand_made import counted, decided, resnet, written
+from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 ALEXNET = Path(__file__).parent.parent / "resources" / "alexnet_errors.csv"
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study")).joined()
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +50,10 @@ def test_wilson_interval_has_published_values(
     assert sql(f"wilson_high({successes}, {trials})") == pytest.approx(high, abs=5e-5)
 
 
-def test_accuracy_of_single_predictions(study: Study, predictions: pd.DataFrame) -> None:
-    table = table_of(study, "accuracy")
+def test_accuracy_of_single_predictions(
+    made: Callable[[str], pa.Table], predictions: pd.DataFrame
+) -> None:
+    table = made("accuracy")
     [row] = rows_where(table, model="vit-b8-large", test_set="renditions")
     own = predictions[
         (predictions["model"] == row["model"]) & (predictions["dataset"] == "renditions")
@@ -70,12 +66,12 @@ def test_accuracy_of_single_predictions(study: Study, predictions: pd.DataFrame)
 
 
 def test_accuracy_under_corruptions_is_clustered_by_image(
-    study: Study, predictions: pd.DataFrame
+    made: Callable[[str], pa.Table], predictions: pd.DataFrame
 ) -> None:
-    [row] = rows_where(table_of(study, "accuracy"), model="vit-b8-large", test_set="corruptions")
+    [row] = rows_where(made("accuracy"), model="vit-b8-large", test_set="corruptions")
     # Every image under 15 x 5 conditions; the four extra corruptions are not in the mean.
     right = 1 - per_image(predictions, "vit-b8-large", BENCHMARK_CORRUPTIONS).mean(0)
-    half_width = 1.959963984540054 * right.std(ddof=1) / math.sqrt(len(right))
+    half_width = Z95 * right.std(ddof=1) / math.sqrt(len(right))
     assert row["num_predictions"] == 75 * len(right)
     assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-12)
     assert row["accuracy_high"] - row["accuracy"] == pytest.approx(half_width, abs=1e-12)
@@ -84,11 +80,11 @@ def test_accuracy_under_corruptions_is_clustered_by_image(
 
 
 def test_corruption_error_equals_brute_force_and_bootstrap(
-    study: Study, predictions: pd.DataFrame
+    made: Callable[[str], pa.Table], predictions: pd.DataFrame
 ) -> None:
-    reference = table_of(study, "reference_errors").to_pandas()
+    reference = made("reference_errors").to_pandas()
     sums = reference.groupby("corruption")["error"].sum()
-    [row] = rows_where(table_of(study, "corruption_error"), model="resnet-s-small")
+    [row] = rows_where(made("corruption_error"), model="resnet-s-small")
     wrong = 5 * per_image(predictions, "resnet-s-small", BENCHMARK_CORRUPTIONS)
     clean = per_image(predictions, "resnet-s-small", ["none"])[0]
     denominators = sums[list(BENCHMARK_CORRUPTIONS)].to_numpy()[:, None]
@@ -105,10 +101,10 @@ def test_corruption_error_equals_brute_force_and_bootstrap(
         assert half_width == pytest.approx(1.96 * deviation, rel=0.05)
 
 
-def test_mce_is_the_mean_of_the_benchmarks_ce(study: Study) -> None:
-    means = table_of(study, "corruption_means").to_pandas()
+def test_mce_is_the_mean_of_the_benchmarks_ce(made: Callable[[str], pa.Table]) -> None:
+    means = made("corruption_means").to_pandas()
     own = means[means["is_benchmark"]].groupby("model")["ce"].mean()
-    for row in table_of(study, "corruption_error").to_pylist():
+    for row in made("corruption_error").to_pylist():
         assert own[row["model"]] == pytest.approx(row["mce"], abs=1e-12)
 
 
@@ -160,7 +156,9 @@ def test_clean_errors_of_the_reference_are_those_on_corrupted_images(tmp_path: P
     assert (corrupted["corruption"], corrupted["num_images"]) == ("fog", 2)
 
 
-def test_reference_has_mce_one_and_stays_out_of_the_benchmark(study: Study) -> None:
+def test_reference_has_mce_one_and_stays_out_of_the_benchmark(
+    study: Study, made: Callable[[str], pa.Table]
+) -> None:
     whole = study.with_reference()
     [row] = rows_where(table_of(whole, "corruption_error"), model="reference")
     assert row["is_reference"]
@@ -168,54 +166,26 @@ def test_reference_has_mce_one_and_stays_out_of_the_benchmark(study: Study) -> N
     assert row["relative_mce"] == pytest.approx(1, abs=1e-12)
     assert "reference" not in table_of(whole, "accuracy")["model"].to_pylist()
     for name in ("accuracy", "scaling", "claims", "corruption_means"):
-        assert table_of(whole, name) == table_of(study, name)
+        assert table_of(whole, name) == made(name)
 
 
 def test_alexnets_own_errors_have_mce_one(tmp_path: Path) -> None:
     """50,000 images: AlexNet's published error rates are whole numbers of predictions there."""
     num_images = 50_000
     errors = pd.read_csv(ALEXNET).set_index("corruption")["error"]
-    image_id = pa.array([f"{number:05d}" for number in range(num_images)])
-
-    def predictions(perturbation: str, severity: float, wrong: dict[str, int]) -> pa.Table:
-        correct = np.concatenate([np.arange(num_images) >= count for count in wrong.values()])
-        names = {
-            "model": ["alexnet"],
-            "dataset": ["shapes"],
-            "perturbation": [perturbation],
-            "condition": list(wrong),
-        }
-        each = np.repeat(np.arange(len(wrong), dtype=np.int16), num_images)
-        table = {
-            "is_correct": correct,
-            "image_id": pa.concat_arrays([image_id] * len(wrong)),
-            "severity": np.full(len(correct), float(severity)),
-            **{
-                name: pa.DictionaryArray.from_arrays(each if len(values) > 1 else 0 * each, values)
-                for name, values in names.items()
-            },
-        }
-        return pa.table(table)
-
-    paths = [tmp_path / f"{severity}.parquet" for severity in range(6)]
-    pq.write_table(predictions("none", 0, {"none": round(errors["none"] * num_images)}), paths[0])
+    ids = pa.array([f"{number:05d}" for number in range(num_images)])
+    right = {"none": num_images - round(errors["none"] * num_images)}
+    paths = [counted(tmp_path / "0.parquet", "alexnet", "shapes", "none", 0, right, ids)]
     for severity in range(1, 6):
         # Their sum over severities is five times the published mean.
-        wrong = {
-            name: (round(5 * errors[name] * num_images) + severity - 1) // 5
+        right = {
+            name: num_images - (round(5 * errors[name] * num_images) + severity - 1) // 5
             for name in BENCHMARK_CORRUPTIONS
         }
-        pq.write_table(predictions("corruptions", severity, wrong), paths[severity])
-    other = make_study(tmp_path, num_images=2, pretraining=["Small"])
-    models = pq.read_table(other.models)
-    models = models.slice(0, 1).set_column(0, "model", pa.array(["alexnet"]))
-    pq.write_table(models, tmp_path / "alexnet.parquet")
-    sources = {
-        "predictions": paths,
-        "models": tmp_path / "alexnet.parquet",
-        "datasets": other.datasets,
-        "reference_errors": ALEXNET,
-    }
+        path = tmp_path / f"{severity}.parquet"
+        paths.append(counted(path, "alexnet", "shapes", "corruptions", severity, right, ids))
+    sources = written(tmp_path, [resnet("alexnet")], [])
+    sources |= {"predictions": paths, "reference_errors": ALEXNET}
     [row] = make_table("corruption_error", sources).to_pylist()
     assert row["mce"] == pytest.approx(1, abs=1e-12)
     assert row["relative_mce"] == pytest.approx(1, abs=1e-12)
@@ -235,10 +205,3 @@ def test_alexnet_constants_cover_the_benchmark() -> None:
     assert errors["severity"].isna().all()
     # ImageNet-C's authors give AlexNet 78.9 % mean error over the benchmark.
     assert errors["error"][1:].mean() == pytest.approx(0.788, abs=0.005)
-
-
-def test_synthetic_shards_have_the_schema_of_real_ones() -> None:
-    from perturb.evaluate.shards import SCHEMA
-
-    assert SHARD == SCHEMA
-    assert len(CORRUPTIONS) == 19

@@ -6,12 +6,7 @@ from perturb.formatting import formatted
 
 
 def images(table: pa.Table, *_: pa.Table) -> str:
-    """Return a sentence about the number of images, for each test set if they differ.
-
-    Parameters
-    ----------
-    table : the chart's first table; no other is read.
-    """
+    """Return a sentence about the number of images in a table, by test set if they differ."""
     most = max(table["num_images"].to_pylist(), default=0)
     sizes = (images_by_set(table, label) for label in ("test_set_label", "attack_label"))
     return next(filter(None, sizes), f"{formatted(most, 'count')} images.")

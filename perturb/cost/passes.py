@@ -9,6 +9,7 @@ attack takes all its steps, and that no point of the spatial grid is misclassifi
 from perturb.config import Config
 from perturb.evaluate.cell import Cell
 from perturb.experiments.declaration import Asked, Passes
+from perturb.experiments.possible import samples_of
 from perturb.experiments.registry import perturbation
 
 
@@ -21,4 +22,8 @@ def passes_of(config: Config, cell: Cell) -> Passes:
         config.seed,
         is_source=cell.source in (None, cell.model),
     )
-    return perturbation(cell.perturbation).passes(asked)
+    passes = perturbation(cell.perturbation).passes
+    if passes is not None:
+        return passes(asked)
+    samples = samples_of(asked.entry, asked.severity, asked.architecture, asked.seed)
+    return Passes(predictions=sum(map(len, samples.values())))

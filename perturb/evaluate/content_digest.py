@@ -12,14 +12,7 @@ import pyarrow.compute as pc
 
 
 def content_digest(table: pa.Table, facts: str) -> str:
-    """Return the BLAKE2b digest of a shard's rows and metadata, in hexadecimal.
-
-    It depends on values and their order, not on pages and encodings of the file.
-
-    Parameters
-    ----------
-    facts : metadata as JSON, as it stands in the file.
-    """
+    """Return the BLAKE2b digest of a shard's rows, and of its metadata as JSON, in hexadecimal."""
     digest = hashlib.blake2b(facts.encode(), digest_size=16)
     for name, column in zip(table.column_names, table.columns, strict=True):
         digest.update(f"\0{name} {len(column)} {column.null_count}\0".encode())

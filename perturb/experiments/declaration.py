@@ -55,6 +55,11 @@ class Passes:
         return self.gradients
 
 
+def one_prediction(_: object) -> Passes:
+    """Return one forward pass per image."""
+    return Passes(predictions=1)
+
+
 @dataclass(frozen=True)
 class Asked:
     """One cell, as passed to the functions of a perturbation: entry, severity, network and seed.
@@ -150,26 +155,25 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart: drawn by an entry point, with the caption `<name>.chart.rst`.
+    """A chart: the function `<name>` of its experiment's `charts.py`, and `<name>.chart.rst`.
+
+    The function takes the tables as data frames, in order. A study that has all of the tables has
+    the chart. The file is its caption.
 
     tables : the tables that it shows, in order. The page shows the chart if the first table exists.
     drawn : columns of the first table. A row without any of their values is not drawn.
     empty : the reason shown if no row is drawn.
-    draw : entry point; takes the tables as data frames, in order.
     note : entry point; takes the same tables as Arrow tables and returns a note on the chart.
     is_logarithmic : whether values of 0 are not drawn either.
-    needs : as of a `Table`.
     """
 
     name: str
     title: str
     tables: tuple[str, ...]
-    drawn: tuple[str, ...]
     empty: str
-    draw: str
-    note: str | None = None
+    drawn: tuple[str, ...] = ("accuracy",)
+    note: str | None = "perturb.charts.notes:images"
     is_logarithmic: bool = False
-    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,8 +185,8 @@ class Perturbation:
         mixed with new ones; a golden test fails if numbers change without it.
     evaluator : entry point of its `perturb.evaluate.outcome.Evaluator`; None if another job
         evaluates its cells, as for transfer.
-    passes : the passes per image of a cell.
     severities : the option that lists the severities, or the only severity.
+    passes : the passes per image of a cell; by default a prediction per condition and sample.
     label : in sentences, "removed layers".
     key : in the configuration, the id by default. Several ids may share a key: `configured` selects
         one.
@@ -213,8 +217,8 @@ class Perturbation:
     id: str
     protocol: int
     evaluator: str | None
-    passes: Callable[["Asked"], Passes]
     severities: str | float
+    passes: Callable[["Asked"], Passes] | None = None
     label: str = ""
     key: str = ""
     conditions: tuple[str, ...] = ()
@@ -244,16 +248,16 @@ class Measurement:
     protocol, uses : as of a `Perturbation`.
     measure : entry point; takes a subject, the decoded dataset, the model's id, the settings and a
         batch size, and returns the table of the measurement.
-    passes : the passes per image, from the options.
     label : in sentences.
+    passes : the passes per image, from the options; by default one prediction.
     lacks : reason why it does not apply to a network, None if it does.
     """
 
     id: str
     protocol: int
     measure: str
-    passes: Callable[[Mapping[str, Any]], Passes]
     label: str
+    passes: Callable[[Mapping[str, Any]], Passes] = one_prediction
     lacks: Callable[[Architecture], str | None] | None = None
     uses: tuple[str, ...] = ()
 

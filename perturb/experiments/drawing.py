@@ -7,7 +7,7 @@ import pandas as pd
 
 from perturb.charts.sentences import nothing
 from perturb.experiments.registry import chart as declared_chart
-from perturb.experiments.registry import entry_point
+from perturb.experiments.registry import drawing_of
 
 
 def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
@@ -32,18 +32,12 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
         return nothing(reason)
     # Altair limits the file size, but charts contain all data.
     alt.data_transformers.disable_max_rows()
-    drawn: alt.TopLevelMixin = entry_point(chart.draw)(*(tables[table] for table in chart.tables))
+    drawn: alt.TopLevelMixin = drawing_of(name)(*(tables[table] for table in chart.tables))
     return drawn
 
 
 def why_empty(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return the reason why a chart is empty in this study, or an empty text if it is not.
-
-    Parameters
-    ----------
-    name : of a declared chart.
-    tables : the tables that it shows.
-    """
+    """Return the reason why a chart is empty in this study, or an empty text if it is not."""
     chart = declared_chart(name)
     values = tables[chart.tables[0]][list(chart.drawn)]
     is_drawn = values > 0 if chart.is_logarithmic else values.notna()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from perturb.experiments.consistency import check_declarations
 from perturb.experiments.declaration import (
@@ -16,6 +16,8 @@ from perturb.experiments.declaration import (
     Table,
     TestSet,
 )
+
+T = TypeVar("T")
 
 FOLDER = Path(__file__).parent
 
@@ -91,16 +93,21 @@ def evaluator(id: str) -> Callable[..., Any]:
 
 
 def perturbation(id: str) -> Perturbation:
-    """Return a perturbation.
+    """Return a perturbation; errors as of `_declared_one`."""
+    return _declared_one("perturbation", id, perturbations())
+
+
+def _declared_one(kind: str, name: str, known: Mapping[str, T]) -> T:
+    """Return what an experiment declares under a name.
 
     Raises
     ------
     ValueError
-        if no experiment declares it.
+        if none does; it names what is declared.
     """
-    if id not in perturbations():
-        raise ValueError(f"perturbation is {id!r}; allowed: {', '.join(perturbations())}")
-    return perturbations()[id]
+    if name not in known:
+        raise ValueError(f"{kind} is {name!r}; allowed: {', '.join(known)}")
+    return known[name]
 
 
 def protocol_of(id: str) -> int:
@@ -125,49 +132,33 @@ def charts() -> Mapping[str, tuple[str, Chart]]:
 
 
 def table(name: str) -> Table:
-    """Return a table.
-
-    Raises
-    ------
-    ValueError
-        if no experiment declares it.
-    """
-    if name not in tables():
-        raise ValueError(f"table is {name!r}; allowed: {', '.join(tables())}")
-    return tables()[name][1]
+    """Return a table; errors as of `_declared_one`."""
+    return _declared_one("table", name, tables())[1]
 
 
 def chart(name: str) -> Chart:
-    """Return a chart.
-
-    Raises
-    ------
-    ValueError
-        if no experiment declares it.
-    """
-    if name not in charts():
-        raise ValueError(f"chart is {name!r}; allowed: {', '.join(charts())}")
-    return charts()[name][1]
+    """Return a chart; errors as of `_declared_one`."""
+    return _declared_one("chart", name, charts())[1]
 
 
 def tables_of(available: Collection[str]) -> tuple[str, ...]:
-    """Return the names of the tables that a study has, in order.
-
-    Parameters
-    ----------
-    available : names of `Table.needs` that the study has.
-    """
+    """Return the tables, in order, of a study that has these names of `Table.needs`."""
     return tuple(name for name, (_, item) in tables().items() if set(item.needs) <= set(available))
 
 
 def charts_of(available: Collection[str]) -> dict[str, Chart]:
-    """Return the charts that a study has, in order.
+    """Return the charts, in order, of a study that has these names of `Table.needs`."""
+    return {name: item for name, (_, item) in charts().items() if needs_of(item) <= set(available)}
 
-    Parameters
-    ----------
-    available : names of `Chart.needs` that the study has.
-    """
-    return {name: item for name, (_, item) in charts().items() if set(item.needs) <= set(available)}
+
+def needs_of(chart: Chart) -> set[str]:
+    """Return what a study needs for a chart: what the tables of the chart need."""
+    return {need for name in chart.tables for need in table(name).needs}
+
+
+def drawing_of(name: str) -> Callable[..., Any]:
+    """Return the function that draws a chart."""
+    return entry_point(f"perturb.experiments.{charts()[name][0]}.charts:{name}")
 
 
 @cache

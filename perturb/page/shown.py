@@ -163,7 +163,7 @@ def charts_from(tables: Mapping[str, object]) -> dict[str, Chart]:
     return {
         name: chart
         for name, (_, chart) in registry.charts().items()
-        if not chart.needs or chart.tables[0] in tables
+        if not registry.needs_of(chart) or chart.tables[0] in tables
     }
 
 

@@ -205,12 +205,7 @@ def pictures(config: Config) -> dict[str, str]:
 
 
 def caption_file(kind: str, name: str) -> Path:
-    """Return the file of a caption.
-
-    Parameters
-    ----------
-    kind : ``table`` or ``chart``.
-    """
+    """Return the file of the caption of a ``table`` or a ``chart``."""
     return {"table": table_caption_file, "chart": chart_caption_file}[kind](name)
 
 

@@ -33,12 +33,7 @@ def stale_receipts(config: Config) -> list[str]:
 
 
 def write_receipt(config: Config, job: Job, identities: Mapping[str, str]) -> None:
-    """Write a job's receipt.
-
-    Parameters
-    ----------
-    identities : of each file that the job makes.
-    """
+    """Write a job's receipt, with the identity of each file that the job makes."""
     entries = {
         _short(config, file): {
             "asked": asked_digest(asked),

@@ -46,12 +46,7 @@ def write_settings(config: Config, files: Iterable[str]) -> None:
 
 
 def inventory_settings(config: Config, jobs: Iterable[Job]) -> str:
-    """Return a digest of an experiment's cells and measurements, and of what is asked of each.
-
-    Parameters
-    ----------
-    jobs : of the experiment, from `jobs_of_experiments`.
-    """
+    """Return a digest of the results in an experiment's jobs, and of what is asked of each."""
     return digest_of(
         {
             _short(config, file): asked_digest(what)

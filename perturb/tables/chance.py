@@ -19,13 +19,7 @@ _RELATION = FOLDER / "relations" / "clean_chance.sql"
 
 
 def clean_chance(shards: Sequence[Path], dataset: str) -> list[dict[str, Any]]:
-    """Return the rows of the relation `clean_chance`, from shards of clean images alone.
-
-    Parameters
-    ----------
-    shards : of the cells `none` of the clean set.
-    dataset : its id.
-    """
+    """Return the rows of `clean_chance`, from the shards of the cells `none` of a dataset."""
     if not shards:
         return []
     roles = pa.table({"dataset": [dataset], "role": ["clean"]})

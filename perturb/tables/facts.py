@@ -149,12 +149,7 @@ def describe_datasets(
     manifests: Mapping[str, Path],
     subsets: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> pa.Table:
-    """Return one row per dataset.
-
-    Parameters
-    ----------
-    subsets : the classes of the datasets of `class_subset`.
-    """
+    """Return one row per dataset; `subsets` has the classes of those of `class_subset`."""
     rows = []
     for dataset in datasets:
         targets = read_manifest(manifests[dataset.id], ["target"])["target"]

@@ -29,12 +29,7 @@ _TOOLTIP = [
 
 
 def adversarial(attacks: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return one panel per attack, next to the same images before the attack.
-
-    Parameters
-    ----------
-    attacks, models : the tables of these names.
-    """
+    """Return one panel per attack, next to the same images before the attack."""
     is_clean = attacks["test_set"] == "clean"
     frame = attacks.assign(test_set_label=attacks["test_set_label"].mask(is_clean, "Clean"))
     tooltip = [
@@ -51,11 +46,7 @@ def adversarial(attacks: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
 def robust_accuracy(curve: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     """Return one panel per attack and pre-training set: accuracy over epsilon, one line per model.
 
-    Parameters
-    ----------
-    curve : the table `adversarial_accuracy`; of an ensemble the last stage is drawn, which gives
-        the accuracy after all stages.
-    models : the table `models`.
+    Of an ensemble the last stage is drawn, which gives the accuracy after all stages.
     """
     final = curve[curve["is_final"].astype(bool)]
     looks = style_of(models)

@@ -10,22 +10,16 @@ import pytest
 
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import rows_where, sql, table_of
+from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_attacks import HEADLINE_EPSILON
-from tests.synthetic_study import Study, make_study
+from tests.synthetic_study import Study
 
-Z95 = 1.959963984540054
 HEADLINE = {"headline_epsilon": 4 / 255}
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"), corruptions=["fog"], severities=(3,))
-
-
-@pytest.fixture(scope="module")
-def predictions(study: Study) -> pd.DataFrame:
-    frame = pa.concat_tables([pq.read_table(path) for path in study.predictions]).to_pandas()
+def predictions(fog_study: Study) -> pd.DataFrame:
+    frame = pa.concat_tables([pq.read_table(path) for path in fog_study.predictions]).to_pandas()
     names = ("model", "dataset", "perturbation", "condition")
     return frame.assign(**{name: frame[name].astype(str) for name in names})
 
@@ -94,8 +88,8 @@ def test_a_model_that_ignores_its_input_is_reported(tmp_path: Path) -> None:
     assert row["num_zero_gradient"] == 4
 
 
-def test_attacks_equal_pandas(study: Study, predictions: pd.DataFrame) -> None:
-    table = table_of(study, "attacks")
+def test_attacks_equal_pandas(fog_study: Study, predictions: pd.DataFrame) -> None:
+    table = table_of(fog_study, "attacks")
     ids = set(predictions[predictions["perturbation"] == "pgd"]["image_id"])
     for row in table.to_pylist():
         perturbation = {"clean": "none"}.get(row["test_set"], row["test_set"])
@@ -111,8 +105,8 @@ def test_attacks_equal_pandas(study: Study, predictions: pd.DataFrame) -> None:
         assert row["accuracy"] == own["is_correct"].mean()
 
 
-def test_no_attack_raises_accuracy(study: Study) -> None:
-    table = table_of(study, "adversarial_accuracy").to_pandas()
+def test_no_attack_raises_accuracy(fog_study: Study) -> None:
+    table = table_of(fog_study, "adversarial_accuracy").to_pandas()
     assert (table["accuracy"] <= table["clean_accuracy"]).all()
     final = table[table["is_final"]].set_index(["model", "attack", "epsilon"])["accuracy"]
     wide = final.unstack("attack")
@@ -121,14 +115,14 @@ def test_no_attack_raises_accuracy(study: Study) -> None:
     assert (falling <= 0).all(axis=None)
 
 
-def test_transfer_and_its_means_equal_pandas(study: Study, predictions: pd.DataFrame) -> None:
+def test_transfer_and_its_means_equal_pandas(fog_study: Study, predictions: pd.DataFrame) -> None:
     rows = predictions[predictions["perturbation"] == "transfer"]
     clean = predictions[
         (predictions["perturbation"] == "none") & (predictions["dataset"] == "shapes")
     ]
     clean = clean.set_index(["model", "image_id"])["is_correct"]
     rows = rows.join(clean.rename("was_correct"), on=["model", "image_id"])
-    table = table_of(study, "transfer")
+    table = table_of(fog_study, "transfer")
     [row] = rows_where(table, source="resnet-b-large", target="vit-s4-small")
     own = rows[(rows["condition"] == row["source"]) & (rows["model"] == row["target"])]
     assert row["accuracy"] == own["is_correct"].mean()
@@ -140,7 +134,7 @@ def test_transfer_and_its_means_equal_pandas(study: Study, predictions: pd.DataF
         source_family=rows["condition"].str.split("-").str[0],
         target_family=rows["model"].str.split("-").str[0],
     )
-    for mean in table_of(study, "transfer_means").to_pylist():
+    for mean in table_of(fog_study, "transfer_means").to_pylist():
         families = (rows["source_family"] == mean["source_family"]) & (
             rows["target_family"] == mean["target_family"]
         )

@@ -189,13 +189,6 @@ def test_evaluators_refuse_a_wrong_epsilon_even_if_no_image_is_correct(
         _outcomes(name, classifier, make_images(classifier, num_wrong=12), epsilon)
 
 
-def test_an_unknown_condition_is_named() -> None:
-    classifier = make_classifier("linear")
-    setting = Setting(("apgd_ce", "fab"), 0.1, 0)
-    with pytest.raises(ValueError, match="is 'fab'; allowed: apgd_ce, apgd_dlr, square"):
-        next(attack_ensemble_outcomes(classifier, make_images(classifier), setting))
-
-
 # ------------------------------------------------------------------------------ random starts
 
 

@@ -2,20 +2,14 @@
 
 from perturb.experiments.benchmarks.entries import with_subsets
 from perturb.experiments.declaration import (
-    Asked,
     Chart,
     Experiment,
-    Passes,
     Perturbation,
     Pivot,
     Table,
     TestSet,
+    one_prediction,
 )
-
-
-def _one(_: Asked) -> Passes:
-    return Passes(predictions=1)
-
 
 EXPERIMENT = Experiment(
     title="Benchmarks",
@@ -25,7 +19,6 @@ EXPERIMENT = Experiment(
             id="none",
             protocol=1,
             evaluator="perturb.experiments.benchmarks.evaluate:unchanged_outcomes",
-            passes=_one,
             severities=0,
             conditions=("none",),
             is_random=False,
@@ -34,7 +27,7 @@ EXPERIMENT = Experiment(
             id="class_subset",
             protocol=1,
             evaluator="perturb.experiments.benchmarks.evaluate:subset_outcomes",
-            passes=_one,
+            passes=one_prediction,
             severities=0,
             configured=with_subsets,
             by_condition=("classes",),
@@ -115,10 +108,7 @@ EXPERIMENT = Experiment(
             "robustness_benchmarks",
             title="Robustness benchmarks",
             tables=("accuracy", "models"),
-            drawn=("accuracy",),
             empty="No model under test has a prediction of any image.",
-            draw="perturb.experiments.benchmarks.charts:robustness_benchmarks",
-            note="perturb.charts.notes:images",
         ),
     ),
 )

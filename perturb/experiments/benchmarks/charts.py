@@ -8,12 +8,7 @@ from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, count, interval, 
 
 
 def robustness_benchmarks(accuracy: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return one panel per test set: accuracy by pre-training set, ResNets left, ViTs right.
-
-    Parameters
-    ----------
-    accuracy, models : the tables of these names.
-    """
+    """Return one panel per test set: accuracy by pre-training set, ResNets left, ViTs right."""
     tooltip = [
         *MODEL,
         text("test_set_label", "Test set"),

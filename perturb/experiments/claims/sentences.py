@@ -3,7 +3,7 @@
 No number is computed here: a sentence states a row of the table and its verdict.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,8 @@ def sentence(row: Row) -> str:
     if row["verdict"] == "not testable":
         return f"{where}: not testable; {row['reason']}."
     interval = f"95 % interval {_text(row, 'estimate_low')} to {_text(row, 'estimate_high')}"
-    return f"{where}: {_SENTENCES[row['kind']](row)} ({interval}; {_size(row)})."
+    found = _template(row).format(**_words(row))
+    return f"{where}: {found} ({interval}; {formatted(row['num_images'], 'count')} images)."
 
 
 def summary(found: Sequence[Claim]) -> str:
@@ -72,104 +73,28 @@ def summary(found: Sequence[Claim]) -> str:
     return f"Of {len(found)} claims of the paper: {', '.join(parts)}."
 
 
-def _rank_correlation(row: Row) -> str:
-    return (
-        f"over {row['num_models']} models, the rank correlation of clean and perturbed accuracy "
-        f"is {_text(row, 'estimate')}"
-    )
-
-
-def _mean_pair(row: Row) -> str:
-    among = _LEVELS.get(row.get("level"), "")
-    return f"ViTs are {_difference(row)} accurate than ResNets of matched size{among}"
-
-
-def _small_patch_pair(row: Row) -> str:
-    return f"ViTs with small patches are {_difference(row)} accurate than ResNets of matched size"
-
-
-def _mean_patch_pair(row: Row) -> str:
-    others = "ViTs of the same size and pre-training set with small ones"
-    declared = registry.test_sets().get(row["test_set"])
-    if declared is not None and declared.measure is not None:
-        size = _points(row)
-        direction = "higher" if row["estimate"] > 0 else "lower"
-        return (
-            f"the {declared.measure} of ViTs with large patches is {size} {direction} than that of "
-            f"{others}"
-        )
-    return f"ViTs with large patches are {_difference(row)} accurate than {others}"
-
-
-def _family_mean(row: Row) -> str:
-    return (
-        "perturbations of ViTs change, in energy, "
-        f"{formatted(row['estimate'], 'ratio')} times as much across the borders of the model's "
-        "own patches as inside them"
-    )
-
-
-def _family_difference(row: Row) -> str:
-    direction = "larger" if row["estimate"] > 0 else "smaller"
-    size = formatted(abs(row["estimate"]), "ratio")
-    return (
-        f"the ratio of energy on patch borders to that inside patches is {size} {direction} for "
-        "ViTs than for ResNets, measured on the same grids"
-    )
-
-
-def _accuracy_slope(row: Row) -> str:
-    return (
-        f"a ViT with ten times the parameters is {_difference(row)} accurate, along a straight "
-        f"line through {row['num_models']} models"
-    )
-
-
-def _slope_difference(row: Row) -> str:
-    steeper = "steeper" if row["estimate"] < 0 else "shallower"
-    size = formatted(abs(row["estimate"]), "number")
-    return f"the ViTs' slope of log error over log size is {size} {steeper} than the ResNets'"
-
-
-def _layer_rise(row: Row) -> str:
-    direction = "larger" if row["estimate"] > 0 else "smaller"
-    size = formatted(abs(row["estimate"]), "number")
-    return (
-        f"the correlation of two layers of a ViT is {size} {direction} on average among the last "
-        "third of its layers than among the first third"
-    )
-
-
-def _worst_lesion(row: Row) -> str:
-    return (
-        f"of the blocks of {row['num_models']} ViTs, the first apart, none costs more than "
-        f"{_points(row)} of accuracy when it alone is removed"
-    )
-
-
-def _comparison(row: Row) -> str:
-    """Return the sentence that an experiment declares for one of its comparisons."""
-    phrases = {
-        name: phrase
-        for experiment in registry.experiments().values()
-        for name, phrase in experiment.phrases.items()
-    }
-    return phrases[row["name"]].format(difference=_difference(row))
-
-
-_SENTENCES: Mapping[str, Callable[[Row], str]] = {
-    "rank_correlation": _rank_correlation,
-    "mean_pair": _mean_pair,
-    "accuracy_slope": _accuracy_slope,
-    "slope_difference": _slope_difference,
-    "small_patch_pair": _small_patch_pair,
-    "mean_patch_pair": _mean_patch_pair,
-    "family_mean": _family_mean,
-    "family_difference": _family_difference,
-    "layer_rise": _layer_rise,
-    "worst_lesion": _worst_lesion,
-    "lesion_pair": _comparison,
-    "condition_difference": _comparison,
+# By the kind of a statistic; `_words` fills the placeholders. Other kinds compare conditions of one
+# experiment, which declares the sentence (`Experiment.phrases`).
+_SENTENCES: Mapping[str, str] = {
+    "rank_correlation": "over {num_models} models, the rank correlation of clean and perturbed "
+    "accuracy is {estimate}",
+    "mean_pair": "ViTs are {difference} accurate than ResNets of matched size{among}",
+    "accuracy_slope": "a ViT with ten times the parameters is {difference} accurate, along a "
+    "straight line through {num_models} models",
+    "slope_difference": "the ViTs' slope of log error over log size is {number} {steeper} than the "
+    "ResNets'",
+    "small_patch_pair": "ViTs with small patches are {difference} accurate than ResNets of matched "
+    "size",
+    "mean_patch_pair": "{compared} than {that_of}ViTs of the same size and pre-training set with "
+    "small ones",
+    "family_mean": "perturbations of ViTs change, in energy, {ratio} times as much across the "
+    "borders of the model's own patches as inside them",
+    "family_difference": "the ratio of energy on patch borders to that inside patches is {ratio} "
+    "{larger} for ViTs than for ResNets, measured on the same grids",
+    "layer_rise": "the correlation of two layers of a ViT is {number} {larger} on average among "
+    "the last third of its layers than among the first third",
+    "worst_lesion": "of the blocks of {num_models} ViTs, the first apart, none costs more than "
+    "{points} of accuracy when it alone is removed",
 }
 # Claims about one end of the pre-training sets say which end.
 _LEVELS: Mapping[str | None, str] = {
@@ -178,18 +103,38 @@ _LEVELS: Mapping[str | None, str] = {
 }
 
 
-def _difference(row: Row) -> str:
-    return f"{_points(row)} {'more' if row['estimate'] > 0 else 'less'}"
+def _template(row: Row) -> str:
+    phrases: dict[str, str] = {}
+    for experiment in registry.experiments().values():
+        phrases |= experiment.phrases
+    return _SENTENCES.get(row["kind"]) or phrases[row["name"]]
 
 
-def _points(row: Row) -> str:
-    size = formatted(abs(row["estimate"]), "points").lstrip("+")
-    return f"{size} percentage points"
+def _words(row: Row) -> dict[str, Any]:
+    """Return the words for the placeholders of sentences."""
+    estimate, size = row["estimate"], abs(row["estimate"])
+    points = f"{formatted(size, 'points').lstrip('+')} percentage points"
+    difference = f"{points} {'more' if estimate > 0 else 'less'}"
+    test_set = registry.test_sets().get(row["test_set"])
+    measure = test_set.measure if test_set else None
+    direction = "higher" if estimate > 0 else "lower"
+    with_large = "ViTs with large patches"
+    return {
+        "num_models": row.get("num_models"),
+        "estimate": _text(row, "estimate"),
+        "points": points,
+        "difference": difference,
+        "number": formatted(size, "number"),
+        "ratio": formatted(size, "ratio"),
+        "larger": "larger" if estimate > 0 else "smaller",
+        "steeper": "steeper" if estimate < 0 else "shallower",
+        "among": _LEVELS.get(row.get("level"), ""),
+        "compared": f"the {measure} of {with_large} is {points} {direction}"
+        if measure
+        else f"{with_large} are {difference} accurate",
+        "that_of": "that of " if measure else "",
+    }
 
 
 def _text(row: Row, column: str) -> str:
     return formatted(row[column], row["unit"])
-
-
-def _size(row: Row) -> str:
-    return f"{formatted(row['num_images'], 'count')} images"

@@ -1,18 +1,18 @@
 """Slopes, pairs, correlations and verdicts against independent computations."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from perturb.experiments.claims.statistics import rank_correlation, spearman
-from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
-from tests.study_tables import rows_where, sql, table_of
+from tests.study_tables import TABLES, Z95, claims_of, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 PAPER_GRID = [
@@ -24,11 +24,6 @@ PAPER_GRID = [
     ("vit", "L", 16, 305_000_000, 1.8),
     ("vit", "H", 14, 632_000_000, 2.0),
 ]
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
 
 
 @pytest.mark.parametrize(
@@ -75,8 +70,8 @@ def _wrong(study: Study, model: str, dataset: str) -> np.ndarray:
     return ~pq.read_table(path)["is_correct"].to_numpy()
 
 
-def test_fitted_points_lie_on_the_line(study: Study) -> None:
-    points = table_of(study, "scaling_models").to_pandas()
+def test_fitted_points_lie_on_the_line(made: Callable[[str], pa.Table]) -> None:
+    points = made("scaling_models").to_pandas()
     assert set(points["pretraining"]) == {"large"}
     assert set(points.loc[~points["is_fitted"], "architecture_label"]) == {"ViT-S/4"}
     # Through two points a line passes exactly.
@@ -84,13 +79,13 @@ def test_fitted_points_lie_on_the_line(study: Study) -> None:
     assert np.allclose(fitted["fitted_error"], fitted["error"], atol=1e-12)
 
 
-def test_matched_pairs_are_paired_by_image(study: Study) -> None:
-    table = table_of(study, "matched_pairs")
+def test_matched_pairs_are_paired_by_image(study: Study, made: Callable[[str], pa.Table]) -> None:
+    table = made("matched_pairs")
     [row] = rows_where(table, vit="vit-b8-large", test_set="renditions")
     assert row["resnet"] == "resnet-b-large"
     difference = _wrong(study, row["resnet"], "renditions").astype(float)
     difference -= _wrong(study, row["vit"], "renditions")
-    half_width = 1.959963984540054 * difference.std(ddof=1) / math.sqrt(len(difference))
+    half_width = Z95 * difference.std(ddof=1) / math.sqrt(len(difference))
     assert row["difference"] == pytest.approx(difference.mean(), abs=1e-12)
     assert row["difference_high"] - row["difference"] == pytest.approx(half_width, abs=1e-12)
 
@@ -102,10 +97,10 @@ def test_sizes_without_a_common_name_are_matched_by_parameters(tmp_path: Path) -
     assert pairs == {("vit-h14-jft", "resnet-152x4-jft")}
 
 
-def test_claims_agree_with_the_tables_that_they_summarise(study: Study) -> None:
-    table = table_of(study, "claims")
+def test_claims_agree_with_the_tables_that_they_summarise(made: Callable[[str], pa.Table]) -> None:
+    table = made("claims")
     pairs = rows_where(
-        table_of(study, "matched_pairs"),
+        made("matched_pairs"),
         pretraining_label="Large",
         test_set="corruptions",
         is_series=True,
@@ -113,9 +108,9 @@ def test_claims_agree_with_the_tables_that_they_summarise(study: Study) -> None:
     [second] = rows_where(table, claim="C2", test_set="corruptions")
     assert second["estimate"] == pytest.approx(np.mean([pair["difference"] for pair in pairs]))
     [fourth] = rows_where(table, claim="C4", test_set="clean")
-    [scaling] = rows_where(table_of(study, "scaling"), test_set="clean", is_difference=True)
+    [scaling] = rows_where(made("scaling"), test_set="clean", is_difference=True)
     assert (fourth["estimate"], fourth["estimate_low"]) == (scaling["slope"], scaling["slope_low"])
-    accuracy = table_of(study, "accuracy").to_pandas()
+    accuracy = made("accuracy").to_pandas()
     wide = accuracy.pivot(index="model", columns="test_set", values="accuracy")
     [first] = rows_where(table, claim="C1", test_set="renditions")
     rho = wide["clean"].rank().corr(wide["renditions"].rank())
@@ -132,17 +127,19 @@ def test_claims_agree_with_the_tables_that_they_summarise(study: Study) -> None:
     ],
 )
 def test_claims_on_attacks_are_means_of_pairs(
-    study: Study, claim: str, table: str, column: str, where: dict[str, str]
+    made: Callable[[str], pa.Table], claim: str, table: str, column: str, where: dict[str, str]
 ) -> None:
-    rows = rows_where(table_of(study, table), **where)
+    rows = rows_where(made(table), **where)
     pairs = [row[column] for row in rows if row.get("is_series", True)]
-    found = rows_where(table_of(study, "claims"), claim=claim, part="a")[0]
+    found = rows_where(made("claims"), claim=claim, part="a")[0]
     assert found["test_set"] == where["test_set"]
     assert found["estimate"] == pytest.approx(np.mean(pairs), abs=1e-12)
 
 
-def test_claim_on_the_spatial_attack_is_about_patches(study: Study) -> None:
-    first, second = rows_where(table_of(study, "claims"), claim="C7")
+def test_claim_on_the_spatial_attack_is_about_patches(
+    study: Study, made: Callable[[str], pa.Table]
+) -> None:
+    first, second = rows_where(made("claims"), claim="C7")
     right = {}
     for path in study.predictions:
         if "spatial" in path.parts:
@@ -153,7 +150,7 @@ def test_claim_on_the_spatial_attack_is_about_patches(study: Study) -> None:
     matched = np.mean([right[f"vit-s4-{name}"] - right[f"resnet-s-{name}"] for name in sets], 0)
     patches = np.mean([right[f"vit-s8-{name}"] - right[f"vit-s4-{name}"] for name in sets], 0)
     for row, images in ((first, matched), (second, patches)):
-        half_width = 1.959963984540054 * images.std(ddof=1) / math.sqrt(len(images))
+        half_width = Z95 * images.std(ddof=1) / math.sqrt(len(images))
         assert row["estimate"] == pytest.approx(images.mean(), abs=1e-12)
         assert row["estimate_high"] - row["estimate"] == pytest.approx(half_width, abs=1e-12)
         assert row["num_models"] == 6
@@ -186,10 +183,7 @@ def test_claims_that_a_study_cannot_test_say_why(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("epsilon", [None, 0.5])
 def test_attacks_at_another_epsilon_test_no_claim(study: Study, epsilon: float | None) -> None:
-    names = ("predictions", "models", "datasets", "claim_rules", "stimuli", "patterns")
-    names += ("representations",)
-    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": epsilon}
-    table = make_table("claims", study.sources(*names), parameters)
+    table = claims_of(study.sources(*TABLES["claims"].sources), epsilon)
     reasons = {row["reason"] for row in table.to_pylist() if row["claim"] in ("C5", "C6")}
     assert reasons == {"not run at the epsilon that models are compared at"}
     assert all(row["verdict"] != "not testable" for row in rows_where(table, claim="C7"))
@@ -204,11 +198,8 @@ def test_models_that_no_image_distinguishes_support_nothing(tmp_path: Path) -> N
         for model in ("a", "b")
         for row in (*decided(model, "1110"), *decided(model, "0000", **broken))
     ]
-    rules = Path(__file__).parents[3] / "resources" / "claims.csv"
-    nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
-    sources = written(tmp_path, models, predictions, claim_rules=rules, **nothing)
-    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": 4 / 255}
-    [row] = rows_where(make_table("claims", sources, parameters), test_set="pgd")
+    table = claims_of(written(tmp_path, models, predictions), 4 / 255)
+    [row] = rows_where(table, test_set="pgd")
     assert (row["estimate"], row["estimate_low"], row["verdict"]) == (0, None, "not testable")
     assert "no image distinguishes" in row["reason"]
 

@@ -1,7 +1,7 @@
 """The claims on changed models against NumPy, and the requirements for testing them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
@@ -13,12 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, vit, written
-from tests.study_tables import rows_where, table_of
-from tests.synthetic_study import Study, make_study
+from tests.study_tables import Z95, claims_of, rows_where, table_of
+from tests.synthetic_study import Study
 
-Z95 = 1.959963984540054
 SETS = ("small", "medium", "large")
 VITS = tuple(f"vit-{name}-{data}" for name in ("s8", "s4", "b8") for data in SETS)
 DEPTHS = {"s8": 4, "s4": 4, "b8": 6}
@@ -27,13 +25,8 @@ Images = np.ndarray
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def claims(study: Study) -> pa.Table:
-    return table_of(study, "claims")
+def claims(made: Callable[[str], pa.Table]) -> pa.Table:
+    return made("claims")
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +141,10 @@ def test_claims_on_changed_models_are_paired_means(
     assert (row["num_models"], row["num_images"]) == (num_models, 30)
 
 
-def test_the_worst_block_has_the_interval_of_a_maximum(study: Study, claims: pa.Table) -> None:
-    rows = rows_where(table_of(study, "lesions_single"), family="vit", part="block")
+def test_the_worst_block_has_the_interval_of_a_maximum(
+    made: Callable[[str], pa.Table], claims: pa.Table
+) -> None:
+    rows = rows_where(made("lesions_single"), family="vit", part="block")
     later = [row for row in rows if row["block"] > 0]
     assert len(later) == 3 * (3 + 3 + 5)
     drops = np.array([row["drop"] for row in later])
@@ -205,13 +200,8 @@ LESION = {"perturbation": "lesions", "condition": "block", "severity": 1.0}
 
 def judged(folder: Path, predictions: Rows, **facts: Any) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the claims on a study of one ViT, by number and part."""
-    rules = Path(__file__).parents[3] / "resources" / "claims.csv"
-    nothing: dict[str, Any] = {"stimuli": [], "patterns": [], "representations": []}
-    models = [vit("a", 8, **facts)]
-    sources = written(folder, models, predictions, claim_rules=rules, **nothing)
-    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": None}
-    rows = make_table("claims", sources, parameters).to_pylist()
-    return {(row["claim"], row["part"]): row for row in rows}
+    table = claims_of(written(folder, [vit("a", 8, **facts)], predictions))
+    return {(row["claim"], row["part"]): row for row in table.to_pylist()}
 
 
 def test_one_model_tests_what_needs_one(tmp_path: Path) -> None:

@@ -22,10 +22,6 @@ def _made(asked: Asked) -> Passes:
     return Passes(predictions=count, corruptions=count)
 
 
-def _stored(asked: Asked) -> Passes:
-    return Passes(predictions=len(asked.entry.conditions))
-
-
 EXPERIMENT = Experiment(
     title="Corruptions",
     figure="2",
@@ -54,7 +50,6 @@ EXPERIMENT = Experiment(
             key="stored_corruptions",
             # Each condition has its own decoded dataset, so images are evaluated unchanged.
             evaluator="perturb.experiments.benchmarks.evaluate:unchanged_outcomes",
-            passes=_stored,
             severities="severities",
             conditions=CORRUPTIONS,
             is_random=False,
@@ -134,11 +129,7 @@ EXPERIMENT = Experiment(
             "corruption_heatmap",
             title="Accuracy by corruption",
             tables=("corruption_means", "accuracy", "models"),
-            drawn=("accuracy",),
             empty="No model was tested on corrupted images of the clean set.",
-            draw="perturb.experiments.corruptions.charts:corruption_heatmap",
-            note="perturb.charts.notes:images",
-            needs=("corruptions",),
         ),
     ),
     relations={"corruptions": "perturb.experiments.corruptions.groups:corruption_table"},

@@ -23,12 +23,7 @@ def corruption_heatmap(
 ) -> alt.FacetChart:
     """Return corruptions x models, one panel per pre-training set, with the numbers in the cells.
 
-    Parameters
-    ----------
-    means : the table `corruption_means`; the rows of the clean dataset, or of its corrupted
-        copies, are drawn.
-    accuracy : the table `accuracy`, for the row of the mean.
-    models : the table `models`.
+    Rows of the clean dataset, or of its corrupted copies, are drawn, and the mean of `accuracy`.
     """
     compared = accuracy[accuracy["test_set"].isin(["clean", "corruptions"])]
     of_clean = means[means["dataset"].isin(set(compared["dataset"]))]

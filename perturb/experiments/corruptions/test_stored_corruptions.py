@@ -15,7 +15,7 @@ from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS
 from perturb.tables.declared import perturbations
 from perturb.tables.queries import FOLDER, relation_file
 from perturb.tables.run import make_table
-from tests.hand_made import Rows, decided, resnet, vit, written
+from tests.hand_made import Rows, counted, decided, resnet, vit, written
 from tests.study_tables import rows_where
 
 ROOT = Path(__file__).parents[3]
@@ -87,42 +87,18 @@ def test_mce_of_a_published_model_from_its_predictions(tmp_path: Path) -> None:
     numbers = np.arange(NUM_IMAGES)
     files = np.char.add(np.char.mod("ILSVRC2012_val_%08d", numbers), ".JPEG")
     ids = pa.array(np.char.add("n01440764/", files))
-    shards = [_shard(tmp_path, "none", "shapes", 0, ["none"], [38_065], pa.array(files))]
+    clean = tmp_path / "clean.parquet"
+    shards = [counted(clean, "resnet50", "shapes", "none", 0, {"none": 38_065}, pa.array(files))]
     for severity in range(1, 6):
-        right = [_right(row, name)[severity - 1] for name in BENCHMARK_CORRUPTIONS]
-        names = list(BENCHMARK_CORRUPTIONS)
-        shards.append(_shard(tmp_path, "stored_corruptions", "c", severity, names, right, ids))
+        right = {name: _right(row, name)[severity - 1] for name in BENCHMARK_CORRUPTIONS}
+        path = tmp_path / f"{severity}.parquet"
+        shards.append(counted(path, "resnet50", "c", "stored_corruptions", severity, right, ids))
     sources = stored(tmp_path, [resnet("resnet50")], [])
     sources |= {"predictions": shards, "reference_errors": ALEXNET}
     [found] = make_table("corruption_error", sources, threads=2).to_pylist()
     assert f"{100 * found['mce']:.3f}" == row["c15_ondisk_mCE"] == "78.202"
     assert f"{100 * found['mean_accuracy']:.3f}" == row["c15_ondisk_mean_acc"] == "38.104"
     assert (found["num_images"], found["clean_error"]) == (NUM_IMAGES, 0.2387)
-
-
-def _shard(
-    folder: Path,
-    perturbation: str,
-    dataset: str,
-    severity: int,
-    conditions: list[str],
-    right: list[int],
-    ids: pa.Array,
-) -> Path:
-    """Write the predictions of a cell with given numbers of correct ones per condition."""
-    num_rows = len(conditions) * len(ids)
-    correct = np.arange(len(ids))[None] < np.array(right)[:, None]
-    names = {"model": "resnet50", "dataset": dataset, "perturbation": perturbation}
-    columns: dict[str, Any] = {name: [value] * num_rows for name, value in names.items()}
-    columns |= {
-        "severity": np.full(num_rows, float(severity)),
-        "condition": np.repeat(conditions, len(ids)),
-        "image_id": pa.concat_arrays([ids] * len(conditions)),
-        "is_correct": correct.reshape(-1),
-    }
-    path = folder / f"{perturbation}-{severity}.parquet"
-    pq.write_table(pa.table(columns), path)
-    return path
 
 
 def stored(folder: Path, models: Rows, predictions: Rows) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """Layer correlations: similarity of the outputs of the blocks of a network."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from perturb.experiments.blocks import without_blocks
 from perturb.experiments.declaration import (
     Chart,
     Experiment,
     Measurement,
-    Passes,
     Pivot,
     Source,
     Table,
@@ -18,10 +16,6 @@ from perturb.records import Config
 
 # The unbiased estimate of CKA divides by n - 3.
 FEWEST_CORRELATED = 4
-
-
-def _passes(_: Mapping[str, Any]) -> Passes:
-    return Passes(predictions=1)
 
 
 def _check(config: Config) -> Iterator[str]:
@@ -52,7 +46,6 @@ EXPERIMENT = Experiment(
             id="layer_correlations",
             protocol=1,
             measure="perturb.experiments.layer_correlations.measure:correlations_of",
-            passes=_passes,
             label="layer correlations",
             lacks=without_blocks,
         ),
@@ -104,9 +97,6 @@ EXPERIMENT = Experiment(
             tables=("layer_correlations", "models"),
             drawn=("value",),
             empty="No two blocks of any model of this study can be compared.",
-            draw="perturb.experiments.layer_correlations.charts:layer_correlations",
-            note="perturb.charts.notes:images",
-            needs=("correlations",),
         ),
         Chart(
             "correlation_profile",
@@ -114,9 +104,6 @@ EXPERIMENT = Experiment(
             tables=("correlation_profile", "models"),
             drawn=("value",),
             empty="No two blocks of any model of this study can be compared.",
-            draw="perturb.experiments.layer_correlations.charts:correlation_profile",
-            note="perturb.charts.notes:images",
-            needs=("correlations",),
         ),
     ),
 )

@@ -44,13 +44,7 @@ _COLUMNS = [
 
 
 def layer_correlations(alike: pd.DataFrame, models: pd.DataFrame) -> alt.VConcatChart:
-    """Return layers x layers for every model: all tokens next to CLS, CKA below correlations.
-
-    Parameters
-    ----------
-    alike : the table `layer_correlations`.
-    models : the table `models`.
-    """
+    """Return layers x layers for every model: all tokens next to CLS, CKA below correlations."""
     known = alike.dropna(subset="value")
     kind, scope = (known["measure"].str.split("_").str[at] for at in (0, 1))
     is_vit = known["family"] == "vit"
@@ -74,13 +68,7 @@ def layer_correlations(alike: pd.DataFrame, models: pd.DataFrame) -> alt.VConcat
 
 
 def correlation_profile(profile: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return the mean correlation of each layer over depth: a line per model, a panel per measure.
-
-    Parameters
-    ----------
-    profile : the table `correlation_profile`.
-    models : the table `models`.
-    """
+    """Return the mean correlation of layers over depth: a line per model, a panel per measure."""
     known = profile.dropna(subset=["value", "depth"])
     labels = dict(zip(known["measure"], known["measure_label"], strict=True))
     names = [labels[measure] for measure in _MEASURES if measure in labels]

@@ -11,24 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.experiments.layer_correlations.similarity import SCHEMA
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import rows_where, sql, table_of
-from tests.synthetic_model_perturbations import REPRESENTATIONS
-from tests.synthetic_study import Study, make_study
-
-Z95 = 1.959963984540054
+from tests.study_tables import Z95, rows_where, sql, table_of
+from tests.synthetic_study import Study
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return make_study(tmp_path_factory.mktemp("study"), corruptions=["fog"], severities=(3,))
-
-
-def test_correlations_equal_pandas(study: Study) -> None:
-    given = pd.concat([pd.read_parquet(path) for path in study.representations])
+def test_correlations_equal_pandas(fog_study: Study) -> None:
+    given = pd.concat([pd.read_parquet(path) for path in fog_study.representations])
     pairs = given[given["image_id"].isna()].set_index(["model", "measure", "layer_a", "layer_b"])
-    rows = table_of(study, "layer_correlations").to_pylist()
+    rows = table_of(fog_study, "layer_correlations").to_pylist()
     assert len(rows) == len(pairs)
     for row in rows:
         own = pairs.loc[row["model"], row["measure"], row["layer_a"], row["layer_b"]]
@@ -38,14 +31,14 @@ def test_correlations_equal_pandas(study: Study) -> None:
             assert row["value_high"] - row["value"] == pytest.approx(half_width, abs=1e-12)
     others = pairs[pairs.index.get_level_values(2) != pairs.index.get_level_values(3)]
     means = others.groupby(level=[0, 1, 2])["value"].mean()
-    profile = table_of(study, "correlation_profile").to_pylist()
+    profile = table_of(fog_study, "correlation_profile").to_pylist()
     assert len(profile) == len(means)
     for row in profile:
         assert row["value"] == pytest.approx(
             means[row["model"], row["measure"], row["layer"]], abs=1e-12
         )
     [last] = rows_where(
-        table_of(study, "correlation_profile"),
+        table_of(fog_study, "correlation_profile"),
         model="vit-b8-large",
         measure="cka_cls",
         layer=5,
@@ -85,8 +78,7 @@ FOUR = [[1, 0.2, 0.1, 0.1], [0.2, 1, 0.1, 0.1], [0.1, 0.1, 1, 0.7], [0.1, 0.1, 0
 
 def represented(folder: Path, rows: Rows) -> dict[str, Path]:
     """Write the sources of tables of correlations for a ViT of four blocks."""
-    schema = REPRESENTATIONS.insert(0, pa.field("model", pa.string()))
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), folder / "correlations.parquet")
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), folder / "correlations.parquet")
     models = written(folder, [vit("a", 8, num_blocks=4), resnet("r")], decided("a", "1"))["models"]
     return {"models": models, "representations": folder / "correlations.parquet"}
 

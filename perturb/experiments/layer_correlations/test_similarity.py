@@ -20,16 +20,9 @@ from perturb.experiments.lesions.surgery import without
 from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from tests.plain_vit import SIDE, VARIANTS, WITH_CLASS_TOKEN, small_vit, some_images
+from tests.plain_vit import SIDE, VARIANTS, WITH_CLASS_TOKEN, small_resnet, small_vit, some_images
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-def _resnet() -> Classifier:
-    torch.manual_seed(0)
-    arguments = {"layers": [2, 2], "channels": [16, 32], "num_groups": 4, "stem_channels": 8}
-    network = build_network("resnet", arguments, 7, SIDE)
-    return Classifier(network, Preprocessing(side=SIDE)).eval().double()
 
 
 @torch.inference_mode()
@@ -126,7 +119,7 @@ def test_one_batch_gives_the_closed_form_of_the_whole_sample() -> None:
 
 
 def test_resnets_correlate_where_shapes_allow() -> None:
-    classifier, images = _resnet(), some_images(9)
+    classifier, images = small_resnet(), some_images(9)
     table = correlate_layers(classifier, [images], model="r")
     layers = _recorded(classifier, images)
     assert [layer.shape[1] for layer in layers] == [16, 16, 32, 32]
@@ -267,7 +260,7 @@ def test_too_few_images_are_refused(sizes: tuple[int, ...]) -> None:
 def test_layers_without_variation_are_refused() -> None:
     with pytest.raises(ValueError, match="layer 0 are the same for all images: no CKA"):
         correlate_layers(small_vit(), [some_images(1).repeat(6, 1, 1, 1)], model="m")
-    classifier = _resnet().float()
+    classifier = small_resnet().float()
     for parameter in classifier.network.parameters():
         nn.init.zeros_(parameter)
     with pytest.raises(ValueError, match="layer 0 is the same all over an image: no correlation"):
@@ -311,5 +304,5 @@ def test_as_many_ids_as_images_are_needed() -> None:
 
 
 def test_few_blocks_and_resnets_have_no_rises() -> None:
-    table = correlate_layers(_resnet(), [some_images(4)], model="r", image_ids=list("abcd"))
+    table = correlate_layers(small_resnet(), [some_images(4)], model="r", image_ids=list("abcd"))
     assert table["image_id"].null_count == len(table)

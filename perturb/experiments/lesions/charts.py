@@ -24,13 +24,7 @@ _HEADS_TOOLTIP = [
 
 
 def lesions_single(single: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy by the index of the block that is removed, entirely or in part.
-
-    Parameters
-    ----------
-    single : the table `lesions_single`.
-    models : the table `models`.
-    """
+    """Return accuracy by the index of the block that is removed, entirely or in part."""
     tooltip = [
         *MODEL,
         text("part_label", "Removed"),
@@ -50,10 +44,7 @@ def lesions_single(single: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChar
 def lesions(removed: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
     """Return accuracy by the number of removed blocks or parts of blocks.
 
-    Parameters
-    ----------
-    removed : the table `lesions`; bars are the standard error over random sets of that number.
-    models : the table `models`.
+    Bars are the standard error over random sets of that number.
     """
     ends = {
         "error_low": removed["accuracy"] - removed["accuracy_se"],
@@ -84,13 +75,7 @@ def lesions(removed: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
 
 
 def heads(lost: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return blocks x heads, one panel per model: the accuracy lost without each head.
-
-    Parameters
-    ----------
-    lost : the table `heads`.
-    models : the table `models`.
-    """
+    """Return blocks x heads, one panel per model: the accuracy lost without each head."""
     shades = signed("drop", lost["drop"], "Accuracy lost (percentage points)")
 
     def layers(rows: pd.DataFrame, panel: Panel) -> list[alt.Chart]:

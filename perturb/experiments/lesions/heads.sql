@@ -3,14 +3,7 @@ SELECT
     m.*,
     split_part(a.removed, '.', 1)::INTEGER AS block,
     split_part(a.removed, '.', 2)::INTEGER AS head,
-    a.num_images,
-    a.baseline_accuracy,
-    a.baseline_accuracy_low,
-    a.baseline_accuracy_high,
-    a.accuracy,
-    a.accuracy_low,
-    a.accuracy_high,
-    a.drop,
+    a.* EXCLUDE (perturbation, condition, model, sample, removed, drop_half_width),
     a.drop - a.drop_half_width AS drop_low,
     a.drop + a.drop_half_width AS drop_high
 FROM single_drops AS a

@@ -5,17 +5,7 @@ SELECT
     part_labels.part_label,
     a.severity::INTEGER AS num_removed,
     a.severity / networks.num_blocks AS removed_share,
-    a.num_samples,
-    a.num_images,
-    a.baseline_accuracy,
-    a.baseline_accuracy_low,
-    a.baseline_accuracy_high,
-    a.accuracy,
-    a.accuracy_low,
-    a.accuracy_high,
-    a.accuracy_se,
-    a.accuracy_min,
-    a.accuracy_max
+    a.* EXCLUDE (perturbation, condition, severity, model, flops_kept)
 FROM model_accuracies AS a
 JOIN part_labels ON part_labels.part = a.condition
 JOIN model_columns AS m USING (model)

@@ -4,14 +4,7 @@ SELECT
     a.condition AS part,
     part_labels.part_label,
     a.sample AS block,
-    a.num_images,
-    a.baseline_accuracy,
-    a.baseline_accuracy_low,
-    a.baseline_accuracy_high,
-    a.accuracy,
-    a.accuracy_low,
-    a.accuracy_high,
-    a.drop,
+    a.* EXCLUDE (perturbation, condition, model, sample, removed, drop_half_width),
     a.drop - a.drop_half_width AS drop_low,
     a.drop + a.drop_half_width AS drop_high
 FROM single_drops AS a

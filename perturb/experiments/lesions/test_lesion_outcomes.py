@@ -214,39 +214,15 @@ def test_an_image_decides_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "setting", "message"),
     [
-        ("plain", Setting(("mlp",), 1, 0, {"seeds": 3}), "option of lesions is 'seeds'; allowed"),
         ("plain", Setting(("mlp",), 1.5, 0), "blocks of lesions is 1.5; allowed: a whole"),
         ("plain", Setting(("mlp",), 3, 0), "number of removed blocks is 3; allowed: 0 to 2"),
         ("plain", Setting(("mlp",), -1, 0), "blocks of lesions is -1; allowed: a whole number, 0"),
-        (
-            "plain",
-            Setting(("mlp",), 2, 0, {"samples": 0}),
-            "samples of lesions is 0; allowed: a whole",
-        ),
-        ("plain", Setting(("head",), 1, 0), "condition of lesions is 'head'; allowed: block, m"),
         ("basic", Setting(("attention",), 1, 0), "without a separate attention; allowed: block"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(name: str, setting: Setting, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        list(lesion_outcomes(classifier_of(NETWORKS[name]()), images_of(), setting))
-
-
-@pytest.mark.parametrize(
-    ("name", "setting", "message"),
-    [
         ("plain", Setting(("head",), 2, 0), "severity of heads is 2; allowed: a whole number, 1$"),
-        ("plain", Setting(("mlp",), 1, 0), r"condition of heads is 'mlp'; allowed: head"),
-        (
-            "plain",
-            Setting(("head",), 1, 0, {"samples": 2}),
-            "option of heads is 'samples'; allowed: none",
-        ),
         ("basic", Setting(("head",), 1, 0), "block 0 is a PreActBasic; allowed: blocks with one"),
     ],
 )
-def test_head_settings_that_make_no_sense_are_refused(
-    name: str, setting: Setting, message: str
-) -> None:
+def test_settings_that_make_no_sense_are_refused(name: str, setting: Setting, message: str) -> None:
+    evaluator = head_outcomes if setting.conditions == ("head",) else lesion_outcomes
     with pytest.raises(ValueError, match=message):
-        list(head_outcomes(classifier_of(NETWORKS[name]()), images_of(), setting))
+        list(evaluator(classifier_of(NETWORKS[name]()), images_of(), setting))

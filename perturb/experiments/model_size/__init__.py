@@ -73,7 +73,6 @@ EXPERIMENT = Experiment(
             tables=("scaling_models", "models"),
             drawn=("error",),
             empty="No model errs on any of these test sets: log error cannot be drawn.",
-            draw="perturb.experiments.model_size.charts:model_size",
             note="perturb.experiments.model_size.notes:missing_marks",
             is_logarithmic=True,
         ),

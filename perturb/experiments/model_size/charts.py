@@ -32,13 +32,7 @@ _TOOLTIP = [
 
 
 def model_size(points: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart:
-    """Return error over parameters, log-log, with the fitted lines.
-
-    Parameters
-    ----------
-    points : the table `scaling_models`.
-    models : the table `models`.
-    """
+    """Return error over parameters, log-log, with the fitted lines."""
     points = _with_clean_part(points)
     # A logarithmic axis cannot show an error of zero.
     points = points[points["error"] > 0].assign(

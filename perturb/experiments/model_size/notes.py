@@ -12,12 +12,7 @@ Row = Mapping[str, Any]
 
 
 def missing_marks(points: pa.Table, *_: pa.Table) -> str:
-    """Return sentences about the lines and points that are not drawn, and the images.
-
-    Parameters
-    ----------
-    points : the table `scaling_models`.
-    """
+    """Return sentences about the lines and points that are not drawn, and the images."""
     rows = points.to_pylist()
     sentences = [_families_without_line(rows), _sets_without_line(rows), _no_errors(rows)]
     return " ".join([*filter(None, sentences), images_by_set(points, "test_set_label")])

@@ -108,9 +108,6 @@ EXPERIMENT = Experiment(
             drawn=("border_ratio", "foreground_ratio"),
             empty="No perturbation has a ratio: none changes an image, or no patches have a "
             "border.",
-            draw="perturb.experiments.perturbation_patterns.charts:pattern_alignment",
-            note="perturb.charts.notes:images",
-            needs=("patterns",),
         ),
     ),
     has_picture=True,

@@ -26,13 +26,7 @@ _TOOLTIP = [
 
 
 def pattern_alignment(patterns: pd.DataFrame, models: pd.DataFrame) -> alt.HConcatChart:
-    """Return the ratios at patch borders, one panel per patch size, and those on the object.
-
-    Parameters
-    ----------
-    patterns : the table `perturbation_patterns`.
-    models : the table `models`.
-    """
+    """Return the ratios at patch borders, one panel per patch size, and those on the object."""
     is_own = patterns["is_own_patch"].fillna(False).astype(bool)
     shown = patterns[is_own | patterns["patch_size"].isna()].sort_values("patch_px", kind="stable")
     borders = _panel(shown, "border_ratio").assign(

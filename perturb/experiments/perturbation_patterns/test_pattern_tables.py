@@ -9,13 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.tables.run import make_table
+from perturb.experiments.perturbation_patterns.measures import SCHEMA
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import rows_where, table_of
+from tests.study_tables import Z95, claims_of, rows_where, table_of
 from tests.synthetic_study import Study, make_study
-
-RULES = Path(__file__).parents[3] / "resources" / "claims.csv"
-Z95 = 1.959963984540054
 
 
 @pytest.fixture(scope="module")
@@ -39,29 +36,10 @@ def measured(model: str, patch_px: int, ratios: Mapping[int, float | None]) -> R
 
 def sources_of(folder: Path, models: Rows, rows: Rows) -> dict:
     """Write the measures to one file, with the types of a study."""
-    schema = pa.schema(
-        [
-            ("model", pa.string()),
-            ("image_id", pa.string()),
-            ("patch_px", pa.int32()),
-            ("border_ratio", pa.float32()),
-            ("foreground_ratio", pa.float32()),
-        ]
-    )
     path = folder / "patterns.parquet"
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path)
     predictions = [row for model in models for row in decided(model["model"], "10")]
     return written(folder, models, predictions, patterns=[path])
-
-
-def claims_of(sources: dict) -> list[dict]:
-    """Return the rows of C8."""
-    table = make_table(
-        "claims",
-        {**sources, "claim_rules": RULES, "stimuli": [], "representations": []},
-        {"num_resamples": 2, "seed": 0, "headline_epsilon": None},
-    )
-    return rows_where(table, claim="C8")
 
 
 def test_means_and_intervals_equal_pandas(study: Study, patterns: pd.DataFrame) -> None:
@@ -105,7 +83,8 @@ def test_claim_compares_families_on_the_same_grids(study: Study, patterns: pd.Da
 def test_images_that_a_model_lacks_by_hand(tmp_path: Path) -> None:
     """Two images for the ViT, another two for the ResNet, one of them shared."""
     rows = [*measured("v", 8, {0: 2.0, 1: 4.0, 2: None}), *measured("r", 8, {1: 1.0, 2: 2.0})]
-    first, second = claims_of(sources_of(tmp_path, [vit("v", 8), resnet("r")], rows))
+    table = claims_of(sources_of(tmp_path, [vit("v", 8), resnet("r")], rows))
+    first, second = rows_where(table, claim="C8")
     assert (first["estimate"], first["num_images"]) == (1.5, 3)
     assert second["estimate"] == 3
     # Distances from the means, 3 and 1.5, over 2 images each: clustered by image.

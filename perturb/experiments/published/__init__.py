@@ -92,9 +92,7 @@ EXPERIMENT = Experiment(
             tables=("paper_comparison", "models"),
             drawn=("ours",),
             empty="No model of this study has a number in the paper's figures.",
-            draw="perturb.experiments.published.charts:paper_comparison",
             note="perturb.experiments.published.notes:share_within",
-            needs=("paper",),
         ),
     ),
 )

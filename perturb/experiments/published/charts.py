@@ -32,10 +32,6 @@ def paper_comparison(comparison: pd.DataFrame, models: pd.DataFrame) -> alt.Face
 
     Horizontal bars are the tolerance, from 0 where the paper's value is an upper bound; vertical
     bars are the measured interval. Hollow: the difference is larger than both explain.
-
-    Parameters
-    ----------
-    comparison, models : the tables `paper_comparison` and `models`.
     """
     frame = _drawn(comparison)
     quantities = list(dict.fromkeys(frame["quantity_label"]))

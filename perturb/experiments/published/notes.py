@@ -6,12 +6,7 @@ from perturb.formatting import formatted
 
 
 def share_within(comparison: pa.Table, *_: pa.Table) -> str:
-    """Return a sentence with the number of the paper's values that agree.
-
-    Parameters
-    ----------
-    comparison : the table `paper_comparison`.
-    """
+    """Return a sentence with the number of the paper's values that agree."""
     met = comparison["is_within"].to_pylist()
     within, all_of_them = formatted(sum(met), "count"), formatted(len(met), "count")
     return f"{within} of {all_of_them} numbers differ by no more."

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.tables.facts import DATASETS
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
 from tests.study_tables import rows_where, sql
@@ -27,26 +28,13 @@ def study(
     folder: Path, models: Rows, predictions: Rows, sets: Rows = SETS, **sources: Path | list[Path]
 ) -> dict[str, Any]:
     """Write a study whose datasets are published ones."""
-    named = [{"timm_tag": None, "paper_pretraining": None, **model} for model in models]
-    found = written(folder, named, predictions, **sources)
+    found = written(folder, models, predictions, **sources)
     facts = [
         {"num_classes": 1000, "num_subset_classes": 2 if row["dataset"] == "art" else None, **row}
         for row in sets
     ]
-    pq.write_table(pa.Table.from_pylist(facts, SETS_SCHEMA), found["datasets"])
+    pq.write_table(pa.Table.from_pylist(facts, DATASETS), found["datasets"])
     return found
-
-
-SETS_SCHEMA = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("label", pa.string()),
-        ("role", pa.string()),
-        ("published", pa.string()),
-        ("num_classes", pa.int32()),
-        ("num_subset_classes", pa.int32()),
-    ]
-)
 
 
 def subset(model: str, outcomes: str, dataset: str, targets: str, condition: str = "art") -> Rows:

@@ -5,7 +5,6 @@ from perturb.experiments.declaration import (
     Asked,
     Chart,
     Experiment,
-    Passes,
     Perturbation,
     Pivot,
     Table,
@@ -30,14 +29,6 @@ def _too_few_blocks(asked: Asked) -> str | None:
     return too_few_blocks(asked.severity, int(asked.architecture.arguments["depth"]))
 
 
-def _distance_passes(asked: Asked) -> Passes:
-    return Passes(predictions=1 + asked.option("seeds"))
-
-
-def _patch_passes(asked: Asked) -> Passes:
-    return Passes(predictions=len(asked.entry.conditions))
-
-
 EXPERIMENT = Experiment(
     title="Restricted attention",
     figure="9",
@@ -47,7 +38,6 @@ EXPERIMENT = Experiment(
             id="restricted_attention",
             protocol=1,
             evaluator="perturb.experiments.restricted_attention.evaluate:distance_outcomes",
-            passes=_distance_passes,
             severities="distances",
             label="restricted attention",
             conditions=("window", "permuted"),
@@ -61,7 +51,6 @@ EXPERIMENT = Experiment(
             id="patch_attention",
             protocol=1,
             evaluator="perturb.experiments.restricted_attention.evaluate:patch_attention_outcomes",
-            passes=_patch_passes,
             severities="blocks",
             label="patch attention removed",
             conditions=("first", "last"),
@@ -103,21 +92,13 @@ EXPERIMENT = Experiment(
             "restricted_attention",
             title="Restricted attention",
             tables=("restricted_attention", "models"),
-            drawn=("accuracy",),
             empty="No model of this study has attention between patches.",
-            draw="perturb.experiments.restricted_attention.charts:restricted_attention",
-            note="perturb.charts.notes:images",
-            needs=("restricted_attention",),
         ),
         Chart(
             "patch_attention",
             title="Attention between patches removed",
             tables=("patch_attention", "models"),
-            drawn=("accuracy",),
             empty="No model of this study has attention between patches.",
-            draw="perturb.experiments.restricted_attention.charts:patch_attention",
-            note="perturb.charts.notes:images",
-            needs=("patch_attention",),
         ),
     ),
     lead="Parts of the models are removed.",

@@ -9,13 +9,7 @@ from perturb.charts.tooltips import BASELINE, IMAGES, MODEL, count, interval, nu
 
 
 def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over the distance of attention, and with as many pairs masked at random.
-
-    Parameters
-    ----------
-    restricted : the table `restricted_attention`.
-    models : the table `models`.
-    """
+    """Return accuracy over the distance of attention, and with as many pairs masked at random."""
     tooltip = [
         *MODEL,
         text("control_label", "Attention"),
@@ -41,13 +35,7 @@ def restricted_attention(restricted: pd.DataFrame, models: pd.DataFrame) -> alt.
 
 
 def patch_attention(isolated: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over the number of blocks without attention between different patches.
-
-    Parameters
-    ----------
-    isolated : the table `patch_attention`.
-    models : the table `models`.
-    """
+    """Return accuracy over the number of blocks without attention between different patches."""
     tooltip = [
         *MODEL,
         text("place_label", "Restricted"),

@@ -9,16 +9,7 @@ SELECT
     CASE a.condition WHEN 'window' THEN 'Local window' ELSE 'Equally many pairs at random' END
         AS control_label,
     a.num_samples AS num_seeds,
-    a.num_images,
-    a.baseline_accuracy,
-    a.baseline_accuracy_low,
-    a.baseline_accuracy_high,
-    a.accuracy,
-    a.accuracy_low,
-    a.accuracy_high,
-    a.accuracy_se,
-    a.accuracy_min,
-    a.accuracy_max
+    a.* EXCLUDE (perturbation, condition, severity, model, num_samples, flops_kept)
 FROM model_accuracies AS a
 JOIN model_columns AS m USING (model)
 JOIN models AS networks USING (model)

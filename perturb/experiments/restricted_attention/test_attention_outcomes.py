@@ -17,19 +17,13 @@ from perturb.experiments.restricted_attention.masks import (
     permuted_masks,
     window_mask,
 )
-from perturb.models.architectures import build_network
-from perturb.models.classifier import Classifier, Preprocessing
-from tests.plain_vit import DEPTH, VARIANTS, small_vit, some_images
-
-
-def _images(count: int = 4) -> Images:
-    return Images(some_images(count), torch.arange(count) + 100, torch.zeros(count).long())
+from tests.plain_vit import DEPTH, VARIANTS, images_of, small_resnet, small_vit
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_outcomes_of_distance_are_the_masked_logits(variant: str) -> None:
-    classifier, images = small_vit(variant).float(), _images()
+    classifier, images = small_vit(variant).float(), images_of()
     layout = token_layout(classifier)
     setting = Setting(("window", "permuted"), 1.0, 9, {"seeds": 2})
     outcomes = list(distance_outcomes(classifier, images, setting))
@@ -50,7 +44,7 @@ def test_outcomes_of_distance_are_the_masked_logits(variant: str) -> None:
 @torch.inference_mode()
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "no_class_token"])
 def test_outcomes_of_patch_attention_are_the_masked_logits(variant: str) -> None:
-    classifier, images = small_vit(variant).float(), _images()
+    classifier, images = small_vit(variant).float(), images_of()
     layout = token_layout(classifier)
     alone = patch_attention_mask(layout.num_patches, layout.num_prefix)
     first, last = patch_attention_outcomes(classifier, images, Setting(("first", "last"), 2.0, 9))
@@ -75,7 +69,7 @@ def test_outcomes_of_patch_attention_are_the_masked_logits(variant: str) -> None
 def test_where_nothing_is_cut_off_no_bit_changes(
     evaluator: Evaluator, conditions: tuple[str, ...], severity: float, is_fused: bool
 ) -> None:
-    classifier, images = small_vit(is_fused=is_fused).float(), _images()
+    classifier, images = small_vit(is_fused=is_fused).float(), images_of()
     outcomes = list(evaluator(classifier, images, Setting(conditions, severity, 9)))
     assert len(outcomes) == (6 if evaluator is distance_outcomes else 2)
     assert all(torch.equal(o.logits, classifier(images.pixels)) for o in outcomes)
@@ -83,7 +77,7 @@ def test_where_nothing_is_cut_off_no_bit_changes(
 
 @torch.inference_mode()
 def test_images_are_embedded_once_and_nothing_is_masked_between_outcomes() -> None:
-    classifier, images = small_vit().float(), _images()
+    classifier, images = small_vit().float(), images_of()
     unmasked, calls = classifier(images.pixels), []
     handle = classifier.network.patch_embed.register_forward_hook(lambda *_: calls.append(1))
     for outcome in distance_outcomes(classifier, images, Setting(("window", "permuted"), 1, 9)):
@@ -105,7 +99,7 @@ def test_images_are_embedded_once_and_nothing_is_masked_between_outcomes() -> No
 def test_an_image_is_decided_alike_in_any_batch(
     evaluator: Evaluator, conditions: tuple[str, ...], severity: float
 ) -> None:
-    classifier, images = small_vit(), _images(6)
+    classifier, images = small_vit(), images_of(6)
     setting = Setting(conditions, severity, 9)
     order = torch.tensor([4, 1, 3])
     some = Images(images.pixels[order], images.keys[order], images.targets[order])
@@ -116,51 +110,25 @@ def test_an_image_is_decided_alike_in_any_batch(
 
 
 @pytest.mark.parametrize(
-    ("evaluator", "changes", "message"),
+    ("evaluator", "severity", "message"),
     [
-        (
-            distance_outcomes,
-            {"severity": 1.5},
-            "distance of .* is 1.5; allowed: a whole number, 0 or",
-        ),
-        (
-            distance_outcomes,
-            {"severity": -1},
-            "distance of .* is -1; allowed: a whole number, 0 or",
-        ),
-        (distance_outcomes, {"conditions": ("first",)}, "is 'first'; allowed: window, permuted"),
-        (distance_outcomes, {"options": {"seed": 1}}, "is 'seed'; allowed: seeds"),
-        (
-            distance_outcomes,
-            {"options": {"seeds": 0}},
-            "seeds of .* is 0; allowed: a whole number, 1 or more",
-        ),
-        (patch_attention_outcomes, {"severity": 4}, "is 4; allowed: a whole number, 0 to 3"),
-        (
-            patch_attention_outcomes,
-            {"conditions": ("window",)},
-            "is 'window'; allowed: first, last",
-        ),
-        (patch_attention_outcomes, {"options": {"seeds": 1}}, "is 'seeds'; allowed: none"),
+        (distance_outcomes, 1.5, "distance of .* is 1.5; allowed: a whole number, 0 or"),
+        (distance_outcomes, -1, "distance of .* is -1; allowed: a whole number, 0 or"),
+        (patch_attention_outcomes, 4, "is 4; allowed: a whole number, 0 to 3"),
     ],
 )
-def test_wrong_settings_are_named(
-    evaluator: Evaluator, changes: dict[str, Any], message: str
-) -> None:
-    setting = Setting(**{"conditions": (), "severity": 1, "seed": 0, **changes})
+def test_wrong_severities_are_named(evaluator: Evaluator, severity: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        list(evaluator(small_vit(), _images(), setting))
+        list(evaluator(small_vit(), images_of(), Setting((), severity, 0)))
 
 
 def test_patches_that_could_exchange_nothing_are_refused() -> None:
     setting = Setting(("first",), 1, 0)
     with pytest.raises(ValueError, match="VisionTransformer has no prefix tokens"):
-        list(patch_attention_outcomes(small_vit("no_class_token"), _images(), setting))
+        list(patch_attention_outcomes(small_vit("no_class_token"), images_of(), setting))
 
 
 @pytest.mark.parametrize("evaluator", [distance_outcomes, patch_attention_outcomes])
 def test_a_network_without_attention_is_refused(evaluator: Evaluator) -> None:
-    arguments = {"layers": [1], "channels": [16], "num_groups": 4, "stem_channels": 8}
-    classifier = Classifier(build_network("resnet", arguments, 7, 16), Preprocessing(side=16))
     with pytest.raises(ValueError, match="network is ResNetV2; allowed: ViTs"):
-        list(evaluator(classifier, _images(), Setting((), 1, 0)))
+        list(evaluator(small_resnet(), images_of(), Setting((), 1, 0)))

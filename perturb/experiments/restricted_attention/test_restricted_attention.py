@@ -15,10 +15,9 @@ from perturb.experiments.restricted_attention.masks import (
     permuted_masks,
     window_mask,
 )
-from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_modules import VisionTransformer
-from tests.plain_vit import DEPTH, VARIANTS, plain_logits, small_vit, some_images
+from tests.plain_vit import DEPTH, VARIANTS, plain_logits, small_resnet, small_vit, some_images
 
 
 def _all_masks(classifier: Classifier) -> Iterator[tuple[str, list[Tensor | None]]]:
@@ -228,11 +227,6 @@ def _windowed_vit() -> nn.Module:
     return classifier.network
 
 
-def _resnet() -> nn.Module:
-    arguments = {"layers": [1], "channels": [16], "num_groups": 4, "stem_channels": 8}
-    return build_network("resnet", arguments, 7, 16)
-
-
 @pytest.mark.parametrize(
     ("network", "message"),
     [
@@ -240,7 +234,7 @@ def _resnet() -> nn.Module:
             _windowed_vit(),
             "block 1 of VisionTransformer is Windowed, whose attention takes no mask",
         ),
-        (_resnet(), "network is ResNetV2; allowed: ViTs, as it has no attention"),
+        (small_resnet().network, "network is ResNetV2; allowed: ViTs, as it has no attention"),
         (nn.Sequential(Windowed()), "network is Sequential; allowed: timm's VisionTransformer"),
     ],
 )

@@ -62,9 +62,6 @@ EXPERIMENT = Experiment(
             tables=("shape_bias", "models"),
             drawn=("shape_bias", "shape_rate", "texture_rate"),
             empty="No stimulus has the shape of one class and the texture of another.",
-            draw="perturb.experiments.shape_bias.charts:shape_bias",
-            note="perturb.charts.notes:images",
-            needs=("cue_conflict",),
         ),
     ),
 )

@@ -18,13 +18,7 @@ _EMPTY = "No prediction is of the shape or the texture."
 
 
 def shape_bias(bias: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return shape bias, and its two rates, by pre-training set.
-
-    Parameters
-    ----------
-    bias : the table `shape_bias`.
-    models : the table `models`.
-    """
+    """Return shape bias, and its two rates, by pre-training set."""
     several = bias["dataset"].nunique() > 1
     parts = [
         _panel(rows, column, f"{title} ({dataset})" if several else title)

@@ -13,12 +13,11 @@ import pytest
 
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import rows_where, sql, table_of
+from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 RESNET50 = Path(__file__).parents[3] / "tests" / "data" / "cue_conflict_resnet50.csv"
 CLASSES = Path(__file__).parents[3] / "resources" / "sixteen_classes.json"
-Z95 = 1.959963984540054
 
 
 def manifest(folder: Path, rows: Rows) -> list[Path]:

@@ -25,13 +25,7 @@ _TOOLTIP = [
 
 
 def spatial_heatmap(grid: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
-    """Return rotation x translation, one panel per model: architectures across, pre-training down.
-
-    Parameters
-    ----------
-    grid : the table `spatial_grid`.
-    models : the table `models`.
-    """
+    """Return rotation x translation, a panel per model: architectures across, pre-training down."""
     present = set(grid["architecture_label"])
     architectures = [label for label in style_of(models).labels if label in present]
     pretraining = pretraining_order(grid)

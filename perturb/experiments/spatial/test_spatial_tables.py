@@ -11,10 +11,9 @@ import pytest
 
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, vit, written
-from tests.study_tables import rows_where, sql, table_of
+from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
-Z95 = 1.959963984540054
 SPATIAL = {"perturbation": "spatial", "severity": 1.0}
 
 

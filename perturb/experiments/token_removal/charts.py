@@ -9,13 +9,7 @@ from perturb.charts.tooltips import BASELINE, IMAGES, MODEL, count, interval, nu
 
 
 def token_removal(kept: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over the remaining computations when patch tokens are removed.
-
-    Parameters
-    ----------
-    kept : the table `token_removal`.
-    models : the table `models`.
-    """
+    """Return accuracy over the remaining computations when patch tokens are removed."""
     tooltip = [
         *MODEL,
         text("method_label", "Removed"),

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from perturb.datasets.store import Images
 from perturb.evaluate.outcome import Setting
 from perturb.experiments.token_removal.evaluate import flops_kept, token_outcomes
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
-from tests.plain_vit import SIDE, small_vit, some_images
+from tests.plain_vit import SIDE, images_of, small_vit
 
 SEED = {"seeds": 1}
 LAYERS = sys.modules["timm.layers"]
@@ -31,10 +30,7 @@ COUNTED: list[dict[str, Any]] = [
 @torch.inference_mode()
 @pytest.mark.parametrize("changes", COUNTED)
 def test_flops_kept_are_those_that_torch_counts(changes: dict[str, Any]) -> None:
-    classifier, images = (
-        small_vit(**changes, is_fused=False).float(),
-        Images(some_images(1), torch.arange(1), torch.zeros(1).long()),
-    )
+    classifier, images = small_vit(**changes, is_fused=False).float(), images_of(1)
     for share in (0.25, 0.75):
         with FlopCounterMode(display=False) as whole:
             classifier(images.pixels)

@@ -7,13 +7,9 @@ SELECT
     printf('%g %%', 100 * drop_rate) AS drop_rate_label,
     a.flops_kept,
     a.num_samples AS num_seeds,
-    a.num_images,
-    a.baseline_accuracy,
-    a.baseline_accuracy_low,
-    a.baseline_accuracy_high,
-    a.accuracy,
-    a.accuracy_low,
-    a.accuracy_high
+    a.* EXCLUDE (
+        perturbation, condition, severity, model, num_samples, flops_kept, accuracy_se,
+        accuracy_min, accuracy_max)
 FROM model_accuracies AS a
 JOIN model_columns AS m USING (model)
 WHERE a.perturbation = 'token_removal'

@@ -80,11 +80,8 @@ EXPERIMENT = Experiment(
             "transfer_heatmap",
             title="Transfer of adversarial images",
             tables=("transfer",),
-            drawn=("accuracy",),
             empty="No model was evaluated on images that were computed against a model.",
-            draw="perturb.experiments.transfer.charts:transfer_heatmap",
             note="perturb.charts.notes:epsilon_and_images",
-            needs=("transfer",),
         ),
     ),
 )

@@ -24,9 +24,7 @@ _TOOLTIP = [
 def transfer_heatmap(transfer: pd.DataFrame) -> alt.VConcatChart:
     """Return sources x targets, by family, then pre-training, then size; the diagonal is framed.
 
-    Parameters
-    ----------
-    transfer : the table of this name; one heat map per epsilon.
+    Each epsilon has a heat map.
     """
     epsilons = sorted(set(transfer["epsilon_gray"]))
     parts = [

@@ -1,23 +1,6 @@
 """Weight perturbation: Gaussian noise on all weights, and weights rounded to a few bits."""
 
-from perturb.experiments.declaration import (
-    Asked,
-    Chart,
-    Experiment,
-    Passes,
-    Perturbation,
-    Pivot,
-    Table,
-)
-
-
-def _noise_passes(asked: Asked) -> Passes:
-    return Passes(predictions=asked.option("seeds"))
-
-
-def _rounding_passes(_: Asked) -> Passes:
-    return Passes(predictions=1)
-
+from perturb.experiments.declaration import Chart, Experiment, Perturbation, Pivot, Table
 
 EXPERIMENT = Experiment(
     title="Weight perturbation",
@@ -27,7 +10,6 @@ EXPERIMENT = Experiment(
             id="weight_noise",
             protocol=1,
             evaluator="perturb.experiments.weight_perturbation.evaluate:noise_outcomes",
-            passes=_noise_passes,
             severities="scales",
             label="weight noise",
             conditions=("gaussian",),
@@ -40,7 +22,6 @@ EXPERIMENT = Experiment(
             id="weight_rounding",
             protocol=1,
             evaluator="perturb.experiments.weight_perturbation.evaluate:rounding_outcomes",
-            passes=_rounding_passes,
             severities="bits",
             label="rounded weights",
             conditions=("symmetric",),
@@ -74,21 +55,13 @@ EXPERIMENT = Experiment(
             "weight_noise",
             title="Weight noise",
             tables=("weight_noise", "models"),
-            drawn=("accuracy",),
             empty="No model was evaluated with noise on its weights.",
-            draw="perturb.experiments.weight_perturbation.charts:weight_noise",
-            note="perturb.charts.notes:images",
-            needs=("weight_noise",),
         ),
         Chart(
             "weight_rounding",
             title="Rounded weights",
             tables=("weight_rounding", "models"),
-            drawn=("accuracy",),
             empty="No model was evaluated with rounded weights.",
-            draw="perturb.experiments.weight_perturbation.charts:weight_rounding",
-            note="perturb.charts.notes:images",
-            needs=("weight_rounding",),
         ),
     ),
     lead="Weights are changed slightly.",

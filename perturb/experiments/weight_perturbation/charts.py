@@ -9,13 +9,7 @@ from perturb.charts.tooltips import BASELINE, IMAGES, MODEL, count, interval, nu
 
 
 def weight_noise(noisy: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over the size of noise on all weights.
-
-    Parameters
-    ----------
-    noisy : the table `weight_noise`.
-    models : the table `models`.
-    """
+    """Return accuracy over the size of noise on all weights."""
     tooltip = [
         *MODEL,
         number("noise_scale", "Noise", ".1%"),
@@ -38,13 +32,7 @@ def weight_noise(noisy: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
 
 
 def weight_rounding(rounded: pd.DataFrame, models: pd.DataFrame) -> alt.ConcatChart:
-    """Return accuracy over the bits per weight.
-
-    Parameters
-    ----------
-    rounded : the table `weight_rounding`.
-    models : the table `models`.
-    """
+    """Return accuracy over the bits per weight."""
     tooltip = [*MODEL, count("bits", "Bits"), *interval("accuracy", "Accuracy"), BASELINE, IMAGES]
     what = Curves(
         "bits",

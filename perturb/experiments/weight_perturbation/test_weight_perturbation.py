@@ -240,29 +240,9 @@ def test_changed_weights_are_seen_in_bfloat16(classifier: Classifier, images: Im
         assert torch.equal(classifier(images.pixels), clean)
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        (Setting(("gaussian",), -0.1, 7), "scale of weight_noise is -0.1"),
-        (
-            Setting(("gaussian",), 0.1, 7, {"seeds": 0}),
-            "seeds of weight_noise is 0; allowed: a whole number, 1 or more",
-        ),
-        (
-            Setting(("uniform",), 0.1, 7),
-            "condition of weight_noise is 'uniform'; allowed: gaussian",
-        ),
-        (
-            Setting(("gaussian",), 0.1, 7, {"draws": 1}),
-            "option of weight_noise is 'draws'; allowed: seeds",
-        ),
-    ],
-)
-def test_mistakes_in_noise_are_named(
-    classifier: Classifier, images: Images, setting: Setting, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        list(noise_outcomes(classifier, images, setting))
+def test_a_negative_size_of_noise_is_named(classifier: Classifier, images: Images) -> None:
+    with pytest.raises(ValueError, match=r"scale of weight_noise is -0\.1"):
+        list(noise_outcomes(classifier, images, Setting(("gaussian",), -0.1, 7)))
 
 
 @pytest.mark.parametrize(

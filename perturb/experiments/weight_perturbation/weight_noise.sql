@@ -6,16 +6,7 @@ SELECT
     a.severity AS noise_scale,
     printf('%g %%', 100 * a.severity) AS noise_scale_label,
     a.num_samples AS num_seeds,
-    a.num_images,
-    a.baseline_accuracy,
-    a.baseline_accuracy_low,
-    a.baseline_accuracy_high,
-    a.accuracy,
-    a.accuracy_low,
-    a.accuracy_high,
-    a.accuracy_se,
-    a.accuracy_min,
-    a.accuracy_max
+    a.* EXCLUDE (perturbation, condition, severity, model, num_samples, flops_kept)
 FROM model_accuracies AS a
 JOIN model_columns AS m USING (model)
 WHERE a.perturbation = 'weight_noise'

@@ -4,13 +4,9 @@ SELECT
     a.condition AS rounding,
     'Rounded weights' AS rounding_label,
     a.severity::INTEGER AS bits,
-    a.num_images,
-    a.baseline_accuracy,
-    a.baseline_accuracy_low,
-    a.baseline_accuracy_high,
-    a.accuracy,
-    a.accuracy_low,
-    a.accuracy_high
+    a.* EXCLUDE (
+        perturbation, condition, severity, model, num_samples, flops_kept, accuracy_se,
+        accuracy_min, accuracy_max)
 FROM model_accuracies AS a
 JOIN model_columns AS m USING (model)
 WHERE a.perturbation = 'weight_rounding'
