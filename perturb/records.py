@@ -99,15 +99,25 @@ class Architecture:
 
 
 @dataclass(frozen=True)
+class ClassVectorsFile:
+    """A file of class text vectors and the SHA-256 that it must have."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class WeightsFile:
     """A file of weights and the SHA-256 that it must have.
 
     entry : place in the file; None for the place that follows from the content.
+    class_vectors : vectors of a zero-shot head; None for a head in the file.
     """
 
     path: str
     sha256: str
     entry: str | None = None
+    class_vectors: ClassVectorsFile | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from perturb.models.arguments import ARGUMENTS
 from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
 from perturb.records import (
     Architecture,
+    ClassVectorsFile,
     Makeup,
     Model,
     Pretraining,
@@ -120,12 +121,14 @@ def model(
     )
 
 
-def _weights(entry: str | Mapping[str, str]) -> WeightsFile | TimmWeights | None:
+def _weights(entry: str | Mapping[str, Any]) -> WeightsFile | TimmWeights | None:
     if isinstance(entry, str):
         return None
     if "timm" in entry:
         return TimmWeights(entry["timm"])
-    return WeightsFile(entry["file"], entry["sha256"].lower(), entry.get("entry"))
+    vectors = entry.get("class_vectors")
+    head = None if vectors is None else ClassVectorsFile(vectors["file"], vectors["sha256"].lower())
+    return WeightsFile(entry["file"], entry["sha256"].lower(), entry.get("entry"), head)
 
 
 def _tagged(key: str, weights: WeightsFile | TimmWeights | None) -> TimmModel | None:

@@ -10,12 +10,14 @@ import torch
 
 from perturb.files import sha256_of
 from perturb.models.checkpoints import ModelCard, build_classifier
+from perturb.models.class_vectors import read_class_vectors
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.file_kinds import kind_of_file
 from perturb.models.recipes import RECIPES
 from perturb.models.timm_table import model_of
 from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
 from perturb.models.weights_files import load_weights_file
+from perturb.models.zero_shot import fill, with_zero_shot_head
 from perturb.models.zoo import describe_network, load_pretrained
 
 logger = logging.getLogger(__name__)
@@ -77,7 +79,8 @@ def import_weights(
     facts : as of `train_model`, and
         timm: name of timm's architecture, None if ``arguments`` define the network;
         weights: ``{"file": ..., "sha256": ...}`` with an optional ``entry``, a file for
-        `load_weights_file`, or ``{"timm": tag}``, from the model hub or its cache on disk;
+        `load_weights_file`, and optional ``class_vectors``, a file and its sha256 for the head of a
+        zero-shot classifier; or ``{"timm": tag}``, from the model hub or its cache on disk;
         preprocessing: values of `Preprocessing` by name, or None for that of the tag or, for a
         file, that of networks trained here, at ``side``;
         num_classes: number of classes of the task, or None.
@@ -105,16 +108,51 @@ def import_weights(
         pretrained = load_pretrained(tag, num_classes, preprocessing.side)
         classifier, source = Classifier(pretrained.network, preprocessing), pretrained.source
     else:
-        path = Path(weights["file"])
-        source = {"file": path.name, "sha256": checked_digest(path, weights["sha256"])}
-        classifier = build_classifier(card)
-        source |= load_weights_file(classifier.network, path, weights.get("entry"))
+        classifier, card, source = _from_file(card, weights)
     if assumed is not None:
         source = {**source, "preprocessing": assumed}
     _check_division(classifier, card)
     logger.info("%s: %s", card.model, source)
     logger.info("%s: %s", card.model, preprocessing)
     return classifier.eval(), replace(card, source=source)
+
+
+def _from_file(
+    card: ModelCard, weights: Mapping[str, Any]
+) -> tuple[Classifier, ModelCard, dict[str, Any]]:
+    """Return the classifier of a file of weights, its card, and their source."""
+    path, entry = Path(weights["file"]), weights.get("entry")
+    digest = checked_digest(path, weights["sha256"])
+    source: dict[str, Any] = {"file": path.name, "sha256": digest}
+    if "class_vectors" not in weights:
+        classifier = build_classifier(card)
+        source |= load_weights_file(classifier.network, path, entry)
+        return classifier, card, source
+    of_vectors = Path(weights["class_vectors"]["file"])
+    digest = checked_digest(of_vectors, weights["class_vectors"]["sha256"])
+    vectors = read_class_vectors(of_vectors)
+    if vectors.num_classes != card.num_classes:
+        raise ValueError(
+            f"{of_vectors}: has {vectors.num_classes} class vectors; the task has "
+            f"{card.num_classes} classes"
+        )
+    tower = build_classifier(replace(card, num_classes=vectors.width)).network
+    try:
+        source |= load_weights_file(tower, path, entry)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; the network's head is as wide as the vectors of {of_vectors}, "
+            f"{vectors.width}"
+        ) from error
+    network = with_zero_shot_head(tower, vectors.num_classes)
+    fill(network, vectors)
+    source["class_vectors"] = {
+        "file": of_vectors.name,
+        "sha256": digest,
+        "logit_scale": vectors.logit_scale,
+    }
+    card = replace(card, zero_shot_width=vectors.width)
+    return Classifier(network, card.preprocessing), card, source
 
 
 def checked_digest(path: Path, sha256: str) -> str:

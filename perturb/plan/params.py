@@ -66,12 +66,17 @@ def given_facts(config: Config, model: str) -> dict[str, Any]:
     }
 
 
-def _given_weights(model: Model) -> dict[str, str | None]:
+def _given_weights(model: Model) -> dict[str, Any]:
     file = model.weights_file
     if file is None:
         return {"timm": model.timm_tag}
-    entry = {} if file.entry is None else {"entry": file.entry}
-    return {"file": file.path, "sha256": file.sha256, **entry}
+    given: dict[str, Any] = {"file": file.path, "sha256": file.sha256}
+    if file.entry is not None:
+        given["entry"] = file.entry
+    if file.class_vectors is not None:
+        vectors = file.class_vectors
+        given["class_vectors"] = {"file": vectors.path, "sha256": vectors.sha256}
+    return given
 
 
 def _num_classes(config: Config, model: Model) -> int | None:
