@@ -128,6 +128,11 @@ class TimmWeights:
 
 
 @dataclass(frozen=True)
+class RandomWeights:
+    """New weights, drawn from the study's seed."""
+
+
+@dataclass(frozen=True)
 class ModelPreprocessing:
     """A model's preprocessing of an image of any size; normalisation in units of [0, 1].
 
@@ -152,13 +157,18 @@ class Model:
     pretraining: Pretraining | None
     is_reference: bool
     training: Training | None
-    weights: WeightsFile | TimmWeights | None
+    weights: WeightsFile | TimmWeights | RandomWeights | None
     own_preprocessing: ModelPreprocessing | None
 
     @property
     def timm_tag(self) -> str | None:
         """The full tag of weights that come from timm."""
         return self.weights.tag if isinstance(self.weights, TimmWeights) else None
+
+    @property
+    def says_no_input(self) -> bool:
+        """Whether its weights, a file's or random ones, say nothing of images and classes."""
+        return isinstance(self.weights, WeightsFile | RandomWeights)
 
     @property
     def weights_file(self) -> WeightsFile | None:

@@ -168,6 +168,20 @@ def test_resampled_positions_are_on_the_card(tmp_path: Path) -> None:
     assert classifier(torch.rand(2, 3, 64, 64)).shape == (2, 12)
 
 
+def test_random_weights_depend_on_the_seed_and_the_model_alone() -> None:
+    def drawn(seed: int, model: str = "mine", torchs: int = 0) -> tuple[Tensor, ModelCard]:
+        torch.manual_seed(torchs)
+        facts = TIMM | {"model": model, "weights": {"random": seed}}
+        classifier, card = import_weights(facts, num_classes=12)
+        return classifier(torch.ones(1, 3, 48, 48) * torch.linspace(0, 1, 48)), card
+
+    logits, card = drawn(1)
+    assert (card.source, card.timm) == ({"random": 1}, "test_vit")
+    assert torch.equal(drawn(1, torchs=5)[0], logits)
+    assert not torch.equal(drawn(2)[0], logits)
+    assert not torch.equal(drawn(1, model="other")[0], logits)
+
+
 def _without_head(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if name != "head.bias"}
 

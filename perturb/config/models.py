@@ -7,13 +7,21 @@ from typing import Any
 from perturb.config.preprocessing import own_preprocessing
 from perturb.messages import ConfigError, did_you_mean
 from perturb.models.arguments import ARGUMENTS
-from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
+from perturb.models.timm_table import (
+    TimmModel,
+    blocks_of,
+    geometry,
+    known_architectures,
+    model_of,
+    timm_models,
+)
 from perturb.records import (
     Architecture,
     ClassVectorsFile,
     Makeup,
     Model,
     Pretraining,
+    RandomWeights,
     TimmWeights,
     Training,
     WeightsFile,
@@ -58,7 +66,7 @@ def architecture(id: str, entry: Mapping[str, Any]) -> Architecture:
     try:
         known = geometry(name)
     except ValueError as error:
-        hint = did_you_mean(name, {known.architecture for known in timm_models().values()})
+        hint = did_you_mean(name, known_architectures())
         raise ConfigError(f"{key}.timm: {error}.{hint}") from None
     return _with_geometry(record, known, key)
 
@@ -77,6 +85,7 @@ def _with_geometry(record: Architecture, known: TimmModel, key: str) -> Architec
             f"{known.patch_size}"
         )
     values = {name: getattr(known, name) for name in _GEOMETRY[known.kind]}
+    values |= blocks_of(known.architecture)
     arguments = {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
     }
@@ -121,9 +130,9 @@ def model(
     )
 
 
-def _weights(entry: str | Mapping[str, Any]) -> WeightsFile | TimmWeights | None:
+def _weights(entry: str | Mapping[str, Any]) -> WeightsFile | TimmWeights | RandomWeights | None:
     if isinstance(entry, str):
-        return None
+        return RandomWeights() if entry == "random" else None
     if "timm" in entry:
         return TimmWeights(entry["timm"])
     vectors = entry.get("class_vectors")
@@ -131,7 +140,7 @@ def _weights(entry: str | Mapping[str, Any]) -> WeightsFile | TimmWeights | None
     return WeightsFile(entry["file"], entry["sha256"].lower(), entry.get("entry"), head)
 
 
-def _tagged(key: str, weights: WeightsFile | TimmWeights | None) -> TimmModel | None:
+def _tagged(key: str, weights: object) -> TimmModel | None:
     if not isinstance(weights, TimmWeights):
         return None
     try:

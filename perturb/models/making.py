@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from perturb.files import sha256_of
+from perturb.models.anatomy import anatomy, describe_blocks
 from perturb.models.checkpoints import ModelCard, build_classifier
 from perturb.models.class_vectors import read_class_vectors
 from perturb.models.classifier import Classifier, Preprocessing
@@ -19,6 +20,7 @@ from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
 from perturb.models.weights_files import load_weights_file
 from perturb.models.zero_shot import fill, with_zero_shot_head
 from perturb.models.zoo import describe_network, load_pretrained
+from perturb.random import image_key
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +82,8 @@ def import_weights(
         timm: name of timm's architecture, None if ``arguments`` define the network;
         weights: ``{"file": ..., "sha256": ...}`` with an optional ``entry``, a file for
         `load_weights_file`, and optional ``class_vectors``, a file and its sha256 for the head of a
-        zero-shot classifier; or ``{"timm": tag}``, from the model hub or its cache on disk;
+        zero-shot classifier; ``{"timm": tag}``, from the model hub or its cache on disk; or
+        ``{"random": seed}``, new weights;
         preprocessing: values of `Preprocessing` by name, or None for that of the tag or, for a
         file, that of networks trained here, at ``side``;
         num_classes: number of classes of the task, or None.
@@ -107,6 +110,8 @@ def import_weights(
     if tag is not None:
         pretrained = load_pretrained(tag, num_classes, preprocessing.side)
         classifier, source = Classifier(pretrained.network, preprocessing), pretrained.source
+    elif "random" in weights:
+        classifier, source = _random(card, weights["random"]), {"random": weights["random"]}
     else:
         classifier, card, source = _from_file(card, weights)
     if assumed is not None:
@@ -115,6 +120,13 @@ def import_weights(
     logger.info("%s: %s", card.model, source)
     logger.info("%s: %s", card.model, preprocessing)
     return classifier.eval(), replace(card, source=source)
+
+
+def _random(card: ModelCard, seed: int) -> Classifier:
+    """Return the classifier of a card with new weights, which depend on the seed and the model."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(image_key(f"{seed}/random weights/{card.model}"))
+        return build_classifier(card)
 
 
 def _from_file(
@@ -197,7 +209,7 @@ def _check_division(classifier: Classifier, card: ModelCard) -> None:
     """
     if card.timm is None:
         return
-    found = describe_network(classifier.network)
+    found = describe_network(classifier.network) | _blocks_of(classifier, card)
     if card.patch_size != found.get("patch_size"):
         raise ValueError(
             f"{card.model}: patch_size is {card.patch_size}, but {found.get('patch_size')} in "
@@ -209,3 +221,10 @@ def _check_division(classifier: Classifier, card: ModelCard) -> None:
             raise ValueError(
                 f"{card.model}: {name} is {value}, but {found.get(name)} in timm's {card.timm}"
             )
+
+
+def _blocks_of(classifier: Classifier, card: ModelCard) -> dict[str, Any]:
+    """Return the facts on the blocks of a network of which its card has some."""
+    if "num_blocks" not in card.arguments:
+        return {}
+    return describe_blocks(anatomy(classifier.network))

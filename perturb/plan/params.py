@@ -14,7 +14,7 @@ from perturb.datasets.real.label_space import num_label_classes
 from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.timm_table import model_of
 from perturb.plan.cells import evaluated_datasets
-from perturb.records import Model
+from perturb.records import Model, RandomWeights
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def given_facts(config: Config, model: str) -> dict[str, Any]:
     view = entry.own_preprocessing
     return model_facts(config, model) | {
         "timm": entry.architecture.timm,
-        "weights": _given_weights(entry),
+        "weights": _given_weights(entry, config.seed),
         "preprocessing": None
         if view is None
         else {**asdict(view.view), "mean": list(view.mean), "std": list(view.std)},
@@ -66,8 +66,10 @@ def given_facts(config: Config, model: str) -> dict[str, Any]:
     }
 
 
-def _given_weights(model: Model) -> dict[str, Any]:
+def _given_weights(model: Model, seed: int) -> dict[str, Any]:
     file = model.weights_file
+    if isinstance(model.weights, RandomWeights):
+        return {"random": seed}
     if file is None:
         return {"timm": model.timm_tag}
     given: dict[str, Any] = {"file": file.path, "sha256": file.sha256}
