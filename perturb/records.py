@@ -99,15 +99,25 @@ class Architecture:
 
 
 @dataclass(frozen=True)
+class ClassVectorsFile:
+    """A file of class text vectors and the SHA-256 that it must have."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class WeightsFile:
     """A file of weights and the SHA-256 that it must have.
 
     entry : place in the file; None for the place that follows from the content.
+    class_vectors : vectors of a zero-shot head; None for a head in the file.
     """
 
     path: str
     sha256: str
     entry: str | None = None
+    class_vectors: ClassVectorsFile | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,11 @@ class TimmWeights:
     """Pretrained weights in timm, by their full tag."""
 
     tag: str
+
+
+@dataclass(frozen=True)
+class RandomWeights:
+    """New weights, drawn from the study's seed."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +159,18 @@ class Model:
     pretraining: Pretraining | None
     is_reference: bool
     training: Training | None
-    weights: WeightsFile | TimmWeights | None
+    weights: WeightsFile | TimmWeights | RandomWeights | None
     own_preprocessing: ModelPreprocessing | None
 
     @property
     def timm_tag(self) -> str | None:
         """The full tag of weights that come from timm."""
         return self.weights.tag if isinstance(self.weights, TimmWeights) else None
+
+    @property
+    def says_no_input(self) -> bool:
+        """Whether its weights, a file's or random ones, say nothing of images and classes."""
+        return isinstance(self.weights, WeightsFile | RandomWeights)
 
     @property
     def weights_file(self) -> WeightsFile | None:

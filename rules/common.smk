@@ -210,8 +210,10 @@ def given_weights(model):
     """Return the file of pretrained weights, and for networks of ours the clean images: their input."""
     entry = STUDY.models[model]
     # Its SHA-256 is among the params: an edited file differs from the configuration.
-    named = [entry.weights_file.path] if entry.weights_file else []
-    file = {"file": path for path in as_inputs(named)}
+    of_file = entry.weights_file
+    named = [of_file.path] if of_file else []
+    named += [of_file.class_vectors.path] if of_file and of_file.class_vectors else []
+    file = {"file": paths} if (paths := as_inputs(named)) else {}
     return file | (
         store(STUDY.clean_dataset.id) if entry.own_preprocessing is None else {}
     )

@@ -13,7 +13,7 @@ from perturb.charts.style import OTHER_SHAPE, ramp, style_of
 from perturb.config import Config, ConfigError, load_config
 from perturb.experiments.drawing import draw
 from perturb.experiments.registry import charts_of
-from perturb.models.timm_table import geometry, timm_models
+from perturb.models.timm_table import blocks_of, geometry, timm_models
 from perturb.page.write import PageText, write_page
 from perturb.plan.cells import cells, own_cells
 from perturb.plan.left_out import left_out
@@ -24,6 +24,10 @@ from tests.synthetic_study import ARCHITECTURES, Study, make_study
 
 IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"
 CHANGES = {"lesions", "heads", "restricted_attention", "patch_attention", "token_removal"}
+PREPROCESSING = {
+    **{"side": 224, "mode": "crop", "crop": 1.0, "interpolation": "bicubic"},
+    **{"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+}
 # Facts that no network of a third family may change: what is said of ViTs and ResNets.
 COMPARISONS = ("claims", "scaling", "matched_pairs", "patch_pairs", "transfer_means")
 
@@ -42,7 +46,7 @@ def with_network(
     raw["architectures"]["mine"] = architecture if tag else architecture | {"timm": timm}
     weights = {"timm": f"{timm}.{tag}"} if tag else {"file": "x.pt", "sha256": "0" * 64}
     model = {"architecture": "mine", "pretraining": "web", "weights": weights}
-    raw["models"]["mine"] = model if tag else model | {"preprocessing": {"side": 224}}
+    raw["models"]["mine"] = model if tag else model | {"preprocessing": PREPROCESSING}
     return load_config(raw)
 
 
@@ -143,15 +147,62 @@ def test_a_third_family_has_networks_of_timm_alone(
         load_config(raw)
 
 
-def test_other_networks_have_cells_of_changed_images_alone(raw: dict[str, Any]) -> None:
-    config = with_network(raw, "other", timm="convnext_tiny")
+def test_networks_of_unknown_blocks_have_cells_of_changed_images_alone(raw: dict[str, Any]) -> None:
+    config = with_network(raw, "other", timm="densenet121")
     whole = {cell.perturbation for cell in cells(config)}
     mine = {cell.perturbation for cell in cells(config) if cell.model == "mine"}
     assert whole - mine == CHANGES
-    [sentence] = [line for line in left_out(config) if "ConvNeXt-T" in line]
+    [sentence] = [line for line in left_out(config) if "DenseNet-T" in line]
     changes = "removed layers, removed heads, restricted attention, patch attention removed"
     assert sentence.startswith(changes)
     assert sentence.endswith("(its blocks cannot be reached)")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "family", "possible", "said"),
+    [
+        (
+            "convnext_tiny",
+            "other",
+            {"lesions"},
+            {
+                "removed heads, token removal": "its tokens and heads are not those of timm's",
+                "restricted attention, patch attention removed": "no attention of all tokens that",
+            },
+        ),
+        (
+            "beit_base_patch16_224",
+            "other",
+            {"lesions", "restricted_attention", "patch_attention"},
+            {"removed heads, token removal": "its tokens and heads are not those of timm's"},
+        ),
+        ("resnet50", "resnet", {"lesions"}, {}),
+        ("vit_xsmall_patch16_clip_224", "vit", CHANGES, {}),
+        (
+            "test_efficientnet",
+            "other",
+            set(),
+            {"removed layers": "each of its blocks changes the shape of its input"},
+        ),
+    ],
+)
+def test_cells_of_networks_of_residual_blocks(
+    raw: dict[str, Any],
+    architecture: str,
+    family: str,
+    possible: set[str],
+    said: dict[str, str],
+) -> None:
+    patch = {"patch_size": 16} if family == "vit" else {}
+    config = with_network(raw, family, timm=architecture, label="Mine", **patch)
+    mine = {cell.perturbation for cell in own_cells(config, config.models["mine"])}
+    assert mine & CHANGES == possible
+    lines = [line for line in left_out(config) if "Mine" in line]
+    for studies, reason in said.items():
+        assert any(line.startswith(f"{studies}: ") and reason in line for line in lines), lines
+    blocks = blocks_of(architecture)
+    assert bool(blocks) == (family != "vit")
+    assert config.models["mine"].architecture.arguments.items() >= blocks.items()
 
 
 @pytest.mark.parametrize(

@@ -131,8 +131,7 @@ def test_weights_of_a_tag_are_preprocessed_as_timm_says(
         ({"arguments": {"depth": 7}}, "mine: depth is 7, but 6 in timm's test_vit"),
         ({"arguments": {"layers": [3, 3]}}, r"layers is \[3, 3\], but None in timm's test_vit"),
         ({"patch_size": 14}, "patch_size is 14, but 16 in timm's test_vit"),
-        ({"num_classes": 10}, "it belongs to 12 classes"),
-        ({"preprocessing": {"side": 64}}, "it belongs to a side of 48 px"),
+        ({"num_classes": 10}, "the file's head has 12 classes, the network's 10"),
         ({"preprocessing": {"size": 48}}, "preprocessing has size; allowed: side"),
         ({"preprocessing": None}, "mine: side is not known"),
         ({"num_classes": None}, "mine: num_classes is not known"),
@@ -145,6 +144,31 @@ def test_what_the_configuration_says_of_a_network_must_hold(
     torch.save(network.state_dict(), tmp_path / "mine.pt")
     with pytest.raises(ValueError, match=message):
         _import(tmp_path / "mine.pt", facts=TIMM | changes, num_classes=None, side=None)
+
+
+def test_resampled_positions_are_on_the_card(tmp_path: Path) -> None:
+    network = build_timm_network("test_vit", 12, 48)
+    torch.save(network.state_dict(), tmp_path / "mine.pt")
+    facts = TIMM | {"preprocessing": {"side": 64}}
+    classifier, card = _import(tmp_path / "mine.pt", facts=facts, num_classes=None, side=None)
+    assert card.source["notes"] == [
+        "pos_embed is resampled as in timm from 3 x 3 patches, an input of 48 px, to 4 x 4"
+    ]
+    assert classifier(torch.rand(2, 3, 64, 64)).shape == (2, 12)
+
+
+def test_random_weights_depend_on_the_seed_and_the_model_alone() -> None:
+    def drawn(seed: int, model: str = "mine", torchs: int = 0) -> tuple[Tensor, ModelCard]:
+        torch.manual_seed(torchs)
+        facts = TIMM | {"model": model, "weights": {"random": seed}}
+        classifier, card = import_weights(facts, num_classes=12)
+        return classifier(torch.ones(1, 3, 48, 48) * torch.linspace(0, 1, 48)), card
+
+    logits, card = drawn(1)
+    assert (card.source, card.timm) == ({"random": 1}, "test_vit")
+    assert torch.equal(drawn(1, torchs=5)[0], logits)
+    assert not torch.equal(drawn(2)[0], logits)
+    assert not torch.equal(drawn(1, model="other")[0], logits)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from perturb.plan import params, sources
 from perturb.plan.asked import correlated_models
 from perturb.plan.cells import cells
 from perturb.plan.jobs import asked_of, jobs, stores_of_job
+from perturb.plan.origins import of_checkpoint
 from perturb.plan.stores import any_store, part_of, store_of, stores_of_dataset, view_of
 
 IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"
@@ -304,11 +305,33 @@ def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
     assert facts["num_classes"] == 1000
 
 
-def test_only_networks_of_blocks_are_correlated(config: Config) -> None:
-    correlated = correlated_models(config)
-    assert set(config.benchmark_models) - set(correlated) == {
-        f"resnext-32x{width}d-ig" for width in (8, 16, 32)
+def test_a_name_without_published_weights_has_random_ones_or_a_files(raw: dict[str, Any]) -> None:
+    raw["architectures"]["clip"] = {
+        **{"family": "vit", "size": "XS", "patch_size": 16},
+        "timm": "vit_xsmall_patch16_clip_224",
     }
+    whole = {
+        **{"side": 224, "mode": "crop", "crop": 1.0, "interpolation": "bicubic"},
+        **{"mean": [0.5] * 3, "std": [0.5] * 3},
+    }
+    new = {"architecture": "clip", "pretraining": "imagenet-21k", "weights": "random"}
+    raw["models"]["mine"] = new | {"preprocessing": whole}
+    config = load_config(raw)
+    facts = params.given_facts(config, "mine")
+    assert facts["weights"] == {"random": config.seed}
+    assert (facts["num_classes"], facts["timm"]) == (1000, "vit_xsmall_patch16_clip_224")
+    assert of_checkpoint(config, "mine")["weights"] == {"random": config.seed}
+    raw["models"]["mine"] = new
+    with pytest.raises(ConfigError, match=r"models\.mine\.preprocessing: "):
+        load_config(raw)
+
+
+def test_only_networks_of_blocks_are_correlated(raw: dict[str, Any]) -> None:
+    raw["architectures"]["dense"] = {"family": "other", "size": "S", "timm": "densenet121"}
+    new = {"architecture": "dense", "pretraining": "imagenet-21k", "weights": "random"}
+    raw["models"]["dense"] = new | {"preprocessing": {"side": 224}}
+    config = load_config(raw)
+    assert set(config.benchmark_models) - set(correlated_models(config)) == {"dense"}
 
 
 def test_what_is_decoded_needs_its_originals_no_more(

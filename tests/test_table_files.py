@@ -186,9 +186,9 @@ CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "ref
     ("available", "added"),
     [
         ({"none"}, set()),
-        ({"none", "corruptions"}, CORRUPTED),
-        ({"none", "fgsm"}, set()),
-        ({"none", "pgd"}, {"attacks", "adversarial_accuracy"}),
+        ({"none", "corruptions"}, CORRUPTED - {"reference_errors"}),
+        ({"none", "corruptions", "reference"}, CORRUPTED),
+        ({"none", "attacks"}, {"attacks", "adversarial_accuracy"}),
         ({"none", "spatial"}, {"spatial_accuracy", "spatial_grid"}),
         ({"none", "transfer"}, {"transfer", "transfer_means"}),
         ({"none", "cue_conflict"}, {"shape_bias", "shape_bias_classes"}),

@@ -8,21 +8,37 @@ from typing import Any
 
 import pytest
 
-from perturb.models.timm_survey import measure, pretrained_tags, survey, write_table
+from perturb.models.timm_modules import load_timm_zoo
+from perturb.models.timm_survey import (
+    check_classifier,
+    measure,
+    pretrained_tags,
+    survey,
+    survey_blocks,
+    write_table,
+)
 from perturb.models.timm_table import (
     COLUMNS,
     KINDS,
     TABLE,
     TimmModel,
+    blocks_of,
     geometry,
+    known_architectures,
     model_of,
     read_table,
     tags_of,
     timm_models,
+    untagged_models,
 )
 from perturb.models.zoo import check_table
 
 ROOT = Path(__file__).parent.parent
+# One of each kind of block is built in every run of the tests, all of them when timm changes.
+_FEW = (
+    *("beit_base_patch16_224", "convnext_tiny", "densenet121", "efficientnet_b0", "levit_128"),
+    *("eva02_tiny_patch14_336", "maxvit_tiny_tf_224", "mixer_b16_224", "regnetz_040", "resnet50"),
+)
 PAPER = [  # of the paper's Table 1, what is public
     "vit_base_patch32_384.augreg_in21k_ft_in1k",
     "vit_base_patch16_384.orig_in21k_ft_in1k",
@@ -77,6 +93,57 @@ def test_known_figures_of_the_papers_models() -> None:
     assert (bit.side, bit.crop, bit.interpolation) == (448, 1.0, "bilinear")
 
 
+def test_every_other_name_of_timms_is_in_the_second_table() -> None:
+    tagged = {model.architecture for model in timm_models().values()}
+    names = set(load_timm_zoo().list_models())
+    assert not tagged & set(untagged_models())
+    assert set(untagged_models()) < names
+    # Encoders without logits, and inputs that are no squares or are padded to one.
+    others = names - tagged - set(untagged_models())
+    assert {name.rpartition("_")[2] for name in others} <= {"enc", "sapiens2", "412m", "align"}
+    assert known_architectures() == tagged | set(untagged_models())
+    for model in untagged_models().values():
+        assert model.tag == model.architecture
+        assert not model.is_default
+        assert model.num_parameters
+        assert (model.depth is not None) == (model.kind == "vit")
+
+
+@pytest.mark.parametrize("name", ["vit_xsmall_patch16_clip_224", "mixer_s32_224", "resnet50_clip"])
+def test_networks_without_weights_are_those_of_the_installed_timm(name: str) -> None:
+    row = geometry(name)
+    check_classifier(name, row.side)
+    for column, value in measure(name, row.side).items():
+        assert getattr(row, column) == value, column
+
+
+def test_encoders_are_no_classifiers() -> None:
+    with pytest.raises(ValueError, match=r"its output is \(1, 256, 768\), no logits"):
+        check_classifier("gemma4_vit_167m_enc", 768)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in _FEW else [pytest.mark.exhaustive])
+        for name in sorted(known_architectures())
+        if geometry(name).kind == "other"
+    ],
+)
+def test_blocks_are_those_of_the_installed_timm(name: str) -> None:
+    """Also of the networks without a row, which have no blocks or run them in another order."""
+    row: dict[str, Any] = {}
+    for found in survey_blocks([geometry(name)]):
+        assert found.pop("architecture") == name
+        row = found | {"fixed_blocks": list(found["fixed_blocks"])}
+    assert row == blocks_of(name)
+
+
+def test_vits_and_bits_have_no_row_of_blocks() -> None:
+    for model in timm_models().values():
+        assert model.kind == "other" or not blocks_of(model.architecture)
+
+
 def test_rows_are_complete() -> None:
     for row in timm_models().values():
         assert row.kind in KINDS
@@ -108,7 +175,11 @@ def test_an_architecture_is_found_without_its_tag() -> None:
         ),
         (model_of, "vit_base_patch16_224.orig_in21k", "is not a tag with 1000 classes"),
         (model_of, "vgg", "a tag in resources/timm_models.csv"),
-        (geometry, "vit_base", "'vit_base' is not an architecture in resources/timm_models.csv"),
+        (
+            geometry,
+            "vit_base",
+            "'vit_base' is not an architecture in resources/timm_models.csv or timm_untagged.csv",
+        ),
         (geometry, PAPER[1], "is not an architecture"),
     ],
 )

@@ -4,6 +4,7 @@ import argparse
 import copy
 import pickle
 import re
+import sys
 import tarfile
 import warnings
 import zipfile
@@ -22,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from perturb.models.architectures import build_network
+from perturb.models.timm_modules import VisionTransformer, find_maker
 from perturb.models.torch_files import read_torch
 from perturb.models.weights_files import load_weights_file
 from tests.google_weights import Arrays, bit_arrays, vit_arrays
@@ -57,6 +59,9 @@ def _prefixed(*prefixes: str) -> Callable[[dict[str, Tensor]], Any]:
 def _beside(entry: str) -> Callable[[dict[str, Tensor]], Any]:
     others = {"epoch": 3, "args": argparse.Namespace(lr=0.1), "optimizer": {"lr": 0.1}}
     return lambda state: {**others, entry: state}
+
+
+_ARGS = argparse.Namespace(lr=0.1, model="vit", betas=(np.float64(0.9), 0.999))
 
 
 def _averaged(state: dict[str, Tensor]) -> Any:
@@ -137,6 +142,35 @@ FORMATS: dict[str, tuple[str, Callable[[dict[str, Tensor]], Any]]] = {
     "safetensors in a .pth": ("a.pth", dict),
     "torch in a .safetensors": ("b.safetensors", lambda state: {"state_dict": state}),
     "half precision": ("a.pt", lambda state: {n: t.bfloat16() for n, t in state.items()}),
+    "half precision of old": ("a.pt", lambda state: {n: t.half() for n, t in state.items()}),
+    **{
+        f"entry {entry}": ("a.pt", _beside(entry))
+        for entry in ("model_state_dict", "ema_state_dict", "state_dict_ema", "model_ema")
+    },
+    "an average beside the last": (
+        "a.pt",
+        lambda s: {"model_state_dict": _worse(s), "ema_state_dict": s, "epoch": 3},
+    ),
+    "timm's average beside the last": (
+        "a.pth.tar",
+        lambda s: {"state_dict": _worse(s), "state_dict_ema": s, "arch": "vit", "args": _ARGS},
+    ),
+    "Lightning's with a network": (
+        "a.ckpt",
+        lambda s: {
+            "state_dict": _prefixed("net.")(s),
+            "pytorch-lightning_version": "2.5.0",
+            "hyper_parameters": {"lr": np.float32(0.1), "args": _ARGS},
+            "callbacks": {"ModelCheckpoint": {"best_model_score": torch.tensor(0.9)}},
+        },
+    ),
+    "a compiled average": (
+        "a.pt",
+        lambda s: {
+            "epoch": np.int64(3),
+            "ema": _prefixed("module.", "_orig_mod.")(s) | {"n_averaged": torch.tensor(3)},
+        },
+    ),
 }
 
 
@@ -149,8 +183,8 @@ def _renamed(state: dict[str, Any], old: str, new: str) -> dict[str, Any]:
 def test_weights_are_found_in_every_kind_of_file(name: str, family: str, tmp_path: Path) -> None:
     file, wrap = FORMATS[name]
     original = network_of(family)
-    if name == "half precision":
-        original.load_state_dict({n: t.bfloat16() for n, t in original.state_dict().items()})
+    if name.startswith("half precision"):
+        original.load_state_dict(wrap(dict(original.state_dict())))
     content = wrap(dict(original.state_dict()))
     if file == "a.safetensors" or name == "safetensors in a .pth":
         save_file(content, tmp_path / file)
@@ -265,6 +299,108 @@ def test_positions_in_googles_files_are_resized_to_the_networks_grid(tmp_path: P
     assert logits(loaded, 64).isfinite().all()
 
 
+def test_positions_of_another_size_are_resampled_as_timm_does(tmp_path: Path) -> None:
+    original, loaded = network_of(side=80), network_of(seed=2)
+    state = {name: tensor.bfloat16() for name, tensor in original.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "w.pt")
+    facts = load_weights_file(loaded, tmp_path / "w.pt")
+    assert facts["notes"] == [
+        "pos_embed is resampled as in timm from 5 x 5 patches, an input of 80 px, to 2 x 2"
+    ]
+    as_in_timm = sys.modules[VisionTransformer.__module__].checkpoint_filter_fn(
+        {name: tensor.float() for name, tensor in state.items()}, loaded
+    )
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(tensor, as_in_timm[name]), name
+
+
+@pytest.mark.parametrize(
+    ("architecture", "sides", "arguments", "note"),
+    [
+        (
+            "beit_base_patch16_224",
+            (80, 48),
+            {"embed_dim": 24, "depth": 2, "num_heads": 3},
+            r"2 relative_position_bias_table are resampled as in timm, "
+            r"blocks\.0\.attn\.relative_position_bias_table from \d+ to \d+ distances a side",
+        ),
+        (
+            "eva02_tiny_patch14_224",
+            (70, 42),
+            {"embed_dim": 24, "depth": 2, "num_heads": 3},
+            "pos_embed is resampled as in timm from 5 x 5 patches, an input of 70 px, to 3 x 3",
+        ),
+        (
+            "deit_tiny_distilled_patch16_224",
+            (80, 48),
+            {"embed_dim": 24, "depth": 2, "num_heads": 3},
+            "pos_embed is resampled as in timm from 5 x 5 patches, an input of 80 px, to 3 x 3",
+        ),
+    ],
+)
+def test_positions_of_other_transformers_are_resampled_too(
+    architecture: str,
+    sides: tuple[int, int],
+    arguments: dict[str, int],
+    note: str,
+    tmp_path: Path,
+) -> None:
+    maker = find_maker(architecture)
+    assert maker is not None
+    torch.manual_seed(0)
+    original, loaded = (maker(img_size=side, num_classes=7, **arguments).eval() for side in sides)
+    for parameter in original.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape)
+    torch.save(original.state_dict(), tmp_path / "w.pt")
+    [found] = load_weights_file(loaded, tmp_path / "w.pt")["notes"]
+    assert re.fullmatch(note, found)
+    convert = sys.modules[type(original).__module__].checkpoint_filter_fn
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        as_in_timm = convert(original.state_dict(), loaded)
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(tensor, as_in_timm[name]), name
+
+
+def test_the_bias_of_no_distance_stays(tmp_path: Path) -> None:
+    """A fact on timm's interpolation, whatever torch makes of how it is written."""
+    maker = find_maker("beit_base_patch16_224")
+    assert maker is not None
+    original, loaded = (maker(img_size=n, embed_dim=24, depth=1, num_heads=3) for n in (80, 48))
+    name = "blocks.0.attn.relative_position_bias_table"
+    table = original.state_dict()[name].normal_()
+    torch.save(original.state_dict(), tmp_path / "w.pt")
+    load_weights_file(loaded, tmp_path / "w.pt")
+    found = loaded.state_dict()[name]
+    # Distances -4 to 4 and -2 to 2 in both directions, and three biases of the class token.
+    assert (table.shape[0], found.shape[0]) == (84, 28)
+    torch.testing.assert_close(found[12], table[40])
+    assert torch.equal(found[-3:], table[-3:])
+
+
+def _lines_of(error: BaseException) -> list[str]:
+    return [line.strip() for line in str(error).splitlines()[1:]]
+
+
+@pytest.mark.parametrize("is_archive", [True, False])
+@pytest.mark.parametrize("key", [None, "model"])
+def test_the_two_lines_for_a_whole_model_write_its_state_dict(
+    key: str | None, is_archive: bool, tmp_path: Path
+) -> None:
+    original, loaded = network_of(), network_of(seed=2)
+    content = original if key is None else {key: original, "epoch": 3}
+    path = tmp_path / "whole.pth.tar"
+    torch.save(content, path, _use_new_zipfile_serialization=is_archive)
+    with pytest.raises(ValueError, match=r"no code in it is run.*two lines write one") as caught:
+        load_weights_file(loaded, path)
+    lines = _lines_of(caught.value)
+    assert len(lines) == 2
+    if key is None or is_archive:  # older files do not say where the model is
+        exec("\n".join(lines), {"torch": torch})
+        load_weights_file(loaded, tmp_path / "whole.state_dict.pt")
+        assert torch.equal(logits(loaded), logits(original))
+
+
 def _npz(change: Callable[[Arrays], Any], family: str = "vit") -> Callable[[Path], Path]:
     """Return a function that writes a changed file of Google's."""
 
@@ -372,11 +508,16 @@ _MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
         ),
         (
             _torch(lambda _: network_of(num_classes=10).state_dict()),
-            r"head.\w+ has shape \(10.*; the network has \(7.*: it belongs to 10 classes",
+            r"head.\w+ has shape \(10.*; the network has \(7.*: "
+            "the file's head has 10 classes, the network's 7",
         ),
         (
-            _torch(lambda _: network_of(side=80).state_dict()),
-            r"pos_embed has shape \(1, 26, 24\); .* it belongs to a side of 80 px",
+            _torch(lambda _: network_of(side=80, embed_dim=48).state_dict()),
+            r"pos_embed has shape \(1, 26, 48\); the network has \(1, 5, 24\),",
+        ),
+        (
+            _torch(lambda state: state.update(pos_embed=torch.ones(1, 7, 24))),
+            r"pos_embed has shape \(1, 7, 24\); .*: 6 patches are no square, so they cannot",
         ),
         (_torch(lambda _: {1: torch.zeros(1)}), "not a state dict, it holds 1; allowed"),
         (
@@ -420,10 +561,10 @@ _MLP = "Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel"
             _torch(lambda state: {"model": state, "ema_model": nn.Linear(2, 2)}),
             r"averaged weights that are not the network's, 'ema_model', .*entry: model\}",
         ),
-        (_torch(lambda _: nn.Linear(2, 2)), r"it is a whole model, torch.*Linear.*state_dict\(\)"),
+        (_torch(lambda _: nn.Linear(2, 2)), r"it is a whole model, torch.*Linear; allowed"),
         (
             _torch(lambda _: nn.Linear(2, 2), _use_new_zipfile_serialization=False),
-            r"a whole model, not its state dict.*model\.state_dict\(\)",
+            "a whole model, not its state dict",
         ),
         (
             _torch(lambda state: {"model": state, "f": eval}),
@@ -499,7 +640,7 @@ def test_files_that_are_not_the_networks_are_refused(
         load_weights_file(network_of(seed=2), path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\x1b" not in str(caught.value)
-    assert "weights_only" not in str(caught.value)
+    assert "weights_only" not in str(caught.value).splitlines()[0]  # of torch's own advice
 
 
 def _without(state: dict[str, Any], left_out: str) -> dict[str, Any]:

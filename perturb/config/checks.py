@@ -14,7 +14,7 @@ from perturb.datasets.real.bundled_sets import BUNDLED_SIDE
 from perturb.datasets.synthetic.family import SIDE
 from perturb.experiments.registry import perturbations, test_sets
 from perturb.messages import did_you_mean, each, listed
-from perturb.models.timm_table import timm_models
+from perturb.models.timm_table import known_architectures
 from perturb.records import Config, Dataset, Model, Pretraining
 
 # Ids with another meaning in a path or a table.
@@ -36,16 +36,12 @@ def check_references(raw: Mapping[str, Any], ids: Mapping[str, Collection[str]])
             yield from _check_ids(section, entries)
     for key, value, section in references(raw):
         if section in ids and value not in ids[section]:
-            others = _timm_names() if key[-1] == "architecture" else ()
+            others = known_architectures() if key[-1] == "architecture" else ()
             allowed = [*ids[section], *(["a name in timm"] if others else [])]
             yield (
                 f"{named(key)}: there is no entry {value!r} under `{section}`; "
                 f"allowed: {listed(allowed)}.{did_you_mean(value, [*ids[section], *others])}"
             )
-
-
-def _timm_names() -> set[str]:
-    return {row.architecture for row in timm_models().values()}
 
 
 def _check_ids(section: str, entries: Iterable[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ A target outside a model's head would stop that model's job, after hours of othe
 from collections.abc import Iterator
 from pathlib import Path
 
+from perturb.config.zero_shot_checks import check_class_vectors
 from perturb.datasets.real.label_space import num_label_classes, num_logits
 from perturb.models.class_maps import ClassMap, read_class_map
 from perturb.records import Config, Dataset, Model
@@ -13,6 +14,7 @@ from perturb.records import Config, Dataset, Model
 
 def check_classes(config: Config) -> Iterator[str]:
     """Yield a message for each dataset with classes that some model does not have."""
+    yield from check_class_vectors(config)
     evaluated = {id for item in config.perturbations.values() for id in item.datasets}
     evaluated |= {
         dataset.filter["dataset"] for dataset in config.datasets.values() if dataset.filter

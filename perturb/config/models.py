@@ -7,12 +7,21 @@ from typing import Any
 from perturb.config.preprocessing import own_preprocessing
 from perturb.messages import ConfigError, did_you_mean
 from perturb.models.arguments import ARGUMENTS
-from perturb.models.timm_table import TimmModel, geometry, model_of, timm_models
+from perturb.models.timm_table import (
+    TimmModel,
+    blocks_of,
+    geometry,
+    known_architectures,
+    model_of,
+    timm_models,
+)
 from perturb.records import (
     Architecture,
+    ClassVectorsFile,
     Makeup,
     Model,
     Pretraining,
+    RandomWeights,
     TimmWeights,
     Training,
     WeightsFile,
@@ -59,7 +68,7 @@ def _row_of(key: str, name: str) -> TimmModel:
     try:
         return geometry(name)
     except ValueError as error:
-        hint = did_you_mean(name, {row.architecture for row in timm_models().values()})
+        hint = did_you_mean(name, known_architectures())
         raise ConfigError(f"{key}: {error}.{hint}") from None
 
 
@@ -77,6 +86,7 @@ def _with_geometry(record: Architecture, known: TimmModel, key: str) -> Architec
             f"{known.patch_size}"
         )
     values = {name: getattr(known, name) for name in _GEOMETRY[known.kind]}
+    values |= blocks_of(known.architecture)
     arguments = {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
     }
@@ -122,15 +132,17 @@ def model(
     )
 
 
-def _weights(entry: str | Mapping[str, str]) -> WeightsFile | TimmWeights | None:
+def _weights(entry: str | Mapping[str, Any]) -> WeightsFile | TimmWeights | RandomWeights | None:
     if isinstance(entry, str):
-        return None
+        return RandomWeights() if entry == "random" else None
     if "timm" in entry:
         return TimmWeights(entry["timm"])
-    return WeightsFile(entry["file"], entry["sha256"].lower(), entry.get("entry"))
+    vectors = entry.get("class_vectors")
+    head = None if vectors is None else ClassVectorsFile(vectors["file"], vectors["sha256"].lower())
+    return WeightsFile(entry["file"], entry["sha256"].lower(), entry.get("entry"), head)
 
 
-def _tagged(key: str, weights: WeightsFile | TimmWeights | None) -> TimmModel | None:
+def _tagged(key: str, weights: object) -> TimmModel | None:
     if not isinstance(weights, TimmWeights):
         return None
     try:

@@ -88,7 +88,7 @@ def assumed_values(models: Iterable[Model]) -> list[str]:
 
 def assumed_preprocessing(model: Model) -> str | None:
     """Return the assumed preprocessing of a file, with the reason; None if all of it is given."""
-    if model.weights_file is None or model.own_preprocessing is None:
+    if not model.says_no_input or model.own_preprocessing is None:
         return None  # a tag defines its preprocessing
     return model.own_preprocessing.origin
 

@@ -69,7 +69,7 @@ def check_views(config: Config) -> Iterator[str]:
     """Yield a message if a model has no preprocessing for some images, or too few classes."""
     for dataset in config.datasets.values():
         for model in config.models.values():
-            is_unknown = model.weights_file is not None and dataset.source is not None
+            is_unknown = model.says_no_input and dataset.source is not None
             if model.own_preprocessing is None and is_unknown:
                 yield (
                     f"models.{model.id}.preprocessing: missing; datasets.{dataset.id} holds real "
@@ -89,7 +89,7 @@ def _check_classes(config: Config) -> Iterator[str]:
     for model in config.models.values():
         is_read = config.is_whole(f"datasets.{clean.id}.classes")
         is_unknown = is_read and num_label_classes(clean) is None
-        if model.own_preprocessing and model.weights_file and is_unknown:
+        if model.own_preprocessing and model.says_no_input and is_unknown:
             yield (
                 f"datasets.{clean.id}: one of `classes` and a file as `source.class_index` is "
                 f"needed; the number of classes of models.{model.id}'s weights is compared with it"

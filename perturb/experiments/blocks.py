@@ -13,21 +13,33 @@ DIVIDED_BLOCKS = frozenset({"Block", "ResPostBlock"})
 JOINT_BLOCKS = frozenset({"ParallelScalingBlock", "DiffParallelScalingBlock"})
 # timm's attention modules that accept a mask and project their concatenated heads.
 _ATTENTIONS = frozenset({"Attention", "DiffAttention"})
+_NO_TOKENS = "it has no tokens and no attention between them"
 # Fraction of an attention's weights in the projection to queries, keys and values.
 PROJECTED_FRACTION = 3 / 4
 
 
 def without_blocks(architecture: Architecture) -> str | None:
     """Return a reason if the blocks of a network cannot be accessed, else None."""
-    has_blocks = architecture.arguments.keys() & {"depth", "layers"}
+    has_blocks = architecture.arguments.keys() & {"depth", "layers", "num_blocks"}
     return None if has_blocks else "its blocks cannot be reached"
 
 
 def without_tokens(architecture: Architecture) -> str | None:
     """Return a reason if a network is not a ViT with accessible blocks, else None."""
-    if architecture.family != "vit":
-        return without_blocks(architecture) or "it has no tokens and no attention between them"
-    return without_blocks(architecture)
+    if lacks := without_blocks(architecture):
+        return lacks
+    if architecture.family == "other":
+        return "its tokens and heads are not those of timm's VisionTransformer"
+    return None if architecture.family == "vit" else _NO_TOKENS
+
+
+def without_global_attention(architecture: Architecture) -> str | None:
+    """Return a reason if a network has no attention between all tokens to restrict, else None."""
+    if "attention" in architecture.arguments:
+        return None
+    if architecture.family == "other":
+        return without_blocks(architecture) or "it has no attention of all tokens that takes a mask"
+    return without_tokens(architecture) or without_masks(architecture)
 
 
 def without_masks(architecture: Architecture) -> str | None:

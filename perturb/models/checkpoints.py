@@ -23,6 +23,7 @@ from perturb.files import replacing, sha256_of
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.weights_files import load_state
+from perturb.models.zero_shot import with_zero_shot_head
 from perturb.models.zoo import build_timm_network, kind_of
 
 WEIGHTS_NAME = "weights.safetensors"
@@ -39,14 +40,15 @@ class ModelCard:
         ``arguments`` define the network. With a name, ``arguments`` only count its parts.
     num_classes : width of the logits.
     preprocessing : preprocessing of the classifier.
+    zero_shot_width : width of the class vectors of a zero-shot head; None for other heads.
     pretraining : id of the pre-training set, or None.
     data : number of images by purpose, e.g. ``{"pretraining": 2000, ...}``.
     seed, recipe, curve : the training of the weights; empty for pretrained weights.
     validation_accuracy : final accuracy, a fraction in [0, 1], or None.
     source : source of pretrained weights: file and sha256, or tag, hub, revision, file, sha256,
         timm (its version); empty for weights trained here. For a file also its entry, notes on
-        choices and ignored tensors, and preprocessing that the configuration omits, with values
-        and their origin.
+        choices, ignored and resampled tensors, the file of class vectors, and preprocessing that
+        the configuration omits, with values and their origin.
     made_from : all of the configuration that the weights depend on, compared by
         `perturb.plan.origins`.
     num_parameters, weights_sha256, versions : set by ``save_checkpoint``.
@@ -61,6 +63,7 @@ class ModelCard:
     num_classes: int
     preprocessing: Preprocessing
     timm: str | None = None
+    zero_shot_width: int | None = None
     pretraining: str | None = None
     data: Mapping[str, int] = field(default_factory=dict)
     seed: int | None = None
@@ -137,6 +140,7 @@ def read_card(directory: Path, of: str | None = None) -> ModelCard:
         raise ValueError(f"{path}: not JSON ({error})") from error
     if isinstance(content, dict):
         content.setdefault("made_from", {})  # an older card; `perturb.plan.origins` refuses it
+        content.setdefault("zero_shot_width", None)  # of older cards, which had no such heads
     _check_names(content, ModelCard, path)
     _check_names(content["preprocessing"], Preprocessing, path)
     if of not in (None, content["model"]):
@@ -177,13 +181,21 @@ def build_classifier(card: ModelCard) -> Classifier:
 
 
 def _build(card: ModelCard) -> nn.Module:
+    if card.zero_shot_width is None:
+        return _build_with_head(card, card.num_classes)
+    tower = _build_with_head(card, card.zero_shot_width)
+    return with_zero_shot_head(tower, card.num_classes)
+
+
+def _build_with_head(card: ModelCard, width: int) -> nn.Module:
+    """Return a card's network with a linear head of a width."""
     side = card.preprocessing.side
     if card.timm is not None:
-        return build_timm_network(card.timm, card.num_classes, side)
+        return build_timm_network(card.timm, width, side)
     arguments = dict(card.arguments)
     if card.patch_size is not None:
         arguments["patch_size"] = card.patch_size
-    return build_network(card.family, arguments, card.num_classes, side)
+    return build_network(card.family, arguments, width, side)
 
 
 def _build_to_be_filled(card: ModelCard) -> nn.Module:

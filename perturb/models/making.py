@@ -9,14 +9,18 @@ from typing import Any
 import torch
 
 from perturb.files import sha256_of
+from perturb.models.anatomy import anatomy, describe_blocks
 from perturb.models.checkpoints import ModelCard, build_classifier
+from perturb.models.class_vectors import read_class_vectors
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.file_kinds import kind_of_file
 from perturb.models.recipes import RECIPES
 from perturb.models.timm_table import model_of
 from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
 from perturb.models.weights_files import load_weights_file
+from perturb.models.zero_shot import fill, with_zero_shot_head
 from perturb.models.zoo import describe_network, load_pretrained
+from perturb.random import image_key
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +81,9 @@ def import_weights(
     facts : as of `train_model`, and
         timm: name of timm's architecture, None if ``arguments`` define the network;
         weights: ``{"file": ..., "sha256": ...}`` with an optional ``entry``, a file for
-        `load_weights_file`, or ``{"timm": tag}``, from the model hub or its cache on disk;
+        `load_weights_file`, and optional ``class_vectors``, a file and its sha256 for the head of a
+        zero-shot classifier; ``{"timm": tag}``, from the model hub or its cache on disk; or
+        ``{"random": seed}``, new weights;
         preprocessing: values of `Preprocessing` by name, or None for that of the tag or, for a
         file, that of networks trained here, at ``side``;
         num_classes: number of classes of the task, or None.
@@ -104,17 +110,61 @@ def import_weights(
     if tag is not None:
         pretrained = load_pretrained(tag, num_classes, preprocessing.side)
         classifier, source = Classifier(pretrained.network, preprocessing), pretrained.source
+    elif "random" in weights:
+        classifier, source = _random(card, weights["random"]), {"random": weights["random"]}
     else:
-        path = Path(weights["file"])
-        source = {"file": path.name, "sha256": checked_digest(path, weights["sha256"])}
-        classifier = build_classifier(card)
-        source |= load_weights_file(classifier.network, path, weights.get("entry"))
+        classifier, card, source = _from_file(card, weights)
     if assumed is not None:
         source = {**source, "preprocessing": assumed}
     _check_division(classifier, card)
     logger.info("%s: %s", card.model, source)
     logger.info("%s: %s", card.model, preprocessing)
     return classifier.eval(), replace(card, source=source)
+
+
+def _random(card: ModelCard, seed: int) -> Classifier:
+    """Return the classifier of a card with new weights, which depend on the seed and the model."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(image_key(f"{seed}/random weights/{card.model}"))
+        return build_classifier(card)
+
+
+def _from_file(
+    card: ModelCard, weights: Mapping[str, Any]
+) -> tuple[Classifier, ModelCard, dict[str, Any]]:
+    """Return the classifier of a file of weights, its card, and their source."""
+    path, entry = Path(weights["file"]), weights.get("entry")
+    digest = checked_digest(path, weights["sha256"])
+    source: dict[str, Any] = {"file": path.name, "sha256": digest}
+    if "class_vectors" not in weights:
+        classifier = build_classifier(card)
+        source |= load_weights_file(classifier.network, path, entry)
+        return classifier, card, source
+    of_vectors = Path(weights["class_vectors"]["file"])
+    digest = checked_digest(of_vectors, weights["class_vectors"]["sha256"])
+    vectors = read_class_vectors(of_vectors)
+    if vectors.num_classes != card.num_classes:
+        raise ValueError(
+            f"{of_vectors}: has {vectors.num_classes} class vectors; the task has "
+            f"{card.num_classes} classes"
+        )
+    tower = build_classifier(replace(card, num_classes=vectors.width)).network
+    try:
+        source |= load_weights_file(tower, path, entry)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; the network's head is as wide as the vectors of {of_vectors}, "
+            f"{vectors.width}"
+        ) from error
+    network = with_zero_shot_head(tower, vectors.num_classes)
+    fill(network, vectors)
+    source["class_vectors"] = {
+        "file": of_vectors.name,
+        "sha256": digest,
+        "logit_scale": vectors.logit_scale,
+    }
+    card = replace(card, zero_shot_width=vectors.width)
+    return Classifier(network, card.preprocessing), card, source
 
 
 def checked_digest(path: Path, sha256: str) -> str:
@@ -159,7 +209,7 @@ def _check_division(classifier: Classifier, card: ModelCard) -> None:
     """
     if card.timm is None:
         return
-    found = describe_network(classifier.network)
+    found = describe_network(classifier.network) | _blocks_of(classifier, card)
     if card.patch_size != found.get("patch_size"):
         raise ValueError(
             f"{card.model}: patch_size is {card.patch_size}, but {found.get('patch_size')} in "
@@ -171,3 +221,10 @@ def _check_division(classifier: Classifier, card: ModelCard) -> None:
             raise ValueError(
                 f"{card.model}: {name} is {value}, but {found.get(name)} in timm's {card.timm}"
             )
+
+
+def _blocks_of(classifier: Classifier, card: ModelCard) -> dict[str, Any]:
+    """Return the facts on the blocks of a network of which its card has some."""
+    if "num_blocks" not in card.arguments:
+        return {}
+    return describe_blocks(anatomy(classifier.network))

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from perturb.models.torch_files import StandIn, printable
+from perturb.models.torch_files import StandIn, printable, whole_model_remedy
 
 # Usual keys of a state dict beside other objects.
 USUAL = {
@@ -40,14 +40,16 @@ def why_none(
     content: object,
     mappings: Mapping[tuple[str, ...], Mapping[Any, Any]],
     expected: Collection[str],
+    path: str,
 ) -> str:
     """Return the reason why no mapping in a file holds the network's weights."""
     counts = _num_found(mappings, expected)
-    models = ", ".join(_whole_models(content))
+    models = list(_whole_models(content))
     if models and not counts:
+        descriptions = ", ".join(description for _, description in models)
         return (
-            f"holds more than tensors, and no code in it is run: {models}; allowed: a state dict. "
-            "Where the model's code is, write one: torch.save(model.state_dict(), ...)"
+            f"holds more than tensors, and no code in it is run: {descriptions}; "
+            f"{whole_model_remedy(path, models[0][0])}"
         )
     if not mappings:
         names = list(content) if isinstance(content, Mapping) else []
@@ -87,14 +89,15 @@ def _splits(name: object) -> list[str]:
     return [] if dots is None else [str(name)[:end] for end in (0, *dots)]
 
 
-def _whole_models(content: object, where: str = "it") -> Iterator[str]:
-    """Yield descriptions of objects in place of a state dict: the file, or its entries."""
+def _whole_models(content: object, key: str | None = None) -> Iterator[tuple[str | None, str]]:
+    """Yield objects in place of a state dict, the file or its entries: key and description."""
     if isinstance(content, StandIn):
-        yield f"{where} is {'a whole model, ' if content.is_module else ''}{content.origin}"
+        where = "it" if key is None else repr(key)
+        yield key, f"{where} is {'a whole model, ' if content.is_module else ''}{content.origin}"
     elif isinstance(content, Mapping):
-        for key, value in content.items():
+        for name, value in content.items():
             if isinstance(value, StandIn) and value.is_module:
-                yield from _whole_models(value, repr(key))
+                yield from _whole_models(value, name)
 
 
 def not_tensors(names: Sequence[object], kind: str = "") -> str:

@@ -88,7 +88,7 @@ def find_state(
         bare = {keys: _without(_INNER_PARALLEL, value) for keys, value in mappings.items()}
         places = _all_places(bare, expected)
     if not places:
-        raise ValueError(f"{origin}: {why_none(content, mappings, expected)}")
+        raise ValueError(f"{origin}: {why_none(content, mappings, expected, origin)}")
     chosen = _choose(_asked(places, entry, origin), origin)
     if entry is None and not chosen.is_averaged:
         _refuse_unfit_averages(content, chosen, origin)

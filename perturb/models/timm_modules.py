@@ -131,6 +131,8 @@ def _import_classes_alone() -> tuple[Any, Any, Any, Any]:
 
 
 VisionTransformer, ResNetV2, GroupNormAct, StdConv2d = _import_classes_alone()
+resample_abs_pos_embed = sys.modules["timm.layers"].resample_abs_pos_embed
+resize_rel_pos_bias_table = sys.modules["timm.layers"].resize_rel_pos_bias_table
 
 
 def find_maker(architecture: str) -> Callable[..., Any] | None:

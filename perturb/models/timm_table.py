@@ -1,20 +1,26 @@
 """timm's pretrained ImageNet classifiers, read from a table in the repository.
 
 Planning the workflow needs preprocessing, family and parts of each network, before weights exist
-and without torch or timm. The table has a row for each tag with weights for 1000 classes;
-`perturb.models.timm_survey` makes it from the installed timm, and a test compares the two.
+and without torch or timm. The table has a row for each tag with weights for 1000 classes; a second
+one has timm's other architectures, a third the residual blocks of networks that are neither timm's
+VisionTransformer nor its ResNetV2. `perturb.models.timm_survey` makes them from the installed timm,
+and a test compares them.
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from perturb.places import resource
 
 TABLE = resource("timm_models.csv")
+UNTAGGED = resource("timm_untagged.csv")
+BLOCKS = resource("timm_blocks.csv")
+BLOCK_COLUMNS = ("architecture", "num_blocks", "fixed_blocks", "attention", "num_prefix_tokens")
 KINDS = ("vit", "resnetv2", "other")
 # timm's classes of residual networks. The first covers ResNet, ResNeXt, Wide ResNet, Res2Net,
 # ResNeSt and squeeze-and-excitation; the second covers BiT.
@@ -163,8 +169,53 @@ def timm_models() -> Mapping[str, TimmModel]:
 
 
 @cache
+def untagged_models() -> Mapping[str, TimmModel]:
+    """Return timm's architectures without weights for 1000 classes, by name.
+
+    Their tag is the name; what depends on weights is that of timm's configuration of the name.
+    """
+    return read_table(UNTAGGED)
+
+
+@cache
 def _by_architecture() -> Mapping[str, TimmModel]:
-    return {model.architecture: model for model in reversed(list(timm_models().values()))}
+    tagged = {model.architecture: model for model in reversed(list(timm_models().values()))}
+    return {**untagged_models(), **tagged}
+
+
+@cache
+def _blocks() -> Mapping[str, Mapping[str, Any]]:
+    if not BLOCKS.is_file():
+        raise ValueError(f"{BLOCKS}: not found; python -m perturb.models.timm_survey makes it")
+    with BLOCKS.open(newline="") as file:
+        return {row["architecture"]: _parsed_blocks(row) for row in csv.DictReader(file)}
+
+
+def _parsed_blocks(row: Mapping[str, str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "num_blocks": int(row["num_blocks"]),
+        "fixed_blocks": [int(index) for index in row["fixed_blocks"].split()],
+    }
+    if row["attention"]:
+        facts |= {
+            "attention": row["attention"],
+            "num_prefix_tokens": int(row["num_prefix_tokens"]),
+        }
+    return facts
+
+
+def blocks_of(architecture: str) -> Mapping[str, Any]:
+    """Return the facts of `perturb.models.anatomy.describe_blocks` on an architecture.
+
+    Empty for timm's VisionTransformer and ResNetV2, whose facts are in the row of the architecture,
+    and for networks whose blocks are unknown.
+    """
+    return _blocks().get(architecture, {})
+
+
+def known_architectures() -> Collection[str]:
+    """Return the names of all architectures, with and without weights."""
+    return _by_architecture().keys()
 
 
 def tags_of(architecture: str) -> tuple[str, ...]:
@@ -193,7 +244,8 @@ def model_of(tag: str) -> TimmModel:
 def geometry(architecture: str) -> TimmModel:
     """Return the row of the first tag of an architecture, for facts on its network.
 
-    Columns that depend on weights (side, crop, mean, std, mode, interpolation) are of that tag.
+    Columns that depend on weights (side, crop, mean, std, mode, interpolation) are of that tag, or
+    of timm's configuration of a name without weights for 1000 classes.
 
     Raises
     ------
@@ -203,8 +255,9 @@ def geometry(architecture: str) -> TimmModel:
     models = _by_architecture()
     if architecture not in models:
         raise ValueError(
-            f"{architecture!r} is not an architecture in resources/{TABLE.name}; allowed: a name "
-            "before the dot of its tags"
+            f"{architecture!r} is not an architecture in resources/{TABLE.name} or "
+            f"{UNTAGGED.name}; allowed: a name before the dot of the tags in the first, or one in "
+            "the second"
         )
     return models[architecture]
 

@@ -56,6 +56,8 @@ _INERT = re.compile(
     r"|types\.SimpleNamespace|copyreg\._reconstructor|functools\.partial"
 )
 _REMEDY = "allowed: a state dict, torch.save(model.state_dict(), ...)"
+_WHOLE_MODEL = "a whole model, not its state dict"
+_MAYBE_ENTRY = "  # and its entry, if it is a dict, such as ['model']"
 # torch's message on a stand-in that the file fills as a list or a dict.
 _UNFILLED = re.compile(
     rf"Can only (append to lists|extend lists|\w+ for dict).*but got <class '{__name__}\.'(.*)''>"
@@ -130,9 +132,15 @@ def read_torch(path: Path) -> object:
                 if not _learn_filled(error, names, filled):
                     raise
     except pickle.UnpicklingError as error:
+        reason = _reason(error, protocol)
+        remedy = (
+            whole_model_remedy(str(path), comment=_MAYBE_ENTRY)
+            if reason == _WHOLE_MODEL
+            else _REMEDY
+        )
         raise ValueError(
             f"{path}: holds more than tensors, and no code in it is run, or is damaged "
-            f"({_reason(error, protocol)}); {_REMEDY}"
+            f"({reason}); {remedy}"
         ) from None
     except _DAMAGED as error:
         raise ValueError(f"{path}: not a file of torch.save ({_reason(error, 2)})") from None
@@ -211,6 +219,26 @@ def _stand_in(name: str) -> type:
     return type(ascii(origin), (StandIn,), {"origin": origin})
 
 
+def whole_model_remedy(path: str, key: str | None = None, comment: str = "") -> str:
+    """Return the two lines of Python that turn a pickled model into a state dict.
+
+    Parameters
+    ----------
+    path : the file.
+    key : its entry with the model; None if the file is the model.
+    comment : end of the first line.
+    """
+    stem = path.rpartition("/")[2].partition(".")[0]
+    entry = "" if key is None else f"[{key!r}]"
+    written = f"{path.removesuffix(path.rpartition('/')[2])}{stem}.state_dict.pt"
+    return (
+        "allowed: a state dict. Where the model's code is installed, and the file trusted, two "
+        "lines write one:\n"
+        f"  model = torch.load({path!r}, map_location='cpu', weights_only=False){entry}{comment}\n"
+        f"  torch.save(model.state_dict(), {written!r})"
+    )
+
+
 def printable(name: str) -> str:
     """Return a name in a file, quoted if it has control characters."""
     return name if name.isprintable() else repr(name)
@@ -222,7 +250,7 @@ def _reason(error: Exception, protocol: int) -> str:
         return f"its pickle protocol is {protocol}; torch.save writes 2 unless it is given another"
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     if "Only persistent_load of storage" in text:
-        return "a whole model, not its state dict"
+        return _WHOLE_MODEL
     filled = re.search(rf"but got <class '{re.escape(__name__)}\.'(.*)''>", text)
     if filled:
         return f"a {filled[1]}, which is filled as a list or dict is"

@@ -3,14 +3,15 @@
 A file must hold exactly the tensors of the network: otherwise a missing tensor would leave random
 weights, the head of another task would be dropped, or the last blocks of a deeper network would be
 ignored. There are three exceptions: the counters of `AveragedModel` and of batch norms, which
-evaluation does not use (`perturb.models.state_dicts`), and the position embeddings of a ``.npz``
-file, which timm resizes to the grid of the network, as Google's code does. Floats of any width
-become float32; numbers of another kind are refused.
+evaluation does not use (`perturb.models.state_dicts`), and positions of another input size, which
+timm resamples to the grid of the network (`perturb.models.positions`; those of a ``.npz`` file as
+Google's code does). Floats of any width become float32; numbers of another kind are refused.
 
 No code in a file is run: torch's files are read with ``weights_only``, NumPy's without pickles.
 """
 
 from collections.abc import Collection, Mapping
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from torch import Tensor, nn
 
 from perturb.models.file_kinds import NPZ, SAFETENSORS, kind_of_file
 from perturb.models.npz_files import load_npz
+from perturb.models.positions import num_prefix_positions, resample_positions
 from perturb.models.state_dict_errors import misfit
 from perturb.models.state_dicts import FoundState, find_state
-from perturb.models.timm_modules import VisionTransformer
 from perturb.models.torch_files import read_torch
 
 _NUM_LISTED = 5
@@ -52,6 +53,7 @@ def load_weights_file(
     """
     kind = kind_of_file(path)
     found = FoundState({}, "", ())
+    resampled: tuple[str, ...] = ()
     if kind == NPZ:
         if entry is not None:
             raise ValueError(f"{path}: holds NumPy arrays, and no entry {entry!r}")
@@ -59,11 +61,12 @@ def load_weights_file(
     else:
         content = _read_safetensors(path) if kind == SAFETENSORS else read_torch(path)
         found = find_state(content, network.state_dict().keys(), str(path), entry)
-        load_state(network, _completed(found.tensors, network), str(path))
+        tensors, resampled = resample_positions(network, found.tensors)
+        load_state(network, _completed(tensors, network), str(path))
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{path}: {name} has values that are not finite")
-    facts = {"entry": found.entry, "notes": list(found.notes)}
+    facts = {"entry": found.entry, "notes": [*found.notes, *resampled]}
     return {name: value for name, value in facts.items() if value}
 
 
@@ -116,14 +119,13 @@ def _check_kind(name: str, tensor: Tensor, expected: Tensor, origin: str) -> Non
 
 def _hint(network: Any, name: str, found: tuple[int, ...]) -> str:
     """Return the likely reason for the other shape of a tensor, to end a message."""
-    if name == "pos_embed" and len(found) == 3 and isinstance(network, VisionTransformer):
-        num_prefix = 0 if network.no_embed_class else network.num_prefix_tokens
-        grid = round((found[1] - num_prefix) ** 0.5)
-        patch = network.patch_embed.patch_size[0]
-        if grid * grid == found[1] - num_prefix:
-            return f": it belongs to a side of {grid * patch} px (`preprocessing: side`)"
-    if name.rpartition(".")[0] in _heads(network):
-        return f": it belongs to {found[0]} classes"
+    expected = tuple(network.state_dict()[name].shape)
+    if name == "pos_embed" and hasattr(network, "patch_embed") and found[::2] == expected[::2]:
+        num_patches = found[1] - num_prefix_positions(network)
+        if num_patches < 1 or isqrt(num_patches) ** 2 != num_patches:
+            return f": {num_patches} patches are no square, so they cannot be resampled"
+    if name.rpartition(".")[0] in _heads(network) and found[0] != expected[0]:
+        return f": the file's head has {found[0]} classes, the network's {expected[0]}"
     return ""
 
 

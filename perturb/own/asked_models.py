@@ -8,7 +8,13 @@ from typing import Any
 
 from perturb.files import sha256_of
 from perturb.messages import ConfigError, did_you_mean, refuse
-from perturb.models.timm_table import TimmModel, default_of, geometry, timm_models
+from perturb.models.timm_table import (
+    TimmModel,
+    default_of,
+    geometry,
+    known_architectures,
+    timm_models,
+)
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz", ".tar")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -65,7 +71,7 @@ def entries_of(
         with a line for each word that names no model, and each id that stands twice.
     """
     files = [word for word in words if Path(_split(word)[1]).is_file()]
-    unknown = set(architectures) - {row.architecture for row in timm_models().values()}
+    unknown = set(architectures) - set(known_architectures())
     mistakes = list(_unfit_architectures(architectures, unknown, files))
     names = list(architectures) * len(files) if len(architectures) == 1 else architectures
     of_file = dict(zip(files, names, strict=False))
@@ -105,7 +111,7 @@ def _unfit_architectures(
             f"--architecture: {len(architectures)} names for {len(files)} files of weights; "
             "allowed: one for all, or one for each"
         )
-    names = {row.architecture for row in timm_models().values()}
+    names = known_architectures()
     for name in sorted(unknown):
         yield f"--architecture: {name!r} is no network of timm.{did_you_mean(name, names)}"
 

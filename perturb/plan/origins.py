@@ -66,6 +66,8 @@ def of_checkpoint(config: Config, model: str) -> dict[str, Any]:
     if "sha256" in weights:
         named = {key: value for key, value in weights.items() if key != "file"}
         facts["weights"] = named | {"sha256": weights["sha256"].lower()}
+        if "class_vectors" in weights:
+            facts["weights"]["class_vectors"] = weights["class_vectors"]["sha256"]
     is_as_clean = entry.own_preprocessing is None  # input and classes of the clean images
     return facts | {"images": of_store(config, config.clean_dataset.id) if is_as_clean else None}
 

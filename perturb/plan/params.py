@@ -14,7 +14,7 @@ from perturb.datasets.real.label_space import num_label_classes
 from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.timm_table import model_of
 from perturb.plan.cells import evaluated_datasets
-from perturb.records import Model
+from perturb.records import Model, RandomWeights
 
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def given_facts(config: Config, model: str) -> dict[str, Any]:
     view = entry.own_preprocessing
     return model_facts(config, model) | {
         "timm": entry.architecture.timm,
-        "weights": _given_weights(entry),
+        "weights": _given_weights(entry, config.seed),
         "preprocessing": None
         if view is None
         else {**asdict(view.view), "mean": list(view.mean), "std": list(view.std)},
@@ -66,12 +66,19 @@ def given_facts(config: Config, model: str) -> dict[str, Any]:
     }
 
 
-def _given_weights(model: Model) -> dict[str, str | None]:
+def _given_weights(model: Model, seed: int) -> dict[str, Any]:
     file = model.weights_file
+    if isinstance(model.weights, RandomWeights):
+        return {"random": seed}
     if file is None:
         return {"timm": model.timm_tag}
-    entry = {} if file.entry is None else {"entry": file.entry}
-    return {"file": file.path, "sha256": file.sha256, **entry}
+    given: dict[str, Any] = {"file": file.path, "sha256": file.sha256}
+    if file.entry is not None:
+        given["entry"] = file.entry
+    if file.class_vectors is not None:
+        vectors = file.class_vectors
+        given["class_vectors"] = {"file": vectors.path, "sha256": vectors.sha256}
+    return given
 
 
 def _num_classes(config: Config, model: Model) -> int | None:

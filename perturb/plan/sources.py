@@ -131,6 +131,9 @@ def missing_files(config: Config) -> list[str]:
     for id, model in config.models.items():
         if model.weights_file is not None:
             asked[f"models.{id}.weights.file"] = model.weights_file.path
+            if model.weights_file.class_vectors is not None:
+                path = model.weights_file.class_vectors.path
+                asked[f"models.{id}.weights.class_vectors.file"] = path
     return [
         f"{key}: {path} does not exist" for key, path in asked.items() if not Path(path).exists()
     ]

@@ -115,6 +115,8 @@ def _card_of(model: Model, path: Path) -> dict[str, Any]:
 
 def _num_blocks(card: Mapping[str, Any]) -> int | None:
     arguments = card["arguments"]
+    if "num_blocks" in arguments:
+        return int(arguments["num_blocks"])
     blocks: int | None = arguments.get("depth") or sum(arguments.get("layers", ())) or None
     return blocks
 

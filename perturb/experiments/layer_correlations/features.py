@@ -3,6 +3,9 @@
 Legend: B images.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import torch
 from torch import Tensor
 
@@ -37,11 +40,32 @@ def block_outputs(
 
 
 def _outputs(classifier: Classifier, body: Anatomy, images: Tensor) -> list[Tensor]:
-    activations = body.embed(classifier, images.to(classifier.mean.device))
     layers: list[Tensor] = []
-    for block in body.blocks:
-        activations = block(activations)
+    for activations in _run(classifier, body, images.to(classifier.mean.device)):
         if not torch.isfinite(activations).all():
             raise ValueError(f"output of block {len(layers)} is not finite")
         layers.append(activations)
     return layers
+
+
+def _run(classifier: Classifier, body: Anatomy, images: Tensor) -> Iterator[Tensor]:
+    """Yield the output of each block."""
+    if not body.is_staged:
+        yield from _recorded(classifier, body, images)
+        return
+    activations = body.embed(classifier, images)
+    for block in body.blocks:
+        activations = block(activations)
+        yield activations
+
+
+def _recorded(classifier: Classifier, body: Anatomy, images: Tensor) -> list[Tensor]:
+    """Return the output of each block, recorded in a pass of the whole network."""
+    outputs: list[Tensor] = []
+    with ExitStack() as stack:
+        for block in body.blocks:
+            # A copy: the next layer may change its input in place.
+            hook = block.register_forward_hook(lambda *given: outputs.append(given[-1].clone()))
+            stack.callback(hook.remove)
+        classifier(images)
+    return outputs

@@ -35,6 +35,8 @@ def parts_of(architecture: Architecture) -> tuple[str, ...]:
         return ("block",) if architecture.makeup.block in JOINT_BLOCKS else ()
     if architecture.family == "resnet" and "layers" in architecture.arguments:
         return PARTS["resnet"]
+    if "num_blocks" in architecture.arguments:
+        return PARTS["other"]
     return ()
 
 
@@ -42,7 +44,12 @@ def without_lesions(architecture: Architecture) -> str | None:
     """Return the reason why a network has no lesions, None if it has."""
     if lacks := without_blocks(architecture):
         return lacks
-    return None if parts_of(architecture) else unknown("blocks", architecture.makeup.block)
+    if not parts_of(architecture):
+        return unknown("blocks", architecture.makeup.block)
+    is_known = "num_blocks" in architecture.arguments
+    if is_known and not removable_blocks(architecture.family, architecture.arguments):
+        return "each of its blocks changes the shape of its input"
+    return None
 
 
 def without_parts(architecture: Architecture) -> tuple[str, str] | None:
@@ -95,6 +102,8 @@ def lesion_passes(asked: Asked) -> Passes:
         for part, sets in _sets_of(asked).items()
         for blocks in sets.values()
     ]
+    if "num_blocks" in arguments:  # whole passes, as nothing is known but the blocks
+        return Passes(predictions=len(lesions))
     num_blocks = int(arguments["depth"]) if family == "vit" else sum(arguments["layers"])
     attention = attention_fraction(asked.architecture)
     run_without = {"block": 0.0, "mlp": attention, "attention": 1 - attention}

@@ -4,7 +4,8 @@ Lesions agree up to the first layer that only some of them remove, so they are t
 whose branches separate at that layer; every stretch of it is computed once for all lesions beyond
 it. The tree contains all conditions and samples of a cell; its trunk is the unchanged network.
 Lesions can also share part of a block: the output of a block without its MLP is the state of the
-unchanged block after its attention. The network's own blocks run in their order, so a lesion's
+unchanged block after its attention. Networks of which only the blocks are known run as a whole for
+each lesion. The network's own blocks run in their order, so a lesion's
 logits equal those of `without` from the pixels bit for bit, except where the head reads only the
 class token: the few rows of the last block computed then may be rounded differently (see `steps`).
 
@@ -32,6 +33,7 @@ from perturb.experiments.lesions.surgery import (
     blanked,
     check_lesions,
     replaced_forward,
+    without,
 )
 from perturb.experiments.setting import checked_options, whole
 from perturb.models.anatomy import anatomy
@@ -77,8 +79,11 @@ def lesion_outcomes(classifier: Classifier, images: Images, setting: Setting) ->
         check_lesions(body, body.removable, condition)
         sets = lesion_sets(body.removable, num_removed, samples, setting.seed, condition)
         lesions += [_Lesion(condition, sample, blocks) for sample, blocks in sets.items()]
-    steps = Steps(body, is_exact=num_removed == 0)
-    logits = dict(_walk(steps, body.embed(classifier, images.pixels), lesions))
+    if body.is_staged:
+        steps = Steps(body, is_exact=num_removed == 0)
+        logits = dict(_walk(steps, body.embed(classifier, images.pixels), lesions))
+    else:
+        logits = dict(_whole_passes(classifier, images.pixels, lesions))
     for lesion in lesions:
         removed = ",".join(map(str, lesion.blocks))
         yield Outcome(lesion.condition, lesion.sample, logits[lesion].float(), {"removed": removed})
@@ -120,6 +125,15 @@ def head_outcomes(classifier: Classifier, images: Images, setting: Setting) -> I
             logits = body.head(damaged).float()
             yield Outcome("head", samples[index, head], logits, {"removed": f"{index}.{head}"})
         activations = steps.mlp(index, following)
+
+
+def _whole_passes(
+    classifier: Classifier, pixels: Tensor, lesions: Sequence[_Lesion]
+) -> Iterator[tuple[_Lesion, Tensor]]:
+    """Yield each lesion's logits (B, K), by a pass of its own."""
+    for lesion in lesions:
+        with without(classifier, lesion.blocks, lesion.condition):
+            yield lesion, classifier(pixels)
 
 
 def _walk(

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 # Removable parts of a block of each family; the conditions of the study.
-PARTS = {"vit": ("block", "mlp", "attention"), "resnet": ("block",)}
+PARTS = {"vit": ("block", "mlp", "attention"), "resnet": ("block",), "other": ("block",)}
 
 
 def removable_blocks(family: str, arguments: Mapping[str, Any]) -> tuple[int, ...]:
@@ -27,18 +27,21 @@ def removable_blocks(family: str, arguments: Mapping[str, Any]) -> tuple[int, ..
 
     Parameters
     ----------
-    family, arguments : as `perturb.models.architectures.build_network` takes them.
+    family, arguments : as `perturb.models.architectures.build_network` takes them, or of one of
+        timm's other networks the number of blocks and those that cannot be removed.
 
     Raises
     ------
     ValueError
         For an unknown family.
     """
+    if "num_blocks" in arguments:
+        return tuple(sorted(set(range(arguments["num_blocks"])) - set(arguments["fixed_blocks"])))
     if family == "vit":
         return tuple(range(arguments["depth"]))
-    if family != "resnet":
+    if family not in PARTS:
         raise ValueError(f"family is {family!r}; allowed: {', '.join(PARTS)}")
-    layers = arguments.get("layers", ())  # only BiT's ResNets have known layers
+    layers = arguments.get("layers", ())
     # The first block of a stage has a projection on its skip connection, which the lesion would
     # remove too.
     starts = {sum(layers[:stage]) for stage in range(len(layers))}

@@ -94,7 +94,7 @@ def check_lesions(body: Anatomy, blocks: Iterable[int], part: str) -> None:
         if index not in body.removable:
             allowed = ", ".join(map(str, body.removable))
             raise ValueError(f"block {index} has no skip of its input as it is; allowed: {allowed}")
-        if part != "block" and not _branches(body.blocks[index], part):
+        if part != "block" and not (body.is_staged and _branches(body.blocks[index], part)):
             kind = type(body.blocks[index]).__name__
             raise ValueError(
                 f"block {index} is a {kind}, without a separate {part}; allowed: block"

@@ -1,6 +1,6 @@
 """Restricted attention: patches attend within a distance, or not at all in some blocks."""
 
-from perturb.experiments.blocks import too_few_blocks, without_masks, without_tokens
+from perturb.experiments.blocks import too_few_blocks, without_global_attention
 from perturb.experiments.declaration import (
     Asked,
     Chart,
@@ -13,20 +13,17 @@ from perturb.experiments.declaration import (
 from perturb.records import Architecture
 
 
-def _without_masks(architecture: Architecture) -> str | None:
-    return without_tokens(architecture) or without_masks(architecture)
-
-
 def _without_class_token(architecture: Architecture) -> str | None:
-    if lacks := without_tokens(architecture):
+    if lacks := without_global_attention(architecture):
         return lacks
     if architecture.arguments.get("num_prefix_tokens", 1) == 0:
         return "it has no class token or register, through which patches could still exchange"
-    return without_masks(architecture)
+    return None
 
 
 def _too_few_blocks(asked: Asked) -> str | None:
-    return too_few_blocks(asked.severity, int(asked.architecture.arguments["depth"]))
+    arguments = asked.architecture.arguments
+    return too_few_blocks(asked.severity, int(arguments.get("depth") or arguments["num_blocks"]))
 
 
 EXPERIMENT = Experiment(
@@ -45,7 +42,7 @@ EXPERIMENT = Experiment(
             families=("vit",),
             is_on_clean_set=True,
             repeated={"permuted": "seeds"},
-            lacks=_without_masks,
+            lacks=without_global_attention,
         ),
         Perturbation(
             id="patch_attention",

@@ -1,9 +1,9 @@
 """Restriction of a classifier's attention within a `with` statement.
 
-A hook passes each attention module its mask as the argument ``attn_mask``, which timm adds to the
-logits of the softmax, in its own implementation and in the fused kernel of
-``scaled_dot_product_attention``. Weights, methods and flags of the network do not change, so the
-network is restored at the end of the `with` statement, also after an exception.
+A hook passes each attention module its mask as the argument ``attn_mask`` (of BEiT, the shared bias
+of positions), which timm adds to the logits of the softmax, in its own implementation and in the
+fused kernel of ``scaled_dot_product_attention``. Weights, methods and flags of the network do not
+change, so the network is restored at the end of the `with` statement, also after an exception.
 
 Legend: B images, N tokens (prefix and patches), D width, L blocks.
 """
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier
+from perturb.models.residual_blocks import masked_attention
 
 Masks = Tensor | Sequence[Tensor | None]
 
@@ -57,13 +58,16 @@ def token_layout(classifier: Classifier) -> TokenLayout:
         If the network is not a ViT with all tokens in one sequence.
     """
     network: Any = classifier.network
-    if anatomy(network).family != "vit":
+    body = anatomy(network)
+    if body.family != "vit" and body.attention is None:
         raise ValueError(f"network is {type(network).__name__}; allowed: ViTs, which have tokens")
     side = classifier.preprocessing.side
     return TokenLayout(
         grid=tuple(network.patch_embed.dynamic_feat_size((side, side))),
         num_prefix=network.num_prefix_tokens,
-        has_class_token=network.has_class_token,
+        has_class_token=(
+            network.has_class_token if body.family == "vit" else network.cls_token is not None
+        ),
     )
 
 
@@ -101,15 +105,15 @@ def with_attention(classifier: Classifier, masks: Masks) -> Iterator[Classifier]
             bias = None if mask is None else biases[id(mask)]
             if bias is None:
                 continue
-            for module in modules:
-                hook = partial(_restrict, bias)
+            for module, argument in modules:
+                hook = partial(_restrict, bias, argument)
                 handle = module.register_forward_pre_hook(hook, with_kwargs=True)
                 stack.callback(handle.remove)
         yield classifier
 
 
 def _restrict(
-    bias: Tensor, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    bias: Tensor, argument: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     tokens: Tensor = args[0]  # (B, N, D)
     if tokens.shape[1] != len(bias):
@@ -117,8 +121,8 @@ def _restrict(
             f"masks are for {len(bias)} tokens, but {type(module).__name__} got {tokens.shape[1]}"
         )
     added = bias.to(tokens.dtype)
-    given = kwargs.get("attn_mask")
-    return args, {**kwargs, "attn_mask": added if given is None else given + added}
+    given = kwargs.get(argument)
+    return args, {**kwargs, argument: added if given is None else given + added}
 
 
 def _bias(mask: Tensor, num_tokens: int, device: torch.device) -> Tensor | None:
@@ -148,14 +152,16 @@ def _one_each(masks: Masks, num_blocks: int) -> list[Tensor | None]:
     return chosen
 
 
-def _attention_layers(network: nn.Module) -> list[list[nn.Module]]:
-    """Return the modules of each block that take a mask.
+def _attention_layers(network: nn.Module) -> list[list[tuple[nn.Module, str]]]:
+    """Return the modules of each block that take a mask, with their argument for it.
 
     They are the innermost ones: a block of parallel attentions has several, and a block that
     computes attention and MLP from one projection is such a module itself.
     """
     body = anatomy(network)
     name = type(network).__name__
+    if body.attention is not None:
+        return [[taker] for block in body.blocks if (taker := masked_attention(block))]
     if body.family != "vit":
         raise ValueError(f"network is {name}; allowed: ViTs, as it has no attention to restrict")
     layers = []
@@ -168,7 +174,7 @@ def _attention_layers(network: nn.Module) -> list[list[nn.Module]]:
                 f"block {index} of {name} is {type(block).__name__}, whose attention takes no "
                 "mask; allowed: blocks of timm's that take attn_mask"
             )
-        layers.append(inner)
+        layers.append([(module, "attn_mask") for module in inner])
     return layers
 
 

@@ -54,7 +54,7 @@ def distance_outcomes(
     layout, body = token_layout(classifier), anatomy(classifier.network)
     distance = whole("distance of restricted_attention", setting.severity, 0)
     window = window_mask(layout.grid, distance, layout.num_prefix, images.pixels.device)
-    embedded = body.embed(classifier, images.pixels)
+    embedded = _embedded(classifier, body, images.pixels)
     for condition in setting.conditions:
         if condition == "window":
             yield Outcome(condition, 0, _restricted(classifier, body, embedded, window))
@@ -98,14 +98,20 @@ def patch_attention_outcomes(
     depth = body.num_blocks
     count = whole("number of blocks of patch_attention", setting.severity, 0, depth)
     mask = patch_attention_mask(layout.num_patches, layout.num_prefix, images.pixels.device)
-    embedded = body.embed(classifier, images.pixels)
+    embedded = _embedded(classifier, body, images.pixels)
     for condition in setting.conditions:
         start = 0 if condition == "first" else depth - count
         masks = [mask if start <= i < start + count else None for i in range(depth)]
         yield Outcome(condition, 0, _restricted(classifier, body, embedded, masks))
 
 
+def _embedded(classifier: Classifier, body: Anatomy, pixels: Tensor) -> Tensor:
+    """Return the input of the first block, or the pixels of a network that only runs as a whole."""
+    return body.embed(classifier, pixels) if body.is_staged else pixels
+
+
 def _restricted(classifier: Classifier, body: Anatomy, embedded: Tensor, masks: Masks) -> Tensor:
     """Return logits (B, K) under the masks, which are removed on return."""
     with with_attention(classifier, masks):
-        return body.head(body.run(embedded)).float()
+        logits = body.head(body.run(embedded)) if body.is_staged else classifier(embedded)
+    return logits.float()

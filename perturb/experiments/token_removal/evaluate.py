@@ -53,6 +53,11 @@ def token_outcomes(classifier: Classifier, images: Images, setting: Setting) -> 
         pool, an unknown condition or option, or one out of range.
     """
     layout, body = token_layout(classifier), anatomy(classifier.network)
+    if not body.is_staged:
+        name = type(classifier.network).__name__
+        raise ValueError(
+            f"network is {name}; allowed: timm's VisionTransformer, run block by block"
+        )
     options = checked_options("token_removal", setting)
     cut = _cut(options["after_block"], body.num_blocks)
     num_kept = _num_kept(classifier, layout, setting.severity)
