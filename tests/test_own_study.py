@@ -173,10 +173,13 @@ def test_the_file_is_a_whole_study_that_says_what_it_assumes(folder: Path) -> No
     content = _written("best.pt", "photos/val", RESNET, "--images=3")
     config = load_config(content)
     assert config.models["best"].architecture.timm == "resnet18"
-    # Layers of this network cannot be removed.
-    assert set(content["perturbations"]) == {"none", *asked_experiments.USUAL} - {"lesions"}
+    assert set(content["perturbations"]) == {"none", *asked_experiments.USUAL}
     assert config.perturbations["fgsm"].num_images == 3
     text = Path("study.yaml").read_text()
+    Path("study.yaml").unlink()
+    # Layers of this network cannot be removed.
+    content = _written("best.pt", "photos/val", "--architecture=densenet121", "--images=3")
+    assert "lesions" not in content["perturbations"]
     assert text.startswith("# A study of one's own models.")
     assert max(map(len, text.splitlines())) <= 100
 

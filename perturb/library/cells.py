@@ -17,7 +17,9 @@ from perturb.experiments.attacks.checks import FEWEST_OF_DLR
 from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
 from perturb.experiments.declaration import Perturbation
 from perturb.experiments.possible import conditions_of, options_of, why_not
+from perturb.library.classifiers import anatomy_of
 from perturb.messages import did_you_mean, listed
+from perturb.models.anatomy import describe_blocks
 from perturb.models.classifier import Classifier
 from perturb.models.zoo import describe_network
 from perturb.records import Architecture, Makeup, PerturbationEntry
@@ -116,6 +118,8 @@ def _entry(wanted: Wanted, perturbation: Perturbation, form: Mapping[str, Any]) 
         given["images"] = 1 if wanted.num_images is None else wanted.num_images
     if "corruptions" in form and wanted.conditions is not None:
         given["corruptions"] = list(wanted.conditions)
+    if "denominators" in form:
+        given.setdefault("denominators", "none")
     if "jpeg" in form:
         given.setdefault("jpeg", perturbation.id != perturbation.key and bool(perturbation.key))
     return given | _severity(wanted.severity, perturbation, form)
@@ -168,6 +172,8 @@ def _check_conditions(wanted: Wanted, allowed: Sequence[str]) -> None:
 def _architecture(network: nn.Module) -> Architecture:
     """Return the record of a network, from what it consists of."""
     found = describe_network(network)
+    if found["kind"] not in _FAMILIES and (known := anatomy_of(network)) is not None:
+        found |= describe_blocks(known)
     return Architecture(
         id="model",
         family=_FAMILIES.get(found.pop("kind"), "other"),

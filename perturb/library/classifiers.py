@@ -22,7 +22,7 @@ from perturb.library.models import (
     device_of,
     num_classes_of,
 )
-from perturb.models.anatomy import anatomy
+from perturb.models.anatomy import Anatomy, anatomy
 from perturb.models.classifier import Classifier, Preprocessing
 
 _NOTHING, _ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -110,14 +110,18 @@ def around_network(model: nn.Module) -> Iterator[Classifier]:
 
 
 def networks_in(model: nn.Module) -> list[nn.Module]:
-    """Return the networks of known blocks in a model, the outermost ones."""
+    """Return the networks of known stages in a model, the outermost ones.
+
+    Without any it is the model itself, if some of its blocks are known.
+    """
     found: list[nn.Module] = []
     inside: set[nn.Module] = set()
     for module in model.modules():
-        if module not in inside and _has_known_blocks(module):
+        known = None if module in inside else anatomy_of(module)
+        if known is not None and known.is_staged:
             found.append(module)
             inside.update(module.modules())
-    return found
+    return found or ([model] if anatomy_of(model) is not None else [])
 
 
 @contextmanager
@@ -131,12 +135,12 @@ def _same_classes(model: nn.Module) -> Iterator[None]:
             module.__class__ = kind
 
 
-def _has_known_blocks(module: nn.Module) -> bool:
+def anatomy_of(module: nn.Module) -> Anatomy | None:
+    """Return the stages or blocks of a network, None if they are unknown."""
     try:
-        anatomy(module)
+        return anatomy(module)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _own_network(model: nn.Module, images: Tensor) -> nn.Module:
