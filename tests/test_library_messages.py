@@ -210,11 +210,14 @@ def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
         perturb.evaluate(MODEL, tmp_path)
 
 
-def test_a_network_whose_output_is_changed_afterwards_has_no_lesions_in_a_study() -> None:
-    """Evaluators of networks end at the network; what follows would be missing."""
+def test_a_network_whose_output_is_changed_afterwards_runs_as_a_whole() -> None:
+    """The stages end at the network; blocks alone are known of what holds it."""
     model, _ = wrapped_vit()
     scaled = nn.Sequential(model, nn.Softmax(dim=1)).eval()
-    with pytest.raises(ValueError, match="lesions of severity 1 is impossible for Sequential"):
-        perturb.evaluate(scaled, (IMAGES, TARGETS), "lesions", 1)
+    rows = perturb.evaluate(scaled, (IMAGES, TARGETS), "lesions", 1)
+    assert set(rows["condition"]) == {"block"}
     with perturb.without(scaled, [1]):
-        assert scaled(FLOATS).sum(dim=1).allclose(torch.ones(4))
+        outputs = scaled(FLOATS)
+    assert outputs.sum(dim=1).allclose(torch.ones(4))
+    removed = rows[rows["sample"] == 1].set_index("image_id")["prediction"]
+    assert [removed[str(place)] for place in range(4)] == outputs.argmax(dim=1).tolist()
