@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.startup import run_once
 
 # What the jobs of each rule import, as their scripts do.
-_TORCH = "import perturb.evaluate.loop, perturb.models.making"
+_TORCH = "import perturb.evaluation.loop, perturb.models.making"
 _IMPORTS = {
     "generate_dataset": "import perturb.datasets.build",
     "bundle_dataset": "import perturb.datasets.real.bundled",

@@ -18,7 +18,7 @@ from typing import Any
 
 from perturb.config import Config, load_config
 from perturb.config.given import read_yaml, whole
-from perturb.evaluate.digests import asked_digest, digest_of, of_condition
+from perturb.evaluation.digests import asked_digest, digest_of, of_condition
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.plan.jobs import asked_of, jobs
 from perturb.plan.paths import Paths

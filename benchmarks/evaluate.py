@@ -24,9 +24,9 @@ from torch import Tensor
 from benchmarks.timing import beside_unit
 from perturb import provenance
 from perturb.datasets.store import ImageStore, open_store, write_store
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.loop import Subject, evaluate_cell
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.loop import Subject, evaluate_cell
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS
 from perturb.experiments.registry import evaluator, protocol_of
 from perturb.models.checkpoints import ModelCard

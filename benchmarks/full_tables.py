@@ -36,9 +36,9 @@ from perturb.cost.study import num_images_of
 from perturb.datasets.store import ImageStore, write_manifest
 from perturb.datasets.subset import balanced_subset
 from perturb.datasets.synthetic.family import SHAPES
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.keeping import Task
-from perturb.evaluate.rows import rows
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.keeping import Task
+from perturb.evaluation.rows import rows
 from perturb.experiments.possible import samples_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Preprocessing

@@ -25,7 +25,7 @@ from benchmarks.timing import (
     soft_pixels,
 )
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.lesions.evaluate import head_outcomes, lesion_outcomes
 from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets
 from perturb.experiments.lesions.surgery import without, without_heads

@@ -20,7 +20,7 @@ _STAGES = {
     "+ torch": "import torch",
     "+ the networks": _NETWORKS,
     "+ pyarrow": f"{_NETWORKS}, pyarrow.parquet",
-    "a job's library": "import perturb.evaluate.loop, perturb.models.checkpoints",
+    "a job's library": "import perturb.evaluation.loop, perturb.models.checkpoints",
     "python, torch, all of timm": f"{_NETWORKS}; modules.load_timm_zoo()",
 }
 

@@ -76,6 +76,7 @@ _MODULES = {
         "paired_difference",
         "wilson",
     ),
+    "perturb.library.evaluation": ("evaluate",),
     "perturb.library.networks": (
         "layer_similarity",
         "token_layout",
@@ -91,8 +92,6 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 if not TYPE_CHECKING:  # to a type checker the function would make every name exist
 
     def __getattr__(name: str) -> Any:
-        if name == "evaluate":  # the package of this name, which is the function if it is called
-            return import_module("perturb.evaluate")
         if name not in _MODULE_OF:
             raise AttributeError(f"module 'perturb' has no attribute {name!r}")
         found = getattr(import_module(_MODULE_OF[name]), name)

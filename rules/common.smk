@@ -20,7 +20,7 @@ from perturb.config.preprocessing import assumed_values
 from perturb.config.numbers import spelt_alike
 from perturb.config.source_checks import REGISTER
 from perturb.datasets.download.register import read_register
-from perturb.evaluate.digests import digest_of
+from perturb.evaluation.digests import digest_of
 from perturb.files import as_inputs, existing, refusal_of
 from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
 from perturb.places import code, prefer_own_code, wherever

@@ -38,7 +38,7 @@ rule check_shards:
         stale=lambda wildcards: STALE.mark_of(PATHS.inventory(wildcards.experiment)),
         code=code(
             "plan/check_shards.py",
-            "evaluate/shards.py",
+            "evaluation/shards.py",
             "datasets/subset.py",
             "plan/clean_chance.py",
             "tables/chance.py",

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from perturb.config import load_config
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.failures import each_in_turn
-from perturb.evaluate.jobs import evaluate_cells
-from perturb.evaluate.loading import loader
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.failures import each_in_turn
+from perturb.evaluation.jobs import evaluate_cells
+from perturb.evaluation.loading import loader
 from perturb.experiments.measurements import measure
 from perturb.experiments.registry import evaluator
 from perturb.logs import log_to

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from perturb.config import load_config
-from perturb.evaluate.loading import loader
+from perturb.evaluation.loading import loader
 from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.logs import log_to
 from perturb.plan.jobs import TRANSFER, jobs

@@ -20,7 +20,7 @@ from perturb.config.models import architecture
 from perturb.config.perturbations import perturbation
 from perturb.config.schema import schema
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.layer_correlations.similarity import correlate_layers
 from perturb.experiments.possible import conditions_of, lacking
 from perturb.experiments.registry import evaluator as evaluator_of

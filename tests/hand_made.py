@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.evaluate.shards import SCHEMA
+from perturb.evaluation.shards import SCHEMA
 from perturb.tables.facts import DATASETS, MODELS
 
 Rows = Sequence[dict[str, Any]]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from perturb.config import Config
 from perturb.datasets.build import build_generated
-from perturb.evaluate.jobs import evaluate_cells
-from perturb.evaluate.loading import loader
+from perturb.evaluation.jobs import evaluate_cells
+from perturb.evaluation.loading import loader
 from perturb.experiments.measurements import measure
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.transfer.jobs import evaluate_transfer

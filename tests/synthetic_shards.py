@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.evaluate.shards import SCHEMA
+from perturb.evaluation.shards import SCHEMA
 
 
 def shard(

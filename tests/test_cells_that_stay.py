@@ -17,9 +17,9 @@ import torch
 
 from perturb.config import load_config
 from perturb.datasets.store import open_store, write_store
-from perturb.evaluate.identity import _model_facts, dataset_facts
-from perturb.evaluate.outcome import Evaluator
-from perturb.evaluate.shards import read_metadata
+from perturb.evaluation.identity import _model_facts, dataset_facts
+from perturb.evaluation.outcome import Evaluator
+from perturb.evaluation.shards import read_metadata
 from perturb.experiments import registry
 from perturb.files import sha256_of
 from perturb.plan.check_shards import check_shards

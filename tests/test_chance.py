@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.config import Config, load_config
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.shards import SCHEMA, write_shard
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.shards import SCHEMA, write_shard
 from perturb.plan.clean_chance import chance_warnings, warn_of_chance
 from perturb.plan.paths import Paths
 from perturb.runs.census import census

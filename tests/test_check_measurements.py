@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.evaluate.keeping import Task
-from perturb.evaluate.measurements import write_measurement
+from perturb.evaluation.keeping import Task
+from perturb.evaluation.measurements import write_measurement
 from perturb.plan.check_shards import _verify_measurement
 
 A, B = Path("a.parquet"), Path("b.parquet")

@@ -15,7 +15,7 @@ from perturb.config import ConfigError, load_config
 from perturb.config.options import merged, text_of
 from perturb.config.schema import SCHEMA_PATH, schema
 from perturb.datasets.synthetic.family import GENERATED_SETS, SPLITS
-from perturb.evaluate.cell import Cell
+from perturb.evaluation.cell import Cell
 from perturb.experiments.corruptions.names import CORRUPTIONS
 from perturb.experiments.registry import perturbations
 from perturb.plan.cells import cells

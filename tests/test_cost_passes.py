@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from perturb.config import load_config
 from perturb.cost.passes import passes_of
 from perturb.datasets.store import Images
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.declaration import Passes
 from perturb.experiments.perturbation_patterns.measures import perturbations_of
 from perturb.experiments.possible import conditions_of

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from perturb.datasets.build import build_filtered, build_generated
 from perturb.datasets.store import ImageStore, open_store
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.loop import Subject, evaluate_cell
-from perturb.evaluate.outcome import Setting
-from perturb.evaluate.shards import Expected, verify_shard, write_shard
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.loop import Subject, evaluate_cell
+from perturb.evaluation.outcome import Setting
+from perturb.evaluation.shards import Expected, verify_shard, write_shard
 from perturb.experiments.corruptions.names import CORRUPTIONS
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.registry import protocol_of

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from perturb.datasets.build import build_generated
 from perturb.datasets.store import Images, ImageStore, open_store
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.keeping import Task
-from perturb.evaluate.loop import Subject, evaluate_cell
-from perturb.evaluate.outcome import Outcome, Setting
-from perturb.evaluate.shards import read_metadata
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.keeping import Task
+from perturb.evaluation.loop import Subject, evaluate_cell
+from perturb.evaluation.outcome import Outcome, Setting
+from perturb.evaluation.shards import read_metadata
 from perturb.experiments.layer_correlations.measure import correlations_of
 from perturb.experiments.perturbation_patterns.measure import LEVELS, patterns_of
 from perturb.experiments.registry import evaluator as evaluator_of

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from perturb.datasets.store import Images, ImageStore
-from perturb.evaluate import jobs
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.loop import Subject, evaluate_cell
-from perturb.evaluate.outcome import Setting
-from perturb.evaluate.shards import Expected, verify_shard, write_shard
+from perturb.evaluation import jobs
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.loop import Subject, evaluate_cell
+from perturb.evaluation.outcome import Setting
+from perturb.evaluation.shards import Expected, verify_shard, write_shard
 from perturb.experiments.benchmarks.evaluate import subset_outcomes
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.models.class_maps import ClassMap

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from perturb.evaluate.shards import read_whole
+from perturb.evaluation.shards import read_whole
 from tests.faults import (
     assert_same,
     command,

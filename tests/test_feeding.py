@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from perturb.datasets.store import ImageStore, open_store, write_store
-from perturb.evaluate import batches
-from perturb.evaluate.batches import batches_on, copied_ahead, part_of, read_ahead
+from perturb.evaluation import batches
+from perturb.evaluation.batches import batches_on, copied_ahead, part_of, read_ahead
 
 CPU = torch.device("cpu")
 

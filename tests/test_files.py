@@ -17,7 +17,7 @@ import torch
 
 from perturb.datasets.real.partial_array import PartialArray
 from perturb.datasets.store import write_store
-from perturb.evaluate.shards import SCHEMA, write_shard
+from perturb.evaluation.shards import SCHEMA, write_shard
 from perturb.files import refusal_of, replacing, reserve
 from perturb.models.checkpoints import _save
 from tests.workspace import run_command

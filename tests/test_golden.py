@@ -21,8 +21,8 @@ import torch
 from perturb.datasets.build import build_generated
 from perturb.datasets.store import Images, open_store
 from perturb.datasets.synthetic.generated import generate
-from perturb.evaluate.loop import Subject
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.loop import Subject
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.registry import (
     FOLDER,
     entry_point,

@@ -20,14 +20,14 @@ import pytest
 import torch
 
 from perturb.datasets.store import open_store, write_store
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.failures import FailedError, each_in_turn
-from perturb.evaluate.identity import _model_facts, cell_identity, dataset_facts, identities_of
-from perturb.evaluate.jobs import evaluate_cells
-from perturb.evaluate.keeping import Task
-from perturb.evaluate.loop import Subject
-from perturb.evaluate.outcome import Evaluator, Outcome
-from perturb.evaluate.shards import read_metadata, read_whole, write_shard
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.failures import FailedError, each_in_turn
+from perturb.evaluation.identity import _model_facts, cell_identity, dataset_facts, identities_of
+from perturb.evaluation.jobs import evaluate_cells
+from perturb.evaluation.keeping import Task
+from perturb.evaluation.loop import Subject
+from perturb.evaluation.outcome import Evaluator, Outcome
+from perturb.evaluation.shards import read_metadata, read_whole, write_shard
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.registry import perturbation
 from perturb.experiments.transfer import jobs as transfer_jobs

@@ -18,7 +18,7 @@ LAYERS = (
     ("perturb.tables",),
     ("perturb.config",),
     ("perturb.experiments",),
-    ("perturb.evaluate",),
+    ("perturb.evaluation",),
     ("perturb.datasets",),
     ("perturb.records",),
     ("perturb.models", "perturb.charts"),

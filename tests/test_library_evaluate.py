@@ -20,8 +20,8 @@ from perturb.config import load_config
 from perturb.config.schema import default
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.store import open_store
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.shards import SCHEMA, read_shard
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.shards import SCHEMA, read_shard
 from perturb.experiments.registry import perturbations
 from perturb.models.checkpoints import load_classifier
 from perturb.models.resizing import Resizing

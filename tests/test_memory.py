@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from perturb.evaluate.batch_size import BatchSize, is_out_of_memory
+from perturb.evaluation.batch_size import BatchSize, is_out_of_memory
 
 
 def _fitting(capacity: int, calls: list[tuple[int, int]]) -> Callable[[int, int], list[int]]:

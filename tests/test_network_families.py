@@ -15,7 +15,7 @@ from perturb.config.models import architecture
 from perturb.config.perturbations import perturbation
 from perturb.config.schema import schema
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.layer_correlations.similarity import correlate_layers
 from perturb.experiments.possible import (
     conditions_of,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.layer_correlations.features import block_outputs
 from perturb.experiments.lesions.evaluate import lesion_outcomes
 from perturb.experiments.lesions.surgery import without

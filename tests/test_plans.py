@@ -10,7 +10,7 @@ from perturb.config import load_config
 from perturb.config.schema import schema
 from perturb.datasets.store import Images
 from perturb.datasets.synthetic.generated import generate
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
 from perturb.experiments.possible import conditions_of, is_possible, samples_of
 from perturb.experiments.registry import evaluator as evaluator_of

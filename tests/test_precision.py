@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.attacks.gradients import frozen, loss_and_gradient, pgd
 from perturb.experiments.lesions.surgery import without
 from perturb.experiments.registry import FOLDER, perturbations

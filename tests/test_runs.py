@@ -14,8 +14,8 @@ import pytest
 
 from perturb.__main__ import main
 from perturb.config import Config
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.shards import SCHEMA, write_shard
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.shards import SCHEMA, write_shard
 from perturb.experiments.registry import protocol_of
 from perturb.plan.asked import seed_of
 from perturb.plan.cells import cells

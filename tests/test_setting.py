@@ -9,7 +9,7 @@ from perturb.config import load_config
 from perturb.config.perturbations import perturbation as configured
 from perturb.config.schema import schema
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.options import options_of, with_defaults
 from perturb.experiments.registry import evaluator, experiment_of, of_key, perturbations
 from perturb.experiments.setting import checked_options, whole

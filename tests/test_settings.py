@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perturb.config import load_config
-from perturb.evaluate.digests import digest_of
+from perturb.evaluation.digests import digest_of
 from perturb.plan.paths import Paths
 from perturb.plan.settings import (
     _settings,

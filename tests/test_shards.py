@@ -16,12 +16,12 @@ import pytest
 import torch
 
 from perturb.datasets.store import ImageStore
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.content_digest import content_digest
-from perturb.evaluate.loop import Subject, evaluate_cell
-from perturb.evaluate.outcome import Outcome, Setting
-from perturb.evaluate.rows import predictions
-from perturb.evaluate.shards import (
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.content_digest import content_digest
+from perturb.evaluation.loop import Subject, evaluate_cell
+from perturb.evaluation.outcome import Outcome, Setting
+from perturb.evaluation.rows import predictions
+from perturb.evaluation.shards import (
     METADATA_KEY,
     NAMES,
     SCHEMA,

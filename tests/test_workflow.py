@@ -283,7 +283,7 @@ def test_the_check_of_shards_lists_what_its_verdict_is_made_of(
     defined: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     study, found = defined[0], defined[1]["check_shards"]
-    assert {"perturb/plan/check_shards.py", "perturb/evaluate/shards.py"} <= set(found["input"])
+    assert {"perturb/plan/check_shards.py", "perturb/evaluation/shards.py"} <= set(found["input"])
     assert found["params"]["settings"] == _inventories(load_config(study))["benchmarks"]
 
 

@@ -7,7 +7,7 @@ attack takes all its steps, and that no point of the spatial grid is misclassifi
 """
 
 from perturb.config import Config
-from perturb.evaluate.cell import Cell
+from perturb.evaluation.cell import Cell
 from perturb.experiments.declaration import Asked, Passes
 from perturb.experiments.possible import samples_of
 from perturb.experiments.registry import perturbation

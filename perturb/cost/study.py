@@ -11,7 +11,7 @@ from perturb.config import Config
 from perturb.cost.networks import EMBEDDED_SIDE, Network, network_of
 from perturb.cost.passes import passes_of
 from perturb.cost.rates import Machine
-from perturb.evaluate.cell import Cell
+from perturb.evaluation.cell import Cell
 from perturb.experiments.declaration import Passes
 from perturb.experiments.possible import samples_of
 from perturb.experiments.registry import measurements

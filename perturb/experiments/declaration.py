@@ -183,7 +183,7 @@ class Perturbation:
     id : in paths and shards.
     protocol : incremented when its numbers change, so that earlier shards are recomputed and never
         mixed with new ones; a golden test fails if numbers change without it.
-    evaluator : entry point of its `perturb.evaluate.outcome.Evaluator`; None if another job
+    evaluator : entry point of its `perturb.evaluation.outcome.Evaluator`; None if another job
         evaluates its cells, as for transfer.
     severities : the option that lists the severities, or the only severity.
     passes : the passes per image of a cell; by default a prediction per condition and sample.

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from perturb import provenance
-from perturb.evaluate.failures import Once
-from perturb.evaluate.jobs import Files, stores_of
-from perturb.evaluate.keeping import Task, evaluate_each, unfinished
-from perturb.evaluate.loop import Load
+from perturb.evaluation.failures import Once
+from perturb.evaluation.jobs import Files, stores_of
+from perturb.evaluation.keeping import Task, evaluate_each, unfinished
+from perturb.evaluation.loop import Load
 from perturb.experiments.registry import entry_point, measurements
 
 
@@ -22,7 +22,7 @@ def measure(
     Parameters
     ----------
     tasks : of declared measurements.
-    load, files, batch_size : as of `perturb.evaluate.jobs.evaluate_cells`.
+    load, files, batch_size : as of `perturb.evaluation.jobs.evaluate_cells`.
     """
     left = unfinished(tasks)
     loaded = Once(partial(load, model))

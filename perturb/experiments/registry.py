@@ -79,7 +79,7 @@ def kind_of(id: str) -> str:
 
 
 def evaluator(id: str) -> Callable[..., Any]:
-    """Return the `perturb.evaluate.outcome.Evaluator` of a perturbation.
+    """Return the `perturb.evaluation.outcome.Evaluator` of a perturbation.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.options import options_of, with_defaults
 from perturb.experiments.registry import perturbation
 from perturb.messages import listed

@@ -11,7 +11,7 @@ from torch import nn
 
 from perturb.config.perturbations import perturbation as configured
 from perturb.config.schema import explained, schema
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments import registry
 from perturb.experiments.attacks.checks import FEWEST_OF_DLR
 from perturb.experiments.corruptions.names import STORED_CORRUPTIONS

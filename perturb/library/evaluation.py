@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.loop import Subject, evaluate_cell
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.loop import Subject, evaluate_cell
 from perturb.experiments import registry
 from perturb.library.cells import Wanted, entry_of, setting_of
 from perturb.library.classifiers import as_classifier

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
-from perturb.evaluate.cell import Cell
+from perturb.evaluation.cell import Cell
 from perturb.experiments.possible import conditions_of, lacking, options_of
 from perturb.experiments.registry import measurements, perturbation, protocol_of
 from perturb.files import sha256_of

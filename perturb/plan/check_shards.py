@@ -16,10 +16,10 @@ import pyarrow as pa
 from perturb.config import Config
 from perturb.datasets.manifests import read_manifest
 from perturb.datasets.subset import balanced_subset
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.keeping import Task
-from perturb.evaluate.measurements import read_whole_measurement
-from perturb.evaluate.shards import Expected, verify_shard
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.keeping import Task
+from perturb.evaluation.measurements import read_whole_measurement
+from perturb.evaluation.shards import Expected, verify_shard
 from perturb.experiments.possible import samples_of
 from perturb.plan.jobs import jobs_of_experiments
 from perturb.plan.paths import Paths

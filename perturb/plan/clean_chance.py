@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from perturb.config import Config
-from perturb.evaluate.cell import Cell
+from perturb.evaluation.cell import Cell
 from perturb.plan.paths import Paths
 from perturb.tables.chance import clean_chance, warning_of
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perturb.config import Config
-from perturb.evaluate.cell import Cell
+from perturb.evaluation.cell import Cell
 from perturb.experiments.corruptions.names import STORED_CORRUPTIONS
 from perturb.experiments.registry import experiment_of, kind_of
 from perturb.plan.asked import (

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from perturb.evaluate.cell import Cell
+from perturb.evaluation.cell import Cell
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
-from perturb.evaluate.digests import asked_digest
+from perturb.evaluation.digests import asked_digest
 from perturb.files import replacing
 from perturb.plan.jobs import Job, asked_of, jobs
 from perturb.plan.paths import Paths

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
-from perturb.evaluate.digests import asked_digest, digest_of
+from perturb.evaluation.digests import asked_digest, digest_of
 from perturb.files import replacing
 from perturb.places import wherever
 from perturb.plan import params, products

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the import takes a quarter of a second, which stores do not need
     from perturb.config import Config
-    from perturb.evaluate.cell import Cell
+    from perturb.evaluation.cell import Cell
     from perturb.models.resizing import Resizing
     from perturb.records import Dataset
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from perturb.config import Config
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.identity import cell_identity, identities_of, identity_of
-from perturb.evaluate.keeping import Task
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.identity import cell_identity, identities_of, identity_of
+from perturb.evaluation.keeping import Task
 from perturb.plan.jobs import Job, asked_of, stores_of_job
 from perturb.plan.paths import Paths
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.shards import read_metadata
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.shards import read_metadata
 from perturb.experiments.registry import protocol_of
 from perturb.plan.asked import seed_of
 from perturb.plan.cells import cells

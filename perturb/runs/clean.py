@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from perturb.config import Config
-from perturb.evaluate.cell import Cell
+from perturb.evaluation.cell import Cell
 from perturb.plan.paths import Paths
 
 

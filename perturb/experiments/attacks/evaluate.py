@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.attacks import attack_ensemble, gradients
 from perturb.experiments.setting import checked_options
 from perturb.models.classifier import Classifier

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd, checkpoints
 from perturb.experiments.attacks.attack_ensemble import apgd_ce, apgd_dlr, square, targeted_dlr

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Evaluator, Outcome, Setting
+from perturb.evaluation.outcome import Evaluator, Outcome, Setting
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.evaluate import (
     attack_ensemble_outcomes,

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.models.classifier import Classifier
 
 # Subtracted from the logits of excluded classes: their probability is exactly 0 in float32, and its

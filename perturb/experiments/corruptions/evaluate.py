@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.corruptions.corruptions import corrupt
 from perturb.models.classifier import Classifier
 from perturb.models.precision import float32

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from perturb.datasets.store import ImageStore
-from perturb.evaluate.batch_size import BatchSize
-from perturb.evaluate.batches import batches_on
-from perturb.evaluate.loop import Subject
+from perturb.evaluation.batch_size import BatchSize
+from perturb.evaluation.batches import batches_on
+from perturb.evaluation.loop import Subject
 from perturb.experiments.layer_correlations.similarity import correlate_layers
 from perturb.models.precision import autocast, resolve_precision
 

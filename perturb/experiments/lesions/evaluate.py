@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.lesions.plans import head_sets, lesion_sets
 from perturb.experiments.lesions.steps import Steps
 from perturb.experiments.lesions.surgery import (

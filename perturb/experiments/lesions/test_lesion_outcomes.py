@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.lesions import steps
 from perturb.experiments.lesions.evaluate import head_outcomes, lesion_outcomes
 from perturb.experiments.lesions.plans import PARTS, head_sets, lesion_sets

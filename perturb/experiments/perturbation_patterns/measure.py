@@ -19,9 +19,9 @@ from torch import Tensor
 from perturb.datasets.build import generated_masks
 from perturb.datasets.store import ImageStore
 from perturb.datasets.synthetic.family import SHAPES
-from perturb.evaluate.batch_size import BatchSize
-from perturb.evaluate.loop import Subject
-from perturb.evaluate.whole import on_all
+from perturb.evaluation.batch_size import BatchSize
+from perturb.evaluation.loop import Subject
+from perturb.evaluation.whole import on_all
 from perturb.experiments.perturbation_patterns.measures import perturbations_of, tabulated
 from perturb.experiments.perturbation_patterns.sheet import pattern_sheet
 

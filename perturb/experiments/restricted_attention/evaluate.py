@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.restricted_attention.attention import Masks, token_layout, with_attention
 from perturb.experiments.restricted_attention.masks import (
     patch_attention_mask,

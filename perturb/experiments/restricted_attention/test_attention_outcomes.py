@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Evaluator, Setting
+from perturb.evaluation.outcome import Evaluator, Setting
 from perturb.experiments.restricted_attention.attention import token_layout, with_attention
 from perturb.experiments.restricted_attention.evaluate import (
     distance_outcomes,

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.attacks.gradients import predict
 from perturb.experiments.setting import checked_options
 from perturb.experiments.spatial.transforms import (

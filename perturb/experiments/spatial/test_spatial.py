@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from perturb.datasets.store import Images
 from perturb.datasets.synthetic.generated import generate
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.spatial.evaluate import (
     WorstCase,
     spatial_grid,

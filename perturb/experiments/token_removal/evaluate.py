@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.restricted_attention.attention import TokenLayout, token_layout
 from perturb.experiments.setting import checked_options, whole
 from perturb.models.anatomy import anatomy

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.outcome import Setting
 from perturb.experiments.token_removal.evaluate import flops_kept, token_outcomes
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.restricted_attention.attention import token_layout
 from perturb.experiments.token_removal.evaluate import class_attention, keep_tokens, token_outcomes
 from perturb.models.architectures import build_network

@@ -12,7 +12,7 @@ Legend: B images, H W pixels.
 from torch import Tensor
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.attacks.gradients import pgd, predict
 from perturb.experiments.options import with_defaults
 from perturb.experiments.spatial.transforms import as_floats

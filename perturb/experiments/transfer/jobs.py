@@ -10,14 +10,14 @@ import pyarrow as pa
 from torch import Tensor
 
 from perturb.datasets.store import Images, ImageStore
-from perturb.evaluate.batch_size import BatchSize
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.failures import Once
-from perturb.evaluate.jobs import Files, stores_of
-from perturb.evaluate.keeping import Task, evaluate_each, unfinished
-from perturb.evaluate.loop import Load, Subject, record
-from perturb.evaluate.outcome import Outcome, Setting
-from perturb.evaluate.whole import on_all
+from perturb.evaluation.batch_size import BatchSize
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.failures import Once
+from perturb.evaluation.jobs import Files, stores_of
+from perturb.evaluation.keeping import Task, evaluate_each, unfinished
+from perturb.evaluation.loop import Load, Subject, record
+from perturb.evaluation.outcome import Outcome, Setting
+from perturb.evaluation.whole import on_all
 from perturb.experiments.transfer.examples import examples_against, outcome_on
 
 logger = logging.getLogger(__name__)

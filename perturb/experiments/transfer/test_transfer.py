@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from perturb.datasets.store import Images
 from perturb.datasets.synthetic.generated import generate
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.attacks.gradients import pgd
 from perturb.experiments.transfer.examples import examples_against, outcome_on
 from perturb.models.classifier import Classifier, Preprocessing

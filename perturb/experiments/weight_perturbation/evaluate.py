@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.setting import checked_options, whole
 from perturb.experiments.weight_perturbation.weights import (
     FEWEST_BITS,

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from perturb.datasets.store import Images
-from perturb.evaluate.outcome import Outcome, Setting
+from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.weight_perturbation.evaluate import noise_outcomes, rounding_outcomes
 from perturb.experiments.weight_perturbation.weights import with_noise, with_rounded_weights
 from perturb.models.architectures import build_network

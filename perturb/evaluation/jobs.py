@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from perturb.datasets.store import ImageStore, open_subset
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.completing import Result, completed
-from perturb.evaluate.failures import Once
-from perturb.evaluate.fitting import check_stores
-from perturb.evaluate.keeping import Task, evaluate_each, unfinished
-from perturb.evaluate.loop import Load, Subject, evaluate_cell
-from perturb.evaluate.outcome import Evaluator, Setting
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.completing import Result, completed
+from perturb.evaluation.failures import Once
+from perturb.evaluation.fitting import check_stores
+from perturb.evaluation.keeping import Task, evaluate_each, unfinished
+from perturb.evaluation.loop import Load, Subject, evaluate_cell
+from perturb.evaluation.outcome import Evaluator, Setting
 from perturb.models.class_maps import read_class_map
 
 # Images and manifest of each decoded dataset, by its name.

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from perturb.evaluate.batch_size import is_out_of_memory
+from perturb.evaluation.batch_size import is_out_of_memory
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """Digest of the content of a shard, by which its reader detects an edit.
 
-The digest stands in the metadata of the shard (`perturb.evaluate.shards`).
+The digest stands in the metadata of the shard (`perturb.evaluation.shards`).
 """
 
 import hashlib

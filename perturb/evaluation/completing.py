@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perturb.evaluate.keeping import Task
-from perturb.evaluate.shards import read_shard
+from perturb.evaluation.keeping import Task
+from perturb.evaluation.shards import read_shard
 
 logger = logging.getLogger(__name__)
 

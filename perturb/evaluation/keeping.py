@@ -3,7 +3,7 @@
 The unit is the file of one result, a shard or a measurement. It gets its name when it is whole, and
 Snakemake never deletes it: the declared output of a job is a receipt (`perturb.plan.receipts`). So
 an attempt that fails or is killed loses nothing that it has finished. A shard may be kept in part:
-`perturb.evaluate.completing` says how.
+`perturb.evaluation.completing` says how.
 """
 
 import logging
@@ -16,9 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from perturb.evaluate.failures import FailedError, concerns_all, reason_of
-from perturb.evaluate.measurements import read_whole_measurement, write_measurement
-from perturb.evaluate.shards import read_whole, write_shard
+from perturb.evaluation.failures import FailedError, concerns_all, reason_of
+from perturb.evaluation.measurements import read_whole_measurement, write_measurement
+from perturb.evaluation.shards import read_whole, write_shard
 from perturb.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Task:
     name : what logs and messages call it.
     path : where its file belongs.
     asked : what the configuration says of it, as `perturb.plan.asked` returns it.
-    identity : of `perturb.evaluate.identity`.
+    identity : of `perturb.evaluation.identity`.
     identities : of each condition of a cell.
     earlier : where a shard is kept that had more conditions.
     """

@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from perturb.datasets.store import ImageStore
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.outcome import Outcome
-from perturb.evaluate.shards import SCHEMA
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.outcome import Outcome
+from perturb.evaluation.shards import SCHEMA
 from perturb.models.class_maps import ClassMap
 
 # One condition and sample of a batch: columns of B values on the host, or one text for all B.

@@ -2,7 +2,7 @@
 
 The loop knows neither corruptions nor attacks: it passes each batch of the decoded dataset to the
 perturbation and records one prediction per image, condition and sample. A batch that does not fit
-into the memory is repeated in halves (`perturb.evaluate.batch_size`). The configured precision
+into the memory is repeated in halves (`perturb.evaluation.batch_size`). The configured precision
 applies to the whole loop (`perturb.models.precision`).
 """
 
@@ -19,12 +19,12 @@ from torch import Tensor
 
 from perturb import provenance
 from perturb.datasets.store import Images, ImageStore
-from perturb.evaluate.batch_size import BatchSize
-from perturb.evaluate.batches import batches_on, part_of
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.fitting import check_stores, check_targets
-from perturb.evaluate.outcome import Evaluator, Outcome, Setting
-from perturb.evaluate.rows import Predictions, accepted_classes, predictions, rows
+from perturb.evaluation.batch_size import BatchSize
+from perturb.evaluation.batches import batches_on, part_of
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.fitting import check_stores, check_targets
+from perturb.evaluation.outcome import Evaluator, Outcome, Setting
+from perturb.evaluation.rows import Predictions, accepted_classes, predictions, rows
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier

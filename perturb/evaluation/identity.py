@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from perturb.datasets.manifests import read_manifest
-from perturb.evaluate.digests import digest_of, of_condition
+from perturb.evaluation.digests import digest_of, of_condition
 from perturb.files import sha256_of
 
 # What finds the files, whose content is what the numbers depend on.

@@ -8,8 +8,8 @@ from torch import Tensor
 from perturb.datasets.classes import Classes
 from perturb.datasets.manifests import classes_of
 from perturb.datasets.store import ImageStore
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.outcome import Setting
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.outcome import Setting
 from perturb.models.class_maps import ClassMap
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from perturb.evaluate.shards import DIGEST_KEY, METADATA_KEY, read_metadata
+from perturb.evaluation.shards import DIGEST_KEY, METADATA_KEY, read_metadata
 from perturb.files import replacing
 
 

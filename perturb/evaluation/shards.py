@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from perturb.evaluate.cell import Cell
-from perturb.evaluate.content_digest import content_digest
+from perturb.evaluation.cell import Cell
+from perturb.evaluation.content_digest import content_digest
 from perturb.files import replacing
 
 NAMES = pa.dictionary(pa.int16(), pa.string())

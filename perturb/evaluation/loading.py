@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from perturb.devices import device_of
-from perturb.evaluate.loop import Load, Subject
+from perturb.evaluation.loop import Load, Subject
 from perturb.models.checkpoints import load_classifier, read_card
 from perturb.models.compiled import CompiledClassifier
 

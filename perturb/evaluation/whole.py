@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from perturb.datasets.store import Images, ImageStore
-from perturb.evaluate.batch_size import BatchSize
-from perturb.evaluate.batches import batches_on, part_of
-from perturb.evaluate.loop import Subject
+from perturb.evaluation.batch_size import BatchSize
+from perturb.evaluation.batches import batches_on, part_of
+from perturb.evaluation.loop import Subject
 from perturb.models.precision import autocast, resolve_precision
 
 
