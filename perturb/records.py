@@ -128,6 +128,13 @@ class TimmWeights:
 
 
 @dataclass(frozen=True)
+class Factory:
+    """A Python function that returns the network with its weights, ``package.module:function``."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class RandomWeights:
     """New weights, drawn from the study's seed."""
 
@@ -159,7 +166,7 @@ class Model:
     pretraining: Pretraining | None
     is_reference: bool
     training: Training | None
-    weights: WeightsFile | TimmWeights | RandomWeights | None
+    weights: WeightsFile | TimmWeights | RandomWeights | Factory | None
     own_preprocessing: ModelPreprocessing | None
 
     @property
@@ -170,7 +177,12 @@ class Model:
     @property
     def says_no_input(self) -> bool:
         """Whether its weights, a file's or random ones, say nothing of images and classes."""
-        return isinstance(self.weights, WeightsFile | RandomWeights)
+        return isinstance(self.weights, WeightsFile | RandomWeights | Factory)
+
+    @property
+    def factory(self) -> str | None:
+        """The function that makes the network, if one does."""
+        return self.weights.name if isinstance(self.weights, Factory) else None
 
     @property
     def weights_file(self) -> WeightsFile | None:

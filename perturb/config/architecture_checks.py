@@ -29,6 +29,8 @@ def _check_origin(architecture: Architecture, config: Config) -> Iterator[str]:
     of_it = [model for model in config.models.values() if model.architecture.id == architecture.id]
     is_given = bool(architecture.arguments.keys() - {"patch_size"})
     is_from_timm = all(model.timm_tag for model in of_it)
+    if of_it and all(model.factory for model in of_it):
+        return
     if architecture.timm is not None or (is_from_timm and not is_given):
         return
     if of_it and is_from_timm and config.is_whole("models"):

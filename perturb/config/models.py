@@ -18,6 +18,7 @@ from perturb.models.timm_table import (
 from perturb.records import (
     Architecture,
     ClassVectorsFile,
+    Factory,
     Makeup,
     Model,
     Pretraining,
@@ -132,11 +133,15 @@ def model(
     )
 
 
-def _weights(entry: str | Mapping[str, Any]) -> WeightsFile | TimmWeights | RandomWeights | None:
+def _weights(
+    entry: str | Mapping[str, Any],
+) -> WeightsFile | TimmWeights | RandomWeights | Factory | None:
     if isinstance(entry, str):
         return RandomWeights() if entry == "random" else None
     if "timm" in entry:
         return TimmWeights(entry["timm"])
+    if "factory" in entry:
+        return Factory(entry["factory"])
     vectors = entry.get("class_vectors")
     head = None if vectors is None else ClassVectorsFile(vectors["file"], vectors["sha256"].lower())
     return WeightsFile(entry["file"], entry["sha256"].lower(), entry.get("entry"), head)

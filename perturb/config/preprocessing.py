@@ -107,6 +107,8 @@ def _known(
         names = [name for name in _KEYS if name != "side"]
         is_normalised = {"mean", "std"} <= given.keys()
         return _of_row(row, names), f"of timm's {row.tag}{'' if is_normalised else _unlike(row)}"
+    if not architecture.arguments:  # a function's network, of which nothing is known
+        return {"interpolation": INTERPOLATION}, "default of networks that a function makes"
     defaults = {"interpolation": INTERPOLATION, "mean": MEAN, "std": STD}
     return defaults, "default of networks by `arguments`"
 

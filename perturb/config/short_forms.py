@@ -34,10 +34,16 @@ def written_out(raw: Mapping[str, Any], known: Mapping[str, Collection[str]]) ->
     known : the ids of each section, those of entries with mistakes included.
     """
     architectures = {id: _architecture(entry) for id, entry in raw["architectures"].items()}
+    architectures |= {
+        id: {"family": "other", "size": id[:_SIZE], "label": id}
+        for id, model in raw["models"].items()
+        if _is_made(model) and id not in known.get("architectures", ())
+    }
     models = {}
     for id, model in raw["models"].items():
         network = _network_of(model)
-        name = model.get("architecture", network.architecture if network else None)
+        usual = id if _is_made(model) else network.architecture if network else None
+        name = model.get("architecture", usual)
         models[id] = model if name is None else {**model, "architecture": name}
         if network and name not in known.get("architectures", ()):
             # A model, rather than one of a grid of networks and pre-training sets.
@@ -59,7 +65,7 @@ def written_out(raw: Mapping[str, Any], known: Mapping[str, Collection[str]]) ->
 def incomplete(raw: Mapping[str, Any]) -> Iterator[tuple[Key, ConfigError]]:
     """Yield the key and the error of each entry that lacks what nothing else defines."""
     for id, model in raw["models"].items():
-        if "architecture" not in model and not _is_tagged(model):
+        if "architecture" not in model and not (_is_tagged(model) or _is_made(model)):
             yield (
                 ("models", id),
                 ConfigError(
@@ -79,6 +85,10 @@ def incomplete(raw: Mapping[str, Any]) -> Iterator[tuple[Key, ConfigError]]:
 
 def _is_tagged(model: Mapping[str, Any]) -> bool:
     return isinstance(model["weights"], Mapping) and "timm" in model["weights"]
+
+
+def _is_made(model: Mapping[str, Any]) -> bool:
+    return isinstance(model["weights"], Mapping) and "factory" in model["weights"]
 
 
 def _network_of(model: Mapping[str, Any]) -> TimmModel | None:

@@ -22,6 +22,7 @@ from perturb import provenance
 from perturb.files import replacing, sha256_of
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.factories import make_network
 from perturb.models.weights_files import load_state
 from perturb.models.zero_shot import with_zero_shot_head
 from perturb.models.zoo import build_timm_network, kind_of
@@ -40,6 +41,7 @@ class ModelCard:
         ``arguments`` define the network. With a name, ``arguments`` only count its parts.
     num_classes : width of the logits.
     preprocessing : preprocessing of the classifier.
+    factory : function that makes the network, None if timm or ``arguments`` define it.
     zero_shot_width : width of the class vectors of a zero-shot head; None for other heads.
     pretraining : id of the pre-training set, or None.
     data : number of images by purpose, e.g. ``{"pretraining": 2000, ...}``.
@@ -63,6 +65,7 @@ class ModelCard:
     num_classes: int
     preprocessing: Preprocessing
     timm: str | None = None
+    factory: str | None = None
     zero_shot_width: int | None = None
     pretraining: str | None = None
     data: Mapping[str, int] = field(default_factory=dict)
@@ -140,7 +143,8 @@ def read_card(directory: Path, of: str | None = None) -> ModelCard:
         raise ValueError(f"{path}: not JSON ({error})") from error
     if isinstance(content, dict):
         content.setdefault("made_from", {})  # an older card; `perturb.plan.origins` refuses it
-        content.setdefault("zero_shot_width", None)  # of older cards, which had no such heads
+        content.setdefault("factory", None)  # of older cards, which had neither
+        content.setdefault("zero_shot_width", None)
     _check_names(content, ModelCard, path)
     _check_names(content["preprocessing"], Preprocessing, path)
     if of not in (None, content["model"]):
@@ -171,13 +175,13 @@ def load_classifier(directory: Path, device: torch.device | str = "cpu") -> Clas
         raise ValueError(f"{path}: not a safetensors file ({error})") from error
     network = _build_to_be_filled(card)
     load_state(network, state, str(path))
-    return Classifier(network, card.preprocessing).to(device).eval()
+    return Classifier(network, card.preprocessing, card.num_classes).to(device).eval()
 
 
 def build_classifier(card: ModelCard) -> Classifier:
     """Return the classifier of a card, with random weights."""
     with torch.random.fork_rng(devices=[]):  # keeps the state of the caller's generator
-        return Classifier(_build(card), card.preprocessing)
+        return Classifier(_build(card), card.preprocessing, card.num_classes)
 
 
 def _build(card: ModelCard) -> nn.Module:
@@ -188,7 +192,9 @@ def _build(card: ModelCard) -> nn.Module:
 
 
 def _build_with_head(card: ModelCard, width: int) -> nn.Module:
-    """Return a card's network with a linear head of a width."""
+    """Return a card's network with a linear head of a width, or that of the function's."""
+    if card.factory is not None:
+        return make_network(card.factory)
     side = card.preprocessing.side
     if card.timm is not None:
         return build_timm_network(card.timm, width, side)
@@ -203,6 +209,8 @@ def _build_to_be_filled(card: ModelCard) -> nn.Module:
 
     Random weights of a ViT-L take many seconds in every job.
     """
+    if card.factory is not None:
+        return make_network(card.factory)
     with torch.device("meta"):
         network = _build(card)
     # Other timm networks hold tensors that are in no state dict.

@@ -84,6 +84,7 @@ def import_weights(
         `load_weights_file`, and optional ``class_vectors``, a file and its sha256 for the head of a
         zero-shot classifier; ``{"timm": tag}``, from the model hub or its cache on disk; or
         ``{"random": seed}``, new weights;
+        or ``{"factory": ..., "code": ...}``, a function and the SHA-256 of its module's file;
         preprocessing: values of `Preprocessing` by name, or None for that of the tag or, for a
         file, that of networks trained here, at ``side``;
         num_classes: number of classes of the task, or None.
@@ -110,6 +111,9 @@ def import_weights(
     if tag is not None:
         pretrained = load_pretrained(tag, num_classes, preprocessing.side)
         classifier, source = Classifier(pretrained.network, preprocessing), pretrained.source
+    elif "factory" in weights:
+        card = replace(card, factory=weights["factory"])
+        classifier, source = _made(card), dict(weights)
     elif "random" in weights:
         classifier, source = _random(card, weights["random"]), {"random": weights["random"]}
     else:
@@ -120,6 +124,20 @@ def import_weights(
     logger.info("%s: %s", card.model, source)
     logger.info("%s: %s", card.model, preprocessing)
     return classifier.eval(), replace(card, source=source)
+
+
+def _made(card: ModelCard) -> Classifier:
+    """Return the classifier of a function's network, after one image has passed through it."""
+    classifier, side = build_classifier(card), card.preprocessing.side
+    with torch.inference_mode():
+        logits = classifier.eval()(torch.full((1, 3, side, side), 0.5))
+    if not isinstance(logits, torch.Tensor) or logits.shape != (1, card.num_classes):
+        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ValueError(
+            f"{card.factory}: its network returns {found} for one image; the images have "
+            f"{card.num_classes} classes, so (1, {card.num_classes}) is needed"
+        )
+    return classifier
 
 
 def _random(card: ModelCard, seed: int) -> Classifier:

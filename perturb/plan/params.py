@@ -12,6 +12,7 @@ from perturb.config import Config
 from perturb.datasets.real.bundled_sets import PROTOCOL as BUNDLED_PROTOCOL
 from perturb.datasets.real.label_space import num_label_classes
 from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
+from perturb.models.factories import facts_of
 from perturb.models.timm_table import model_of
 from perturb.plan.cells import evaluated_datasets
 from perturb.records import Model, RandomWeights
@@ -68,6 +69,8 @@ def given_facts(config: Config, model: str) -> dict[str, Any]:
 
 def _given_weights(model: Model, seed: int) -> dict[str, Any]:
     file = model.weights_file
+    if model.factory is not None:
+        return facts_of(model.factory)
     if isinstance(model.weights, RandomWeights):
         return {"random": seed}
     if file is None:

@@ -22,6 +22,7 @@ from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side
 from perturb.files import as_inputs, beside_inputs, is_pattern
 from perturb.messages import ConfigError
+from perturb.models.factories import file_of
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store, part_of, stores_of_dataset, view_of
 from perturb.records import Dataset
@@ -129,6 +130,8 @@ def missing_files(config: Config) -> list[str]:
         asked |= {f"datasets.{id}.source.{name}": source[name] for name in given}
         asked |= {f"datasets.{id}.class_map": dataset.class_map} if dataset.class_map else {}
     for id, model in config.models.items():
+        if model.factory is not None:
+            asked[f"models.{id}.weights.factory"] = _code_of(model.factory)
         if model.weights_file is not None:
             asked[f"models.{id}.weights.file"] = model.weights_file.path
             if model.weights_file.class_vectors is not None:
@@ -137,6 +140,14 @@ def missing_files(config: Config) -> list[str]:
     return [
         f"{key}: {path} does not exist" for key, path in asked.items() if not Path(path).exists()
     ]
+
+
+def _code_of(factory: str) -> str:
+    """Return the file of a function's module, or where it might be if there is none."""
+    try:
+        return str(file_of(factory))
+    except ValueError:
+        return f"{factory.partition(':')[0].replace('.', '/')}.py"
 
 
 def _is_decoded(config: Config, dataset: Dataset) -> bool:
