@@ -113,9 +113,13 @@ MISTAKES = {
         _set("perturbations", "fgsm", value={"datasets": ["test"], "epsilons": ["4/255"]}),
         ["epsilon: 1/255 is not among perturbations.fgsm.epsilons (4/255)"],
     ),
-    "attack on another set": (
-        _set("perturbations", "pgd", value={"datasets": ["second"], "epsilons": ["1/255"]}),
-        ["perturbations.pgd.datasets: second; allowed: test"],
+    "spatial attack on another set": (
+        _set("perturbations", "spatial", value={"datasets": ["second"]}),
+        ["perturbations.spatial.datasets: second; allowed: test"],
+    ),
+    "attack on a set that is not evaluated": (
+        _set("perturbations", "pgd", value={"datasets": ["test", "second"]}),
+        ["perturbations.pgd.datasets: 'second' must also be under perturbations.none.datasets"],
     ),
     "attack without the one it is compared with": (
         _set("perturbations", "transfer", value={"images": 24}),

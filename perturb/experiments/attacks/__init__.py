@@ -16,7 +16,6 @@ EXPERIMENT = Experiment(
             severities="epsilons",
             conditions=("fgsm",),
             is_random=False,
-            is_on_clean_set=True,
         ),
         Perturbation(
             id="pgd",
@@ -25,7 +24,6 @@ EXPERIMENT = Experiment(
             passes=passes.pgd,
             severities="epsilons",
             conditions=("pgd",),
-            is_on_clean_set=True,
         ),
         Perturbation(
             id="attack_ensemble",
@@ -35,7 +33,6 @@ EXPERIMENT = Experiment(
             severities="epsilons",
             conditions=("apgd_ce", "apgd_dlr", "square"),
             are_conditions_independent=False,  # each attacks the images still correct
-            is_on_clean_set=True,
         ),
     ),
     checks=check_attacks,

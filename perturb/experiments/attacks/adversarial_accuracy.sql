@@ -1,9 +1,11 @@
--- Accuracy over epsilon for each attack. The ensemble's attacks run in sequence, each on the images
+-- Accuracy over epsilon for each attack and attacked dataset. The ensemble's attacks run in sequence, each on the images
 -- still predicted correctly: the last one's accuracy is the ensemble's.
 SELECT
     m.*,
     a.attack,
-    test_sets.test_set_label AS attack_label,
+    CASE WHEN datasets.role = 'clean' THEN test_sets.test_set_label
+        ELSE test_sets.test_set_label || ', ' || datasets.label
+    END AS attack_label,
     a.condition,
     a.condition_label,
     a.is_final,
@@ -23,8 +25,11 @@ SELECT
 FROM attack_predictions AS a
 JOIN model_columns AS m USING (model)
 JOIN test_sets ON test_sets.test_set = a.attack
+JOIN datasets USING (dataset)
 JOIN image_outcomes AS clean
-    ON clean.test_set = 'clean' AND clean.model = a.model AND clean.image_id = a.image_id
+    ON clean.test_set = CASE WHEN datasets.role = 'extra' THEN a.dataset ELSE datasets.role END
+    AND clean.model = a.model AND clean.image_id = a.image_id
 GROUP BY ALL
 ORDER BY
-    m.pretraining_rank, m.family, m.num_parameters, m.model, min(a.position), a.epsilon;
+    m.pretraining_rank, m.family, m.num_parameters, m.model,
+    bool_and(datasets.role = 'clean') DESC, attack_label, min(a.position), a.epsilon;

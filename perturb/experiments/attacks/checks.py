@@ -27,6 +27,7 @@ def check_attacks(config: Config) -> Iterator[str]:
         if id not in config.perturbations:
             continue
         yield from _check_headline(id, config)
+        yield from _check_datasets(id, config)
         yield from check_epsilons(config.perturbations[id])
         yield from check_restarts(config.perturbations[id])
     yield from _check_targets(config)
@@ -42,6 +43,22 @@ def _check_headline(id: str, config: Config) -> Iterator[str]:
             f"epsilon: {config.epsilon.replace('_', '/')} is not among "
             f"perturbations.{id}.epsilons ({known}); attacks are compared at it"
         )
+
+
+def _check_datasets(id: str, config: Config) -> Iterator[str]:
+    """Yield a message for each dataset whose labels are not the classes of the models."""
+    for name in config.perturbations[id].datasets:
+        dataset = config.datasets[name]
+        if dataset.class_map is not None and dataset.role != "clean":
+            yield (
+                f"perturbations.{id}.datasets: {name!r} has coarser classes (`class_map`), on "
+                "which the models have no loss; allowed: datasets of their own classes"
+            )
+        elif dataset.role == "cue_conflict" or "accepted_labels" in (dataset.source or {}):
+            yield (
+                f"perturbations.{id}.datasets: {name!r} has several labels an image; allowed: "
+                "datasets with one"
+            )
 
 
 def check_epsilons(attack: PerturbationEntry) -> Iterator[str]:

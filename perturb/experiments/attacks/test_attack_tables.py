@@ -66,6 +66,25 @@ def test_attacks_by_hand(tmp_path: Path) -> None:
     assert found["attack_ensemble"]["test_set_label"] == "Attack ensemble"
 
 
+def test_attacks_on_another_set_stand_beside_those_on_the_clean_one(tmp_path: Path) -> None:
+    """They are no test set: clean images alone compare the models."""
+    art = [
+        *decided("a", "1110", dataset="art"),
+        *decided("a", "1000", dataset="art", perturbation="fgsm", severity=4 / 255),
+    ]
+    folders = [tmp_path / name for name in ("alone", "both")]
+    for folder in folders:
+        folder.mkdir()
+    alone = written(folders[0], [vit("a", 8)], attacked("a"))
+    both = written(folders[1], [vit("a", 8)], [*attacked("a"), *art])
+    assert make_table("attacks", alone, HEADLINE) == make_table("attacks", both, HEADLINE)
+    table = make_table("adversarial_accuracy", both, HEADLINE).to_pylist()
+    [row] = [row for row in table if row["attack_label"] == "FGSM, Art"]
+    assert (row["clean_accuracy"], row["accuracy"], row["num_images"]) == (0.75, 0.25, 4)
+    table.remove(row)
+    assert table == make_table("adversarial_accuracy", alone, HEADLINE).to_pylist()
+
+
 def test_accuracy_over_epsilon_by_hand(tmp_path: Path) -> None:
     sources = written(tmp_path, [vit("a", 8)], attacked("a"))
     table = make_table("adversarial_accuracy", sources, HEADLINE)

@@ -1,5 +1,6 @@
 -- NEEDS image_outcomes
--- Attacks computed against the model that they are evaluated on, on images of the clean set.
+-- Attacks computed against the model that they are evaluated on. Those on images of the clean set are
+-- test sets, on which models are compared.
 -- Correct means correct after the attack; images that the model predicts incorrectly before it
 -- count as incorrect.
 CREATE TEMP VIEW attack_stages AS
@@ -44,7 +45,8 @@ SELECT
     1 AS num_predictions,
     is_correct::BIGINT AS num_correct
 FROM attack_predictions
-WHERE is_headline AND is_final;
+JOIN datasets USING (dataset)
+WHERE is_headline AND is_final AND datasets.role = 'clean';
 
 -- Attacks are test sets from here on.
 INSERT INTO image_outcomes
