@@ -1,6 +1,7 @@
 """Short forms of a configuration: what follows from other entries may be left out."""
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +64,20 @@ def test_corruption_errors_are_divided_only_by_what_there_is() -> None:
     assert with_reference.corruptions is not None
     assert with_reference.corruptions.denominators == "reference"
     assert "reference_errors" in tables(with_reference)
+
+
+def test_classes_are_counted_where_the_folders_are(tmp_path: Path) -> None:
+    raw = deepcopy(OWN)
+    del raw["datasets"]["photos"]["classes"]
+    with pytest.raises(ConfigError, match=r"one of `classes` and a file as `source\.class_index`"):
+        load_config(raw)
+    for name in ("cat", "dog", "fox", ".hidden", "empty"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").touch()
+    (tmp_path / "empty" / "0.png").unlink()
+    raw["datasets"]["photos"]["source"]["path"] = str(tmp_path)
+    raw["datasets"]["sketches"]["classes"] = 3
+    assert load_config(raw).clean_dataset.num_classes == 3
 
 
 def test_a_tag_is_a_whole_model() -> None:

@@ -7,6 +7,7 @@ parses the Snakefile in every job.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from perturb.config.architecture_checks import check_architectures
@@ -14,11 +15,12 @@ from perturb.config.checks import check_references, check_study, references
 from perturb.config.draft import Draft
 from perturb.config.models import architecture, model
 from perturb.config.numbers import with_numbers
-from perturb.config.paths import with_paths
+from perturb.config.paths import place_of, with_paths
 from perturb.config.perturbations import correlations, patterns, perturbation
 from perturb.config.schema import default
 from perturb.config.walk import Key
 from perturb.datasets.real.bundled_sets import BUNDLED_IMAGES
+from perturb.datasets.real.files.file_names import class_folders
 from perturb.experiments.registry import experiments
 from perturb.messages import ConfigError, each, refuse
 from perturb.models.resizing import AS_IS, Resizing
@@ -60,7 +62,7 @@ def load_config(
     draft.remove_dangling(references)
     _place_files(draft)
     if "data" not in draft.unread:  # else no file can be found
-        config = _study(draft)
+        config = _with_counted_classes(_study(draft))
         draft.add(each(check_study(config)))
         if draft.mistakes:
             draft.add(each(_asked(beside, config)))
@@ -76,6 +78,20 @@ def _place_files(draft: Draft) -> None:
     draft.raw = with_paths(draft.raw, lambda key, error: faulty.append((key, error)))
     draft.refuse(faulty)
     draft.remove_dangling(references)
+
+
+def _with_counted_classes(config: Config) -> Config:
+    """Return the study with the number of classes of the clean set, if its folders are there."""
+    for clean in config.datasets.values():
+        source = clean.source or {}
+        is_counted = clean.role == "clean" and clean.num_classes is None and "path" in source
+        if not is_counted or source["layout"] != "class_folders" or "class_index" in source:
+            continue
+        folder = place_of(config.data, source["path"])
+        if "download" not in source and folder.is_dir():
+            counted = replace(clean, num_classes=len(class_folders(folder)) or None)
+            return replace(config, datasets={**config.datasets, clean.id: counted})
+    return config
 
 
 def _asked(check: Callable[[Config], Iterable[str]], config: Config) -> Iterator[str]:
