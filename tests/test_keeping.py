@@ -17,7 +17,7 @@ import torch
 from perturb.datasets.store import open_store, write_store
 from perturb.evaluate.cell import Cell
 from perturb.evaluate.failures import FailedError, each_in_turn
-from perturb.evaluate.identity import _model_facts, cell_identity, dataset_facts, identities_of
+from perturb.evaluate.identity import model_facts, cell_identity, dataset_facts, identities_of
 from perturb.evaluate.jobs import evaluate_cells
 from perturb.evaluate.keeping import Task
 from perturb.evaluate.loop import Subject
@@ -116,7 +116,7 @@ def _task(cell: Cell, asked: dict[str, Any], *models: str) -> Task:
 
 def _tasks(**changed: Any) -> dict[Cell, Task]:
     dataset_facts.cache_clear()  # each attempt is another process
-    _model_facts.cache_clear()
+    model_facts.cache_clear()
     tasks = {}
     for severity in SEVERITIES:
         cell = Cell("a", "test", "pgd", severity)
@@ -507,7 +507,7 @@ def test_a_shard_that_is_cut_short_or_has_no_identity_is_evaluated_again() -> No
 
 def _transfer(models: Models) -> list[Cell]:
     dataset_facts.cache_clear()
-    _model_facts.cache_clear()
+    model_facts.cache_clear()
     tasks = {}
     for severity in ("4_255", "8_255"):
         for model in ("a", "b", "c"):
