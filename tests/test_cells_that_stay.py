@@ -17,7 +17,7 @@ import torch
 
 from perturb.config import load_config
 from perturb.datasets.store import open_store, write_store
-from perturb.evaluate.identity import model_facts, dataset_facts
+from perturb.evaluate.identity import dataset_facts, model_facts
 from perturb.evaluate.outcome import Evaluator
 from perturb.evaluate.shards import read_metadata
 from perturb.experiments import registry

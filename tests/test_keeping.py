@@ -17,7 +17,7 @@ import torch
 from perturb.datasets.store import open_store, write_store
 from perturb.evaluate.cell import Cell
 from perturb.evaluate.failures import FailedError, each_in_turn
-from perturb.evaluate.identity import model_facts, cell_identity, dataset_facts, identities_of
+from perturb.evaluate.identity import cell_identity, dataset_facts, identities_of, model_facts
 from perturb.evaluate.jobs import evaluate_cells
 from perturb.evaluate.keeping import Task
 from perturb.evaluate.loop import Subject
