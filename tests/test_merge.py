@@ -163,6 +163,14 @@ def _seen(key: str, value: Any) -> Callable[[], None]:
     return lambda: _rewrite("lab2/shards/b/test/fgsm/4_255.parquet", change)
 
 
+def _options() -> None:
+    def change(table: pa.Table, metadata: dict[str, Any]) -> pa.Table:
+        metadata["options"]["seeds"] = 3
+        return table
+
+    _rewrite("lab2/shards/b/test/weight_noise/0.5.parquet", change)
+
+
 def _versions() -> None:
     def change(table: pa.Table, metadata: dict[str, Any]) -> pa.Table:
         metadata["versions"]["torch"] = "1.0"
@@ -235,6 +243,7 @@ REFUSED: dict[str, tuple[Callable[[], None], str]] = {
     "protocol": (_seen("protocol", 9), "protocol of fgsm of test is 9, but 1 in lab1/shards/a"),
     "seed": (_seen("seed", 9), "seed of fgsm of test is 9, but "),
     "images": (_seen("num_images", 9), "num_images of fgsm of test is 9, but 12 in"),
+    "option": (_options, "option seeds of weight_noise of test is 3, but 2 in"),
     "precision": (_seen("dtype", "bfloat16"), "dtype of fgsm of test is 'bfloat16', but"),
     "version": (_versions, "torch: "),
     "weights": (_other_card, "lab2/checkpoints/reference/card.json: another weights_sha256"),
