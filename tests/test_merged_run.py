@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from perturb.__main__ import main
+from tests import two_labs
 from tests.faults import fault_study
 from tests.tiny_study import TINY_STUDY
-from tests.two_labs import working_in
 from tests.workspace import Workspace, fresh_clone
 
 pytestmark = pytest.mark.slow
@@ -25,26 +25,28 @@ def _study(*models: str, results: str) -> dict[str, Any]:
     return fault_study() | {"models": chosen, "results": results}
 
 
-def _run(workspace: Workspace, study: dict[str, Any], file: str) -> None:
-    """Run a study up to one of its files."""
+def _run(workspace: Workspace, study: dict[str, Any]) -> None:
+    """Run a study up to its table."""
     name = f"{study['results']}.yaml"
     (workspace.folder / name).write_text(yaml.safe_dump(study, sort_keys=False))
-    done = workspace.run("--keep-going", f"{study['results']}/{file}", configuration=name)
+    done = workspace.run("--keep-going", f"{study['results']}/{TABLE}", configuration=name)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_merged_labs_have_the_tables_of_one_run(tmp_path: Path) -> None:
-    """Each lab trains and evaluates a model; nothing of that is done again."""
+    """Each lab evaluates a model by itself; nothing of that is done again."""
     workspace = fresh_clone(tmp_path)
-    _run(workspace, _study("a", "b", results="whole"), TABLE)
+    _run(workspace, _study("a", "b", results="whole"))
     for lab, model in (("lab1", "a"), ("lab2", "b")):
-        # Both render the same images: that takes as long as all the rest.
-        shutil.copytree(tmp_path / "whole/decoded", tmp_path / lab / "decoded")
-        _run(workspace, _study(model, results=lab), f"receipts/{model}/all.json")
-    with working_in(tmp_path):
+        # To train and to render again would take longer than all the rest.
+        for made in ("decoded", f"checkpoints/{model}"):
+            shutil.copytree(tmp_path / "whole" / made, tmp_path / lab / made)
+        with two_labs.working_in(tmp_path):
+            assert len(two_labs.run(_study(model, results=lab))) == 2
+    with two_labs.working_in(tmp_path):
         assert main(["merge", "lab1", "lab2", "--into", "all"]) == 0
-    _run(workspace, _study("a", "b", results="all"), TABLE)
-    ran = {path.name for path in (tmp_path / "all/logs").iterdir()}
+    _run(workspace, _study("a", "b", results="all"))
+    ran = {path.stem for path in (tmp_path / "all/logs").iterdir()}
     assert ran == {"check_shards", "describe_study", "make_table"}
     assert len(workspace.tables("all")) == 4
     assert workspace.tables("all") == workspace.tables("whole")
