@@ -18,7 +18,7 @@ from perturb.__main__ import main
 from perturb.config import load_config
 from perturb.evaluate.shards import read_shard, write_shard
 from perturb.experiments.corruptions.names import GROUPS
-from perturb.results.comparison import compared
+from perturb.sharing.comparison import compared
 from tests import two_labs
 from tests.two_labs import two_model_study
 

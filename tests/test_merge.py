@@ -19,7 +19,7 @@ from perturb.plan.check_shards import check_shards
 from perturb.plan.jobs import experiments
 from perturb.plan.origins import foreign_artefacts
 from perturb.plan.paths import Paths
-from perturb.results import laying
+from perturb.sharing import laying
 from tests import kept_study, two_labs
 from tests.two_labs import two_model_study
 
