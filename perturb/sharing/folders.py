@@ -68,7 +68,7 @@ class Folder:
 
 
 def read_folder(path: Path) -> Folder:
-    """Return what a results folder holds; shards and measurements are held against their digests."""
+    """Return what a results folder holds; the content of results is held against their digests."""
     folder = Folder(path)
     readers: dict[str, tuple[str, Callable[[Folder, str], Item]]] = {
         "decoded": ("manifest.parquet", _decoded),
