@@ -188,6 +188,15 @@ def _other_identity() -> None:
     _rewrite(f"lab2/{CELL}", change)
 
 
+def _other_conditions() -> None:
+    def change(table: pa.Table, metadata: dict[str, Any]) -> pa.Table:
+        metadata["identity"] = "0" * 32
+        del metadata["identities"]["fog"]
+        return table
+
+    _rewrite("lab2/shards/reference/test/corruptions/1.parquet", change)
+
+
 def _other_rows() -> None:
     def change(table: pa.Table, _: dict[str, Any]) -> pa.Table:
         place = table.schema.get_field_index("loss")
@@ -237,6 +246,7 @@ def _no_dataset() -> None:
 
 REFUSED: dict[str, tuple[Callable[[], None], str]] = {
     "identity": (_other_identity, f"lab2/{CELL}: another identity"),
+    "conditions": (_other_conditions, "corruptions/1.parquet: other conditions than lab1/"),
     "content": (_other_rows, f"lab2/{CELL}: other rows of the same identity"),
     "truncated": (_truncated, f"lab2/{CELL}: not a whole Parquet file"),
     "misplaced": (_misplaced, f"lab2/{CELL}: holds the cell b / test / none / 0.0"),

@@ -10,6 +10,7 @@ from perturb.sharing.folders import Folder, Item, cell_of
 _SETTINGS = ("protocol", "seed", "num_images", "dtype")
 _VERSIONS = ("perturb", "torch", "timm")
 _WORDS = {
+    "conditions": "other conditions",
     "identity": "another identity: it was made of other images, weights or settings",
     "rows": "other rows of the same identity, as of another device",
     "pixels": "other pixels",
@@ -56,9 +57,16 @@ def _other_items(one: Folder, other: Folder) -> Iterator[str]:
         if not differing:
             continue
         if "identity" in differing:  # of other inputs the rows are others, too
-            differing = ["identity"]
+            differing = ["conditions" if _have_other_conditions(first, second) else "identity"]
         said = ", ".join(_WORDS.get(key, f"another {key}") for key in differing)
         yield f"{other.path / file}: {said} than {one.path / file}{_conditions(first, second)}"
+
+
+def _have_other_conditions(first: Item, second: Item) -> bool:
+    """Return whether two shards of a cell differ by the conditions that they hold alone."""
+    own, others = (item.metadata.get("identities", {}) for item in (first, second))
+    shared = own.keys() & others.keys()
+    return own.keys() != others.keys() and all(own[name] == others[name] for name in shared)
 
 
 def _conditions(first: Item, second: Item) -> str:
