@@ -11,6 +11,8 @@ COMMANDS = {
     "init": ("perturb.own.init", "write the configuration that `evaluate` would run"),
     "cost": ("perturb.cost.command", "what a study takes, before it is run"),
     "resume": ("perturb.runs.resume", "go on after a crash: clear up what it left, then run"),
+    "compare": ("perturb.sharing.compare", "paired differences of two models of a study"),
+    "merge": ("perturb.sharing.merge", "lay results folders of one grid together"),
     "status": ("perturb.runs.status", "what a study has and lacks, and what it took"),
 }
 

@@ -17,7 +17,7 @@ import torch
 
 from perturb.config import load_config
 from perturb.datasets.store import open_store, write_store
-from perturb.evaluation.identity import _model_facts, dataset_facts
+from perturb.evaluation.identity import dataset_facts, model_facts
 from perturb.evaluation.outcome import Evaluator
 from perturb.evaluation.shards import read_metadata
 from perturb.experiments import registry
@@ -81,7 +81,7 @@ def study(
 def _forget_files() -> None:
     """The next run is another process."""
     dataset_facts.cache_clear()
-    _model_facts.cache_clear()
+    model_facts.cache_clear()
 
 
 def _run(study: dict[str, Any]) -> set[str]:

@@ -22,7 +22,7 @@ import torch
 from perturb.datasets.store import open_store, write_store
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.failures import FailedError, each_in_turn
-from perturb.evaluation.identity import _model_facts, cell_identity, dataset_facts, identities_of
+from perturb.evaluation.identity import cell_identity, dataset_facts, identities_of, model_facts
 from perturb.evaluation.jobs import evaluate_cells
 from perturb.evaluation.keeping import Task
 from perturb.evaluation.loop import Subject
@@ -121,7 +121,7 @@ def _task(cell: Cell, asked: dict[str, Any], *models: str) -> Task:
 
 def _tasks(**changed: Any) -> dict[Cell, Task]:
     dataset_facts.cache_clear()  # each attempt is another process
-    _model_facts.cache_clear()
+    model_facts.cache_clear()
     tasks = {}
     for severity in SEVERITIES:
         cell = Cell("a", "test", "pgd", severity)
@@ -468,7 +468,7 @@ def test_a_shard_without_identity_is_evaluated_again() -> None:
 
 def _transfer(models: Models) -> list[Cell]:
     dataset_facts.cache_clear()
-    _model_facts.cache_clear()
+    model_facts.cache_clear()
     tasks = {}
     for severity in ("4_255", "8_255"):
         for model in ("a", "b", "c"):

@@ -13,7 +13,7 @@ DOOR = "perturb"
 # From the highest to the lowest. Files of the package that are in none of these are leaves.
 LAYERS = (
     ("perturb.library", "perturb.own"),
-    ("perturb.cost", "perturb.runs", "perturb.__main__"),
+    ("perturb.cost", "perturb.runs", "perturb.sharing", "perturb.__main__"),
     ("perturb.plan", "perturb.page"),
     ("perturb.tables",),
     ("perturb.config",),

@@ -41,7 +41,7 @@ def identity_of(
         {
             "asked": {key: value for key, value in asked.items() if key not in _PLACES},
             "datasets": [dataset_facts(Path(images), Path(rows)) for images, rows in stores],
-            "models": [_model_facts(card) for card in cards],
+            "models": [model_facts(card) for card in cards],
             "class_map": sha256_of(Path(class_map)) if class_map else None,
         }
     )
@@ -95,7 +95,7 @@ def dataset_facts(images: Path, manifest: Path) -> tuple[str, str]:
 
 
 @cache
-def _model_facts(card: Path) -> dict[str, Any]:
+def model_facts(card: Path) -> dict[str, Any]:
     """Return what a model's predictions depend on: its weights, network and preprocessing.
 
     The SHA-256 is held against the weights when they are loaded.

@@ -42,7 +42,12 @@ def write_receipt(config: Config, job: Job, identities: Mapping[str, str]) -> No
         }
         for file, asked in asked_of(config, job)
     }
-    with replacing(Path(job.receipt(Paths(config.results)))) as temporary:
+    write_entries(Path(job.receipt(Paths(config.results))), entries)
+
+
+def write_entries(receipt: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write a receipt that lists these files, each by its path below the results folder."""
+    with replacing(receipt) as temporary:
         temporary.write_text(json.dumps({"files": entries}, indent=0) + "\n")
 
 
@@ -56,7 +61,7 @@ def done_files(config: Config) -> set[str]:
 
 
 def _is_valid(config: Config, job: Job, receipt: str) -> bool:
-    entries = _entries(receipt)
+    entries = entries_of(receipt)
     if not entries:
         return False
     written_ns = os.stat(receipt).st_mtime_ns  # noqa: PTH116
@@ -74,7 +79,7 @@ def _is_valid(config: Config, job: Job, receipt: str) -> bool:
     return True
 
 
-def _entries(receipt: str) -> dict[str, dict[str, Any]]:
+def entries_of(receipt: str | Path) -> dict[str, dict[str, Any]]:
     """Return the entries of a receipt; none if it is missing or another program wrote it."""
     try:
         entries = json.loads(Path(receipt).read_text())["files"]
