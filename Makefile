@@ -103,7 +103,7 @@ test-peers: $(PEERS_READY) ## hold the perturbations against implementations by 
 
 .PHONY: test-real
 test-real: $(REAL_READY) ## evaluate published weights on photographs; fetches 62 MB of both
-	$(REAL)/bin/python -m pytest tests/real
+	$(REAL)/bin/python -m pytest -W default -s tests/real
 
 .PHONY: bench-peers
 bench-peers: $(PEERS_READY) ## time the corruptions against implementations by others

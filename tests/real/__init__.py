@@ -1,1 +1,1 @@
-"""Published weights and photographs, out of packages: `make test-real` and nothing else runs this."""
+"""Published weights and photographs, out of packages; `make test-real` alone runs this."""

