@@ -275,6 +275,19 @@ def test_a_budget_sets_the_images_that_fit(folder: Path, tiny_study: dict[str, A
         budget.images_within(config, machine, 1)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "is_other"), [("resnet18", False), ("tf_efficientnet_lite0", True)]
+)
+def test_the_estimate_says_for_which_models_no_speed_was_measured(
+    architecture: str, is_other: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del folder
+    _written("best.pt", "photos/val", f"--architecture={architecture}")
+    said = capsys.readouterr().err
+    assert "of evaluation on" in said
+    assert ("For best the speed is that of ViTs and ResNets" in said) == is_other
+
+
 def test_an_unreadable_study_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del folder
     Path("study.yaml").write_text("models: {a: 1, a: 2}\n")
