@@ -38,6 +38,8 @@ from tests.workspace import ROOT, environment, planned_jobs
 NUMBERS = list(DEPTHS)
 #: As measured by others with these weights: photographs with the right class first, and among five.
 TOP1, TOP5 = {0: 18, 1: 18, 2: 18}, {0: 19, 1: 20, 2: 20}
+#: Right of the 380 corrupted photographs, and of the 20 attacked ones, where this was written.
+CORRUPTED, ATTACKED = {0: 202, 1: 228, 2: 223}, {0: 1, 1: 0, 2: 2}
 SHA256 = {0: "57934424", 1: "77cc7160", 2: "9656183e"}
 NUM_TENSORS = {0: 296, 1: 386, 2: 386}
 SEVERITY = 3
@@ -172,11 +174,8 @@ def test_corrupted_images_are_predicted_as_by_plain_torch(number: int, finished:
             network.images, name, SEVERITY, ours["image_id"].tolist(), jpeg_quality=85
         )
         _assert_as_plain(ours, network.logits(images), network.targets)
-    # None is below chance or above the clean accuracy by more than two photographs.
-    right = rows.groupby("condition", observed=True)["is_correct"].sum()
-    assert right.max() <= TOP1[number] + 2
-    assert right.loc[["brightness", "jpeg_compression"]].min() >= 14
-    assert 0.3 < rows["is_correct"].mean() < 0.8
+    # Another processor may turn the last bits, and with them an image in a hundred.
+    assert abs(rows["is_correct"].sum() - CORRUPTED[number]) <= 4
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -190,4 +189,4 @@ def test_pgd_leaves_what_foolboxs_leaves(number: int, finished: Path) -> None:
     assert not rows["is_correct"].to_numpy()[~stood].any()
     right = (theirs == network.targets).numpy()[stood]
     assert rows["is_correct"].to_numpy()[stood].tolist() == right.tolist()
-    assert rows["is_correct"].sum() <= 4
+    assert abs(rows["is_correct"].sum() - ATTACKED[number]) <= 1
