@@ -15,10 +15,13 @@ checksum = $(firstword $(shell cat $(1) | cksum))
 RUN_LOCKS := pyproject.toml envs/requirements.txt envs/requirements-cuda.txt
 DEV_LOCKS := $(RUN_LOCKS) envs/requirements-dev.txt
 PEER_LOCKS := $(DEV_LOCKS) tests/peers/requirements.txt
+REAL_LOCKS := $(DEV_LOCKS) tests/real/requirements.txt
 RUN_READY := $(VENV)/ready-run-$(call checksum,$(RUN_LOCKS))
 DEV_READY := $(VENV)/ready-dev-$(call checksum,$(DEV_LOCKS))
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/ready-$(call checksum,$(PEER_LOCKS))
+REAL := .venv-real
+REAL_READY := $(REAL)/ready-$(call checksum,$(REAL_LOCKS))
 
 # As in an activated environment: jobs find its python. With bytecode kept, Python starts twice as
 # fast from the second time on.
@@ -98,6 +101,10 @@ test-peers: $(PEERS_READY) ## hold the perturbations against implementations by 
 	OMP_NUM_THREADS=1 PYTEST_XDIST_AUTO_NUM_WORKERS=$(CORES) \
 	  $(PEERS)/bin/python -m pytest -W default -n auto --maxprocesses 8 tests/peers
 
+.PHONY: test-real
+test-real: $(REAL_READY) ## evaluate published weights on photographs; fetches 62 MB of both
+	$(REAL)/bin/python -m pytest -W default -s tests/real
+
 .PHONY: bench-peers
 bench-peers: $(PEERS_READY) ## time the corruptions against implementations by others
 	OMP_NUM_THREADS=1 $(PEERS)/bin/python -W ignore -m benchmarks.corruptions --peers
@@ -146,17 +153,22 @@ $(DEV_READY): | $(RUN_READY)
 	  $(INSTALL_PROJECT) || status=$$?; touch $(RUN_READY); exit $$status
 	@touch $@
 
-# Laid over the environment of the checks: it holds the peers alone, and shares torch.
+# Laid over the environment of the checks: they hold what is theirs alone, and share torch.
 $(PEERS_READY): | $(DEV_READY) peer-packages
-	@$(MAKE) --no-print-directory overlay
+	@$(MAKE) --no-print-directory overlay OVERLAY=$(PEERS)
 	$(PEERS)/bin/python -m envs.install tests/peers/requirements.txt
+	@touch $@
+
+$(REAL_READY): | $(DEV_READY)
+	@$(MAKE) --no-print-directory overlay OVERLAY=$(REAL)
+	$(REAL)/bin/python -m envs.install tests/real/requirements.txt
 	@touch $@
 
 .PHONY: overlay
 overlay:
-	rm -rf $(PEERS)
-	$(BIN)/python -m venv --without-pip $(PEERS)
-	$(BIN)/python -c $(PURELIB) > "$$($(PEERS)/bin/python -c $(PURELIB))/below.pth"
+	rm -rf $(OVERLAY)
+	$(BIN)/python -m venv --without-pip $(OVERLAY)
+	$(BIN)/python -c $(PURELIB) > "$$($(OVERLAY)/bin/python -c $(PURELIB))/below.pth"
 
 .PHONY: python-version
 python-version:
@@ -175,7 +187,7 @@ peer-packages:
 
 .PHONY: clean
 clean: ## remove the environments and the tools' caches
-	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(REAL) .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 .PHONY: clean-results

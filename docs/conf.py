@@ -32,6 +32,7 @@ source_suffix = {".md": "markdown"}
 SEARCHED = ("config", "docs", "envs", "resources", "slurm", "tests")
 root_doc = "docs/index"
 include_patterns = ["*.md", "*/*.md", "docs/experiments/*.md", "tests/peers/*.md"]
+include_patterns += ["tests/real/*.md"]
 # No other folder is searched: results may hold any number of files.
 exclude_patterns = [
     folder.name for folder in ROOT.iterdir() if folder.is_dir() and folder.name not in SEARCHED

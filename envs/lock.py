@@ -1,12 +1,13 @@
 """Write the hash locks anew: `python -m envs.lock [OPTION of uv pip compile]...`.
 
 Versions stay as they are unless something asks for a change; `--upgrade` renews them all and
-`--upgrade-package NAME` one. What uv resolves is divided among four files:
+`--upgrade-package NAME` one. What uv resolves is divided among five files:
 
 - `requirements.txt`: what a run needs, without CUDA's libraries;
 - `requirements-cuda.txt`: those libraries;
 - `requirements-dev.txt`: what the checks need besides;
-- `tests/peers/requirements.txt`: what the tests against others' code need besides all of these.
+- `tests/peers/requirements.txt`: what the tests against others' code need besides all of these;
+- `tests/real/requirements.txt`: what the tests on published weights need besides all but those.
 """
 
 import re
@@ -23,6 +24,8 @@ RUN_LOCK, CUDA_LOCK, DEV_LOCK = (
 )
 PEERS = Path("tests/peers")
 PEER_LOCK = PEERS / "requirements.txt"
+REAL = Path("tests/real")
+REAL_LOCK = REAL / "requirements.txt"
 CPU_BUILDS = FOLDER / "torch-cpu.sha256"
 # Declared by Snakemake, imported by nothing, and to be had as source only; OpenCV with windows,
 # where the peers get the one without; and declared by timm: the registry's build does not fit a CPU
@@ -82,15 +85,21 @@ def is_cuda(name: str) -> bool:
     return _CUDA.fullmatch(name) is not None
 
 
-def write_locks(run: dict[str, str], dev: dict[str, str], peers: dict[str, str]) -> None:
-    """Write the four locks, each without the pins of those before it."""
+def write_locks(run: dict[str, str], dev: dict[str, str], over: dict[Path, dict[str, str]]) -> None:
+    """Write the locks, each without the pins of those below it.
+
+    Parameters
+    ----------
+    over : pins of the environments that lie over the one of the checks, by their lock.
+    """
     run["torch"] = with_cpu_builds(run["torch"], CPU_BUILDS.read_text())
     held = _heads(run)
     _write(RUN_LOCK, [pin for name, pin in run.items() if not is_cuda(name)])
     _write(CUDA_LOCK, [pin for name, pin in run.items() if is_cuda(name)])
     _write(DEV_LOCK, [pin for pin in dev.values() if _head(pin) not in held])
     held |= _heads(dev)
-    _write(PEER_LOCK, [pin for pin in peers.values() if _head(pin) not in held])
+    for lock, pins in over.items():
+        _write(lock, [pin for pin in pins.values() if _head(pin) not in held])
 
 
 def _head(pin: str) -> str:
@@ -109,15 +118,18 @@ def _write(path: Path, pins: list[str]) -> None:
 def main(options: list[str]) -> None:
     """Resolve and write all locks."""
     with tempfile.TemporaryDirectory() as name:
-        run, dev, peers = (Path(name) / f"{part}.txt" for part in ("run", "dev", "peers"))
+        run, dev, output = (Path(name) / f"{part}.txt" for part in ("run", "dev", "over"))
         asked = ["pyproject.toml", "--group", "env"]
         run_pins = compile_lock(run, [RUN_LOCK, CUDA_LOCK], [*asked, *options])
         fixed = ["--constraints", str(run)]
         dev_pins = compile_lock(dev, [DEV_LOCK], ["--group", "dev", *fixed, *options])
-        # The peers lie over the environment of the checks, and so have to agree with both.
+        # What lies over the environment of the checks has to agree with both.
         fixed += ["--constraints", str(dev), "--overrides", str(PEERS / "overrides.in")]
-        asked = [str(PEERS / "requirements.in"), *fixed, *options]
-        write_locks(run_pins, dev_pins, compile_lock(peers, [PEER_LOCK], asked))
+        over = {}
+        for lock in (PEER_LOCK, REAL_LOCK):
+            asked = [str(lock.with_suffix(".in")), *fixed, *options]
+            over[lock] = compile_lock(output, [lock], asked)
+        write_locks(run_pins, dev_pins, over)
 
 
 if __name__ == "__main__":

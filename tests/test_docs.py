@@ -77,7 +77,8 @@ def _leads_somewhere(file: Path, link: str, built: dict[Path, _Page]) -> bool:
 def test_no_link_of_a_markdown_file_is_dead() -> None:
     """As read in the repository, where pages that `make docs` makes do not exist."""
     folders = [ROOT / name for name in ("", "config", "docs", "envs", "resources", "slurm")]
-    files = [file for folder in [*folders, ROOT / "tests/peers"] for file in folder.glob("*.md")]
+    folders += [ROOT / "tests/peers", ROOT / "tests/real"]
+    files = [file for folder in folders for file in folder.glob("*.md")]
     files.remove(ROOT / "docs" / "index.md")  # the first page of what `make docs` makes
     dead = [
         f"{file.name}: {link}"

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from perturb.config import ConfigError, load_config
+from perturb.models.architectures import make_network
 from perturb.models.checkpoints import load_classifier, save_checkpoint
-from perturb.models.factories import facts_of, file_of, make_network
+from perturb.models.factories import facts_of, file_of
 from perturb.models.making import import_weights
 from perturb.plan.origins import of_checkpoint
 from perturb.plan.params import given_facts

@@ -76,7 +76,7 @@ def test_each_file_may_have_an_architecture_of_its_own(folder: Path) -> None:
 
 def test_every_word_that_is_no_model_is_named(folder: Path) -> None:
     del folder
-    words = ["resnet_18", "gone.pt", "best.pt", "best.pt", "my:make"]
+    words = ["resnet_18", "bets.pt", "best.pt", "best.pt", "my:make"]
     with pytest.raises(ConfigError) as caught:
         entries_of(words, ["resnet18", "resnet18", "resnet_34"], View())
     said = str(caught.value)
@@ -85,7 +85,7 @@ def test_every_word_that_is_no_model_is_named(folder: Path) -> None:
         "--architecture: 'resnet_34' is no network of timm. Did you mean `resnet34`?",
         "resnet_18: no model",
         "Did you mean `resnet18`?",
-        "gone.pt: there is no such file",
+        "bets.pt: there is no such file. Did you mean `best.pt`?",
         "best.pt: the model 'best' stands twice",
         "my:make: --side, --mean, --std: missing",
     ):
@@ -161,7 +161,7 @@ def test_experiments_are_perturbations_measurements_or_whole_folders() -> None:
     found = asked_experiments.entries_of(["attacks", "lesions", "layer_correlations"])
     assert list(found["perturbations"]) == ["fgsm", "pgd", "attack_ensemble", "lesions"]
     assert list(found["analyses"]) == ["layer_correlations"]
-    with pytest.raises(ConfigError, match=r"'corruption' is not one of .* Did you mean"):
+    with pytest.raises(ConfigError, match=r"'corruption' is no experiment\. Did you mean"):
         asked_experiments.entries_of(["corruption"])
 
 
@@ -220,12 +220,16 @@ def test_all_mistakes_are_named_at_once_and_nothing_is_written(
     del folder
     said = _refused(capsys, "best.pt", "resnet_18", "photoz", "--experiments=pgd,sound")
     assert [line.partition(":")[0] for line in said] == [
-        *("photoz", "best.pt", "resnet_18", "--experiments"),
+        *("photoz", "best.pt", "resnet_18", "--experiments", "--experiments"),
     ]
+    # The folder is called photos, and what is allowed stands there once.
+    assert said[0].endswith("Did you mean `photos`?")
+    assert said[3] == "--experiments: 'sound' is no experiment."
+    assert said[4].startswith("--experiments: allowed: corruptions, attacks, fgsm, pgd,")
     assert not Path("study.yaml").exists()
     assert [line.partition(":")[0] for line in _refused(capsys)] == ["MODEL", "DATA"]
     many = _refused(capsys, "best.pt", "photos/val", RESNET, "--images=5")
-    assert "perturbations.fgsm.images: 5 is more than the 4 of 'photos-val'" in many
+    assert many == ["--images: 5 is more than the 4 of 'photos-val'"]
     assert not Path("study.yaml").exists()
 
 
@@ -272,6 +276,19 @@ def test_a_budget_sets_the_images_that_fit(folder: Path, tiny_study: dict[str, A
         assert 0.9 * seconds < spent <= seconds
     with pytest.raises(ConfigError, match="--budget: 1 s, but 50 images of each experiment"):
         budget.images_within(config, machine, 1)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "is_other"), [("resnet18", False), ("tf_efficientnet_lite0", True)]
+)
+def test_the_estimate_says_for_which_models_no_speed_was_measured(
+    architecture: str, is_other: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del folder
+    _written("best.pt", "photos/val", f"--architecture={architecture}")
+    said = capsys.readouterr().err
+    assert "of evaluation on" in said
+    assert ("For best the speed is that of ViTs and ResNets" in said) == is_other
 
 
 def test_an_unreadable_study_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

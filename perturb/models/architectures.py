@@ -1,4 +1,4 @@
-"""The two families of networks, built from the configuration with timm's classes.
+"""Networks built from the configuration: the two families with timm's classes, and a user's own.
 
 ViTs follow Dosovitskiy et al. [1]_ (learned positions, a class token, pre-norm blocks); ResNets
 follow BiT [2]_ (pre-activation bottlenecks, group norm, standardised convolutions). The
@@ -10,15 +10,19 @@ References
 .. [2] Kolesnikov et al., "Big Transfer (BiT)", ECCV 2020.
 """
 
+import importlib
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from perturb.models.arguments import ARGUMENTS, unfit_arguments
+from perturb.models.factories import file_of
 from perturb.models.timm_modules import GroupNormAct, ResNetV2, StdConv2d, VisionTransformer
 
 FAMILIES = tuple(ARGUMENTS)
@@ -117,3 +121,27 @@ def _is_positive(value: object, kinds: tuple[type, ...]) -> bool:
     if isinstance(value, Sequence):
         return len(value) > 0 and all(_is_positive(item, (int,)) for item in value)
     return bool(value > 0)  # type: ignore[operator]
+
+
+def make_network(factory: str) -> nn.Module:
+    """Return the network that a function makes.
+
+    Raises
+    ------
+    ValueError
+        if there is no such function, or it returns anything but a network.
+    """
+    file_of(factory)
+    module, _, name = factory.partition(":")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    function: Any = getattr(importlib.import_module(module), name, None)
+    if not callable(function):
+        raise ValueError(f"{factory}: the module {module} has no function {name!r}")  # noqa: TRY004
+    network = function()
+    if not isinstance(network, nn.Module):
+        raise ValueError(  # noqa: TRY004
+            f"{factory}: returned a {type(network).__name__}; a torch.nn.Module is needed"
+        )
+    return network.float().cpu().eval()

@@ -20,9 +20,8 @@ from torch import Tensor, nn
 
 from perturb import provenance
 from perturb.files import replacing, sha256_of
-from perturb.models.architectures import build_network
+from perturb.models.architectures import build_network, make_network
 from perturb.models.classifier import Classifier, Preprocessing
-from perturb.models.factories import make_network
 from perturb.models.weights_files import load_state
 from perturb.models.zero_shot import with_zero_shot_head
 from perturb.models.zoo import build_timm_network, kind_of

@@ -2,20 +2,16 @@
 
 The function takes no argument and returns an `nn.Module` with its weights, from normalised images
 (B, 3, H, W) to logits (B, K). Its module is found as Python does, first in the working directory.
-This is code of the user, and runs: unlike files of weights, which run none.
+This is code of the user, and runs: unlike files of weights, which run none. Planning only finds it:
+`perturb.models.architectures.make_network` imports it.
 """
 
-import importlib
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from perturb.files import sha256_of
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def file_of(factory: str) -> Path:
@@ -50,29 +46,3 @@ def facts_of(factory: str) -> dict[str, str]:
     except ValueError:
         code = "absent"  # which the checks of a run name
     return {"factory": factory, "code": code}
-
-
-def make_network(factory: str) -> "nn.Module":
-    """Return the network that a function makes.
-
-    Raises
-    ------
-    ValueError
-        if there is no such function, or it returns anything but a network.
-    """
-    from torch import nn
-
-    file_of(factory)
-    module, _, name = factory.partition(":")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    function: Any = getattr(importlib.import_module(module), name, None)
-    if not callable(function):
-        raise ValueError(f"{factory}: the module {module} has no function {name!r}")  # noqa: TRY004
-    network = function()
-    if not isinstance(network, nn.Module):
-        raise ValueError(  # noqa: TRY004
-            f"{factory}: returned a {type(network).__name__}; a torch.nn.Module is needed"
-        )
-    return network.float().cpu().eval()

@@ -13,6 +13,7 @@ from perturb.config.source_checks import REGISTER
 from perturb.datasets.download.register import read_register
 from perturb.datasets.real.listing import list_images
 from perturb.messages import ConfigError, did_you_mean, listed
+from perturb.own.nearby import beside
 from perturb.places import WORKFLOW
 
 # Folders that hold a split, not a class.
@@ -117,7 +118,7 @@ def _registered(word: str) -> dict[str, Any]:
     if word not in names:
         raise ConfigError(
             f"{word}: there is no such file or folder; allowed beside paths: {listed(names)}."
-            f"{did_you_mean(word, names)}"
+            f"{did_you_mean(word, [*names, *beside(word)])}"
         )
     entry = dict(study[word])
     source = {key: value for key, value in entry["source"].items() if key != "path"}

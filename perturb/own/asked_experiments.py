@@ -42,15 +42,14 @@ def entries_of(words: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
         with a line for each word that names none.
     """
     sections: dict[str, dict[str, dict[str, Any]]] = {"perturbations": {}, "analyses": {}}
-    known, mistakes = _known(), []
-    for word in dict.fromkeys(words):
-        if word not in known:
-            mistakes.append(
-                f"--experiments: {word!r} is not one of {listed(known)}.{did_you_mean(word, known)}"
-            )
-        for section, key in known.get(word, ()):
-            sections[section][key] = dict(_VALUES.get(key, {}))
-    refuse(mistakes)
+    known = _known()
+    unknown = [word for word in dict.fromkeys(words) if word not in known]
+    for section, key in (entry for word in words for entry in known.get(word, ())):
+        sections[section][key] = dict(_VALUES.get(key, {}))
+    mistakes = [
+        f"--experiments: {word!r} is no experiment.{did_you_mean(word, known)}" for word in unknown
+    ]
+    refuse([*mistakes, f"--experiments: allowed: {listed(known)}"] if mistakes else [])
     return sections
 
 

@@ -15,6 +15,7 @@ from perturb.models.timm_table import (
     known_architectures,
     timm_models,
 )
+from perturb.own.nearby import beside
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz", ".tar")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -174,11 +175,11 @@ def _of_timm(spec: str) -> dict[str, Any]:
     if default is not None:
         return {"weights": {"timm": default.tag}}
     if Path(spec).suffix in SUFFIXES or "/" in spec:
-        raise ConfigError(f"{spec}: there is no such file")
-    names = {*rows, *(row.architecture for row in rows.values())}
+        raise ConfigError(f"{spec}: there is no such file.{did_you_mean(spec, beside(spec))}")
+    names = {*rows, *(row.architecture for row in rows.values()), *beside(spec)}
     raise ConfigError(
-        f"{spec}: no model; allowed: a name or tag of timm, a file of weights, or "
-        f"package.module:function.{did_you_mean(spec, names)}"
+        f"{spec}: no model, and no such file; allowed: a name or tag of timm, a file of weights, "
+        f"or package.module:function.{did_you_mean(spec, names)}"
     )
 
 

@@ -54,6 +54,14 @@ def estimate(config: Config, tflops: float | None, cores: int | None) -> Iterato
     parts = sorted(work.lines.values(), key=lambda line: -line.seconds)[:3]
     named = ", ".join(f"{line.name} {told(line.seconds / count)}" for line in parts)
     yield (
-        f"At most about {told(work.total.seconds / count)} of evaluation on {count} x "
+        f"About {told(work.total.seconds / count)} of evaluation on {count} x "
         f"{machine.name} ({named}); the start of jobs, tables and charts come on top."
     )
+    others = [
+        id for id in config.benchmark_models if config.models[id].architecture.family == "other"
+    ]
+    if others and machine.rates:
+        yield (
+            f"For {listed(others)} the speed is that of ViTs and ResNets; networks of depthwise "
+            "convolutions took three to five times as long."
+        )

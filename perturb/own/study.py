@@ -1,7 +1,7 @@
 """The study that a command line means: a new one, or what it adds to that of the file."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
@@ -60,8 +60,19 @@ def _given(arguments: argparse.Namespace, study: Mapping[str, Any]) -> dict[str,
         mistakes.append("MODEL: missing; a name of timm, a file of weights or module:function")
     if data is None and "datasets" not in study:
         mistakes.append("DATA: missing; a folder with a folder for each class comes last")
+    mistakes += _too_many(arguments.images, study, given)
     refuse(mistakes)
     return given | ({"device": arguments.device} if arguments.device else {})
+
+
+def _too_many(
+    images: int | None, study: Mapping[str, Any], given: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield a message if more images are asked for than the clean dataset has."""
+    for id, entry in {**study.get("datasets", {}), **given.get("datasets", {})}.items():
+        size = entry.get("images") if entry.get("role") == "clean" else None
+        if images is not None and size is not None and images > size:
+            yield f"--images: {images} is more than the {size} of {id!r}"
 
 
 def _heading(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Published weights and photographs, out of packages; `make test-real` alone runs this."""
