@@ -315,3 +315,10 @@ def test_what_an_author_edited_stays(folder: Path) -> None:
     assert content["datasets"]["more"]["images"] == 4
     assert "role" not in content["datasets"]["more"]
     assert content["perturbations"]["fgsm"] == {"images": 2}
+
+
+def test_paths_are_those_of_the_command_line_wherever_the_data_is(folder: Path) -> None:
+    Path("study.yaml").write_text("title: Mine\nresults: results/mine\ndata: photos\n")
+    content = _written("best.pt", "photos/val", RESNET)
+    assert content["datasets"]["photos-val"]["source"]["path"] == "val"
+    assert content["models"]["best"]["weights"]["file"] == str(folder / "best.pt")

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
@@ -92,7 +93,18 @@ def _dataset(word: str | None, classes: str | None, study: Mapping[str, Any]) ->
     others = (dataset for name, dataset in study.get("datasets", {}).items() if name != id)
     if any(dataset.get("role") == "clean" for dataset in others):
         del entry["role"]
+    source = entry["source"]
+    for key in source.keys() & {"path", "class_index"}:
+        source[key] = _below_data(source[key], study)
     return {"datasets": {id: {**study.get("datasets", {}).get(id, {}), **entry}}}
+
+
+def _below_data(path: str, study: Mapping[str, Any]) -> str:
+    """Return a path of the command line as the study has it: below its `data`, or absolute."""
+    data, place = Path(study.get("data", ".")).absolute(), Path(path).absolute()
+    if data == Path.cwd() or path.startswith("resources/") or path == "numbers":
+        return path
+    return str(place.relative_to(data) if place.is_relative_to(data) else place)
 
 
 def _models(
@@ -105,6 +117,9 @@ def _models(
         study.get("models", {}),
     )
     entries = entries_of(words, arguments.architecture, view, known)
+    for entry in entries.values():
+        if "file" in entry["weights"]:
+            entry["weights"]["file"] = _below_data(entry["weights"]["file"], study)
     for id in entries.keys() & known.keys():
         entry, old = entries[id], known[id]
         entries[id] = {**old, **entry}
