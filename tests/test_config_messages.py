@@ -179,7 +179,10 @@ MESSAGES = {
         _weights(file="w.pt", sha265=SHA256),
         ["models.a.weights: unknown key `sha265`", "Did you mean `sha256`?"],
     ),
-    "weights of no form": (_weights(url="https://x"), ["a file with its SHA-256, timm by its full tag, or a function"]),
+    "weights of no form": (
+        _weights(url="https://x"),
+        ["a file with its SHA-256, timm by its full tag, or a function"],
+    ),
     "a hash of a download": (
         _set("datasets", "more", value=_images(download="x", sha256="abc")),
         ["datasets.more.source.sha256: 'abc' is not allowed.", "64 hexadecimal digits"],
