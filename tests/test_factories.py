@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from perturb.config import ConfigError, load_config
+from perturb.cost.rates import Machine
+from perturb.cost.study import work_of
 from perturb.models.architectures import make_network
 from perturb.models.checkpoints import load_classifier, save_checkpoint
 from perturb.models.factories import facts_of, file_of
@@ -84,6 +86,11 @@ def test_other_code_is_another_model(study: dict[str, Any]) -> None:
     assert before["weights"] == facts_of(factory)
     file_of(factory).write_text(CODE.replace("manual_seed(3)", "manual_seed(4)"))
     assert of_checkpoint(load_config(study), "made") != before
+
+
+def test_the_cost_of_a_function_is_not_known(study: dict[str, Any]) -> None:
+    work = work_of(load_config(study), Machine("a machine", flops_per_s=1e9))
+    assert work.models_without_size == {"made"}
 
 
 def test_mistakes_in_a_function_are_named(study: dict[str, Any]) -> None:

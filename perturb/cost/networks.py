@@ -43,6 +43,8 @@ def network_of(config: Config, model: Model) -> Network:
     if known is not None:
         flops = None if known.gmacs is None else 2e9 * known.gmacs * _growth(known, side)
         return Network(architecture.family, side, known.num_parameters, flops)
+    if model.factory is not None:
+        return Network(architecture.family, side, None, None)
     arguments, num_classes = architecture.arguments, num_classes_of(config)
     count = vit_size if architecture.family == "vit" else resnet_size
     num_parameters, flops = count(arguments, side, num_classes)
