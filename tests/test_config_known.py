@@ -309,21 +309,6 @@ def test_what_is_known_beforehand_is_refused_beforehand(
     assert expected in _refusal(make())
 
 
-def test_a_network_that_is_trained_sees_whole_patches(tiny_study: dict[str, Any]) -> None:
-    tiny_study["architectures"]["vit"]["patch_size"] = 5
-    expected = "architectures.vit.patch_size: 5; allowed: a divisor of 32, the side of datasets.fit"
-    assert expected in _refusal(tiny_study)
-
-
-def test_a_subset_lies_within_the_pool_of_a_filter(tiny_study: dict[str, Any]) -> None:
-    tiny_study["datasets"]["hard"] = {"filter": {"dataset": "second", "wrong_by": "a"}}
-    tiny_study["perturbations"]["none"]["datasets"].append("hard")
-    tiny_study["analyses"] = {"perturbation_patterns": {"dataset": "hard", "images": 11}}
-    assert "analyses.perturbation_patterns.images: 11 is more than the 10 of 'hard'" in _refusal(
-        tiny_study
-    )
-
-
 # --- AlexNet's errors ---
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,6 @@ from tests.workspace import ROOT
 
 SHA256 = "0123456789abcdef" * 4
 ATTACK = {"datasets": ["test"], "images": 4}
-
-
-def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
-    def change(raw: dict[str, Any]) -> None:
-        for key in keys[:-1]:
-            raw = raw.setdefault(key, {})
-        raw[keys[-1]] = value
-
-    return change
 
 
 def _refusal(raw: dict[str, Any]) -> str:
@@ -129,82 +119,6 @@ def test_every_gray_level_keeps_its_value() -> None:
     for level in range(256):
         assert severity_value(severity_id(f"{level}/255")) == level / 255
 
-
-def test_an_epsilon_twice_in_two_spellings_is_named(tiny_study: dict[str, Any]) -> None:
-    tiny_study["perturbations"]["pgd"] = {**ATTACK, "epsilons": ["8/255", 8 / 255]}
-    said = _refusal(tiny_study)
-    assert "perturbations.pgd.epsilons: 8/255 and 0.03137254901960784 are the same" in said
-
-
-# --- ranges ---
-
-UNITS = "in units of [0, 1]"
-RANGES = {
-    "a mean in gray levels": (
-        lambda raw: _given(raw, mean=[127.5, 127.5, 127.5]),
-        ["models.a.preprocessing.mean.0: 127.5 is greater", f"{UNITS}; divide gray levels by 255"],
-    ),
-    "a deviation in gray levels": (
-        lambda raw: _given(raw, std=[0.5, 0.5, "58.395"]),
-        ["models.a.preprocessing.std.2: 58.395 is greater", f"{UNITS}; divide gray levels by 255"],
-    ),
-    "a deviation of nothing": (
-        lambda raw: _given(raw, std=[0, 0.5, 0.5]),
-        ["models.a.preprocessing.std.0: 0 is less than or equal to", UNITS],
-    ),
-    "a negative mean": (
-        lambda raw: _given(raw, mean=[-0.5, 0.5, 0.5]),
-        ["models.a.preprocessing.mean.0: -0.5 is less than", UNITS],
-    ),
-    "a mean that is none": (
-        lambda raw: _given(raw, mean=[float("nan"), 0.5, 0.5]),
-        ["models.a.preprocessing.mean.0: nan is not of type number"],
-    ),
-    "a crop in percent": (
-        lambda raw: _given(raw, mode="crop", crop=87.5),
-        ["models.a.preprocessing.crop: 87.5 is greater", "0.875 for 87.5 %"],
-    ),
-    "an unknown filter": (
-        lambda raw: _given(raw, interpolation="nearest"),
-        ["models.a.preprocessing.interpolation: 'nearest' is not one of bilinear, bicubic"],
-    ),
-    "a side beyond all": (
-        lambda raw: _given(raw, side=1e6),
-        ["models.a.preprocessing.side: 1000000 is greater", "[px]"],
-    ),
-    "an epsilon in gray levels": (
-        _set("epsilon", value=4),
-        ["epsilon: 4 is not allowed", f"{UNITS}: a number or a fraction such as 4/255"],
-    ),
-    "an epsilon that is none": (_set("epsilon", value=float("nan")), ["epsilon: nan", UNITS]),
-    "an epsilon above 1 as a fraction": (
-        _set("epsilon", value="300/255"),
-        ["epsilon: 300/255 > 1"],
-    ),
-    "an epsilon of patterns above 1": (
-        _set(
-            "analyses",
-            "perturbation_patterns",
-            value={"dataset": "test", "images": 4, "epsilon": "9/8"},
-        ),
-        ["analyses.perturbation_patterns.epsilon: more than 1"],
-    ),
-    "a shift in pixels": (
-        _set("perturbations", "spatial", value={"datasets": ["test"], "max_translation": 24}),
-        ["perturbations.spatial.max_translation: 24 is greater", "fraction of the image's side"],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", RANGES)
-def test_a_value_in_another_unit_is_refused_with_the_unit(
-    name: str, tiny_study: dict[str, Any]
-) -> None:
-    change, expected = RANGES[name]
-    change(tiny_study)
-    said = _refusal(tiny_study)
-    for fragment in expected:
-        assert fragment in said
 
 
 # --- paths ---

@@ -1,6 +1,5 @@
 """Configurations of real models and images: what they resolve to, and every mistake named."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,167 +129,11 @@ def test_missing_files_are_all_named_before_anything_starts(
     assert not any("data/imagenet/val " in line for line in sources.missing_files(config))
 
 
-def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
-    def change(raw: dict[str, Any]) -> None:
-        for key in keys[:-1]:
-            raw = raw[key]
-        raw[keys[-1]] = value
-
-    return change
-
-
 MINE = {
     "architecture": "vit-b16",
     "pretraining": "web",
     "weights": {"file": "x", "sha256": "0" * 64},
 }
-SHAPES = {"set": "target", "split": "test"}
-CORRUPTED = {"datasets": ["imagenet"], "severities": [1, 2, 3, 4, 5], "denominators": "alexnet"}
-MISTAKES = {
-    "bare name": (
-        _set("models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch16_384"}}),
-        "models.mine.weights.timm: .*augreg_in21k_ft_in1k",
-    ),
-    "misspelt tag": (
-        _set("models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch16_384.orig"}}),
-        "vit_base_patch16_384.orig_in21k_ft_in1k",
-    ),
-    "other patch size": (
-        _set(
-            "models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch32_384.augreg_in1k"}}
-        ),
-        "models.mine: patch_size is 16, but 'vit_base_patch32_384' has 32",
-    ),
-    "other family": (
-        _set(
-            "models",
-            "mine",
-            value=MINE | {"weights": {"timm": "resnetv2_50x1_bit.goog_in21k_ft_in1k"}},
-        ),
-        "models.mine: 'resnetv2_50x1_bit' is no network of the family 'vit'",
-    ),
-    "no side": (_set("models", "mine", value=MINE), "models.mine.preprocessing.side: missing"),
-    "crop of a squashed image": (
-        _set(
-            "models",
-            "mine",
-            value=MINE | {"preprocessing": {"side": 384, "mode": "squash", "crop": 0.9}},
-        ),
-        "models.mine.preprocessing.crop: not allowed",
-    ),
-    "trained by name": (
-        _set("models", "mine", value=MINE | {"weights": "trained"}),
-        "models.mine.weights: `trained`",
-    ),
-    "unknown architecture": (
-        _set("architectures", "vit-b16", "timm", value="vit_bass_patch16_384"),
-        "architectures.vit-b16.timm: .*vit_bass_patch16_384",
-    ),
-    "two origins": (
-        _set("datasets", "imagenet", "bundled", value={"set": "digits", "split": "test"}),
-        "datasets.imagenet: exactly one of",
-    ),
-    "labels of folders": (
-        _set("datasets", "imagenet", "source", "labels", value="x.txt"),
-        "datasets.imagenet.source.labels: only with",
-    ),
-    "no labels": (
-        _set("datasets", "imagenet", "source", "layout", value="labelled_files"),
-        "datasets.imagenet.source.labels: missing",
-    ),
-    "corruptions in another role": (
-        _set("datasets", "imagenet-c", "role", value="extra"),
-        "datasets.imagenet-c: `role: corrupted`",
-    ),
-    "corruptions in each model's view": (
-        lambda raw: raw["datasets"]["imagenet-c"].pop("preprocessing"),
-        "datasets.imagenet-c.preprocessing: missing",
-    ),
-    "more classes than the model has": (
-        _set("datasets", "imagenet", "classes", value=1001),
-        "datasets.imagenet.classes: 1001, but",
-    ),
-    "stored and made corruptions": (
-        _set("perturbations", "corruptions", value={"datasets": ["imagenet"], "severities": [1]}),
-        "perturbations: `corruptions` and `stored_corruptions` exclude each other",
-    ),
-    "AlexNet's errors of some severities": (
-        _set("perturbations", "stored_corruptions", "severities", value=[1, 5]),
-        "perturbations.stored_corruptions.severities: 1, 5; `denominators: alexnet` needs all five",
-    ),
-    "published twice": (
-        _set("datasets", "imagenet-224", "published", value="imagenet"),
-        "datasets: several are 'imagenet' by `published`",
-    ),
-    "no class index": (
-        lambda raw: raw["datasets"]["imagenet-sketch"].update(
-            classes=999, source={"path": "x", "layout": "class_folders"}
-        ),
-        "datasets.imagenet-sketch: the mapping of its classes to the 1000 classes",
-    ),
-    "a set of twelve shapes": (
-        _set("datasets", "shapes", value={"generate": SHAPES, "images": 12}),
-        "datasets.shapes: the mapping of its classes to the 1000 classes",
-    ),
-    "a pool of coarser classes": (
-        _set(
-            "datasets",
-            "hard",
-            value={"filter": {"dataset": "cue-conflict", "wrong_by": "vit-b16-1k"}},
-        ),
-        "datasets.hard.filter.dataset: 'cue-conflict' has parts, coarser classes",
-    ),
-    "a judge without weights": (
-        _set(
-            "datasets",
-            "hard",
-            value={"filter": {"dataset": "imagenet-224", "wrong_by": "vit-l16-1k"}},
-        ),
-        "datasets.hard.filter.wrong_by: 'vit-l16-1k' has `weights: absent`",
-    ),
-    "patterns of a model without weights": (
-        _set("analyses", "perturbation_patterns", "models", value=["vit-b16-jft"]),
-        "analyses.perturbation_patterns.models: 'vit-b16-jft' has `weights: absent`",
-    ),
-    "a side that patches do not fill": (
-        _set("models", "mine", value=MINE | {"preprocessing": {"side": 100}}),
-        "models.mine.preprocessing.side: 100 is no multiple of the patch size, 16",
-    ),
-    "AlexNet's errors in each model's view": (
-        lambda raw: (
-            raw["perturbations"].update(
-                {"corruptions": {**CORRUPTED, "jpeg": True}, "stored_corruptions": None}
-            )
-            or raw["perturbations"].pop("stored_corruptions")
-            or raw["datasets"].pop("imagenet-c")
-        ),
-        "perturbations.corruptions.denominators: alexnet needs `jpeg`",
-    ),
-    "crop of a squashed dataset": (
-        _set("datasets", "imagenet-224", "preprocessing", "mode", value="squash"),
-        "datasets.imagenet-224.preprocessing.crop: not allowed",
-    ),
-    "stored corruptions of the clean set": (
-        _set("perturbations", "stored_corruptions", "datasets", value=["imagenet"]),
-        "perturbations.stored_corruptions.datasets: 'imagenet' has the role clean",
-    ),
-    "transfer between views": (
-        _set("perturbations", "transfer", "datasets", value=["imagenet"]),
-        "perturbations.transfer: every model must see the same pixels",
-    ),
-    "class subset without a list": (
-        _set("perturbations", "class_subset", "datasets", value=["imagenet-v2"]),
-        "datasets.imagenet-v2.source.class_index: 'numbers'",
-    ),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_every_mistake_is_named(raw: dict[str, Any], mistake: str) -> None:
-    change, message = MISTAKES[mistake]
-    change(raw)
-    with pytest.raises(ConfigError, match=message):
-        load_config(raw)
 
 
 def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
