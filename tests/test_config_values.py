@@ -120,7 +120,6 @@ def test_every_gray_level_keeps_its_value() -> None:
         assert severity_value(severity_id(f"{level}/255")) == level / 255
 
 
-
 # --- paths ---
 
 
