@@ -119,6 +119,26 @@ def test_what_is_not_given_is_known_of_the_network(
 
 
 @pytest.mark.parametrize(
+    ("given", "view"),
+    [
+        ({}, Resizing(384, "squash", 0.95, "bicubic")),
+        ({"interpolation": "bilinear"}, Resizing(384, "squash", 0.95, "bilinear")),
+        ({"mode": "squash"}, Resizing(384, "squash", 1.0, "bicubic")),
+        ({"mode": "crop", "crop": 0.9}, Resizing(384, "crop", 0.9, "bicubic")),
+    ],
+)
+def test_a_tag_that_squashes_keeps_its_crop(
+    imagenet: dict[str, Any], given: dict[str, Any], view: Resizing
+) -> None:
+    weights = {"timm": "vit_base_patch16_clip_384.openai_ft_in12k_in1k"}
+    model = {"architecture": "vit-b16", "pretraining": "web", "weights": weights}
+    imagenet["models"]["mine"] = model | ({"preprocessing": given} if given else {})
+    found = load_config(imagenet).models["mine"].own_preprocessing
+    assert found is not None
+    assert found.view == view
+
+
+@pytest.mark.parametrize(
     ("architecture", "given", "missing"),
     [
         ("resnet18", None, ["side"]),

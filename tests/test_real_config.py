@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from perturb.config import Config, ConfigError, load_config
 from perturb.files import as_inputs, beside_inputs
@@ -17,18 +16,10 @@ from perturb.plan.jobs import asked_of, jobs, stores_of_job
 from perturb.plan.origins import of_checkpoint
 from perturb.plan.stores import any_store, part_of, store_of, stores_of_dataset, view_of
 
-IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"
-
 
 @pytest.fixture
-def raw() -> dict[str, Any]:
-    """The paper's study on ImageNet, as a user may change it."""
-    return yaml.safe_load(IMAGENET.read_text())
-
-
-@pytest.fixture
-def config(raw: dict[str, Any]) -> Config:
-    return load_config(raw)
+def config(imagenet: dict[str, Any]) -> Config:
+    return load_config(imagenet)
 
 
 def test_every_model_of_the_paper_is_there_or_named_as_absent(config: Config) -> None:
@@ -136,20 +127,22 @@ MINE = {
 }
 
 
-def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
-    raw["models"]["mine"] = MINE | {"preprocessing": {"side": 384}}
-    model = load_config(raw).models["mine"]
+def test_a_checkpoint_of_ones_own_is_five_lines(imagenet: dict[str, Any]) -> None:
+    imagenet["models"]["mine"] = MINE | {"preprocessing": {"side": 384}}
+    model = load_config(imagenet).models["mine"]
     assert model.own_preprocessing is not None
     assert model.own_preprocessing.view == Resizing(384, "crop", 1.0, "bicubic")
     assert model.architecture.arguments["depth"] == 12
-    facts = params.given_facts(load_config(raw), "mine")
+    facts = params.given_facts(load_config(imagenet), "mine")
     assert facts["timm"] == "vit_base_patch16_384"
     assert facts["weights"] == {"file": "data/x", "sha256": "0" * 64}
     assert facts["num_classes"] == 1000
 
 
-def test_a_name_without_published_weights_has_random_ones_or_a_files(raw: dict[str, Any]) -> None:
-    raw["architectures"]["clip"] = {
+def test_a_name_without_published_weights_has_random_ones_or_a_files(
+    imagenet: dict[str, Any],
+) -> None:
+    imagenet["architectures"]["clip"] = {
         **{"family": "vit", "size": "XS", "patch_size": 16},
         "timm": "vit_xsmall_patch16_clip_224",
     }
@@ -158,22 +151,26 @@ def test_a_name_without_published_weights_has_random_ones_or_a_files(raw: dict[s
         **{"mean": [0.5] * 3, "std": [0.5] * 3},
     }
     new = {"architecture": "clip", "pretraining": "imagenet-21k", "weights": "random"}
-    raw["models"]["mine"] = new | {"preprocessing": whole}
-    config = load_config(raw)
+    imagenet["models"]["mine"] = new | {"preprocessing": whole}
+    config = load_config(imagenet)
     facts = params.given_facts(config, "mine")
     assert facts["weights"] == {"random": config.seed}
     assert (facts["num_classes"], facts["timm"]) == (1000, "vit_xsmall_patch16_clip_224")
     assert of_checkpoint(config, "mine")["weights"] == {"random": config.seed}
-    raw["models"]["mine"] = new
+    imagenet["models"]["mine"] = new
     with pytest.raises(ConfigError, match=r"models\.mine\.preprocessing: "):
-        load_config(raw)
+        load_config(imagenet)
 
 
-def test_only_networks_of_blocks_are_correlated(raw: dict[str, Any]) -> None:
-    raw["architectures"]["dense"] = {"family": "other", "size": "S", "timm": "densenet121"}
+def test_only_networks_of_blocks_are_correlated(imagenet: dict[str, Any]) -> None:
+    imagenet["architectures"]["dense"] = {
+        "family": "other",
+        "size": "S",
+        "timm": "densenet121",
+    }
     new = {"architecture": "dense", "pretraining": "imagenet-21k", "weights": "random"}
-    raw["models"]["dense"] = new | {"preprocessing": {"side": 224}}
-    config = load_config(raw)
+    imagenet["models"]["dense"] = new | {"preprocessing": {"side": 224}}
+    config = load_config(imagenet)
     assert set(config.benchmark_models) - set(correlated_models(config)) == {"dense"}
 
 
