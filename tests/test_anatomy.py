@@ -28,12 +28,11 @@ NUM_CLASSES = 7
 SIDE = 16
 
 
-def vit(**arguments: Any) -> nn.Module:
+def vit(kind: type[nn.Module] = VisionTransformer, **arguments: Any) -> nn.Module:
     """Return a ViT of 4 patches, width 24, 3 blocks, and what else timm can give it."""
     defaults = {"img_size": SIDE, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_heads": 3}
     defaults |= {"mlp_ratio": 2, "num_classes": NUM_CLASSES}
-    network: nn.Module = VisionTransformer(**(defaults | arguments))
-    return network
+    return kind(**(defaults | arguments))
 
 
 def resnet(channels: tuple[int, ...] = (16, 32), **arguments: Any) -> nn.Module:
@@ -66,13 +65,6 @@ class Averaged(VisionTransformer):  # type: ignore[misc]
         return x.mean(dim=1)
 
 
-def distilled() -> nn.Module:
-    """Return a ViT with a distillation token."""
-    return Distilled(
-        img_size=SIDE, patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=NUM_CLASSES
-    )
-
-
 VITS: dict[str, Callable[[], nn.Module]] = {
     "plain": vit,
     "study": lambda: build_network(
@@ -85,10 +77,8 @@ VITS: dict[str, Callable[[], nn.Module]] = {
     "no class token": lambda: vit(class_token=False, global_pool="avg", drop_path_rate=0.3),
     "clip": lambda: vit(pre_norm=True, qk_norm=True, drop_rate=0.2, patch_drop_rate=0.2),
     "any size": lambda: vit(dynamic_img_size=True, global_pool="map"),
-    "distilled": distilled,
-    "averaged": lambda: Averaged(
-        img_size=SIDE, patch_size=8, embed_dim=24, depth=2, num_heads=2, num_classes=NUM_CLASSES
-    ),
+    "distilled": lambda: vit(Distilled, depth=2, mlp_ratio=4),
+    "averaged": lambda: vit(Averaged, depth=2, num_heads=2, mlp_ratio=4),
 }
 RESNETS: dict[str, Callable[[], nn.Module]] = {
     "projection first": resnet,
