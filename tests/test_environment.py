@@ -140,18 +140,12 @@ def test_locks_agree_on_common_packages() -> None:
     assert {name: versions for name, versions in found.items() if len(versions) > 1} == {}
 
 
-def test_the_peers_bring_no_torch_of_their_own() -> None:
-    pins = read_pins(PEER_LOCK)
-    assert [name for name in pins if name == "torch" or lock.is_cuda(name)] == []
-
-
-def test_cuda_is_in_a_lock_of_its_own() -> None:
-    assert [name for name in read_pins(RUN_LOCK) if lock.is_cuda(name)] == []
+def test_cuda_is_in_a_lock_of_its_own_for_linux_alone_and_the_peers_bring_no_torch() -> None:
+    others = [*read_pins(RUN_LOCK), *read_pins(PEER_LOCK)]
+    assert [name for name in others if lock.is_cuda(name)] == []
+    assert "torch" not in read_pins(PEER_LOCK)
     assert [name for name in read_pins(CUDA_LOCK) if not lock.is_cuda(name)] == []
     assert {"cuda-bindings", "nvidia-cudnn-cu13", "triton"} <= set(read_pins(CUDA_LOCK))
-
-
-def test_cuda_is_for_linux_alone() -> None:
     assert all("sys_platform == 'linux'" in pin for pin in read_pins(CUDA_LOCK).values())
 
 
