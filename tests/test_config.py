@@ -2,7 +2,6 @@
 
 import copy
 import re
-import subprocess
 import sys
 from typing import Any
 
@@ -22,6 +21,7 @@ from perturb.plan.jobs import jobs
 from perturb.severities import severity_id
 from perturb.tables import declared
 from perturb.tables.queries import relation_file
+from tests.workspace import told_by
 
 
 def test_default_configuration_is_the_study_of_the_paper_in_miniature(
@@ -175,8 +175,7 @@ def test_corruptions_with_a_jpeg_pass_have_another_name(tiny_study: dict[str, An
 def test_configuration_needs_no_heavy_import() -> None:
     heavy = {"torch", "numpy", "pandas", "pyarrow", "duckdb", "altair", "timm"}
     code = "import sys, perturb.plan.params, perturb.plan.products; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert heavy.isdisjoint(done.stdout.split())
+    assert heavy.isdisjoint(told_by([sys.executable, "-c", code]).split())
 
 
 def test_schema_has_the_options_that_the_experiments_declare() -> None:

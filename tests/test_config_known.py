@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb.config import ConfigError, load_config
+from perturb.config import load_config
 from perturb.datasets.labels import read_class_index
 from perturb.datasets.real.ingest import build_from_source
 from perturb.datasets.real.listing import list_images
 from perturb.models.resizing import AS_IS
 from perturb.plan import sources
 from tests.image_files import encoded, picture
-from tests.test_config_mistakes import changed
+from tests.test_config_mistakes import changed, refusal
 
 FOLDERS = {"layout": "class_folders", "path": "val"}
 # A study of one given network on a folder of one's own.
@@ -43,12 +43,6 @@ def _own_study(*changes: str) -> dict[str, Any]:
     return changed(OWN, *changes)
 
 
-def _refusal(raw: dict[str, Any], **options: Any) -> str:
-    with pytest.raises(ConfigError) as caught:
-        load_config(raw, **options)
-    return str(caught.value)
-
-
 # --- all at once ---
 
 
@@ -56,19 +50,19 @@ def test_all_mistakes_of_a_stage_are_named_at_once(tiny_study: dict[str, Any]) -
     raw = copy.deepcopy(tiny_study)
     raw |= {"seed": -1, "device": "gpu", "sede": 1, "batch_size": "many"}
     raw["perturbations"]["corruptions"]["severities"] = [0]
-    assert len(_refusal(raw).splitlines()) == 5
+    assert len(refusal(raw).splitlines()) == 5
 
     raw = copy.deepcopy(tiny_study)
     raw["models"]["a"]["architecture"] = "vitt"
     raw["models"]["b c"] = raw["models"]["b"]
     raw["perturbations"]["none"]["datasets"] = ["tset", "secnd"]
-    assert len(_refusal(raw).splitlines()) == 4
+    assert len(refusal(raw).splitlines()) == 4
 
     raw = copy.deepcopy(tiny_study)
     raw["models"]["a"]["preprocessing"] = {"side": 32}
     raw["architectures"]["more"] = {"family": "vit", "size": "S", "timm": "no_such_network"}
     raw["perturbations"]["pgd"] = {"datasets": ["test"], "epsilons": ["1/255", "2/510"]}
-    assert len(_refusal(raw).splitlines()) == 3
+    assert len(refusal(raw).splitlines()) == 3
 
     raw = copy.deepcopy(tiny_study)
     raw["datasets"]["second"]["label"] = "test"
@@ -76,7 +70,7 @@ def test_all_mistakes_of_a_stage_are_named_at_once(tiny_study: dict[str, Any]) -
     raw["perturbations"]["none"]["datasets"] = ["test", "fit"]
     raw["perturbations"]["corruptions"]["images"] = 25
     raw["perturbations"]["spatial"] = {"datasets": ["second"], "rotations": 30}
-    said = _refusal(raw)
+    said = refusal(raw)
     for expected in (
         "datasets.second.label: 'test' is also the label of 'test'",
         "pretraining.small.samples: missing; models.a is trained on it",
@@ -98,7 +92,7 @@ def test_missing_files_stand_beside_other_mistakes_and_alone_refuse_no_plan(
     raw = _own_study("datasets.colours.classes: 12")
     load_config(raw, beside=sources.missing_files)
     raw["perturbations"]["transfer"] = {"images": 12}
-    assert _refusal(raw, beside=sources.missing_files).splitlines() == [
+    assert refusal(raw, beside=sources.missing_files).splitlines() == [
         "perturbations.transfer: needs perturbations.pgd, which it is compared with",
         "datasets.colours.source.path: data/val does not exist",
         "models.a.weights.file: data/w.pt does not exist",
@@ -237,7 +231,7 @@ KNOWN = {
 @pytest.mark.parametrize(("change", "expected"), KNOWN.items())
 def test_what_is_known_beforehand_is_refused_beforehand(change: str, expected: str) -> None:
     load_config(OWN)
-    assert expected in _refusal(_own_study(change))
+    assert expected in refusal(_own_study(change))
 
 
 # --- AlexNet's errors ---
@@ -298,7 +292,7 @@ ALEXNET = {
 
 @pytest.mark.parametrize(("change", "expected"), ALEXNET.items())
 def test_alexnets_errors_divide_those_on_imagenet_alone(change: str, expected: list[str]) -> None:
-    said = _refusal(_own_study(change))
+    said = refusal(_own_study(change))
     for fragment in expected:
         assert fragment in said
 

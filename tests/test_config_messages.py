@@ -11,15 +11,10 @@ from snakemake.profiles import ProfileConfigFileParser
 
 from perturb.config import ConfigError, load_config
 from perturb.config.given import read_yaml, refuse_faulty_files
+from tests.test_config_mistakes import refusal
 from tests.workspace import ROOT
 
 SHA256 = "0123456789abcdef" * 4
-
-
-def _told(raw: dict[str, Any]) -> str:
-    with pytest.raises(ConfigError) as caught:
-        load_config(raw)
-    return str(caught.value)
 
 
 # --- files ---
@@ -149,8 +144,8 @@ def test_keys_of_merges_may_stand_beside_an_entrys_own(tmp_path: Path) -> None:
 
 
 def test_another_device_is_not_suggested(tiny_study: dict[str, Any]) -> None:
-    assert _told(tiny_study | {"device": "gpu"}) == "device: 'gpu' is not one of cpu, cuda."
-    assert "Did you mean `cuda`?" in _told(tiny_study | {"device": "cuda0"})
+    assert refusal(tiny_study | {"device": "gpu"}) == "device: 'gpu' is not one of cpu, cuda."
+    assert "Did you mean `cuda`?" in refusal(tiny_study | {"device": "cuda0"})
 
 
 def test_a_hash_in_capitals_is_the_same_hash(tiny_study: dict[str, Any]) -> None:

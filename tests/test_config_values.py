@@ -8,22 +8,17 @@ from typing import Any
 import pytest
 import yaml
 
-from perturb.config import Config, ConfigError, load_config
+from perturb.config import Config, load_config
 from perturb.config.given import add_study_arguments, given_study
 from perturb.config.numbers import spelt_alike, with_numbers
 from perturb.config.paths import RESOURCES
 from perturb.plan.sources import resolved_source
 from perturb.severities import severity_id, severity_value
+from tests.test_config_mistakes import refusal
 from tests.workspace import ROOT
 
 SHA256 = "0123456789abcdef" * 4
 ATTACK = {"datasets": ["test"], "images": 4}
-
-
-def _refusal(raw: dict[str, Any]) -> str:
-    with pytest.raises(ConfigError) as caught:
-        load_config(raw)
-    return str(caught.value)
 
 
 def _given(raw: dict[str, Any], **preprocessing: Any) -> None:
@@ -75,7 +70,7 @@ def test_whole_numbers_are_whole_and_words_are_words(
 def test_what_is_no_number_is_refused_as_it_was_written(
     written: str, tiny_study: dict[str, Any]
 ) -> None:
-    assert f"seed: {written!r} is not of type integer" in _refusal(tiny_study | {"seed": written})
+    assert f"seed: {written!r} is not of type integer" in refusal(tiny_study | {"seed": written})
 
 
 @pytest.mark.parametrize("entry", ["epsilon=1e-3", "epsilon=+1E-3", "epsilon=1/1000"])
@@ -166,7 +161,7 @@ def test_every_path_that_cannot_be_put_in_is_named(
     source |= {"class_index": "${}/index.json"}
     tiny_study["datasets"]["more"] = {"source": source}
     tiny_study["perturbations"]["none"]["datasets"].append("mroe")
-    assert _refusal(tiny_study).splitlines() == [
+    assert refusal(tiny_study).splitlines() == [
         "perturbations.none.datasets.1: there is no entry 'mroe' under `datasets`; allowed: "
         "test, second, fit, watch, more. Did you mean `more`?",
         "data: '${NOWHERE}/data': the environment variable 'NOWHERE' is not set; $$ stands for a "
@@ -234,7 +229,7 @@ def test_a_path_that_was_read_from_the_working_directory_is_named(
     Path("mine").mkdir()
     for name in FILES:
         Path("mine", name).write_text(INDEX)
-    said = _refusal(study).splitlines()
+    said = refusal(study).splitlines()
     assert len(said) == 1 + 3 + 2 + 2
     for name in FILES:
         assert any(
@@ -260,7 +255,7 @@ def test_a_file_of_this_project_is_not_mistaken_for_one_of_the_users(
     Path("data/resources/imagenet_r_classes.json").write_text(INDEX)
     load_config(tiny_study)
     source["class_index"] = source["class_index"].removeprefix("./")
-    assert _refusal(tiny_study) == (
+    assert refusal(tiny_study) == (
         "datasets.more.source.class_index: 'resources/imagenet_r_classes.json' is a file of this "
         "project; allowed for data/resources/imagenet_r_classes.json: "
         "./resources/imagenet_r_classes.json"
