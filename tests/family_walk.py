@@ -171,6 +171,7 @@ def changes(family: Family, id: str) -> bool:
     return is_restored and set(found) == set(conditions) and changed >= set(conditions) - unread
 
 
+@cache
 def finding(family: Family, id: str) -> str:
     """Return ``yes``, or the reason why an experiment is not planned; raise where they disagree."""
     _, plan = small(family)
