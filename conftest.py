@@ -41,6 +41,18 @@ def default_config() -> dict[str, Any]:
     return config
 
 
+@pytest.fixture
+def imagenet() -> dict[str, Any]:
+    """Return a fresh copy of the paper's study on ImageNet, as a user may change it."""
+    return copy.deepcopy(_imagenet())
+
+
+@functools.cache
+def _imagenet() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "config" / "imagenet.yaml").read_text())
+    return found
+
+
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Return the made-up study with everything; tests add files beside it and change none of it."""

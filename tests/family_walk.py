@@ -28,7 +28,7 @@ from perturb.experiments.registry import perturbation as perturbation_of
 from perturb.models.anatomy import anatomy, describe_blocks
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_modules import load_timm_zoo
-from perturb.models.timm_table import geometry
+from perturb.models.timm_table import TimmModel, geometry
 from perturb.models.zoo import describe_network
 from perturb.records import Architecture, PerturbationEntry
 from perturb.severities import severity_value
@@ -113,15 +113,19 @@ def small(family: Family) -> tuple[Classifier, Architecture]:
 
 def _planned(family: Family, network: nn.Module) -> Architecture:
     """Return the architecture that a configuration has, with the numbers of the small network."""
-    known = geometry(family.name)
-    entry: dict[str, Any] = {"family": known.family, "size": "T", "timm": family.name}
-    plan = architecture("x", entry | ({"patch_size": known.patch_size} if known.patch_size else {}))
+    plan = planned_as(geometry(family.name))
     found = describe_network(network)
     if "num_blocks" in plan.arguments:
         found |= describe_blocks(anatomy(network))
     small = {name: found[name] for name in plan.arguments}
     lists = {name: list(v) if isinstance(v, tuple) else v for name, v in small.items()}
     return replace(plan, arguments=lists)
+
+
+def planned_as(known: TimmModel) -> Architecture:
+    """Return the architecture that a configuration has for a network of timm's."""
+    entry: dict[str, Any] = {"family": known.family, "size": "T", "timm": known.architecture}
+    return architecture("x", entry | ({"patch_size": known.patch_size} if known.patch_size else {}))
 
 
 def asked(id: str) -> PerturbationEntry:
@@ -167,6 +171,7 @@ def changes(family: Family, id: str) -> bool:
     return is_restored and set(found) == set(conditions) and changed >= set(conditions) - unread
 
 
+@cache
 def finding(family: Family, id: str) -> str:
     """Return ``yes``, or the reason why an experiment is not planned; raise where they disagree."""
     _, plan = small(family)

@@ -28,9 +28,7 @@ def convnext(state: State, pixels: Tensor, removed: Collection[int] = ()) -> Run
         if f"{name}.downsample.1.weight" in state:
             x = _norm_of_channels(state, f"{name}.downsample.0", x)
             x = functional.conv2d(x, *_pair(state, f"{name}.downsample.1"), stride=2)
-        for block in count():
-            if f"{name}.blocks.{block}.gamma" not in state:
-                break
+        for block in range(_depth(state, f"{name}.")):
             if len(outputs) not in removed:
                 x = x + _convnext_branch(state, f"{name}.blocks.{block}", x)
             outputs.append(x)
@@ -53,10 +51,8 @@ def mixer(state: State, pixels: Tensor, removed: Collection[int] = ()) -> Run:
     x = functional.conv2d(pixels, *_pair(state, "stem.proj"), stride=patch)
     x = x.flatten(2).transpose(1, 2)
     outputs: list[Tensor] = []
-    for block in count():
+    for block in range(_depth(state)):
         name = f"blocks.{block}"
-        if f"{name}.norm1.weight" not in state:
-            break
         if block not in removed:
             tokens = _norm(state, f"{name}.norm1", x).transpose(1, 2)
             x = x + _mlp(state, f"{name}.mlp_tokens", tokens).transpose(1, 2)
@@ -80,10 +76,8 @@ def beit(
     side = x.shape[-1]
     x = torch.cat([state["cls_token"].expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
     outputs: list[Tensor] = []
-    for block in count():
+    for block in range(_depth(state)):
         name = f"blocks.{block}"
-        if f"{name}.norm1.weight" not in state:
-            break
         if block not in removed:
             bias = _distances(state[f"{name}.attn.relative_position_bias_table"], side)
             bias = bias.masked_fill(~mask, -torch.inf)
@@ -119,6 +113,12 @@ def _distances(table: Tensor, side: int) -> Tensor:
     bias[1:, 1:] = table[down * (2 * side - 1) + right]
     bias[0, :], bias[:, 0], bias[0, 0] = table[-3], table[-2], table[-1]
     return bias.permute(2, 0, 1)
+
+
+def _depth(state: State, before: str = "") -> int:
+    """Return the number of blocks, of a stage if it is named."""
+    blocks = [name for name in state if name.startswith(f"{before}blocks.")]
+    return len({name.removeprefix(before).split(".")[1] for name in blocks})
 
 
 def _pair(state: State, name: str) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,8 @@
 """A ViT in a few lines of plain torch: what the changed classifiers are held against.
 
-Nothing of timm and nothing of the library but the weights: patches are cut out by hand, attention
-is a softmax over logits in which what is masked is minus infinity, and whatever is left out is not
-there. In double precision the two must agree to rounding errors.
+Nothing of timm but a network's sizes, and nothing of the library but the weights: patches are cut
+out by hand, attention is a softmax over logits in which what is masked is minus infinity, and
+whatever is left out is not there. In double precision the two must agree to rounding errors.
 """
 
 import math
@@ -94,55 +94,66 @@ def some_images(count: int = 4) -> Tensor:
     return torch.randint(0, 256, (count, 3, SIDE, SIDE), generator=generator, dtype=torch.uint8)
 
 
-def plain_logits(
-    classifier: Classifier,
-    images: Tensor,
-    masks: Sequence[Tensor | None] = (None,) * DEPTH,
+def plain_logits(classifier: Classifier, images: Tensor, *masks: Any, **changes: Any) -> Tensor:
+    """Return logits (B, K) of uint8 images of the network's size, changed as by `vit_logits`."""
+    return vit_logits(classifier.network, (images.double() / 255 - 0.5) / 0.25, *masks, **changes)
+
+
+def vit_logits(
+    network: Any,
+    pixels: Tensor,
+    masks: Sequence[Tensor | None] = (),
     *,
-    without_attention: Collection[int] = (),
+    removed: Collection[tuple[int, str]] = (),
+    heads: Collection[tuple[int, int]] = (),
     kept: Mapping[int, Tensor] | None = None,
 ) -> Tensor:
-    """Return logits (B, K).
+    """Return logits (B, K) of pixels as the network takes them.
 
-    masks : of each block, true where a token may attend.
-    without_attention : blocks that have none.
+    masks : of each block, true where a token may attend; none masks nothing.
+    removed : blocks, attentions and MLPs that are left out.
+    heads : heads, by their block, whose output is zero.
     kept : the tokens (B, N') that stay after so many blocks.
     """
-    network: Any = classifier.network
     weights = {name: value.detach() for name, value in network.state_dict().items()}
-    tokens = _embedded(network, weights, images)
-    for index, mask in enumerate(masks):
+    tokens = _embedded(network, weights, pixels)
+    for index, layer in enumerate(network.blocks):
         block = f"blocks.{index}"
-        if index not in without_attention:
+        if not {(index, "block"), (index, "attention")} & set(removed):
             normed = _norm(weights, f"{block}.norm1", tokens)
-            attended = _attention(weights, block, normed, network.blocks[index].attn, mask)
+            silent = {head for place, head in heads if place == index}
+            mask = masks[index] if masks else None
+            attended = _attention(weights, block, normed, layer.attn.num_heads, mask, silent)
             tokens = tokens + attended * weights.get(f"{block}.ls1.gamma", 1.0)
-        hidden = _linear(weights, f"{block}.mlp.fc1", _norm(weights, f"{block}.norm2", tokens))
-        hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
-        added = _linear(weights, f"{block}.mlp.fc2", hidden)
-        tokens = tokens + added * weights.get(f"{block}.ls2.gamma", 1.0)
+        if not {(index, "block"), (index, "mlp")} & set(removed):
+            hidden = _linear(weights, f"{block}.mlp.fc1", _norm(weights, f"{block}.norm2", tokens))
+            hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
+            added = _linear(weights, f"{block}.mlp.fc2", hidden)
+            tokens = tokens + added * weights.get(f"{block}.ls2.gamma", 1.0)
         if kept and index + 1 in kept:
             tokens = torch.stack([t[rows] for t, rows in zip(tokens, kept[index + 1], strict=True)])
-    if network.global_pool == "token":
-        pooled = _norm(weights, "norm", tokens)[:, 0]
-    else:
+    if network.global_pool != "token":
         pooled = _norm(weights, "fc_norm", tokens[:, network.num_prefix_tokens :].mean(dim=1))
-    return _linear(weights, "head", pooled)
+        return _linear(weights, "head", pooled)
+    tokens = _norm(weights, "norm", tokens)
+    logits = _linear(weights, "head", tokens[:, 0])
+    if "head_dist.weight" in weights:
+        return (logits + _linear(weights, "head_dist", tokens[:, 1])) / 2
+    return logits
 
 
-def _embedded(network: Any, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
-    pixels = (images.double() / 255 - 0.5) / 0.25
+def _embedded(network: Any, weights: Mapping[str, Tensor], pixels: Tensor) -> Tensor:
     filters = weights["patch_embed.proj.weight"]
     height, width = filters.shape[2:]
     patches = [
         pixels[:, :, row : row + height, column : column + width].flatten(1)
-        for row in range(0, SIDE, height)
-        for column in range(0, SIDE, width)
+        for row in range(0, pixels.shape[2], height)
+        for column in range(0, pixels.shape[3], width)
     ]
     tokens = torch.stack(patches, dim=1) @ filters.flatten(1).T
     tokens = tokens + weights.get("patch_embed.proj.bias", 0.0)
     names = [name for name in ("cls_token", "dist_token", "reg_token") if name in weights]
-    prefix = [weights[name].expand(len(images), -1, -1) for name in names]
+    prefix = [weights[name].expand(len(pixels), -1, -1) for name in names]
     if network.no_embed_class:
         tokens = torch.cat([*prefix, tokens + weights["pos_embed"]], dim=1)
     else:
@@ -151,19 +162,23 @@ def _embedded(network: Any, weights: Mapping[str, Tensor], images: Tensor) -> Te
 
 
 def _attention(
-    weights: Mapping[str, Tensor], block: str, tokens: Tensor, attention: Any, mask: Tensor | None
+    weights: Mapping[str, Tensor],
+    block: str,
+    tokens: Tensor,
+    num_heads: int,
+    mask: Tensor | None,
+    silent: Collection[int],
 ) -> Tensor:
-    parts = _linear(weights, f"{block}.attn.qkv", tokens).chunk(3, dim=2)
+    joint = _linear(weights, f"{block}.attn.qkv", tokens)
+    parts = (part.chunk(num_heads, dim=2) for part in joint.chunk(3, dim=2))
     mixed = []
-    for queries, keys, values in zip(
-        *(part.chunk(attention.num_heads, dim=2) for part in parts), strict=True
-    ):
+    for head, (queries, keys, values) in enumerate(zip(*parts, strict=True)):
         queries = _norm(weights, f"{block}.attn.q_norm", queries)
         keys = _norm(weights, f"{block}.attn.k_norm", keys)
         scores = queries @ keys.transpose(1, 2) / math.sqrt(queries.shape[2])
         if mask is not None:
             scores[:, ~mask] = -math.inf
-        mixed.append(scores.softmax(dim=2) @ values)
+        mixed.append(scores.softmax(dim=2) @ values * (head not in silent))
     return _linear(weights, f"{block}.attn.proj", torch.cat(mixed, dim=2))
 
 

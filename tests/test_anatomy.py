@@ -19,6 +19,7 @@ from perturb.models.timm_modules import (
     VisionTransformer,
     load_timm_zoo,
 )
+from tests.family_walk import FAMILIES, Family
 
 load_timm_zoo()
 ConvNeXtBlock = sys.modules["timm.models.convnext"].ConvNeXtBlock
@@ -27,12 +28,11 @@ NUM_CLASSES = 7
 SIDE = 16
 
 
-def vit(**arguments: Any) -> nn.Module:
+def vit(kind: type[nn.Module] = VisionTransformer, **arguments: Any) -> nn.Module:
     """Return a ViT of 4 patches, width 24, 3 blocks, and what else timm can give it."""
     defaults = {"img_size": SIDE, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_heads": 3}
     defaults |= {"mlp_ratio": 2, "num_classes": NUM_CLASSES}
-    network: nn.Module = VisionTransformer(**(defaults | arguments))
-    return network
+    return kind(**(defaults | arguments))
 
 
 def resnet(channels: tuple[int, ...] = (16, 32), **arguments: Any) -> nn.Module:
@@ -65,13 +65,6 @@ class Averaged(VisionTransformer):  # type: ignore[misc]
         return x.mean(dim=1)
 
 
-def distilled() -> nn.Module:
-    """Return a ViT with a distillation token."""
-    return Distilled(
-        img_size=SIDE, patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=NUM_CLASSES
-    )
-
-
 VITS: dict[str, Callable[[], nn.Module]] = {
     "plain": vit,
     "study": lambda: build_network(
@@ -84,10 +77,8 @@ VITS: dict[str, Callable[[], nn.Module]] = {
     "no class token": lambda: vit(class_token=False, global_pool="avg", drop_path_rate=0.3),
     "clip": lambda: vit(pre_norm=True, qk_norm=True, drop_rate=0.2, patch_drop_rate=0.2),
     "any size": lambda: vit(dynamic_img_size=True, global_pool="map"),
-    "distilled": distilled,
-    "averaged": lambda: Averaged(
-        img_size=SIDE, patch_size=8, embed_dim=24, depth=2, num_heads=2, num_classes=NUM_CLASSES
-    ),
+    "distilled": lambda: vit(Distilled, depth=2, mlp_ratio=4),
+    "averaged": lambda: vit(Averaged, depth=2, num_heads=2, mlp_ratio=4),
 }
 RESNETS: dict[str, Callable[[], nn.Module]] = {
     "projection first": resnet,
@@ -126,22 +117,14 @@ def test_stages_in_order_are_the_classifier_bit_for_bit(name: str, dtype: torch.
     with torch.inference_mode():
         logits = classifier(some_images())
         activations = body.embed(classifier, some_images())
-        assert torch.equal(body.head(body.run(activations)), logits)
+        whole = body.run(activations)
+        assert torch.equal(body.head(whole), logits)
+        for cut in range(body.num_blocks + 1):
+            assert torch.equal(body.run(body.run(activations, 0, cut), cut), whole)
         for block in body.blocks:
             activations = block(activations)
         assert torch.equal(body.head(activations), logits)
     assert logits.std(dim=0).min() > 1e-3  # or equality would mean little
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_running_may_start_and_stop_at_any_block(name: str) -> None:
-    classifier = classifier_of(NETWORKS[name]())
-    body = anatomy(classifier.network)
-    with torch.inference_mode():
-        embedded = body.embed(classifier, some_images())
-        whole = body.run(embedded)
-        for cut in range(body.num_blocks + 1):
-            assert torch.equal(body.run(body.run(embedded, 0, cut), cut), whole)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -212,53 +195,42 @@ def test_of_other_networks_only_the_blocks_are_known() -> None:
         body.embed(classifier, some_images())
 
 
-# A small network of each kind of residual block, with the argument that makes it small.
-FAMILIES: dict[str, dict[str, Any]] = {
-    "beit_base_patch16_224": {"img_size": 48, "embed_dim": 24, "depth": 2, "num_heads": 3},
-    "cait_xxs24_224": {"img_size": 48, "embed_dim": 24, "depth": 2, "num_heads": 3},
-    "convnext_tiny": {"depths": (1, 1, 2, 1), "dims": (16, 16, 32, 32)},
-    "eva02_tiny_patch14_336": {"img_size": 42, "embed_dim": 24, "depth": 2, "num_heads": 3},
-    "efficientnet_lite0": {},
-    "gmlp_s16_224": {"img_size": 48},
-    "maxvit_tiny_tf_224": {"img_size": 64, "embed_dim": (32, 32, 64, 64), "depths": (1, 2, 1, 1)},
-    "mixer_b16_224": {"img_size": 48},
-    "regnety_002": {},
-    "resmlp_12_224": {"img_size": 48},
-    "resnet18": {"layers": (2, 2, 1, 1), "channels": (16, 16, 32, 32)},
-    "resnet50d": {"layers": (2, 1, 1, 1), "channels": (16, 16, 32, 32)},
-    "seresnet50": {"layers": (2, 1, 1, 1), "channels": (16, 16, 32, 32)},
-    "swin_tiny_patch4_window7_224": {
-        **{"img_size": 64, "embed_dim": 24, "window_size": 4},
-        **{"depths": (2, 1, 1, 1), "num_heads": (1, 2, 3, 4)},
-    },
-    "xcit_nano_12_p16_224": {"embed_dim": 24, "depth": 2, "num_heads": 3},
+# A small network of each kind of residual block.
+OTHERS = {family.name: family for family in FAMILIES} | {
+    "efficientnet_lite0": Family("", "efficientnet_lite0"),
+    "gmlp_s16_224": Family("", "gmlp_s16_224", {"img_size": 48}, 48),
+    "resnet18": Family("", "resnet18", {"layers": (2, 2, 1, 1), "channels": (16, 16, 32, 32)}),
 }
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("beit_base_patch16_224", "cait_xxs24_224", "convnext_tiny", "efficientnet_lite0"),
+        *("eva02_tiny_patch14_336", "gmlp_s16_224", "maxvit_tiny_tf_224", "mixer_b16_224"),
+        *("regnety_002", "resmlp_12_224", "resnet18", "resnet50d", "seresnet50"),
+        *("swin_tiny_patch4_window7_224", "xcit_nano_12_p16_224"),
+    ],
+)
 def test_removable_blocks_return_their_input_when_their_weights_are_zero(name: str) -> None:
     """Blocks run once each, in order; with weights of zero the removable ones are the identity."""
-    network = load_timm_zoo().create_model(name, num_classes=NUM_CLASSES, **FAMILIES[name]).eval()
+    family = OTHERS[name]
+    zoo = load_timm_zoo()
+    network = zoo.create_model(name, num_classes=NUM_CLASSES, **family.arguments).eval()
     body = anatomy(network)
-    for block in body.blocks:
-        for parameter in block.parameters():
-            parameter.data.zero_()
     handed_on: list[int] = []
     run: list[int] = []
 
-    def record(index: int, given: tuple[Any, ...], output: Tensor) -> None:
+    def record(index: int, _: nn.Module, given: tuple[Any, ...], output: Tensor) -> None:
         run.append(index)
         if output.shape == given[0].shape and torch.equal(output, given[0]):
             handed_on.append(index)
 
     for index, block in enumerate(body.blocks):
-        block.register_forward_hook(partial(_called, record, index))
-    side = FAMILIES[name].get("img_size", 224 if "xcit" in name else 64)
+        for parameter in block.parameters():
+            parameter.data.zero_()
+        block.register_forward_hook(partial(record, index))
     with torch.inference_mode():
-        network(torch.rand(2, 3, side, side))
+        network(torch.rand(2, 3, family.side, family.side))
     assert run == list(range(body.num_blocks))
     assert body.removable == tuple(handed_on)
-
-
-def _called(record: Any, index: int, _: nn.Module, given: tuple[Any, ...], output: Tensor) -> None:
-    record(index, given, output)

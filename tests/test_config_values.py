@@ -2,38 +2,23 @@
 
 import argparse
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from perturb.config import Config, ConfigError, load_config
+from perturb.config import Config, load_config
 from perturb.config.given import add_study_arguments, given_study
 from perturb.config.numbers import spelt_alike, with_numbers
 from perturb.config.paths import RESOURCES
 from perturb.plan.sources import resolved_source
 from perturb.severities import severity_id, severity_value
+from tests.test_config_mistakes import refusal
 from tests.workspace import ROOT
 
 SHA256 = "0123456789abcdef" * 4
 ATTACK = {"datasets": ["test"], "images": 4}
-
-
-def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
-    def change(raw: dict[str, Any]) -> None:
-        for key in keys[:-1]:
-            raw = raw.setdefault(key, {})
-        raw[keys[-1]] = value
-
-    return change
-
-
-def _refusal(raw: dict[str, Any]) -> str:
-    with pytest.raises(ConfigError) as caught:
-        load_config(raw)
-    return str(caught.value)
 
 
 def _given(raw: dict[str, Any], **preprocessing: Any) -> None:
@@ -85,7 +70,7 @@ def test_whole_numbers_are_whole_and_words_are_words(
 def test_what_is_no_number_is_refused_as_it_was_written(
     written: str, tiny_study: dict[str, Any]
 ) -> None:
-    assert f"seed: {written!r} is not of type integer" in _refusal(tiny_study | {"seed": written})
+    assert f"seed: {written!r} is not of type integer" in refusal(tiny_study | {"seed": written})
 
 
 @pytest.mark.parametrize("entry", ["epsilon=1e-3", "epsilon=+1E-3", "epsilon=1/1000"])
@@ -128,83 +113,6 @@ def test_equal_severities_have_one_id_and_one_spelling_on_the_page(
 def test_every_gray_level_keeps_its_value() -> None:
     for level in range(256):
         assert severity_value(severity_id(f"{level}/255")) == level / 255
-
-
-def test_an_epsilon_twice_in_two_spellings_is_named(tiny_study: dict[str, Any]) -> None:
-    tiny_study["perturbations"]["pgd"] = {**ATTACK, "epsilons": ["8/255", 8 / 255]}
-    said = _refusal(tiny_study)
-    assert "perturbations.pgd.epsilons: 8/255 and 0.03137254901960784 are the same" in said
-
-
-# --- ranges ---
-
-UNITS = "in units of [0, 1]"
-RANGES = {
-    "a mean in gray levels": (
-        lambda raw: _given(raw, mean=[127.5, 127.5, 127.5]),
-        ["models.a.preprocessing.mean.0: 127.5 is greater", f"{UNITS}; divide gray levels by 255"],
-    ),
-    "a deviation in gray levels": (
-        lambda raw: _given(raw, std=[0.5, 0.5, "58.395"]),
-        ["models.a.preprocessing.std.2: 58.395 is greater", f"{UNITS}; divide gray levels by 255"],
-    ),
-    "a deviation of nothing": (
-        lambda raw: _given(raw, std=[0, 0.5, 0.5]),
-        ["models.a.preprocessing.std.0: 0 is less than or equal to", UNITS],
-    ),
-    "a negative mean": (
-        lambda raw: _given(raw, mean=[-0.5, 0.5, 0.5]),
-        ["models.a.preprocessing.mean.0: -0.5 is less than", UNITS],
-    ),
-    "a mean that is none": (
-        lambda raw: _given(raw, mean=[float("nan"), 0.5, 0.5]),
-        ["models.a.preprocessing.mean.0: nan is not of type number"],
-    ),
-    "a crop in percent": (
-        lambda raw: _given(raw, mode="crop", crop=87.5),
-        ["models.a.preprocessing.crop: 87.5 is greater", "0.875 for 87.5 %"],
-    ),
-    "an unknown filter": (
-        lambda raw: _given(raw, interpolation="nearest"),
-        ["models.a.preprocessing.interpolation: 'nearest' is not one of bilinear, bicubic"],
-    ),
-    "a side beyond all": (
-        lambda raw: _given(raw, side=1e6),
-        ["models.a.preprocessing.side: 1000000 is greater", "[px]"],
-    ),
-    "an epsilon in gray levels": (
-        _set("epsilon", value=4),
-        ["epsilon: 4 is not allowed", f"{UNITS}: a number or a fraction such as 4/255"],
-    ),
-    "an epsilon that is none": (_set("epsilon", value=float("nan")), ["epsilon: nan", UNITS]),
-    "an epsilon above 1 as a fraction": (
-        _set("epsilon", value="300/255"),
-        ["epsilon: 300/255 > 1"],
-    ),
-    "an epsilon of patterns above 1": (
-        _set(
-            "analyses",
-            "perturbation_patterns",
-            value={"dataset": "test", "images": 4, "epsilon": "9/8"},
-        ),
-        ["analyses.perturbation_patterns.epsilon: more than 1"],
-    ),
-    "a shift in pixels": (
-        _set("perturbations", "spatial", value={"datasets": ["test"], "max_translation": 24}),
-        ["perturbations.spatial.max_translation: 24 is greater", "fraction of the image's side"],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", RANGES)
-def test_a_value_in_another_unit_is_refused_with_the_unit(
-    name: str, tiny_study: dict[str, Any]
-) -> None:
-    change, expected = RANGES[name]
-    change(tiny_study)
-    said = _refusal(tiny_study)
-    for fragment in expected:
-        assert fragment in said
 
 
 # --- paths ---
@@ -253,7 +161,7 @@ def test_every_path_that_cannot_be_put_in_is_named(
     source |= {"class_index": "${}/index.json"}
     tiny_study["datasets"]["more"] = {"source": source}
     tiny_study["perturbations"]["none"]["datasets"].append("mroe")
-    assert _refusal(tiny_study).splitlines() == [
+    assert refusal(tiny_study).splitlines() == [
         "perturbations.none.datasets.1: there is no entry 'mroe' under `datasets`; allowed: "
         "test, second, fit, watch, more. Did you mean `more`?",
         "data: '${NOWHERE}/data': the environment variable 'NOWHERE' is not set; $$ stands for a "
@@ -321,7 +229,7 @@ def test_a_path_that_was_read_from_the_working_directory_is_named(
     Path("mine").mkdir()
     for name in FILES:
         Path("mine", name).write_text(INDEX)
-    said = _refusal(study).splitlines()
+    said = refusal(study).splitlines()
     assert len(said) == 1 + 3 + 2 + 2
     for name in FILES:
         assert any(
@@ -347,7 +255,7 @@ def test_a_file_of_this_project_is_not_mistaken_for_one_of_the_users(
     Path("data/resources/imagenet_r_classes.json").write_text(INDEX)
     load_config(tiny_study)
     source["class_index"] = source["class_index"].removeprefix("./")
-    assert _refusal(tiny_study) == (
+    assert refusal(tiny_study) == (
         "datasets.more.source.class_index: 'resources/imagenet_r_classes.json' is a file of this "
         "project; allowed for data/resources/imagenet_r_classes.json: "
         "./resources/imagenet_r_classes.json"

@@ -160,9 +160,6 @@ def test_cuda_is_in_a_lock_of_its_own() -> None:
     assert [name for name in read_pins(RUN_LOCK) if lock.is_cuda(name)] == []
     assert [name for name in read_pins(CUDA_LOCK) if not lock.is_cuda(name)] == []
     assert {"cuda-bindings", "nvidia-cudnn-cu13", "triton"} <= set(read_pins(CUDA_LOCK))
-
-
-def test_cuda_is_for_linux_alone() -> None:
     assert all("sys_platform == 'linux'" in pin for pin in read_pins(CUDA_LOCK).values())
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import StackDataset, TensorDataset
 
 import perturb
 from perturb.config import load_config
@@ -134,27 +135,14 @@ def test_a_plain_module_has_the_rows_of_its_logits(images: Tensor) -> None:
     json.dumps(rows.attrs)
 
 
-class Items:
-    """A dataset as those of torch."""
-
-    def __init__(self, images: Any, targets: Any) -> None:
-        self.images, self.targets = images, targets
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self.images[index], self.targets[index]
-
-
 def test_datasets_of_torch_are_as_pairs(images: Tensor) -> None:
     model, targets = small_cnn(), predicted(small_cnn(), images)
     expected = perturb.evaluate(model, (images, targets), "corruptions", 1, conditions=["fog"])
     floats = images.float() / 255
     for dataset in (
-        torch.utils.data.TensorDataset(images, targets),
-        Items(floats, targets.tolist()),
-        Items(images.numpy(), targets.numpy()),
+        TensorDataset(images, targets),
+        StackDataset(floats, targets.tolist()),
+        StackDataset(images.numpy(), targets.numpy()),
     ):
         found = perturb.evaluate(model, dataset, "corruptions", 1, conditions=["fog"])
         pd.testing.assert_frame_equal(found, expected)

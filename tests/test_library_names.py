@@ -1,14 +1,13 @@
 """The names of `perturb`: what their import costs, and that what is listed exists."""
 
 import inspect
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import perturb
-from tests.workspace import ROOT, environment
+from tests.workspace import ROOT, told_by
 
 HEAVY = ("torch", "pandas", "numpy", "timm", "duckdb", "pyarrow", "snakemake")
 
@@ -16,16 +15,7 @@ HEAVY = ("torch", "pandas", "numpy", "timm", "duckdb", "pyarrow", "snakemake")
 def _imported(code: str) -> set[str]:
     """Return the heavy packages that a new interpreter has after some code."""
     told = f"{code}\nimport sys\nprint(*(name for name in {HEAVY} if name in sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", told],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return set(done.stdout.split())
+    return set(told_by([sys.executable, "-c", told]).split())
 
 
 @pytest.mark.parametrize(

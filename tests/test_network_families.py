@@ -11,10 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perturb.config.models import architecture
 from perturb.config.perturbations import perturbation
-from perturb.config.schema import schema
-from perturb.datasets.store import Images
 from perturb.evaluation.outcome import Outcome, Setting
 from perturb.experiments.layer_correlations.similarity import correlate_layers
 from perturb.experiments.possible import (
@@ -31,10 +28,10 @@ from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.timm_modules import find_maker, load_timm_zoo
 from perturb.models.timm_table import TimmModel, blocks_of, timm_models
 from perturb.models.zoo import build_timm_network, describe_network
-from perturb.records import Architecture, Makeup, PerturbationEntry
+from perturb.records import Architecture, Makeup
 from perturb.severities import severity_value
+from tests.family_walk import NUM_CLASSES, asked, planned_as, some_images
 
-NUM_CLASSES = 5
 ON_NETWORKS = [id for id, declared in perturbations().items() if declared.changes == "model"]
 # Perturbations of parts that not every network has.
 ON_PARTS = [id for id, declared in perturbations().items() if declared.lacks is not None]
@@ -48,8 +45,8 @@ OTHERS = (
     *("swin_transformer_v2_cr", "tiny_vit", "tnt", "twins", "vision_transformer"),
     *("vision_transformer_hybrid", "vision_transformer_relpos", "visformer", "volo", "xcit"),
 )
-# The other modules show the same.
-_FAST = ("beit", "cait", "deit", "eva", "levit", "pit", "swin_transformer", "tiny_vit", "xcit")
+# The other modules show the same, BEiT on a small network in `tests.family_walk`.
+_FAST = ("cait", "deit", "eva", "levit", "pit", "swin_transformer", "tiny_vit", "xcit")
 
 
 def _kinds() -> dict[str, TimmModel]:
@@ -70,12 +67,6 @@ def _kinds() -> dict[str, TimmModel]:
 VITS = _kinds()
 
 
-def planned_as(known: TimmModel) -> Architecture:
-    """Return the architecture that a configuration has for a network of timm's."""
-    entry: dict[str, Any] = {"family": known.family, "size": "T", "timm": known.architecture}
-    return architecture("x", entry | ({"patch_size": known.patch_size} if known.patch_size else {}))
-
-
 @cache
 def small_vit(name: str) -> tuple[Classifier, Architecture]:
     """Return a small network of the kind, every weight of which is random, and its plan."""
@@ -90,19 +81,6 @@ def small_vit(name: str) -> tuple[Classifier, Architecture]:
     sizes = {key: value for key, value in SMALL.items() if plan.arguments.get(key) is not None}
     plan = replace(plan, arguments={**plan.arguments, **sizes})
     return Classifier(network, Preprocessing(side)).eval(), plan
-
-
-def some_images(side: int, count: int = 2) -> Images:
-    """Return noise, of the side that a network takes."""
-    generator = torch.Generator().manual_seed(2)
-    pixels = torch.randint(0, 256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
-    return Images(pixels, torch.arange(count), torch.zeros(count, dtype=torch.long))
-
-
-def asked(id: str) -> PerturbationEntry:
-    """Return the entry of a change, the example of its schema."""
-    properties = schema()["$defs"]["perturbations"]["properties"]
-    return perturbation(id, properties[id]["examples"][0], {"test": {}})
 
 
 def severity_of(id: str) -> float:

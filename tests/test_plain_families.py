@@ -81,22 +81,6 @@ def some_images(count: int = 4) -> Images:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("removed", [(), (0,), (2,), (0, 1), (1, 2)])
-def test_removed_blocks_are_those_of_plain_torch(name: str, removed: tuple[int, ...]) -> None:
-    build, plain = NETWORKS[name]
-    classifier, images = classifier_of(build), some_images().pixels
-    state = classifier.network.state_dict()
-    with torch.inference_mode():
-        expected, _ = plain(state, classifier.prepare(images), removed)
-        with without(classifier, removed):
-            found = classifier(images)
-        torch.testing.assert_close(found, expected)
-        whole, _ = plain(state, classifier.prepare(images))
-        assert torch.allclose(found, whole) == (not removed)
-        torch.testing.assert_close(classifier(images), whole)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
 def test_block_outputs_are_those_of_plain_torch(name: str) -> None:
     build, plain = NETWORKS[name]
     classifier, images = classifier_of(build), some_images().pixels
@@ -113,6 +97,8 @@ def test_a_cell_of_lesions_has_the_logits_of_plain_torch(name: str) -> None:
     build, plain = NETWORKS[name]
     classifier, images = classifier_of(build), some_images()
     state, pixels = classifier.network.state_dict(), classifier.prepare(images.pixels)
+    with torch.inference_mode():
+        whole, _ = plain(state, pixels)
     for count in (0, 1, 2):
         setting = Setting(("block",), float(count), 7, {"samples": 2} if count > 1 else {})
         outcomes = list(lesion_outcomes(classifier, images, setting))
@@ -122,6 +108,9 @@ def test_a_cell_of_lesions_has_the_logits_of_plain_torch(name: str) -> None:
             with torch.inference_mode():
                 expected, _ = plain(state, pixels, removed)
             torch.testing.assert_close(outcome.logits, expected.float())
+            assert torch.allclose(expected, whole) == (not removed)
+    with torch.inference_mode():
+        torch.testing.assert_close(classifier(images.pixels), whole)
 
 
 @pytest.mark.parametrize("is_fused", [True, False])

@@ -1,11 +1,10 @@
 """Preprocessing of a file of weights: configured, of timm's default weights, or refused."""
 
+import copy
 from typing import Any
 
 import pytest
-import yaml
 
-from conftest import ROOT
 from perturb.config import Config, ConfigError, load_config
 from perturb.config.preprocessing import assumed_preprocessing, assumed_values
 from perturb.models.classifier import Preprocessing
@@ -13,8 +12,9 @@ from perturb.models.resizing import Resizing
 from perturb.models.timm_table import default_of
 from perturb.plan import params
 from perturb.records import ModelPreprocessing
+from tests.test_config_mistakes import IMAGENET
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+OF_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 FILE = {"file": "w.pt", "sha256": "0" * 64}
 RESNET = {"family": "resnet", "size": "18"}
@@ -35,7 +35,7 @@ FULL = {
 
 
 def _config(architecture: str, preprocessing: dict[str, Any] | None) -> Config:
-    raw = yaml.safe_load((ROOT / "config" / "imagenet.yaml").read_text())
+    raw = copy.deepcopy(IMAGENET)
     raw["architectures"]["new"] = ARCHITECTURES[architecture]
     raw["models"]["mine"] = {"architecture": "new", "pretraining": "web", "weights": FILE}
     if preprocessing is not None:
@@ -56,7 +56,7 @@ def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelPreprocessin
             "resnet18",
             {"side": 224},
             Resizing(224, "crop", 0.95, "bicubic"),
-            IMAGENET,
+            OF_IMAGENET,
             "mode crop, crop 0.95, interpolation bicubic, mean [0.485, 0.456, 0.406], "
             "std [0.229, 0.224, 0.225] (of timm's resnet18.a1_in1k)",
         ),
@@ -64,7 +64,7 @@ def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelPreprocessin
             "resnet18",
             {"side": 160, "crop": 0.875, "interpolation": "bilinear"},
             Resizing(160, "crop", 0.875, "bilinear"),
-            IMAGENET,
+            OF_IMAGENET,
             "mode crop, mean [0.485, 0.456, 0.406], std [0.229, 0.224, 0.225] "
             "(of timm's resnet18.a1_in1k)",
         ),
@@ -72,7 +72,7 @@ def _view(architecture: str, preprocessing: dict[str, Any]) -> ModelPreprocessin
             "resnet50d",
             {"side": 224, "mode": "squash", "interpolation": "bilinear"},
             Resizing(224, "squash", 1.0, "bilinear"),
-            IMAGENET,
+            OF_IMAGENET,
             "mean [0.485, 0.456, 0.406], std [0.229, 0.224, 0.225] (of timm's resnet50d.ra2_in1k; "
             "mean and std are others in resnet50d.ra4_e3600_r224_in1k)",
         ),
@@ -116,6 +116,26 @@ def test_what_is_not_given_is_known_of_the_network(
     assert _view(architecture, given) == ModelPreprocessing(
         view, tuple(mean), tuple(std), taken_from
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "view"),
+    [
+        ({}, Resizing(384, "squash", 0.95, "bicubic")),
+        ({"interpolation": "bilinear"}, Resizing(384, "squash", 0.95, "bilinear")),
+        ({"mode": "squash"}, Resizing(384, "squash", 1.0, "bicubic")),
+        ({"mode": "crop", "crop": 0.9}, Resizing(384, "crop", 0.9, "bicubic")),
+    ],
+)
+def test_a_tag_that_squashes_keeps_its_crop(
+    imagenet: dict[str, Any], given: dict[str, Any], view: Resizing
+) -> None:
+    weights = {"timm": "vit_base_patch16_clip_384.openai_ft_in12k_in1k"}
+    model = {"architecture": "vit-b16", "pretraining": "web", "weights": weights}
+    imagenet["models"]["mine"] = model | ({"preprocessing": given} if given else {})
+    found = load_config(imagenet).models["mine"].own_preprocessing
+    assert found is not None
+    assert found.view == view
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
 """Configurations of real models and images: what they resolve to, and every mistake named."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from perturb.config import Config, ConfigError, load_config
 from perturb.files import as_inputs, beside_inputs
@@ -18,18 +16,10 @@ from perturb.plan.jobs import asked_of, jobs, stores_of_job
 from perturb.plan.origins import of_checkpoint
 from perturb.plan.stores import any_store, part_of, store_of, stores_of_dataset, view_of
 
-IMAGENET = Path(__file__).parents[1] / "config" / "imagenet.yaml"
-
 
 @pytest.fixture
-def raw() -> dict[str, Any]:
-    """The paper's study on ImageNet, as a user may change it."""
-    return yaml.safe_load(IMAGENET.read_text())
-
-
-@pytest.fixture
-def config(raw: dict[str, Any]) -> Config:
-    return load_config(raw)
+def config(imagenet: dict[str, Any]) -> Config:
+    return load_config(imagenet)
 
 
 def test_every_model_of_the_paper_is_there_or_named_as_absent(config: Config) -> None:
@@ -130,183 +120,29 @@ def test_missing_files_are_all_named_before_anything_starts(
     assert not any("data/imagenet/val " in line for line in sources.missing_files(config))
 
 
-def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
-    def change(raw: dict[str, Any]) -> None:
-        for key in keys[:-1]:
-            raw = raw[key]
-        raw[keys[-1]] = value
-
-    return change
-
-
 MINE = {
     "architecture": "vit-b16",
     "pretraining": "web",
     "weights": {"file": "x", "sha256": "0" * 64},
 }
-SHAPES = {"set": "target", "split": "test"}
-CORRUPTED = {"datasets": ["imagenet"], "severities": [1, 2, 3, 4, 5], "denominators": "alexnet"}
-MISTAKES = {
-    "bare name": (
-        _set("models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch16_384"}}),
-        "models.mine.weights.timm: .*augreg_in21k_ft_in1k",
-    ),
-    "misspelt tag": (
-        _set("models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch16_384.orig"}}),
-        "vit_base_patch16_384.orig_in21k_ft_in1k",
-    ),
-    "other patch size": (
-        _set(
-            "models", "mine", value=MINE | {"weights": {"timm": "vit_base_patch32_384.augreg_in1k"}}
-        ),
-        "models.mine: patch_size is 16, but 'vit_base_patch32_384' has 32",
-    ),
-    "other family": (
-        _set(
-            "models",
-            "mine",
-            value=MINE | {"weights": {"timm": "resnetv2_50x1_bit.goog_in21k_ft_in1k"}},
-        ),
-        "models.mine: 'resnetv2_50x1_bit' is no network of the family 'vit'",
-    ),
-    "no side": (_set("models", "mine", value=MINE), "models.mine.preprocessing.side: missing"),
-    "crop of a squashed image": (
-        _set(
-            "models",
-            "mine",
-            value=MINE | {"preprocessing": {"side": 384, "mode": "squash", "crop": 0.9}},
-        ),
-        "models.mine.preprocessing.crop: not allowed",
-    ),
-    "trained by name": (
-        _set("models", "mine", value=MINE | {"weights": "trained"}),
-        "models.mine.weights: `trained`",
-    ),
-    "unknown architecture": (
-        _set("architectures", "vit-b16", "timm", value="vit_bass_patch16_384"),
-        "architectures.vit-b16.timm: .*vit_bass_patch16_384",
-    ),
-    "two origins": (
-        _set("datasets", "imagenet", "bundled", value={"set": "digits", "split": "test"}),
-        "datasets.imagenet: exactly one of",
-    ),
-    "labels of folders": (
-        _set("datasets", "imagenet", "source", "labels", value="x.txt"),
-        "datasets.imagenet.source.labels: only with",
-    ),
-    "no labels": (
-        _set("datasets", "imagenet", "source", "layout", value="labelled_files"),
-        "datasets.imagenet.source.labels: missing",
-    ),
-    "corruptions in another role": (
-        _set("datasets", "imagenet-c", "role", value="extra"),
-        "datasets.imagenet-c: `role: corrupted`",
-    ),
-    "corruptions in each model's view": (
-        lambda raw: raw["datasets"]["imagenet-c"].pop("preprocessing"),
-        "datasets.imagenet-c.preprocessing: missing",
-    ),
-    "more classes than the model has": (
-        _set("datasets", "imagenet", "classes", value=1001),
-        "datasets.imagenet.classes: 1001, but",
-    ),
-    "stored and made corruptions": (
-        _set("perturbations", "corruptions", value={"datasets": ["imagenet"], "severities": [1]}),
-        "perturbations: `corruptions` and `stored_corruptions` exclude each other",
-    ),
-    "AlexNet's errors of some severities": (
-        _set("perturbations", "stored_corruptions", "severities", value=[1, 5]),
-        "perturbations.stored_corruptions.severities: 1, 5; `denominators: alexnet` needs all five",
-    ),
-    "published twice": (
-        _set("datasets", "imagenet-224", "published", value="imagenet"),
-        "datasets: several are 'imagenet' by `published`",
-    ),
-    "no class index": (
-        lambda raw: raw["datasets"]["imagenet-sketch"].update(
-            classes=999, source={"path": "x", "layout": "class_folders"}
-        ),
-        "datasets.imagenet-sketch: the mapping of its classes to the 1000 classes",
-    ),
-    "a set of twelve shapes": (
-        _set("datasets", "shapes", value={"generate": SHAPES, "images": 12}),
-        "datasets.shapes: the mapping of its classes to the 1000 classes",
-    ),
-    "a pool of coarser classes": (
-        _set(
-            "datasets",
-            "hard",
-            value={"filter": {"dataset": "cue-conflict", "wrong_by": "vit-b16-1k"}},
-        ),
-        "datasets.hard.filter.dataset: 'cue-conflict' has parts, coarser classes",
-    ),
-    "a judge without weights": (
-        _set(
-            "datasets",
-            "hard",
-            value={"filter": {"dataset": "imagenet-224", "wrong_by": "vit-l16-1k"}},
-        ),
-        "datasets.hard.filter.wrong_by: 'vit-l16-1k' has `weights: absent`",
-    ),
-    "patterns of a model without weights": (
-        _set("analyses", "perturbation_patterns", "models", value=["vit-b16-jft"]),
-        "analyses.perturbation_patterns.models: 'vit-b16-jft' has `weights: absent`",
-    ),
-    "a side that patches do not fill": (
-        _set("models", "mine", value=MINE | {"preprocessing": {"side": 100}}),
-        "models.mine.preprocessing.side: 100 is no multiple of the patch size, 16",
-    ),
-    "AlexNet's errors in each model's view": (
-        lambda raw: (
-            raw["perturbations"].update(
-                {"corruptions": {**CORRUPTED, "jpeg": True}, "stored_corruptions": None}
-            )
-            or raw["perturbations"].pop("stored_corruptions")
-            or raw["datasets"].pop("imagenet-c")
-        ),
-        "perturbations.corruptions.denominators: alexnet needs `jpeg`",
-    ),
-    "crop of a squashed dataset": (
-        _set("datasets", "imagenet-224", "preprocessing", "mode", value="squash"),
-        "datasets.imagenet-224.preprocessing.crop: not allowed",
-    ),
-    "stored corruptions of the clean set": (
-        _set("perturbations", "stored_corruptions", "datasets", value=["imagenet"]),
-        "perturbations.stored_corruptions.datasets: 'imagenet' has the role clean",
-    ),
-    "transfer between views": (
-        _set("perturbations", "transfer", "datasets", value=["imagenet"]),
-        "perturbations.transfer: every model must see the same pixels",
-    ),
-    "class subset without a list": (
-        _set("perturbations", "class_subset", "datasets", value=["imagenet-v2"]),
-        "datasets.imagenet-v2.source.class_index: 'numbers'",
-    ),
-}
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_every_mistake_is_named(raw: dict[str, Any], mistake: str) -> None:
-    change, message = MISTAKES[mistake]
-    change(raw)
-    with pytest.raises(ConfigError, match=message):
-        load_config(raw)
-
-
-def test_a_checkpoint_of_ones_own_is_five_lines(raw: dict[str, Any]) -> None:
-    raw["models"]["mine"] = MINE | {"preprocessing": {"side": 384}}
-    model = load_config(raw).models["mine"]
+def test_a_checkpoint_of_ones_own_is_five_lines(imagenet: dict[str, Any]) -> None:
+    imagenet["models"]["mine"] = MINE | {"preprocessing": {"side": 384}}
+    model = load_config(imagenet).models["mine"]
     assert model.own_preprocessing is not None
     assert model.own_preprocessing.view == Resizing(384, "crop", 1.0, "bicubic")
     assert model.architecture.arguments["depth"] == 12
-    facts = params.given_facts(load_config(raw), "mine")
+    facts = params.given_facts(load_config(imagenet), "mine")
     assert facts["timm"] == "vit_base_patch16_384"
     assert facts["weights"] == {"file": "data/x", "sha256": "0" * 64}
     assert facts["num_classes"] == 1000
 
 
-def test_a_name_without_published_weights_has_random_ones_or_a_files(raw: dict[str, Any]) -> None:
-    raw["architectures"]["clip"] = {
+def test_a_name_without_published_weights_has_random_ones_or_a_files(
+    imagenet: dict[str, Any],
+) -> None:
+    imagenet["architectures"]["clip"] = {
         **{"family": "vit", "size": "XS", "patch_size": 16},
         "timm": "vit_xsmall_patch16_clip_224",
     }
@@ -315,22 +151,26 @@ def test_a_name_without_published_weights_has_random_ones_or_a_files(raw: dict[s
         **{"mean": [0.5] * 3, "std": [0.5] * 3},
     }
     new = {"architecture": "clip", "pretraining": "imagenet-21k", "weights": "random"}
-    raw["models"]["mine"] = new | {"preprocessing": whole}
-    config = load_config(raw)
+    imagenet["models"]["mine"] = new | {"preprocessing": whole}
+    config = load_config(imagenet)
     facts = params.given_facts(config, "mine")
     assert facts["weights"] == {"random": config.seed}
     assert (facts["num_classes"], facts["timm"]) == (1000, "vit_xsmall_patch16_clip_224")
     assert of_checkpoint(config, "mine")["weights"] == {"random": config.seed}
-    raw["models"]["mine"] = new
+    imagenet["models"]["mine"] = new
     with pytest.raises(ConfigError, match=r"models\.mine\.preprocessing: "):
-        load_config(raw)
+        load_config(imagenet)
 
 
-def test_only_networks_of_blocks_are_correlated(raw: dict[str, Any]) -> None:
-    raw["architectures"]["dense"] = {"family": "other", "size": "S", "timm": "densenet121"}
+def test_only_networks_of_blocks_are_correlated(imagenet: dict[str, Any]) -> None:
+    imagenet["architectures"]["dense"] = {
+        "family": "other",
+        "size": "S",
+        "timm": "densenet121",
+    }
     new = {"architecture": "dense", "pretraining": "imagenet-21k", "weights": "random"}
-    raw["models"]["dense"] = new | {"preprocessing": {"side": 224}}
-    config = load_config(raw)
+    imagenet["models"]["dense"] = new | {"preprocessing": {"side": 224}}
+    config = load_config(imagenet)
     assert set(config.benchmark_models) - set(correlated_models(config)) == {"dense"}
 
 

@@ -1,14 +1,9 @@
 """Preprocessing: names in paths, and squashed images of timm's models."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
-from conftest import ROOT
-from perturb.config import Config, ConfigError, load_config
 from perturb.datasets.real.decoding import BadImageError, decode, decode_fast
 from perturb.models.resizing import AS_IS, Resizing
 from tests.image_files import encoded, picture
@@ -54,34 +49,3 @@ def test_a_crop_that_would_need_a_giant_image_is_refused(mode: str) -> None:
     data = encoded(picture(0, 30, 30), "PNG")
     with pytest.raises(BadImageError, match="would be 224000 x 224000 px"):
         decode(data, Resizing(224, mode, 0.001, "bilinear"))
-
-
-SQUASHED = "vit_base_patch16_clip_384.openai_ft_in12k_in1k"
-
-
-@pytest.mark.parametrize(
-    ("given", "view"),
-    [
-        ({}, Resizing(384, "squash", 0.95, "bicubic")),
-        ({"interpolation": "bilinear"}, Resizing(384, "squash", 0.95, "bilinear")),
-        ({"mode": "squash"}, Resizing(384, "squash", 1.0, "bicubic")),
-        ({"mode": "crop", "crop": 0.9}, Resizing(384, "crop", 0.9, "bicubic")),
-    ],
-)
-def test_a_tag_that_squashes_keeps_its_crop(given: dict[str, Any], view: Resizing) -> None:
-    model = _config(given).models["mine"]
-    assert model.own_preprocessing is not None
-    assert model.own_preprocessing.view == view
-
-
-@pytest.mark.parametrize("given", [{"crop": 0.9}, {"mode": "squash", "crop": 0.9}])
-def test_a_crop_is_not_given_to_a_squashed_view(given: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"models.mine.preprocessing.crop: not allowed with"):
-        _config(given)
-
-
-def _config(preprocessing: dict[str, Any]) -> Config:
-    raw = yaml.safe_load((ROOT / "config" / "imagenet.yaml").read_text())
-    model = {"architecture": "vit-b16", "pretraining": "web", "weights": {"timm": SQUASHED}}
-    raw["models"]["mine"] = model | ({"preprocessing": preprocessing} if preprocessing else {})
-    return load_config(raw)

@@ -16,6 +16,8 @@ from tests.hand_made import counted, decided, resnet, written
 from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
+DIVIDED = {"has_denominators": 1.0}
+
 ALEXNET = Path(__file__).parent.parent / "resources" / "alexnet_errors.csv"
 
 
@@ -136,7 +138,7 @@ def test_relative_mce_needs_a_reference_that_loses_something(
         **study.sources("predictions", "models", "datasets"),
         "reference_errors": tmp_path / "errors.csv",
     }
-    for row in make_table("corruption_error", sources).to_pylist():
+    for row in make_table("corruption_error", sources, DIVIDED).to_pylist():
         assert row["mce"] > 0
         assert (row["relative_mce"] is None) == (row["relative_mce_low"] is None)
         assert (row["relative_mce"] is not None) == (sum(num_wrong) > 10)
@@ -186,7 +188,7 @@ def test_alexnets_own_errors_have_mce_one(tmp_path: Path) -> None:
         paths.append(counted(path, "alexnet", "shapes", "corruptions", severity, right, ids))
     sources = written(tmp_path, [resnet("alexnet")], [])
     sources |= {"predictions": paths, "reference_errors": ALEXNET}
-    [row] = make_table("corruption_error", sources).to_pylist()
+    [row] = make_table("corruption_error", sources, DIVIDED).to_pylist()
     assert row["mce"] == pytest.approx(1, abs=1e-12)
     assert row["relative_mce"] == pytest.approx(1, abs=1e-12)
     assert row["num_corruptions"] == 15
@@ -196,7 +198,7 @@ def test_published_constants_serve_only_five_severities(tmp_path: Path) -> None:
     study = make_study(tmp_path, num_images=4, pretraining=["Small"], severities=(1, 3))
     sources = {**study.sources("predictions", "models", "datasets"), "reference_errors": ALEXNET}
     with pytest.raises(ValueError, match=r"gaussian_noise has errors of 5 severities.* ran 2"):
-        make_table("corruption_error", sources)
+        make_table("corruption_error", sources, DIVIDED)
 
 
 def test_alexnet_constants_cover_the_benchmark() -> None:

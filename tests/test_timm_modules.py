@@ -1,7 +1,6 @@
 """Import of timm's two networks without the rest of timm, each case in a new process."""
 
 import importlib
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -9,21 +8,12 @@ from pathlib import Path
 import pytest
 
 from perturb.models.timm_modules import _torchvision_works, _without_torchvision
-
-ROOT = Path(__file__).parent.parent
+from tests.workspace import told_by
 
 
 def _run(code: str) -> list[str]:
     """Return the words that a new Python process prints."""
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout.split()
+    return told_by([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]).split()
 
 
 def test_classes_are_timms_own_files() -> None:

@@ -1,6 +1,5 @@
 """The table of timm's pretrained classifiers agrees with the installed timm."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,8 +31,8 @@ from perturb.models.timm_table import (
     untagged_models,
 )
 from perturb.models.zoo import check_table
+from tests.workspace import told_by
 
-ROOT = Path(__file__).parent.parent
 # One of each kind of block is built in every run of the tests, all of them when timm changes.
 _FEW = (
     *("beit_base_patch16_224", "convnext_tiny", "densenet121", "efficientnet_b0", "levit_128"),
@@ -58,10 +57,7 @@ def test_reading_the_table_imports_neither_torch_nor_timm() -> None:
         "model_of('vit_base_patch16_384.orig_in21k_ft_in1k'); "
         "print(sorted({'torch', 'timm', 'numpy', 'safetensors'} & set(sys.modules)))"
     )
-    process = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert process.stdout.strip() == "[]"
+    assert told_by([sys.executable, "-c", code]).strip() == "[]"
 
 
 def test_every_pretrained_tag_has_the_preprocessing_of_the_installed_timm() -> None:
@@ -73,12 +69,17 @@ def test_every_pretrained_tag_has_the_preprocessing_of_the_installed_timm() -> N
 
 
 @pytest.mark.parametrize(
-    "tag", [*PAPER, "vit_base_r50_s16_384.orig_in21k_ft_in1k", "resnet18.a1_in1k"]
+    "name",
+    [
+        *(*PAPER, "vit_base_r50_s16_384.orig_in21k_ft_in1k", "resnet18.a1_in1k"),
+        *("vit_xsmall_patch16_clip_224", "mixer_s32_224", "resnet50_clip"),  # without weights
+    ],
 )
-def test_networks_are_those_of_the_installed_timm(tag: str) -> None:
-    row = model_of(tag)
-    for name, value in measure(tag, row.side).items():
-        assert getattr(row, name) == value, name
+def test_networks_are_those_of_the_installed_timm(name: str) -> None:
+    row = model_of(name) if "." in name else geometry(name)
+    check_classifier(name, row.side)
+    for column, value in measure(name, row.side).items():
+        assert getattr(row, column) == value, column
 
 
 def test_known_figures_of_the_papers_models() -> None:
@@ -107,14 +108,6 @@ def test_every_other_name_of_timms_is_in_the_second_table() -> None:
         assert not model.is_default
         assert model.num_parameters
         assert (model.depth is not None) == (model.kind == "vit")
-
-
-@pytest.mark.parametrize("name", ["vit_xsmall_patch16_clip_224", "mixer_s32_224", "resnet50_clip"])
-def test_networks_without_weights_are_those_of_the_installed_timm(name: str) -> None:
-    row = geometry(name)
-    check_classifier(name, row.side)
-    for column, value in measure(name, row.side).items():
-        assert getattr(row, column) == value, column
 
 
 def test_encoders_are_no_classifiers() -> None:
@@ -198,16 +191,12 @@ def test_a_written_table_is_read_as_it_was(tmp_path: Path) -> None:
     assert set(lines[1:]) <= set(TABLE.read_text().splitlines())
 
 
-def _another_column(header: str) -> str:
-    return header.replace("side", "size")
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "not found; python -m perturb.models.timm_survey makes it"),
         ("", "columns are ; allowed"),
-        (_another_column(",".join(COLUMNS)), "columns are .*size.*; allowed"),
+        (",".join(COLUMNS).replace("side", "size"), "columns are .*size.*; allowed"),
     ],
 )
 def test_another_table_is_refused(content: Any, message: str, tmp_path: Path) -> None:

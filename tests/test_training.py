@@ -2,7 +2,6 @@
 
 import logging
 import math
-import subprocess
 import sys
 import textwrap
 from dataclasses import replace
@@ -26,8 +25,8 @@ from perturb.models.training import (
     replace_head,
     shift,
 )
+from tests.workspace import told_by
 
-ROOT = Path(__file__).parent.parent
 NETWORKS = {
     "vit": {"patch_size": 16, "embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2},
     "resnet": {"layers": [1, 1], "channels": [16, 32], "num_groups": 4, "stem_channels": 16},
@@ -229,4 +228,4 @@ def test_training_does_not_load_the_compiler() -> None:
         _train(samples=(32, 32))
         assert "torch._dynamo" not in sys.modules
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=True)
+    told_by([sys.executable, "-c", textwrap.dedent(code)])

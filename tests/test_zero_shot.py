@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from perturb.config import Config, ConfigError, load_config
+from perturb.config import ConfigError, load_config
 from perturb.experiments.lesions.surgery import without
 from perturb.files import sha256_of
 from perturb.models.checkpoints import ModelCard, load_classifier, read_card, save_checkpoint
@@ -23,6 +23,7 @@ from perturb.models.zoo import build_timm_network
 from perturb.plan.origins import of_checkpoint
 from perturb.plan.params import given_facts
 from perturb.plan.sources import missing_files
+from tests.test_config_mistakes import changed
 from tests.tiny_study import TINY_STUDY
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "zero-shot.md"
@@ -68,14 +69,14 @@ def tower_file(folder: Path, width: int = WIDTH, name: str = "tower.safetensors"
     return folder / name
 
 
-def imported(tower: Path, vectors: Path, **facts: Any) -> tuple[Classifier, ModelCard]:
+def imported(tower: Path, vectors: Path, sha256: str = "") -> tuple[Classifier, ModelCard]:
     """Return the classifier and the card of the two files."""
     weights = {
         "file": str(tower),
         "sha256": sha256_of(tower),
-        "class_vectors": {"file": str(vectors), "sha256": sha256_of(vectors)},
+        "class_vectors": {"file": str(vectors), "sha256": sha256 or sha256_of(vectors)},
     }
-    return import_weights(FACTS | facts | {"weights": weights})
+    return import_weights(FACTS | {"weights": weights})
 
 
 def test_logits_are_scaled_cosines_with_the_class_vectors(tmp_path: Path) -> None:
@@ -206,35 +207,19 @@ def _alone(folder: Path, **tensors: Tensor) -> Path:
     return folder / "vectors.safetensors"
 
 
-@pytest.fixture
-def raw() -> dict[str, Any]:
-    """The tiny study with a zero-shot classifier in place of its first network."""
-    study = {key: dict(value) for key, value in TINY_STUDY.items()}
-    study["architectures"]["clip"] = {
-        "family": "vit",
-        "size": "T",
-        "patch_size": 16,
-        "timm": "test_vit",
-    }
-    return study
-
-
-def configured(raw: dict[str, Any], tower: Path, vectors: Path) -> Config:
-    """Return the study with a model of the two files."""
-    head = {"file": str(vectors), "sha256": sha256_of(vectors)}
-    weights = {"file": str(tower), "sha256": sha256_of(tower), "class_vectors": head}
-    raw["models"] = {
-        **raw["models"],
-        "clip": {"architecture": "clip", "pretraining": "small", "weights": weights},
-    }
-    raw["models"]["clip"]["preprocessing"] = {"side": 48}
-    return load_config(raw)
+def study_with(tower: Path, vectors: Path) -> dict[str, Any]:
+    """Return the tiny study with one more model, of the two files."""
+    return changed(
+        TINY_STUDY,
+        "architectures.clip: {family: vit, size: T, patch_size: 16, timm: test_vit}",
+        "models.clip: {architecture: clip, pretraining: small, preprocessing: {side: 48}}",
+        f"models.clip.weights: {{file: {tower}, sha256: {sha256_of(tower)}}}",
+        f"models.clip.weights.class_vectors: {{file: {vectors}, sha256: {sha256_of(vectors)}}}",
+    )
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_in_a_file_are_named_before_any_job(
-    mistake: str, raw: dict[str, Any], tmp_path: Path
-) -> None:
+def test_mistakes_in_a_file_are_named_before_any_job(mistake: str, tmp_path: Path) -> None:
     write, message = MISTAKES[mistake]
     tower, path = tower_file(tmp_path), write(tmp_path)
     with pytest.raises(ValueError, match=message) as caught:
@@ -243,7 +228,7 @@ def test_mistakes_in_a_file_are_named_before_any_job(
     with pytest.raises(
         ConfigError, match=rf"models\.clip\.weights\.class_vectors\.file: {path}: .*{message}"
     ):
-        configured(raw, tower, path)
+        load_config(study_with(tower, path))
 
 
 @pytest.mark.parametrize(
@@ -262,20 +247,19 @@ def test_mistakes_in_a_file_are_named_before_any_job(
     ],
 )
 def test_vectors_that_do_not_fit_are_named_before_any_job_and_by_the_import(
-    tensors: dict[str, Tensor], of_study: str, of_job: str, raw: dict[str, Any], tmp_path: Path
+    tensors: dict[str, Tensor], of_study: str, of_job: str, tmp_path: Path
 ) -> None:
     tower, path = tower_file(tmp_path), vectors_file(tmp_path, **tensors)
     with pytest.raises(ConfigError, match=of_study):
-        configured(raw, tower, path)
+        load_config(study_with(tower, path))
     with pytest.raises(ValueError, match=of_job):
         imported(tower, path)
 
 
-def test_a_study_names_the_files_and_follows_the_vectors_content(
-    raw: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_study_names_the_files_and_follows_the_vectors_content(tmp_path: Path) -> None:
     tower, path = tower_file(tmp_path, name="tower.pt"), vectors_file(tmp_path)
-    config = configured(raw, tower, path)
+    raw = study_with(tower, path)
+    config = load_config(raw)
     digest = sha256_of(path)
     weights = given_facts(config, "clip")["weights"]
     assert weights["class_vectors"] == {"file": str(path), "sha256": digest}
@@ -323,10 +307,5 @@ def test_only_a_safetensors_tower_tells_its_width_beforehand(tmp_path: Path) -> 
 
 def test_another_hash_of_the_vectors_is_refused(tmp_path: Path) -> None:
     tower, path = tower_file(tmp_path), vectors_file(tmp_path)
-    weights = {
-        "file": str(tower),
-        "sha256": sha256_of(tower),
-        "class_vectors": {"file": str(path), "sha256": "0" * 64},
-    }
     with pytest.raises(ValueError, match=r"vectors\.safetensors: SHA-256 is .* says 0000"):
-        import_weights(FACTS | {"weights": weights})
+        imported(tower, path, "0" * 64)

@@ -142,17 +142,9 @@ def test_damaged_weights_are_refused(damage: Any, cache: Path) -> None:
         load_pretrained(TAG, 1000, 160)
 
 
-@pytest.mark.parametrize(
-    ("tag", "num_classes", "message"),
-    [
-        (TAG, 12, "has 1000 classes; the task has 12"),
-        ("vit_base_patch16_384", 1000, "a full tag is needed"),
-        ("vit_base_patch16_224.orig_in21k", 21843, "is not a tag with 1000 classes"),
-    ],
-)
-def test_weights_of_another_task_are_refused(tag: str, num_classes: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        load_pretrained(tag, num_classes, 384)
+def test_weights_of_another_task_are_refused() -> None:
+    with pytest.raises(ValueError, match="has 1000 classes; the task has 12"):
+        load_pretrained(TAG, 12, 384)
 
 
 @pytest.mark.parametrize(

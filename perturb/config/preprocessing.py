@@ -49,14 +49,23 @@ def own_preprocessing(
     is_made_for_one_set = tagged is None and architecture.timm is None and given is None
     if is_made_for_one_set or entry["weights"] in ("absent", "trained"):
         return None
-    return _completed(key, given or {}, architecture, tagged)
+    known, origin = _known(given or {}, architecture, tagged)
+    if "factory" in entry["weights"]:  # nothing is known of a function's network
+        known, origin = (
+            {"interpolation": INTERPOLATION},
+            "default of networks that a function makes",
+        )
+    return _completed(key, given or {}, architecture, known, origin)
 
 
 def _completed(
-    key: str, given: Mapping[str, Any], architecture: Architecture, tagged: TimmModel | None
+    key: str,
+    given: Mapping[str, Any],
+    architecture: Architecture,
+    known: Mapping[str, Any],
+    origin: str,
 ) -> ModelPreprocessing:
-    """Return the preprocessing from the given values and, for the rest, the defaults."""
-    known, origin = _known(given, architecture, tagged)
+    """Return the preprocessing from the given values and, for the rest, the known defaults."""
     if given.get("mode", known.get("mode")) == "squash" and "crop" in given:
         raise ConfigError(f"{key}.crop: not allowed with `mode: squash`; only with `mode: crop`")
     # `squash` uses the whole image; some of timm's weights squash and crop.
@@ -107,8 +116,6 @@ def _known(
         names = [name for name in _KEYS if name != "side"]
         is_normalised = {"mean", "std"} <= given.keys()
         return _of_row(row, names), f"of timm's {row.tag}{'' if is_normalised else _unlike(row)}"
-    if not architecture.arguments:  # a function's network, of which nothing is known
-        return {"interpolation": INTERPOLATION}, "default of networks that a function makes"
     defaults = {"interpolation": INTERPOLATION, "mean": MEAN, "std": STD}
     return defaults, "default of networks by `arguments`"
 

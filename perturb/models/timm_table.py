@@ -8,8 +8,8 @@ and a test compares them.
 """
 
 import csv
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -97,44 +97,17 @@ class TimmModel:
         return "resnet" if self.network in RESIDUAL_NETWORKS else "other"
 
 
-def _whole(text: str) -> int | None:
-    return int(text) if text else None
-
-
-def _word(text: str) -> str | None:
-    return text or None
-
-
-def _real(text: str) -> float | None:
-    return float(text) if text else None
-
-
-def _wholes(text: str) -> tuple[int, ...] | None:
-    return tuple(int(part) for part in text.split()) or None
-
-
-def _reals(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split())
-
-
-def _truth(text: str) -> bool:
-    return {"True": True, "False": False}[text]
-
-
-_TEXTS = ("tag", "architecture", "kind", "network", "mode", "interpolation")
-_PARSERS = {
-    "is_default": _truth,
-    "crop": _real,
-    "test_crop": _real,
-    "mean": _reals,
-    "std": _reals,
-    "block": _word,
-    "attention": _word,
-    "embedding": _word,
-    "pooling": _word,
-    "layers": _wholes,
-    "channels": _wholes,
-    "gmacs": _real,
+# By the type of a column; an empty cell is None.
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    bool: {"True": True, "False": False}.__getitem__,
+    int: int,
+    float: float,
+    str | None: lambda text: text or None,
+    int | None: lambda text: int(text) if text else None,
+    float | None: lambda text: float(text) if text else None,
+    tuple[float, ...]: lambda text: tuple(map(float, text.split())),
+    tuple[int, ...] | None: lambda text: tuple(map(int, text.split())) or None,
 }
 COLUMNS = tuple(TimmModel.__dataclass_fields__)
 
@@ -154,9 +127,9 @@ def read_table(path: Path) -> Mapping[str, TimmModel]:
         header = tuple(next(rows, ()))
         if header != COLUMNS:
             raise ValueError(f"{path}: columns are {', '.join(header)}; allowed: {COLUMNS}")
-        parsers = [str if name in _TEXTS else _PARSERS.get(name, _whole) for name in header]
+        parsers = [_PARSERS[column.type] for column in fields(TimmModel)]
         models = (
-            TimmModel(*(parse(text) for parse, text in zip(parsers, row, strict=True)))  # type: ignore[arg-type]
+            TimmModel(*(parse(text) for parse, text in zip(parsers, row, strict=True)))
             for row in rows
         )
         return MappingProxyType({model.tag: model for model in models})

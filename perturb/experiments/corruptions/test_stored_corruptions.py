@@ -18,6 +18,8 @@ from perturb.tables.run import make_table
 from tests.hand_made import Rows, counted, decided, resnet, vit, written
 from tests.study_tables import rows_where
 
+DIVIDED = {"has_denominators": 1.0}
+
 ROOT = Path(__file__).parents[3]
 ALEXNET = ROOT / "resources" / "alexnet_errors.csv"
 TESTBED = ROOT / "tests" / "data" / "imagenet_testbed_corruptions.csv"
@@ -95,7 +97,7 @@ def test_mce_of_a_published_model_from_its_predictions(tmp_path: Path) -> None:
         shards.append(counted(path, "resnet50", "c", "stored_corruptions", severity, right, ids))
     sources = stored(tmp_path, [resnet("resnet50")], [])
     sources |= {"predictions": shards, "reference_errors": ALEXNET}
-    [found] = make_table("corruption_error", sources, threads=2).to_pylist()
+    [found] = make_table("corruption_error", sources, DIVIDED, threads=2).to_pylist()
     assert f"{100 * found['mce']:.3f}" == row["c15_ondisk_mCE"] == "78.202"
     assert f"{100 * found['mean_accuracy']:.3f}" == row["c15_ondisk_mean_acc"] == "38.104"
     assert (found["num_images"], found["clean_error"]) == (NUM_IMAGES, 0.2387)
@@ -159,7 +161,9 @@ def test_relative_errors_are_paired_with_the_clean_copies(tmp_path: Path) -> Non
             rows_of = corrupted("00", ["n1/x", "n1/y"], float(severity))
             predictions += [{**row, "condition": name} for row in rows_of]
     sources = stored(tmp_path, [vit("a", 16)], predictions)
-    [row] = make_table("corruption_error", {**sources, "reference_errors": reference}).to_pylist()
+    [row] = make_table(
+        "corruption_error", {**sources, "reference_errors": reference}, DIVIDED
+    ).to_pylist()
     assert (row["num_images"], row["clean_error"]) == (2, 0.5)
     assert row["mce"] == pytest.approx(1 / 0.75)
     assert row["relative_mce"] == pytest.approx((1 - 0.5) / (0.75 - 0.25))

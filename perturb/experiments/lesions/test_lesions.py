@@ -7,6 +7,7 @@ wrong layer.
 import itertools
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from perturb.experiments.restricted_attention.attention import token_layout, wit
 from perturb.models.anatomy import anatomy
 from perturb.models.classifier import Classifier
 from perturb.models.timm_modules import VisionTransformer
-from tests.plain_networks import PlainResNet, PlainVit, plain_logits
+from tests.plain_networks import PlainResNet, plain_logits
+from tests.plain_vit import vit_logits
 from tests.test_anatomy import NETWORKS, RESNETS, VITS, classifier_of, some_images, vit
 
 ORACLE_VITS = {
@@ -52,18 +54,24 @@ def test_every_layer_of_a_vit_is_the_one_that_is_missing(name: str, is_fused: bo
     set_fused(classifier, is_fused)
     network = classifier.network
     intact = logits_of(classifier)
-    plain = plain_logits(PlainVit(network, []), classifier)
-    torch.testing.assert_close(intact, plain, rtol=0, atol=1e-9)
+    whole = plain_logits(partial(vit_logits, network), classifier)
+    torch.testing.assert_close(intact, whole, rtol=0, atol=1e-9)
     depth = anatomy(network).num_blocks
     for index, part in itertools.product(range(depth), PARTS["vit"]):
         with without(classifier, [index], part):
             damaged = logits_of(classifier)
-        assert_lesion(damaged, plain_logits(PlainVit(network, [(index, part)]), classifier), intact)
+        assert_lesion(
+            damaged,
+            plain_logits(partial(vit_logits, network, removed=[(index, part)]), classifier),
+            intact,
+        )
     for part in PARTS["vit"]:
         every = [(index, part) for index in range(depth)]
         with without(classifier, range(depth), part):
             damaged = logits_of(classifier)
-        assert_lesion(damaged, plain_logits(PlainVit(network, every), classifier), intact)
+        assert_lesion(
+            damaged, plain_logits(partial(vit_logits, network, removed=every), classifier), intact
+        )
 
 
 @pytest.mark.parametrize("is_fused", [True, False])
@@ -77,7 +85,9 @@ def test_every_head_is_the_one_that_is_missing(name: str, is_fused: bool) -> Non
     for removed in [[head] for head in heads] + [heads[:2], heads]:
         with without_heads(classifier, removed):
             damaged = logits_of(classifier)
-        assert_lesion(damaged, plain_logits(PlainVit(network, (), removed), classifier), intact)
+        assert_lesion(
+            damaged, plain_logits(partial(vit_logits, network, heads=removed), classifier), intact
+        )
 
 
 @pytest.mark.parametrize("name", ["projection first", "wider first"])

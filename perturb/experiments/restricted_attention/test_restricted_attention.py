@@ -132,7 +132,7 @@ def test_masks_and_lesions_compose_in_either_order(is_fused: bool) -> None:
         inside = classifier(images)
     with without(classifier, [1], "attention"), with_attention(classifier, window):
         outside = classifier(images)
-    expected = plain_logits(classifier, images, [window] * DEPTH, without_attention=[1])
+    expected = plain_logits(classifier, images, [window] * DEPTH, removed=[(1, "attention")])
     torch.testing.assert_close(inside, expected, rtol=1e-9, atol=1e-9)
     assert torch.equal(inside, outside)
     with without(classifier, [1]), with_attention(classifier, window):
