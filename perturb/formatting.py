@@ -47,3 +47,14 @@ def named(row: Mapping[str, Any]) -> str:
     return (
         f"{row['architecture_label']} ({pretraining})" if pretraining else row["architecture_label"]
     )
+
+
+def duration(seconds: float) -> str:
+    """Return a time as text, in its two largest units."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    days, rest = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    return " ".join([f"{value} {unit}" for value, unit in parts if value][:2])

@@ -17,6 +17,7 @@ from perturb.config import Config
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.shards import SCHEMA, write_shard
 from perturb.experiments.registry import protocol_of
+from perturb.formatting import duration
 from perturb.plan.asked import seed_of
 from perturb.plan.cells import cells
 from perturb.plan.jobs import jobs
@@ -25,7 +26,7 @@ from perturb.plan.receipts import write_receipt
 from perturb.runs import resume, status
 from perturb.runs.census import census
 from perturb.runs.events import Events, Job
-from perturb.runs.progress import Tracker, duration
+from perturb.runs.progress import Tracker
 
 NUM_IMAGES = 24
 

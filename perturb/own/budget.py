@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from perturb.config import Config
 from perturb.cost.rates import Machine
 from perturb.cost.study import work_of
+from perturb.formatting import duration
 from perturb.messages import ConfigError
 
 #: An experiment on fewer images says little: a 95 % interval of an accuracy is then 14 points wide.
@@ -60,8 +61,8 @@ def images_within(
     left = seconds * num_devices - whole - least * sum(costs.values())
     if left < 0:
         raise ConfigError(
-            f"--budget: {told(seconds)}, but {least} images of each experiment take at least "
-            f"{told(seconds - left / num_devices)}"
+            f"--budget: {duration(seconds)}, but {least} images of each experiment take at least "
+            f"{duration(seconds - left / num_devices)}"
         )
     return {key: least + more for key, more in shared(costs, left, size - least).items()}
 
@@ -90,11 +91,3 @@ def shared(costs: Mapping[str, float], seconds: float, size: int) -> dict[str, i
         images[key] = size if cost * size <= share else int(share / cost)
         seconds -= images[key] * cost
     return images
-
-
-def told(seconds: float) -> str:
-    """Return a duration in words."""
-    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.2g} {name}"
-    return f"{seconds / 86400:.2g} days"

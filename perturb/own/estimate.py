@@ -7,8 +7,8 @@ import joblib  # type: ignore[import-untyped]
 from perturb.config import Config
 from perturb.cost.rates import Machine, machine_of, read_rates
 from perturb.cost.study import work_of
+from perturb.formatting import duration
 from perturb.messages import ConfigError, listed
-from perturb.own.budget import told
 
 
 def machine_of_study(config: Config, tflops: float | None) -> Machine:
@@ -52,9 +52,9 @@ def estimate(config: Config, tflops: float | None, cores: int | None) -> Iterato
         yield f"What it takes is not known: nothing says the FLOPs of {unknown}."
         return
     parts = sorted(work.lines.values(), key=lambda line: -line.seconds)[:3]
-    named = ", ".join(f"{line.name} {told(line.seconds / count)}" for line in parts)
+    named = ", ".join(f"{line.name} {duration(line.seconds / count)}" for line in parts)
     yield (
-        f"About {told(work.total.seconds / count)} of evaluation on {count} x "
+        f"About {duration(work.total.seconds / count)} of evaluation on {count} x "
         f"{machine.name} ({named}); the start of jobs, tables and charts come on top."
     )
     others = [

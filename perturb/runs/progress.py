@@ -34,6 +34,7 @@ from pathlib import Path
 
 from perturb.config import Config
 from perturb.files import replacing
+from perturb.formatting import duration
 from perturb.plan.cells import cells
 from perturb.plan.paths import Paths
 from perturb.plan.receipts import done_files
@@ -155,14 +156,3 @@ def new_files(paths: Sequence[str], started_ns: int) -> set[str]:
         if changed >= started_ns:
             new.add(path)
     return new
-
-
-def duration(seconds: float) -> str:
-    """Return a time as text, in its two largest units."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    days, rest = divmod(minutes, 24 * 60)
-    hours, minutes = divmod(rest, 60)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
-    return " ".join([f"{value} {unit}" for value, unit in parts if value][:2])

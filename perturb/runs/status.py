@@ -18,10 +18,11 @@ import psutil
 
 from perturb.config import Config, ConfigError
 from perturb.config.given import add_study_arguments, given_study
+from perturb.formatting import duration
 from perturb.plan.unused import summary, unused_files
 from perturb.runs.census import Census, census
 from perturb.runs.events import Failure
-from perturb.runs.progress import NUM_NAMED, STATUS_FILE, duration
+from perturb.runs.progress import NUM_NAMED, STATUS_FILE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
