@@ -161,7 +161,7 @@ def test_a_job_that_fails_keeps_its_finished_cells(
     finished: Workspace, unevaluated: Workspace
 ) -> None:
     """The second of two cells fails, by a line of code that is taken out again."""
-    code = unevaluated.folder / "perturb" / "evaluate" / "jobs.py"
+    code = unevaluated.folder / "perturb" / "evaluation" / "jobs.py"
     text = code.read_text()
     fault = 'if cell.perturbation == "corruptions":\n            raise ValueError("no clouds")'
     faulty = re.sub(r"( +)(chosen = evaluator\()", rf"\1{fault}\n\1\2", text, count=1)
