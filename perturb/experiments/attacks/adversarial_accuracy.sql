@@ -32,4 +32,4 @@ JOIN image_outcomes AS clean
 GROUP BY ALL
 ORDER BY
     m.pretraining_rank, m.family, m.num_parameters, m.model,
-    bool_and(datasets.role = 'clean') DESC, attack_label, min(a.position), a.epsilon;
+    bool_and(datasets.role = 'clean') DESC, min(a.dataset), min(a.position), a.epsilon;
