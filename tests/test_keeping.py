@@ -333,6 +333,18 @@ def test_a_cell_without_conditions_has_no_identity() -> None:
         _attempt(Models(), conditions=[])
 
 
+def test_a_cell_that_fails_is_named_after_the_others() -> None:
+    def failing(*arguments: Any) -> Any:
+        if arguments[2].severity in (1 / 255, 2 / 255):
+            raise ValueError(f"no {arguments[2].severity * 255:g}")
+        return PGD(*arguments)
+
+    with pytest.raises(ValueError, match=r"2 failed:\n.*no 1\n.*no 2"):
+        _attempt(Models(), evaluator=failing)
+    assert [_shard(severity).exists() for severity in SEVERITIES] == [True, False, False, True]
+    assert _attempt(Models()) == ["1_255", "2_255"]
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
