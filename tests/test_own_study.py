@@ -239,6 +239,7 @@ def test_imagenets_models_need_to_be_told_of_other_classes(
     del folder
     (said,) = _refused(capsys, "resnet18", "photos/val")
     assert "the mapping of its classes to the 1000 classes" in said
+    assert "which --classes gives" in said
     Path("classes.json").write_text(json.dumps({"cat": 281, "dog": 207}))
     content = _written("resnet18", "photos/val", "--classes=classes.json")
     assert content["datasets"]["photos-val"]["source"]["class_index"] == "classes.json"

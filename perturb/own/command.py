@@ -39,7 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
         study, changes = asked_study(arguments)
         config = checked(study, arguments)
     except (ConfigError, ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        # A message about classes names the option that gives them.
+        needed = "`source.class_index` is needed"
+        sys.stderr.write(f"{error}\n".replace(needed, f"{needed}, which --classes gives"))
         return 1
     command = _snakemake(arguments)
     if not arguments.study.exists():
