@@ -116,8 +116,8 @@ class Classifier(nn.Module):
 
     @property
     def _known_num_classes(self) -> int | None:
-        told: Any = getattr(self.network, "num_classes", None)
-        return told if self._num_classes is None else self._num_classes
+        own: Any = getattr(self.network, "num_classes", None)
+        return own if self._num_classes is None else self._num_classes
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K).
