@@ -163,6 +163,19 @@ def _gather(
                 column[rows] = value
 
 
+def spans(num_steps: int) -> list[range]:
+    """Return the steps of each stage of a search in which most images leave after few steps.
+
+    Stages end after 1, 2, 3, 4, 6, 9, 13, ... steps. So an image that leaves at a step is worked on
+    for at most half as many steps more, and the number of stages grows as the logarithm of that of
+    the steps.
+    """
+    stops = [1]
+    while stops[-1] < num_steps:
+        stops.append(min(max(stops[-1] + 1, stops[-1] * 3 // 2), num_steps))
+    return [range(start, stop) for start, stop in zip([0, *stops], stops, strict=False)]
+
+
 class Line:
     """A line of stages with a queue before each.
 
@@ -251,7 +264,8 @@ class Line:
         """Hand the images of a stage to the stages that they go to; the host waits at most once."""
         if done.is_finite is not None:
             self._is_finite.append(done.is_finite)
-        if done.leaves is None:
+        is_last = number + 1 == len(self._stages)
+        if done.leaves is None or is_last:
             self._push(number + 1, part.at(slice(None), done.kept))
             return
         facts = [done.leaves.sum(), *(value.long() for value in self._is_finite)]
