@@ -1,4 +1,4 @@
-"""The cells of one model, one after another, each into its shard."""
+"""The cells of a job, one after another, each into its shard."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,14 +27,14 @@ def evaluate_cells(
     evaluator: Callable[[str], Evaluator],
     batch_size: int,
 ) -> Iterator[Cell]:
-    """Evaluate the cells of one model that are not kept; yield each when its shard is there.
+    """Evaluate the cells of a job that are not kept; yield each when its shard is there.
 
     Of a cell whose conditions are kept in part the others are evaluated alone.
 
     Parameters
     ----------
     cells : with the task of each.
-    load : returns the model by its id; not called if nothing is evaluated.
+    load : returns a model by its id; not called for models of which nothing is evaluated.
     files : of the decoded datasets that the tasks name.
     evaluator : returns that of a perturbation.
     batch_size : as of `evaluate_cell`.
@@ -48,15 +48,16 @@ def evaluate_cells(
     if not left:
         return
     cell_of = {task.path: cell for cell, task in cells.items()}
-    (model,) = {cell.model for cell in cells}
-    subject = Once(partial(load, model))
+    subjects = {cell.model: Once(partial(load, cell.model)) for cell in cells}
 
     def evaluate(task: Task) -> Result:
         cell = cell_of[task.path]
         chosen = evaluator(cell.perturbation)
 
         def some(conditions: Sequence[str]) -> Result:
-            return _rows(subject(), cell, task.asked, files, chosen, batch_size, conditions)
+            return _rows(
+                subjects[cell.model](), cell, task.asked, files, chosen, batch_size, conditions
+            )
 
         return completed(task, some)
 
