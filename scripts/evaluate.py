@@ -1,4 +1,4 @@
-"""Record a model's missing predictions under some perturbations, or missing measurements."""
+"""Record missing predictions of models under some perturbations, or missing measurements."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +29,9 @@ torch.set_num_threads(snakemake.threads)
 job = jobs(study)[snakemake.wildcards.model, snakemake.wildcards.job]
 cells, measurements = tasks_of(study, job)
 files = files_of(study, job)
-load = loader([Path(snakemake.input.weights)], study.device, compiled=study.compile)
-plain = loader([Path(snakemake.input.weights)], study.device)
+weights = [*map(Path, snakemake.input.weights)]
+load = loader(weights, study.device, compiled=study.compile)
+plain = loader(weights, study.device)
 evaluated = evaluate_cells(cells, load, files, evaluator, study.batch_size)
 measured = measure(measurements, plain, job.model, files, study.batch_size)
 for done in each_in_turn(evaluated, measured):

@@ -25,7 +25,7 @@ from perturb.evaluation.batch_size import BatchSize
 from perturb.evaluation.batches import batches_on, part_of
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.fitting import check_stores, check_targets
-from perturb.evaluation.outcome import Evaluator, Outcome, Setting
+from perturb.evaluation.outcome import Evaluator, Outcome, Perturbed, Setting
 from perturb.evaluation.rows import accepted_classes
 from perturb.evaluation.stages import Line, Stage, StagedEvaluator
 from perturb.models.checkpoints import ModelCard
@@ -93,8 +93,11 @@ def evaluate_cell(
     """
     check_stores(stores, cell, setting)
     parts = [
-        (store, _way(subject.classifier, store, replace(setting, conditions=conditions), evaluator))
-        for store, conditions in _by_store(stores, setting)
+        (
+            store,
+            way_of(subject.classifier, store, replace(setting, conditions=conditions), evaluator),
+        )
+        for store, conditions in by_store(stores, setting)
     ]
     return record(
         subject,
@@ -107,7 +110,7 @@ def evaluate_cell(
     )
 
 
-def _by_store(
+def by_store(
     stores: Mapping[str, ImageStore], setting: Setting
 ) -> list[tuple[ImageStore, tuple[str, ...]]]:
     """Return each decoded dataset with its conditions, in the order of the setting."""
@@ -121,7 +124,10 @@ def _by_store(
     return found
 
 
-def _way(classifier: Classifier, store: ImageStore, setting: Setting, evaluator: Evaluator) -> Way:
+def way_of(
+    classifier: Classifier, store: ImageStore, setting: Setting, evaluator: Evaluator
+) -> Way:
+    """Return how a classifier's images are evaluated under a perturbation."""
     if isinstance(evaluator, StagedEvaluator):
         return evaluator.stages(classifier, torch.Size(store.pixels.shape[1:]), setting)
     return partial(_evaluated, classifier, setting, evaluator)
@@ -160,12 +166,47 @@ def record(
     for store, way in parts:
         evaluation = Evaluation(subject, store, cell, way, size, precision)
         tables |= _predicted(evaluation, store, size.limit)
+    return result_of(
+        subject,
+        cell,
+        setting,
+        tables,
+        size,
+        {
+            "protocol": protocol,
+            "source_sha256": source_sha256,
+            "dtype": precision,
+            "seconds": time.perf_counter() - started,
+        },
+    )
+
+
+def result_of(
+    subject: Subject,
+    cell: Cell,
+    setting: Setting,
+    tables: Mapping[tuple[str, int], pa.Table],
+    size: BatchSize,
+    facts: Mapping[str, Any],
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the rows of a shard, and its metadata.
+
+    Parameters
+    ----------
+    tables : the rows of each condition and sample.
+    size : of the batches that were evaluated.
+    facts : protocol, source_sha256, dtype and seconds, of the metadata.
+
+    Raises
+    ------
+    ValueError
+        if the conditions are others than those of the setting.
+    """
     keys = _in_order(tables, cell, setting)
     samples: dict[str, list[int]] = {}
     for condition, sample in keys:
         samples.setdefault(condition, []).append(sample)
     table = pa.concat_tables(tables[key] for key in keys)
-    seconds = time.perf_counter() - started
     return table, {
         "model": cell.model,
         "dataset": cell.dataset,
@@ -173,21 +214,21 @@ def record(
         "severity": cell.severity_value,
         "samples": samples,
         "options": dict(setting.options),
-        "protocol": protocol,
+        "protocol": facts["protocol"],
         "seed": setting.seed,
         "weights_sha256": subject.card.weights_sha256,
-        "source_sha256": source_sha256,
+        "source_sha256": facts["source_sha256"],
         "preprocessing": asdict(subject.card.preprocessing),
-        "batch_size": batch_size,
+        "batch_size": size.limit,
         "smallest_batch_size": size.now,
         "device": provenance.device_name(subject.device),
-        "dtype": precision,
+        "dtype": facts["dtype"],
         "is_compiled": isinstance(subject.classifier, CompiledClassifier),
         "versions": provenance.versions(),
         "commit": provenance.commit(),
-        "num_images": len(parts[0][0]),
-        "seconds": seconds,
-        "images_per_second": table.num_rows / seconds,
+        "num_images": table.num_rows // len(keys),
+        "seconds": facts["seconds"],
+        "images_per_second": table.num_rows / facts["seconds"],
     }
 
 
@@ -288,6 +329,23 @@ class Evaluation:
         with self._within():
             found = [self.answers.of(outcome, rows) for outcome in predict(images, rows.start)]
         return found, rows
+
+    def see(self, perturbed: Perturbed, first: int) -> None:
+        """Evaluate perturbed images as they are; as `add` of images that are perturbed so."""
+        with _named(self.cell):
+            run = partial(self._seen, perturbed, first)
+            for answer, rows in self._size.over(len(perturbed.pixels), run):
+                self.answers.record(answer, rows)
+
+    @torch.inference_mode()
+    def _seen(
+        self, perturbed: Perturbed, first: int, start: int, stop: int
+    ) -> tuple[Answer, slice]:
+        """Return the predictions on perturbed images start to stop - 1 of a batch."""
+        rows = slice(first + start, first + stop)
+        with self._within():
+            outcome = perturbed.part(start, stop).seen_by(self.subject.classifier)
+            return self.answers.of(outcome, rows), rows
 
     def finish(self) -> dict[tuple[str, int], pa.Table]:
         """Return the rows of each condition and sample.

@@ -70,6 +70,14 @@ class Perturbed:
     sample: int = 0
     added: Mapping[str, Tensor | str] = field(default_factory=dict)
 
+    def part(self, start: int, stop: int) -> "Perturbed":
+        """Return images start to stop - 1, without a copy."""
+        added = {
+            name: value if isinstance(value, str) else value[start:stop]
+            for name, value in self.added.items()
+        }
+        return Perturbed(self.condition, self.pixels[start:stop], self.sample, added)
+
     def seen_by(self, classifier: Classifier) -> Outcome:
         """Return the outcome of a classifier on these pixels."""
         logits = classifier(self.pixels)
