@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from perturb.models.precision import holds_bfloat16
 from perturb.models.timm_modules import ResNetV2, VisionTransformer
 
 _BATCH_NORM = nn.modules.batchnorm._BatchNorm
@@ -35,16 +36,15 @@ def takes_channels_last(network: nn.Module, kind: str) -> bool:
 def input_dtype(network: nn.Module, kind: str) -> torch.dtype:
     """Return the number format of a network's input: bfloat16 if its first layer reads that.
 
-    That is so if its weights are bfloat16, and within `autocast` if the first layer is known to be
-    a convolution, which would itself round each pixel to the same number.
+    That is so if its weights are held in bfloat16, and within `autocast` if the first layer is
+    known to be a convolution, which would itself round each pixel to the same number.
 
     Parameters
     ----------
     kind : type of the device.
     """
-    weight = next(network.parameters(), None)
-    if weight is not None and weight.dtype == torch.bfloat16:
-        return weight.dtype
+    if holds_bfloat16(network):
+        return torch.bfloat16
     if torch.is_autocast_enabled(kind) and _starts_with_convolution(network):
         return torch.get_autocast_dtype(kind)
     return torch.float32
