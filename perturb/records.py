@@ -249,7 +249,7 @@ class Config:
     data: str
     decoding: str
     precision: str
-    compile: bool
+    compile: bool | str
     batch_size: int
     jobs_by: str
     models_per_job: int

@@ -175,9 +175,8 @@ def _joined(draft: Draft, records: _Records) -> Config:
 
 
 def _precision(asked: str, device: str) -> str:
-    if asked != "auto":
-        return asked
-    return "bfloat16" if device == "cuda" else "float32"
+    """Return the precision, `auto` only where it depends on the network."""
+    return "float32" if asked == "auto" and device != "cuda" else asked
 
 
 def _dataset(id: str, entry: Mapping[str, Any]) -> Dataset:

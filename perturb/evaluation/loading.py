@@ -3,7 +3,7 @@
 A job of several models loads one after another: they may not fit into memory together.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import torch
@@ -12,14 +12,22 @@ from perturb.devices import device_of
 from perturb.evaluation.loop import Load, Subject
 from perturb.models.checkpoints import load_classifier, read_card
 from perturb.models.compiled import CompiledClassifier
+from perturb.models.precision import hold_in_bfloat16
 
 
-def loader(weights: Iterable[Path], device: torch.device | str, *, compiled: bool = False) -> Load:
+def loader(
+    weights: Iterable[Path],
+    device: torch.device | str,
+    *,
+    compiled: Collection[str] = (),
+    precision: Callable[[str], str] = lambda _: "float32",
+) -> Load:
     """Return a function that loads a model by its id, from checkpoints in folders of these ids.
 
     Parameters
     ----------
-    compiled : whether whole forward passes are compiled, which costs a minute a model.
+    compiled : models whose whole forward passes are compiled, which costs a minute each.
+    precision : returns that of a model; the weights of `pure_bfloat16` are held in bfloat16.
     """
     folders = {path.parent.name: path.parent for path in weights}
     place = device_of(str(device))
@@ -27,7 +35,9 @@ def loader(weights: Iterable[Path], device: torch.device | str, *, compiled: boo
     def load(model: str) -> Subject:
         card = read_card(folders[model], of=model)
         classifier = load_classifier(folders[model], place)
-        if compiled:
+        if precision(model) == "pure_bfloat16":
+            hold_in_bfloat16(classifier.network)
+        if model in compiled:
             classifier = CompiledClassifier(classifier)
         return Subject(classifier, card, place)
 

@@ -80,7 +80,7 @@ def evaluate_cell(
     setting : of the perturbation; its severity is the cell's.
     evaluator, protocol : of the perturbation.
     batch_size : an upper bound, halved where memory runs out.
-    precision : of the networks: float32, bfloat16, or auto (see `perturb.models.precision`).
+    precision : of the networks, as they were loaded, or auto (see `perturb.models.precision`).
 
     Raises
     ------
@@ -159,7 +159,7 @@ def record(
     setting, protocol, batch_size, precision : as of `evaluate_cell`; errors too.
     source_sha256 : weights of the model that the images were made against, if another.
     """
-    precision = resolve_precision(precision, subject.device)
+    precision = resolve_precision(precision, subject.device, subject.classifier.network)
     started = time.perf_counter()
     size = BatchSize(batch_size, cell)
     tables: dict[tuple[str, int], pa.Table] = {}

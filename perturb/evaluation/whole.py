@@ -21,9 +21,10 @@ def on_all(
     precision: str,
 ) -> Tensor:
     """Return the results of `run` on all images, (N, ...), on the host."""
+    precision = resolve_precision(precision, subject.device, subject.classifier.network)
 
     def on_part(batch: Images, start: int, stop: int) -> Tensor:
-        with autocast(resolve_precision(precision, subject.device), subject.device):
+        with autocast(precision, subject.device):
             return run(part_of(batch, start, stop)).cpu()
 
     return torch.cat(

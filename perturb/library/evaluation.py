@@ -15,7 +15,10 @@ from perturb.library.datasets import Dataset, decoded
 from perturb.library.models import check_model, check_uncompiled, device_of
 from perturb.models.checkpoints import ModelCard
 from perturb.models.classifier import Classifier
+from perturb.models.precision import resolve_precision, weights_in
+from perturb.models.precisions import fastest_precision
 from perturb.models.resizing import AS_IS, Resizing
+from perturb.models.zoo import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +65,9 @@ def evaluate(
         the order of their names, and needs a model of as many.
     seed : of random draws and of the subset; the default is that of a study.
     batch_size : an upper bound, halved where memory runs out.
-    precision : of the network: ``float32``, ``bfloat16``, or ``auto``, bfloat16 where a GPU has it.
+    precision : of the network: ``float32``; ``bfloat16``, by autocast; ``pure_bfloat16``, with
+        weights and activations in bfloat16; ``auto``, the faster of these two where a GPU has
+        bfloat16, else float32.
     model_id, dataset_id : what the columns ``model`` and ``dataset`` hold.
     options : of the perturbation, as in a configuration, such as ``steps`` of ``pgd``.
 
@@ -96,19 +101,29 @@ def evaluate(
     )
     with as_classifier(model, store.read(0, 1).pixels.to(device_of(model))) as classifier:
         setting = setting_of(entry, classifier, seed)
-        table, facts = evaluate_cell(
-            _subject(classifier, model_id),
-            dict.fromkeys(setting.conditions, store),
-            cell,
-            setting,
-            registry.evaluator(entry.id),
-            protocol=registry.protocol_of(entry.id),
-            batch_size=batch_size,
-            precision=precision,
-        )
+        precision = _precision(precision, classifier)
+        with weights_in(precision, classifier.network):
+            table, facts = evaluate_cell(
+                _subject(classifier, model_id),
+                dict.fromkeys(setting.conditions, store),
+                cell,
+                setting,
+                registry.evaluator(entry.id),
+                protocol=registry.protocol_of(entry.id),
+                batch_size=batch_size,
+                precision=precision,
+            )
     frame: pd.DataFrame = table.to_pandas()
     frame.attrs = {key: value for key, value in facts.items() if not key.endswith("sha256")}
     return frame
+
+
+def _precision(asked: str, classifier: Classifier) -> str:
+    """Return the precision, of `auto` the fastest one of the network on its device."""
+    precision = resolve_precision(asked, classifier.mean.device)
+    if asked == "auto" and precision == "bfloat16":
+        return fastest_precision(kind_of(classifier.network))
+    return precision
 
 
 def _subject(classifier: Classifier, model_id: str) -> Subject:

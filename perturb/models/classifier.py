@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb.models.arguments import INTERPOLATION, MEAN, STD, TRAINED_STD
+from perturb.models.layouts import input_dtype, takes_channels_last
 from perturb.models.precision import keep_logits_exact
 from perturb.models.resizing import INTERPOLATIONS
 
@@ -94,8 +95,10 @@ class Classifier(nn.Module):
         self._num_classes = num_classes
         self.network = network
         self.preprocessing = preprocessing
+        self._is_channels_last: dict[str, bool] = {}  # by type of device
         for name in ("mean", "std"):
-            values = torch.tensor(getattr(preprocessing, name)).reshape(1, 3, 1, 1)
+            floats = list(map(float, getattr(preprocessing, name)))
+            values = torch.tensor(floats).reshape(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
 
     @property
@@ -142,16 +145,46 @@ class Classifier(nn.Module):
         """
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images have shape {tuple(images.shape)}; allowed: (B, 3, H, W)")
+        pixels = images
         if images.dtype == torch.uint8:
-            images = images.to(self.mean.dtype) / 255
+            pixels = in_unit(images, self.mean.dtype)
         elif not images.is_floating_point():
             raise ValueError(f"images are {images.dtype}; allowed: uint8, or floats in [0, 1]")
         side = self.preprocessing.side
         if images.shape[2:] != (side, side):
             mode = self.preprocessing.interpolation
-            images = nn.functional.interpolate(images, size=(side, side), mode=mode, antialias=True)
+            pixels = nn.functional.interpolate(pixels, size=(side, side), mode=mode, antialias=True)
             if mode == "bicubic":  # it overshoots [0, 1] at edges
-                images = images.clamp(0, 1)
-        images = (images - self.mean) / self.std
-        # Channels last is a fifth faster for group norms and small convolutions on a CPU.
-        return images.contiguous(memory_format=torch.channels_last)
+                pixels = pixels.clamp(0, 1)
+        # Nothing of the caller's is written to.
+        pixels = pixels - self.mean if pixels is images else pixels.sub_(self.mean)
+        return self._written(pixels)
+
+    def _written(self, centred: Tensor) -> Tensor:
+        """Return pixels over the standard deviation, as the network reads them.
+
+        Their memory and number format is written by the division itself, if no gradient is asked
+        for: every other pass over the pixels costs as much again.
+        """
+        kind = centred.device.type
+        if kind not in self._is_channels_last:
+            self._is_channels_last[kind] = takes_channels_last(self.network, kind)
+        is_last, dtype = self._is_channels_last[kind], input_dtype(self.network, kind)
+        dtype = centred.dtype if dtype == torch.float32 else dtype
+        layout = torch.channels_last if is_last else torch.preserve_format
+        if dtype != centred.dtype and not (centred.requires_grad and torch.is_grad_enabled()):
+            written = torch.empty_like(centred, dtype=dtype, memory_format=layout)
+            return torch.div(centred, self.std, out=written)
+        pixels = centred.div_(self.std).to(dtype)
+        return pixels.contiguous(memory_format=layout) if is_last else pixels
+
+
+def in_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return uint8 images as new floats in [0, 1].
+
+    A GPU reads bytes and writes floats in one pass, where a CPU makes a temporary copy; the numbers
+    are the same.
+    """
+    if images.is_cuda and dtype == torch.get_default_dtype():
+        return images / 255
+    return images.to(dtype).div_(255)

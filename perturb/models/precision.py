@@ -1,52 +1,75 @@
-"""Precision of forward passes: float32, or mixed precision with bfloat16.
+"""Precision of forward passes: float32, mixed precision with bfloat16, or pure bfloat16.
 
 Mixed precision as is usual in evaluation: weights stay float32, matrix products and convolutions
-use bfloat16 copies, norms and softmax use float32. Pixels, the updates of an attack, the logits and
-all that follows from them stay in float32, since bfloat16 has eight significant bits: pixels near 1
-would change by whole gray levels, steps of an eighth of a level would be lost, and logits between 8
-and 16 would be multiples of 1/16, so that the first two classes often tie.
+use bfloat16 copies, norms and softmax use float32. In pure bfloat16 the network's weights are
+bfloat16 themselves, and so are all activations up to the last layer; `weights_in` makes it so.
+
+Pixels, the updates of an attack, the logits and all that follows from them stay in float32, since
+bfloat16 has eight significant bits: pixels near 1 would change by whole gray levels, steps of an
+eighth of a level would be lost, and logits between 8 and 16 would be multiples of 1/16, so that the
+first two classes often tie.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
-PRECISIONS = ("float32", "bfloat16")
+from perturb.models.precisions import PRECISIONS
+
+# The attribute of a weight that holds its float32 value, while it is bfloat16 itself.
+_EXACT = "_exact_value"
 
 
-def resolve_precision(precision: str, device: torch.device) -> str:
+def resolve_precision(
+    precision: str, device: torch.device, network: nn.Module | None = None
+) -> str:
     """Return the precision of `auto` on a device, or the precision itself.
 
-    `auto` is bfloat16 on CUDA devices with native bfloat16, else float32: on a CPU bfloat16 is
-    faster only with special instructions.
+    `auto` is bfloat16 on CUDA devices with native bfloat16, pure if the network's weights are, else
+    float32: on a CPU bfloat16 is faster only with special instructions.
+
+    Parameters
+    ----------
+    network : if given, its weights must be those of the precision.
 
     Raises
     ------
     ValueError
-        for another value.
+        for another value, or weights of another precision.
     """
+    is_pure = network is not None and holds_bfloat16(network)
     if precision == "auto":
         is_native = device.type == "cuda" and torch.cuda.is_bf16_supported(
             including_emulation=False
         )
-        return "bfloat16" if is_native else "float32"
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; allowed: auto, {', '.join(PRECISIONS)}")
+        precision = "bfloat16" if is_native else "float32"
+        precision = "pure_bfloat16" if is_pure else precision
+    _check(precision, ("auto", *PRECISIONS))
+    if network is not None and is_pure != (precision == "pure_bfloat16"):
+        held = "bfloat16" if is_pure else "float32"
+        raise ValueError(f"precision is {precision!r}, but the weights were loaded in {held}")
     return precision
+
+
+def _check(precision: str, allowed: tuple[str, ...] = PRECISIONS) -> None:
+    if precision not in allowed:
+        raise ValueError(f"precision is {precision!r}; allowed: {', '.join(allowed)}")
 
 
 @contextmanager
 def autocast(precision: str, device: torch.device) -> Iterator[None]:
     """Run networks in a precision within a `with` statement.
 
-    With float32, TF32 is off: it keeps ten bits, and is torch's default for convolutions.
+    With float32, TF32 is off: it keeps ten bits, and is torch's default for convolutions. Of pure
+    bfloat16 the weights tell the network the precision; see `weights_in`.
 
     Parameters
     ----------
-    precision : float32 or bfloat16.
+    precision : float32, bfloat16 or pure_bfloat16.
     device : device of the network.
 
     Raises
@@ -54,8 +77,7 @@ def autocast(precision: str, device: torch.device) -> Iterator[None]:
     ValueError
         for another precision.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
+    _check(precision)
     with ExitStack() as stack:
         if device.type == "cuda":
             stack.enter_context(_without_tf32())
@@ -64,6 +86,77 @@ def autocast(precision: str, device: torch.device) -> Iterator[None]:
             # passes that need gradients. A cast takes a hundredth of the time of a pass.
             stack.enter_context(torch.autocast(device.type, torch.bfloat16, cache_enabled=False))
         yield
+
+
+@contextmanager
+def weights_in(precision: str, network: nn.Module) -> Iterator[None]:
+    """Hold the weights of a network as a precision has them within a `with` statement.
+
+    Only those of pure bfloat16 differ; afterwards they are the same tensors, bit for bit.
+
+    Parameters
+    ----------
+    precision : float32, bfloat16 or pure_bfloat16.
+    network : in float32; its heads stay so.
+    """
+    _check(precision)
+    kept = hold_in_bfloat16(network) if precision == "pure_bfloat16" else []
+    try:
+        yield
+    finally:
+        for tensor, value in kept:
+            tensor.data = value
+            delattr(tensor, _EXACT)
+        if kept:
+            drop_copies(network)
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def hold_in_bfloat16(network: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Make the weights of a network bfloat16; return each with its float32 value.
+
+    `exact_value` returns that value, too: a study that changes weights changes these, and rounds
+    the result. The heads stay float32.
+    """
+    of_heads = {id(tensor) for head in _heads(network) for tensor in _tensors(head)}
+    kept = [
+        (tensor, tensor.data)
+        for tensor in _tensors(network)
+        if tensor.dtype == torch.float32 and id(tensor) not in of_heads
+    ]
+    for tensor, value in kept:
+        tensor.data = value.to(torch.bfloat16)
+        setattr(tensor, _EXACT, value)
+    drop_copies(network)
+    return kept
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    return chain(module.parameters(), module.buffers())
+
+
+def holds_bfloat16(network: nn.Module) -> bool:
+    """Return whether `weights_in` or `hold_in_bfloat16` made the weights bfloat16."""
+    return any(hasattr(tensor, _EXACT) for tensor in _tensors(network))
+
+
+def exact_value(weight: Tensor) -> Tensor:
+    """Return the float32 value of a weight that is held in bfloat16, else the weight, detached."""
+    value: Tensor = getattr(weight, _EXACT, weight.detach())
+    return value
+
+
+def drop_copies(network: nn.Module) -> None:
+    """Drop what was computed from the weights of a network in earlier passes."""
+    torch.clear_autocast_cache()  # it may hold the weights in another precision
+    # Some networks of timm keep their attention biases until they change between training and
+    # evaluation. Without a pass in between nothing else changes.
+    modes = [(module, module.training) for module in network.modules()]
+    network.train()
+    network.eval()
+    for module, is_training in modes:
+        module.training = is_training
 
 
 @contextmanager
@@ -85,11 +178,15 @@ def keep_logits_exact(network: nn.Module) -> None:
     network : a timm network, which lists its heads; other networks stay unchanged. A head that is
         replaced later is not changed.
     """
-    find = getattr(network, "get_classifier", None)
-    found = () if find is None else find()
-    for head in found if isinstance(found, tuple | list | nn.ModuleList) else (found,):
+    for head in _heads(network):
         if not isinstance(head, _InFloat32):
             head.__class__ = _in_float32(type(head))  # type: ignore[arg-type]
+
+
+def _heads(network: nn.Module) -> list[nn.Module]:
+    find = getattr(network, "get_classifier", None)
+    found = () if find is None else find()
+    return list(found) if isinstance(found, tuple | list | nn.ModuleList) else [found]
 
 
 class _InFloat32(nn.Module):

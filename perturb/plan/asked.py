@@ -13,6 +13,7 @@ from perturb.evaluation.cell import Cell
 from perturb.experiments.possible import conditions_of, lacking, options_of
 from perturb.experiments.registry import measurements, perturbation, protocol_of
 from perturb.files import sha256_of
+from perturb.models.precisions import fastest_precision
 from perturb.plan.stores import store_of, stores_of_cell
 from perturb.records import Architecture, Patterns
 
@@ -43,7 +44,22 @@ def asked_of_cell(config: Config, cell: Cell) -> dict[str, Any]:
         **_perturbed(config, cell, architecture),
         # The only condition of a transfer attack is the model that it is made against.
         **({"conditions": [cell.source]} if is_transfer else {}),
+        **_source_precision(config, cell),
     }
+
+
+def precision_of(config: Config, model: str) -> str:
+    """Return the precision of a model's passes: that of the study, or the fastest of its family."""
+    if config.precision != "auto":
+        return config.precision
+    return fastest_precision(config.models[model].architecture.family)
+
+
+def _source_precision(config: Config, cell: Cell) -> dict[str, str]:
+    """Return the precision in which adversarial images are made, if it is another."""
+    source = cell.model if cell.source is None else cell.source
+    precision = precision_of(config, source)
+    return {} if precision == precision_of(config, cell.model) else {"source_precision": precision}
 
 
 def _class_map(config: Config, dataset: str) -> dict[str, Any]:
@@ -62,7 +78,7 @@ def _perturbed(config: Config, cell: Cell, architecture: Architecture | None) ->
         "options": options_of(entry, cell.severity_value, architecture),
         "num_images": entry.num_images,
         "seed": seed_of(config, cell.perturbation),
-        "precision": config.precision,
+        "precision": precision_of(config, cell.model),
         "protocol": declared.protocol,
         "uses": _protocols(declared.uses),
         "are_conditions_independent": declared.are_conditions_independent,
@@ -107,7 +123,7 @@ def asked_of_measurement(config: Config, name: str, model: str) -> dict[str, Any
         "stores": [store_of(config, dataset, model)],
         "num_images": num_images,
         "seed": config.seed,
-        "precision": config.precision,
+        "precision": precision_of(config, model),
         "protocol": measurements()[name].protocol,
         "uses": _protocols(measurements()[name].uses),
         **own,

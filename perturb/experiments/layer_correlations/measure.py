@@ -35,7 +35,8 @@ def correlations_of(
 def _correlated(
     subject: Subject, store: ImageStore, model: str, size: BatchSize, *, precision: str
 ) -> pa.Table:
-    with autocast(resolve_precision(precision, subject.device), subject.device):
+    precision = resolve_precision(precision, subject.device, subject.classifier.network)
+    with autocast(precision, subject.device):
         return correlate_layers(
             subject.classifier,
             (images.pixels for images in batches_on(subject.device, store, size.limit)),

@@ -23,6 +23,8 @@ from perturb.models.classifier import Classifier
 from perturb.models.residual_blocks import masked_attention
 
 Masks = Tensor | Sequence[Tensor | None]
+# Of each block: 0 for a pair that may attend, -inf for another, (N, N); None if all may.
+Biases = tuple[Tensor | None, ...]
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,44 @@ def with_attention(classifier: Classifier, masks: Masks) -> Iterator[Classifier]
         number of masks is not that of the blocks, or a token may attend to no token; inside the
         statement, if the network runs on another number of tokens than the masks have.
     """
-    layers = _attention_layers(classifier.network)
-    chosen = _one_each(masks, len(layers))
+    num_blocks = len(_attention_layers(classifier.network))
     num_tokens = token_layout(classifier).num_tokens
+    biases = attention_biases(masks, num_blocks, num_tokens, classifier.mean.device)
+    with with_biases(classifier, biases):
+        yield classifier
+
+
+def attention_biases(
+    masks: Masks, num_blocks: int, num_tokens: int, device: torch.device
+) -> Biases:
+    """Return the bias of each block's softmax, for `with_biases`.
+
+    Checking the masks waits for the device: evaluations of many batches do it once.
+
+    Parameters
+    ----------
+    masks : as of `with_attention`; errors too.
+    device : of the network.
+    """
+    chosen = _one_each(masks, num_blocks)
     biases: dict[int, Tensor | None] = {}  # one per mask, shared by blocks
     for mask in chosen:
         if mask is not None and id(mask) not in biases:
-            biases[id(mask)] = _bias(mask, num_tokens, classifier.mean.device)
+            biases[id(mask)] = _bias(mask, num_tokens, device)
+    return tuple(None if mask is None else biases[id(mask)] for mask in chosen)
+
+
+@contextmanager
+def with_biases(classifier: Classifier, biases: Biases) -> Iterator[Classifier]:
+    """Restrict attention as `with_attention` does, without waiting for the device.
+
+    Parameters
+    ----------
+    biases : of `attention_biases`, for a classifier with as many blocks and tokens.
+    """
+    layers = _attention_layers(classifier.network)
     with ExitStack() as stack:
-        for modules, mask in zip(layers, chosen, strict=True):
-            bias = None if mask is None else biases[id(mask)]
+        for modules, bias in zip(layers, biases, strict=True):
             if bias is None:
                 continue
             for module, argument in modules:

@@ -3,8 +3,8 @@
 Evaluators of the two restrictions of Bhojanapalli et al. [1]_. The paper does not specify some
 details: here every block is restricted to the distance; the control draws one permutation per block
 and sample, with several samples; prefix tokens are never restricted. The masks are those of
-`masks`. The layers before the first restricted block are computed once for all conditions and
-samples of a cell.
+`masks`; they are made once for all batches of a cell. The layers before the first restricted block
+are computed once for all conditions and samples of a batch.
 
 References
 ----------
@@ -13,13 +13,20 @@ References
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from perturb.datasets.store import Images
 from perturb.evaluation.outcome import Outcome, Setting
-from perturb.experiments.restricted_attention.attention import Masks, token_layout, with_attention
+from perturb.experiments.restricted_attention.attention import (
+    Biases,
+    TokenLayout,
+    attention_biases,
+    token_layout,
+    with_biases,
+)
 from perturb.experiments.restricted_attention.masks import (
     patch_attention_mask,
     permuted_masks,
@@ -51,19 +58,18 @@ def distance_outcomes(
         number of 0 or more, an unknown condition or option, or fewer than one seed.
     """
     seeds = checked_options("restricted_attention", setting)["seeds"]
-    layout, body = token_layout(classifier), anatomy(classifier.network)
     distance = whole("distance of restricted_attention", setting.severity, 0)
-    window = window_mask(layout.grid, distance, layout.num_prefix, images.pixels.device)
+    layout, body = token_layout(classifier), anatomy(classifier.network)
+    samples = tuple(
+        (condition, sample)
+        for condition in setting.conditions
+        for sample in (range(1, seeds + 1) if condition == "permuted" else (0,))
+    )
+    device = images.pixels.device
+    found = _distance_biases(layout, body.num_blocks, distance, samples, setting.seed, device)
     embedded = _embedded(classifier, body, images.pixels)
-    for condition in setting.conditions:
-        if condition == "window":
-            yield Outcome(condition, 0, _restricted(classifier, body, embedded, window))
-        else:
-            for sample in range(1, seeds + 1):
-                masks = permuted_masks(
-                    window, layout.num_prefix, body.num_blocks, seed=setting.seed, sample=sample
-                )
-                yield Outcome(condition, sample, _restricted(classifier, body, embedded, masks))
+    for (condition, sample), biases in zip(samples, found, strict=True):
+        yield Outcome(condition, sample, _restricted(classifier, body, embedded, biases))
 
 
 @torch.inference_mode()
@@ -95,14 +101,44 @@ def patch_attention_outcomes(
             f"network {type(classifier.network).__name__} has no prefix tokens (class token, "
             "registers); patch_attention needs one, through which patches still exchange something"
         )
-    depth = body.num_blocks
-    count = whole("number of blocks of patch_attention", setting.severity, 0, depth)
-    mask = patch_attention_mask(layout.num_patches, layout.num_prefix, images.pixels.device)
+    count = whole("number of blocks of patch_attention", setting.severity, 0, body.num_blocks)
+    bias = _patch_bias(layout, images.pixels.device)
     embedded = _embedded(classifier, body, images.pixels)
     for condition in setting.conditions:
-        start = 0 if condition == "first" else depth - count
-        masks = [mask if start <= i < start + count else None for i in range(depth)]
-        yield Outcome(condition, 0, _restricted(classifier, body, embedded, masks))
+        start = 0 if condition == "first" else body.num_blocks - count
+        biases = tuple(
+            bias if start <= index < start + count else None for index in range(body.num_blocks)
+        )
+        yield Outcome(condition, 0, _restricted(classifier, body, embedded, biases))
+
+
+# Of one cell: the next one replaces it.
+@lru_cache(maxsize=1)
+def _distance_biases(
+    layout: TokenLayout,
+    num_blocks: int,
+    distance: int,
+    samples: tuple[tuple[str, int], ...],
+    seed: int,
+    device: torch.device,
+) -> tuple[Biases, ...]:
+    """Return the biases of each condition and sample, given the distance."""
+    window = window_mask(layout.grid, distance, layout.num_prefix, device)
+
+    def biases(condition: str, sample: int) -> Biases:
+        masks = window
+        if condition == "permuted":
+            masks = permuted_masks(window, layout.num_prefix, num_blocks, seed=seed, sample=sample)
+        return attention_biases(masks, num_blocks, layout.num_tokens, device)
+
+    return tuple(biases(*sample) for sample in samples)
+
+
+@lru_cache(maxsize=1)
+def _patch_bias(layout: TokenLayout, device: torch.device) -> Tensor | None:
+    """Return the bias of a block without attention between patches."""
+    mask = patch_attention_mask(layout.num_patches, layout.num_prefix, device)
+    return attention_biases(mask, 1, layout.num_tokens, device)[0]
 
 
 def _embedded(classifier: Classifier, body: Anatomy, pixels: Tensor) -> Tensor:
@@ -110,8 +146,8 @@ def _embedded(classifier: Classifier, body: Anatomy, pixels: Tensor) -> Tensor:
     return body.embed(classifier, pixels) if body.is_staged else pixels
 
 
-def _restricted(classifier: Classifier, body: Anatomy, embedded: Tensor, masks: Masks) -> Tensor:
-    """Return logits (B, K) under the masks, which are removed on return."""
-    with with_attention(classifier, masks):
+def _restricted(classifier: Classifier, body: Anatomy, embedded: Tensor, biases: Biases) -> Tensor:
+    """Return logits (B, K) with the biases, which are removed on return."""
+    with with_biases(classifier, biases):
         logits = body.head(body.run(embedded)) if body.is_staged else classifier(embedded)
     return logits.float()

@@ -92,7 +92,8 @@ class _Examples:
         subject = self._load(source)
         run = partial(examples_against, subject.classifier, setting=setting)
         size = BatchSize(self._batch_size, f"images against {source}")
-        images = on_all(subject, store, run, size, asked["precision"])
+        precision = asked.get("source_precision", asked["precision"])
+        images = on_all(subject, store, run, size, precision)
         logger.info("against %s: %d images", source, len(images))
         return _Made(images, store, subject.card.weights_sha256)
 

@@ -6,7 +6,9 @@ symmetric, with one scale for each output channel of a linear layer or convoluti
 post-training quantisation [2]_; biases, norms, embeddings and activations stay in floating point.
 Of standardised convolutions the stored weights are rounded, before standardisation.
 
-Buffers are not changed: batch norm keeps the running statistics of the unchanged network.
+Buffers are not changed: batch norm keeps the running statistics of the unchanged network. Of
+weights that are held in bfloat16 the float32 values are changed, and then rounded: small noise
+would vanish between two bfloat16 numbers.
 
 References
 ----------
@@ -21,6 +23,7 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 from torch import Tensor, nn
 
+from perturb.models.precision import drop_copies, exact_value
 from perturb.random import normal, stream_keys
 
 # A parameter's name and value -> its value within the statement.
@@ -46,28 +49,16 @@ def with_weights(network: nn.Module, change: Change) -> Iterator[None]:
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 weight = parameter.detach()
-                changed = change(name, weight)
+                changed = change(name, exact_value(parameter))
                 kept.append((weight, weight.clone()))
-                weight.copy_(changed)
-        _drop_copies(network)
+                weight.copy_(changed)  # rounded, if it is held in bfloat16
+        drop_copies(network)
         yield
     finally:
         with torch.no_grad():
             for weight, value in kept:
                 weight.copy_(value)
-        _drop_copies(network)
-
-
-def _drop_copies(network: nn.Module) -> None:
-    """Drop what was computed from the weights in earlier passes."""
-    torch.clear_autocast_cache()  # it may hold the weights in another precision
-    # Some networks of timm keep their attention biases until they change between training and
-    # evaluation. Without a pass in between nothing else changes.
-    modes = [(module, module.training) for module in network.modules()]
-    network.train()
-    network.eval()
-    for module, is_training in modes:
-        module.training = is_training
+        drop_copies(network)
 
 
 def with_noise(
