@@ -30,6 +30,7 @@ from perturb.evaluation.together import evaluate_together
 from perturb.experiments.corruptions import evaluate as corruption
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.models.classifier import Preprocessing
+from perturb.models.precision import hold_in_bfloat16
 from tests import kept_study
 from tests.device_counts import Counts, counted
 from tests.test_evaluate_memory import Greedy
@@ -247,6 +248,7 @@ def _together(
     store: ImageStore,
     evaluator: Evaluator | None = None,
     setting: Setting = SETTING,
+    precisions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     found = evaluate_together(
         {_cell(name): subject for name, subject in subjects.items()},
@@ -255,15 +257,23 @@ def _together(
         evaluator or evaluator_of("corruptions"),
         protocol=1,
         batch_size=5,
+        precisions={_cell(name): (precisions or {}).get(name, "float32") for name in subjects},
     )
     return {cell.model: result for cell, result in found.items()}
 
 
-def _alone(name: str, subject: Subject, store: ImageStore) -> pa.Table:
+def _alone(name: str, subject: Subject, store: ImageStore, precision: str = "float32") -> pa.Table:
     evaluator = evaluator_of("corruptions")
     stores = dict.fromkeys(SETTING.conditions, store)
     return evaluate_cell(
-        subject, stores, _cell(name), SETTING, evaluator, protocol=1, batch_size=5
+        subject,
+        stores,
+        _cell(name),
+        SETTING,
+        evaluator,
+        protocol=1,
+        batch_size=5,
+        precision=precision,
     )[0]
 
 
@@ -291,6 +301,18 @@ def test_a_model_fails_alone(
         raise error
     for number, name in enumerate(("one", "two"), 1):
         assert found[name][0].equals(_alone(name, _subject(number), store))
+
+
+def test_each_model_has_its_precision(store: ImageStore) -> None:
+    precisions = {"one": "float32", "two": "bfloat16", "three": "pure_bfloat16"}
+    subjects = {name: _subject(number) for number, name in enumerate(precisions)}
+    hold_in_bfloat16(subjects["three"].classifier.network)
+    found = _together(subjects, store, precisions=precisions)
+    for name, precision in precisions.items():
+        assert found[name][1]["dtype"] == precision
+        assert found[name][0].equals(_alone(name, subjects[name], store, precision))
+    with pytest.raises(ValueError, match="the weights were loaded in bfloat16"):
+        raise _together({"three": subjects["three"]}, store)["three"]
 
 
 def test_nothing_is_read_after_the_last_model_failed(store: ImageStore, read: Counter[Any]) -> None:

@@ -102,18 +102,18 @@ class _Together:
             Setting(tuple(conditions), cell.severity_value, asked["seed"], asked["options"]),
             self._evaluator(cell.perturbation),
         )
-        how = {
-            "protocol": asked["protocol"],
-            "batch_size": self._batch_size,
-            "precision": asked["precision"],
-        }
+        how = {"protocol": asked["protocol"], "batch_size": self._batch_size}
+        precisions = {cell: task.asked["precision"] for cell, task in self._members.items()}
         _check_kept(cell, asked, self._files)
         if len(self._members) == 1:
             stores, setting, evaluator = what
             subject = self._subject(cell, asked)
+            how["precision"] = precisions[cell]
             return {cell: evaluate_cell(subject, stores, cell, setting, evaluator, **how)}
         subjects, failed = self._subjects(asked)
-        return failed | (evaluate_together(subjects, *what, **how) if subjects else {})
+        if not subjects:
+            return failed
+        return failed | evaluate_together(subjects, *what, **how, precisions=precisions)
 
     def _subjects(
         self, asked: Mapping[str, Any]

@@ -18,13 +18,15 @@ Pass = Mapping[Cell, Task]
 def passes_of(left: Pass) -> list[Pass]:
     """Return the cells that are evaluated together, those of several models first.
 
-    They differ by the model alone, also in the conditions that are not kept.
+    They differ by the model and its precision alone, also in the conditions that are not kept.
     """
     if len({cell.model for cell in left}) == 1:
         return [{cell: task} for cell, task in left.items()]
     found: dict[str, dict[Cell, Task]] = {}
     for cell, task in left.items():
-        asked = {name: value for name, value in task.asked.items() if name != "model"}
+        asked = {
+            name: value for name, value in task.asked.items() if name not in ("model", "precision")
+        }
         key = digest_of({**asked, "missing": missing_conditions(task)})
         found.setdefault(key, {})[cell] = task
     return sorted(found.values(), key=lambda members: len(members) == 1)

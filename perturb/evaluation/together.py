@@ -35,6 +35,7 @@ class _Member:
     cell: Cell
     subject: Subject
     size: BatchSize
+    precision: str
     tables: dict[tuple[str, int], pa.Table] = field(default_factory=dict)
     evaluation: Evaluation | None = None
     seconds: float = 0.0
@@ -63,7 +64,7 @@ def evaluate_together(
     *,
     protocol: int,
     batch_size: int,
-    precision: str = "float32",
+    precisions: Mapping[Cell, str],
 ) -> dict[Cell, Result | Exception]:
     """Return the rows of each cell's shard and how they were made, or the reason of its failure.
 
@@ -73,7 +74,8 @@ def evaluate_together(
     Parameters
     ----------
     subjects : the model of each cell, all on one device. The cells differ by nothing else.
-    stores, setting, evaluator, protocol, batch_size, precision : as of `evaluate_cell`.
+    stores, setting, evaluator, protocol, batch_size : as of `evaluate_cell`.
+    precisions : `precision` of each model.
 
     Raises
     ------
@@ -82,17 +84,20 @@ def evaluate_together(
     """
     started = time.perf_counter()
     members = [
-        _Member(cell, subject, BatchSize(batch_size, cell)) for cell, subject in subjects.items()
+        _Member(cell, subject, BatchSize(batch_size, cell), precisions[cell])
+        for cell, subject in subjects.items()
     ]
     check_stores(stores, members[0].cell, setting)
-    device = members[0].subject.device
-    precision = resolve_precision(precision, device)
+    for member in members:
+        with member.alone():
+            subject, asked = member.subject, member.precision
+            member.precision = resolve_precision(asked, subject.device, subject.classifier.network)
     for store, conditions in by_store(stores, setting):
         of_part = replace(setting, conditions=conditions)
-        _Pass(members, store, of_part, evaluator, precision).run(batch_size)
+        _Pass(members, store, of_part, evaluator).run(batch_size)
     own = sum(member.seconds for member in members)
     in_common = (time.perf_counter() - started - own) / len(members)
-    facts = {"protocol": protocol, "source_sha256": None, "dtype": precision}
+    facts = {"protocol": protocol, "source_sha256": None}
     return {
         member.cell: _result(member, setting, {**facts, "seconds": member.seconds + in_common})
         for member in members
@@ -103,7 +108,8 @@ def _result(member: _Member, setting: Setting, facts: Mapping[str, object]) -> R
     if member.error is None:
         with member.alone():
             subject, cell, tables = member.subject, member.cell, member.tables
-            return result_of(subject, cell, setting, tables, member.size, facts)
+            dtype = {"dtype": member.precision}
+            return result_of(subject, cell, setting, tables, member.size, {**facts, **dtype})
     assert member.error is not None
     return member.error
 
@@ -117,17 +123,15 @@ class _Pass:
         store: ImageStore,
         setting: Setting,
         evaluator: Evaluator,
-        precision: str,
     ) -> None:
         self._members, self._store = members, store
         self._setting, self._evaluator = setting, evaluator
         self._device = members[0].subject.device
-        self._within = partial(autocast, precision, self._device)
         for member in self._standing():
             with member.alone():
                 way = way_of(member.subject.classifier, store, setting, evaluator)
                 member.evaluation = Evaluation(
-                    member.subject, store, member.cell, way, member.size, precision
+                    member.subject, store, member.cell, way, member.size, member.precision
                 )
 
     def run(self, batch_size: int) -> None:
@@ -176,7 +180,7 @@ class _Pass:
     def _made(
         self, evaluator: InputEvaluator, images: Images, setting: Setting, start: int, stop: int
     ) -> tuple[int, list[Perturbed]]:
-        with self._within():
+        with autocast("float32", self._device):  # pixels do not depend on a network's precision
             return start, list(evaluator.pixels(part_of(images, start, stop), setting))
 
     def _standing(self) -> list[_Member]:
