@@ -50,9 +50,8 @@ def _taps(length: int, resized: int, device: torch.device) -> tuple[Tensor, Tens
     order = np.argsort(~is_in, axis=0, kind="stable")[: is_in.sum(axis=0).max()]
     weights = np.take_along_axis(weights, order, axis=0)
     indices = np.minimum(np.take_along_axis(indices, order, axis=0), length - 1)
-    with torch.inference_mode(mode=False):
-        on_device = torch.from_numpy(indices).to(device)
-        if len(weights) == 1:
-            return on_device, None
-        fixed = (weights * (1 << _BITS) + 0.5).astype(np.int32)
-        return on_device, torch.from_numpy(fixed).to(device)
+    on_device = torch.from_numpy(indices).to(device)
+    if len(weights) == 1:
+        return on_device, None
+    fixed = (weights * (1 << _BITS) + 0.5).astype(np.int32)
+    return on_device, torch.from_numpy(fixed).to(device)

@@ -14,9 +14,7 @@ from torch import Tensor
 @lru_cache(maxsize=256)
 def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the values as a tensor (N,). The caller does not change it."""
-    # In inference mode the tensor could not be used outside of it.
-    with torch.inference_mode(mode=False):
-        return torch.from_numpy(np.array(values, dtype=np.float64)).to(dtype).to(device)
+    return torch.from_numpy(np.array(values, dtype=np.float64)).to(dtype).to(device)
 
 
 def divisor(value: float, like: Tensor) -> Tensor:

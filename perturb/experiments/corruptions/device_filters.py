@@ -46,8 +46,7 @@ def _blur_matrix(taps: tuple[float, ...], length: int, device: torch.device) -> 
     rows = np.arange(length)
     for offset, weight in enumerate(taps, -radius):
         np.add.at(matrix, (rows, np.clip(rows + offset, 0, length - 1)), weight)
-    with torch.inference_mode(mode=False):
-        return torch.from_numpy(matrix).to(device)
+    return torch.from_numpy(matrix).to(device)
 
 
 def along_paths(images: Tensor, paths: Tensor, weights: tuple[float, ...]) -> Tensor:

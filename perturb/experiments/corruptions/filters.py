@@ -110,8 +110,7 @@ def _spectrum(
 ) -> Tensor:
     """Return the transform of a float64 kernel, padded to a size."""
     values = np.frombuffer(kernel).reshape(shape).copy()
-    with torch.inference_mode(mode=False):
-        spectrum: Tensor = torch.fft.rfft2(torch.from_numpy(values).to(device), s=size)
+    spectrum: Tensor = torch.fft.rfft2(torch.from_numpy(values).to(device), s=size)
     return spectrum
 
 
@@ -167,15 +166,13 @@ def _zoom_taps(
     """Return the two pixels of each position, int64 (2, length), and their weights."""
     positions = zoom_positions(length, factor, is_published_size)
     pixels, weights = (array.T.copy() for array in interpolation(positions, length))
-    with torch.inference_mode(mode=False):
-        return torch.from_numpy(pixels).to(device), torch.from_numpy(weights).to(device)
+    return torch.from_numpy(pixels).to(device), torch.from_numpy(weights).to(device)
 
 
 @lru_cache(maxsize=32)
 def smoothing_matrix(length: int, sigma: float, device: torch.device) -> Tensor:
     """Return ``reflecting_smoother`` cut at 3 sigma, as a tensor."""
-    with torch.inference_mode(mode=False):
-        return torch.from_numpy(reflecting_smoother(length, sigma, 3.0)).to(device)
+    return torch.from_numpy(reflecting_smoother(length, sigma, 3.0)).to(device)
 
 
 def reflecting_smoother(length: int, sigma: float, truncate: float) -> np.ndarray:

@@ -77,8 +77,7 @@ class Panes:
 @lru_cache(maxsize=4)
 def resident_textures(side: int, device: torch.device) -> Panes:
     """Return ``frost_textures`` on a device, where they stay."""
-    with torch.inference_mode(mode=False):
-        return as_panes(frost_textures(side), device)
+    return as_panes(frost_textures(side), device)
 
 
 def as_panes(textures: Sequence[Tensor], device: torch.device) -> Panes:

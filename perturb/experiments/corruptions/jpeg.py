@@ -67,8 +67,7 @@ def jpeg_pass(images: Tensor, quality: int) -> Tensor:
     shape = (8, num_luma * 3 // 2, 8)  # a quarter as many blocks in each of two planes of chroma
     blocks = torch.empty(shape, dtype=torch.float64, device=images.device)
     luma = _planes(blocks[:, :num_luma], height, width)
-    levels = _weighted(padded, _LUMA, _HALF - (128 << _BITS))
-    torch.bitwise_right_shift(levels.view(luma.shape), _BITS, out=luma)
+    luma.copy_(_weighted(padded, _LUMA, _HALF - (128 << _BITS)).view(luma.shape))
     chroma = _planes(blocks[:, num_luma:], height // 2, width // 2)
     chroma.copy_(_small_chroma(padded, H).view(chroma.shape))
     blocks = _inverse_cosines(_quantised(_cosines(blocks), quality, num_luma))
@@ -88,13 +87,21 @@ def _padded(images: Tensor) -> Tensor:
     return images
 
 
-def _weighted(images: Tensor, weights: tuple[int, int, int], offset: int) -> Tensor:
-    """Return int32 (B, H, W), the weighted sum of the channels and an offset."""
-    start = constant((offset,), torch.int32, images.device)
-    total = torch.add(start, images[:, 0], alpha=weights[0])
-    for channel, weight in enumerate(weights[1:], 1):
-        total.add_(images[:, channel], alpha=weight)
-    return total
+def _weighted(images: Tensor, weights: tuple[int, ...], offset: int) -> Tensor:
+    """Return int16 (B, H, W), the weighted sum of channels and an offset, divided by 2**16."""
+    total = constant((offset,), torch.int32, images.device)
+    for channel, weight in enumerate(weights):
+        if weight:
+            total = torch.add(total, images[:, channel], alpha=weight)
+    return _upper_half(total)
+
+
+def _upper_half(numbers: Tensor) -> Tensor:
+    """Return int32 numbers divided by 2**16 and rounded down, as a view: their upper 16 bits.
+
+    GPUs, and the CPUs that torch is built for, store the lower bits first.
+    """
+    return numbers.view(torch.int16)[..., 1::2]
 
 
 def _small_chroma(images: Tensor, height: int) -> Tensor:
@@ -103,19 +110,19 @@ def _small_chroma(images: Tensor, height: int) -> Tensor:
     ``height`` is that of the image: rows of means are repeated below it, not rows of pixels.
     """
     B, _, H, W = images.shape
-    chroma = torch.empty((B, 2, H, W), dtype=torch.int16, device=images.device)
+    rows = torch.empty((B, 2, H // 2, W), dtype=torch.int16, device=images.device)
     for index, weights in enumerate(_CHROMA):
-        # One less than half, as libjpeg has it.
-        total = _weighted(images, weights, _HALF - 1)
-        torch.bitwise_right_shift(total, _BITS, out=chroma[:, index])
-    rows = chroma[..., ::2, :] + chroma[..., 1::2, :]
+        chroma = _weighted(images, weights, _HALF - 1)  # less than half, as in libjpeg
+        torch.add(chroma[:, ::2], chroma[:, 1::2], out=rows[:, index])
     means = rows[..., ::2] + rows[..., 1::2]
     means.view(B, 2, H // 2, W // 4, 2).add_(constant((1, 2), torch.int16, images.device))
     means.bitwise_right_shift_(2)
-    last = (height + 1) // 2 - 1
-    if last + 1 == H // 2:
+    num_rows = (height + 1) // 2
+    if num_rows == H // 2:
         return means
-    return means.index_select(-2, torch.arange(H // 2, device=means.device).clamp_(max=last))
+    return means.index_select(
+        -2, torch.arange(H // 2, device=means.device).clamp_(max=num_rows - 1)
+    )
 
 
 def _planes(blocks: Tensor, height: int, width: int) -> Tensor:
@@ -136,8 +143,7 @@ def _cosine_matrix(shift: int, device: torch.device) -> Tensor:
     half = np.array(_COSINES, dtype=np.float64)
     signs = np.where(np.arange(8) % 2, -1, 1)[:, None]  # odd frequencies are odd about the centre
     matrix = np.concatenate([half, signs * half[:, ::-1]], axis=1) / (1 << shift)
-    with torch.inference_mode(mode=False):
-        return torch.from_numpy(matrix).to(device)
+    return torch.from_numpy(matrix).to(device)
 
 
 def _rounded(scaled: Tensor) -> Tensor:
@@ -183,8 +189,7 @@ def _steps(quality: int, device: torch.device) -> tuple[Tensor, Tensor]:
     tables = Image.open(stream, formats=("JPEG",)).quantization  # type: ignore[attr-defined]
     steps = np.array([tables[0], tables[1]], dtype=np.float64).reshape(2, 8, 1, 8)
     reciprocals = (1 + 2.0**-30) / (_SCALE * steps)
-    with torch.inference_mode(mode=False):
-        return torch.from_numpy(steps).to(device), torch.from_numpy(reciprocals).to(device)
+    return torch.from_numpy(steps).to(device), torch.from_numpy(reciprocals).to(device)
 
 
 def _enlarged(planes: Tensor) -> Tensor:
@@ -221,12 +226,7 @@ def _rgb(luma: Tensor, chroma: Tensor) -> Tensor:
     """Return uint8 (B, 3, H, W) of signed luma (B, H, W) and chroma (B, 2, H, W)."""
     B, H, W = luma.shape
     images = torch.empty((B, 3, H, W), dtype=torch.uint8, device=luma.device)
-    start = constant((_HALF + (128 << _BITS),), torch.int32, luma.device)
     for channel, weights in enumerate(_COLOURS):
-        total = start
-        for plane, weight in zip(chroma.unbind(1), weights, strict=True):
-            if weight:
-                total = torch.add(total, plane, alpha=weight)
-        total = total.bitwise_right_shift_(_BITS).add_(luma)
-        images[:, channel] = total.clamp_(0, 255)
+        change = _weighted(chroma, weights, _HALF + (128 << _BITS))
+        images[:, channel] = (change + luma).clamp_(0, 255)
     return images

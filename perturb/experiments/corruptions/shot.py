@@ -104,11 +104,10 @@ def _poisson_pages(rate: int, device: torch.device) -> tuple[Tensor, Tensor]:
     np.add.at(counts, (page_of[rows, inner // size] - rate - 1, inner % size), 1)
     counts = first[values, bins][:, None] + counts.cumsum(axis=1)
     pages = np.concatenate([np.repeat(levels[:, None], size, axis=1), levels[counts]])
-    with torch.inference_mode(mode=False):
-        return (
-            torch.from_numpy(page_of.ravel()).to(device),
-            torch.from_numpy(pages.ravel()).to(device),
-        )
+    return (
+        torch.from_numpy(page_of.ravel()).to(device),
+        torch.from_numpy(pages.ravel()).to(device),
+    )
 
 
 def _num_steps(bins: np.ndarray, num_bins: int) -> np.ndarray:

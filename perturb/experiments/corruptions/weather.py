@@ -192,8 +192,7 @@ def _wibbles(side: int, decay: float, device: torch.device) -> Tensor:
     for level in range(side.bit_length() - 1):
         wibbles.append(np.full(3 * 4**level, wibble))
         wibble /= decay
-    with torch.inference_mode(mode=False):
-        return torch.from_numpy(np.concatenate(wibbles)).to(device)
+    return torch.from_numpy(np.concatenate(wibbles)).to(device)
 
 
 def _snow_draws(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
