@@ -1,7 +1,8 @@
 """Colour and digital corruptions: brightness, saturate, contrast, pixelate and JPEG.
 
-Semantics of ImageNet-C. They have no draws. Pixelate and JPEG run Pillow on the CPU, which is the
-reference and the faster implementation.
+Semantics of ImageNet-C. They have no draws. On a CPU, pixelate and JPEG are Pillow itself, which is
+the reference and the faster implementation there; ``box_filter.py`` and ``jpeg.py`` give its bytes
+on a GPU.
 
 B images, C channels, H W pixels.
 """
@@ -14,6 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from perturb.experiments.corruptions import jpeg
+from perturb.experiments.corruptions.box_filter import resize_box
+from perturb.experiments.corruptions.constant_tensors import divisor, fractions
 from perturb.experiments.corruptions.corruption import Corruption
 from perturb.experiments.corruptions.filters import to_bytes, unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants
@@ -39,7 +43,7 @@ def _rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Adding 0.2 or 0.4 to V gives exact whole numbers, where float64 rounding determines the
     truncation: another order of the same operations gives another image.
     """
-    pixels = images.double() / 255
+    pixels = fractions(images)
     red, green, blue = pixels.unbind(1)
     value = pixels.amax(1)
     delta = value - pixels.amin(1)
@@ -50,7 +54,7 @@ def _rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     is_green, is_blue = green == value, blue == value
     hue = torch.where(is_blue, red - green, torch.where(is_green, blue - red, green - blue))
     hue.div_(delta).add_(torch.where(is_blue, 4.0, torch.where(is_green, 2.0, 0.0).double()))
-    hue.div_(6.0)
+    hue.div_(divisor(6, hue))
     hue.add_((hue < 0).double())
     return hue.masked_fill_(is_gray, 0.0), saturation, value
 
@@ -81,9 +85,10 @@ def contrast(images: Tensor, constants: Constants) -> Tensor:
     (scale,) = constants
     # An integer sum does not depend on its order; a float mean of a large plane does.
     totals = images.sum(dim=(2, 3), keepdim=True, dtype=torch.int64)
-    means = totals.double() / (255 * images.shape[-2] * images.shape[-1])
-    pixels = images.double() / 255
-    return to_bytes(((pixels - means) * scale + means).clamp(0, 1) * 255)
+    means = totals.double()
+    means.div_(divisor(255 * images.shape[-2] * images.shape[-1], means))
+    moved = fractions(images).sub_(means).mul_(scale).add_(means)
+    return to_bytes(moved.clamp_(0, 1).mul_(255))
 
 
 def pixelate(images: Tensor, constants: Constants) -> Tensor:
@@ -95,6 +100,13 @@ def pixelate(images: Tensor, constants: Constants) -> Tensor:
     pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
     resized = _resize_box(_resize_box(pixels, *small), H, W)
     return torch.from_numpy(resized).permute(0, 3, 1, 2).contiguous().to(images.device)
+
+
+def pixelate_on_device(images: Tensor, constants: Constants) -> Tensor:
+    """Return ``pixelate`` by tensor operations."""
+    (ratio,) = constants
+    H, W = images.shape[-2:]
+    return resize_box(resize_box(images, int(H * ratio), int(W * ratio)), H, W)
 
 
 def _resize_box(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -117,6 +129,11 @@ def jpeg_compression(images: Tensor, constants: Constants) -> Tensor:
     return jpeg_pass(images, int(constants[0]))
 
 
+def jpeg_compression_on_device(images: Tensor, constants: Constants) -> Tensor:
+    """Return ``jpeg_compression`` by tensor operations."""
+    return jpeg.jpeg_pass(images, int(constants[0]))
+
+
 def jpeg_pass(images: Tensor, quality: int) -> Tensor:
     """Return uint8 (B, 3, H, W) encoded as JPEG, chroma 4:2:0, and decoded again.
 
@@ -128,7 +145,6 @@ def jpeg_pass(images: Tensor, quality: int) -> Tensor:
     images : uint8 (B, 3, H, W).
     quality : 1 to 95, Pillow's scale.
     """
-    check_quality(quality)
 
     def encode_and_decode(picture: Image.Image) -> Image.Image:
         stream = io.BytesIO()
@@ -167,11 +183,13 @@ CORRUPTIONS = {
         pixelate,
         # ratio
         published=((0.6,), (0.5,), (0.4,), (0.3,), (0.25,)),
+        on_device=pixelate_on_device,
     ),
     "jpeg_compression": Corruption(
         jpeg_compression,
         # quality
         published=((25,), (18,), (15,), (10,), (7,)),
+        on_device=jpeg_compression_on_device,
     ),
     "saturate": Corruption(
         saturate,
