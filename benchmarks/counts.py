@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from perturb.config import Config, load_config
 from perturb.config.given import read_yaml, whole
 from perturb.evaluation.digests import asked_digest, digest_of, of_condition
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
+from perturb.plan.carrying import carry_receipts, inputs_of
 from perturb.plan.jobs import asked_of, jobs
 from perturb.plan.paths import Paths
 from perturb.plan.receipts import done_files, write_receipt
@@ -93,17 +94,25 @@ CHANGES: dict[str, Change] = {
     "one model less": _remove_model,
     "another seed": lambda raw: raw.update(seed=raw.get("seed", 2021) + 1),
     "one job a model": lambda raw: raw.update(jobs_by="model"),
+    "four models a job": lambda raw: raw.update(models_per_job=4),
 }
 
 
 def finish(config: Config) -> None:
-    """Write a file for each result, and the receipts that list them."""
+    """Write a file for each input and result, and the receipts that list results."""
+    paths = Paths(config.results)
     for job in jobs(config).values():
-        files = job.files(Paths(config.results))
-        for file in files:
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
-            Path(file).write_bytes(b"-")
+        _write_all(inputs_of(config, job))
+    for job in jobs(config).values():
+        files = job.files(paths)
+        _write_all(files)
         write_receipt(config, job, dict.fromkeys(files, "0"))
+
+
+def _write_all(files: Iterable[str]) -> None:
+    for file in files:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_bytes(b"-")
 
 
 def asked(config: Config) -> dict[str, str]:
@@ -154,12 +163,16 @@ def main() -> None:
 
 
 def _tell(
-    name: str, config: Config, before: dict[str, str], conditions_before: set[tuple[str, str]]
+    name: str, config: Config, asked_before: dict[str, str], conditions_before: set[tuple[str, str]]
 ) -> None:
     after = asked(config)
-    new = [file for file, digest in after.items() if before.get(file) != digest]
+    new = [file for file, digest in after.items() if asked_before.get(file) != digest]
     num_conditions = len(conditions(config) - conditions_before)
+    before = set(Path(Paths(config.results).receipts).rglob("*.json"))
+    carry_receipts(config)
     done = done_files(config)
+    for carried in set(Path(Paths(config.results).receipts).rglob("*.json")) - before:
+        carried.unlink()  # the next change is one of the whole study, too
     started = [
         job for job in jobs(config).values() if not job.files(Paths(config.results)).keys() <= done
     ]

@@ -163,7 +163,7 @@ def predicted(
         return {"removed": str(sample)} if cell.perturbation == "lesions" else {}
 
     tables = [
-        rows(cell, condition, sample, store, [answers(cell, store, generator) | removed(sample)])
+        rows(cell, condition, sample, store, answers(cell, store, generator) | removed(sample))
         for condition, numbers in samples.items()
         for sample in numbers
     ]

@@ -252,6 +252,7 @@ class Config:
     compile: bool | str
     batch_size: int
     jobs_by: str
+    models_per_job: int
     epsilon: str
     datasets: Mapping[str, Dataset]
     pretraining: Mapping[str, Pretraining]

@@ -168,6 +168,13 @@ def job_stores(model, job):
     return {name: list(map(path, stores)) for name, path in files.items()}
 
 
+def job_checkpoints(model, job):
+    """Return the files of the checkpoints that a job loads."""
+    models = JOBS[model, job].models()
+    files = {"weights": PATHS.weights, "cards": PATHS.card}
+    return {name: list(map(path, models)) for name, path in files.items()}
+
+
 def store(dataset):
     """Return the two files of a decoded dataset."""
     return {"images": PATHS.images(dataset), "manifest": PATHS.manifest(dataset)}

@@ -6,12 +6,13 @@
 #
 # A job evaluates the missing files of its receipt. The list of cells is no parameter: removing a
 # cell from the configuration repeats nothing, and adding one makes the receipt invalid, which plans
-# its job (`perturb.plan.stale`).
+# its job (`perturb.plan.stale`). With `models_per_job` above 1 a job has cells of several models,
+# and the name of the first.
 rule evaluate:
-    """Record a model's predictions under some perturbations, or measurements of its layers."""
+    """Record predictions of models under some perturbations, or measurements of a model's layers."""
     input:
         unpack(lambda wildcards: job_stores(wildcards.model, wildcards.job)),
-        **checkpoint("{model}"),
+        unpack(lambda wildcards: job_checkpoints(wildcards.model, wildcards.job)),
         class_maps=lambda wildcards: class_maps(
             datasets_of_job(JOBS[wildcards.model, wildcards.job])
         ),

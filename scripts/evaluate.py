@@ -1,4 +1,4 @@
-"""Record a model's missing predictions under some perturbations, or missing measurements."""
+"""Record missing predictions of models under some perturbations, or missing measurements."""
 
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ cells, measurements = tasks_of(study, job)
 files = files_of(study, job)
 precision = partial(precision_of, study)
 compiled = compiled_models(study, [cell for cell, task in cells.items() if not task.path.exists()])
-weights = [Path(snakemake.input.weights)]
+weights = [*map(Path, snakemake.input.weights)]
 load = loader(weights, study.device, compiled=compiled, precision=precision)
 plain = loader(weights, study.device, precision=precision)
 evaluated = evaluate_cells(cells, load, files, evaluator, study.batch_size)

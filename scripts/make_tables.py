@@ -7,7 +7,7 @@ from perturb.config import load_config
 from perturb.logs import log_to
 from perturb.plan import products
 from perturb.plan.settings import write_settings
-from perturb.tables.run import make_table
+from perturb.tables.run import make_tables
 from perturb.tables.write import write_table
 
 if TYPE_CHECKING:
@@ -18,15 +18,17 @@ log_to(snakemake.log[0], snakemake)
 limits = {"threads": snakemake.threads, "memory_mb": snakemake.resources.mem_mb // 2}
 config = load_config(snakemake.config)
 names = list(snakemake.params.tables)
-for name in products.as_made(names):
-    sources = {
-        source: Path(files) if isinstance(files, str) else [Path(file) for file in files]
-        for source, files in products.table_sources(config, name).items()
-    }
-    try:
-        table = make_table(name, sources, snakemake.params.parameters[name], **limits)
-    except ValueError as error:
-        raise ValueError(f"table {name}: {error}") from error
+given = {
+    name: (
+        {
+            source: Path(files) if isinstance(files, str) else [Path(file) for file in files]
+            for source, files in products.table_sources(config, name).items()
+        },
+        snakemake.params.parameters[name],
+    )
+    for name in products.as_made(names)
+}
+for name, table in make_tables(given, **limits):
     forms = ("parquet", "csv", "markdown", "latex")
     place = names.index(name)
     write_table(table, name, **{form: Path(snakemake.output[form][place]) for form in forms})

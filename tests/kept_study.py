@@ -18,6 +18,7 @@ from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.models.architectures import build_network
 from perturb.models.checkpoints import ModelCard, save_checkpoint
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.plan.carrying import carry_receipts
 from perturb.plan.jobs import TRANSFER, Job, jobs
 from perturb.plan.origins import foreign_artefacts, of_checkpoint, of_store
 from perturb.plan.paths import Paths
@@ -41,6 +42,7 @@ def run(config: Config) -> set[str]:
 
 def planned(config: Config) -> set[tuple[str, str]]:
     """Return the jobs that a run would start, by model and name."""
+    carry_receipts(config)
     stale = set(stale_receipts(config))
     return {key for key, job in jobs(config).items() if _is_planned(config, job, stale)}
 

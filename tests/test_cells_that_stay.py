@@ -266,6 +266,7 @@ def _label(study: dict[str, Any]) -> None:
 
 SAME: dict[str, Change] = {
     "labels and the title": _label,
+    "two models a job": lambda study: study.update(models_per_job=2),
     "another order": _reorder,
     "one job a cell": lambda study: study.update(jobs_by="cell"),
     "one job a model": lambda study: study.update(jobs_by="model"),
@@ -282,6 +283,12 @@ SAME: dict[str, Change] = {
 def test_what_changes_no_number_evaluates_nothing(change: Change, study: dict[str, Any]) -> None:
     change(study)
     assert _run(study) == set()
+
+
+@pytest.mark.parametrize("name", ["one job a cell", "one job a model"])
+def test_other_groups_of_the_same_results_start_no_job(name: str, study: dict[str, Any]) -> None:
+    SAME[name](study)
+    assert kept_study.planned(load_config(study)) == set()
 
 
 @pytest.mark.parametrize("name", ["one model less", "one epsilon less", "one severity less"])

@@ -1,6 +1,7 @@
 """Checkpoints: loaded as saved, and refused if weights and card disagree."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from perturb.models.checkpoints import (
     save_checkpoint,
 )
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.empty_networks import without_initial_values
+from tests.workspace import told_by
 
 CARD = ModelCard(
     model="vit-tiny-small",
@@ -106,6 +109,37 @@ def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
     state = torch.get_rng_state()
     load_classifier(tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_loading_imports_no_compiler(tmp_path: Path) -> None:
+    cards = {"vit": CARD, "resnet": RESNET, "timm": TIMM}
+    for name, card in cards.items():
+        _saved(tmp_path / name, card)
+    code = """
+import sys
+from perturb.models.checkpoints import load_classifier
+for folder in sys.argv[1:]:
+    load_classifier(folder)
+    print(sorted({"torch._dynamo", "sympy", "torchvision"} & set(sys.modules)))
+"""
+    folders = [str(tmp_path / name) for name in cards]
+    assert told_by([sys.executable, "-W", "ignore", "-c", code, *folders]).split() == ["[]"] * 3
+
+
+def test_parameters_are_left_as_allocated_and_other_tensors_are_set() -> None:
+    class Module(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.full((3, 3), 7.0))
+            self.register_buffer("positions", torch.zeros(3).add_(2))
+            torch.nn.init.kaiming_uniform_(self.weight)
+            torch.nn.init.zeros_(self.weight)
+
+    with without_initial_values():
+        module = Module()
+    assert module.weight.tolist() == [[7.0] * 3] * 3
+    assert module.get_buffer("positions").tolist() == [2.0] * 3
+    assert Module().weight.tolist() == [[0.0] * 3] * 3
 
 
 def _edit_card(**changes: Any) -> Callable[[Path], None]:

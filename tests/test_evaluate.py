@@ -155,7 +155,7 @@ def test_other_seed_gives_other_noise(tmp_path: Path) -> None:
 @pytest.mark.parametrize("factor", [float("nan"), float("inf")])
 def test_logits_that_are_not_finite_are_refused(factor: float, tmp_path: Path) -> None:
     classifier = _classifier(ByColour(factor))
-    with pytest.raises(ValueError, match=r"^a / test / none / 0: .*logits of 10 images are not"):
+    with pytest.raises(ValueError, match=r"^a / test / none / 0: .*logits of 24 images are not"):
         _evaluate(classifier, _store(tmp_path), CLEAN, ("none",))
 
 

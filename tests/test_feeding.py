@@ -1,9 +1,12 @@
 """Batches on a device: each image once, the next on its way while one is used."""
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.datasets.store import ImageStore, open_store, write_store
-from perturb.evaluation import batches
-from perturb.evaluation.batches import batches_on, copied_ahead, part_of, read_ahead
+from perturb.datasets.store import ImageStore, Pixels, open_store, write_store
+from perturb.evaluation import batches, reading
+from perturb.evaluation.batches import batches_on, copied_ahead, part_of
+from perturb.evaluation.reading import Buffer, Filled, buffers, read_ahead, reader_of
 
 CPU = torch.device("cpu")
 
@@ -53,32 +57,151 @@ def test_part_is_no_copy(tmp_path: Path) -> None:
     assert part.pixels.data_ptr() == batch.pixels[3:].data_ptr()
 
 
-def test_next_is_read_while_one_is_used() -> None:
-    started = [threading.Event() for _ in range(3)]
+def _ring(num: int, size: int = 1) -> list[Buffer]:
+    return [Buffer(torch.zeros(size, 3, 8, 8, dtype=torch.uint8)) for _ in range(num)]
+
+
+def _numbered(into: Pixels, start: int) -> None:
+    into[:] = np.arange(start, start + len(into), dtype=np.uint8)[:, None, None, None]
+
+
+def _readers() -> list[str]:
+    return [one.name for one in threading.enumerate() if "read-ahead" in one.name]
+
+
+def test_next_are_read_while_one_is_used() -> None:
+    started = [threading.Event() for _ in range(5)]
     used: list[int] = []
 
-    def read(start: int) -> Tensor:
+    def read(into: Pixels, start: int) -> None:
         started[start].set()
-        return torch.tensor([start])
+        _numbered(into, start)
 
-    for tensor in read_ahead(read, range(3)):
-        used.append(int(tensor))
-        if used[-1] < 2:  # the next one is not requested yet
-            assert started[used[-1] + 1].wait(timeout=10)
-    assert used == [0, 1, 2]
+    for filled in read_ahead(read, 5, _ring(3), 1):
+        used.append(int(filled.pixels[0, 0, 0, 0]))
+        for ahead in range(used[-1] + 1, min(used[-1] + 3, 5)):  # these are not requested yet
+            assert started[ahead].wait(timeout=10)
+        assert not any(event.is_set() for event in started[used[-1] + 3 :])  # no buffer is left
+    assert used == [0, 1, 2, 3, 4]
 
 
-def test_error_of_the_reader_arrives() -> None:
-    def read(start: int) -> Tensor:
+@pytest.mark.parametrize("num_threads", [1, 2, 4])
+@pytest.mark.parametrize("num_buffers", [1, 2, 3])
+def test_slices_make_whole_batches_in_order(
+    num_buffers: int, num_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_SMALLEST_SLICE", 1)
+    lengths: list[int] = []
+
+    def read(into: Pixels, start: int) -> None:
+        lengths.append(len(into))
+        time.sleep(0.002 * (start % 3))  # slices do not end in their order
+        _numbered(into, start)
+
+    ring = _ring(num_buffers, 7)
+    found = [filled.pixels.clone() for filled in read_ahead(read, 24, ring, num_threads)]
+    assert [len(batch) for batch in found] == [7, 7, 7, 3]
+    assert torch.cat(found)[:, 2, 7, 7].tolist() == list(range(24))
+    assert len(lengths) == 3 * num_threads + min(num_threads, 3)
+
+
+def test_small_batches_are_read_by_one_thread() -> None:
+    starts: list[int] = []
+    list(read_ahead(lambda _, start: starts.append(start), 24, _ring(2, 8), 4))
+    assert sorted(starts) == [0, 8, 16]
+
+
+def test_a_buffer_is_filled_after_its_copy() -> None:
+    log: list[str] = []
+    ring = _ring(2)
+
+    def read(_: Pixels, start: int) -> None:
+        log.append(f"read {start}")
+
+    for number, filled in enumerate(read_ahead(read, 4, ring, 1)):
+        filled.buffer.copied = lambda number=number: log.append(f"copied {number}")  # type: ignore[misc]
+    assert [line for line in log if line not in ("read 0", "read 1")] == [
+        *("copied 0", "read 2", "copied 1", "read 3"),
+    ]
+
+
+def test_error_of_the_reader_arrives_in_its_turn() -> None:
+    def read(_: Pixels, start: int) -> None:
         if start == 1:
             raise OSError("disk on fire")
-        return torch.tensor([start])
 
-    batches = read_ahead(read, range(3))
-    assert int(next(batches)) == 0
+    batches = read_ahead(read, 3, _ring(3), 2)
+    assert next(batches).num_images == 1
     with pytest.raises(OSError, match="disk on fire"):
         next(batches)
-    assert not [name for name in threading.enumerate() if "read-ahead" in name.name]
+    assert not _readers()
+
+
+def test_an_early_end_leaves_no_thread() -> None:
+    started: list[int] = []
+
+    def read(_: Pixels, start: int) -> None:
+        started.append(start)
+        time.sleep(0.01)
+
+    batches = read_ahead(read, 100, _ring(3), 1)
+    next(batches)
+    batches.close()
+    assert not _readers()
+    assert len(started) <= 3
+
+
+def test_a_map_is_read_at_its_offsets(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    into = np.zeros((3, 3, 8, 8), np.uint8)
+    with reader_of(store.pixels) as read:
+        for start in (0, 4, 7):
+            read(into, start)
+            assert (into == store.pixels[start : start + 3]).all()
+        with pytest.raises(OSError, match=r"the file ends at byte \d+, 192 too early"):
+            read(into, 8)
+
+
+@pytest.mark.parametrize("rows", [[1, 5, 8], slice(2, 9)], ids=["subset", "part of a map"])
+def test_other_arrays_are_copied(rows: Any, tmp_path: Path) -> None:
+    pixels = _store(tmp_path).pixels[rows]
+    into = np.zeros((2, 3, 8, 8), np.uint8)
+    with reader_of(pixels) as read:
+        read(into, 1)
+    assert (into == pixels[1:3]).all()
+
+
+def test_a_short_read_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, into, at: real(file, [into[0][:100]], at))
+    store = _store(tmp_path)
+    into = np.zeros((10, 3, 8, 8), np.uint8)
+    with reader_of(store.pixels) as read:
+        read(into, 0)
+    assert (into == store.pixels).all()
+
+
+def test_there_are_no_more_buffers_than_batches(tmp_path: Path) -> None:
+    pixels = _store(tmp_path).pixels
+    for batch_size, shapes in ((4, [4] * 3), (5, [5] * 2), (10, [10]), (99, [10])):
+        ring = buffers(pixels, batch_size, 3, pinned=False)
+        assert [tuple(buffer.pixels.shape) for buffer in ring] == [
+            (rows, 3, 8, 8) for rows in shapes
+        ]
+
+
+class FakeEvent:
+    """An event that has a name and passes at once."""
+
+    def __init__(self, *, blocking: bool) -> None:
+        assert blocking, "readers would wait on a processor"
+        self.name = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def synchronize(self) -> None:
+        """Return at once."""
 
 
 class FakeStream:
@@ -90,13 +213,14 @@ class FakeStream:
     def wait_stream(self, other: "FakeStream") -> None:
         self.log.append(f"{self.name} waits for {other.name}")
 
-    def wait_event(self, event: str) -> None:
+    def wait_event(self, event: FakeEvent) -> None:
         self.log.append(f"{self.name} waits for {event}")
 
-    def record_event(self) -> str:
+    def record_event(self, event: "FakeEvent") -> "FakeEvent":
         self.num_events += 1
-        self.log.append(f"copy {self.num_events} is queued")
-        return f"copy {self.num_events}"
+        event.name = f"copy {self.num_events}"
+        self.log.append(f"{event} is queued")
+        return event
 
     def synchronize(self) -> None:
         self.log.append(f"host waits for {self.name}")
@@ -116,6 +240,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(torch.cuda, "Stream", lambda _: FakeStream("copier", calls))
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: using)
     monkeypatch.setattr(torch.cuda, "stream", on)
+    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
     return calls
 
 
@@ -123,10 +248,12 @@ COPY = ["copier waits for user", "on copier"]
 
 
 def test_next_is_copied_while_one_is_used(log: list[str]) -> None:
-    batches = [torch.full((2,), number) for number in (1, 2)]
+    batches = [Filled(Buffer(torch.full((3,), number)), 2) for number in (1, 2)]
     for number, batch in enumerate(copied_ahead(batches, CPU), 1):
-        assert torch.equal(batch, batches[number - 1])
-        assert batch.data_ptr() != batches[number - 1].data_ptr()
+        filled = batches[number - 1]
+        assert torch.equal(batch, filled.pixels)
+        assert batch.data_ptr() != filled.pixels.data_ptr()
+        assert filled.buffer.copied is not None
         log.append(f"{number} is used")
     assert log == [
         *COPY,
@@ -142,31 +269,55 @@ def test_next_is_copied_while_one_is_used(log: list[str]) -> None:
 
 
 def test_early_end_waits_for_the_copy_under_way(log: list[str]) -> None:
-    batches = copied_ahead([torch.zeros(1)] * 3, CPU)
+    batches = copied_ahead([Filled(Buffer(torch.zeros(1)), 1)] * 3, CPU)
     next(batches)
     batches.close()
     assert log[-1] == "host waits for copier"
 
 
-def test_cuda_path_gives_the_same_images(
-    tmp_path: Path,
-    log: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """All of it but the device: pinning and streams are faked."""
+class FakeDevice:
+    """A device of which only the kind is asked."""
 
-    def plain(pixels: np.ndarray, batch_size: int, start: int) -> Tensor:
-        return torch.from_numpy(pixels[start : start + batch_size].copy())
+    type = "cuda"
 
-    class Device:
-        type = "cuda"
 
-    store = _store(tmp_path)
-    monkeypatch.setattr(batches, "_pinned", plain)
-    monkeypatch.setattr(batches, "copied_ahead", lambda batches, _: copied_ahead(batches, CPU))
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a device on which all is done but the device: pinning and streams are faked."""
+
+    def unpinned(pixels: Pixels, batch_size: int, num: int, *, pinned: bool) -> list[Buffer]:
+        assert pinned
+        return buffers(pixels, batch_size, num, pinned=False)
+
+    monkeypatch.setattr(batches, "buffers", unpinned)
+    monkeypatch.setattr(batches, "copied_ahead", lambda filled, _: copied_ahead(filled, CPU))
     monkeypatch.setattr(Tensor, "to", lambda tensor, _: tensor)
-    _check(batches_on(Device(), store, 4), store)  # type: ignore[arg-type]
+    return FakeDevice()
+
+
+def test_cuda_path_gives_the_same_images(tmp_path: Path, log: list[str], cuda: Any) -> None:
+    store = _store(tmp_path)
+    _check(batches_on(cuda, store, 4), store)
     assert log.count("user waits for copy 3") == 1
+    some = store.subset([0, 1, 2, 3, 4, 5, 6, 7, 9])
+    assert torch.equal(
+        torch.cat([batch.pixels for batch in batches_on(cuda, some, 2)]),
+        some.read(0, 9).pixels,
+    )
+
+
+def test_cuda_path_ends_early_without_thread_copy_and_open_file(
+    tmp_path: Path, log: list[str], cuda: Any
+) -> None:
+    store = _store(tmp_path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    batch = batches_on(cuda, store, 4)
+    next(batch)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+    batch.close()  # type: ignore[attr-defined]
+    assert log[-1] == "host waits for copier"
+    assert not _readers()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.gpu

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from perturb.datasets.manifests import pixels_digest
+from perturb.datasets.manifests import pixels_digest, read_manifest
 from perturb.datasets.store import (
     ImageStore,
     digest_of_pixels,
@@ -124,3 +124,21 @@ def test_store_that_does_not_fit_is_refused(
     break_it(images, manifest)
     with pytest.raises(ValueError, match=message):
         open_store(images, manifest)
+
+
+@pytest.mark.parametrize("columns", [None, ["target", "image_id"]])
+def test_a_manifest_has_the_columns_that_are_asked_for(
+    columns: list[str] | None, tmp_path: Path
+) -> None:
+    # The folder has the form of a partition, whose value is no column.
+    _, manifest = _write(tmp_path / "part=1")
+    wanted = pq.read_table(manifest, partitioning=None)
+    found = read_manifest(manifest, columns)
+    assert found.equals(wanted if columns is None else wanted.select(columns))
+    assert found.schema.metadata == wanted.schema.metadata
+
+
+def test_a_column_that_a_manifest_lacks_is_named(tmp_path: Path) -> None:
+    _, manifest = _write(tmp_path)
+    with pytest.raises(ValueError, match=f"{manifest}: cannot be read .*no column 'accepted'"):
+        read_manifest(manifest, ["target", "accepted"])

@@ -33,7 +33,7 @@ _Records = dict[str, dict[str, Any]]
 
 _SCALARS = (
     *("title", "seed", "results", "device", "data", "decoding", "compile"),
-    *("batch_size", "jobs_by"),
+    *("batch_size", "jobs_by", "models_per_job"),
 )
 
 

@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from dataclasses import replace
 
 from perturb.config import Config, ConfigError
 from perturb.config.given import add_study_arguments, given_study
 from perturb.cost.dag import jobs_of
 from perturb.cost.disk import Disk, disk_of
 from perturb.cost.rates import Machine, machine_of, read_rates
+from perturb.cost.reading import bytes_read
 from perturb.cost.study import Line, Work, work_of
 
 _HEAD = f"{'':<20}{'cells':>8}{'rows':>15}{'forward':>13}{'backward':>12}{'PFLOP':>12}{'hours':>10}"
@@ -67,6 +69,7 @@ def described(config: Config, machine: Machine) -> list[str]:
         "",
         f"{sum(jobs.values()):,} jobs, which start in some {_startup_hours(jobs):.2g} hours of "
         "them all: " + ", ".join(f"{count:,} {rule}" for rule, count in jobs.items()),
+        _reading(config),
         "",
         *_disk(disk),
     ]
@@ -98,6 +101,14 @@ def _missing(config: Config, work: Work, machine: Machine) -> list[str]:
 
 def _startup_hours(jobs: dict[str, int]) -> float:
     return sum(jobs.values()) * _STARTUP_S / 3600
+
+
+def _reading(config: Config) -> str:
+    told = f"They read {_size(bytes_read(config))} of decoded images"
+    if config.models_per_job == 1:
+        return f"{told}."
+    alone = _size(bytes_read(replace(config, models_per_job=1)))
+    return f"{told}; with one model a job it would be {alone}."
 
 
 def _disk(disk: Disk) -> list[str]:

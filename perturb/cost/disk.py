@@ -67,10 +67,15 @@ def _stores(config: Config, dataset: str) -> tuple[int, int]:
 
 
 def _store_bytes(config: Config, store: str) -> int:
+    num_images = num_images_of(config, store.partition("/")[0]) or 0
+    return num_images * (pixel_bytes(config, store) + _MANIFEST_ROW)
+
+
+def pixel_bytes(config: Config, store: str) -> int:
+    """Return the bytes of an image of a decoded dataset."""
     dataset = config.datasets[store.partition("/")[0]]
-    num_images = num_images_of(config, dataset.id) or 0
     side = EMBEDDED_SIDE
     if dataset.source is not None:
         view = None if part_of(config, store) else view_of(config, store)
         side = view.side if view is not None and view.side else PUBLISHED_SIDE
-    return num_images * (3 * side**2 + _MANIFEST_ROW)
+    return 3 * side**2

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perturb.datasets.classes import KEY, Classes
+from perturb.parquet import read_parquet
 
 ORIGIN_KEY = b"perturb_made_from"
 PIXELS_KEY = b"pixels_digest"
@@ -72,7 +73,7 @@ def read_manifest(manifest: Path, columns: Sequence[str] | None = None) -> pa.Ta
         if it is not a whole Parquet file.
     """
     with _named(manifest):
-        return pq.read_table(manifest, columns=columns)
+        return read_parquet(manifest, columns)
 
 
 def _read_metadata(manifest: Path) -> dict[bytes, bytes]:

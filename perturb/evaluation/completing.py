@@ -53,6 +53,13 @@ def completed(task: Task, evaluate: Callable[[Sequence[str]], Result]) -> Result
     return _of(table, conditions), {**metadata, "samples": samples, "options": options}
 
 
+def missing_conditions(task: Task) -> list[str]:
+    """Return the conditions of a cell that are not kept, in their order."""
+    kept = kept_part(task)
+    samples = kept[1]["samples"] if kept else {}
+    return [condition for condition in task.asked["conditions"] if condition not in samples]
+
+
 def kept_part(task: Task) -> Result | None:
     """Return what stays of the shard that is there and of the earlier one, None if nothing does."""
     kept = _part_of(task, task.path)

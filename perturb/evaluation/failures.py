@@ -39,7 +39,7 @@ class Once(Generic[T]):
     def __call__(self) -> T:
         """Return the result of the function."""
         if self._error is not None:
-            _release(self._error)
+            release(self._error)
             raise self._error
         if not self._results:
             try:
@@ -50,7 +50,7 @@ class Once(Generic[T]):
         return self._results[0]
 
 
-def _release(error: BaseException | None) -> None:
+def release(error: BaseException | None) -> None:
     """Drop the tracebacks of an error, which hold the tensors of the failed attempt."""
     while error is not None:
         error.__traceback__ = None

@@ -1,30 +1,33 @@
 """Predictions of a classifier on every image of a cell, under one perturbation and severity.
 
-The loop knows neither corruptions nor attacks: it passes each batch of the decoded dataset to the
+The loop knows neither corruptions nor attacks: it passes the batches of the decoded dataset to the
 perturbation and records one prediction per image, condition and sample. A batch that does not fit
 into the memory is repeated in halves (`perturb.evaluation.batch_size`). The configured precision
-applies to the whole loop (`perturb.models.precision`).
+applies to the whole loop (`perturb.models.precision`). The host never waits for the device, but
+between the stages of a perturbation that has them (`perturb.evaluation.stages`), and at the end.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from perturb import provenance
 from perturb.datasets.store import Images, ImageStore
+from perturb.evaluation.answers import Answer, Answers
 from perturb.evaluation.batch_size import BatchSize
 from perturb.evaluation.batches import batches_on, part_of
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.fitting import check_stores, check_targets
-from perturb.evaluation.outcome import Evaluator, Outcome, Setting
-from perturb.evaluation.rows import Predictions, accepted_classes, predictions, rows
+from perturb.evaluation.outcome import Evaluator, Outcome, Perturbed, Setting
+from perturb.evaluation.rows import accepted_classes
+from perturb.evaluation.stages import Line, Stage, StagedEvaluator
 from perturb.models.checkpoints import ModelCard
 from perturb.models.class_maps import ClassMap
 from perturb.models.classifier import Classifier
@@ -35,8 +38,8 @@ logger = logging.getLogger(__name__)
 
 # Images on the device, and the index of the first one in the decoded dataset -> outcomes.
 Predict = Callable[[Images, int], Iterable[Outcome]]
-# One batch's predictions under each condition and sample.
-_Answers = Mapping[tuple[str, int], Predictions]
+# How the images of a decoded dataset are evaluated: batch by batch, or in stages.
+Way = Predict | Sequence[Stage]
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,13 @@ def evaluate_cell(
         if a single image does not fit into the memory.
     """
     check_stores(stores, cell, setting)
-    parts: list[tuple[ImageStore, Predict]] = []
-    for store, conditions in _by_store(stores, setting):
-        of_part = replace(setting, conditions=conditions)
-        parts.append((store, partial(_evaluated, subject.classifier, of_part, evaluator)))
+    parts = [
+        (
+            store,
+            way_of(subject.classifier, store, replace(setting, conditions=conditions), evaluator),
+        )
+        for store, conditions in by_store(stores, setting)
+    ]
     return record(
         subject,
         parts,
@@ -104,7 +110,7 @@ def evaluate_cell(
     )
 
 
-def _by_store(
+def by_store(
     stores: Mapping[str, ImageStore], setting: Setting
 ) -> list[tuple[ImageStore, tuple[str, ...]]]:
     """Return each decoded dataset with its conditions, in the order of the setting."""
@@ -118,6 +124,15 @@ def _by_store(
     return found
 
 
+def way_of(
+    classifier: Classifier, store: ImageStore, setting: Setting, evaluator: Evaluator
+) -> Way:
+    """Return how a classifier's images are evaluated under a perturbation."""
+    if isinstance(evaluator, StagedEvaluator):
+        return evaluator.stages(classifier, torch.Size(store.pixels.shape[1:]), setting)
+    return partial(_evaluated, classifier, setting, evaluator)
+
+
 def _evaluated(
     classifier: Classifier, setting: Setting, evaluator: Evaluator, images: Images, _: int
 ) -> Iterable[Outcome]:
@@ -126,7 +141,7 @@ def _evaluated(
 
 def record(
     subject: Subject,
-    parts: Sequence[tuple[ImageStore, Predict]],
+    parts: Sequence[tuple[ImageStore, Way]],
     cell: Cell,
     setting: Setting,
     *,
@@ -139,22 +154,59 @@ def record(
 
     Parameters
     ----------
-    parts : decoded datasets, usually one, and the function that predicts on their images. Each
-        condition may have only one.
+    parts : decoded datasets, usually one, and how their images are evaluated. Each condition may
+        have only one.
     setting, protocol, batch_size, precision : as of `evaluate_cell`; errors too.
     source_sha256 : weights of the model that the images were made against, if another.
     """
     precision = resolve_precision(precision, subject.device, subject.classifier.network)
     started = time.perf_counter()
     size = BatchSize(batch_size, cell)
-    tables, samples = [], dict[str, list[int]]()
-    for store, predict in parts:
-        loop = _Loop(subject, store, cell, predict, precision)
-        for (condition, sample), found in loop.run(size).items():
-            tables.append(rows(cell, condition, sample, store, found))
-            samples.setdefault(condition, []).append(sample)
-    table = pa.concat_tables(tables)
-    seconds = time.perf_counter() - started
+    tables: dict[tuple[str, int], pa.Table] = {}
+    for store, way in parts:
+        evaluation = Evaluation(subject, store, cell, way, size, precision)
+        tables |= _predicted(evaluation, store, size.limit)
+    return result_of(
+        subject,
+        cell,
+        setting,
+        tables,
+        size,
+        {
+            "protocol": protocol,
+            "source_sha256": source_sha256,
+            "dtype": precision,
+            "seconds": time.perf_counter() - started,
+        },
+    )
+
+
+def result_of(
+    subject: Subject,
+    cell: Cell,
+    setting: Setting,
+    tables: Mapping[tuple[str, int], pa.Table],
+    size: BatchSize,
+    facts: Mapping[str, Any],
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the rows of a shard, and its metadata.
+
+    Parameters
+    ----------
+    tables : the rows of each condition and sample.
+    size : of the batches that were evaluated.
+    facts : protocol, source_sha256, dtype and seconds, of the metadata.
+
+    Raises
+    ------
+    ValueError
+        if the conditions are others than those of the setting.
+    """
+    keys = _in_order(tables, cell, setting)
+    samples: dict[str, list[int]] = {}
+    for condition, sample in keys:
+        samples.setdefault(condition, []).append(sample)
+    table = pa.concat_tables(tables[key] for key in keys)
     return table, {
         "model": cell.model,
         "dataset": cell.dataset,
@@ -162,62 +214,148 @@ def record(
         "severity": cell.severity_value,
         "samples": samples,
         "options": dict(setting.options),
-        "protocol": protocol,
+        "protocol": facts["protocol"],
         "seed": setting.seed,
         "weights_sha256": subject.card.weights_sha256,
-        "source_sha256": source_sha256,
+        "source_sha256": facts["source_sha256"],
         "preprocessing": asdict(subject.card.preprocessing),
-        "batch_size": batch_size,
+        "batch_size": size.limit,
         "smallest_batch_size": size.now,
         "device": provenance.device_name(subject.device),
-        "dtype": precision,
+        "dtype": facts["dtype"],
         "is_compiled": isinstance(subject.classifier, CompiledClassifier),
         "versions": provenance.versions(),
         "commit": provenance.commit(),
-        "num_images": len(parts[0][0]),
-        "seconds": seconds,
-        "images_per_second": table.num_rows / seconds,
+        "num_images": table.num_rows // len(keys),
+        "seconds": facts["seconds"],
+        "images_per_second": table.num_rows / facts["seconds"],
     }
 
 
-class _Loop:
-    """A loop over all images of a decoded dataset, batch by batch."""
+def _in_order(
+    keys: Iterable[tuple[str, int]], cell: Cell, setting: Setting
+) -> list[tuple[str, int]]:
+    """Return conditions and samples in the order of the setting.
+
+    Raises
+    ------
+    ValueError
+        if the conditions are others than those of the setting.
+    """
+    conditions = setting.conditions
+    found = {condition for condition, _ in keys}
+    if found != set(conditions):
+        raise ValueError(
+            f"{cell}: predictions are of {', '.join(sorted(found))}; expected: "
+            f"{', '.join(conditions)}"
+        )
+    return sorted(keys, key=lambda key: (conditions.index(key[0]), key[1]))
+
+
+def _predicted(
+    evaluation: "Evaluation", store: ImageStore, batch_size: int
+) -> dict[tuple[str, int], pa.Table]:
+    """Return the rows of each condition and sample of the images of one decoded dataset."""
+    num_done = 0
+    for images in batches_on(evaluation.subject.device, store, batch_size):
+        evaluation.add(images, num_done)
+        num_done += len(images.keys)
+        logger.info("%s: %d of %d images", evaluation.cell, num_done, len(store))
+    return evaluation.finish()
+
+
+@contextmanager
+def _named(cell: Cell) -> Iterator[None]:
+    """Name the cell in errors of its evaluation."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{cell}: {error}") from error
+
+
+class Evaluation:
+    """The evaluation of one model on one decoded dataset, whose batches it is given in order.
+
+    Parameters
+    ----------
+    way : how the images are evaluated.
+    size : of batches.
+    precision : float32 or bfloat16.
+    """
 
     def __init__(
-        self, subject: Subject, store: ImageStore, cell: Cell, predict: Predict, precision: str
+        self,
+        subject: Subject,
+        store: ImageStore,
+        cell: Cell,
+        way: Way,
+        size: BatchSize,
+        precision: str,
     ) -> None:
-        self.subject, self.store, self.cell = subject, store, cell
-        self.predict, self.precision = predict, precision
-        self.accepted = accepted_classes(store)
-        check_targets(store, cell, self.accepted, subject.classifier.num_classes, subject.class_map)
+        accepted = accepted_classes(store)
+        check_targets(store, cell, accepted, subject.classifier.num_classes, subject.class_map)
+        device = subject.device
+        self.answers = Answers(
+            store,
+            cell,
+            store.targets.to(device),
+            None if accepted is None else accepted.to(device),
+            subject.class_map,
+        )
+        self.subject, self.cell = subject, cell
+        self._size, self._way = size, way
+        self._within = partial(autocast, precision, device)
+        self._line: Line | None = None
+        if not callable(way):
+            self._line = Line(way, size, self.answers.take, self._within)
 
-    def run(self, size: BatchSize) -> dict[tuple[str, int], list[Predictions]]:
-        """Return the predictions of each condition and sample, in the order of the images."""
-        found: dict[tuple[str, int], list[Predictions]] = {}
-        num_done = 0
-        for images in batches_on(self.subject.device, self.store, size.limit):
-            num_images = len(images.keys)
-            for answers in size.over(num_images, partial(self._answers, images, num_done)):
-                for key, answer in answers.items():
-                    found.setdefault(key, []).append(answer)
-            num_done += num_images
-            logger.info("%s: %d of %d images", self.cell, num_done, len(self.store))
-        return found
+    def add(self, images: Images, first: int) -> None:
+        """Evaluate images, of which the first has row `first`, or let them wait for others."""
+        with _named(self.cell):
+            if self._line is not None:
+                self._line.add(images, first)
+                return
+            run = partial(self._answered, images, first)
+            for answers, rows in self._size.over(len(images.keys), run):
+                for answer in answers:
+                    self.answers.record(answer, rows)
 
-    def _answers(self, batch: Images, offset: int, start: int, stop: int) -> _Answers:
-        """Return the predictions on some images of a batch, whose first is at `offset`."""
-        images, first = part_of(batch, start, stop), offset + start
-        accepted: Tensor | None = None
-        if self.accepted is not None:
-            accepted = self.accepted[first : offset + stop].to(self.subject.device)
-        class_map = self.subject.class_map
-        with autocast(self.precision, self.subject.device):
-            try:
-                return {
-                    (outcome.condition, outcome.sample): predictions(
-                        outcome, images.targets, accepted, class_map
-                    )
-                    for outcome in self.predict(images, first)
-                }
-            except ValueError as error:
-                raise ValueError(f"{self.cell}: {error}") from error
+    def _answered(
+        self, batch: Images, first: int, start: int, stop: int
+    ) -> tuple[list[Answer], slice]:
+        """Return the predictions on images start to stop - 1 of a batch."""
+        rows, images = slice(first + start, first + stop), part_of(batch, start, stop)
+        predict: Any = self._way
+        with self._within():
+            found = [self.answers.of(outcome, rows) for outcome in predict(images, rows.start)]
+        return found, rows
+
+    def see(self, perturbed: Perturbed, first: int) -> None:
+        """Evaluate perturbed images as they are; as `add` of images that are perturbed so."""
+        with _named(self.cell):
+            run = partial(self._seen, perturbed, first)
+            for answer, rows in self._size.over(len(perturbed.pixels), run):
+                self.answers.record(answer, rows)
+
+    @torch.inference_mode()
+    def _seen(
+        self, perturbed: Perturbed, first: int, start: int, stop: int
+    ) -> tuple[Answer, slice]:
+        """Return the predictions on perturbed images start to stop - 1 of a batch."""
+        rows = slice(first + start, first + stop)
+        with self._within():
+            outcome = perturbed.part(start, stop).seen_by(self.subject.classifier)
+            return self.answers.of(outcome, rows), rows
+
+    def finish(self) -> dict[tuple[str, int], pa.Table]:
+        """Return the rows of each condition and sample.
+
+        Raises
+        ------
+        ValueError
+            as `Answers.tables`.
+        """
+        with _named(self.cell):
+            if self._line is not None:
+                self._line.finish()
+            return self.answers.tables()

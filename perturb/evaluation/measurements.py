@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from perturb.evaluation.shards import DIGEST_KEY, METADATA_KEY, read_metadata
 from perturb.files import replacing
+from perturb.parquet import read_parquet
 
 
 def write_measurement(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
@@ -37,7 +38,7 @@ def read_whole_measurement(path: Path) -> dict[str, Any]:
     """
     metadata = read_metadata(path)
     try:
-        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        table = read_parquet(path, verified=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path}: not a whole Parquet file ({error})") from error
     kept = table.schema.metadata

@@ -11,8 +11,7 @@ References
 .. [1] Beyer, Hénaff, Kolesnikov, Zhai, van den Oord, "Are we done with ImageNet?", 2020.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +26,7 @@ from perturb.evaluation.outcome import Outcome
 from perturb.evaluation.shards import SCHEMA
 from perturb.models.class_maps import ClassMap
 
-# One condition and sample of a batch: columns of B values on the host, or one text for all B.
+# One condition and sample: columns of B or N values, or one text for all.
 Predictions = Mapping[str, Tensor | str]
 
 _ACCEPTED = "accepted"
@@ -37,7 +36,7 @@ _ACCEPTED = "accepted"
 def predictions(
     outcome: Outcome, targets: Tensor, accepted: Tensor | None, class_map: ClassMap | None
 ) -> Predictions:
-    """Return the predictions on B images and the columns that follow from their logits.
+    """Return the predictions on B images and the columns that follow, on the device of the logits.
 
     `confidence` is the highest probability of the classes that compete: the softmax probability of
     the predicted class, or with a class map the highest mean over members.
@@ -48,17 +47,8 @@ def predictions(
     targets : int64 (B,).
     accepted : int64 (B, M), padded with -1; None if only the target is correct.
     class_map : coarser classes to predict; None for the classifier's own classes.
-
-    Raises
-    ------
-    ValueError
-        if a logit is not finite.
     """
     logits = outcome.logits.float()  # (B, K)
-    is_finite = torch.isfinite(logits).all(dim=1)
-    if not is_finite.all():
-        num_broken = (~is_finite).sum().item()
-        raise ValueError(f"{outcome.condition}: logits of {num_broken} images are not finite")
     log_probabilities = logits.log_softmax(dim=1)
     if class_map is not None:
         # Means over members do not add up to one; they are not normalised.
@@ -78,10 +68,7 @@ def predictions(
         "loss": loss,
         "confidence": confidence,
     }
-    columns = {**own, **outcome.added}
-    return {
-        name: value if isinstance(value, str) else value.cpu() for name, value in columns.items()
-    }
+    return {**own, **outcome.added}
 
 
 def accepted_classes(store: ImageStore) -> Tensor | None:
@@ -107,16 +94,16 @@ def accepted_classes(store: ImageStore) -> Tensor | None:
 
 
 def rows(
-    cell: Cell, condition: str, sample: int, store: ImageStore, parts: Sequence[Predictions]
+    cell: Cell, condition: str, sample: int, store: ImageStore, found: Predictions
 ) -> pa.Table:
     """Return the rows of one condition and sample, one row per image of a decoded dataset.
 
     Parameters
     ----------
-    parts : the columns of the batches, in the order of the images.
+    found : columns of N values on the host, in the order of the images.
     """
     num_images = len(store)
-    joined = {name: _joined([part[name] for part in parts], num_images) for name in parts[0]}
+    joined = {name: _column(values, num_images) for name, values in found.items()}
     columns = {
         "model": _repeated(cell.model, num_images),
         "dataset": _repeated(cell.dataset, num_images),
@@ -132,12 +119,11 @@ def rows(
     return pa.table({**columns, **absent}).select(SCHEMA.names).cast(SCHEMA)
 
 
-def _joined(values: Sequence[Tensor | str], num_images: int) -> pa.Array:
-    if isinstance(values[0], str):
-        return _repeated(values[0], num_images)
-    tensors: Any = values
+def _column(values: Tensor | str, num_images: int) -> pa.Array:
+    if isinstance(values, str):
+        return _repeated(values, num_images)
     # NaN marks images without a measurement: null in the shard.
-    return pa.array(torch.cat(tensors).numpy(), from_pandas=True)
+    return pa.array(values.numpy(), from_pandas=True)
 
 
 def _repeated(value: str, count: int) -> pa.DictionaryArray:

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.content_digest import content_digest
 from perturb.files import replacing
+from perturb.parquet import read_parquet
 
 NAMES = pa.dictionary(pa.int16(), pa.string())
 SCHEMA = pa.schema(
@@ -178,7 +179,7 @@ def read_shard(path: Path) -> tuple[pa.Table, dict[str, Any]]:
 
 def _read_rows(path: Path) -> pa.Table:
     try:
-        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        table = read_parquet(path, verified=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path}: not a whole Parquet file ({error})") from error
     if not table.schema.equals(SCHEMA):

@@ -196,6 +196,8 @@ class Perturbation:
         severity start. None if every severity is a change.
     families : families of networks to which it applies; empty: all.
     is_on_clean_set : whether it is evaluated only on the clean dataset.
+    is_independent_of_model : whether the images that networks see do not depend on the network:
+        models with the same decoded dataset can share them.
     repeated : conditions with several samples, and the option with their number. The numbers of
         other conditions do not depend on this option.
     by_condition : options that hold a value for each condition. The numbers of a condition depend
@@ -226,6 +228,7 @@ class Perturbation:
     unchanged: float | None = None
     families: tuple[str, ...] = ()
     is_on_clean_set: bool = False
+    is_independent_of_model: bool = False
     repeated: Mapping[str, str] = field(default_factory=dict)
     by_condition: tuple[str, ...] = ()
     is_random: bool = True

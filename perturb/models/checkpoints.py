@@ -22,6 +22,7 @@ from perturb import provenance
 from perturb.files import replacing, sha256_of
 from perturb.models.architectures import build_network, make_network
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.empty_networks import without_initial_values
 from perturb.models.weights_files import load_state
 from perturb.models.zero_shot import with_zero_shot_head
 from perturb.models.zoo import build_timm_network, kind_of
@@ -204,20 +205,17 @@ def _build_with_head(card: ModelCard, width: int) -> nn.Module:
 
 
 def _build_to_be_filled(card: ModelCard) -> nn.Module:
-    """Return a network without initial weights if possible, for loading all weights next.
-
-    Random weights of a ViT-L take many seconds in every job.
-    """
+    """Return a network without initial weights if possible, for loading all weights next."""
     if card.factory is not None:
         return make_network(card.factory)
-    with torch.device("meta"):
+    with without_initial_values():
         network = _build(card)
     # Other timm networks hold tensors that are in no state dict.
     if kind_of(network) == "other" or {name for name, _ in network.named_buffers()} - set(
         network.state_dict()
     ):
         return build_classifier(card).network
-    return network.to_empty(device="cpu")
+    return network
 
 
 def _check_names(content: object, kind: type, path: Path) -> None:

@@ -1,9 +1,10 @@
 """Jobs: groups of cells and measurements that are evaluated together.
 
-The grouping only affects the time for starting jobs, not the results: a job evaluates the missing
-ones of its results. `jobs_by` selects the grouping: one job of a model per `experiment`, per `kind`
-of experiment, for all of the `model`, or one per `cell`. The name of a job follows from its
-content.
+The grouping only affects the time for starting jobs and for reading images, not the results: a job
+evaluates the missing ones of its results. `jobs_by` selects the grouping: one job of a model per
+`experiment`, per `kind` of experiment, for all of the `model`, or one per `cell`. The name of a job
+follows from its content. With `models_per_job` the first model of a group also has the cells of the
+others that it can share (`perturb.plan.groups`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,19 +22,25 @@ from perturb.plan.asked import (
     measured_models,
 )
 from perturb.plan.cells import cells, own_cells, transfer_cells
+from perturb.plan.groups import is_shared, leaders
 from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_cell
 
 TRANSFER = "transfer"
 _ALL = "all"
 
+# Cells and measurements.
+_Results = tuple[list[Cell], list[str]]
+
 
 @dataclass(frozen=True)
 class Job:
-    """The results of one job of one model; for transfer attacks, of one source model.
+    """The results of one job of a model; for transfer attacks, of a source model.
 
+    model : whose name the job has; the first one of several that share it.
     name : in paths, in Snakemake's output and in the progress.
-    cells, measurements : most jobs have only one kind.
+    cells : of all models of the job.
+    measurements : of the first model. Most jobs have only cells, or only measurements.
     """
 
     model: str
@@ -57,11 +64,23 @@ class Job:
 
 def jobs(config: Config) -> dict[tuple[str, str], Job]:
     """Return the jobs of all models by model and name, those of transfer attacks after the rest."""
-    found = {}
-    for model in config.models:
-        for name, (of_job, measurements) in _of_model(config, model).items():
-            found[model, name] = Job(model, name, tuple(of_job), tuple(measurements))
-    return found | transfer_jobs(config)
+    alone = {
+        (model, name): results
+        for model in config.models
+        for name, results in _of_model(config, model).items()
+    }
+    leader_of = leaders(config, {key: of_job for key, (of_job, _) in alone.items()})
+    found: dict[tuple[str, str], _Results] = {}
+    for (model, name), (of_job, measurements) in alone.items():
+        for cell in of_job:
+            first = leader_of[model, name] if is_shared(cell) else model
+            found.setdefault((first, name), ([], []))[0].append(cell)
+        if measurements:
+            found.setdefault((model, name), ([], []))[1].extend(measurements)
+    return {
+        key: Job(*key, tuple(of_job), tuple(measurements))
+        for key, (of_job, measurements) in found.items()
+    } | transfer_jobs(config)
 
 
 def transfer_jobs(config: Config) -> dict[tuple[str, str], Job]:
@@ -81,7 +100,7 @@ def experiments(config: Config) -> list[str]:
 
 def jobs_of_experiments(config: Config) -> dict[str, list[Job]]:
     """Return the results of each experiment, of each model as one job, whatever the jobs are."""
-    found: dict[str, dict[str, tuple[list[Cell], list[str]]]] = {}
+    found: dict[str, dict[str, _Results]] = {}
     experiment_by_id = {id: experiment_of(id) for id in (*config.perturbations, *MEASUREMENTS)}
     for cell in cells(config):
         of_models = found.setdefault(experiment_by_id[cell.perturbation], {})
@@ -99,8 +118,9 @@ def jobs_of_experiments(config: Config) -> dict[str, list[Job]]:
     }
 
 
-def _of_model(config: Config, model: str) -> Mapping[str, tuple[list[Cell], list[str]]]:
-    found: dict[str, tuple[list[Cell], list[str]]] = {}
+def _of_model(config: Config, model: str) -> Mapping[str, _Results]:
+    """Return the results of a model by job, as if it shared none."""
+    found: dict[str, _Results] = {}
     for cell in own_cells(config, config.models[model]):
         found.setdefault(_name(config, cell), ([], []))[0].append(cell)
     for name in MEASUREMENTS:

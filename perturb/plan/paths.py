@@ -43,7 +43,12 @@ class Paths:
 
     def receipt(self, model: str, job: str) -> str:
         """Return the receipt of a job of a model: the list of its files."""
-        return f"{self.root}/receipts/{model}/{job}.json"
+        return f"{self.receipts}/{model}/{job}.json"
+
+    @property
+    def receipts(self) -> str:
+        """Return the folder of all receipts."""
+        return f"{self.root}/receipts"
 
     def settings(self, product: str) -> str:
         """Return the digest of the settings of an inventory, a table, a chart or the page."""
@@ -53,7 +58,7 @@ class Paths:
     @property
     def mark(self) -> str:
         """Return the file whose date is the time of the last check for stale results."""
-        return f"{self.root}/receipts/looked"
+        return f"{self.receipts}/looked"
 
     @property
     def unused(self) -> str:

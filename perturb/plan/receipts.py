@@ -35,7 +35,7 @@ def stale_receipts(config: Config) -> list[str]:
 def write_receipt(config: Config, job: Job, identities: Mapping[str, str]) -> None:
     """Write a job's receipt, with the identity of each file that the job makes."""
     entries = {
-        _short(config, file): {
+        short(config, file): {
             "asked": asked_digest(asked),
             "identity": identities[file],
             "bytes": Path(file).stat().st_size,
@@ -66,17 +66,22 @@ def _is_valid(config: Config, job: Job, receipt: str) -> bool:
         return False
     written_ns = os.stat(receipt).st_mtime_ns  # noqa: PTH116
     for file, asked in asked_of(config, job):
-        entry = entries.get(_short(config, file))
+        entry = entries.get(short(config, file))
         if entry is None or entry["asked"] != asked_digest(asked):
             return False
-        try:
-            status = os.stat(file)  # noqa: PTH116
-        except OSError:
-            return False
-        # A file that was written later may have changed: its job checks it.
-        if status.st_size != entry["bytes"] or status.st_mtime_ns > written_ns:
+        if not is_of_file(entry, file, written_ns):
             return False
     return True
+
+
+def is_of_file(entry: Mapping[str, Any], file: str, written_ns: int) -> bool:
+    """Return whether a file is as an entry of a receipt says that was written at a time."""
+    try:
+        status = os.stat(file)  # noqa: PTH116
+    except OSError:
+        return False
+    # A file that was written later may have changed: its job checks it.
+    return bool(status.st_size == entry["bytes"] and status.st_mtime_ns <= written_ns)
 
 
 def entries_of(receipt: str | Path) -> dict[str, dict[str, Any]]:
@@ -88,5 +93,6 @@ def entries_of(receipt: str | Path) -> dict[str, dict[str, Any]]:
     return dict(entries) if isinstance(entries, dict) else {}
 
 
-def _short(config: Config, file: str) -> str:
+def short(config: Config, file: str) -> str:
+    """Return the path of a file below the results folder."""
     return file.removeprefix(f"{config.results}/")

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from perturb.formatting import formatted
@@ -20,6 +19,8 @@ _RELATION = FOLDER / "relations" / "clean_chance.sql"
 
 def clean_chance(shards: Sequence[Path], dataset: str) -> list[dict[str, Any]]:
     """Return the rows of `clean_chance`, from the shards of the cells `none` of a dataset."""
+    import duckdb  # where it is used: most jobs evaluate no clean images
+
     if not shards:
         return []
     roles = pa.table({"dataset": [dataset], "role": ["clean"]})

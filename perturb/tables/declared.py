@@ -1,7 +1,7 @@
 """The declarations of the experiments, as relations that every query can read.
 
 perturbations        perturbation, experiment, changes, unchanged, has_severities
-declared_test_sets   test_set, test_set_label, position
+declared_test_sets   test_set, test_set_label, position, experiment
 """
 
 import pyarrow as pa
@@ -18,7 +18,12 @@ _PERTURBATIONS = pa.schema(
     ]
 )
 _TEST_SETS = pa.schema(
-    [("test_set", pa.string()), ("test_set_label", pa.string()), ("position", pa.int32())]
+    [
+        ("test_set", pa.string()),
+        ("test_set_label", pa.string()),
+        ("position", pa.int32()),
+        ("experiment", pa.string()),
+    ]
 )
 
 
@@ -41,7 +46,13 @@ def perturbations() -> pa.Table:
 def declared_test_sets() -> pa.Table:
     """Return one row per test set that an experiment declares."""
     rows = [
-        {"test_set": item.id, "test_set_label": item.label, "position": item.position}
-        for item in registry.test_sets().values()
+        {
+            "test_set": item.id,
+            "test_set_label": item.label,
+            "position": item.position,
+            "experiment": experiment,
+        }
+        for experiment, found in registry.experiments().items()
+        for item in found.test_sets
     ]
     return pa.Table.from_pylist(rows, schema=_TEST_SETS)

@@ -1,11 +1,13 @@
 """The SQL files behind a table: its query, the relations that it reads, and their checks.
 
 A relation is one file of `relations/`, here or in the folder of an experiment, or is made by a
-function that an experiment declares. The first line of a file names the relations that it reads:
-``-- NEEDS image_outcomes, matched``.
+function that an experiment declares. The first lines of a file name the relations that it reads,
+``-- NEEDS image_outcomes, matched``, and those of others that it adds rows to, ``-- ADDS TO
+image_outcomes``.
 """
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from perturb.experiments.registry import FOLDER as EXPERIMENTS
 from perturb.places import PACKAGE, as_input, code
 
 FOLDER = Path(__file__).parent
-_NEEDS = "-- NEEDS "
+_NEEDS, _ADDS = "-- NEEDS ", "-- ADDS TO "
 # Modules and files that all tables depend on.
 _MODULES = (
     "tables/columns.csv",
@@ -46,31 +48,57 @@ def query_file(table: str) -> Path:
     return file
 
 
-def relations_of(table: str) -> list[str]:
-    """Return the relations that a table reads, each after those that it reads itself."""
-    ordered: list[str] = []
-    for relation in registry.table(table).relations:
-        _add(relation, ordered, ())
-    return ordered
+def relations_of(table: str, together: Iterable[str] = ()) -> list[str]:
+    """Return the relations that a table reads, each after those that it reads itself.
 
-
-def _add(relation: str, ordered: list[str], above: tuple[str, ...]) -> None:
-    if relation in above:
-        raise ValueError(f"relations: {' needs '.join((*above, relation))}")
-    if relation in ordered:
-        return
-    for needed in _needs(relation):
-        _add(needed, ordered, (*above, relation))
-    ordered.append(relation)
+    Parameters
+    ----------
+    together : tables of one connection. What their relations add to a relation is there before
+        any other reads it.
+    """
+    return _ordered(registry.table(table).relations, _added(frozenset({table, *together})))
 
 
 @cache
-def _needs(relation: str) -> tuple[str, ...]:
+def _added(tables: frozenset[str]) -> Mapping[str, list[str]]:
+    """Return the relations of some tables that add to each relation, in the tables' order."""
+    found: dict[str, list[str]] = {}
+    names = (name for table in sorted(tables) for name in registry.table(table).relations)
+    for relation in _ordered(names, {}):
+        for other in _named(relation, _ADDS):
+            found.setdefault(other, []).append(relation)
+    return found
+
+
+def _ordered(relations: Iterable[str], added: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return relations, each after those that it reads and those that add to these."""
+    ordered: list[str] = []
+
+    def put(relation: str, above: tuple[str, ...]) -> None:
+        if relation in above:
+            raise ValueError(f"relations: {' needs '.join((*above, relation))}")
+        if relation in ordered:
+            return
+        adds = _named(relation, _ADDS)
+        for needed in _named(relation, _NEEDS):
+            put(needed, (*above, relation))
+            for other in () if needed in adds else added.get(needed, ()):
+                put(other, (*above, relation))
+        ordered.append(relation)
+
+    for relation in relations:
+        put(relation, ())
+    return ordered
+
+
+@cache
+def _named(relation: str, word: str) -> tuple[str, ...]:
+    """Return the relations that the first lines of a relation's file name after a word."""
     if relation in registry.made_relations():
         return ()
-    first = relation_file(relation).read_text(encoding="utf-8").partition("\n")[0]
-    is_named = first.startswith(_NEEDS)
-    return tuple(first.removeprefix(_NEEDS).split(", ")) if is_named else ()
+    lines = relation_file(relation).read_text(encoding="utf-8").splitlines()[:2]
+    names = (line.removeprefix(word).split(", ") for line in lines if line.startswith(word))
+    return tuple(name for found in names for name in found)
 
 
 @cache

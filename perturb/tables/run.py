@@ -5,7 +5,7 @@ the same bytes for any number of threads and any order of the files: counts are 
 floating-point sums are ordered (`macros.sql`), and every query orders its rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -72,26 +72,103 @@ def make_table(
         its query needs (`relations/checks`). `perturb.plan.check_shards` proves beforehand that all
         models have the same images, conditions and samples.
     """
-    table = registry.table(name)
-    parameters = parameters or {}
-    _check_names(f"{name}: sources", sources, table.sources)
-    _check_names(f"{name}: parameters", parameters, table.parameters)
+    given = {name: (sources, parameters or {})}
+    [(_, table)] = make_tables(given, threads=threads, memory_mb=memory_mb)
+    return table
+
+
+def make_tables(
+    given: Mapping[str, tuple[Sources, Parameters]],
+    *,
+    threads: int = 1,
+    memory_mb: int | None = None,
+) -> Iterator[tuple[str, pa.Table]]:
+    """Yield tables of one study by name, each the same as by `make_table`.
+
+    A relation that several of them read is made once, from the shards of all of them.
+
+    Parameters
+    ----------
+    given : the sources and the parameters of each table. A table that is a source of others comes
+        before them, and its file is written before the next table is asked for.
+    threads, memory_mb : as of `make_table`.
+
+    Raises
+    ------
+    ValueError
+        as `make_table`.
+    """
+    for name, (sources, parameters) in given.items():
+        _check_given(name, sources, parameters)
     with _connected(threads, memory_mb) as connection:
-        # The relations of one table read the same files several times.
+        study = _Study(connection, given)
+        for name in given:
+            try:
+                table = study.table(name)
+            except ValueError as error:
+                raise ValueError(f"table {name}: {error}") from error
+            yield name, table
+
+
+class _Study:
+    """The relations of some tables in one connection, each made when the first table needs it."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        given: Mapping[str, tuple[Sources, Parameters]],
+    ) -> None:
+        self._connection = connection
+        self._names = tuple(given)
+        self._built: set[str] = set()
+        self._parameters = {
+            key: value for _, found in given.values() for key, value in found.items()
+        }
+        self._files = _files_of([sources for sources, _ in given.values()])
+        # Several relations read the same files.
         connection.execute("SET parquet_metadata_cache = true")
         connection.register("perturbations", perturbations())
         connection.register("declared_test_sets", declared_test_sets())
         connection.execute((FOLDER / "macros.sql").read_text())
-        for key, value in parameters.items():
+        for key, value in self._parameters.items():
             connection.execute(f"SET VARIABLE {key} = ?", [value])
-        for source, files in sources.items():
-            paths = [files] if isinstance(files, Path) else sorted(files)
-            if not paths and source not in table.optional:
-                raise ValueError(f"{source}: no files; at least one is needed")
-            connection.execute(f"CREATE TEMP VIEW {source} AS {_reader(source, paths)}")
-        for relation in relations_of(name):
-            _build(connection, relation, parameters)
-        return _fetch(connection, query_file(name).read_text())
+        self._opened: set[str] = set()
+        # A table that is a source of another has no file yet.
+        self._open(source for source in self._files if source not in given)
+
+    def table(self, name: str) -> pa.Table:
+        """Return a table."""
+        self._open(registry.table(name).sources)
+        for relation in relations_of(name, self._names):
+            if relation not in self._built:
+                _build(self._connection, relation, self._parameters)
+                self._built.add(relation)
+        return _fetch(self._connection, query_file(name).read_text())
+
+    def _open(self, sources: Iterable[str]) -> None:
+        for source in sources:
+            if source not in self._opened:
+                reader = _reader(source, self._files[source])
+                self._connection.execute(f"CREATE TEMP VIEW {source} AS {reader}")
+                self._opened.add(source)
+
+
+def _files_of(sources: Sequence[Sources]) -> Mapping[str, Sequence[Path]]:
+    """Return the files of each source, of all tables together."""
+    found: dict[str, set[Path]] = {}
+    for given in sources:
+        for source, files in given.items():
+            found.setdefault(source, set()).update([files] if isinstance(files, Path) else files)
+    return {source: sorted(files) for source, files in found.items()}
+
+
+def _check_given(name: str, sources: Sources, parameters: Parameters) -> None:
+    table = registry.table(name)
+    _check_names(f"{name}: sources", sources, table.sources)
+    _check_names(f"{name}: parameters", parameters, table.parameters)
+    for source, files in sources.items():
+        if not isinstance(files, Path) and not files and source not in table.optional:
+            raise ValueError(f"{source}: no files; at least one is needed")
 
 
 @contextmanager

@@ -28,7 +28,7 @@ JOIN test_sets ON test_sets.test_set = a.attack
 JOIN datasets USING (dataset)
 JOIN image_outcomes AS clean
     ON clean.test_set = CASE WHEN datasets.role = 'extra' THEN a.dataset ELSE datasets.role END
-    AND clean.model = a.model AND clean.image_id = a.image_id
+    AND clean.model = a.model AND clean.image = a.image
 GROUP BY ALL
 ORDER BY
     m.pretraining_rank, m.family, m.num_parameters, m.model,

@@ -4,12 +4,12 @@ Algorithm 1 of Croce and Hein [1]_ in the L-infinity ball: the step starts at tw
 certain checkpoints it is halved, and the search goes back to the best point, for the images whose
 loss no longer rises.
 
-Differences from the published code: an image is no longer attacked once its prediction is
-incorrect; the checkpoints are the paper's for any number of steps (the code's equal them for 100
-steps, but are denser for few); and the first step counts as a rise relative to the loss at the
-start, not to 0.
+Differences from the published code: an image stays as it is once its prediction is incorrect, and
+is left out from the next stage on (`perturb.evaluation.stages.spans`); the checkpoints are the
+paper's for any number of steps (the code's equal them for 100 steps, but are denser for few); and
+the first step counts as a rise relative to the loss at the start, not to 0.
 
-B images, of which b are still predicted correctly, C channels, H W pixels, K classes.
+B images, C channels, H W pixels, K classes.
 
 References
 ----------
@@ -24,7 +24,9 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor, nn
 
+from perturb.evaluation.stages import spans
 from perturb.experiments.attacks import gradients
+from perturb.experiments.attacks.arguments import check_all_finite
 
 # Weight of a step's direction; fraction of rising steps below which the step is halved.
 _NEW_DIRECTION = 0.75
@@ -32,10 +34,10 @@ _RISING_SHARE = 0.75
 
 
 class LabelLoss(Protocol):
-    """The objective to be increased, (b,)."""
+    """The objective to be increased, (B,)."""
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the objective of logits (b, K) and labels (b, n), the true class first."""
+        """Return the objective of logits (B, K) and labels (B, n), the true class first."""
 
 
 def apgd(
@@ -56,29 +58,70 @@ def apgd(
     images, start : float32 (B, 3, H, W); the start is clipped to the ball around the images.
     labels : int64 (B, n) for the loss; the first column is the true class.
     """
-    # Memory format of the gradients of convolutions: mixed formats would cost more than the
-    # arithmetic.
-    images = images.contiguous(memory_format=torch.channels_last)
-    lowest, highest = gradients.ball(images, epsilon)
-    result = start.contiguous(memory_format=torch.channels_last).clamp(lowest, highest)
-    state = _State.at(result, lowest, highest, labels, step_size=2 * epsilon)
-    last_check = 0
-    for step in range(steps + 1):
-        if step > 0:
-            state = state.moved(_NEW_DIRECTION if step > 1 else 1.0)
-        logits, losses, gradient = gradients.loss_and_gradient(
-            classifier, state.pixels, partial(loss, labels=state.labels)
-        )
-        gradients.check_finite(logits, gradient)
-        is_correct = logits.argmax(dim=1) == state.labels[:, 0]
-        result[state.rows[~is_correct]] = state.pixels[~is_correct]
-        state = state.seen(losses, gradient).kept(is_correct)
-        if len(state.rows) == 0:
+    run = Run(classifier, epsilon, loss, steps)
+    state, rows = run.started(images, start), torch.arange(len(images), device=images.device)
+    result, flags = state.best.clone(), []
+    for span in run.spans:
+        state, is_finite = run.advanced(state, images, labels, span)
+        flags.append(is_finite)
+        result[rows] = state.best
+        still_correct = (~state.is_misled).nonzero()[:, 0]
+        if len(still_correct) == 0:
             break
-        if step in checkpoints(steps):
-            state, last_check = state.adapted(step - last_check), step
-    result[state.rows] = state.best
+        if len(still_correct) < len(rows):
+            images, labels, rows = (part[still_correct] for part in (images, labels, rows))
+            state = state.at(still_correct)
+    check_all_finite(flags)
     return result.contiguous()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of APGD, whose steps after the start may be divided into stages."""
+
+    classifier: nn.Module
+    epsilon: float
+    loss: LabelLoss
+    num_steps: int
+
+    @property
+    def spans(self) -> list[range]:
+        """The steps of each stage; step 0 takes the gradient at the start."""
+        return spans(self.num_steps + 1)
+
+    def started(self, images: Tensor, start: Tensor) -> "State":
+        """Return the state before step 0; the start is clipped to the ball around the images."""
+        # Memory format of the gradients of convolutions: mixed formats would cost more than the
+        # arithmetic.
+        images, start = (
+            part.contiguous(memory_format=torch.channels_last) for part in (images, start)
+        )
+        return State.of(start.clamp(*gradients.ball(images, self.epsilon)), 2 * self.epsilon)
+
+    def advanced(
+        self, state: "State", images: Tensor, labels: Tensor, steps: range
+    ) -> tuple["State", Tensor]:
+        """Return the state after some steps, and whether all values were finite, bool ().
+
+        An image whose prediction is incorrect at the start or after a step is kept as it is then.
+        """
+        images = images.contiguous(memory_format=torch.channels_last)
+        lowest, highest = gradients.ball(images, self.epsilon)
+        is_finite = torch.ones((), dtype=torch.bool, device=images.device)
+        checks = checkpoints(self.num_steps)
+        for step in steps:
+            if step > 0:
+                state = state.moved(_NEW_DIRECTION if step > 1 else 1.0, lowest, highest)
+            logits, losses, gradient = gradients.loss_and_gradient(
+                self.classifier, state.pixels, partial(self.loss, labels=labels)
+            )
+            is_finite &= torch.isfinite(logits).all() & torch.isfinite(gradient.sum())
+            is_misled = logits.argmax(dim=1) != labels[:, 0]
+            state = state.seen(losses, gradient, is_misled)
+            if step in checks:
+                last = max((check for check in checks if check < step), default=0)
+                state = state.adapted(step - last)
+        return state, is_finite
 
 
 def checkpoints(steps: int) -> tuple[int, ...]:
@@ -95,74 +138,68 @@ def checkpoints(steps: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class _State:
-    """State of APGD for b images: every field has one row per image."""
+class State:
+    """State of APGD for B images: every field has one row per image."""
 
-    rows: Tensor  # (b,) among the images of the run
-    labels: Tensor  # (b, n)
-    lowest: Tensor  # (b, 3, H, W), as all pixels and gradients
-    highest: Tensor
-    pixels: Tensor
+    pixels: Tensor  # (B, 3, H, W)
     previous: Tensor
-    gradient: Tensor
-    best: Tensor  # where the loss was highest
-    best_gradient: Tensor
-    loss: Tensor  # (b,)
+    direction: Tensor  # sign of the gradient, int8 (B, 3, H, W)
+    best: Tensor  # where the loss was highest, or the prediction incorrect
+    best_direction: Tensor
+    loss: Tensor  # (B,)
     best_loss: Tensor
     checked_loss: Tensor  # best_loss at the last checkpoint
     num_rises: Tensor  # since the last checkpoint
     was_halved: Tensor  # at the last checkpoint
-    step_size: Tensor  # (b, 1, 1, 1)
+    step_size: Tensor  # (B, 1, 1, 1)
+    is_misled: Tensor  # (B,)
 
     @classmethod
-    def at(
-        cls, start: Tensor, lowest: Tensor, highest: Tensor, labels: Tensor, *, step_size: float
-    ) -> Self:
+    def of(cls, start: Tensor, step_size: float) -> Self:
         """Return the state before the first gradient."""
         lacking = torch.full_like(start[:, 0, 0, 0], -torch.inf)
+        nowhere = torch.zeros_like(start, dtype=torch.int8)
         return cls(
-            rows=torch.arange(len(start), device=start.device),
-            labels=labels,
-            lowest=lowest,
-            highest=highest,
-            pixels=start.clone(),
-            previous=start.clone(),
-            gradient=torch.zeros_like(start),
-            best=start.clone(),
-            best_gradient=torch.zeros_like(start),
+            pixels=start,
+            previous=start,
+            direction=nowhere,
+            best=start,
+            best_direction=nowhere,
             loss=-lacking,  # the start is no rise
             best_loss=lacking,
             checked_loss=lacking,
             num_rises=torch.zeros_like(lacking),
             was_halved=torch.ones_like(lacking, dtype=torch.bool),
             step_size=torch.full_like(start[:, :1, :1, :1], step_size),
+            is_misled=torch.zeros_like(lacking, dtype=torch.bool),
         )
 
-    def kept(self, mask: Tensor) -> Self:
-        """Return the state of the images in a mask."""
-        if mask.all():
-            return self
-        return replace(self, **{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+    def at(self, rows: Tensor) -> Self:
+        """Return the state of some images."""
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
-    def moved(self, share: float) -> Self:
-        """Return the state after a step, whose direction has weight `share`."""
-        target = self.pixels + self.step_size * self.gradient.sign()
-        target = target.clamp_(self.lowest, self.highest)
+    def moved(self, share: float, lowest: Tensor, highest: Tensor) -> Self:
+        """Return the state after a step in the ball, whose direction has weight `share`."""
+        target = self.pixels + self.step_size * self.direction
+        target = target.clamp_(lowest, highest)
         pixels = self.pixels + (target - self.pixels) * share
         pixels += (self.pixels - self.previous) * (1 - share)
-        return replace(self, pixels=pixels.clamp_(self.lowest, self.highest), previous=self.pixels)
+        return replace(self, pixels=pixels.clamp_(lowest, highest), previous=self.pixels)
 
-    def seen(self, loss: Tensor, gradient: Tensor) -> Self:
-        """Return the state with the loss and gradient at its current images."""
-        is_better = loss > self.best_loss
+    def seen(self, loss: Tensor, gradient: Tensor, is_misled: Tensor) -> Self:
+        """Return the state with the loss, gradient and verdict at its current images."""
+        direction = gradient.sign().to(torch.int8)
+        # What was best stays so once the prediction is incorrect.
+        is_better = ~self.is_misled & (is_misled | (loss > self.best_loss))
         return replace(
             self,
-            gradient=gradient,
+            direction=direction,
             best=_chosen(is_better, self.pixels, self.best),
-            best_gradient=_chosen(is_better, gradient, self.best_gradient),
+            best_direction=_chosen(is_better, direction, self.best_direction),
             loss=loss,
             best_loss=loss.maximum(self.best_loss),
             num_rises=self.num_rises + (loss > self.loss),
+            is_misled=self.is_misled | is_misled,
         )
 
     def adapted(self, num_steps: int) -> Self:
@@ -176,7 +213,7 @@ class _State:
         return replace(
             self,
             pixels=_chosen(is_stuck, self.best, self.pixels),
-            gradient=_chosen(is_stuck, self.best_gradient, self.gradient),
+            direction=_chosen(is_stuck, self.best_direction, self.direction),
             checked_loss=self.best_loss,
             num_rises=torch.zeros_like(self.num_rises),
             was_halved=is_stuck,
@@ -185,5 +222,5 @@ class _State:
 
 
 def _chosen(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Return `yes` where the mask (b,) is true, else `no`, each (b, ...)."""
+    """Return `yes` where the mask (B,) is true, else `no`, each (B, ...)."""
     return torch.where(mask.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)

@@ -7,13 +7,12 @@ robust. The ensemble runs three attacks in sequence, as AutoAttack [1]_ does:
   loss no longer rises; there is no step size to tune.
 - ``apgd_dlr``: APGD towards each of the most likely other classes on the difference of logits
   ratio, which is invariant to shift and scale of the logits: saturation does not mask it.
-- ``square``: random squares of +-epsilon, kept if they reduce the margin [2]_. It uses predictions
-  and no gradient.
+- ``square``: random squares of +-epsilon, kept if they reduce the margin. It uses predictions and
+  no gradient.
 
-Differences from the published code (for APGD see ``apgd.py``): draws, including the positions of
-squares, depend on an image's key alone, so a result does not depend on the batch; Square's schedule
-is scaled to the number of queries. FAB, the fourth attack of AutoAttack's standard set, is not
-included.
+Differences from the published code are described in ``apgd.py`` and ``square.py``; all draws depend
+on an image's key alone, so a result does not depend on the batch. FAB, the fourth attack of
+AutoAttack's standard set, is not included.
 
 B images, C channels, H W pixels, K classes.
 
@@ -21,8 +20,6 @@ References
 ----------
 .. [1] Croce, Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
    Parameter-free Attacks", ICML 2020.
-.. [2] Andriushchenko, Croce, Flammarion, Hein, "Square Attack: a Query-efficient Black-box
-   Adversarial Attack via Random Search", ECCV 2020.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,11 +31,12 @@ from torch import Tensor, nn
 from perturb import random
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd
+from perturb.experiments.attacks.arguments import check_at_least_one, checked, checked_keys
+from perturb.experiments.attacks.checks import FEWEST_OF_DLR
+from perturb.experiments.attacks.square import square
 
-# Square: fraction of the pixels in the first square, and the ten-thousandths of the queries after
-# which this fraction is halved.
-_FIRST_SHARE = 0.8
-_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+__all__ = ["apgd_ce", "apgd_dlr", "cross_entropy", "random_start", "square", "targeted_dlr"]
+
 _SMALLEST_SPREAD = 1e-12
 
 
@@ -66,10 +64,10 @@ def apgd_ce(
     steps : number of gradients after that of the start.
     restarts : random starts, each on the images still predicted correctly.
     """
-    images, targets = gradients.checked(images, targets, epsilon)
-    gradients.check_at_least_one(steps=steps, restarts=restarts)
+    images, targets = checked(images, targets, epsilon)
+    check_at_least_one(steps=steps, restarts=restarts)
     runs = [(f"apgd_ce/{restart}", targets[:, None]) for restart in range(restarts)]
-    attack = partial(apgd, classifier, epsilon=epsilon, loss=_cross_entropy, steps=steps)
+    attack = partial(apgd, classifier, epsilon=epsilon, loss=cross_entropy, steps=steps)
     return _from_random_starts(classifier, images, epsilon, attack, runs, keys=keys, seed=seed)
 
 
@@ -97,15 +95,13 @@ def apgd_dlr(
     ValueError
         also if the classifier has fewer than 3 classes, for which the loss is constant.
     """
-    images, targets = gradients.checked(images, targets, epsilon)
-    gradients.check_at_least_one(steps=steps, restarts=restarts, num_targets=num_targets)
+    images, targets = checked(images, targets, epsilon)
+    check_at_least_one(steps=steps, restarts=restarts, num_targets=num_targets)
     if epsilon == 0 or len(images) == 0:
         return images.clone()
     logits = gradients.predict(classifier, images)
-    if logits.shape[1] < 3:
-        raise ValueError(f"classifier has {logits.shape[1]} classes; allowed by the DLR loss: 3 up")
-    others = logits.scatter(1, targets[:, None], -torch.inf)
-    aims = others.topk(min(num_targets, logits.shape[1] - 1), dim=1).indices  # (B, T)
+    check_classes(logits.shape[1])
+    aims = likely_others(logits, targets, num_targets)  # (B, T)
     runs = [
         (f"apgd_dlr/{rank}/{restart}", torch.stack([targets, aims[:, rank]], dim=1))
         for rank in range(aims.shape[1])
@@ -115,7 +111,22 @@ def apgd_dlr(
     return _from_random_starts(classifier, images, epsilon, attack, runs, keys=keys, seed=seed)
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def check_classes(num_classes: int) -> None:
+    """Raise a ValueError if there are too few classes for the DLR loss."""
+    if num_classes < FEWEST_OF_DLR:
+        raise ValueError(
+            f"classifier has {num_classes} classes; allowed by the DLR loss: {FEWEST_OF_DLR} up"
+        )
+
+
+def likely_others(logits: Tensor, targets: Tensor, count: int) -> Tensor:
+    """Return the most likely classes but the true one, int64 (B, T), T at most K - 1."""
+    others = logits.scatter(1, targets[:, None], -torch.inf)
+    return others.topk(min(count, logits.shape[1] - 1), dim=1).indices
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss of each image on the first of its labels, (B,)."""
     return gradients.cross_entropy(logits, labels[:, 0])
 
 
@@ -144,101 +155,27 @@ def _from_random_starts(
     seed: int,
 ) -> Tensor:
     """Return the images after APGD runs, each with its stream of draws and labels of the loss."""
-    keys = gradients.checked_keys(keys, images)
+    keys = checked_keys(keys, images)
     if epsilon == 0 or len(images) == 0:
         return images.clone()
 
     def attempt(stream: str, labels: Tensor, rows: Tensor) -> Tensor:
         clean = images[rows]
-        noise = gradients.noise(random.stream_keys(seed, stream, keys[rows]), clean)
-        # As published, the start lies on the surface of the ball.
-        noise /= noise.abs().amax(dim=(1, 2, 3), keepdim=True)
-        return attack(clean, labels[rows], start=clean + epsilon * noise)
+        start = random_start(clean, epsilon, random.stream_keys(seed, stream, keys[rows]))
+        return attack(clean, labels[rows], start=start)
 
     attempts = [partial(attempt, stream, labels) for stream, labels in runs]
     with gradients.frozen(classifier):
         return gradients.first_adversarial(classifier, images, runs[0][1][:, 0], attempts)
 
 
-@torch.inference_mode(False)
-def square(
-    classifier: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    epsilon: float,
-    *,
-    keys: Tensor,
-    seed: int = 0,
-    queries: int = 100,
-) -> Tensor:
-    """Return the images after a random search with squares of +-epsilon, without gradients.
-
-    The first query adds vertical stripes. Each further one moves a square, in each channel, to one
-    end of the ball, and is kept if the margin of the true class decreases.
+def random_start(images: Tensor, epsilon: float, keys: Tensor) -> Tensor:
+    """Return a point on the surface of the ball around each image, as published.
 
     Parameters
     ----------
-    classifier, images, targets, epsilon, keys : as of ``apgd_ce``, as are result and errors.
-    queries : forward passes per image; published: 5,000.
+    keys : int64 (B,), of a stream of draws (``perturb.random.stream_keys``).
     """
-    images, targets = gradients.checked(images, targets, epsilon)
-    gradients.check_at_least_one(queries=queries)
-    keys = gradients.checked_keys(keys, images)
-    if epsilon == 0 or len(images) == 0:
-        return images.clone()
-    ends = gradients.ball(images, epsilon)
-    B, C, _, W = images.shape
-    signs = random.uniform(random.stream_keys(seed, "square/stripes", keys), C * W)
-    best = _at_ends(signs.reshape(B, C, 1, W), ends)
-    draws = random.uniform(random.stream_keys(seed, "square", keys), queries * (2 + C))
-    draws = draws.reshape(B, queries, 2 + C)
-    rows = torch.arange(B, device=images.device)  # of the images still predicted correctly
-    margins, proposed = torch.full_like(draws[:, 0, 0], torch.inf), best.clone()
-    for query in range(queries):
-        if query > 0:
-            mask, signs = _square(draws[rows, query], query / queries, images)
-            ends_here = ends[0][rows], ends[1][rows]
-            proposed = torch.where(mask, _at_ends(signs, ends_here), best[rows])
-        logits = gradients.predict(classifier, proposed)
-        proposed_margins = _margins(logits, targets[rows])
-        is_broken = logits.argmax(dim=1) != targets[rows]
-        is_better = (proposed_margins < margins[rows]) | is_broken
-        best[rows[is_better]] = proposed[is_better]
-        margins[rows[is_better]] = proposed_margins[is_better]
-        rows = rows[~is_broken]
-        if len(rows) == 0:
-            break
-    return best
-
-
-def _at_ends(draws: Tensor, ends: tuple[Tensor, Tensor]) -> Tensor:
-    """Return the lower end of each pixel's interval where a draw is below 1/2, else the upper."""
-    return torch.where(draws < 0.5, *ends)
-
-
-def _square(draws: Tensor, progress: float, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return masks of one square per image, bool (b, 1, H, W), and draws of its ends (b, C, 1, 1).
-
-    Parameters
-    ----------
-    draws : uniform (b, 2 + C).
-    progress : the fraction of the queries made.
-    """
-    H, W = images.shape[2:]
-    num_halvings = sum(10_000 * progress > after for after in _HALVINGS)
-    side = max(1, round((_FIRST_SHARE / 2**num_halvings * H * W) ** 0.5))
-    insides = []
-    for draw, length in zip(draws[:, :2].unbind(dim=1), (H, W), strict=True):
-        last = max(length - side, 0)
-        first = (draw * (last + 1)).long()[:, None]
-        places = torch.arange(length, device=images.device)
-        insides.append((places >= first) & (places < first + side))  # (b, length)
-    mask = insides[0][:, None, :, None] & insides[1][:, None, None, :]
-    return mask, draws[:, 2:, None, None]
-
-
-def _margins(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the logit of the true class minus the highest other one, (b,)."""
-    true = logits.gather(1, targets[:, None])
-    others = logits.scatter(1, targets[:, None], -torch.inf)
-    return true[:, 0] - others.amax(dim=1)
+    noise = gradients.noise(keys, images)
+    noise /= noise.abs().amax(dim=(1, 2, 3), keepdim=True)
+    return images + epsilon * noise

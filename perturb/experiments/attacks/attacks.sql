@@ -2,14 +2,14 @@
 -- images before the attack. Where attacks differ in their number of images, the row of clean images
 -- covers all of them, and clean_accuracy covers those of the row's attack alone.
 WITH attacked AS (
-    SELECT test_set, model, image_id, num_correct
+    SELECT test_set, model, image, num_correct
     FROM image_outcomes
     WHERE test_set = 'spatial' OR test_set IN (SELECT attack FROM attack_stages)
 ),
 clean AS (
-    SELECT test_set, model, image_id, num_correct
+    SELECT test_set, model, image, num_correct
     FROM image_outcomes
-    WHERE test_set = 'clean' AND image_id IN (SELECT image_id FROM attacked)
+    WHERE test_set = 'clean' AND image IN (SELECT image FROM attacked)
 ),
 outcomes AS (
     SELECT o.*, clean.num_correct AS clean_correct
@@ -18,7 +18,7 @@ outcomes AS (
         UNION ALL
         FROM clean
     ) AS o
-    JOIN clean ON clean.model = o.model AND clean.image_id = o.image_id
+    JOIN clean ON clean.model = o.model AND clean.image = o.image
 )
 SELECT
     test_sets.test_set,

@@ -7,187 +7,104 @@ new forward pass over the adversarial images, not the last logits of the attack.
 every attack runs on the images still predicted correctly, and its outcome is that after it and all
 attacks before it.
 
+Attacks work in stages on full batches of the images that are left (`perturb.evaluation.stages`). So
+logits after an attack agree with those of other batches up to rounding; with epsilon 0 all are the
+clean ones bit for bit.
+
 B images, C channels, H W pixels, K classes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import torch
-from torch import Tensor
 
-from perturb.datasets.store import Images
-from perturb.evaluation.outcome import Outcome, Setting
-from perturb.experiments.attacks import attack_ensemble, gradients
+from perturb.evaluation.outcome import Setting
+from perturb.evaluation.stages import Done, Stage, StagedEvaluator, Standing
+from perturb.experiments.attacks.arguments import (
+    check_at_least_one,
+    check_epsilon,
+    check_schedule,
+)
+from perturb.experiments.attacks.ensemble_stages import ensemble_stages
+from perturb.experiments.attacks.gradients import Descent, frozen
+from perturb.experiments.attacks.stages import Predicting, clean_gradient, floats, unchanged
 from perturb.experiments.setting import checked_options
 from perturb.models.classifier import Classifier
 
 
-@dataclass(frozen=True)
-class _CorrectImages:
-    """The b images still predicted correctly, with the loss gradient at their clean pixels."""
-
-    images: Tensor  # float32 (b, 3, H, W) in [0, 1]
-    targets: Tensor  # (b,)
-    keys: Tensor  # (b,)
-    gradient: Tensor  # (b, 3, H, W)
+@StagedEvaluator
+def fgsm_outcomes(classifier: Classifier, _: torch.Size, setting: Setting) -> Sequence[Stage]:
+    """Return the stages of one step of epsilon, which is the setting's severity."""
+    checked_options("fgsm", setting)
+    epsilon = setting.severity
+    return _descents(classifier, setting, Descent(epsilon, steps=1, step_size=epsilon), 1)
 
 
-# Returns adversarial images (b, 3, H, W).
-_Attack = Callable[[Classifier, _CorrectImages, Setting], Tensor]
-
-
-def fgsm_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield the predictions after one step of epsilon, which is the setting's severity."""
-    return _outcomes(classifier, images, setting, {"fgsm": _fgsm}, "fgsm")
-
-
-def pgd_outcomes(classifier: Classifier, images: Images, setting: Setting) -> Iterator[Outcome]:
-    """Yield the predictions after projected gradient descent.
+@StagedEvaluator
+def pgd_outcomes(classifier: Classifier, _: torch.Size, setting: Setting) -> Sequence[Stage]:
+    """Return the stages of projected gradient descent: each restart is one.
 
     Options: steps, relative_step (of epsilon), random_start, restarts.
     """
-    return _outcomes(classifier, images, setting, {"pgd": _pgd}, "pgd")
+    options = checked_options("pgd", setting)
+    descent = Descent(
+        setting.severity,
+        options["steps"],
+        options["relative_step"] * setting.severity,
+        is_random=options["random_start"],
+        seed=setting.seed,
+    )
+    return _descents(classifier, setting, descent, options["restarts"])
 
 
+@StagedEvaluator
 def attack_ensemble_outcomes(
-    classifier: Classifier, images: Images, setting: Setting
-) -> Iterator[Outcome]:
-    """Yield the predictions after each attack of the ensemble, in the order of the conditions.
+    classifier: Classifier, _: torch.Size, setting: Setting
+) -> Sequence[Stage]:
+    """Return the stages of the attacks of the ensemble, in the order of the conditions.
 
     Options: steps and restarts of both APGD forms, targets of the DLR form, queries of Square.
     """
-    return _outcomes(classifier, images, setting, _ENSEMBLE, "attack_ensemble")
+    options = checked_options("attack_ensemble", setting)
+    check_epsilon(setting.severity)
+    check_at_least_one(**{name: options[name] for name in ("steps", "restarts", "queries")})
+    return ensemble_stages(classifier, replace(setting, options=options))
 
 
-@dataclass(frozen=True)
-class _State:
-    """State of all B images during an attack."""
-
-    clean: Tensor  # float32 (B, 3, H, W) in [0, 1]
-    targets: Tensor  # (B,)
-    keys: Tensor  # (B,)
-    gradient: Tensor  # (B, 3, H, W), 0 where the clean prediction is incorrect
-    gradient_norm: Tensor  # (B,), NaN where the clean prediction is incorrect
-    adversarial: Tensor  # (B, 3, H, W)
-    logits: Tensor  # (B, K), of the adversarial images
-
-    @property
-    def still_correct(self) -> Tensor:
-        """The images still predicted correctly, bool (B,)."""
-        return self.logits.argmax(dim=1) == self.targets
-
-    @property
-    def columns(self) -> dict[str, Tensor]:
-        """The shard's columns on the attack, each (B,)."""
-        distance = (self.adversarial - self.clean).abs().amax(dim=(1, 2, 3))
-        return {"distance": distance, "gradient_norm": self.gradient_norm}
+def _descents(
+    classifier: Classifier, setting: Setting, descent: Descent, restarts: int
+) -> Sequence[Stage]:
+    check_epsilon(descent.epsilon)
+    check_schedule(descent.steps, descent.step_size, restarts, is_random=descent.is_random)
+    predicting = Predicting(classifier, setting.conditions)
+    if descent.epsilon == 0:
+        return unchanged(predicting)
+    stages = [
+        Stage(partial(_descended, predicting, descent, restart)) for restart in range(restarts)
+    ]
+    return [predicting.clean(lambda *_: {}), *stages]
 
 
-def _outcomes(
-    classifier: Classifier,
-    images: Images,
-    setting: Setting,
-    table: Mapping[str, _Attack],
-    id: str,
-) -> Iterator[Outcome]:
-    setting = replace(setting, options=checked_options(id, setting))
-    state = _unattacked(classifier, images, setting.severity)
-    for condition in setting.conditions:
-        state = _attacked(classifier, state, setting, table[condition])
-        yield Outcome(condition, 0, state.logits, state.columns)
-
-
-# Neither function yields: a torch mode set around a yield would leak into the caller.
-@torch.inference_mode(False)
-def _unattacked(classifier: Classifier, images: Images, epsilon: float) -> _State:
-    pixels = images.pixels
-    if pixels.dtype == torch.uint8:
-        pixels = pixels.float() / 255  # as the classifier does, to the bit
-    clean, targets = gradients.checked(pixels, images.targets, epsilon)
-    logits = gradients.predict(classifier, clean)
-    is_correct = logits.argmax(dim=1) == targets
-    gradient = torch.zeros_like(clean)
-    norm = torch.full_like(logits[:, 0], torch.nan)
-    if is_correct.any():
-        gradient[is_correct] = gradients.loss_gradient(
-            classifier, clean[is_correct], targets[is_correct]
+def _descended(
+    predicting: Predicting, descent: Descent, restart: int, standing: Standing, _: int
+) -> Done:
+    """Attack images once; the first of the attacks also takes the gradient at the clean pixels."""
+    images, flags, gradient = standing.images, [], None
+    if restart == 0:
+        gradient, norm, is_finite = clean_gradient(predicting.classifier, images)
+        flags.append(is_finite)
+    else:
+        norm = standing.kept["gradient_norm"]
+    with frozen(predicting.classifier):
+        adversarial, is_finite = descent.run(
+            predicting.classifier,
+            floats(images),
+            images.targets,
+            keys=images.keys,
+            restart=restart,
+            gradient=gradient,
         )
-        gradients.check_finite(logits, gradient)
-        norm[is_correct] = gradient[is_correct].abs().amax(dim=(1, 2, 3))
-    return _State(clean, targets, images.keys, gradient, norm, clean, logits)
-
-
-@torch.inference_mode(False)
-def _attacked(classifier: Classifier, state: _State, setting: Setting, attack: _Attack) -> _State:
-    """Return the state after an attack on the images still predicted correctly."""
-    still_correct = state.still_correct
-    if not still_correct.any():
-        return state
-    correct = _CorrectImages(
-        state.clean[still_correct],
-        state.targets[still_correct],
-        state.keys[still_correct],
-        state.gradient[still_correct],
-    )
-    adversarial = state.adversarial.clone()
-    adversarial[still_correct] = attack(classifier, correct, setting)
-    # All images are predicted again, not only those attacked: a batch of the same size gives the
-    # same bits where the pixels are the same.
-    logits = gradients.predict(classifier, adversarial)
-    logits = torch.where(still_correct[:, None], logits, state.logits)
-    return replace(state, adversarial=adversarial, logits=logits)
-
-
-def _fgsm(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> Tensor:
-    return gradients.fgsm(
-        classifier,
-        correct.images,
-        correct.targets,
-        setting.severity,
-        gradient=correct.gradient,
-    )
-
-
-def _pgd(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> Tensor:
-    return gradients.pgd(
-        classifier,
-        correct.images,
-        correct.targets,
-        setting.severity,
-        steps=setting.options["steps"],
-        step_size=setting.options["relative_step"] * setting.severity,
-        random_start=setting.options["random_start"],
-        restarts=setting.options["restarts"],
-        keys=correct.keys,
-        seed=setting.seed,
-        gradient=correct.gradient,
-    )
-
-
-def _stage(attack: Callable[..., Tensor], **options: str) -> _Attack:
-    """Return an attack of the ensemble with its options bound.
-
-    options : the option for each argument of the attack.
-    """
-
-    def run(classifier: Classifier, correct: _CorrectImages, setting: Setting) -> Tensor:
-        return attack(
-            classifier,
-            correct.images,
-            correct.targets,
-            setting.severity,
-            keys=correct.keys,
-            seed=setting.seed,
-            **{argument: setting.options[option] for argument, option in options.items()},
-        )
-
-    return run
-
-
-_GRADIENT = {"steps": "steps", "restarts": "restarts"}
-_ENSEMBLE: Mapping[str, _Attack] = {
-    "apgd_ce": _stage(attack_ensemble.apgd_ce, **_GRADIENT),
-    "apgd_dlr": _stage(attack_ensemble.apgd_dlr, **_GRADIENT, num_targets="targets"),
-    "square": _stage(attack_ensemble.square, queries="queries"),
-}
+    done = predicting.adversarial(standing, adversarial, norm)
+    return replace(done, is_finite=torch.stack([*flags, is_finite]).all())

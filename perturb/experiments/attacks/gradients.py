@@ -18,17 +18,24 @@ References
    Adversarial Attacks", ICLR 2018.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perturb import random
+from perturb.experiments.attacks.arguments import (
+    check_all_finite,
+    check_finite,
+    check_schedule,
+    checked,
+    checked_keys,
+)
 from perturb.models.precision import float32
 
 # logits (B, K) -> objective to be increased, (B,)
@@ -79,26 +86,34 @@ def pgd(
         if an argument is out of range, or a logit or a gradient is not finite.
     """
     images, targets = checked(images, targets, epsilon)
-    step_size = epsilon / 8 if step_size is None else step_size
-    _check_schedule(steps, step_size, restarts, is_random=random_start)
-    keys = checked_keys(keys, images) if random_start else None
+    descent = Descent(
+        epsilon,
+        steps,
+        epsilon / 8 if step_size is None else step_size,
+        is_random=random_start,
+        seed=seed,
+    )
+    check_schedule(steps, descent.step_size, restarts, is_random=random_start)
+    if random_start:
+        keys = checked_keys(keys, images)
     if epsilon == 0 or len(images) == 0:
         return images.clone()
+    flags: list[Tensor] = []
 
     def attempt(restart: int, rows: Tensor) -> Tensor:
-        clean, known = images[rows], gradient
-        start = clean
-        if keys is not None:
-            stream = random.stream_keys(seed, f"pgd/{restart}", keys[rows])
-            start, known = (clean + epsilon * noise(stream, clean)).clamp_(0, 1), None
-        loss = partial(cross_entropy, targets=targets[rows])
-        path = _Path(classifier, loss, clean, epsilon, step_size)
-        final = path.follow(start, steps, known)
-        return final.clamp_(*ball(clean, epsilon))
+        own = None if keys is None else keys[rows]
+        known = gradient if restart == 0 else None
+        found, is_finite = descent.run(
+            classifier, images[rows], targets[rows], keys=own, restart=restart, gradient=known
+        )
+        flags.append(is_finite)
+        return found
 
     with frozen(classifier):
         attempts = [partial(attempt, restart) for restart in range(restarts)]
-        return first_adversarial(classifier, images, targets, attempts)
+        found = first_adversarial(classifier, images, targets, attempts)
+    check_all_finite(flags)
+    return found
 
 
 def fgsm(
@@ -117,24 +132,61 @@ def fgsm(
 
 
 @dataclass(frozen=True)
-class _Path:
-    """Projected steps of one size in the ball around some images."""
+class Descent:
+    """Projected steps of one size in the ball around some images.
 
-    classifier: nn.Module
-    loss: Loss
-    images: Tensor
+    is_random : whether they start at a random point of the ball.
+    """
+
     epsilon: float
+    steps: int
     step_size: float
+    is_random: bool = False
+    seed: int = 0
 
-    def follow(self, start: Tensor, steps: int, gradient: Tensor | None) -> Tensor:
-        """Return the images after the steps; `gradient` is that at the start, if known."""
+    def run(
+        self,
+        classifier: nn.Module,
+        images: Tensor,
+        targets: Tensor,
+        *,
+        keys: Tensor | None = None,
+        restart: int = 0,
+        gradient: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the images after the steps, and whether all values were finite, bool ().
+
+        Parameters
+        ----------
+        classifier : its weights are ``frozen``.
+        keys : of random starts, which also depend on the number of the restart.
+        gradient : at the images, if known; of no use to random starts.
+        """
+        start = images
+        if self.is_random and keys is not None:
+            stream = random.stream_keys(self.seed, f"pgd/{restart}", keys)
+            start = (images + self.epsilon * noise(stream, images)).clamp_(0, 1)
+            gradient = None
+        loss = partial(cross_entropy, targets=targets)
+        final, is_finite = self._follow(classifier, loss, images, start, gradient)
+        return final.clamp_(*ball(images, self.epsilon)), is_finite
+
+    def _follow(
+        self,
+        classifier: nn.Module,
+        loss: Loss,
+        images: Tensor,
+        start: Tensor,
+        gradient: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
         # Memory format of the gradient: mixed formats would cost more than the arithmetic.
-        images = self.images.contiguous(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
         pixels = start.clone(memory_format=torch.channels_last)
+        # A check in each step would leave a GPU idle: the caller reads the flag once.
         is_finite = torch.ones((), dtype=torch.bool, device=pixels.device)
-        for _ in range(steps):
+        for _ in range(self.steps):
             if gradient is None:
-                logits, _, gradient = loss_and_gradient(self.classifier, pixels, self.loss)
+                logits, _, gradient = loss_and_gradient(classifier, pixels, loss)
                 is_finite &= torch.isfinite(logits).all()
             # A gradient of NaN has sign 0 and would look like a model that ignores its input.
             is_finite &= torch.isfinite(gradient.sum())
@@ -142,9 +194,7 @@ class _Path:
             # The order of operations of torchattacks and foolbox, for equal bits.
             pixels.sub_(images).clamp_(-self.epsilon, self.epsilon).add_(images).clamp_(0, 1)
             gradient = None
-        if not is_finite:  # checked once: a check in each step would leave a GPU idle
-            raise ValueError("logits or gradients are not finite; allowed: no NaN, no infinity")
-        return pixels.contiguous()
+        return pixels.contiguous(), is_finite
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -208,9 +258,15 @@ def first_adversarial(
 
 def predict(classifier: nn.Module, images: Tensor) -> Tensor:
     """Return logits, float32 (B, K); a ValueError if one is not finite."""
+    logits = logits_of(classifier, images)
+    check_finite(logits)
+    return logits
+
+
+def logits_of(classifier: nn.Module, images: Tensor) -> Tensor:
+    """Return logits, float32 (B, K), which the host does not wait for."""
     with torch.inference_mode():
         logits: Tensor = classifier(images).float()
-    check_finite(logits)
     return logits.clone()  # usable outside inference mode
 
 
@@ -225,70 +281,15 @@ def ball(images: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     A sum s of a >= b >= 0, rounded, is above a + b exactly if s - a, which is exact (Dekker's
     Fast2Sum), is above b; then the float below s is the bound. As for differences.
     """
-    radius = torch.tensor(epsilon)
-    if radius.item() > epsilon:  # so that distances rounded to float32 do not exceed it either
-        radius = radius.nextafter(torch.tensor(0.0))
-    radius = radius.to(images.device)
+    nearest = np.float32(epsilon)
+    if float(nearest) > epsilon:  # so that distances rounded to float32 do not exceed it either
+        nearest = np.nextafter(nearest, np.float32(0))
+    radius = float(nearest)
     highest = images + radius
-    is_above = highest - images.maximum(radius) > images.minimum(radius)
+    is_above = highest - images.clamp(min=radius) > images.clamp(max=radius)
     # The bits of a positive float, read as an integer, count the floats up to it.
     highest.view(torch.int32).sub_(is_above.int())
     lowest = images - radius
     is_below = images - lowest > radius
     lowest.view(torch.int32).add_(is_below.int())
     return lowest.clamp_(min=0), highest.clamp_(max=1)
-
-
-def checked(images: Tensor, targets: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Return images and targets as tensors for gradients; a ValueError if they are invalid."""
-    if not (math.isfinite(epsilon) and epsilon >= 0):
-        raise ValueError(f"epsilon is {epsilon}; allowed: a finite number of 0 or more")
-    if images.dtype != torch.float32 or images.ndim != 4:
-        raise ValueError(
-            f"images are {images.dtype} {tuple(images.shape)}; allowed: float32 (B, 3, H, W)"
-        )
-    if targets.shape != images.shape[:1]:
-        raise ValueError(
-            f"targets have shape {tuple(targets.shape)}; allowed: one for each of {len(images)}"
-        )
-    lowest, highest = torch.aminmax(images) if len(images) else (0, 1)
-    if not (lowest >= 0 and highest <= 1):  # also refuses NaN
-        raise ValueError(f"images lie in [{lowest:.4g}, {highest:.4g}]; allowed: [0, 1]")
-    return _ordinary(images.detach()), _ordinary(targets)
-
-
-def checked_keys(keys: Tensor | None, images: Tensor) -> Tensor:
-    """Return the keys for random draws; a ValueError if they are invalid."""
-    if keys is None or keys.shape != images.shape[:1]:
-        shape = None if keys is None else tuple(keys.shape)
-        raise ValueError(f"keys are {shape}; random draws need one for each of {len(images)}")
-    return keys
-
-
-def check_at_least_one(**counts: int) -> None:
-    """Raise a ValueError unless the counts are whole numbers of 1 or more."""
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name} is {count}; allowed: a whole number of 1 or more")
-
-
-def check_finite(logits: Tensor, gradient: Tensor | None = None) -> None:
-    """Raise a ValueError unless the logits and the gradient are finite."""
-    is_finite = torch.isfinite(logits).all(dim=1)
-    if not is_finite.all():
-        raise ValueError(f"logits of {(~is_finite).sum().item()} images are not finite")
-    if gradient is not None and not torch.isfinite(gradient.sum()):
-        raise ValueError("the gradient at the pixels is not finite")
-
-
-def _check_schedule(steps: int, step_size: float, restarts: int, *, is_random: bool) -> None:
-    check_at_least_one(steps=steps, restarts=restarts)
-    if not (math.isfinite(step_size) and step_size >= 0):
-        raise ValueError(f"step_size is {step_size}; allowed: a finite number of 0 or more")
-    if restarts > 1 and not is_random:
-        raise ValueError(f"restarts is {restarts}; allowed without random_start: 1, all are equal")
-
-
-def _ordinary(tensor: Tensor) -> Tensor:
-    """Return the tensor, or a copy if it was made in inference mode."""
-    return tensor.clone() if tensor.is_inference() else tensor

@@ -21,6 +21,7 @@ EXPERIMENT = Experiment(
             evaluator="perturb.experiments.benchmarks.evaluate:unchanged_outcomes",
             severities=0,
             conditions=("none",),
+            is_independent_of_model=True,
             is_random=False,
         ),
         Perturbation(
@@ -30,6 +31,7 @@ EXPERIMENT = Experiment(
             passes=one_prediction,
             severities=0,
             configured=with_subsets,
+            is_independent_of_model=True,
             by_condition=("classes",),
             is_random=False,
         ),

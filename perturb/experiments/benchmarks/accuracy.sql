@@ -2,7 +2,7 @@
 SELECT
     test_sets.test_set,
     test_sets.test_set_label,
-    o.dataset,
+    o.dataset::VARCHAR AS dataset,
     m.*,
     any_value(clean_chance.warning) AS warning,
     count(*) AS num_images,
@@ -21,6 +21,7 @@ JOIN test_sets USING (test_set)
 JOIN model_columns AS m USING (model)
 LEFT JOIN clean_chance USING (model)
 LEFT JOIN clean_sums AS clean ON clean.test_set = o.test_set AND clean.model = o.model
+WHERE test_sets.experiment IN ('benchmarks', 'corruptions')
 GROUP BY ALL
 ORDER BY
-    min(test_sets.position), o.dataset, m.pretraining_rank, m.family, m.num_parameters, m.model;
+    min(test_sets.position), min(o.dataset), m.pretraining_rank, m.family, m.num_parameters, m.model;

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from perturb.datasets.store import Images
-from perturb.evaluation.outcome import Outcome, Setting
+from perturb.evaluation.outcome import InputEvaluator, Outcome, Perturbed, Setting
 from perturb.models.classifier import Classifier
 
 # Subtracted from the logits of excluded classes: their probability is exactly 0 in float32, and its
@@ -14,13 +14,11 @@ from perturb.models.classifier import Classifier
 _OUT_OF_REACH = 1e4
 
 
-@torch.inference_mode()
-def unchanged_outcomes(
-    classifier: Classifier, images: Images, setting: Setting
-) -> Iterator[Outcome]:
-    """Yield the predictions of unchanged images."""
+@InputEvaluator
+def unchanged_outcomes(images: Images, setting: Setting) -> Iterator[Perturbed]:
+    """Yield the images as they are."""
     for condition in setting.conditions:
-        yield Outcome(condition, 0, classifier(images.pixels))
+        yield Perturbed(condition, images.pixels)
 
 
 @torch.inference_mode()

@@ -31,56 +31,33 @@ def rank_correlation_relation(
     fetch : runs a query over the relations of the table.
     parameters : of the table: `num_resamples` and `seed` of the bootstrap.
     """
-    outcomes = fetch("FROM image_outcomes JOIN compared_models USING (model)")
     bootstrap = {name: int(parameters[name] or 0) for name in ("num_resamples", "seed")}
-    return rank_correlations(outcomes, **bootstrap)
-
-
-def rank_correlations(outcomes: pa.Table, *, num_resamples: int, seed: int) -> pa.Table:
-    """Return Spearman's rho over models between clean accuracy and that on each perturbed set.
-
-    Parameters
-    ----------
-    outcomes : test_set, model, image_id, num_correct of the models under test; every model has
-        every image of every test set; corrupted are the clean images or some of them.
-    num_resamples, seed : of the bootstrap over images.
-
-    Returns
-    -------
-    test_set, estimate, low, high, num_models, num_images (those of the perturbed set); no
-    estimate for fewer than two models or where all models are equal.
-    """
-    present = set(outcomes["test_set"].unique().to_pylist())
     rows = []
     for test_set in _PERTURBED:
-        if test_set not in present:
+        counts = _counts(fetch, test_set)
+        if len(counts) == 0:
             continue
-        clean, perturbed = _of(outcomes, "clean"), _of(outcomes, test_set)
         is_corrupted = test_set == "corruptions"
-        if is_corrupted:
-            # The perturbed images are the clean images or some of them, both in the order of their
-            # ids.
-            clean = clean.filter(pc.is_in(clean["image_id"], perturbed["image_id"]))
-        counts = _counts(perturbed)
-        found = rank_correlation(
-            _counts(clean),
-            counts,
-            same_images=is_corrupted,
-            num_resamples=num_resamples,
-            seed=seed,
-        )
+        # The perturbed images are the clean images or some of them, both in the order of their ids.
+        clean = _counts(fetch, "clean", of=test_set if is_corrupted else "clean")
+        found = rank_correlation(clean, counts, same_images=is_corrupted, **bootstrap)
         rows.append({"test_set": test_set, **_values(found), **_sizes(counts)})
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
-def _of(outcomes: pa.Table, test_set: str) -> pa.Table:
-    return outcomes.filter(pc.equal(outcomes["test_set"], test_set))
+def _counts(fetch: Callable[[str], pa.Table], test_set: str, of: str | None = None) -> Values:
+    """Return counts (I, M) of correct predictions; images and models in the order of ids.
 
-
-def _counts(rows: pa.Table) -> Values:
-    """Return counts (I, M) of correct predictions; images and models in the order of ids."""
-    rows = rows.sort_by([("image_id", "ascending"), ("model", "ascending")])
-    num_models = pc.count_distinct(rows["model"]).as_py()
+    of : the test set whose images count, this one itself by default.
+    """
+    rows = fetch(
+        "SELECT num_correct, dense_rank() OVER (ORDER BY model) AS place "
+        "FROM image_outcomes SEMI JOIN compared_models USING (model) "
+        f"WHERE test_set = '{test_set}' AND image IN "
+        f"(SELECT image FROM image_outcomes WHERE test_set = '{of or test_set}') "
+        "ORDER BY image, model"
+    )
+    num_models = pc.max(rows["place"]).as_py() or 1
     counts: Values = rows["num_correct"].to_numpy().astype(float).reshape(-1, num_models)
     return counts
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
+# Resamples that are summed in one product of matrices.
+_AT_ONCE = 100
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -72,11 +75,16 @@ def rank_correlation(
         raise ValueError(f"images: {len(clean)} clean, {len(perturbed)} perturbed; must be equal")
     generator = np.random.default_rng(seed)
     rho = np.empty(num_resamples)
-    for sample in range(num_resamples):
-        weights = _resample(generator, len(clean))
-        others = weights if same_images else _resample(generator, len(perturbed))
+    for first in range(0, num_resamples, _AT_ONCE):
+        some = slice(first, min(first + _AT_ONCE, num_resamples))
+        weights = np.empty((some.stop - first, len(clean)))
+        others = weights if same_images else np.empty((len(weights), len(perturbed)))
+        for row in range(len(weights)):
+            weights[row] = _resample(generator, len(clean))
+            if not same_images:
+                others[row] = _resample(generator, len(perturbed))
         # Sums of whole numbers are exact, so they do not depend on machine or BLAS.
-        rho[sample] = spearman(weights @ clean, others @ perturbed)
+        rho[some] = spearman(weights @ clean, others @ perturbed)
     estimate = spearman(clean.sum(0), perturbed.sum(0))
     # If all models are equal in a resample, it has no ranking, hence no correlation.
     low, high = np.quantile(np.nan_to_num(rho), [0.025, 0.975])
@@ -85,10 +93,10 @@ def rank_correlation(
     return Estimate(float(estimate), float(min(low, estimate)), float(max(high, estimate)))
 
 
-def _resample(generator: np.random.Generator, num_images: int) -> Values:
+def _resample(generator: np.random.Generator, num_images: int) -> NDArray[np.int64]:
     """Return the number of draws of each image, (I,), in `num_images` draws with replacement."""
     drawn = generator.integers(num_images, size=num_images)
-    return np.bincount(drawn, minlength=num_images).astype(float)
+    return np.bincount(drawn, minlength=num_images)
 
 
 def _centred_ranks(values: Values) -> Values:

@@ -33,6 +33,7 @@ EXPERIMENT = Experiment(
             passes=_made,
             severities="severities",
             conditions=CORRUPTIONS,
+            is_independent_of_model=True,
             configured=with_corruptions,
         ),
         Perturbation(
@@ -43,6 +44,7 @@ EXPERIMENT = Experiment(
             passes=_made,
             severities="severities",
             conditions=CORRUPTIONS,
+            is_independent_of_model=True,
         ),
         Perturbation(
             id=STORED_CORRUPTIONS,
@@ -52,6 +54,7 @@ EXPERIMENT = Experiment(
             evaluator="perturb.experiments.benchmarks.evaluate:unchanged_outcomes",
             severities="severities",
             conditions=CORRUPTIONS,
+            is_independent_of_model=True,
             is_random=False,
             uses=("none",),
             configured=with_stored_corruptions,

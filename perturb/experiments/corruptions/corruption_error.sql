@@ -6,16 +6,16 @@
 -- differences of floating-point sums, in which zero may become 1e-16, while one prediction on
 -- 50,000 images is 2e-5: values below 1e-9 count as zero.
 WITH clean AS (
-    SELECT model, image_id, num_predictions - num_correct AS clean_wrong
+    SELECT model, image, num_predictions - num_correct AS clean_wrong
     FROM image_outcomes
     WHERE test_set = 'clean'
 ),
 images AS (
     SELECT
         model,
-        image_id,
+        image,
         count(*) AS num_corruptions,
-        max(num_severities) AS num_severities,
+        max(num_severities)::BIGINT AS num_severities,
         sum(num_severities) AS num_predictions,
         sum(num_severities - num_wrong) AS num_correct,
         any_value(clean_wrong) AS clean_wrong,
@@ -24,11 +24,12 @@ images AS (
             (num_wrong - num_severities * clean_wrong) / relative_error_sum, position)
         END AS relative_ce
     FROM corruption_outcomes
-    JOIN clean USING (model, image_id)
+    JOIN clean USING (model, image)
     JOIN datasets USING (dataset)
-    JOIN reference_sums USING (corruption)
+    JOIN corruptions USING (position)
+    JOIN reference_sums USING (position)
     WHERE is_benchmark AND datasets.role IN ('clean', 'corrupted')
-    GROUP BY model, image_id
+    GROUP BY model, image
 ),
 summary AS (
     SELECT
@@ -42,10 +43,10 @@ summary AS (
         any_value(num_predictions) AS predictions,
         -- mCE is defined only over all corruptions and severities.
         min(num_corruptions) = 15 AND min(num_severities) = 5 AS is_whole,
-        z95() * ordered_stddev(ce, image_id) / sqrt(count(*)) AS mce_half_width,
+        z95() * ordered_stddev(ce, image) / sqrt(count(*)) AS mce_half_width,
         CASE WHEN is_whole AND count(relative_ce) = count(*)
-            THEN ordered_mean(relative_ce, image_id) END AS relative_mce,
-        z95() * ordered_stddev(relative_ce, image_id) / sqrt(count(*)) AS relative_half_width
+            THEN ordered_mean(relative_ce, image) END AS relative_mce,
+        z95() * ordered_stddev(relative_ce, image) / sqrt(count(*)) AS relative_half_width
     FROM images
     GROUP BY model
 )

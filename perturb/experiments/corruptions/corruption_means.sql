@@ -3,11 +3,11 @@
 -- on the clean dataset, on which the reference is evaluated.
 WITH unchanged AS (
     SELECT
-        predictions.model::VARCHAR AS model,
-        coalesce(copies.dataset, predictions.dataset::VARCHAR) AS dataset,
-        predictions.image_id,
+        predictions.model,
+        coalesce(copies.dataset, predictions.dataset)::dataset_id AS dataset,
+        predictions.image,
         predictions.is_correct
-    FROM predictions
+    FROM short_predictions AS predictions
     JOIN datasets ON datasets.dataset = predictions.dataset
     LEFT JOIN (
         SELECT dataset, 'clean' AS role FROM datasets WHERE role = 'corrupted'
@@ -17,9 +17,9 @@ WITH unchanged AS (
     WHERE predictions.perturbation = 'none'
 ),
 clean AS (
-    SELECT model, dataset, corruption, count(*) AS n, count(*) FILTER (is_correct) AS k
+    SELECT model, dataset, position, count(*) AS n, count(*) FILTER (is_correct) AS k
     FROM corruption_outcomes
-    JOIN unchanged USING (model, dataset, image_id)
+    JOIN unchanged USING (model, dataset, image)
     GROUP BY ALL
 )
 SELECT
@@ -50,5 +50,5 @@ JOIN benchmark_models AS m USING (model)
 LEFT JOIN corruption_errors AS e
     ON e.model = s.model AND e.dataset = s.dataset AND e.corruption = s.corruption
 LEFT JOIN clean
-    ON clean.model = s.model AND clean.dataset = s.dataset AND clean.corruption = s.corruption
+    ON clean.model = s.model AND clean.dataset = s.dataset AND clean.position = s.position
 ORDER BY s.dataset, m.pretraining_rank, m.family, m.num_parameters, m.model, s.position;

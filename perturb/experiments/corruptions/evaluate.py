@@ -2,20 +2,15 @@
 
 from collections.abc import Iterator
 
-import torch
-
 from perturb.datasets.store import Images
-from perturb.evaluation.outcome import Outcome, Setting
+from perturb.evaluation.outcome import InputEvaluator, Perturbed, Setting
 from perturb.experiments.corruptions.corruptions import corrupt
-from perturb.models.classifier import Classifier
 from perturb.models.precision import float32
 
 
-@torch.inference_mode()
-def corrupted_outcomes(
-    classifier: Classifier, images: Images, setting: Setting
-) -> Iterator[Outcome]:
-    """Yield the predictions under each corruption.
+@InputEvaluator
+def corrupted_outcomes(images: Images, setting: Setting) -> Iterator[Perturbed]:
+    """Yield the images under each corruption.
 
     Options: `jpeg_quality`, of a JPEG pass after the corruption; no pass if absent.
     """
@@ -31,4 +26,4 @@ def corrupted_outcomes(
                 setting.seed,
                 jpeg_quality=quality,
             )
-        yield Outcome(condition, 0, classifier(pixels))
+        yield Perturbed(condition, pixels)

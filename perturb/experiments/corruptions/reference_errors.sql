@@ -2,7 +2,7 @@
 -- that is corrupted: relative CE compares errors on the same images. Image ids are unique only
 -- within one dataset.
 WITH corrupted AS (
-    SELECT DISTINCT c.image_id
+    SELECT DISTINCT c.image
     FROM corruption_predictions AS c
     JOIN datasets ON datasets.dataset = c.dataset AND datasets.role IN ('clean', 'corrupted')
 )
@@ -14,11 +14,11 @@ SELECT
     wilson_high(count(*) FILTER (NOT d.is_correct), count(*)) AS error_high,
     count(*) AS num_images,
     d.model::VARCHAR AS source
-FROM predictions AS d
+FROM short_predictions AS d
 JOIN models ON models.model = d.model AND models.is_reference
 JOIN datasets ON datasets.dataset = d.dataset AND datasets.role IN ('clean', 'corrupted')
 LEFT JOIN corruptions ON corruptions.corruption = d.condition
 WHERE is_corruption(d.perturbation)
-    OR d.perturbation = 'none' AND datasets.role = 'clean' AND d.image_id IN (FROM corrupted)
+    OR d.perturbation = 'none' AND datasets.role = 'clean' AND d.image IN (FROM corrupted)
 GROUP BY d.perturbation, d.condition, d.severity, d.model, corruptions.position
 ORDER BY corruptions.position NULLS FIRST, severity;

@@ -30,5 +30,6 @@ JOIN model_values AS vit_accuracy
 JOIN model_values AS resnet_accuracy
     ON resnet_accuracy.model = matched.resnet AND resnet_accuracy.test_set = contrasts.test_set
 LEFT JOIN clean_differences AS clean USING (kind, name, test_set)
+WHERE test_sets.experiment IN ('benchmarks', 'corruptions', 'attacks', 'spatial')
 ORDER BY
     test_sets.position, test_sets.test_set, vit.pretraining_rank, vit.num_parameters, matched.vit;

@@ -29,6 +29,8 @@ JOIN model_values AS large_value
 JOIN model_values AS small_value
     ON small_value.model = pairs.small AND small_value.test_set = contrasts.test_set
 LEFT JOIN clean_differences AS clean USING (kind, name, test_set)
+WHERE test_sets.experiment IN (
+    'benchmarks', 'corruptions', 'attacks', 'spatial', 'shape_bias')
 ORDER BY
     test_sets.position,
     test_sets.test_set,

@@ -15,6 +15,7 @@ SELECT
     c.models
 FROM contrasts AS c
 JOIN test_sets USING (test_set)
-WHERE c.kind IN ('error_slope', 'slope_difference')
+WHERE test_sets.experiment IN ('benchmarks', 'corruptions')
+    AND c.kind IN ('error_slope', 'slope_difference')
     AND c.pretraining_rank = (SELECT max(pretraining_rank) FROM compared_models)
 ORDER BY test_sets.position, test_sets.test_set, is_difference, c.name;

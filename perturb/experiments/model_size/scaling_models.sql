@@ -58,7 +58,8 @@ LEFT JOIN contrasts ON contrasts.test_set = points.test_set
     AND contrasts.kind = 'error_slope'
     AND contrasts.name = m.family
     AND contrasts.pretraining = m.pretraining
-WHERE m.pretraining_rank = coalesce(
+WHERE test_sets.experiment IN ('benchmarks', 'corruptions')
+    AND m.pretraining_rank = coalesce(
         (SELECT max(pretraining_rank) FROM compared_models),
         (SELECT max(pretraining_rank) FROM benchmark_models))
 ORDER BY test_sets.position, test_sets.test_set, m.family, m.num_parameters, m.model;

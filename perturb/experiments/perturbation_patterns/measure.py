@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from PIL import Image
 from torch import Tensor
@@ -24,6 +23,7 @@ from perturb.evaluation.loop import Subject
 from perturb.evaluation.whole import on_all
 from perturb.experiments.perturbation_patterns.measures import perturbations_of, tabulated
 from perturb.experiments.perturbation_patterns.sheet import pattern_sheet
+from perturb.parquet import read_parquet
 
 # A column: the perturbation of an image as C * H * W bytes, 0 to 255 for -1 to 1. The rows of the
 # first images on the first grid have it; it is null in all others.
@@ -74,7 +74,7 @@ def draw_sheet(store: ImageStore, measurements: Mapping[str, Path], num_shown: i
 
 
 def _shown(path: Path, shape: Sequence[int]) -> Tensor:
-    levels = pq.read_table(path, columns=[LEVELS])[LEVELS].drop_null().to_pylist()
+    levels = read_parquet(path, [LEVELS])[LEVELS].drop_null().to_pylist()
     if len(levels) < shape[0]:
         raise ValueError(
             f"{path}: has the perturbations of {len(levels)} images; expected: {shape[0]}"

@@ -10,7 +10,8 @@ WITH found AS (
         sum(o.num_correct) AS k
     FROM image_outcomes AS o
     JOIN datasets USING (dataset)
-    WHERE datasets.published NOT IN ('imagenet-r', 'imagenet-a')
+    WHERE o.test_set IN (SELECT test_set FROM test_sets WHERE experiment = 'benchmarks')
+        AND datasets.published NOT IN ('imagenet-r', 'imagenet-a')
     GROUP BY ALL
     UNION ALL
     SELECT

@@ -4,7 +4,7 @@
 WITH images AS (
     SELECT
         s.model,
-        s.image_id,
+        s.image,
         any_value(clean.num_correct) AS clean_correct,
         min(s.num_correct) FILTER (s.is_worst) AS grid_correct,
         count(*) FILTER (NOT s.is_worst) AS num_samples,
@@ -14,8 +14,8 @@ WITH images AS (
         coalesce(sum(s.num_correct) FILTER (NOT s.is_worst), 0) AS num_correct
     FROM spatial_predictions AS s
     JOIN image_outcomes AS clean
-        ON clean.test_set = 'clean' AND clean.model = s.model AND clean.image_id = s.image_id
-    GROUP BY s.model, s.image_id
+        ON clean.test_set = 'clean' AND clean.model = s.model AND clean.image = s.image
+    GROUP BY s.model, s.image
 ),
 summary AS (
     SELECT

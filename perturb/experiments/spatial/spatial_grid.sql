@@ -45,7 +45,7 @@ images AS (
         model,
         bin,
         translation,
-        image_id,
+        image,
         sum(num_correct) AS num_correct,
         count(*) AS num_predictions
     FROM samples

@@ -12,7 +12,7 @@ WITH images AS (
         target_family,
         epsilon,
         epsilon_gray,
-        image_id,
+        image,
         count(*) AS num_pairs,
         sum(num_correct) AS num_correct,
         sum(clean_correct - num_correct) AS num_lost

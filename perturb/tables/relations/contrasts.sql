@@ -129,6 +129,34 @@ FROM error_slopes
 UNION ALL
 FROM slope_differences;
 
+-- The values of all models on an image as one list, in the order of the models: a comparison then
+-- picks its models by their places. All models have every image of a test set.
+CREATE TEMP TABLE value_lists AS
+SELECT test_set, image, list(value ORDER BY model) AS values
+FROM image_values
+GROUP BY test_set, image;
+
+CREATE TEMP TABLE contrast_lists AS
+WITH places AS (
+    SELECT
+        test_set,
+        model,
+        row_number() OVER (PARTITION BY test_set ORDER BY model) AS place,
+        count(*) OVER (PARTITION BY test_set) AS num_models
+    FROM model_values
+)
+SELECT
+    test_set,
+    kind,
+    name,
+    pretraining,
+    any_value(num_models) AS num_models,
+    CASE WHEN count(weight) = count(*)
+        THEN list({'place': place, 'weight': weight} ORDER BY place) END AS weights
+FROM contrast_weights
+JOIN places USING (test_set, model)
+GROUP BY test_set, kind, name, pretraining;
+
 CREATE TEMP TABLE contrasts AS
 WITH terms AS (
     SELECT
@@ -149,12 +177,13 @@ images AS (
         kind,
         name,
         pretraining,
-        image_id,
-        CASE WHEN count(weight) = count(*)
-            THEN ordered_sum(weight * value, model) END AS influence
-    FROM contrast_weights
-    JOIN image_values USING (test_set, model)
-    GROUP BY ALL
+        image,
+        CASE WHEN len(values) <> num_models
+            THEN error('test set ' || test_set || ': a model lacks images that others have')
+            ELSE list_sum(list_transform(weights, lambda term: values[term.place] * term.weight))
+        END AS influence
+    FROM value_lists
+    JOIN contrast_lists USING (test_set)
 ),
 intervals AS (
     SELECT
@@ -164,9 +193,9 @@ intervals AS (
         pretraining,
         count(*) AS num_images,
         -- No image tells the models apart: that is no evidence that none ever would.
-        nullif(mean_half_width(influence, image_id), 0) AS half_width
+        nullif(mean_half_width(influence, image), 0) AS half_width
     FROM images
-    GROUP BY ALL
+    GROUP BY test_set, kind, name, pretraining
 )
 SELECT
     terms.*,

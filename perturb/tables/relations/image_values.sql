@@ -7,5 +7,5 @@ FROM image_outcomes
 GROUP BY test_set, model;
 
 CREATE TEMP TABLE image_values AS
-SELECT test_set, model, image_id, num_correct / num_predictions AS value
+SELECT test_set, model, image, num_correct / num_predictions AS value
 FROM image_outcomes;

@@ -1,28 +1,29 @@
 -- NEEDS image_outcomes
--- Predictions of changed models, beside those of the unchanged model on the same images. There are millions of them, so that only their sums are kept: those of every sample over
--- the images, and those of every image over the samples.
+-- Predictions of changed models, beside those of the unchanged model on the same images. There are
+-- millions of them, so that only their sums are kept: those of every sample over the images, and
+-- those of every image over the samples.
 CREATE TEMP VIEW model_predictions AS
 SELECT
-    predictions.perturbation::VARCHAR AS perturbation,
-    predictions.condition::VARCHAR AS condition,
+    predictions.perturbation::perturbation_id AS perturbation,
+    predictions.condition::condition_id AS condition,
     predictions.severity,
     predictions.sample::INTEGER AS sample,
-    m.model,
-    predictions.image_id,
-    predictions.removed::VARCHAR AS removed,
+    predictions.model,
+    predictions.image,
+    predictions.removed,
     predictions.flops_kept::DOUBLE AS flops_kept,
-    predictions.is_correct::BIGINT AS num_correct,
+    predictions.is_correct::INTEGER AS num_correct,
     clean.num_correct AS clean_correct,
     -- Sets of more than one removed part never hold the first block: for one series over their
     -- number, neither do those of one. Without several severities there is no series.
     p.has_severities AND predictions.removed IS DISTINCT FROM '0' AS is_in_series
-FROM predictions
+FROM short_predictions AS predictions
 JOIN perturbations AS p ON p.perturbation = predictions.perturbation AND p.changes = 'model'
 JOIN benchmark_models AS m ON m.model = predictions.model
 LEFT JOIN image_outcomes AS clean
     ON clean.test_set = 'clean'
     AND clean.model = predictions.model
-    AND clean.image_id = predictions.image_id
+    AND clean.image = predictions.image
 -- 0 removed parts are no change; a largest distance of 0 patches is one.
 WHERE predictions.severity IS DISTINCT FROM p.unchanged;
 
@@ -34,7 +35,7 @@ SELECT
     sample,
     model,
     is_in_series,
-    any_value(removed) AS removed,
+    any_value(removed)::VARCHAR AS removed,
     min(flops_kept) AS flops_kept,
     count(*) AS num_images,
     sum(clean_correct) AS clean,
@@ -50,7 +51,7 @@ SELECT
     condition,
     severity,
     model,
-    image_id,
+    image,
     count(*) AS num_predictions,
     sum(num_correct)::BIGINT AS num_correct,
     any_value(clean_correct)::BIGINT AS clean_correct
@@ -60,7 +61,7 @@ GROUP BY ALL;
 
 INSERT INTO model_outcomes
 SELECT DISTINCT
-    perturbation, condition, unchanged, model, image_id, 1, clean_correct, clean_correct
+    perturbation, condition, unchanged, model, image, 1, clean_correct, clean_correct
 FROM model_outcomes
 JOIN perturbations USING (perturbation)
 WHERE unchanged IS NOT NULL;
@@ -97,8 +98,8 @@ sums AS (
     GROUP BY ALL
 )
 SELECT
-    sums.perturbation,
-    sums.condition,
+    sums.perturbation::VARCHAR AS perturbation,
+    sums.condition::VARCHAR AS condition,
     sums.severity,
     sums.model,
     num_samples,

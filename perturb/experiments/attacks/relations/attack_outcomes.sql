@@ -1,4 +1,5 @@
 -- NEEDS image_outcomes
+-- ADDS TO image_outcomes
 -- Attacks computed against the model that they are evaluated on. Those on images of the clean set are
 -- test sets, on which models are compared.
 -- Correct means correct after the attack; images that the model predicts incorrectly before it
@@ -26,12 +27,12 @@ SELECT
     -- The same number, except for its decimal notation.
     coalesce(abs(predictions.severity - getvariable('headline_epsilon')) < 1e-9, false)
         AS is_headline,
-    predictions.dataset::VARCHAR AS dataset,
-    predictions.model::VARCHAR AS model,
-    predictions.image_id,
+    predictions.dataset,
+    predictions.model,
+    predictions.image,
     predictions.is_correct,
     predictions.gradient_norm
-FROM predictions
+FROM short_predictions AS predictions
 JOIN attack_stages AS stages
     ON stages.attack = predictions.perturbation AND stages.condition = predictions.condition;
 
@@ -41,7 +42,7 @@ SELECT
     attack AS test_set,
     dataset,
     model,
-    image_id,
+    image,
     1 AS num_predictions,
     is_correct::BIGINT AS num_correct
 FROM attack_predictions

@@ -20,7 +20,7 @@ SELECT
     condition,
     severity,
     o.model,
-    image_id,
+    image,
     num_correct / num_predictions AS value
 FROM model_outcomes AS o
 JOIN benchmark_models AS m USING (model)
@@ -28,7 +28,8 @@ WHERE m.family = 'vit'
     AND perturbation IN (
         SELECT test_set FROM claim_rules WHERE kind IN ('condition_difference', 'lesion_pair'))
 UNION ALL
-SELECT measure, 'rise', 0, model, image_id, rise
+SELECT
+    measure, 'rise', 0, model, dense_rank() OVER (PARTITION BY measure ORDER BY image_id), rise
 FROM image_rises
 SEMI JOIN layer_rises USING (model, measure);
 
@@ -192,7 +193,7 @@ WITH images AS (
         test_set,
         kind,
         name,
-        image_id,
+        image,
         ordered_sum(weight * value, (model, condition, severity, weight)) AS influence
     FROM change_weights
     JOIN change_values USING (test_set, model, condition, severity)
@@ -209,8 +210,8 @@ SELECT
     name,
     any_value(num_models) AS num_models,
     count(*) AS num_images,
-    ordered_mean(influence, image_id) AS estimate,
-    nullif(z95() * ordered_stddev(influence, image_id) / sqrt(count(*)), 0) AS half_width
+    ordered_mean(influence, image) AS estimate,
+    nullif(z95() * ordered_stddev(influence, image) / sqrt(count(*)), 0) AS half_width
 FROM images
 JOIN sizes USING (test_set, kind, name)
 GROUP BY test_set, kind, name;

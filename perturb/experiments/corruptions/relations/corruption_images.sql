@@ -1,19 +1,20 @@
--- NEEDS corruptions, corruption_predictions, image_outcomes
+-- NEEDS corruptions, corruption_outcomes, image_outcomes
+-- ADDS TO image_outcomes
 -- Corruptions as a test set: the 15 of the benchmark at every severity; the extra four are in no
 -- mean. The kind of corruption is part of the test set's label.
 INSERT INTO image_outcomes
 SELECT
     'corruptions',
-    predictions.dataset::VARCHAR,
-    predictions.model::VARCHAR,
-    predictions.image_id,
-    count(*),
-    count(*) FILTER (predictions.is_correct)
-FROM corruption_predictions AS predictions
-JOIN datasets ON datasets.dataset = predictions.dataset
-JOIN corruptions ON corruptions.corruption = predictions.condition
+    dataset,
+    model,
+    image,
+    sum(num_severities),
+    sum(num_severities - num_wrong)
+FROM corruption_outcomes
+JOIN corruptions USING (position)
+JOIN datasets USING (dataset)
 WHERE datasets.role IN ('clean', 'corrupted') AND corruptions.is_benchmark
-GROUP BY ALL;
+GROUP BY dataset, model, image;
 
 UPDATE test_sets
 SET test_set_label = test_set_label || (

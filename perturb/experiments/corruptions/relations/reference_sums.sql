@@ -31,6 +31,7 @@ run AS (
 )
 SELECT
     corruptions.corruption,
+    corruptions.position,
     CASE
         WHEN reference.num_severities = run.num_severities THEN reference.error_sum
         WHEN corruptions.is_benchmark AND getvariable('has_denominators') THEN error(

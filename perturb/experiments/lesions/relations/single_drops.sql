@@ -2,8 +2,8 @@
 -- Accuracy lost without a single part: a block, its MLP or attention, or a head.
 CREATE TEMP VIEW single_drops AS
 SELECT
-    perturbation,
-    condition,
+    perturbation::VARCHAR AS perturbation,
+    condition::VARCHAR AS condition,
     model,
     sample,
     removed,

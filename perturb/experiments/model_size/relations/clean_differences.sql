@@ -19,5 +19,5 @@ SELECT
 FROM pairs
 JOIN clean_outcomes AS a ON a.model = pairs.plus
 JOIN clean_outcomes AS b
-    ON b.model = pairs.minus AND b.test_set = a.test_set AND b.image_id = a.image_id
+    ON b.model = pairs.minus AND b.test_set = a.test_set AND b.image = a.image
 GROUP BY ALL;

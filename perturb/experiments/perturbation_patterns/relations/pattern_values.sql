@@ -1,4 +1,5 @@
 -- NEEDS image_patterns, image_values
+-- ADDS TO image_values
 -- The ratio of a perturbation's energy on patch borders as a value by which models are compared: a
 -- ViT's on the grid of its own patches, a ResNet's averaged over the grids of all ViTs, each ViT
 -- counting once. Some models may lack an image: it adds nothing to them, and the deviations of the
@@ -30,13 +31,16 @@ INSERT INTO image_values
 SELECT
     'patterns',
     means.model,
-    images.image_id,
+    any_value(images.image),
     ordered_sum(
         means.weight * (means.mean + coalesce(p.border_ratio - means.mean, 0)
             * images.num_images / means.num_images), means.patch_px)
 FROM pattern_means AS means
 CROSS JOIN (
-    SELECT image_id, count(*) OVER () AS num_images
+    SELECT
+        image_id,
+        row_number() OVER (ORDER BY image_id) AS image,
+        count(*) OVER () AS num_images
     FROM image_patterns
     WHERE border_ratio IS NOT NULL
     GROUP BY image_id

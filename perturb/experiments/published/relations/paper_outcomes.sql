@@ -26,19 +26,19 @@ GROUP BY ALL;
 -- The paper's attacks are at one gray level, and their clean accuracy is that on the attacked
 -- images.
 CREATE TEMP VIEW paper_attacks AS
-SELECT attack AS quantity, model, image_id, is_correct::BIGINT AS num_correct
+SELECT attack AS quantity, model, image, is_correct::BIGINT AS num_correct
 FROM attack_predictions
 WHERE is_final AND epsilon_gray = 1 AND attack IN ('fgsm', 'pgd')
 UNION ALL
-SELECT 'spatial', model, image_id, num_correct
+SELECT 'spatial', model, image, num_correct
 FROM image_outcomes
 WHERE test_set = 'spatial';
 
 CREATE TEMP VIEW attack_sums AS
 WITH clean AS (
-    SELECT model, image_id, num_correct
+    SELECT model, image, num_correct
     FROM image_outcomes
-    WHERE test_set = 'clean' AND image_id IN (SELECT image_id FROM paper_attacks)
+    WHERE test_set = 'clean' AND image IN (SELECT image FROM paper_attacks)
 )
 SELECT
     quantity,
@@ -49,10 +49,10 @@ SELECT
 FROM (
     FROM paper_attacks
     UNION ALL
-    SELECT 'clean_attacked', model, image_id, num_correct
+    SELECT 'clean_attacked', model, image, num_correct
     FROM clean
 ) AS a
-JOIN clean ON clean.model = a.model AND clean.image_id = a.image_id
+JOIN clean ON clean.model = a.model AND clean.image = a.image
 GROUP BY quantity, a.model;
 
 -- sample_variance: of the accuracy of one random set of layers, or of one random mask.

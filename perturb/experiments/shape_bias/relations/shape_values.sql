@@ -1,4 +1,5 @@
 -- NEEDS cue_outcomes, image_values
+-- ADDS TO image_values
 -- Shape bias as a value by which models are compared. It is a ratio, S / (S + T), so the images'
 -- values are those of the delta method: bias + n (s - bias (s + t)) / (S + T), where s and t are 1
 -- if the prediction is the image's shape or texture class, else 0, and n is the number of images.
@@ -11,7 +12,7 @@ INSERT INTO image_values
 SELECT
     'cue_conflict',
     model,
-    image_id,
+    image,
     bias + num_images * (is_shape - bias * (is_shape + is_texture)) / num_cues
 FROM cue_outcomes
 JOIN (

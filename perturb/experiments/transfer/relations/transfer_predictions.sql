@@ -8,15 +8,15 @@ SELECT
     target.family AS target_family,
     predictions.severity AS epsilon,
     epsilon_gray(predictions.severity) AS epsilon_gray,
-    predictions.image_id,
+    predictions.image,
     clean.num_correct AS clean_correct,
     predictions.is_correct::BIGINT AS num_correct
-FROM predictions
+FROM short_predictions AS predictions
 JOIN benchmark_models AS source ON source.model = predictions.condition
 JOIN benchmark_models AS target ON target.model = predictions.model
 JOIN image_outcomes AS clean
     ON clean.dataset = predictions.dataset
     AND clean.test_set IN ('clean', clean.dataset)
     AND clean.model = predictions.model
-    AND clean.image_id = predictions.image_id
+    AND clean.image = predictions.image
 WHERE predictions.perturbation = 'transfer';
