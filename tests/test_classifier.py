@@ -10,6 +10,10 @@ from torch import nn
 
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.layouts import takes_channels_last
+from perturb.models.precision import autocast
+from tests.device_counts import counted
+from tests.plain_vit import VARIANTS, small_vit
 
 VIT = {"patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 2, "mlp_ratio": 2}
 RESNET = {"layers": [2, 2, 2], "channels": [32, 64, 128], "num_groups": 4, "stem_channels": 32}
@@ -88,6 +92,62 @@ def test_uint8_and_floats_give_the_same_logits(family: str) -> None:
     classifier, images = _classifier(family), _images()
     with torch.inference_mode():
         assert torch.equal(classifier(images), classifier(images.float() / 255))
+
+
+@pytest.mark.parametrize("family", ["vit", "resnet"])
+@pytest.mark.parametrize("is_float", [False, True])
+def test_pixels_are_written_in_place_with_the_bits_of_the_formula(
+    family: str, is_float: bool
+) -> None:
+    images = _images().float() / 255 if is_float else _images()
+    given = images.clone()
+    preprocessing = Preprocessing(32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    classifier = Classifier(_classifier(family).network, preprocessing).eval()
+    with torch.no_grad(), counted() as counts:
+        found = classifier.prepare(images)
+    expected = (_images().float() / 255 - classifier.mean) / classifier.std
+    assert torch.equal(found, expected)
+    assert torch.equal(images, given)
+    # Bytes to floats, a division, the mean, the standard deviation; channels last is a copy.
+    assert counts.kernels == (2 if is_float else 4) + (family == "resnet")
+
+
+@pytest.mark.parametrize("family", ["vit", "resnet"])
+def test_the_input_is_written_in_bfloat16_where_the_first_layer_reads_that(family: str) -> None:
+    classifier, images = _classifier(family), _images()
+    with torch.inference_mode(), autocast("bfloat16", torch.device("cpu")):
+        prepared, logits = classifier.prepare(images), classifier(images)
+        assert torch.equal(logits, classifier.network(prepared.float()))
+    assert prepared.dtype == torch.bfloat16
+    with torch.inference_mode():
+        assert torch.equal(prepared, classifier.prepare(images).bfloat16())
+    other = Classifier(nn.Identity(), Preprocessing(32))
+    with autocast("bfloat16", torch.device("cpu")):
+        assert other.prepare(images).dtype == torch.float32
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_memory_format_of_its_input_changes_no_bit_of_a_vit(variant: str) -> None:
+    network = small_vit(variant).float().network
+    pixels = (_images().float() / 255 - 0.5) / 0.5
+    pixels = nn.functional.interpolate(pixels, size=network.patch_embed.img_size)  # type: ignore[union-attr]
+    other = pixels.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(network(pixels), network(other))
+
+
+def test_channels_last_is_for_networks_that_it_makes_faster() -> None:
+    vit, resnet = (_classifier(family) for family in ("vit", "resnet"))
+    for classifier, is_last in ((vit, False), (resnet, True)):
+        prepared = classifier.prepare(_images())
+        assert prepared.is_contiguous(memory_format=torch.channels_last) == is_last
+        assert prepared.is_contiguous() != is_last
+    normed = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    networks = vit.network, resnet.network, normed
+    assert [takes_channels_last(network, "cpu") for network in networks] == [False, True, True]
+    assert [takes_channels_last(network, "cuda") for network in networks] == [False, False, True]
+    vit.network.num_prefix_tokens = 0  # type: ignore[assignment]
+    assert takes_channels_last(vit.network, "cuda")
 
 
 def test_preprocessing_is_inside() -> None:

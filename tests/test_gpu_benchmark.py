@@ -1,9 +1,11 @@
 """The benchmark of a GPU, run on a CPU with a small network."""
 
 import pytest
+import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from benchmarks import full_networks, gpu
+from benchmarks import full_networks, gpu, precisions
+from perturb.models.precisions import PRECISIONS
 
 _SMALL = "--device cpu --images 4 --batch-size 4 --networks ViT-B/16".split()  # noqa: SIM905
 
@@ -70,3 +72,9 @@ def test_rows_for_which_the_time_does_not_suffice_are_named(
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ViT")]
     assert lines
     assert all("not measured" in line for line in lines)
+
+
+def test_a_network_runs_in_each_precision() -> None:
+    runs = precisions.whole_passes("ViT-B/16", torch.device("cpu"), 2, is_compiled=False)
+    assert set(runs) == set(PRECISIONS)
+    assert [run() for run in runs.values()] == [2, 2, 2]

@@ -20,6 +20,8 @@ from perturb.plan.jobs import experiments
 from perturb.plan.origins import foreign_artefacts
 from perturb.plan.paths import Paths
 from perturb.sharing import laying
+from perturb.sharing.folders import Folder, Item
+from perturb.sharing.refusals import refusals
 from tests import kept_study, two_labs
 from tests.two_labs import two_model_study
 
@@ -262,6 +264,37 @@ REFUSED: dict[str, tuple[Callable[[], None], str]] = {
     "no card": (_no_card, "lab2 has no readable checkpoints/b/card.json"),
     "no dataset": (_no_dataset, "lab2 has no readable decoded/second"),
 }
+
+
+def _of_precision(dtype: str, family: str) -> Folder:
+    """Return a folder with one cell of a network of a family."""
+    folder = Folder(Path(family))
+    card, shard = "checkpoints/a/card.json", "shards/a/test/fgsm/4_255.parquet"
+    folder.items[card] = Item("checkpoints", card, {"family": family, "weights_sha256": "0"})
+    metadata = {"model": "a", "dtype": dtype, "weights_sha256": "0"}
+    folder.items[shard] = Item("shards", shard, {"identity": "0"}, metadata=metadata)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("dtype", "family", "is_refused"),
+    [
+        ("pure_bfloat16", "vit", False),
+        ("bfloat16", "vit", True),
+        ("float32", "vit", True),
+        ("bfloat16", "resnet", False),
+        ("pure_bfloat16", "resnet", False),
+        ("float32", "resnet", True),
+    ],
+)
+def test_networks_of_one_family_have_one_precision(
+    dtype: str, family: str, is_refused: bool
+) -> None:
+    folders = [_of_precision("pure_bfloat16", "vit"), _of_precision(dtype, family)]
+    told = [line for line in refusals(folders) if "dtype of fgsm" in line]
+    assert len(told) == is_refused
+    if is_refused:
+        assert f"is {dtype!r}, but " in told[0]
 
 
 @pytest.mark.parametrize(("differ", "said"), REFUSED.values(), ids=REFUSED)

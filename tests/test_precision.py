@@ -17,11 +17,21 @@ from perturb.experiments.registry import FOLDER, perturbations
 from perturb.experiments.registry import evaluator as evaluator_of
 from perturb.experiments.registry import perturbation as perturbation_of
 from perturb.experiments.restricted_attention.attention import with_attention
+from perturb.experiments.weight_perturbation.weights import with_noise, with_rounded_weights
 from perturb.models.anatomy import anatomy
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier
-from perturb.models.precision import autocast, float32, resolve_precision
+from perturb.models.precision import (
+    autocast,
+    exact_values,
+    float32,
+    hold_in_bfloat16,
+    holds_bfloat16,
+    resolve_precision,
+    weights_in,
+)
+from perturb.models.precisions import PRECISIONS
 from perturb.models.zoo import build_timm_network
 from perturb.random import stream_keys, uniform
 from perturb.severities import severity_id, severity_value
@@ -69,8 +79,9 @@ CASES = [("vit", name) for name in SETTINGS] + [
 ]
 
 
+@pytest.mark.parametrize("rough_precision", ["bfloat16", "pure_bfloat16"])
 @pytest.mark.parametrize(("family", "name"), CASES)
-def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
+def test_every_perturbation_runs_in_bfloat16(family: str, name: str, rough_precision: str) -> None:
     """Logits are near those of float32, not the same, and the attacks' columns are float32."""
     classifier = _classifier(family)
     images = _images(classifier)
@@ -80,11 +91,11 @@ def test_every_perturbation_runs_in_bfloat16(family: str, name: str) -> None:
         conditions = ("block",)
     conditions = ("fog", "gaussian_noise") if name == "corruptions" else conditions
     setting = Setting(conditions, severity, 2021, options)
-    found = {}
-    for precision in ("float32", "bfloat16"):
-        with autocast(precision, CPU):
-            found[precision] = list(evaluator_of(name)(classifier, images, setting))
-    for exact, rough in zip(found["float32"], found["bfloat16"], strict=True):
+    found = []
+    for precision in ("float32", rough_precision):
+        with autocast(precision, CPU), weights_in(precision, classifier.network):
+            found.append(list(evaluator_of(name)(classifier, images, setting)))
+    for exact, rough in zip(*found, strict=True):
         assert (exact.condition, exact.sample) == (rough.condition, rough.sample)
         scale = exact.logits.std()
         difference = (exact.logits - rough.logits.float()).abs().mean() / scale
@@ -113,11 +124,13 @@ def test_corrupted_pixels_do_not_depend_on_the_precision(corruption: str) -> Non
     assert torch.equal(seen[0], seen[1])
 
 
-def test_attack_in_bfloat16_keeps_its_ball_and_its_pixels() -> None:
-    classifier = _classifier("vit")
+@pytest.mark.parametrize("precision", ["bfloat16", "pure_bfloat16"])
+@pytest.mark.parametrize("family", ARGUMENTS)
+def test_attack_in_bfloat16_keeps_its_ball_and_its_pixels(family: str, precision: str) -> None:
+    classifier = _classifier(family)
     images = _images(classifier)
     clean = images.pixels.float() / 255
-    with autocast("bfloat16", CPU):
+    with autocast(precision, CPU), weights_in(precision, classifier.network):
         adversarial = pgd(classifier, clean, images.targets, 1 / 255, steps=8)
         with frozen(classifier):
             logits, losses, gradient = loss_and_gradient(
@@ -133,23 +146,91 @@ def test_attack_in_bfloat16_keeps_its_ball_and_its_pixels() -> None:
     with frozen(classifier):
         exact = loss_and_gradient(classifier, clean, lambda logits: logits.logsumexp(dim=1))[2]
     likeness = nn.functional.cosine_similarity(gradient.flatten(1), exact.flatten(1))
-    assert likeness.min() > 0.9
+    # The norms of a narrow ResNet compute with few bits, too.
+    is_rough = (family, precision) == ("resnet", "pure_bfloat16")
+    assert likeness.min() > (0.8 if is_rough else 0.9)
     assert not torch.equal(gradient, exact)
 
 
-def test_weights_stay_as_they_are() -> None:
-    classifier = _classifier("resnet")
+@pytest.mark.parametrize("precision", ["bfloat16", "pure_bfloat16"])
+@pytest.mark.parametrize("family", ARGUMENTS)
+def test_weights_stay_as_they_are(family: str, precision: str) -> None:
+    classifier = _classifier(family)
     before = {name: value.clone() for name, value in classifier.state_dict().items()}
-    with autocast("bfloat16", CPU):
-        classifier(_images(classifier).pixels)
+    storages = {name: value.data_ptr() for name, value in classifier.state_dict().items()}
+
+    def fail() -> None:
+        with autocast(precision, CPU), weights_in(precision, classifier.network):
+            classifier(_images(classifier).pixels)
+            with with_noise(classifier.network, 0.1, seed=1, sample=1):
+                classifier(_images(classifier).pixels)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     for name, value in classifier.state_dict().items():
         assert value.dtype == torch.float32
         assert torch.equal(value, before[name])
+        assert value.data_ptr() == storages[name]
+    assert not holds_bfloat16(classifier.network)
+
+
+@pytest.mark.parametrize("family", ARGUMENTS)
+def test_all_is_bfloat16_in_pure_bfloat16_but_pixels_and_the_last_layer(family: str) -> None:
+    classifier = _classifier(family)
+    body = anatomy(classifier.network)
+    heads = set(classifier.network.get_classifier().parameters())  # type: ignore[operator]
+    hold_in_bfloat16(classifier.network)
+    for weight in classifier.network.parameters():
+        assert (weight.dtype == torch.float32) == (weight in heads)
+    activations = body.embed(classifier, _images(classifier).pixels)
+    for block in body.blocks:
+        assert activations.dtype == torch.bfloat16
+        activations = block(activations)
+    assert body.head(activations).dtype == torch.float32
+
+
+def test_noise_is_on_the_float32_values_of_weights() -> None:
+    """Noise on bfloat16 weights would vanish, or be as coarse as their own rounding."""
+    network = _classifier("vit").network
+    exact = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    with with_noise(network, 1e-3, seed=1, sample=1):
+        noisy = {name: weight.bfloat16() for name, weight in network.named_parameters()}
+    with with_rounded_weights(network, 4):
+        rounded = {name: weight.bfloat16() for name, weight in network.named_parameters()}
+    hold_in_bfloat16(network)
+    held = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    for name, value in exact_values(network).items():
+        assert torch.equal(value, exact[name])
+    for statement, expected in (
+        (with_noise(network, 0, seed=1, sample=1), held),
+        (with_noise(network, 1e-3, seed=1, sample=1), noisy),
+        (with_rounded_weights(network, 4), rounded),
+    ):
+        with statement:
+            for name, weight in network.named_parameters():
+                assert torch.equal(weight.bfloat16(), expected[name].bfloat16()), name
+        for name, weight in network.named_parameters():
+            assert torch.equal(weight, held[name])
 
 
 @torch.inference_mode()
+def test_no_copy_of_weights_stays_in_networks_that_keep_them() -> None:
+    """LeViT keeps its attention biases, which weights of another precision make again."""
+    network = build_timm_network("levit_128s", 5, 224)
+    classifier = Classifier(network, Preprocessing(224)).eval()
+    pixels = torch.rand(1, 3, 224, 224)
+    clean = classifier(pixels)
+    with weights_in("pure_bfloat16", network):
+        rough = classifier(pixels)
+    assert 0 < (rough - clean).abs().mean() < 0.1 * clean.std()
+    assert torch.equal(classifier(pixels), clean)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("precision", ["bfloat16", "pure_bfloat16"])
 @pytest.mark.parametrize("family", ARGUMENTS)
-def test_logits_are_not_rounded_to_bfloat16(family: str) -> None:
+def test_logits_are_not_rounded_to_bfloat16(family: str, precision: str) -> None:
     """Stage by stage they are the same; names of weights and a copy's logits are too."""
     classifier = _classifier(family)
     pixels = _images(classifier).pixels
@@ -158,7 +239,7 @@ def test_logits_are_not_rounded_to_bfloat16(family: str) -> None:
     assert set(classifier.network.state_dict()) == names
     head = classifier.network.get_classifier()  # type: ignore[operator]
     seen: list[Tensor] = []
-    with autocast("bfloat16", CPU):
+    with autocast(precision, CPU), weights_in(precision, classifier.network):
         handle = head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         logits = classifier(pixels)
         handle.remove()
@@ -220,7 +301,7 @@ def test_nothing_is_left_behind() -> None:
     assert (product @ product).dtype == torch.float32
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_no_tf32_on_cuda(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """float32 is float32: the flags are global, so they must also be put back after an error."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: torch.no_grad())
@@ -245,6 +326,7 @@ def test_no_tf32_on_cuda(precision: str, monkeypatch: pytest.MonkeyPatch) -> Non
         ("auto", "cuda", False, "float32"),
         ("bfloat16", "cpu", False, "bfloat16"),
         ("float32", "cuda", True, "float32"),
+        ("pure_bfloat16", "cpu", False, "pure_bfloat16"),
     ],
 )
 def test_auto_is_bfloat16_where_it_is_native(
@@ -256,6 +338,18 @@ def test_auto_is_bfloat16_where_it_is_native(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: is_native)
     assert resolve_precision(precision, torch.device(device)) == expected
+
+
+def test_auto_follows_the_weights_that_were_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    network, cuda = _classifier("vit").network, torch.device("cuda")
+    assert resolve_precision("auto", cuda, network) == "bfloat16"
+    with pytest.raises(ValueError, match="'pure_bfloat16', but the weights were loaded in float32"):
+        resolve_precision("pure_bfloat16", cuda, network)
+    hold_in_bfloat16(network)
+    assert resolve_precision("auto", cuda, network) == "pure_bfloat16"
+    with pytest.raises(ValueError, match="'bfloat16', but the weights were loaded in bfloat16"):
+        resolve_precision("bfloat16", cuda, network)
 
 
 def test_unknown_precision_is_refused() -> None:

@@ -156,9 +156,16 @@ class Classifier(nn.Module):
             pixels = nn.functional.interpolate(pixels, size=(side, side), mode=mode, antialias=True)
             if mode == "bicubic":  # it overshoots [0, 1] at edges
                 pixels = pixels.clamp(0, 1)
-        # Nothing of the caller's is written to.
-        pixels = pixels - self.mean if pixels is images else pixels.sub_(self.mean)
+        # In place, but never in the caller's images or in a coarser number format.
+        is_own = pixels is not images and pixels.dtype == self.mean.dtype
+        pixels = pixels.sub_(self.mean) if is_own else pixels - self.mean
         return self._written(pixels)
+
+    def takes_channels_last(self, kind: str) -> bool:
+        """Return whether the network's input is in channels-last format on a kind of device."""
+        if kind not in self._is_channels_last:
+            self._is_channels_last[kind] = takes_channels_last(self.network, kind)
+        return self._is_channels_last[kind]
 
     def _written(self, centred: Tensor) -> Tensor:
         """Return pixels over the standard deviation, as the network reads them.
@@ -167,12 +174,10 @@ class Classifier(nn.Module):
         for: every other pass over the pixels costs as much again.
         """
         kind = centred.device.type
-        if kind not in self._is_channels_last:
-            self._is_channels_last[kind] = takes_channels_last(self.network, kind)
-        is_last, dtype = self._is_channels_last[kind], input_dtype(self.network, kind)
+        is_last, dtype = self.takes_channels_last(kind), input_dtype(self.network, kind)
         dtype = centred.dtype if dtype == torch.float32 else dtype
         layout = torch.channels_last if is_last else torch.preserve_format
-        if dtype != centred.dtype and not (centred.requires_grad and torch.is_grad_enabled()):
+        if dtype != centred.dtype and not centred.requires_grad:
             written = torch.empty_like(centred, dtype=dtype, memory_format=layout)
             return torch.div(centred, self.std, out=written)
         pixels = centred.div_(self.std).to(dtype)

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from perturb.models.classifier import Classifier
-from perturb.models.layouts import takes_channels_last
 
-_MULTIPLE = 8  # of the sizes below the largest: what tensor cores are made for
+# Of the sizes below the largest: what tensor cores are made for, and for fewer images convolutions
+# have other kernels.
+_MULTIPLE = 16
 # The networks of a job share one limit, beyond which dynamo silently compiles no more.
 _MOST_GRAPHS = 128
 
@@ -58,14 +59,14 @@ class CompiledClassifier(Classifier):
         padded = self._padded(pixels, size)
         is_full = size == self._largest
         if not is_full:
-            torch._dynamo.maybe_mark_dynamic(padded, 0)  # type: ignore[no-untyped-call]
+            torch._dynamo.maybe_mark_dynamic(padded, 0)
         with torch._dynamo.config.patch(recompile_limit=_MOST_GRAPHS):
             logits: Tensor = self._passes[0 if is_full else 1](padded)
         return logits[: len(images)]
 
     def _padded(self, pixels: Tensor, size: int) -> Tensor:
         """Return the pixels and rows of zeros, in the one memory format that is compiled for."""
-        is_last = takes_channels_last(self.network, pixels.device.type)
+        is_last = self.takes_channels_last(pixels.device.type)
         layout = torch.channels_last if is_last else torch.contiguous_format
         if size > len(pixels):
             pixels = nn.functional.pad(pixels, (0, 0, 0, 0, 0, 0, 0, size - len(pixels)))

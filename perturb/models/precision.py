@@ -10,7 +10,7 @@ eighth of a level would be lost, and logits between 8 and 16 would be multiples 
 first two classes often tie.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import chain
@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from perturb.models.precisions import PRECISIONS
 
-# The attribute of a weight that holds its float32 value, while it is bfloat16 itself.
-_EXACT = "_exact_value"
+# The attribute of a network whose weights are bfloat16 that holds their float32 values by name.
+_EXACT = "_exact_values"
 
 
 def resolve_precision(
@@ -100,51 +100,53 @@ def weights_in(precision: str, network: nn.Module) -> Iterator[None]:
     network : in float32; its heads stay so.
     """
     _check(precision)
-    kept = hold_in_bfloat16(network) if precision == "pure_bfloat16" else []
+    kept = hold_in_bfloat16(network) if precision == "pure_bfloat16" else {}
     try:
         yield
     finally:
-        for tensor, value in kept:
-            tensor.data = value
-            delattr(tensor, _EXACT)
         if kept:
+            for name, tensor in _tensors(network):
+                tensor.data = kept.get(name, tensor.data)
+            delattr(network, _EXACT)
             drop_copies(network)
 
 
-@torch.inference_mode(False)
-@torch.no_grad()
-def hold_in_bfloat16(network: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    """Make the weights of a network bfloat16; return each with its float32 value.
+def hold_in_bfloat16(network: nn.Module) -> dict[str, Tensor]:
+    """Make the weights of a network bfloat16; return the float32 values of those that were not.
 
-    `exact_value` returns that value, too: a study that changes weights changes these, and rounds
-    the result. The heads stay float32.
+    The heads stay float32.
     """
-    of_heads = {id(tensor) for head in _heads(network) for tensor in _tensors(head)}
-    kept = [
-        (tensor, tensor.data)
-        for tensor in _tensors(network)
-        if tensor.dtype == torch.float32 and id(tensor) not in of_heads
-    ]
-    for tensor, value in kept:
-        tensor.data = value.to(torch.bfloat16)
-        setattr(tensor, _EXACT, value)
-    drop_copies(network)
+    of_heads = {id(tensor) for head in _heads(network) for _, tensor in _tensors(head)}
+    kept: dict[str, Tensor] = {}
+    for name, tensor in _tensors(network):
+        if tensor.dtype != torch.float32 or id(tensor) in of_heads:
+            continue
+        kept[name] = tensor.data
+        # The caller may be in inference mode, whose tensors are of no use for gradients.
+        with torch.no_grad(), torch.inference_mode(tensor.is_inference()):
+            tensor.data = tensor.data.to(torch.bfloat16)
+    if kept:
+        setattr(network, _EXACT, kept)
+        drop_copies(network)
     return kept
 
 
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
-    return chain(module.parameters(), module.buffers())
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    return chain(module.named_parameters(), module.named_buffers())
 
 
 def holds_bfloat16(network: nn.Module) -> bool:
     """Return whether `weights_in` or `hold_in_bfloat16` made the weights bfloat16."""
-    return any(hasattr(tensor, _EXACT) for tensor in _tensors(network))
+    return hasattr(network, _EXACT)
 
 
-def exact_value(weight: Tensor) -> Tensor:
-    """Return the float32 value of a weight that is held in bfloat16, else the weight, detached."""
-    value: Tensor = getattr(weight, _EXACT, weight.detach())
-    return value
+def exact_values(network: nn.Module) -> Mapping[str, Tensor]:
+    """Return the float32 values of weights that are held in bfloat16, by name.
+
+    A study that changes weights changes these, and rounds the result.
+    """
+    values: Mapping[str, Tensor] = getattr(network, _EXACT, {})
+    return values
 
 
 def drop_copies(network: nn.Module) -> None:

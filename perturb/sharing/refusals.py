@@ -7,7 +7,7 @@ from perturb.experiments import registry
 from perturb.sharing.folders import Folder, Item, cell_of
 
 # Of one perturbation of a dataset they are the same in all cells of a study.
-_SETTINGS = ("protocol", "seed", "num_images", "dtype")
+_SETTINGS = ("protocol", "seed", "num_images")
 _VERSIONS = ("perturb", "torch", "timm")
 _WORDS = {
     "conditions": "other conditions",
@@ -99,7 +99,7 @@ def _other_settings(folders: Sequence[Folder]) -> Iterator[str]:
     told: set[tuple[str, ...]] = set()
     for folder in folders:
         for file, item in folder.items.items():
-            for key, value in _settings(item):
+            for key, value in _settings(folder, item):
                 path = str(folder.path / file)
                 first, example = known.setdefault(key, (value, path))
                 if first != value and key not in told:
@@ -108,7 +108,7 @@ def _other_settings(folders: Sequence[Folder]) -> Iterator[str]:
                     yield f"{path}: {setting} of {what} is {value!r}, but {first!r} in {example}"
 
 
-def _settings(item: Item) -> Iterator[tuple[tuple[str, str, str], Any]]:
+def _settings(folder: Folder, item: Item) -> Iterator[tuple[tuple[str, ...], Any]]:
     if item.kind == "measurements":
         for name in ("protocol", "seed"):
             yield (item.metadata["measurement"], "", name), item.metadata.get(name)
@@ -117,12 +117,22 @@ def _settings(item: Item) -> Iterator[tuple[tuple[str, str, str], Any]]:
     cell = cell_of(item.file)
     for name in _SETTINGS:
         yield (cell.perturbation, cell.dataset, name), item.metadata.get(name)
+    dtype = str(item.metadata.get("dtype"))
+    yield (cell.perturbation, cell.dataset, "dtype"), dtype.removeprefix("pure_")
+    if dtype != "float32":  # the two forms of bfloat16 are those of the network's family
+        family = _family(folder, cell.model)
+        yield (cell.perturbation, cell.dataset, "dtype", family), dtype
     declared = registry.perturbations().get(cell.perturbation)
     if declared is None or declared.options_of is not None:  # they depend on the network
         return
     options: Mapping[str, Any] = item.metadata.get("options", {})
     for name in options.keys() - set(declared.by_condition):
         yield (cell.perturbation, cell.dataset, f"option {name}"), options[name]
+
+
+def _family(folder: Folder, model: str) -> str:
+    card = folder.items.get(f"checkpoints/{model}/card.json")
+    return "" if card is None else str(card.same["family"])
 
 
 def mixed_versions(folders: Sequence[Folder]) -> list[str]:

@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 from torch import Tensor, nn
 
-from perturb.models.precision import drop_copies, exact_value
+from perturb.models.precision import drop_copies, exact_values
 from perturb.random import normal, stream_keys
 
 # A parameter's name and value -> its value within the statement.
@@ -45,11 +45,12 @@ def with_weights(network: nn.Module, change: Change) -> Iterator[None]:
         parametrised weight has the parameters that this weight is computed from.
     """
     kept: list[tuple[Tensor, Tensor]] = []
+    exact = exact_values(network)
     try:
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 weight = parameter.detach()
-                changed = change(name, exact_value(parameter))
+                changed = change(name, exact.get(name, weight))
                 kept.append((weight, weight.clone()))
                 weight.copy_(changed)  # rounded, if it is held in bfloat16
         drop_copies(network)
