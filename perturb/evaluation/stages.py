@@ -62,6 +62,7 @@ class Standing:
             for name in ("pixels", "keys", "targets")
         )
         names = parts[0].kept
+        assert all(part.kept.keys() == names.keys() for part in parts)
         kept = {name: torch.cat([part.kept[name] for part in parts]) for name in names}
         return Standing(Images(pixels, keys, targets), torch.cat([p.rows for p in parts]), kept)
 

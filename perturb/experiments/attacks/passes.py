@@ -24,15 +24,10 @@ def descents(asked: Asked, *, knows_first: bool) -> Passes:
 def attack_ensemble(asked: Asked) -> Passes:
     """Return the passes of the ensemble: the clean gradient, then each attack with its prediction.
 
-    A run of APGD takes a gradient at its start and after each step; between runs the images are
-    predicted again. The targeted form first predicts the most likely classes.
+    A run of APGD takes a gradient at its start and after each step; after each run, and after
+    Square, the images are predicted again.
     """
     run, restarts = asked.option("steps") + 1, asked.option("restarts")
     has_dlr = "apgd_dlr" in asked.entry.conditions
-    runs = (restarts, asked.option("targets") * restarts) if has_dlr else (restarts,)
-    between = sum(count - 1 for count in runs)
-    verdicts, likely_classes = len(asked.entry.conditions), int(has_dlr)
-    return Passes(
-        predictions=1 + between + likely_classes + asked.option("queries") + verdicts,
-        gradients=1 + run * sum(runs),
-    )
+    runs = restarts * (1 + asked.option("targets")) if has_dlr else restarts
+    return Passes(predictions=1 + runs + asked.option("queries") + 1, gradients=1 + run * runs)

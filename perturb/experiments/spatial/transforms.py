@@ -13,8 +13,10 @@ References
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -131,10 +133,53 @@ def transform(
     )
     margin_px = int(shifts.abs().max()) if len(images) else 0
     canvas = rotated(as_floats(images), rotation_deg, margin_px)
-    windows = canvas.unfold(2, images.shape[2], 1).unfold(3, images.shape[3], 1)
-    columns, rows = margin_px - shifts
+    return windows(canvas, margin_px, *shifts)
+
+
+def windows(canvas: Tensor, margin_px: int, x_px: Tensor, y_px: Tensor) -> Tensor:
+    """Return the window of each `rotated` canvas that is its image translated.
+
+    Parameters
+    ----------
+    x_px, y_px : int64 (B,), none further than the margin.
+    """
+    height, width = (side - 2 * margin_px for side in canvas.shape[2:])
+    every = canvas.unfold(2, height, 1).unfold(3, width, 1)
+    own = torch.arange(len(canvas), device=canvas.device)
     # (B, 3, Y, X, H, W), a view: one (Y, X) per image is copied.
-    return windows[torch.arange(len(images), device=device), :, rows, columns]
+    return every[own, :, margin_px - y_px, margin_px - x_px]
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Some rotations, float32 (T,) on the device of the images.
+
+    is_upright : bool (T,), which rotations turn nothing.
+    has_any : whether a rotation turns something.
+    """
+
+    cos: Tensor
+    sin: Tensor
+    is_upright: Tensor
+    has_any: bool
+
+    @classmethod
+    def of(cls, rotation_deg: float | Sequence[float] | Tensor, device: torch.device) -> Self:
+        """Return the rotations by some angles."""
+        # In float64 on the host: one rounding, the same in every batch and on every device.
+        angles = torch.as_tensor(rotation_deg, dtype=torch.float64, device="cpu").reshape(-1)
+        radians = angles.deg2rad()
+        return cls(
+            radians.cos().float().to(device),
+            radians.sin().float().to(device),
+            (angles == 0).to(device),
+            bool(angles.any()),
+        )
+
+    def at(self, index: Tensor | slice) -> Self:
+        """Return some of the rotations."""
+        parts = self.cos[index], self.sin[index], self.is_upright[index]
+        return replace(self, cos=parts[0], sin=parts[1], is_upright=parts[2])
 
 
 def rotated(pixels: Tensor, rotation_deg: float | Tensor, margin_px: int) -> Tensor:
@@ -153,37 +198,38 @@ def rotated(pixels: Tensor, rotation_deg: float | Tensor, margin_px: int) -> Ten
     -------
     float32 (B, 3, H + 2 * margin_px, W + 2 * margin_px).
     """
-    # In float64 on the host: one rounding, the same in every batch and on every device.
-    angles = torch.as_tensor(rotation_deg, dtype=torch.float64, device="cpu").reshape(-1)
+    return turned(pixels, Turns.of(rotation_deg, pixels.device), margin_px)
+
+
+def turned(pixels: Tensor, turns: Turns, margin_px: int) -> Tensor:
+    """Return `rotated` images; `turns` has one rotation for all images, or one each."""
     upright = F.pad(pixels, [margin_px] * 4)
-    if not angles.any():
+    if not turns.has_any:
         return upright
-    places = _places(angles, pixels, margin_px).expand(len(pixels), -1, -1, -1)
-    turned = F.grid_sample(
+    places = _places(turns, pixels, margin_px).expand(len(pixels), -1, -1, -1)
+    sampled = F.grid_sample(
         pixels, places, mode="bilinear", padding_mode="zeros", align_corners=False
     )
-    is_upright = (angles == 0).to(pixels.device)[:, None, None, None]
-    return torch.where(is_upright, upright, turned)
+    if len(turns.cos) == 1:
+        return sampled
+    return torch.where(turns.is_upright[:, None, None, None], upright, sampled)
 
 
-def _places(angles: Tensor, pixels: Tensor, margin_px: int) -> Tensor:
+def _places(turns: Turns, pixels: Tensor, margin_px: int) -> Tensor:
     """Return the position that each pixel of the canvases samples, in `grid_sample`'s format."""
     height, width = pixels.shape[2:]
-    radians = angles.deg2rad()
-    cos, sin = (
-        value.float().to(pixels.device)[:, None, None] for value in (radians.cos(), radians.sin())
-    )
-    x = _offsets(width, margin_px).to(pixels.device)
-    y = _offsets(height, margin_px).to(pixels.device)[:, None]
+    cos, sin = turns.cos[:, None, None], turns.sin[:, None, None]
+    x = _offsets(width, margin_px, pixels.device)
+    y = _offsets(height, margin_px, pixels.device)[:, None]
     # y points down: a pixel right of the centre samples below right, so the image turns left.
     return torch.stack(
         [(cos * x - sin * y) * (2 / width), (sin * x + cos * y) * (2 / height)], dim=-1
     )
 
 
-def _offsets(side_px: int, margin_px: int) -> Tensor:
+def _offsets(side_px: int, margin_px: int, device: torch.device) -> Tensor:
     """Return the distance of each pixel of a line of the canvas from the middle [px]."""
-    return torch.arange(-margin_px, side_px + margin_px) - (side_px - 1) / 2
+    return torch.arange(-margin_px, side_px + margin_px, device=device) - (side_px - 1) / 2
 
 
 def translated(canvas: Tensor, margin_px: int, point: Transform) -> Tensor:
