@@ -3,6 +3,7 @@
 import copy
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from perturb.config import Config, ConfigError, load_config
 from perturb.config.given import read_yaml, whole
+from perturb.cost.command import described
+from perturb.cost.rates import Machine
 from perturb.cost.reading import bytes_read
 from perturb.evaluation.identity import dataset_facts, model_facts
 from perturb.plan.cells import cells
@@ -87,6 +90,24 @@ def test_models_that_share_a_job_read_images_once() -> None:
     # All images of ImageNet-C, cue conflicts and ImageNet at 224 px are the same for 20 models.
     assert alone - shared > 19 * (of_one + (1_200 + 50_000) * pixels)
     assert bytes_read(_imagenet(models_per_job=5)) - shared > 3 * of_one
+
+
+def test_cost_tells_what_is_read() -> None:
+    machine = Machine("", flops_per_s=1e14)
+    (told,) = (line for line in described(_imagenet(), machine) if line.startswith("They read"))
+    assert told == "They read 3.73 TB of decoded images; with one model a job it would be 14.4 TB."
+    alone = described(_imagenet(models_per_job=1), machine)
+    assert "They read 14.4 TB of decoded images." in alone
+
+
+def test_transfer_attacks_of_a_source_read_images_once(default_config: dict[str, Any]) -> None:
+    config = load_config(default_config)
+    without = {id: one for id, one in config.perturbations.items() if id != "transfer"}
+    read = bytes_read(config) - bytes_read(replace(config, perturbations=without))
+    transfer = config.perturbations["transfer"]
+    assert transfer.num_images is not None
+    of_one = len(transfer.severities) * transfer.num_images * 3 * 32**2
+    assert read == len(config.benchmark_models) * of_one
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "two", True])
