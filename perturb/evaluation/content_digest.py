@@ -24,8 +24,8 @@ def content_digest(table: pa.Table, facts: str) -> str:
             continue
         if column.null_count:
             digest.update(pc.is_null(column).to_numpy().data)
-        for values in _constant_text(column) or _plain_values(column):
-            digest.update(values)
+        for part in _constant_text(column) or (values.data for values in _plain_values(column)):
+            digest.update(part)
     return digest.hexdigest()
 
 
