@@ -9,6 +9,7 @@ from perturb.config import load_config
 from perturb.evaluation.identity import model_facts
 from perturb.files import replacing
 from perturb.logs import log_to
+from perturb.parquet import keep_pandas_out
 from perturb.plan.check_shards import check_shards
 from perturb.plan.origins import check_files
 from perturb.plan.settings import write_settings
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 cards = map(Path, snakemake.input.cards)

@@ -10,6 +10,7 @@ from perturb.config import load_config
 from perturb.evaluation.loading import loader
 from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.logs import log_to
+from perturb.parquet import keep_pandas_out
 from perturb.plan.jobs import TRANSFER, jobs
 from perturb.plan.origins import check_files
 from perturb.plan.receipts import write_receipt
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)
