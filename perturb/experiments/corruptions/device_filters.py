@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perturb.experiments.corruptions.constant_tensors import constant
+from perturb.experiments.corruptions.exact import constant
 from perturb.experiments.corruptions.filters import GUARD, fast_length
 
 

@@ -1,14 +1,13 @@
 """Colour and digital corruptions: brightness, saturate, contrast, pixelate and JPEG.
 
-Semantics of ImageNet-C. They have no draws. On a CPU, pixelate and JPEG are Pillow itself, which is
-the reference and the faster implementation there; ``box_filter.py`` and ``jpeg.py`` give its bytes
-on a GPU.
+Semantics of ImageNet-C. They have no draws. Pillow is the reference of pixelate and JPEG:
+``box_filter.py`` and ``jpeg.py`` give its bytes by tensor operations; JPEG of large images on a CPU
+is Pillow itself, which is faster there.
 
 B images, C channels, H W pixels.
 """
 
 import io
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,10 +16,12 @@ from torch import Tensor
 
 from perturb.experiments.corruptions import jpeg
 from perturb.experiments.corruptions.box_filter import resize_box
-from perturb.experiments.corruptions.constant_tensors import divisor, fractions
 from perturb.experiments.corruptions.corruption import Corruption
+from perturb.experiments.corruptions.exact import divisor, fractions
 from perturb.experiments.corruptions.filters import to_bytes, unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants
+
+_TENSORS_UP_TO = 64 * 64  # px of an image; Pillow takes 0.1 ms for each, whatever its size
 
 
 def brightness(images: Tensor, constants: Constants) -> Tensor:
@@ -95,33 +96,7 @@ def pixelate(images: Tensor, constants: Constants) -> Tensor:
     """Return the image reduced by a ratio of its side and enlarged again, both by Pillow's BOX."""
     (ratio,) = constants
     H, W = images.shape[-2:]
-    small = (int(H * ratio), int(W * ratio))
-
-    pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
-    resized = _resize_box(_resize_box(pixels, *small), H, W)
-    return torch.from_numpy(resized).permute(0, 3, 1, 2).contiguous().to(images.device)
-
-
-def pixelate_on_device(images: Tensor, constants: Constants) -> Tensor:
-    """Return ``pixelate`` by tensor operations."""
-    (ratio,) = constants
-    H, W = images.shape[-2:]
     return resize_box(resize_box(images, int(H * ratio), int(W * ratio)), H, W)
-
-
-def _resize_box(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return uint8 (B, H, W, 3) resized by Pillow's BOX filter, all images in two calls.
-
-    Pillow resizes along the rows, rounds to bytes, then along the columns. Images stacked on top of
-    each other share the first pass and images side by side the second, without touching.
-    """
-    B, H, W, _ = pixels.shape
-    box = Image.Resampling.BOX
-    tall = Image.fromarray(pixels.reshape(B * H, W, 3)).resize((width, B * H), box)
-    side_by_side = np.asarray(tall).reshape(B, H, width, 3).transpose(1, 0, 2, 3)
-    wide = np.ascontiguousarray(side_by_side).reshape(H, B * width, 3)
-    resized = np.asarray(Image.fromarray(wide).resize((B * width, height), box))
-    return np.array(resized.reshape(height, B, width, 3).transpose(1, 0, 2, 3), order="C")
 
 
 def jpeg_compression(images: Tensor, constants: Constants) -> Tensor:
@@ -135,37 +110,26 @@ def jpeg_compression_on_device(images: Tensor, constants: Constants) -> Tensor:
 
 
 def jpeg_pass(images: Tensor, quality: int) -> Tensor:
-    """Return uint8 (B, 3, H, W) encoded as JPEG, chroma 4:2:0, and decoded again.
+    """Return uint8 (B, 3, H, W) encoded as JPEG and decoded, by what is faster on a CPU."""
+    is_small = images.shape[-2] * images.shape[-1] <= _TENSORS_UP_TO
+    return jpeg.jpeg_pass(images, quality) if is_small else pillow_jpeg_pass(images, quality)
 
-    The published ImageNet-C files are JPEG of quality 85; results without this pass are another
-    benchmark.
 
-    Parameters
-    ----------
-    images : uint8 (B, 3, H, W).
-    quality : 1 to 95, Pillow's scale.
-    """
-
-    def encode_and_decode(picture: Image.Image) -> Image.Image:
+def pillow_jpeg_pass(images: Tensor, quality: int) -> Tensor:
+    """Return uint8 (B, 3, H, W) encoded as JPEG, chroma 4:2:0, and decoded, by Pillow."""
+    rows = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
+    changed = np.empty_like(rows)
+    for index, row in enumerate(rows):
         stream = io.BytesIO()
-        picture.save(stream, "JPEG", quality=quality)
-        return Image.open(stream, formats=("JPEG",))
-
-    return _through_pillow(images, encode_and_decode)
+        Image.fromarray(row).save(stream, "JPEG", quality=quality)
+        changed[index] = np.asarray(Image.open(stream, formats=("JPEG",)))
+    return torch.from_numpy(changed).permute(0, 3, 1, 2).contiguous().to(images.device)
 
 
 def check_quality(quality: int) -> None:
     """Raise a ValueError unless Pillow accepts and recommends this JPEG quality."""
     if isinstance(quality, bool) or quality not in range(1, 96):
         raise ValueError(f"JPEG quality is {quality!r}; allowed: 1 to 95, whole")
-
-
-def _through_pillow(images: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tensor:
-    rows = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
-    changed = np.empty_like(rows)
-    for index, row in enumerate(rows):
-        changed[index] = np.asarray(change(Image.fromarray(row)))
-    return torch.from_numpy(changed).permute(0, 3, 1, 2).contiguous().to(images.device)
 
 
 CORRUPTIONS = {
@@ -183,7 +147,6 @@ CORRUPTIONS = {
         pixelate,
         # ratio
         published=((0.6,), (0.5,), (0.4,), (0.3,), (0.25,)),
-        on_device=pixelate_on_device,
     ),
     "jpeg_compression": Corruption(
         jpeg_compression,

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from perturb import random
 from perturb.experiments.corruptions import draws, filters
-from perturb.experiments.corruptions.constant_tensors import constant
 from perturb.experiments.corruptions.corruption import Corruption
+from perturb.experiments.corruptions.exact import constant
 from perturb.experiments.corruptions.filters import GUARD, to_bytes
 from perturb.experiments.corruptions.scaling import Constants, scaled_elastic
 

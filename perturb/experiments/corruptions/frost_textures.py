@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from perturb import random
-from perturb.experiments.corruptions.constant_tensors import constant
+from perturb.experiments.corruptions.exact import constant
 from perturb.experiments.corruptions.filters import gaussian_blur
 from perturb.experiments.corruptions.scaling import PUBLISHED_SIDE, gaussian_taps
 

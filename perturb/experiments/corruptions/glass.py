@@ -20,6 +20,7 @@ from perturb import random
 from perturb.experiments.corruptions import device_filters, filters
 from perturb.experiments.corruptions.blur import is_published_size
 from perturb.experiments.corruptions.corruption import Corruption
+from perturb.experiments.corruptions.exact import upper_half
 from perturb.experiments.corruptions.scaling import Constants, scaled_glass
 
 _DOUBLINGS = 7  # of the length of a chain that is followed
@@ -36,7 +37,7 @@ def draw_offsets(keys: Tensor, constants: Constants, height: int, width: int) ->
     # 16 bits are enough to choose one of at most 2 d values: four draws from one hash.
     words = random.bits(keys, (num_offsets + 3) // 4).view(torch.int16)[:, :num_offsets]
     wide = (words.to(torch.int32) & 0xFFFF).mul_(2 * int(max_delta)).view(-1, *shape)
-    offsets = (wide >> 16).sub_(int(max_delta)).to(torch.int8)
+    offsets = upper_half(wide).to(torch.int8).sub_(int(max_delta))
     if share < 1:
         # The remainder of the 16 bits of dy is uniform too, and selects the pixels that take part.
         takes_part = (wide[:, :, :1] & 0xFFFF) < share * 0x10000

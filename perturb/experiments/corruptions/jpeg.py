@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from perturb.experiments.corruptions.constant_tensors import constant
+from perturb.experiments.corruptions.exact import constant, upper_half
 
 _BITS = 16  # of the fixed-point constants of colour conversion
 _HALF = 1 << (_BITS - 1)
@@ -93,15 +93,7 @@ def _weighted(images: Tensor, weights: tuple[int, ...], offset: int) -> Tensor:
     for channel, weight in enumerate(weights):
         if weight:
             total = torch.add(total, images[:, channel], alpha=weight)
-    return _upper_half(total)
-
-
-def _upper_half(numbers: Tensor) -> Tensor:
-    """Return int32 numbers divided by 2**16 and rounded down, as a view: their upper 16 bits.
-
-    GPUs, and the CPUs that torch is built for, store the lower bits first.
-    """
-    return numbers.view(torch.int16)[..., 1::2]
+    return upper_half(total)
 
 
 def _small_chroma(images: Tensor, height: int) -> Tensor:

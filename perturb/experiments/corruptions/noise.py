@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from perturb.experiments.corruptions import draws
-from perturb.experiments.corruptions.constant_tensors import constant, fractions
 from perturb.experiments.corruptions.corruption import Corruption, normals, uniforms
+from perturb.experiments.corruptions.exact import constant, fractions
 from perturb.experiments.corruptions.filters import unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants
 from perturb.experiments.corruptions.shot import shot_noise, shot_noise_on_device

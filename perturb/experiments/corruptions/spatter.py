@@ -19,8 +19,8 @@ from torch import Tensor
 
 from perturb.experiments.corruptions import device_filters, filters
 from perturb.experiments.corruptions.connected import grow, grow_by_labels
-from perturb.experiments.corruptions.constant_tensors import constant, divisor, fractions
 from perturb.experiments.corruptions.corruption import Corruption, normal_plane
+from perturb.experiments.corruptions.exact import constant, divisor, fractions
 from perturb.experiments.corruptions.filters import GUARD, to_bytes, unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants, gaussian_taps, scaled_spatter
 

@@ -20,8 +20,8 @@ from perturb.experiments.corruptions.blur import (
     motion_blur,
     motion_blur_on_device,
 )
-from perturb.experiments.corruptions.constant_tensors import fractions
 from perturb.experiments.corruptions.corruption import Corruption
+from perturb.experiments.corruptions.exact import fractions
 from perturb.experiments.corruptions.filters import unit_to_bytes
 from perturb.experiments.corruptions.frost_textures import Panes
 from perturb.experiments.corruptions.scaling import Constants, scaled_snow

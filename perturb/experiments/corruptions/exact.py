@@ -1,7 +1,8 @@
-"""Small constant tensors, kept on each device: no batch after the first copies one to a GPU.
+"""Arithmetic with the same bits on every device, and constants that stay on it.
 
-Division belongs here too. On a GPU torch divides by a Python number as a product with its
-reciprocal, which may differ in the last bit; division by a tensor is exact on every device.
+Small constant tensors are kept: no batch after the first copies one to a GPU. Division is by such
+tensors too: on a GPU torch divides by a Python number as a product with its reciprocal, which may
+differ in the last bit.
 """
 
 from functools import lru_cache
@@ -25,3 +26,11 @@ def divisor(value: float, like: Tensor) -> Tensor:
 def fractions(images: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
     """Return bytes as numbers in [0, 1], divided by 255 and rounded once."""
     return images / constant((255,), dtype, images.device)
+
+
+def upper_half(numbers: Tensor) -> Tensor:
+    """Return int32 numbers divided by 2**16 and rounded down, as a view: their upper 16 bits.
+
+    GPUs, and the CPUs that torch is built for, store the lower bits first.
+    """
+    return numbers.view(torch.int16)[..., 1::2]
