@@ -1,9 +1,9 @@
 """Speed of networks in each precision: what `precision: auto` chooses by family of network.
 
 Usage: ``python -m benchmarks.precisions --device cuda --compile``; on a CPU ``--batch-size 4``
-takes a minute. ViT-B/16 and BiT-R50x1 at full size, random weights, 224 px; whole passes of uint8 images
-that lie on the device, preparation included. The unit is mixed precision, ``bfloat16``; a figure
-above 1 is faster. `perturb.models.precisions` holds the choice.
+takes a minute. ViT-B/16 and BiT-R50x1 at full size, random weights, 224 px; whole passes of uint8
+images that lie on the device, preparation included. The unit is mixed precision, ``bfloat16``; a
+figure above 1 is faster. `perturb.models.precisions` holds the choice.
 """
 
 import argparse

@@ -55,14 +55,14 @@ def test_no_batch_but_the_first_waits_for_the_device(name: str, classifier: Clas
     assert second.kernels == large.kernels
     has_masks = name in ("restricted_attention", "patch_attention")
     assert (first.syncs > 0) == has_masks
-    # A pass has 20 kernels a block: weights, masks and tokens cost less than passes again.
-    assert first.kernels >= second.kernels
+    # Masks and noise are made for the first batch alone.
+    is_made_once = has_masks or name == "weight_noise"
+    assert (first.kernels > second.kernels) == is_made_once
+    if name in ("restricted_attention", "weight_noise"):
+        assert first.kernels > 2 * second.kernels
 
 
-def test_masks_are_made_once_a_cell(classifier: Classifier) -> None:
-    """A block of each pass reads its mask by one kernel; another seed is another cell."""
-    _counts("restricted_attention", classifier, 6, 4)
-    kernels = _counts("restricted_attention", classifier, 6, 4).kernels
-    unrestricted = _counts("token_removal", classifier, 6, 4)
-    assert kernels < 3 * unrestricted.kernels
+def test_masks_of_another_seed_are_others(classifier: Classifier) -> None:
+    assert _counts("restricted_attention", classifier, 6, 4).syncs > 0
+    assert _counts("restricted_attention", classifier, 6, 4).syncs == 0
     assert _counts("restricted_attention", classifier, 7, 4).syncs > 0

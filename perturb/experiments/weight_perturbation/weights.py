@@ -19,6 +19,8 @@ References
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +30,10 @@ from perturb.random import normal, stream_keys
 
 # A parameter's name and value -> its value within the statement.
 Change = Callable[[str, Tensor], Tensor]
+
+# The draws of so many samples are kept, of networks of at most so many weights: 2 GB.
+_SAMPLES_KEPT = 5
+_MOST_KEPT = 100_000_000
 
 FEWEST_BITS = 2
 MOST_BITS = 16
@@ -74,15 +80,40 @@ def with_noise(
     seed, sample : of the draws, which are the same for every scale.
     """
 
+    sizes = tuple((name, weight.numel()) for name, weight in network.named_parameters())
+    is_kept = sum(size for _, size in sizes) <= _MOST_KEPT
+
     def noisy(name: str, weight: Tensor) -> Tensor:
         if scale == 0:
             return weight  # a sum with 0 has no negative zeros
-        key = torch.zeros(1, dtype=torch.int64, device=weight.device)
-        keys = stream_keys(seed, f"weight_noise/{sample}/{name}", key)
-        noise = normal(keys, weight.numel()).view(weight.shape)
-        return weight + scale * weight.std(correction=0) * noise.to(weight.dtype)
+        draw = _Draw(seed, sample, weight.device)
+        noise = _all_draws(draw, sizes)[name] if is_kept else draw.of(name, weight.numel())
+        noise = noise.view(weight.shape).to(weight.dtype)
+        return weight + scale * weight.std(correction=0) * noise
 
     return with_weights(network, noisy)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Noise of deviation 1, which depends on the seed, the sample and a parameter's name alone."""
+
+    seed: int
+    sample: int
+    device: torch.device
+
+    def of(self, name: str, count: int) -> Tensor:
+        """Return the noise of a parameter, (count,)."""
+        key = torch.zeros(1, dtype=torch.int64, device=self.device)
+        keys = stream_keys(self.seed, f"weight_noise/{self.sample}/{name}", key)
+        return normal(keys, count)[0]
+
+
+# All batches and all sizes of the noise have the same draws.
+@lru_cache(maxsize=_SAMPLES_KEPT)
+def _all_draws(draw: _Draw, sizes: tuple[tuple[str, int], ...]) -> dict[str, Tensor]:
+    """Return the noise of each parameter of a network."""
+    return {name: draw.of(name, count) for name, count in sizes}
 
 
 def with_rounded_weights(network: nn.Module, bits: int) -> AbstractContextManager[None]:
