@@ -15,6 +15,7 @@ from perturb.cost.command import described
 from perturb.cost.rates import Machine
 from perturb.cost.reading import bytes_read
 from perturb.evaluation.identity import dataset_facts, model_facts
+from perturb.plan.carrying import carry_receipts
 from perturb.plan.cells import cells
 from perturb.plan.groups import is_shared
 from perturb.plan.jobs import Job, jobs
@@ -202,12 +203,20 @@ def test_a_receipt_follows_only_from_what_is_as_it_was(
     study["models"].pop("a")
     hide()
     config = load_config(study)
-    kept_study.carry_receipts(config)
+    assert "results/receipts/b/benchmarks.json" in carry_receipts(config)
     assert "results/receipts/b/benchmarks.json" in stale_receipts(config)
 
 
-def test_receipts_that_are_there_are_not_changed(study: dict[str, Any]) -> None:
-    before = {path: path.read_bytes() for path in Path("results/receipts").rglob("*.json")}
-    _inserted(study, 0)
-    kept_study.carry_receipts(load_config(study))
-    assert all(path.read_bytes() == content for path, content in before.items())
+def test_groups_may_change_to_and_fro(study: dict[str, Any]) -> None:
+    for count in (1, 3, 2, 5, 1, 2):
+        assert kept_study.planned(load_config(study | {"models_per_job": count})) == set()
+    study["models"] = dict(reversed(study["models"].items()))
+    assert kept_study.planned(load_config(study)) == set()
+
+
+def test_what_is_no_longer_planned_is_evaluated_by_no_later_study(study: dict[str, Any]) -> None:
+    whole = copy.deepcopy(study)
+    for model in ("a", "c"):
+        study["models"].pop(model)
+        assert kept_study.planned(load_config(study)) == set()
+    assert _run(whole) == set()
