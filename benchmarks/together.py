@@ -88,9 +88,11 @@ def _times(name: str, subjects: dict[str, Subject], store: ImageStore) -> tuple[
         for cell, subject in cells.items():
             evaluate_cell(subject, stores, cell, setting, chosen, **how)
 
-    return _seconds(alone), _seconds(
-        lambda: evaluate_together(cells, stores, setting, chosen, **how)
-    )
+    def together() -> None:
+        precisions = dict.fromkeys(cells, "float32")
+        evaluate_together(cells, stores, setting, chosen, precisions=precisions, **how)
+
+    return _seconds(alone), _seconds(together)
 
 
 def _seconds(run: Callable[[], object]) -> float:
