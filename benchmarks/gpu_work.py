@@ -25,7 +25,9 @@ from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS
 from perturb.experiments.registry import evaluator, protocol_of
 from perturb.models.classifier import Classifier
 from perturb.models.compiled import CompiledClassifier
-from perturb.models.precision import autocast, resolve_precision
+from perturb.models.precision import autocast, hold_in_bfloat16, resolve_precision
+from perturb.models.precisions import fastest_precision
+from perturb.models.zoo import kind_of
 
 # Does something, and returns of how many images or passes it was.
 Work = Callable[[], int]
@@ -188,7 +190,9 @@ def make_bench(label: str, store: ImageStore, arguments: argparse.Namespace) -> 
     """Return a network as a job evaluates it, with its own predictions as targets."""
     device = torch.device(arguments.device)
     subject = make_subject(label, device, is_compiled=device.type == "cuda")
-    precision = resolve_precision(arguments.precision, device)
+    precision = _precision(arguments.precision, subject)
+    if precision == "pure_bfloat16":
+        hold_in_bfloat16(subject.classifier.network)
     with torch.inference_mode(), autocast(precision, device):
         predicted = [
             subject.classifier(images.pixels).argmax(dim=1)
@@ -196,6 +200,14 @@ def make_bench(label: str, store: ImageStore, arguments: argparse.Namespace) -> 
         ]
     store = with_targets(store, torch.cat(predicted).tolist())
     return Bench(subject, store, precision, arguments.batch_size)
+
+
+def _precision(asked: str, subject: Subject) -> str:
+    """Return the precision of a job: of `auto` on a GPU that of the network's family."""
+    precision = resolve_precision(asked, subject.device)
+    if asked == "auto" and precision == "bfloat16":
+        return fastest_precision(kind_of(subject.classifier.network))
+    return precision
 
 
 def groups(bench: Bench) -> Iterator[Group]:
