@@ -4,11 +4,15 @@ Usage: ``python -m benchmarks.corruptions`` (some 30 seconds). Times are CPU tim
 several runs, averaged over the five severities; draws and, where there are, tables are included.
 The forward pass is that of an encoder of the embedded ViT-S/8's size (width 64, depth 4).
 
+``--form device`` measures the form for a GPU, on the CPU; ``--kernels`` (a minute) counts its
+kernels, host synchronisations and copies to the device of a batch.
+
 ``--peers`` (a minute; ``make bench-peers`` has the environment for it) sets the 15 corruptions at
 224 px beside the published code and its fast fork, imagecorruptions-imaug. The three take turns, so
 that a noisy machine is equally noisy to all; ours works on a batch, they on one image at a time.
 """
 
+import argparse
 import importlib
 import sys
 from collections.abc import Callable
@@ -21,7 +25,13 @@ from torch import Tensor, nn
 
 from benchmarks.timing import cpu_seconds, fastest_us, soft_pixels
 from perturb import random
-from perturb.experiments.corruptions.corruptions import BENCHMARK_CORRUPTIONS, CORRUPTIONS, corrupt
+from perturb.experiments.corruptions.corruptions import (
+    BENCHMARK_CORRUPTIONS,
+    CORRUPTIONS,
+    corrupt,
+    jpeg_pass,
+)
+from perturb.experiments.corruptions.names import JPEG_QUALITY
 from tests.peers import published
 
 # side_px: images a batch
@@ -34,12 +44,17 @@ _SEVERITIES = range(1, 6)
 Implementation = tuple[Callable[[str, int], object], int]
 
 
-def corruption_us(corruption: str, images: Tensor) -> float:
+def make_keys(count: int) -> Tensor:
+    """Return one key for each image."""
+    return torch.tensor([random.image_key(str(i)) for i in range(count)])
+
+
+def corruption_us(corruption: str, images: Tensor, *, on_device: bool) -> float:
     """Return the mean over the severities."""
-    keys = torch.tensor([random.image_key(str(i)) for i in range(len(images))])
+    keys = make_keys(len(images))
+    change = partial(corrupt, images, corruption, image_keys=keys, seed=0, on_device=on_device)
     times = [
-        fastest_us(lambda s=severity: corrupt(images, corruption, s, keys, 0), len(images))  # type: ignore[misc]
-        for severity in _SEVERITIES
+        fastest_us(partial(change, severity=severity), len(images)) for severity in _SEVERITIES
     ]
     return sum(times) / len(times)
 
@@ -58,20 +73,49 @@ def forward_us(images: Tensor) -> float:
         return fastest_us(forward, len(images))
 
 
-def own_table() -> list[str]:
+def own_table(*, on_device: bool) -> list[str]:
     """Return the lines of all 19 at both sizes, with floors to compare with."""
     columns = {}
     for side, count in _BATCHES.items():
         images = soft_pixels(side, count)
-        columns[side] = {name: corruption_us(name, images) for name in CORRUPTIONS}
+        columns[side] = {
+            name: corruption_us(name, images, on_device=on_device) for name in CORRUPTIONS
+        }
         columns[side]["sum of the 15"] = sum(columns[side][n] for n in BENCHMARK_CORRUPTIONS)
         columns[side]["mean of the 19"] = sum(columns[side][n] for n in CORRUPTIONS) / 19
+        one_pass = partial(jpeg_pass, images, JPEG_QUALITY, on_device)
+        columns[side]["JPEG pass"] = fastest_us(one_pass, count)
         columns[side]["copy of the bytes"] = fastest_us(images.clone, count)
     forward = forward_us(soft_pixels(32, _BATCHES[32]))
     lines = [f"{'us an image':20s}{'32 px':>10s}{'forwards':>10s}{'224 px':>10s}"]
     for name, small in columns[32].items():
         lines.append(f"{name:20s}{small:10.1f}{small / forward:10.2f}{columns[224][name]:10.0f}")
     lines.append(f"{'one forward':20s}{forward:10.1f}{1:10.2f}")
+    return lines
+
+
+def kernel_counts(corruption: str, severity: int, images: Tensor) -> tuple[int, int, int]:
+    """Return the kernels, host synchronisations and copies to the device of the second batch."""
+    change = partial(corrupt, images, corruption, severity, make_keys(len(images)), 0)
+    change(on_device=True)
+    with importlib.import_module("tests.device_counts").counted() as counts:
+        change(on_device=True)
+    return counts.kernels, counts.syncs, counts.uploads
+
+
+def kernel_table() -> list[str]:
+    """Return the lines of all 19: the most kernels of a severity, by the size of the batch."""
+    batches = [(32, 8), (32, 256), (224, 2), (224, 8)]
+    heads = "".join(f"{f'{side} px x {count}':>14s}" for side, count in batches)
+    lines = [f"{'kernels a batch':20s}{heads}{'syncs':>8s}{'copies':>8s}"]
+    for name in CORRUPTIONS:
+        found = [
+            [kernel_counts(name, severity, soft_pixels(side, count)) for severity in _SEVERITIES]
+            for side, count in batches
+        ]
+        kernels = "".join(f"{max(counts)[0]:14d}" for counts in found)
+        waits, copies = (sum(c[i] for counts in found for c in counts) for i in (1, 2))
+        lines.append(f"{name:20s}{kernels}{waits:8d}{copies:8d}")
     return lines
 
 
@@ -126,8 +170,19 @@ def peer_table() -> list[str]:
 
 def main(arguments: list[str]) -> None:
     """Write one of the tables to standard output."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.corruptions")
+    parser.add_argument("--form", choices=("host", "device"), default="host")
+    tables = parser.add_mutually_exclusive_group()
+    tables.add_argument("--kernels", action="store_true")
+    tables.add_argument("--peers", action="store_true")
+    asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    lines = peer_table() if "--peers" in arguments else own_table()
+    if asked.peers:
+        lines = peer_table()
+    elif asked.kernels:
+        lines = kernel_table()
+    else:
+        lines = own_table(on_device=asked.form == "device")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -168,16 +168,34 @@ def _tell(
     after = asked(config)
     new = [file for file, digest in after.items() if asked_before.get(file) != digest]
     num_conditions = len(conditions(config) - conditions_before)
-    before = set(Path(Paths(config.results).receipts).rglob("*.json"))
+    receipts = {path: _state(path) for path in _receipts(config)}
     carry_receipts(config)
     done = done_files(config)
-    for carried in set(Path(Paths(config.results).receipts).rglob("*.json")) - before:
-        carried.unlink()  # the next change is one of the whole study, too
+    _restore(config, receipts)  # the next change is one of the same study
     started = [
         job for job in jobs(config).values() if not job.files(Paths(config.results)).keys() <= done
     ]
     counts = (len(after), len(new), num_conditions, len(started))
     sys.stdout.write(f"| {name} | {' | '.join(map(str, counts))} |\n")
+
+
+def _receipts(config: Config) -> list[Path]:
+    return list(Path(Paths(config.results).receipts).rglob("*.json"))
+
+
+def _state(path: Path) -> tuple[bytes, int]:
+    """Return content and time of a file."""
+    return path.read_bytes(), path.stat().st_mtime_ns
+
+
+def _restore(config: Config, receipts: dict[Path, tuple[bytes, int]]) -> None:
+    for path in _receipts(config):
+        if path not in receipts:
+            path.unlink()
+        elif _state(path) != receipts[path]:
+            content, time_ns = receipts[path]
+            path.write_bytes(content)
+            os.utime(path, ns=(time_ns, time_ns))
 
 
 if __name__ == "__main__":

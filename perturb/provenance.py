@@ -1,8 +1,13 @@
-"""Versions, device and commit behind a result, recorded with every result."""
+"""Versions, device and commit behind a result, recorded with every result.
+
+Each is found once in a process, whose code stays what it was at the start.
+"""
 
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,10 +22,15 @@ _RECORDED = ("torch", "timm", "numpy", "pyarrow", "pillow")
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, of Perturb and of the packages that results depend on."""
-    found = {name: version(name) for name in _RECORDED}
-    return {"python": platform.python_version(), "perturb": __version__, **found}
+    return {"python": platform.python_version(), "perturb": __version__, **_of_packages()}
 
 
+@cache
+def _of_packages() -> Mapping[str, str]:
+    return {name: version(name) for name in _RECORDED}
+
+
+@cache
 def device_name(device: torch.device) -> str:
     """Return the manufacturer's name of a device."""
     if device.type == "cuda":
@@ -32,6 +42,7 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
 def commit() -> str:
     """Return the commit of this code, with `+` if the tree was changed, or `unknown`."""
     if places.IS_INSTALLED:  # a repository around the environment is not ours

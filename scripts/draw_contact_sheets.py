@@ -8,6 +8,7 @@ from perturb.datasets.contact_sheet import sheet_of_store
 from perturb.datasets.store import open_store
 from perturb.files import replacing
 from perturb.logs import log_to
+from perturb.parquet import keep_pandas_out
 from perturb.plan.origins import check_files
 from perturb.plan.settings import write_settings
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 stores = zip(snakemake.input.images, snakemake.input.manifests, strict=True)

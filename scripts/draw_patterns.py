@@ -8,6 +8,7 @@ from perturb.datasets.store import open_subset
 from perturb.experiments.perturbation_patterns.measure import draw_sheet
 from perturb.files import replacing
 from perturb.logs import log_to
+from perturb.parquet import keep_pandas_out
 from perturb.plan.origins import check_files
 from perturb.plan.paths import Paths
 from perturb.plan.settings import write_settings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 paths, files, shown = Paths(study.results), snakemake.input, snakemake.params.shown

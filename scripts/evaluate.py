@@ -15,6 +15,7 @@ from perturb.evaluation.loading import loader
 from perturb.experiments.measurements import measure
 from perturb.experiments.registry import evaluator
 from perturb.logs import log_to
+from perturb.parquet import keep_pandas_out
 from perturb.plan.asked import precision_of
 from perturb.plan.clean_chance import warn_of_clean
 from perturb.plan.jobs import jobs
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)

@@ -11,12 +11,14 @@ from perturb.datasets.store import open_store
 from perturb.devices import device_of
 from perturb.logs import log_to
 from perturb.models.checkpoints import load_classifier
+from perturb.parquet import keep_pandas_out
 from perturb.plan.origins import check_files, of_store
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)

@@ -9,12 +9,14 @@ from perturb.datasets.store import open_store
 from perturb.logs import log_to
 from perturb.models.checkpoints import save_checkpoint
 from perturb.models.making import import_weights
+from perturb.parquet import keep_pandas_out
 from perturb.plan.origins import check_files, of_checkpoint
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 task = {}

@@ -12,12 +12,14 @@ from perturb.logs import log_to
 from perturb.models.checkpoints import save_checkpoint
 from perturb.models.making import train_model
 from perturb.models.training import LabelledImages, Phase
+from perturb.parquet import keep_pandas_out
 from perturb.plan.origins import check_files, of_checkpoint
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)

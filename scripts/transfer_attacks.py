@@ -12,6 +12,7 @@ from perturb.cost.compilation import compiled_models
 from perturb.evaluation.loading import loader
 from perturb.experiments.transfer.jobs import evaluate_transfer
 from perturb.logs import log_to
+from perturb.parquet import keep_pandas_out
 from perturb.plan.asked import precision_of
 from perturb.plan.jobs import TRANSFER, jobs
 from perturb.plan.origins import check_files
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
+keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)

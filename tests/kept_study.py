@@ -22,7 +22,7 @@ from perturb.plan.carrying import carry_receipts
 from perturb.plan.jobs import TRANSFER, Job, jobs
 from perturb.plan.origins import foreign_artefacts, of_checkpoint, of_store
 from perturb.plan.paths import Paths
-from perturb.plan.receipts import stale_receipts, write_receipt
+from perturb.plan.receipts import write_receipt
 from perturb.plan.tasks import files_of, tasks_of
 
 SIDE, NUM_CLASSES = 32, 12
@@ -42,8 +42,7 @@ def run(config: Config) -> set[str]:
 
 def planned(config: Config) -> set[tuple[str, str]]:
     """Return the jobs that a run would start, by model and name."""
-    carry_receipts(config)
-    stale = set(stale_receipts(config))
+    stale = set(carry_receipts(config))
     return {key for key, job in jobs(config).items() if _is_planned(config, job, stale)}
 
 

@@ -3,6 +3,7 @@
 import copy
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 
 from perturb.config import Config, ConfigError, load_config
 from perturb.config.given import read_yaml, whole
+from perturb.cost.command import described
+from perturb.cost.rates import Machine
 from perturb.cost.reading import bytes_read
 from perturb.evaluation.identity import dataset_facts, model_facts
+from perturb.plan.carrying import carry_receipts
 from perturb.plan.cells import cells
 from perturb.plan.groups import is_shared
 from perturb.plan.jobs import Job, jobs
@@ -87,6 +91,24 @@ def test_models_that_share_a_job_read_images_once() -> None:
     # All images of ImageNet-C, cue conflicts and ImageNet at 224 px are the same for 20 models.
     assert alone - shared > 19 * (of_one + (1_200 + 50_000) * pixels)
     assert bytes_read(_imagenet(models_per_job=5)) - shared > 3 * of_one
+
+
+def test_cost_tells_what_is_read() -> None:
+    machine = Machine("", flops_per_s=1e14)
+    (told,) = (line for line in described(_imagenet(), machine) if line.startswith("They read"))
+    assert told == "They read 3.73 TB of decoded images; with one model a job it would be 14.4 TB."
+    alone = described(_imagenet(models_per_job=1), machine)
+    assert "They read 14.4 TB of decoded images." in alone
+
+
+def test_transfer_attacks_of_a_source_read_images_once(default_config: dict[str, Any]) -> None:
+    config = load_config(default_config)
+    without = {id: one for id, one in config.perturbations.items() if id != "transfer"}
+    read = bytes_read(config) - bytes_read(replace(config, perturbations=without))
+    transfer = config.perturbations["transfer"]
+    assert transfer.num_images is not None
+    of_one = len(transfer.severities) * transfer.num_images * 3 * 32**2
+    assert read == len(config.benchmark_models) * of_one
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "two", True])
@@ -181,12 +203,20 @@ def test_a_receipt_follows_only_from_what_is_as_it_was(
     study["models"].pop("a")
     hide()
     config = load_config(study)
-    kept_study.carry_receipts(config)
+    assert "results/receipts/b/benchmarks.json" in carry_receipts(config)
     assert "results/receipts/b/benchmarks.json" in stale_receipts(config)
 
 
-def test_receipts_that_are_there_are_not_changed(study: dict[str, Any]) -> None:
-    before = {path: path.read_bytes() for path in Path("results/receipts").rglob("*.json")}
-    _inserted(study, 0)
-    kept_study.carry_receipts(load_config(study))
-    assert all(path.read_bytes() == content for path, content in before.items())
+def test_groups_may_change_to_and_fro(study: dict[str, Any]) -> None:
+    for count in (1, 3, 2, 5, 1, 2):
+        assert kept_study.planned(load_config(study | {"models_per_job": count})) == set()
+    study["models"] = dict(reversed(study["models"].items()))
+    assert kept_study.planned(load_config(study)) == set()
+
+
+def test_what_is_no_longer_planned_is_evaluated_by_no_later_study(study: dict[str, Any]) -> None:
+    whole = copy.deepcopy(study)
+    for model in ("a", "c"):
+        study["models"].pop(model)
+        assert kept_study.planned(load_config(study)) == set()
+    assert _run(whole) == set()

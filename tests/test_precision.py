@@ -24,6 +24,7 @@ from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.compiled import CompiledClassifier
 from perturb.models.precision import (
     autocast,
+    check_native,
     exact_values,
     float32,
     hold_in_bfloat16,
@@ -380,3 +381,14 @@ def test_precisions_agree_on_cuda(family: str) -> None:
     difference = (rough - wanted).abs().mean() / wanted.std()
     assert 0 < difference < 0.1
     assert math.isfinite(difference)
+
+
+def test_a_gpu_that_would_emulate_bfloat16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Old GPU")
+    gpu = torch.device("cuda")
+    for precision in ("bfloat16", "pure_bfloat16"):
+        with pytest.raises(ValueError, match=f"{precision}.*Old GPU.*allowed here: float32"):
+            check_native(precision, gpu)
+        check_native(precision, torch.device("cpu"))
+    check_native("float32", gpu)

@@ -4,11 +4,15 @@ The digest stands in the metadata of the shard (`perturb.evaluation.shards`).
 """
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+# Rows of one text that are digested at once.
+_AT_ONCE = 4096
 
 
 def content_digest(table: pa.Table, facts: str) -> str:
@@ -20,9 +24,28 @@ def content_digest(table: pa.Table, facts: str) -> str:
             continue
         if column.null_count:
             digest.update(pc.is_null(column).to_numpy().data)
-        for values in _plain_values(column):
-            digest.update(values.data)
+        for part in _constant_text(column) or (values.data for values in _plain_values(column)):
+            digest.update(part)
     return digest.hexdigest()
+
+
+def _constant_text(column: pa.ChunkedArray) -> Iterator[bytes | memoryview] | None:
+    """Return the parts of `_plain_values` of a column of one text, None for another column.
+
+    Most text columns of a shard are one name: its rows need not be laid out in memory.
+    """
+    if not pa.types.is_dictionary(column.type) or column.null_count or len(column.unique()) != 1:
+        return None
+    return _repeated(column[0].as_py().encode(), len(column))
+
+
+def _repeated(text: bytes, count: int) -> Iterator[bytes | memoryview]:
+    yield (np.arange(count + 1, dtype=np.int32) * np.int32(len(text))).data
+    many, rest = divmod(count, _AT_ONCE)
+    part = text * _AT_ONCE
+    for _ in range(many):
+        yield part
+    yield text * rest
 
 
 def _plain_values(column: pa.ChunkedArray) -> list[np.ndarray[Any, Any]]:

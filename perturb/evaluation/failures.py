@@ -1,11 +1,10 @@
-"""Results of a job that fail: they are named at its end, after all others were tried."""
+"""Results of a job that fail: they are named at its end, after all others were tried.
+
+torch is imported where a failure is judged: checks of results need this module, and no torch.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
-
-import torch
-
-from perturb.evaluation.batch_size import is_out_of_memory
 
 T = TypeVar("T")
 
@@ -77,6 +76,8 @@ def each_in_turn(*parts: Iterable[T]) -> Iterator[T]:
 
 def concerns_all(error: Exception) -> bool:
     """Return whether no other result of the job can succeed: the disk or the device is unusable."""
+    from perturb.evaluation.batch_size import is_out_of_memory
+
     if isinstance(error, OSError):
         return True
     if not isinstance(error, RuntimeError) or is_out_of_memory(error):
@@ -87,5 +88,7 @@ def concerns_all(error: Exception) -> bool:
 
 def reason_of(error: Exception) -> str:
     """Return the reason of a failure; the kind of an error that is no check's is named."""
+    import torch
+
     is_of_check = isinstance(error, ValueError | torch.OutOfMemoryError)
     return str(error) if is_of_check and str(error) else f"{type(error).__name__}: {error}"

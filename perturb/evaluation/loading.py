@@ -12,7 +12,7 @@ from perturb.devices import device_of
 from perturb.evaluation.loop import Load, Subject
 from perturb.models.checkpoints import load_classifier, read_card
 from perturb.models.compiled import CompiledClassifier
-from perturb.models.precision import hold_in_bfloat16
+from perturb.models.precision import check_native, hold_in_bfloat16
 
 
 def loader(
@@ -28,11 +28,17 @@ def loader(
     ----------
     compiled : models whose whole forward passes are compiled, which costs a minute each.
     precision : returns that of a model; the weights of `pure_bfloat16` are held in bfloat16.
+
+    Raises
+    ------
+    ValueError
+        when a model is loaded, as `check_native`.
     """
     folders = {path.parent.name: path.parent for path in weights}
     place = device_of(str(device))
 
     def load(model: str) -> Subject:
+        check_native(precision(model), place)
         card = read_card(folders[model], of=model)
         classifier = load_classifier(folders[model], place)
         if precision(model) == "pure_bfloat16":

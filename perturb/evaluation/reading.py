@@ -1,8 +1,8 @@
 """Pixels of a decoded dataset, read ahead by threads into buffers that are used again.
 
 A batch is read in slices, one a thread, at their offsets in the file and not through its memory
-map. A map is read in small pieces, each when a page is first touched: from a disk whose pages are
-not in memory yet that is two to three times slower.
+map. A map is read in small pieces, each when a page is first touched: from a disk that takes twice
+as long.
 """
 
 import mmap

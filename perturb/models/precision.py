@@ -55,6 +55,18 @@ def resolve_precision(
     return precision
 
 
+def check_native(precision: str, device: torch.device) -> None:
+    """Raise a ValueError for a precision that a GPU would only emulate, many times slower."""
+    if precision == "float32" or device.type != "cuda":
+        return
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        name = torch.cuda.get_device_name(device)
+        raise ValueError(
+            f"precision is {precision!r} (`auto` is on CUDA), which {name} has no instructions for; "
+            "allowed here: float32"
+        )
+
+
 def _check(precision: str, allowed: tuple[str, ...] = PRECISIONS) -> None:
     if precision not in allowed:
         raise ValueError(f"precision is {precision!r}; allowed: {', '.join(allowed)}")

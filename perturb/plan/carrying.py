@@ -2,7 +2,7 @@
 
 The name and the models of a job depend on the configuration, its results do not. If receipts of
 other jobs list all files of a job as they are planned, its own is written, and the job need not
-start to find that there is nothing to do. Receipts that are there are not changed.
+start to find that there is nothing to do. A receipt that is there then lists these files alone.
 """
 
 import os
@@ -15,7 +15,7 @@ from perturb.config import Config
 from perturb.evaluation.digests import asked_digest
 from perturb.plan.jobs import Job, asked_of, jobs, stores_of_job
 from perturb.plan.paths import Paths
-from perturb.plan.receipts import entries_of, is_of_file, short, write_entries
+from perturb.plan.receipts import entries_of, is_of_file, short, stale_receipts, write_entries
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,20 @@ class _Listed:
     written_ns: int
 
 
-def carry_receipts(config: Config) -> None:
-    """Write the missing receipts that follow from receipts of other jobs."""
+def carry_receipts(config: Config) -> list[str]:
+    """Write the receipts that follow from others; return those that are missing or not valid."""
     paths = Paths(config.results)
-    missing = [job for job in jobs(config).values() if not Path(job.receipt(paths)).exists()]
-    if not missing or not Path(paths.receipts).is_dir():
-        return
-    listed = _listed(paths)
-    for job in missing:
-        found = _found(config, job, listed)
+    stale = set(stale_receipts(config))
+    listed = _listed(paths) if stale else {}
+    for job in jobs(config).values():
+        receipt = job.receipt(paths)
+        found = _found(config, job, listed) if receipt in stale else None
         if found and _are_older(
             inputs_of(config, job), min(one.written_ns for one in found.values())
         ):
-            entries = {file: one.entry for file, one in found.items()}
-            write_entries(Path(job.receipt(paths)), entries)
+            write_entries(Path(receipt), {file: one.entry for file, one in found.items()})
+            stale.remove(receipt)
+    return sorted(stale)
 
 
 def inputs_of(config: Config, job: Job) -> list[str]:

@@ -1,9 +1,9 @@
 """Stale results: existing files that do not match the configuration, reported to Snakemake.
 
 Snakemake makes a file again if an input is newer. So the jobs of stale results get an additional
-input, a mark that is new in each run; other jobs do not. Nothing is deleted, renamed or changed, so
-a dry run with another configuration has no effect, and nothing depends on Snakemake's own records,
-which may be lost or belong to another folder.
+input, a mark that is new in each run; other jobs do not. Nothing is deleted or renamed, so a dry
+run with another configuration evaluates nothing again, and nothing depends on Snakemake's own
+records, which may be lost or belong to another folder.
 """
 
 import os
@@ -15,7 +15,6 @@ from perturb.files import replacing
 from perturb.plan.carrying import carry_receipts
 from perturb.plan.origins import foreign_artefacts
 from perturb.plan.paths import Paths
-from perturb.plan.receipts import stale_receipts
 from perturb.plan.settings import stale_products
 
 _NUM_NAMED = 20
@@ -50,8 +49,7 @@ class Stale:
         self._files |= foreign.keys()
         # Without any receipt all jobs are planned anyway.
         if Path(self._paths.receipts).is_dir():
-            carry_receipts(config)
-            self._files |= {os.path.normpath(path) for path in stale_receipts(config)}
+            self._files |= {os.path.normpath(path) for path in carry_receipts(config)}
         self._files |= set(stale_products(config))
         lines = [f"{path}: {line}" for path, lines in foreign.items() for line in lines]
         self.reasons = lines[:_NUM_NAMED]

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturb.experiments.corruptions import draws, filters
+from perturb.experiments.corruptions import device_filters, draws, filters
 from perturb.experiments.corruptions.corruption import Corruption
 from perturb.experiments.corruptions.filters import GUARD, to_bytes
 from perturb.experiments.corruptions.scaling import PUBLISHED_SIDE, Constants, scaled_lengths
@@ -32,8 +32,14 @@ def is_published_size(images: Tensor) -> bool:
 def gaussian_blur(images: Tensor, constants: Constants) -> Tensor:
     """Return a Gaussian blur, edges replicated, cut at 4 sigma (``skimage.filters.gaussian``)."""
     (sigma,) = constants
+    return filters.blurred_bytes(images, filters.blur_taps(sigma, is_published_size(images)))
+
+
+def gaussian_blur_on_device(images: Tensor, constants: Constants) -> Tensor:
+    """Return ``gaussian_blur`` by matrix products."""
+    (sigma,) = constants
     taps = filters.blur_taps(sigma, is_published_size(images))
-    return to_bytes(filters.gaussian_blur(images.double(), taps), GUARD)
+    return device_filters.blurred_bytes(images, taps)
 
 
 def defocus_blur(images: Tensor, constants: Constants) -> Tensor:
@@ -149,6 +155,17 @@ def motion_blur(images: Tensor, constants: Constants, angles_deg: Tensor) -> Ten
     return torch.cat(blurred)[order.argsort()]
 
 
+def motion_blur_on_device(images: Tensor, constants: Constants, angles_deg: Tensor) -> Tensor:
+    """Return ``motion_blur``, all images and taps at once."""
+    radius, sigma = constants
+    num_taps = 2 * math.ceil(radius) + 1
+    weights = _one_sided_taps(num_taps, sigma, is_published_size(images)) * _QUANTA
+    paths = _paths(angles_deg, num_taps)
+    quanta = device_filters.along_paths(images, paths, tuple(weights.tolist())) + (0.5 + GUARD)
+    # Not negative and below 2**16, so that the conversion is a floor and no byte is clipped.
+    return quanta.int().div_(_QUANTA, rounding_mode="floor").to(torch.uint8)
+
+
 def _one_sided_taps(num_taps: int, sigma: float, is_published: bool) -> np.ndarray:
     """Return ImageMagick's half Gaussian, float64 (T,), or at another size its sub-pixel form."""
     taps = np.arange(num_taps)
@@ -188,6 +205,7 @@ CORRUPTIONS = {
         draw=_angles,
         scaled=scaled_lengths,
         num_values=1 << 20,
+        on_device=motion_blur_on_device,
     ),
     "zoom_blur": Corruption(
         zoom_blur,
@@ -203,5 +221,6 @@ CORRUPTIONS = {
         # sigma_px
         published=((1,), (2,), (3,), (4,), (6,)),
         scaled=scaled_lengths,
+        on_device=gaussian_blur_on_device,
     ),
 }

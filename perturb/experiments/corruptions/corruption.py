@@ -34,11 +34,13 @@ def uniforms(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
 
 @dataclass(frozen=True)
 class Corruption:
-    """``apply(images, constants, *draw(keys, constants, H, W))``, in pieces of limited size.
+    """``apply(images, constants, *draw(keys, constants, H, W))``, on a CPU in pieces.
 
     published : the constants of severities 1 to 5 at 224 px.
     scaled : returns the constants at another size, given its side over 224.
     num_values : on a CPU, the size of pieces that fit into its cache, chosen by measurement.
+    on_device : the form for a GPU where it is another: the same bytes without a wait for the host,
+        by as many operations for any batch.
     """
 
     apply: Callable[..., Tensor]
@@ -46,6 +48,11 @@ class Corruption:
     draw: Draw = nothing
     scaled: Callable[[Constants, float], Constants] | None = None
     num_values: int = 1 << 18
+    on_device: Callable[..., Tensor] | None = None
+
+    def form(self, *, on_device: bool) -> Callable[..., Tensor]:
+        """Return the function for a GPU or for a CPU."""
+        return self.on_device if on_device and self.on_device is not None else self.apply
 
     def constants(self, severity: int, height: int, width: int) -> Constants:
         """Return the constants at a severity from 1 to 5 for images of this size."""

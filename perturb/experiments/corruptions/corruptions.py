@@ -8,6 +8,14 @@ Differences: draws are a hash of (seed, corruption, severity, image key), so an 
 not depend on batch, order or worker; frost textures are procedural unless others are given; the
 JPEG pass of the published *files* is an option, whose results have another name. Each module
 defines the corruptions of one kind, with their constants and draws.
+
+On a GPU some corruptions have another form (``Corruption.on_device``), without work or waiting of
+the host. Given the same draws its bytes are those of the CPU: whole numbers are exact, and sums in
+float64 keep their distance from a rounding edge (``filters.py``). Draws from N(0, 1), of Gaussian
+and speckle noise, snow and spatter, use logarithms, sines and cosines in float32, whose last bit
+depends on the library of the device and of the CPU, so that a few values in a million differ by
+one level. All other draws are equal but for the angles of motion blur and snow, whose sines in
+float64 would have to round across a pixel.
 """
 
 from collections.abc import Sequence
@@ -21,12 +29,17 @@ from perturb.experiments.corruptions import (
     digital,
     elastic,
     glass,
+    jpeg,
     noise,
     spatter,
     weather,
 )
 from perturb.experiments.corruptions.corruption import Corruption, nothing
-from perturb.experiments.corruptions.digital import jpeg_pass
+from perturb.experiments.corruptions.frost_textures import (
+    Panes,
+    as_panes,
+    resident_textures,
+)
 from perturb.experiments.corruptions.frost_textures import frost_textures as our_frost_textures
 from perturb.experiments.corruptions.names import (
     BENCHMARK_CORRUPTIONS,
@@ -73,6 +86,7 @@ def corrupt(
     *,
     frost_textures: Sequence[Tensor] | None = None,
     jpeg_quality: int | None = None,
+    on_device: bool | None = None,
 ) -> Tensor:
     """Return the images under a corruption, optionally followed by JPEG.
 
@@ -87,6 +101,7 @@ def corrupt(
         than the images.
     jpeg_quality : 1 to 95, of the JPEG pass that follows, 85 for the published files of ImageNet-C;
         None for no JPEG pass. Results with it are another benchmark, with a separate name.
+    on_device : whether to take the form for a GPU; None where the images are on one.
 
     Returns
     -------
@@ -106,13 +121,19 @@ def corrupt(
     _check_images(images, image_keys)
     if jpeg_quality is not None:
         digital.check_quality(jpeg_quality)
+    if on_device is None:
+        on_device = _is_on_device(images)
     if severity == 0:
         changed = images.clone()
     else:
+        extra: tuple[object, ...] = ()
+        if corruption == "frost":
+            extra = (_textures(frost_textures, images, on_device=on_device),)
+        keys = image_keys.to(images.device)
         changed = _corrupted(
-            images, corruption, severity, image_keys, seed, frost_textures=frost_textures
+            images, corruption, severity, keys, seed, extra=extra, on_device=on_device
         )
-    return changed if jpeg_quality is None else jpeg_pass(changed, jpeg_quality)
+    return changed if jpeg_quality is None else jpeg_pass(changed, jpeg_quality, on_device)
 
 
 def _corrupted(
@@ -122,18 +143,41 @@ def _corrupted(
     image_keys: Tensor,
     seed: int,
     *,
-    frost_textures: Sequence[Tensor] | None,
+    extra: tuple[object, ...],
+    on_device: bool,
 ) -> Tensor:
-    H, W = images.shape[-2:]
-    entry, values = _TABLE[corruption], constants(corruption, severity, H, W)
-    extra = () if corruption != "frost" else (_checked_textures(frost_textures, H, W),)
-    num_pieces = 1 if images.is_cuda else -(-images.numel() // entry.num_values)
-    keys = image_keys.to(images.device).chunk(num_pieces)
+    """Return the images under a corruption: on a GPU at once, on a CPU in pieces."""
+    entry, size = _TABLE[corruption], (images.shape[-2], images.shape[-1])
+    change, values = entry.form(on_device=on_device), entry.constants(severity, *size)
+    num_pieces = 1 if on_device else -(-images.numel() // entry.num_values)
     pieces = [
-        entry.apply(piece, values, *draw(corruption, severity, piece_keys, seed, (H, W)), *extra)
-        for piece, piece_keys in zip(images.chunk(num_pieces), keys, strict=True)
+        change(piece, values, *draw(corruption, severity, keys, seed, size), *extra)
+        for piece, keys in zip(images.chunk(num_pieces), image_keys.chunk(num_pieces), strict=True)
     ]
-    return torch.cat(pieces)
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+
+def jpeg_pass(images: Tensor, quality: int, on_device: bool | None = None) -> Tensor:
+    """Return uint8 (B, 3, H, W) encoded as JPEG, chroma 4:2:0, and decoded again.
+
+    The published ImageNet-C files are JPEG of quality 85; results without this pass are another
+    benchmark.
+
+    Parameters
+    ----------
+    images : uint8 (B, 3, H, W), sides of 16 px or more.
+    quality : 1 to 95, Pillow's scale.
+    on_device : whether to take the form for a GPU; None where the images are on one.
+    """
+    digital.check_quality(quality)
+    if on_device is None:
+        on_device = _is_on_device(images)
+    encode_and_decode = jpeg.jpeg_pass if on_device else digital.jpeg_pass
+    return encode_and_decode(images, quality)
+
+
+def _is_on_device(images: Tensor) -> bool:
+    return images.device.type != "cpu"
 
 
 def draw(
@@ -149,6 +193,8 @@ def draw(
     seed : the study's seed.
     size : height and width of the images.
     """
+    if draws_nothing(corruption):
+        return ()
     keys = random.stream_keys(seed, f"{corruption}/{severity}", image_keys)
     values = constants(corruption, severity, *size)
     return _TABLE[corruption].draw(keys, values, *size)
@@ -178,9 +224,19 @@ def _check_images(images: Tensor, image_keys: Tensor) -> None:
         )
 
 
-def _checked_textures(textures: Sequence[Tensor] | None, H: int, W: int) -> Sequence[Tensor]:
-    if textures is None:
-        return our_frost_textures(max(H, W))
+def _textures(
+    given: Sequence[Tensor] | None, images: Tensor, *, on_device: bool
+) -> Sequence[Tensor] | Panes:
+    """Return the textures of frost in the form for a GPU or for a CPU."""
+    H, W = images.shape[-2:]
+    if given is None:
+        side = max(H, W)
+        return resident_textures(side, images.device) if on_device else our_frost_textures(side)
+    _check_textures(given, H, W)
+    return as_panes(given, images.device) if on_device else given
+
+
+def _check_textures(textures: Sequence[Tensor], H: int, W: int) -> None:
     if len(textures) < weather.NUM_DRAWN_TEXTURES:
         raise ValueError(
             f"frost_textures holds {len(textures)}; allowed: {weather.NUM_DRAWN_TEXTURES} or more"
@@ -192,4 +248,3 @@ def _checked_textures(textures: Sequence[Tensor] | None, H: int, W: int) -> Sequ
                 f"a frost texture is {texture.dtype} {tuple(texture.shape)}; "
                 f"allowed: torch.uint8 (3, height, width), larger than {H} x {W}"
             )
-    return textures

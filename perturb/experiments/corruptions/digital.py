@@ -1,22 +1,27 @@
 """Colour and digital corruptions: brightness, saturate, contrast, pixelate and JPEG.
 
-Semantics of ImageNet-C. They have no draws. Pixelate and JPEG run Pillow on the CPU, which is the
-reference and the faster implementation.
+Semantics of ImageNet-C. They have no draws. Pillow is the reference of pixelate and JPEG:
+``box_filter.py`` and ``jpeg.py`` give its bytes by tensor operations; JPEG of large images on a CPU
+is Pillow itself, which is faster there.
 
 B images, C channels, H W pixels.
 """
 
 import io
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from perturb.experiments.corruptions import jpeg
+from perturb.experiments.corruptions.box_filter import resize_box
 from perturb.experiments.corruptions.corruption import Corruption
+from perturb.experiments.corruptions.exact import divisor, fractions
 from perturb.experiments.corruptions.filters import to_bytes, unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants
+
+_TENSORS_UP_TO = 64 * 64  # px of an image; Pillow takes 0.1 ms for each, whatever its size
 
 
 def brightness(images: Tensor, constants: Constants) -> Tensor:
@@ -39,7 +44,7 @@ def _rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Adding 0.2 or 0.4 to V gives exact whole numbers, where float64 rounding determines the
     truncation: another order of the same operations gives another image.
     """
-    pixels = images.double() / 255
+    pixels = fractions(images)
     red, green, blue = pixels.unbind(1)
     value = pixels.amax(1)
     delta = value - pixels.amin(1)
@@ -50,7 +55,7 @@ def _rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     is_green, is_blue = green == value, blue == value
     hue = torch.where(is_blue, red - green, torch.where(is_green, blue - red, green - blue))
     hue.div_(delta).add_(torch.where(is_blue, 4.0, torch.where(is_green, 2.0, 0.0).double()))
-    hue.div_(6.0)
+    hue.div_(divisor(6, hue))
     hue.add_((hue < 0).double())
     return hue.masked_fill_(is_gray, 0.0), saturation, value
 
@@ -81,35 +86,17 @@ def contrast(images: Tensor, constants: Constants) -> Tensor:
     (scale,) = constants
     # An integer sum does not depend on its order; a float mean of a large plane does.
     totals = images.sum(dim=(2, 3), keepdim=True, dtype=torch.int64)
-    means = totals.double() / (255 * images.shape[-2] * images.shape[-1])
-    pixels = images.double() / 255
-    return to_bytes(((pixels - means) * scale + means).clamp(0, 1) * 255)
+    means = totals.double()
+    means.div_(divisor(255 * images.shape[-2] * images.shape[-1], means))
+    moved = fractions(images).sub_(means).mul_(scale).add_(means)
+    return to_bytes(moved.clamp_(0, 1).mul_(255))
 
 
 def pixelate(images: Tensor, constants: Constants) -> Tensor:
     """Return the image reduced by a ratio of its side and enlarged again, both by Pillow's BOX."""
     (ratio,) = constants
     H, W = images.shape[-2:]
-    small = (int(H * ratio), int(W * ratio))
-
-    pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
-    resized = _resize_box(_resize_box(pixels, *small), H, W)
-    return torch.from_numpy(resized).permute(0, 3, 1, 2).contiguous().to(images.device)
-
-
-def _resize_box(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return uint8 (B, H, W, 3) resized by Pillow's BOX filter, all images in two calls.
-
-    Pillow resizes along the rows, rounds to bytes, then along the columns. Images stacked on top of
-    each other share the first pass and images side by side the second, without touching.
-    """
-    B, H, W, _ = pixels.shape
-    box = Image.Resampling.BOX
-    tall = Image.fromarray(pixels.reshape(B * H, W, 3)).resize((width, B * H), box)
-    side_by_side = np.asarray(tall).reshape(B, H, width, 3).transpose(1, 0, 2, 3)
-    wide = np.ascontiguousarray(side_by_side).reshape(H, B * width, 3)
-    resized = np.asarray(Image.fromarray(wide).resize((B * width, height), box))
-    return np.array(resized.reshape(height, B, width, 3).transpose(1, 0, 2, 3), order="C")
+    return resize_box(resize_box(images, int(H * ratio), int(W * ratio)), H, W)
 
 
 def jpeg_compression(images: Tensor, constants: Constants) -> Tensor:
@@ -117,39 +104,32 @@ def jpeg_compression(images: Tensor, constants: Constants) -> Tensor:
     return jpeg_pass(images, int(constants[0]))
 
 
+def jpeg_compression_on_device(images: Tensor, constants: Constants) -> Tensor:
+    """Return ``jpeg_compression`` by tensor operations."""
+    return jpeg.jpeg_pass(images, int(constants[0]))
+
+
 def jpeg_pass(images: Tensor, quality: int) -> Tensor:
-    """Return uint8 (B, 3, H, W) encoded as JPEG, chroma 4:2:0, and decoded again.
+    """Return uint8 (B, 3, H, W) encoded as JPEG and decoded, by what is faster on a CPU."""
+    is_small = images.shape[-2] * images.shape[-1] <= _TENSORS_UP_TO
+    return jpeg.jpeg_pass(images, quality) if is_small else pillow_jpeg_pass(images, quality)
 
-    The published ImageNet-C files are JPEG of quality 85; results without this pass are another
-    benchmark.
 
-    Parameters
-    ----------
-    images : uint8 (B, 3, H, W).
-    quality : 1 to 95, Pillow's scale.
-    """
-    check_quality(quality)
-
-    def encode_and_decode(picture: Image.Image) -> Image.Image:
+def pillow_jpeg_pass(images: Tensor, quality: int) -> Tensor:
+    """Return uint8 (B, 3, H, W) encoded as JPEG, chroma 4:2:0, and decoded, by Pillow."""
+    rows = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
+    changed = np.empty_like(rows)
+    for index, row in enumerate(rows):
         stream = io.BytesIO()
-        picture.save(stream, "JPEG", quality=quality)
-        return Image.open(stream, formats=("JPEG",))
-
-    return _through_pillow(images, encode_and_decode)
+        Image.fromarray(row).save(stream, "JPEG", quality=quality)
+        changed[index] = np.asarray(Image.open(stream, formats=("JPEG",)))
+    return torch.from_numpy(changed).permute(0, 3, 1, 2).contiguous().to(images.device)
 
 
 def check_quality(quality: int) -> None:
     """Raise a ValueError unless Pillow accepts and recommends this JPEG quality."""
     if isinstance(quality, bool) or quality not in range(1, 96):
         raise ValueError(f"JPEG quality is {quality!r}; allowed: 1 to 95, whole")
-
-
-def _through_pillow(images: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tensor:
-    rows = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
-    changed = np.empty_like(rows)
-    for index, row in enumerate(rows):
-        changed[index] = np.asarray(change(Image.fromarray(row)))
-    return torch.from_numpy(changed).permute(0, 3, 1, 2).contiguous().to(images.device)
 
 
 CORRUPTIONS = {
@@ -172,6 +152,7 @@ CORRUPTIONS = {
         jpeg_compression,
         # quality
         published=((25,), (18,), (15,), (10,), (7,)),
+        on_device=jpeg_compression_on_device,
     ),
     "saturate": Corruption(
         saturate,

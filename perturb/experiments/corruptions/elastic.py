@@ -13,6 +13,7 @@ from torch import Tensor
 from perturb import random
 from perturb.experiments.corruptions import draws, filters
 from perturb.experiments.corruptions.corruption import Corruption
+from perturb.experiments.corruptions.exact import constant
 from perturb.experiments.corruptions.filters import GUARD, to_bytes
 from perturb.experiments.corruptions.scaling import Constants, scaled_elastic
 
@@ -34,8 +35,7 @@ def elastic_transform(
     levels = images.double()
     levels = _read(levels, *_affine_positions(corners.double(), jitter, H, W), is_101=True)
     field = noise.double() * 2 - 1
-    down = torch.from_numpy(filters.reflecting_smoother(H, sigma, 3.0)).to(field.device)
-    right = torch.from_numpy(filters.reflecting_smoother(W, sigma, 3.0)).to(field.device)
+    down, right = (filters.smoothing_matrix(length, sigma, field.device) for length in (H, W))
     displacement = alpha * (down @ field @ right.T)  # (B, 2, H, W)
     x = displacement[:, 0] + _axis(W, field)
     y = displacement[:, 1] + _axis(H, field)[:, None]
@@ -54,10 +54,11 @@ def _affine_positions(
     The map moves three corners of a square about the centre to their jittered positions; a pixel of
     the result is read at its preimage, so the inverse map is computed.
     """
-    centre = torch.tensor([width // 2, height // 2], dtype=torch.float64, device=corners.device)
     size = min(height, width) // 3
-    signs = torch.tensor([[1, 1], [1, -1], [-1, -1]], dtype=torch.float64, device=corners.device)
-    fixed = centre + size * signs  # (3, 2)
+    left, right = width // 2 - size, width // 2 + size
+    top, bottom = height // 2 - size, height // 2 + size
+    places = (right, bottom, right, top, left, top)
+    fixed = constant(places, corners.dtype, corners.device).view(3, 2)
     # float32, as the published code passes them to OpenCV
     jittered = (fixed + ((2 * corners - 1) * jitter).float()).float().double()  # (B, 3, 2)
     origin, first, second = jittered.unbind(1)
@@ -81,7 +82,7 @@ def _read(levels: Tensor, x: Tensor, y: Tensor, *, is_101: bool) -> Tensor:
     """
     H, W = levels.shape[-2:]
     grid = torch.stack([x, y], dim=-1)  # (B, H, W, 2)
-    size = torch.tensor([W, H], dtype=grid.dtype, device=grid.device)
+    size = constant((W, H), grid.dtype, grid.device)
     grid = grid * (2 / (size - 1)) - 1 if is_101 else (grid * 2 + 1) / size - 1
     return F.grid_sample(levels, grid, padding_mode="reflection", align_corners=is_101)
 

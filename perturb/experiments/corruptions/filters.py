@@ -37,7 +37,7 @@ def to_bytes(levels: Tensor, guard: float = 0.0) -> Tensor:
 
 def unit_to_bytes(pixels: Tensor) -> Tensor:
     """Return pixels in [0, 1] as uint8, clipped and truncated; ``pixels`` is overwritten."""
-    return to_bytes(pixels.clamp_(0, 1).mul_(255))
+    return pixels.clamp_(0, 1).mul_(255).to(torch.uint8)
 
 
 def gaussian_blur(levels: Tensor, taps: np.ndarray) -> Tensor:
@@ -47,6 +47,11 @@ def gaussian_blur(levels: Tensor, taps: np.ndarray) -> Tensor:
         return levels
     padded = F.pad(levels, (radius, radius, radius, radius), mode="replicate")
     return filter_along(filter_along(padded, taps, -2), taps, -1)
+
+
+def blurred_bytes(images: Tensor, taps: np.ndarray) -> Tensor:
+    """Return uint8 (B, C, H, W), bytes filtered along both axes and truncated."""
+    return to_bytes(gaussian_blur(images.double(), taps), GUARD)
 
 
 def filter_along(levels: Tensor, taps: np.ndarray, dim: int) -> Tensor:
@@ -92,20 +97,30 @@ def convolve(levels: Tensor, kernel: np.ndarray) -> Tensor:
         for (y, x), weight in np.ndenumerate(kernel):
             total.add_(padded[..., y : y + H, x : x + W], alpha=float(weight))
         return total
-    size = (_fast_length(H + 2 * radius), _fast_length(W + 2 * radius))
+    size = (fast_length(H + 2 * radius), fast_length(W + 2 * radius))
     spectrum = torch.fft.rfft2(padded, s=size)
-    spectrum *= torch.fft.rfft2(torch.from_numpy(kernel).to(levels), s=size)
+    spectrum *= _spectrum(kernel.shape, kernel.tobytes(), size, levels.device)
     blurred: Tensor = torch.fft.irfft2(spectrum, s=size)
     return blurred[..., 2 * radius : 2 * radius + H, 2 * radius : 2 * radius + W]
 
 
-def _fast_length(length: int) -> int:
+@lru_cache(maxsize=16)
+def _spectrum(
+    shape: tuple[int, int], kernel: bytes, size: tuple[int, int], device: torch.device
+) -> Tensor:
+    """Return the transform of a float64 kernel, padded to a size."""
+    values = np.frombuffer(kernel).reshape(shape).copy()
+    spectrum: Tensor = torch.fft.rfft2(torch.from_numpy(values).to(device), s=size)
+    return spectrum
+
+
+def fast_length(length: int) -> int:
     """Return the next length that has no prime factor above 5."""
     rest = length
     for factor in (2, 3, 5):
         while rest % factor == 0:
             rest //= factor
-    return length if rest == 1 else _fast_length(length + 1)
+    return length if rest == 1 else fast_length(length + 1)
 
 
 def zoom_positions(length: int, factor: float, is_published_size: bool) -> np.ndarray:
@@ -133,21 +148,33 @@ def interpolation(positions: np.ndarray, length: int) -> tuple[np.ndarray, np.nd
     return np.stack([lower, lower + 1], 1), np.stack([1 - share, share], 1)
 
 
-def resample(levels: Tensor, rows: np.ndarray, columns: np.ndarray) -> Tensor:
-    """Return float64 (B, C, H, W) read bilinearly at these positions of each axis."""
-    for dim, positions in ((-2, rows), (-1, columns)):
-        pixels, weights = interpolation(positions, levels.shape[dim])
+def zoomed(levels: Tensor, factor: float, is_published_size: bool) -> Tensor:
+    """Return float64 (B, C, H, W) magnified about the centre, bilinearly."""
+    for dim in (-2, -1):
+        length = levels.shape[dim]
+        pixels, weights = _zoom_taps(length, factor, is_published_size, levels.device)
         shape = (-1, 1) if dim == -2 else (-1,)
-        total = torch.zeros_like(levels)
-        for side in (0, 1):
-            index = torch.from_numpy(np.ascontiguousarray(pixels[:, side])).to(levels.device)
-            weight = torch.from_numpy(np.ascontiguousarray(weights[:, side])).to(levels)
-            total += levels.index_select(dim, index) * weight.view(shape)
-        levels = total
+        lower, upper = (levels.index_select(dim, side) for side in pixels)
+        levels = lower.mul_(weights[0].view(shape)).add_(upper.mul_(weights[1].view(shape)))
     return levels
 
 
+@lru_cache(maxsize=16)
+def _zoom_taps(
+    length: int, factor: float, is_published_size: bool, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return the two pixels of each position, int64 (2, length), and their weights."""
+    positions = zoom_positions(length, factor, is_published_size)
+    pixels, weights = (array.T.copy() for array in interpolation(positions, length))
+    return torch.from_numpy(pixels).to(device), torch.from_numpy(weights).to(device)
+
+
 @lru_cache(maxsize=32)
+def smoothing_matrix(length: int, sigma: float, device: torch.device) -> Tensor:
+    """Return ``reflecting_smoother`` cut at 3 sigma, as a tensor."""
+    return torch.from_numpy(reflecting_smoother(length, sigma, 3.0)).to(device)
+
+
 def reflecting_smoother(length: int, sigma: float, truncate: float) -> np.ndarray:
     """Return the Gaussian with reflected edges (d c b a | a b c d) as a matrix (length, length).
 

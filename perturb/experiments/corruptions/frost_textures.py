@@ -8,7 +8,10 @@ of the texture's number, so textures do not depend on the machine.
 T side of the texture, N points.
 """
 
+import itertools
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from perturb import random
+from perturb.experiments.corruptions.exact import constant
 from perturb.experiments.corruptions.filters import gaussian_blur
 from perturb.experiments.corruptions.scaling import PUBLISHED_SIDE, gaussian_taps
 
@@ -54,6 +58,38 @@ def frost_textures(side: int) -> tuple[Tensor, ...]:
         colours = texture[0] * torch.tensor(_TINT, dtype=torch.float64).view(3, 1, 1)
         resized.append((colours * 255).clamp(0, 255).to(torch.uint8))
     return tuple(resized)
+
+
+@dataclass(frozen=True)
+class Panes:
+    """Textures in one tensor on the device of the images, for crops by index.
+
+    pixels : uint8 (N,), all textures one after the other.
+    starts, heights, widths : int64, one number for each texture.
+    """
+
+    pixels: Tensor
+    starts: Tensor
+    heights: Tensor
+    widths: Tensor
+
+
+@lru_cache(maxsize=4)
+def resident_textures(side: int, device: torch.device) -> Panes:
+    """Return ``frost_textures`` on a device, where they stay."""
+    return as_panes(frost_textures(side), device)
+
+
+def as_panes(textures: Sequence[Tensor], device: torch.device) -> Panes:
+    """Return textures of any sizes, uint8 (3, height, width) each, on a device."""
+    flat = [texture.to(device).flatten() for texture in textures]
+    sizes = [tuple(texture.shape[-2:]) for texture in textures]
+    starts = [0, *itertools.accumulate(3 * height * width for height, width in sizes)][:-1]
+    numbers = (
+        constant(tuple(column), torch.int64, device)
+        for column in (starts, *zip(*sizes, strict=True))
+    )
+    return Panes(torch.cat(flat), *numbers)
 
 
 @lru_cache(maxsize=NUM_TEXTURES)

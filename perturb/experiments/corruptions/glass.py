@@ -9,15 +9,21 @@ their ends, which gives the sweep's result in about five gathers.
 B images, I iterations, P = H W pixels.
 """
 
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from perturb import random
-from perturb.experiments.corruptions import filters
+from perturb.experiments.corruptions import device_filters, filters
 from perturb.experiments.corruptions.blur import is_published_size
 from perturb.experiments.corruptions.corruption import Corruption
-from perturb.experiments.corruptions.filters import GUARD, to_bytes
+from perturb.experiments.corruptions.exact import upper_half
 from perturb.experiments.corruptions.scaling import Constants, scaled_glass
+
+_DOUBLINGS = 7  # of the length of a chain that is followed
 
 
 def draw_offsets(keys: Tensor, constants: Constants, height: int, width: int) -> Tensor:
@@ -31,7 +37,7 @@ def draw_offsets(keys: Tensor, constants: Constants, height: int, width: int) ->
     # 16 bits are enough to choose one of at most 2 d values: four draws from one hash.
     words = random.bits(keys, (num_offsets + 3) // 4).view(torch.int16)[:, :num_offsets]
     wide = (words.to(torch.int32) & 0xFFFF).mul_(2 * int(max_delta)).view(-1, *shape)
-    offsets = (wide >> 16).sub_(int(max_delta)).to(torch.int8)
+    offsets = upper_half(wide).to(torch.int8).sub_(int(max_delta))
     if share < 1:
         # The remainder of the 16 bits of dy is uniform too, and selects the pixels that take part.
         takes_part = (wide[:, :, :1] & 0xFFFF) < share * 0x10000
@@ -39,20 +45,47 @@ def draw_offsets(keys: Tensor, constants: Constants, height: int, width: int) ->
     return offsets
 
 
-def glass_blur(images: Tensor, constants: Constants, offsets: Tensor) -> Tensor:
+def follow(jumps: Tensor) -> Tensor:
+    """Return the end of each chain of jumps, int32, by pointer doubling."""
+    while True:
+        doubled = jumps.index_select(0, jumps)
+        if torch.equal(doubled, jumps):
+            return jumps
+        jumps = doubled
+
+
+def follow_far(jumps: Tensor) -> Tensor:
+    """Return the end of each chain of at most 128 jumps, without a comparison on the host.
+
+    A draw continues a chain with a probability below 1/2, so that no more than one pixel in 10**38
+    has a longer one.
+    """
+    for _ in range(_DOUBLINGS):
+        jumps = jumps.index_select(0, jumps)
+    return jumps
+
+
+def glass_blur(
+    images: Tensor,
+    constants: Constants,
+    offsets: Tensor,
+    *,
+    blurred_bytes: Callable[[Tensor, np.ndarray], Tensor] = filters.blurred_bytes,
+    ends: Callable[[Tensor], Tensor] = follow,
+) -> Tensor:
     """Return blur > bytes > shuffle > blur > bytes; ``offsets`` int8 (B, I, 2, H, W): (dy, dx)."""
     sigma, max_delta, _, _ = constants
     B, C, H, W = images.shape
     taps = filters.blur_taps(sigma, is_published_size(images))
-    blurred = to_bytes(filters.gaussian_blur(images.double(), taps), GUARD)
-    sources = sweep_sources(offsets, int(max_delta))  # (B, P)
-    shifts = torch.arange(B * C, device=images.device) * (H * W)
-    index = sources.long()[:, None] + shifts.view(B, C, 1)
-    shuffled = blurred.flatten().index_select(0, index.flatten()).view(B, C, H, W)
-    return to_bytes(filters.gaussian_blur(shuffled.double(), taps), GUARD)
+    sources = sweep_sources(offsets, int(max_delta), ends)  # (B, P)
+    index = sources.long()[:, None].expand(B, C, H * W)
+    shuffled = blurred_bytes(images, taps).view(B, C, H * W).gather(2, index)
+    return blurred_bytes(shuffled.view(B, C, H, W), taps)
 
 
-def sweep_sources(offsets: Tensor, max_delta: int) -> Tensor:
+def sweep_sources(
+    offsets: Tensor, max_delta: int, ends: Callable[[Tensor], Tensor] = follow
+) -> Tensor:
     """Return the source of each pixel in the image before all sweeps, int32 (B, P)."""
     B, num_iterations, _, H, W = offsets.shape
     pixels = torch.arange(H * W, device=offsets.device, dtype=torch.int32)
@@ -61,27 +94,21 @@ def sweep_sources(offsets: Tensor, max_delta: int) -> Tensor:
     moves[max_delta + 1 : H - max_delta + 1, max_delta + 1 : W - max_delta + 1] = True
     steps = offsets[:, :, 0].to(torch.int32) * W + offsets[:, :, 1]  # (B, I, H, W)
     copied = pixels + (steps * moves).view(B, num_iterations, H * W)  # (B, I, P)
-    # A pixel later in raster order is already rewritten, so its pointer is followed; any other ends
-    # the chain.
-    jumps = torch.maximum(copied, pixels)
-    base = (torch.arange(B * num_iterations, device=offsets.device) * (H * W)).view(B, -1, 1)
-    ends = _follow((jumps + base).flatten())
-    stops = copied.flatten().index_select(0, ends).view(B, num_iterations, H * W)
+    stops = copied
+    if max_delta > 1:  # else offsets are -1 and 0, and no source comes later
+        # A pixel later in raster order is already rewritten, so its pointer is followed; any other
+        # ends the chain.
+        jumps = torch.maximum(copied, pixels)
+        dtype = torch.int32 if copied.numel() < 1 << 31 else torch.int64
+        base = torch.arange(B * num_iterations, device=offsets.device, dtype=dtype) * (H * W)
+        last = ends((jumps + base.view(B, -1, 1)).flatten())
+        stops = copied.flatten().index_select(0, last).view(B, num_iterations, H * W)
     sources = stops[:, 0]
     row = (torch.arange(B, device=offsets.device) * (H * W)).view(B, 1)
     for iteration in range(1, num_iterations):
         index = (stops[:, iteration] + row).flatten()
         sources = sources.flatten().index_select(0, index).view(B, H * W)
     return sources
-
-
-def _follow(jumps: Tensor) -> Tensor:
-    """Return the end of each chain of jumps, by pointer doubling."""
-    while True:
-        doubled = jumps.index_select(0, jumps)
-        if torch.equal(doubled, jumps):
-            return jumps
-        jumps = doubled
 
 
 def _draws(keys: Tensor, constants: Constants, H: int, W: int) -> tuple[Tensor, ...]:
@@ -95,5 +122,6 @@ CORRUPTIONS = {
         published=((0.7, 1, 2, 1), (0.9, 2, 1, 1), (1, 2, 3, 1), (1.1, 3, 2, 1), (1.5, 4, 2, 1)),
         draw=_draws,
         scaled=scaled_glass,
+        on_device=partial(glass_blur, blurred_bytes=device_filters.blurred_bytes, ends=follow_far),
     ),
 }

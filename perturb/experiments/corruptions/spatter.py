@@ -9,15 +9,18 @@ B images, H W pixels; all planes are (B, H, W).
 """
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturb.experiments.corruptions import filters
+from perturb.experiments.corruptions import device_filters, filters
+from perturb.experiments.corruptions.connected import grow, grow_by_labels
 from perturb.experiments.corruptions.corruption import Corruption, normal_plane
+from perturb.experiments.corruptions.exact import constant, divisor, fractions
 from perturb.experiments.corruptions.filters import GUARD, to_bytes, unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants, gaussian_taps, scaled_spatter
 
@@ -32,23 +35,30 @@ _EMBOSS = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
 _STRAIGHT, _DIAGONAL, _KNIGHT = np.float32(1.0), np.float32(1.4), np.float32(2.1969)
 
 
-def spatter(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
+def spatter(
+    images: Tensor,
+    constants: Constants,
+    normals: Tensor,
+    *,
+    blur: Callable[[Tensor, np.ndarray], Tensor] = filters.gaussian_blur,
+    grow: Callable[[Tensor, Tensor], Tensor] = grow,
+) -> Tensor:
     """Return the image behind drops; ``normals`` float32 (B, H, W) from N(0, 1)."""
     mean, sigma, blur_sigma, threshold, strength, is_mud, reach = constants
-    noise = normals.double() * sigma + mean
-    layer = filters.gaussian_blur(noise[:, None], gaussian_taps(blur_sigma))[:, 0]
-    layer = torch.where(layer < threshold, 0.0, layer)
-    pixels = images.float() / 255
+    noise = normals.double().mul_(sigma).add_(mean)
+    layer = blur(noise[:, None], gaussian_taps(blur_sigma))[:, 0]
+    layer = layer.masked_fill(layer < threshold, 0.0)
+    pixels = fractions(images, torch.float32)
     if is_mud:
         cover = _smooth((layer > threshold).float(), strength)
-        cover = torch.where(cover < 0.8, 0.0, cover)[:, None]
+        cover = cover.masked_fill_(cover < 0.8, 0.0)[:, None]
         return unit_to_bytes(pixels * (1 - cover) + cover * _colour(_MUD, pixels))
-    drops = _water_mask(layer, reach)[:, None] * strength
+    drops = _water_mask(layer, reach, grow)[:, None] * strength
     return unit_to_bytes(pixels + drops * _colour(_WATER, pixels))
 
 
 def _colour(colour: tuple[float, ...], like: Tensor) -> Tensor:
-    return torch.tensor(colour, dtype=like.dtype, device=like.device).view(3, 1, 1)
+    return constant(colour, like.dtype, like.device).view(3, 1, 1)
 
 
 def _smooth(planes: Tensor, sigma: float) -> Tensor:
@@ -61,14 +71,15 @@ def _smooth(planes: Tensor, sigma: float) -> Tensor:
     return planes
 
 
-def _water_mask(layer: Tensor, reach: float) -> Tensor:
+def _water_mask(layer: Tensor, reach: float, grow: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Return the brightness of the water at each pixel, float32 in [0, 1]."""
     liquid = to_bytes(layer * 255, GUARD).float()
     # The mean of nine float32, rounded to float32 before truncation to a whole number.
-    nearby = _correlate(_distance(_canny(liquid), reach).double(), _BOX).div_(9).float().floor_()
+    sums = _correlate(_distance(_canny(liquid, grow), reach).double(), _BOX)
+    nearby = sums.div_(divisor(9, sums)).float().floor_()
     shaded = _correlate(_equalise(nearby), _EMBOSS).clamp_(0, 255)
     # The mean of nine whole numbers is never half-way between two.
-    mask = liquid * _correlate(shaded, _BOX).add_(4.5).div_(9).floor_()
+    mask = liquid * _correlate(shaded, _BOX).add_(4.5).div_(divisor(9, shaded)).floor_()
     # An image without a drop does not change; the published code divides zero by zero there.
     return mask / mask.amax(dim=(1, 2), keepdim=True).clamp_min(1.0)
 
@@ -79,49 +90,36 @@ def _correlate(
     """Return the planes correlated with a 3 x 3 kernel, edges reflected (101) or replicated."""
     H, W = planes.shape[-2:]
     padded = F.pad(planes, (1, 1, 1, 1), mode=mode)
-    total = torch.zeros_like(planes)
-    for y, row in enumerate(kernel):
-        for x, weight in enumerate(row):
-            if weight:
-                total.add_(padded[:, y : y + H, x : x + W], alpha=weight)
+    taps = [(y, x, w) for y, row in enumerate(kernel) for x, w in enumerate(row) if w]
+    (y, x, weight), *others = taps
+    total = padded[:, y : y + H, x : x + W] * weight
+    for y, x, weight in others:
+        total.add_(padded[:, y : y + H, x : x + W], alpha=weight)
     return total
 
 
-def _canny(planes: Tensor) -> Tensor:
+def _canny(planes: Tensor, grow: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Return the edges of gray levels: Sobel, thinning across the gradient, hysteresis."""
     dx = _correlate(planes, _SOBEL_X, "replicate")
     dy = _correlate(planes, _SOBEL_Y, "replicate")
-    size = dx.abs() + dy.abs()
+    width, height = dx.abs(), dy.abs()
+    size = width + height
     padded = F.pad(size, (1, 1, 1, 1))
     H, W = planes.shape[-2:]
 
     def neighbour(y: int, x: int) -> Tensor:
         return padded[:, 1 + y : 1 + y + H, 1 + x : 1 + x + W]
 
-    is_flat = dy.abs() <= dx.abs() * math.tan(math.pi / 8)
-    is_steep = dy.abs() > dx.abs() * math.tan(3 * math.pi / 8)
+    is_flat = height <= width * math.tan(math.pi / 8)
+    is_steep = height > width * math.tan(3 * math.pi / 8)
     across = (size > neighbour(0, -1)) & (size >= neighbour(0, 1))
     along = (size > neighbour(-1, 0)) & (size >= neighbour(1, 0))
-    falling = (size > neighbour(-1, -1)) & (size > neighbour(1, 1))
-    rising = (size > neighbour(-1, 1)) & (size > neighbour(1, -1))
+    falling = size > torch.maximum(neighbour(-1, -1), neighbour(1, 1))
+    rising = size > torch.maximum(neighbour(-1, 1), neighbour(1, -1))
     diagonal = torch.where(dx * dy >= 0, falling, rising)
     is_peak = torch.where(is_flat, across, torch.where(is_steep, along, diagonal))
     is_weak = is_peak & (size > _CANNY_LOW)
-    return _grow(is_weak & (size > _CANNY_HIGH), is_weak)
-
-
-def _grow(strong: Tensor, weak: Tensor) -> Tensor:
-    """Return the weak pixels that are connected to a strong one, over eight neighbours."""
-    while True:
-        grown = strong.clone()
-        for dim in (-2, -1):  # first vertically, then the result horizontally
-            kept, source = grown.shape[dim] - 1, grown.clone()
-            grown.narrow(dim, 0, kept).logical_or_(source.narrow(dim, 1, kept))
-            grown.narrow(dim, 1, kept).logical_or_(source.narrow(dim, 0, kept))
-        grown &= weak
-        if torch.equal(grown, strong):
-            return strong
-        strong = grown
+    return grow(is_weak & (size > _CANNY_HIGH), is_weak)
 
 
 def _distance(is_edge: Tensor, reach: float) -> Tensor:
@@ -146,19 +144,18 @@ def _distance(is_edge: Tensor, reach: float) -> Tensor:
 
 def _distance_along_rows(is_edge: Tensor, limit: int) -> Tensor:
     """Return the distance to the row's nearest edge in pixels, int16, at most ``limit``."""
-    distance = torch.where(is_edge, 0, limit).to(torch.int16)
+    distance = torch.full_like(is_edge, limit, dtype=torch.int16).masked_fill_(is_edge, 0)
     strides, covered = [], 0
     while covered < limit:  # strides whose sums are every number up to the limit
         strides.append(min(covered + 1, limit - covered))
         covered += strides[-1]
     W = is_edge.shape[-1]
-    leftward, rightward = distance.clone(), distance
+    sides = torch.stack([distance, distance.flip(-1)])  # to the right, and to the left
     for stride in [stride for stride in strides if stride < W]:
-        left, right = slice(W - stride), slice(stride, None)
-        # The right-hand side is complete before it is assigned: every stride counts once.
-        leftward[..., left] = torch.minimum(leftward[..., left], leftward[..., right] + stride)
-        rightward[..., right] = torch.minimum(rightward[..., right], rightward[..., left] + stride)
-    return torch.minimum(leftward, rightward)
+        # The sums are complete before the minimum is written: every stride counts once.
+        farther, nearest = sides[..., stride:] + stride, sides[..., : W - stride]
+        torch.minimum(nearest, farther, out=nearest)
+    return torch.minimum(sides[0], sides[1].flip(-1))
 
 
 @lru_cache(maxsize=16)
@@ -213,5 +210,6 @@ CORRUPTIONS = {
         ),
         draw=normal_plane,
         scaled=scaled_spatter,
+        on_device=partial(spatter, blur=device_filters.blurred, grow=grow_by_labels),
     ),
 }

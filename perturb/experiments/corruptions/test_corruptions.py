@@ -1,5 +1,6 @@
 """Properties of all 19 corruptions at every size, and the golden numbers."""
 
+import functools
 import io
 import itertools
 import json
@@ -219,11 +220,16 @@ def test_black_images_divide_nothing_by_zero() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
-def test_gpu_gives_the_same_picture(corruption: str) -> None:
-    images, keys = make_images(5, 32), make_keys(5)
-    on_gpu = corrupt(images.cuda(), corruption, 3, keys.cuda(), 0).cpu()
-    error = (on_gpu.int() - corrupt(images, corruption, 3, keys, 0).int()).abs()
-    assert (error > 0).double().mean() < 0.001
+def test_gpu_gives_the_same_bytes(corruption: str) -> None:
+    for size, severity in itertools.product(((32, 32), (37, 53), (224, 224)), range(1, 6)):
+        images, keys = make_images(5, *size), make_keys(5)
+        for quality in (None, JPEG_QUALITY):
+            change = functools.partial(corrupt, jpeg_quality=quality)
+            on_gpu = change(images.cuda(), corruption, severity, keys.cuda(), 0).cpu()
+            error = (on_gpu.int() - change(images, corruption, severity, keys, 0).int()).abs()
+            # Logarithms, sines and cosines of the draws differ in their last bit.
+            is_normal = corruption in ("gaussian_noise", "speckle_noise", "snow", "spatter")
+            assert (error > 0).double().mean() <= (0.001 if is_normal else 0), (size, severity)
 
 
 # Mean, mean absolute change and a signed mean of severities 1, 3 and 5, in gray levels: coarse

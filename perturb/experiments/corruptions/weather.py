@@ -6,8 +6,8 @@ six are photographs of undocumented origin, and may be passed instead.
 B images, H W pixels, S side of the plasma.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -15,9 +15,15 @@ from torch import Tensor
 
 from perturb import random
 from perturb.experiments.corruptions import draws, filters
-from perturb.experiments.corruptions.blur import is_published_size, motion_blur
+from perturb.experiments.corruptions.blur import (
+    is_published_size,
+    motion_blur,
+    motion_blur_on_device,
+)
 from perturb.experiments.corruptions.corruption import Corruption
+from perturb.experiments.corruptions.exact import fractions
 from perturb.experiments.corruptions.filters import unit_to_bytes
+from perturb.experiments.corruptions.frost_textures import Panes
 from perturb.experiments.corruptions.scaling import Constants, scaled_snow
 
 # The published code draws from the first five of its six files.
@@ -25,7 +31,14 @@ NUM_DRAWN_TEXTURES = 5
 _GRAY_WEIGHTS = (0.299, 0.587, 0.114)
 
 
-def snow(images: Tensor, constants: Constants, normals: Tensor, angles_deg: Tensor) -> Tensor:
+def snow(
+    images: Tensor,
+    constants: Constants,
+    normals: Tensor,
+    angles_deg: Tensor,
+    *,
+    motion: Callable[[Tensor, Constants, Tensor], Tensor] = motion_blur,
+) -> Tensor:
     """Return the whitened image with streaks of snow, added upright and rotated by 180 degrees.
 
     Parameters
@@ -34,17 +47,14 @@ def snow(images: Tensor, constants: Constants, normals: Tensor, angles_deg: Tens
     constants : mean, sigma, zoom, threshold, radius_px, sigma_px, weight of the image.
     normals : float32 (B, H, W) from N(0, 1).
     angles_deg : float64 (B,), the direction of the fall, from U(-135, -45).
+    motion : the form of motion blur.
     """
     mean, sigma, zoom, threshold, radius, blur_sigma, weight = constants
-    H, W = images.shape[-2:]
-    layer = (normals.double() * sigma + mean)[:, None]
-    is_published = is_published_size(images)
-    rows = filters.zoom_positions(H, zoom, is_published)
-    columns = filters.zoom_positions(W, zoom, is_published)
-    layer = filters.resample(layer, rows, columns)
+    layer = normals[:, None].double().mul_(sigma).add_(mean)
+    layer = filters.zoomed(layer, zoom, is_published_size(images))
     layer = unit_to_bytes(layer.masked_fill_(layer < threshold, 0.0))
-    flakes = motion_blur(layer, (radius, blur_sigma), angles_deg).double() / 255
-    pixels = images.float() / 255  # the published code blends in float32
+    flakes = fractions(motion(layer, (radius, blur_sigma), angles_deg))
+    pixels = fractions(images, torch.float32)  # the published code blends in float32
     red, green, blue = (pixels[:, c : c + 1] * w for c, w in enumerate(_GRAY_WEIGHTS))
     whitened = torch.maximum(pixels, (red + green + blue) * 1.5 + 0.5)
     blended = pixels * weight + whitened * (1 - weight)
@@ -77,9 +87,33 @@ def frost(
         top = int(down * (texture.shape[-2] - H))
         left = int(right * (texture.shape[-1] - W))
         crops.append(texture[:, top : top + H, left : left + W])
-    crop = torch.stack(crops).to(images.device)
+    return _blended(images, torch.stack(crops).to(images.device), constants)
+
+
+def frost_on_device(
+    images: Tensor, constants: Constants, files: Tensor, corners: Tensor, textures: Panes
+) -> Tensor:
+    """Return ``frost`` with all crops in one read of the textures."""
+    H, W = images.shape[-2:]
+    heights, widths = textures.heights[files], textures.widths[files]
+    top = (corners[:, 0].double() * (heights - H)).long()
+    left = (corners[:, 1].double() * (widths - W)).long()
+    first = textures.starts[files] + top * widths + left
+    channels = _steps(3, images.device) * (heights * widths).view(-1, 1, 1, 1)
+    rows = _steps(H, images.device) * widths.view(-1, 1, 1, 1)
+    lines = first.view(-1, 1, 1, 1) + channels.view(-1, 3, 1, 1) + rows.view(-1, 1, H, 1)
+    index = lines.int() + _steps(W, images.device).int()
+    crops = textures.pixels.index_select(0, index.flatten()).view_as(images)
+    return _blended(images, crops, constants)
+
+
+def _steps(length: int, device: torch.device) -> Tensor:
+    return torch.arange(length, device=device)
+
+
+def _blended(images: Tensor, crops: Tensor, constants: Constants) -> Tensor:
     table = _blend_table(constants, images.device)
-    index = images.to(torch.int32).mul_(256).add_(crop)
+    index = images.to(torch.int32).mul_(256).add_(crops)
     return table.index_select(0, index.flatten()).view_as(images)
 
 
@@ -107,7 +141,7 @@ def fog(images: Tensor, constants: Constants, uniforms: Tensor) -> Tensor:
     weight, decay = constants
     H, W = images.shape[-2:]
     plasma = plasma_fractal(uniforms.double(), plasma_side(H, W), decay)
-    pixels = images.double() / 255
+    pixels = fractions(images)
     brightest = pixels.amax(dim=(1, 2, 3), keepdim=True)
     foggy = pixels.add_(weight * plasma[:, None, :H, :W])
     return unit_to_bytes(foggy.mul_(brightest).div_(brightest + weight))
@@ -127,27 +161,38 @@ def plasma_fractal(uniforms: Tensor, side: int, decay: float) -> Tensor:
     """
     B = len(uniforms)
     plasma = torch.zeros(B, side, side, dtype=torch.float64, device=uniforms.device)
-    step, wibble, used = side, 100.0, 0
+    wibbles = _wibbles(side, decay, uniforms.device)
+    draws = (2 * wibbles * uniforms).sub_(wibbles).mul_(wibbles)
+    step, used = side, 0
 
-    def wibbled_mean(total: Tensor) -> Tensor:
+    def set_to_mean(points: Tensor, total: Tensor) -> None:
         nonlocal used
-        draws = uniforms[:, used : used + total[0].numel()].view_as(total)
+        moves = draws[:, used : used + total[0].numel()].view_as(total)
         used += total[0].numel()
-        return (total / 4).add_(wibble * (-wibble + 2 * wibble * draws))
+        torch.add(moves, total, alpha=0.25, out=points)  # a quarter is exact in every order
 
     while step >= 2:
         half = step // 2
-        old = plasma[:, ::step, ::step]
+        old, centres = plasma[:, ::step, ::step], plasma[:, half::step, half::step]
         pairs = old + old.roll(-1, 1)
-        plasma[:, half::step, half::step] = wibbled_mean(pairs + pairs.roll(-1, 2))
-        centres = plasma[:, half::step, half::step]
+        set_to_mean(centres, pairs + pairs.roll(-1, 2))
         above = (centres + centres.roll(1, 1)) + (old + old.roll(-1, 2))
-        plasma[:, ::step, half::step] = wibbled_mean(above)
-        beside = (centres + centres.roll(1, 2)) + (old + old.roll(-1, 1))
-        plasma[:, half::step, ::step] = wibbled_mean(beside)
-        step, wibble = half, wibble / decay
+        set_to_mean(plasma[:, ::step, half::step], above)
+        beside = (centres + centres.roll(1, 2)) + pairs
+        set_to_mean(plasma[:, half::step, ::step], beside)
+        step = half
     plasma -= plasma.amin(dim=(1, 2), keepdim=True)
     return plasma.div_(plasma.amax(dim=(1, 2), keepdim=True))
+
+
+@lru_cache(maxsize=16)
+def _wibbles(side: int, decay: float, device: torch.device) -> Tensor:
+    """Return the wibble of each draw of a plasma, float64 (S * S - 1,)."""
+    wibbles, wibble = [], 100.0
+    for level in range(side.bit_length() - 1):
+        wibbles.append(np.full(3 * 4**level, wibble))
+        wibble /= decay
+    return torch.from_numpy(np.concatenate(wibbles)).to(device)
 
 
 def _snow_draws(keys: Tensor, _: Constants, H: int, W: int) -> tuple[Tensor, ...]:
@@ -178,12 +223,14 @@ CORRUPTIONS = {
         draw=_snow_draws,
         scaled=scaled_snow,
         num_values=1 << 20,
+        on_device=partial(snow, motion=motion_blur_on_device),
     ),
     "frost": Corruption(
         frost,
         # image, frost
         published=((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),
         draw=_frost_draws,
+        on_device=frost_on_device,
     ),
     "fog": Corruption(
         fog,
