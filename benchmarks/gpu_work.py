@@ -227,12 +227,9 @@ def make_bench(label: str, store: ImageStore, arguments: argparse.Namespace) -> 
     """Return a network as a job evaluates it, with its own predictions as targets."""
     device = torch.device(arguments.device)
     subject = make_subject(label, device, is_compiled=device.type == "cuda")
-    network = subject.classifier.network
-    precision = resolve_precision(arguments.precision, device)
-    if arguments.precision == "auto" and precision == "bfloat16":
-        precision = fastest_precision(kind_of(network))
+    precision = _precision(arguments.precision, subject)
     if precision == "pure_bfloat16":
-        hold_in_bfloat16(network)
+        hold_in_bfloat16(subject.classifier.network)
     with torch.inference_mode(), autocast(precision, device):
         predicted = [
             subject.classifier(images.pixels).argmax(dim=1)
@@ -240,6 +237,14 @@ def make_bench(label: str, store: ImageStore, arguments: argparse.Namespace) -> 
         ]
     store = with_targets(store, torch.cat(predicted).tolist())
     return Bench(subject, store, precision, arguments.batch_size)
+
+
+def _precision(asked: str, subject: Subject) -> str:
+    """Return the precision of a job: of `auto` on a GPU that of the network's family."""
+    precision = resolve_precision(asked, subject.device)
+    if asked == "auto" and precision == "bfloat16":
+        return fastest_precision(kind_of(subject.classifier.network))
+    return precision
 
 
 def groups(bench: Bench) -> Iterator[Group]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from perturb.evaluation import loading
 from perturb.files import sha256_of
 from perturb.models.checkpoints import (
     ModelCard,
@@ -21,6 +22,7 @@ from perturb.models.checkpoints import (
 )
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.empty_networks import without_initial_values
+from perturb.models.precision import exact_values, holds_bfloat16
 from tests.workspace import told_by
 
 CARD = ModelCard(
@@ -124,6 +126,30 @@ for folder in sys.argv[1:]:
 """
     folders = [str(tmp_path / name) for name in cards]
     assert told_by([sys.executable, "-W", "ignore", "-c", code, *folders]).split() == ["[]"] * 3
+
+
+def test_models_of_a_job_are_loaded_in_their_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Compiled(Classifier):  # a real one imports the compiler
+        def __init__(self, classifier: Classifier) -> None:
+            super().__init__(classifier.network, classifier.preprocessing)
+
+    monkeypatch.setattr(loading, "CompiledClassifier", Compiled)
+    saved = {}
+    for name, card in (("vit", CARD), ("resnet", RESNET)):
+        saved[name] = _saved(tmp_path / name, replace(card, model=name))[0]
+    files = [tmp_path / name / "weights.safetensors" for name in saved]
+    precisions = {"vit": "pure_bfloat16", "resnet": "bfloat16"}
+    load = loading.loader(files, "cpu", compiled={"resnet"}, precision=precisions.__getitem__)
+    subjects = {name: load(name) for name in saved}
+    found = {name: subject.classifier for name, subject in subjects.items()}
+    assert holds_bfloat16(found["vit"].network)
+    for name, value in exact_values(found["vit"].network).items():
+        assert torch.equal(value, saved["vit"].network.state_dict()[name])
+    assert not holds_bfloat16(found["resnet"].network)
+    is_compiled = {name: isinstance(one, Compiled) for name, one in found.items()}
+    assert is_compiled == {"vit": False, "resnet": True}
 
 
 def test_parameters_are_left_as_allocated_and_other_tensors_are_set() -> None:

@@ -3,7 +3,7 @@
 import copy
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -222,6 +222,24 @@ def test_the_jpeg_pass_has_a_name_of_its_own(images: Tensor) -> None:
     assert named["perturbation"].unique().tolist() == ["corruptions_jpeg85"]
     plain = perturb.evaluate(model, pair, "corruptions", 2, conditions=["fog"])
     assert named["loss"].tolist() != plain["loss"].tolist()
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "pure_bfloat16"])
+@pytest.mark.parametrize("make", [small_cnn, small_vit])
+def test_a_model_is_as_before_whatever_the_precision(
+    make: Callable[[], nn.Module], precision: str, images: Tensor
+) -> None:
+    model = make()
+    before = copy.deepcopy(model.state_dict())
+    targets = predicted(model, images)
+    exact = perturb.evaluate(model, (images, targets), "weight_noise", 0.1)
+    rough = perturb.evaluate(model, (images, targets), "weight_noise", 0.1, precision=precision)
+    assert rough.attrs["dtype"] == precision
+    assert exact["loss"].tolist() != rough["loss"].tolist()
+    assert rough["loss"].tolist() == pytest.approx(exact["loss"].tolist(), abs=0.3)
+    for name, value in model.state_dict().items():
+        assert value.dtype == before[name].dtype
+        assert torch.equal(value, before[name])
 
 
 def test_defaults_are_those_of_a_study(images: Tensor) -> None:

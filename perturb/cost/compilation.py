@@ -18,7 +18,7 @@ from perturb.experiments.registry import perturbation
 
 # Of one kind of passes, with and without gradients: the full batches, and those of other sizes.
 _COMPILATION_S = 60.0
-# ViT-B/16 at 224 px in bfloat16 on an H200. A slower GPU gains more; no GPU waits for nothing.
+# Of ViT-B/16 at 224 px in bfloat16 on an H200. On a slower GPU compiling pays sooner than assumed.
 _FLOPS_PER_S = 2.5e14
 # Of the time of a pass. timm's published speeds (results/benchmark-infer-*, RTX PRO 6000) without
 # compiling over those with it: .88 for ViT-B/16, .64 to .79 for BiT; the least is taken.

@@ -24,6 +24,7 @@ from perturb.library.models import (
 )
 from perturb.models.anatomy import Anatomy, anatomy
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.precision import holds_bfloat16
 
 _NOTHING, _ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
@@ -57,7 +58,8 @@ class PlainClassifier(Classifier):
     def prepare(self, images: Tensor) -> Tensor:
         """Return the input of the network: what the model makes of the pixels before it."""
         if self.model is self.network:
-            return _floats(images)
+            pixels = _floats(images)
+            return pixels.bfloat16() if holds_bfloat16(self.network) else pixels
         return _input_of(self.network, self.model, _floats(images))
 
 

@@ -104,7 +104,8 @@ def autocast(precision: str, device: torch.device) -> Iterator[None]:
 def weights_in(precision: str, network: nn.Module) -> Iterator[None]:
     """Hold the weights of a network as a precision has them within a `with` statement.
 
-    Only those of pure bfloat16 differ; afterwards they are the same tensors, bit for bit.
+    Only those of pure bfloat16 differ; afterwards they are the same tensors, bit for bit. What a
+    model around the network gives it is rounded to bfloat16, too.
 
     Parameters
     ----------
@@ -112,15 +113,23 @@ def weights_in(precision: str, network: nn.Module) -> Iterator[None]:
     network : in float32; its heads stay so.
     """
     _check(precision)
-    kept = hold_in_bfloat16(network) if precision == "pure_bfloat16" else {}
-    try:
+    if precision != "pure_bfloat16":
         yield
+        return
+    kept = hold_in_bfloat16(network)
+    try:
+        with network.register_forward_pre_hook(_round_input):
+            yield
     finally:
         if kept:
             for name, tensor in _tensors(network):
                 tensor.data = kept.get(name, tensor.data)
             delattr(network, _EXACT)
             drop_copies(network)
+
+
+def _round_input(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (given[0].to(torch.bfloat16), *given[1:])
 
 
 def hold_in_bfloat16(network: nn.Module) -> dict[str, Tensor]:
