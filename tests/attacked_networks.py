@@ -1,6 +1,7 @@
 """Networks for the tests of attacks: small real ones, and ones that hide or break a gradient."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from perturb.random import image_key
 
 SIDE = 16
 NUM_CLASSES = 6
-_ARGUMENTS = {
+_ARGUMENTS: dict[str, dict[str, Any]] = {
     "vit": {"patch_size": 4, "embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2},
     "resnet": {"layers": [1, 1], "channels": [16, 32], "num_groups": 4, "stem_channels": 8},
 }
@@ -56,7 +57,7 @@ def make_classifier(kind: str, num_classes: int = NUM_CLASSES) -> Classifier:
     network = build_network(kind, _ARGUMENTS[kind], num_classes, SIDE)
     with torch.no_grad():  # a fresh head is all zeros, and so would be every gradient
         for parameter in network.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+            parameter.add_(0.1 * torch.randn_like(parameter))
     return Classifier(network, Preprocessing(SIDE)).eval()
 
 
