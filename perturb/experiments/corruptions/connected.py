@@ -30,8 +30,8 @@ def grow_by_labels(strong: Tensor, weak: Tensor) -> Tensor:
 
     Every weak cell points to one of its component, all others to the last cell of the border. In a
     round the smallest cell that a neighbour points to replaces the pointer of a cell's target, and
-    pointers are followed. A spiral or a snake over the whole image takes two rounds less than there
-    are, outlines of drops one to three in all.
+    pointers are followed. A line that winds through the whole image, as a spiral or a snake, takes
+    one or two rounds less than there are.
     """
     B, H, W = weak.shape
     width, num_cells = W + 2, (H + 2) * (W + 2)

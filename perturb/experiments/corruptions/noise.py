@@ -10,7 +10,7 @@ from torch import Tensor
 
 from perturb.experiments.corruptions import draws
 from perturb.experiments.corruptions.corruption import Corruption, normals, uniforms
-from perturb.experiments.corruptions.exact import constant, fractions
+from perturb.experiments.corruptions.exact import divisor, fractions
 from perturb.experiments.corruptions.filters import unit_to_bytes
 from perturb.experiments.corruptions.scaling import Constants
 from perturb.experiments.corruptions.shot import shot_noise, shot_noise_on_device
@@ -19,7 +19,8 @@ from perturb.experiments.corruptions.shot import shot_noise, shot_noise_on_devic
 def gaussian_noise(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
     """Return x + sigma z; ``normals`` float32 (B, 3, H, W) from N(0, 1)."""
     (sigma,) = constants
-    return unit_to_bytes(_scaled(normals, sigma).add_(fractions(images)))
+    noise, levels = _scaled(normals, sigma), images.double()
+    return unit_to_bytes(noise.addcdiv_(levels, divisor(255, levels)))
 
 
 def speckle_noise(images: Tensor, constants: Constants, normals: Tensor) -> Tensor:
@@ -31,7 +32,7 @@ def speckle_noise(images: Tensor, constants: Constants, normals: Tensor) -> Tens
 
 def _scaled(normals: Tensor, sigma: float) -> Tensor:
     """Return float32 draws times sigma in float64."""
-    return normals * constant((sigma,), torch.float64, normals.device)
+    return normals.double().mul_(sigma)
 
 
 def impulse_noise(
