@@ -11,7 +11,8 @@ from torch import Tensor
 from perturb.datasets.store import Images
 from perturb.evaluation.batch_size import BatchSize
 from perturb.evaluation.outcome import Outcome, Setting
-from perturb.evaluation.stages import Done, Line, Stage, StagedEvaluator, Standing, spans
+from perturb.evaluation.spans import spans
+from perturb.evaluation.stages import Done, Line, Stage, StagedEvaluator, Standing
 from tests.device_counts import counted
 
 SETTING = Setting(("deepest",), 0, 1)

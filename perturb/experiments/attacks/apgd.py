@@ -5,7 +5,7 @@ certain checkpoints it is halved, and the search goes back to the best point, fo
 loss no longer rises.
 
 Differences from the published code: an image stays as it is once its prediction is incorrect, and
-is left out from the next stage on (`perturb.evaluation.stages.spans`); the checkpoints are the
+is left out from the next stage on (`perturb.evaluation.spans`); the checkpoints are the
 paper's for any number of steps (the code's equal them for 100 steps, but are denser for few); and
 the first step counts as a rise relative to the loss at the start, not to 0.
 
@@ -24,7 +24,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor, nn
 
-from perturb.evaluation.stages import spans
+from perturb.evaluation.spans import spans
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.arguments import check_all_finite
 from perturb.experiments.attacks.balls import ball

@@ -3,7 +3,7 @@
 After Andriushchenko et al. [1]_. Differences from the published code: draws, including the
 positions of squares, depend on an image's key alone, and the schedule is scaled to the number of
 queries. An image stays as it is once its prediction is incorrect, and is left out from the next
-stage on (`perturb.evaluation.stages.spans`).
+stage on (`perturb.evaluation.spans`).
 
 B images, C channels, H W pixels, K classes.
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from perturb import random
-from perturb.evaluation.stages import spans
+from perturb.evaluation.spans import spans
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.arguments import (
     check_all_finite,

@@ -2,7 +2,7 @@
 
 The search ends for an image at the first transform that is classified incorrectly; that does not
 change the result. It is divided into stages, after each of which such images are left out
-(`perturb.evaluation.stages.spans`).
+(`perturb.evaluation.spans`).
 
 Legend: B images, H W pixels, K classes, T transforms, G transforms classified in one pass.
 """
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturb.evaluation.stages import spans
+from perturb.evaluation.spans import spans
 from perturb.experiments.attacks.arguments import check_all_finite
 from perturb.experiments.attacks.gradients import logits_of
 from perturb.experiments.spatial.transforms import (
