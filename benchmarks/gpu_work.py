@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.full_networks import make_subject, with_targets
+from benchmarks.precisions import whole_passes
 from perturb.datasets.store import Images, ImageStore
 from perturb.evaluation.batches import batches_on
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.loop import Subject, evaluate_cell
 from perturb.evaluation.outcome import Setting
+from perturb.evaluation.together import evaluate_together
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.attack_ensemble import apgd_ce, square
 from perturb.experiments.corruptions.corruptions import corrupt, jpeg_pass
@@ -63,7 +65,7 @@ class Bench:
         whole_pass: Callable[[Tensor], Tensor] = classifier.network
         if isinstance(classifier, CompiledClassifier):
             whole_pass = torch.compile(classifier.network)
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(self.precision, device):
             resident = [
                 classifier.prepare(images.pixels)
                 for images in batches_on(device, self.store, self.batch_size)
@@ -110,6 +112,41 @@ class Bench:
             return max(sum(counts), int(table.num_rows))
 
         return work
+
+    def together(self, num_models: int) -> Work:
+        """Return the 15 corruptions for several models, which are this one, in one pass."""
+        cells = [Cell(f"{number}", "made", "corruptions", "3") for number in range(num_models)]
+        subjects = dict.fromkeys(cells, self.subject)
+        setting = Setting(BENCHMARK_CORRUPTIONS, 3, _SEED)
+
+        def work() -> int:
+            found = evaluate_together(
+                subjects,
+                dict.fromkeys(BENCHMARK_CORRUPTIONS, self.store),
+                setting,
+                evaluator("corruptions"),
+                protocol=protocol_of("corruptions"),
+                batch_size=self.batch_size,
+                precisions=dict.fromkeys(cells, self.precision),
+            )
+            count = 0
+            for result in found.values():
+                if isinstance(result, Exception):
+                    raise result
+                count += int(result[0].num_rows)
+            return count
+
+        return work
+
+    def precisions(self) -> dict[str, Work]:
+        """Return passes of the network in each precision, compiled on a GPU and not."""
+        device, label = self.subject.device, self.subject.card.model
+        found: dict[str, Work] = {}
+        for is_compiled in (True, False) if device.type == "cuda" else (False,):
+            passes = whole_passes(label, device, self.batch_size, is_compiled=is_compiled)
+            suffix = ", compiled" if is_compiled else ""
+            found |= {f"{precision}{suffix}": work for precision, work in passes.items()}
+        return found
 
     def attacks(self) -> dict[str, Work]:
         """Return attacks of a batch on the device, counted in steps an image."""
@@ -227,6 +264,7 @@ def groups(bench: Bench) -> Iterator[Group]:
             "15 corruptions": corrupted(),
             f"15 corruptions, batches of {small}": corrupted(batch_size=small),
             "15 corruptions, JPEG pass": corrupted(jpeg_quality=_QUALITY),
+            "15 corruptions, 4 models together": bench.together(4),
         },
         "corrupted",
     )
@@ -253,3 +291,6 @@ def groups(bench: Bench) -> Iterator[Group]:
         {_BARE: bare, "reading alone": bench.reading(), "JPEG pass alone": bench.jpeg_pass()}
         | kinds,
     )
+    precisions = bench.precisions()
+    unit = next(name for name in precisions if name.startswith("bfloat16"))
+    yield Group(unit, precisions)

@@ -25,22 +25,7 @@ def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_row_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    gpu.main(
-        [
-            *[
-                "--device",
-                "cpu",
-                "--images",
-                "4",
-                "--batch-size",
-                "4",
-                "--rounds",
-                "1",
-                "--networks",
-                "ViT-B/16",
-            ]
-        ]
-    )
+    gpu.main(["--rounds", "1", *_SMALL])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ViT")]
     shares = {line.split("|")[2].strip(): line.split("|")[4].strip() for line in lines}
     assert {"clean", "15 corruptions, JPEG pass", "PGD, a step", "restricted attention"} <= set(
@@ -53,22 +38,7 @@ def test_every_row_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
 def test_rows_for_which_the_time_does_not_suffice_are_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    gpu.main(
-        [
-            *[
-                "--device",
-                "cpu",
-                "--images",
-                "4",
-                "--batch-size",
-                "4",
-                "--minutes",
-                "0",
-                "--networks",
-                "ViT-B/16",
-            ]
-        ]
-    )
+    gpu.main(["--minutes", "0", *_SMALL])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ViT")]
     assert lines
     assert all("not measured" in line for line in lines)

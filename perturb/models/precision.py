@@ -62,8 +62,8 @@ def check_native(precision: str, device: torch.device) -> None:
     if not torch.cuda.is_bf16_supported(including_emulation=False):
         name = torch.cuda.get_device_name(device)
         raise ValueError(
-            f"precision is {precision!r} (`auto` is on CUDA), which {name} has no instructions for; "
-            "allowed here: float32"
+            f"precision is {precision!r}, as `auto` is on CUDA, but {name} has no instructions for "
+            "it; allowed here: float32"
         )
 
 

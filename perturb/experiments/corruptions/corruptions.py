@@ -10,12 +10,13 @@ JPEG pass of the published *files* is an option, whose results have another name
 defines the corruptions of one kind, with their constants and draws.
 
 On a GPU some corruptions have another form (``Corruption.on_device``), without work or waiting of
-the host. Given the same draws its bytes are those of the CPU: whole numbers are exact, and sums in
-float64 keep their distance from a rounding edge (``filters.py``). Draws from N(0, 1), of Gaussian
-and speckle noise, snow and spatter, use logarithms, sines and cosines in float32, whose last bit
-depends on the library of the device and of the CPU, so that a few values in a million differ by
-one level. All other draws are equal but for the angles of motion blur and snow, whose sines in
-float64 would have to round across a pixel.
+the host. Given the same draws, the bytes of noise, frost, fog, colours, pixelate and JPEG are those
+of a CPU: they come from whole numbers, or from single operations that IEEE 754 defines. Those of
+blurs and elastic transform are sums in float64 in another order, which differ by about 1e-13 of a
+level and almost never lie that close to a whole one (``filters.py``).
+Draws from U[0, 1) are whole numbers and equal. Draws from N(0, 1), of Gaussian and speckle noise,
+snow and spatter, contain logarithms, sines and cosines in float32, whose last bit depends on the
+library of the GPU and of the CPU: about one value in a million may differ there, mostly by a level.
 """
 
 from collections.abc import Sequence

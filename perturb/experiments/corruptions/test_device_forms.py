@@ -58,6 +58,21 @@ def test_bytes_are_those_of_the_other_form_at_224(corruption: str, severity: int
     assert torch.equal(changed, expected)
 
 
+@pytest.mark.parametrize("size", [(32, 32), (37, 53), (224, 224)])
+@pytest.mark.parametrize("corruption", [name for name in CORRUPTIONS if name != "zoom_blur"])
+def test_the_host_reads_no_value(corruption: str, size: tuple[int, int]) -> None:
+    """Tensors without values go through, and none of the host's meets them.
+
+    torch has no sparse product of such tensors, which zoom_blur is.
+    """
+    images = torch.empty((4, 3, *size), dtype=torch.uint8, device="meta")
+    keys = torch.empty(4, dtype=torch.int64, device="meta")
+    for severity in SEVERITIES:
+        changed = corrupt(images, corruption, severity, keys, 0, jpeg_quality=85)
+        assert (changed.device, changed.dtype) == (images.device, torch.uint8)
+        assert changed.shape == images.shape
+
+
 def counts_of(corruption: str, severity: int, images: Tensor, quality: int | None) -> Counts:
     keys = make_keys(len(images))
     change = functools.partial(
