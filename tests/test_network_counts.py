@@ -8,6 +8,8 @@ import torch
 from perturb.datasets.store import Images
 from perturb.evaluation.outcome import Setting
 from perturb.experiments.registry import evaluator, perturbations
+from perturb.experiments.restricted_attention import evaluate as masks
+from perturb.experiments.weight_perturbation import weights
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from tests.device_counts import Counts, counted
@@ -23,6 +25,13 @@ SETTINGS: dict[str, tuple[float, dict[str, Any]]] = {
     "weight_noise": (0.1, {"seeds": 2}),
     "weight_rounding": (4, {}),
 }
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> None:
+    """Forget the masks and the noise of other tests."""
+    for kept in (masks._distance_biases, masks._patch_bias, weights._all_draws):
+        kept.cache_clear()
 
 
 @pytest.fixture(scope="module")
