@@ -19,7 +19,8 @@ from torch import Tensor
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd
 from perturb.experiments.attacks.attack_ensemble import square, targeted_dlr
-from perturb.experiments.attacks.gradients import ball, fgsm, pgd
+from perturb.experiments.attacks.balls import ball
+from perturb.experiments.attacks.gradients import fgsm, pgd
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 

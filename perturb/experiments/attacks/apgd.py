@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from perturb.evaluation.stages import spans
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.arguments import check_all_finite
+from perturb.experiments.attacks.balls import ball
 
 # Weight of a step's direction; fraction of rising steps below which the step is halved.
 _NEW_DIRECTION = 0.75
@@ -96,7 +97,7 @@ class Run:
         images, start = (
             part.contiguous(memory_format=torch.channels_last) for part in (images, start)
         )
-        return State.of(start.clamp(*gradients.ball(images, self.epsilon)), 2 * self.epsilon)
+        return State.of(start.clamp(*ball(images, self.epsilon)), 2 * self.epsilon)
 
     def advanced(
         self, state: "State", images: Tensor, labels: Tensor, steps: range
@@ -106,7 +107,7 @@ class Run:
         An image whose prediction is incorrect at the start or after a step is kept as it is then.
         """
         images = images.contiguous(memory_format=torch.channels_last)
-        lowest, highest = gradients.ball(images, self.epsilon)
+        lowest, highest = ball(images, self.epsilon)
         is_finite = torch.ones((), dtype=torch.bool, device=images.device)
         checks = checkpoints(self.num_steps)
         for step in steps:

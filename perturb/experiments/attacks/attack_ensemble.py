@@ -32,6 +32,7 @@ from perturb import random
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd
 from perturb.experiments.attacks.arguments import check_at_least_one, checked, checked_keys
+from perturb.experiments.attacks.balls import noise
 from perturb.experiments.attacks.checks import FEWEST_OF_DLR
 from perturb.experiments.attacks.square import square
 
@@ -176,6 +177,6 @@ def random_start(images: Tensor, epsilon: float, keys: Tensor) -> Tensor:
     ----------
     keys : int64 (B,), of a stream of draws (``perturb.random.stream_keys``).
     """
-    noise = gradients.noise(keys, images)
-    noise /= noise.abs().amax(dim=(1, 2, 3), keepdim=True)
-    return images + epsilon * noise
+    moves = noise(keys, images)
+    moves /= moves.abs().amax(dim=(1, 2, 3), keepdim=True)
+    return images + epsilon * moves

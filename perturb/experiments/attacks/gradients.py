@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,7 +34,9 @@ from perturb.experiments.attacks.arguments import (
     check_schedule,
     checked,
     checked_keys,
+    ordinary,
 )
+from perturb.experiments.attacks.balls import ball, noise
 from perturb.models.precision import float32
 
 # logits (B, K) -> objective to be increased, (B,)
@@ -96,24 +97,9 @@ def pgd(
     check_schedule(steps, descent.step_size, restarts, is_random=random_start)
     if random_start:
         keys = checked_keys(keys, images)
-    if epsilon == 0 or len(images) == 0:
-        return images.clone()
-    flags: list[Tensor] = []
-
-    def attempt(restart: int, rows: Tensor) -> Tensor:
-        own = None if keys is None else keys[rows]
-        known = gradient if restart == 0 else None
-        found, is_finite = descent.run(
-            classifier, images[rows], targets[rows], keys=own, restart=restart, gradient=known
-        )
-        flags.append(is_finite)
-        return found
-
-    with frozen(classifier):
-        attempts = [partial(attempt, restart) for restart in range(restarts)]
-        found = first_adversarial(classifier, images, targets, attempts)
-    check_all_finite(flags)
-    return found
+    return descended(
+        classifier, images, targets, descent, restarts=restarts, keys=keys, gradient=gradient
+    )
 
 
 def fgsm(
@@ -197,6 +183,38 @@ class Descent:
         return pixels.contiguous(), is_finite
 
 
+@torch.inference_mode(False)
+def descended(
+    classifier: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    descent: Descent,
+    *,
+    restarts: int = 1,
+    keys: Tensor | None = None,
+    gradient: Tensor | None = None,
+) -> Tensor:
+    """Return the result of ``pgd``, for arguments that need no check; the host waits once."""
+    if descent.epsilon == 0 or len(images) == 0:
+        return images.clone()
+    targets, flags = ordinary(targets), list[Tensor]()
+
+    def attempt(restart: int, rows: Tensor) -> Tensor:
+        own = keys[rows] if descent.is_random and keys is not None else None
+        known = gradient if restart == 0 else None
+        found, is_finite = descent.run(
+            classifier, images[rows], targets[rows], keys=own, restart=restart, gradient=known
+        )
+        flags.append(is_finite)
+        return found
+
+    with frozen(classifier):
+        attempts = [partial(attempt, restart) for restart in range(restarts)]
+        found = first_adversarial(classifier, images, targets, attempts)
+    check_all_finite(flags)
+    return found
+
+
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the loss of each image, (B,)."""
     return F.cross_entropy(logits, targets, reduction="none")
@@ -246,13 +264,16 @@ def first_adversarial(
 ) -> Tensor:
     """Return the images after all attempts, each on the images still predicted correctly."""
     still_correct = torch.arange(len(images), device=images.device)
-    adversarial = attempts[0](still_correct)
+    adversarial, flags = attempts[0](still_correct), list[Tensor]()
     for attempt in attempts[1:]:
-        logits = predict(classifier, adversarial[still_correct])
+        logits = logits_of(classifier, adversarial[still_correct])
+        flags.append(torch.isfinite(logits).all())
         still_correct = still_correct[logits.argmax(dim=1) == targets[still_correct]]
         if len(still_correct) == 0:
             break
         adversarial[still_correct] = attempt(still_correct)
+    if flags:
+        check_all_finite(flags)
     return adversarial
 
 
@@ -268,28 +289,3 @@ def logits_of(classifier: nn.Module, images: Tensor) -> Tensor:
     with torch.inference_mode():
         logits: Tensor = classifier(images).float()
     return logits.clone()  # usable outside inference mode
-
-
-def noise(keys: Tensor, images: Tensor) -> Tensor:
-    """Return draws from U[-1, 1) in the shape of the images, each from its image's key alone."""
-    return random.uniform(keys, images[0].numel()).mul_(2).sub_(1).reshape(images.shape)
-
-
-def ball(images: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Return the lowest and highest float32 in [0, 1] that are no further than epsilon away.
-
-    A sum s of a >= b >= 0, rounded, is above a + b exactly if s - a, which is exact (Dekker's
-    Fast2Sum), is above b; then the float below s is the bound. As for differences.
-    """
-    nearest = np.float32(epsilon)
-    if float(nearest) > epsilon:  # so that distances rounded to float32 do not exceed it either
-        nearest = np.nextafter(nearest, np.float32(0))
-    radius = float(nearest)
-    highest = images + radius
-    is_above = highest - images.clamp(min=radius) > images.clamp(max=radius)
-    # The bits of a positive float, read as an integer, count the floats up to it.
-    highest.view(torch.int32).sub_(is_above.int())
-    lowest = images - radius
-    is_below = images - lowest > radius
-    lowest.view(torch.int32).add_(is_below.int())
-    return lowest.clamp_(min=0), highest.clamp_(max=1)

@@ -28,6 +28,7 @@ from perturb.experiments.attacks.arguments import (
     checked,
     checked_keys,
 )
+from perturb.experiments.attacks.balls import ball
 
 # Fraction of the pixels in the first square, and the ten-thousandths of the queries after which
 # this fraction is halved.
@@ -109,7 +110,7 @@ class Search:
     def started(self, images: Tensor, keys: Tensor) -> State:
         """Return the state before the first query, which is of vertical stripes."""
         B, C, _, W = images.shape
-        ends = gradients.ball(images, self.epsilon)
+        ends = ball(images, self.epsilon)
         signs = random.uniform(random.stream_keys(self.seed, "square/stripes", keys), C * W)
         best = _at_ends(signs.reshape(B, C, 1, W), ends)
         infinite = torch.full_like(best[:, 0, 0, 0], torch.inf)
@@ -123,7 +124,7 @@ class Search:
         An image whose prediction is incorrect after a query is kept as it is then.
         """
         B, slots = len(images), 2 + images.shape[1]
-        ends = gradients.ball(images, self.epsilon)
+        ends = ball(images, self.epsilon)
         stream = random.stream_keys(self.seed, "square", keys)
         draws = random.uniform(stream, queries.stop * slots).reshape(B, queries.stop, slots)
         is_finite = torch.ones((), dtype=torch.bool, device=images.device)

@@ -11,6 +11,7 @@ from perturb.evaluation.outcome import Setting
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd, checkpoints
 from perturb.experiments.attacks.attack_ensemble import apgd_ce, apgd_dlr, square, targeted_dlr
+from perturb.experiments.attacks.balls import ball
 from perturb.experiments.attacks.evaluate import attack_ensemble_outcomes, pgd_outcomes
 from tests.attacked_networks import make_case, make_classifier, make_images, num_right
 
@@ -277,14 +278,14 @@ def test_a_broken_image_is_left_alone() -> None:
 def test_every_pixel_is_at_an_end_of_the_ball() -> None:
     classifier, images, targets, keys = make_case("resnet")
     found = square(classifier, images, targets, 0.02, keys=keys, queries=20)
-    lowest, highest = gradients.ball(images, 0.02)
+    lowest, highest = ball(images, 0.02)
     assert ((found == lowest) | (found == highest)).all()
 
 
 def test_the_first_query_is_of_stripes_and_further_ones_lower_the_margin() -> None:
     classifier, images, targets, keys = make_case("quantised")
     stripes = square(classifier, images, targets, 0.01, keys=keys, queries=1)
-    _, highest = gradients.ball(images, 0.01)
+    _, highest = ball(images, 0.01)
     is_high = stripes == highest
     assert (is_high == is_high[:, :, :1]).all()
     assert 0.4 < is_high.float().mean() < 0.6

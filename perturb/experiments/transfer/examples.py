@@ -13,7 +13,8 @@ from torch import Tensor
 
 from perturb.datasets.store import Images
 from perturb.evaluation.outcome import Outcome, Setting
-from perturb.experiments.attacks.gradients import pgd, predict
+from perturb.experiments.attacks.arguments import check_epsilon, check_schedule
+from perturb.experiments.attacks.gradients import Descent, descended, predict
 from perturb.experiments.options import with_defaults
 from perturb.experiments.spatial.transforms import as_floats
 from perturb.models.classifier import Classifier
@@ -40,15 +41,21 @@ def examples_against(source: Classifier, images: Images, setting: Setting) -> Te
         Errors are those of ``pgd``.
     """
     options = with_defaults("transfer", setting.options)
-    return pgd(
+    epsilon, is_random = setting.severity, options["random_start"]
+    descent = Descent(
+        epsilon,
+        options["steps"],
+        options["relative_step"] * epsilon,
+        is_random=is_random,
+        seed=setting.seed,
+    )
+    check_epsilon(epsilon)
+    check_schedule(descent.steps, descent.step_size, options["restarts"], is_random=is_random)
+    return descended(
         source,
         as_floats(images.pixels),
         images.targets,
-        setting.severity,
-        steps=options["steps"],
-        step_size=options["relative_step"] * setting.severity,
-        random_start=options["random_start"],
+        descent,
         restarts=options["restarts"],
         keys=images.keys,
-        seed=setting.seed,
     )
