@@ -15,12 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perturb.evaluation.keeping import Task
+from perturb.evaluation.results import Result
 from perturb.evaluation.shards import read_shard
 
 logger = logging.getLogger(__name__)
 
-# Rows of a cell, and how they were made.
-Result = tuple[pa.Table, dict[str, Any]]
 # What may differ between evaluations of one identity, as metadata say it.
 _HOW = (
     "batch_size",

@@ -8,13 +8,14 @@ from typing import Any
 
 from perturb.datasets.store import ImageStore, open_subset
 from perturb.evaluation.cell import Cell
-from perturb.evaluation.completing import Result, completed
+from perturb.evaluation.completing import completed
 from perturb.evaluation.failures import Once, concerns_all
 from perturb.evaluation.fitting import check_stores
 from perturb.evaluation.keeping import Task, evaluate_each, unfinished
 from perturb.evaluation.loop import Load, Subject, evaluate_cell
 from perturb.evaluation.outcome import Evaluator, Setting
 from perturb.evaluation.passes import Models, Pass, passes_of
+from perturb.evaluation.results import Result
 from perturb.evaluation.together import evaluate_together
 from perturb.models.class_maps import read_class_map
 

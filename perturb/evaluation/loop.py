@@ -10,7 +10,7 @@ between the stages of a perturbation that has them (`perturb.evaluation.stages`)
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from perturb.evaluation.batches import batches_on, part_of
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.fitting import check_stores, check_targets
 from perturb.evaluation.outcome import Evaluator, Outcome, Perturbed, Setting
+from perturb.evaluation.results import Result, result_of
 from perturb.evaluation.rows import accepted_classes
 from perturb.evaluation.stages import Line, Stage, StagedEvaluator
 from perturb.models.checkpoints import ModelCard
@@ -69,7 +70,7 @@ def evaluate_cell(
     protocol: int,
     batch_size: int,
     precision: str = "float32",
-) -> tuple[pa.Table, dict[str, Any]]:
+) -> Result:
     """Return the rows of a cell's shard, and how they were made.
 
     Parameters
@@ -149,7 +150,7 @@ def record(
     batch_size: int,
     precision: str = "float32",
     source_sha256: str | None = None,
-) -> tuple[pa.Table, dict[str, Any]]:
+) -> Result:
     """Return the rows of a shard, and its metadata.
 
     Parameters
@@ -166,90 +167,24 @@ def record(
     for store, way in parts:
         evaluation = Evaluation(subject, store, cell, way, size, precision)
         tables |= _predicted(evaluation, store, size.limit)
-    return result_of(
-        subject,
-        cell,
-        setting,
-        tables,
-        size,
-        {
-            "protocol": protocol,
-            "source_sha256": source_sha256,
-            "dtype": precision,
-            "seconds": time.perf_counter() - started,
-        },
-    )
-
-
-def result_of(
-    subject: Subject,
-    cell: Cell,
-    setting: Setting,
-    tables: Mapping[tuple[str, int], pa.Table],
-    size: BatchSize,
-    facts: Mapping[str, Any],
-) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the rows of a shard, and its metadata.
-
-    Parameters
-    ----------
-    tables : the rows of each condition and sample.
-    size : of the batches that were evaluated.
-    facts : protocol, source_sha256, dtype and seconds, of the metadata.
-
-    Raises
-    ------
-    ValueError
-        if the conditions are others than those of the setting.
-    """
-    keys = _in_order(tables, cell, setting)
-    samples: dict[str, list[int]] = {}
-    for condition, sample in keys:
-        samples.setdefault(condition, []).append(sample)
-    table = pa.concat_tables(tables[key] for key in keys)
-    return table, {
-        "model": cell.model,
-        "dataset": cell.dataset,
-        "perturbation": cell.perturbation,
-        "severity": cell.severity_value,
-        "samples": samples,
-        "options": dict(setting.options),
-        "protocol": facts["protocol"],
-        "seed": setting.seed,
-        "weights_sha256": subject.card.weights_sha256,
-        "source_sha256": facts["source_sha256"],
-        "preprocessing": asdict(subject.card.preprocessing),
-        "batch_size": size.limit,
-        "smallest_batch_size": size.now,
-        "device": provenance.device_name(subject.device),
-        "dtype": facts["dtype"],
-        "is_compiled": isinstance(subject.classifier, CompiledClassifier),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(),
-        "num_images": table.num_rows // len(keys),
-        "seconds": facts["seconds"],
-        "images_per_second": table.num_rows / facts["seconds"],
+    facts = {
+        **facts_of(subject),
+        "protocol": protocol,
+        "source_sha256": source_sha256,
+        "dtype": precision,
+        "seconds": time.perf_counter() - started,
     }
+    return result_of(cell, setting, tables, size, facts)
 
 
-def _in_order(
-    keys: Iterable[tuple[str, int]], cell: Cell, setting: Setting
-) -> list[tuple[str, int]]:
-    """Return conditions and samples in the order of the setting.
-
-    Raises
-    ------
-    ValueError
-        if the conditions are others than those of the setting.
-    """
-    conditions = setting.conditions
-    found = {condition for condition, _ in keys}
-    if found != set(conditions):
-        raise ValueError(
-            f"{cell}: predictions are of {', '.join(sorted(found))}; expected: "
-            f"{', '.join(conditions)}"
-        )
-    return sorted(keys, key=lambda key: (conditions.index(key[0]), key[1]))
+def facts_of(subject: Subject) -> dict[str, Any]:
+    """Return what the metadata of a shard say of the model and its device."""
+    return {
+        "weights_sha256": subject.card.weights_sha256,
+        "preprocessing": asdict(subject.card.preprocessing),
+        "device": provenance.device_name(subject.device),
+        "is_compiled": isinstance(subject.classifier, CompiledClassifier),
+    }
 
 
 def _predicted(
@@ -257,10 +192,12 @@ def _predicted(
 ) -> dict[tuple[str, int], pa.Table]:
     """Return the rows of each condition and sample of the images of one decoded dataset."""
     num_done = 0
-    for images in batches_on(evaluation.subject.device, store, batch_size):
-        evaluation.add(images, num_done)
-        num_done += len(images.keys)
-        logger.info("%s: %d of %d images", evaluation.cell, num_done, len(store))
+    # Closed also after an error, whose traceback would keep threads and copies alive.
+    with closing(batches_on(evaluation.subject.device, store, batch_size)) as batches:
+        for images in batches:
+            evaluation.add(images, num_done)
+            num_done += len(images.keys)
+            logger.info("%s: %d of %d images", evaluation.cell, num_done, len(store))
     return evaluation.finish()
 
 

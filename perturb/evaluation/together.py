@@ -18,11 +18,11 @@ from perturb.datasets.store import Images, ImageStore
 from perturb.evaluation.batch_size import BatchSize
 from perturb.evaluation.batches import batches_on, part_of
 from perturb.evaluation.cell import Cell
-from perturb.evaluation.completing import Result
 from perturb.evaluation.failures import concerns_all, release
 from perturb.evaluation.fitting import check_stores
-from perturb.evaluation.loop import Evaluation, Subject, by_store, result_of, way_of
+from perturb.evaluation.loop import Evaluation, Subject, by_store, facts_of, way_of
 from perturb.evaluation.outcome import Evaluator, InputEvaluator, Perturbed, Setting
+from perturb.evaluation.results import Result, result_of
 from perturb.models.precision import autocast, resolve_precision
 
 logger = logging.getLogger(__name__)
@@ -107,9 +107,8 @@ def evaluate_together(
 def _result(member: _Member, setting: Setting, facts: Mapping[str, object]) -> Result | Exception:
     if member.error is None:
         with member.alone():
-            subject, cell, tables = member.subject, member.cell, member.tables
-            dtype = {"dtype": member.precision}
-            return result_of(subject, cell, setting, tables, member.size, {**facts, **dtype})
+            facts = {**facts_of(member.subject), **facts, "dtype": member.precision}
+            return result_of(member.cell, setting, member.tables, member.size, facts)
     assert member.error is not None
     return member.error
 

@@ -1,6 +1,7 @@
 """Tensors computed from all images of a decoded dataset and kept on the host."""
 
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 
 import torch
@@ -27,10 +28,11 @@ def on_all(
         with autocast(precision, subject.device):
             return run(part_of(batch, start, stop)).cpu()
 
-    return torch.cat(
-        [
-            part
-            for batch in batches_on(subject.device, store, size.limit)
-            for part in size.over(len(batch.keys), partial(on_part, batch))
-        ]
-    )
+    with closing(batches_on(subject.device, store, size.limit)) as batches:
+        return torch.cat(
+            [
+                part
+                for batch in batches
+                for part in size.over(len(batch.keys), partial(on_part, batch))
+            ]
+        )
