@@ -1,5 +1,5 @@
 # REQUIRED INPUTS  {results}/tables/, {results}/decoded/, {results}/datasets.parquet
-# OUTPUTS          {results}/charts/{chart}.html, .svg, .png; {results}/report/index.html
+# OUTPUTS          {results}/charts/{chart}.html, .svg, .png, .json; {results}/report/index.html
 rule draw_charts:
     """Draw all charts in the form of the paper's figures."""
     input:
@@ -17,6 +17,8 @@ rule draw_charts:
             for chart in CHARTS
         ],
         svg=[PATHS.chart(chart, "svg") for chart in CHARTS],
+        # From which the page shows the chart.
+        json=[PATHS.chart(chart, "json") for chart in CHARTS],
     log:
         PATHS.log("draw_charts"),
     benchmark:
@@ -45,6 +47,7 @@ rule draw_chart:
         html=[PATHS.chart("{chart}", "html")],
         png=[PATHS.chart("{chart}", "png")],
         svg=[PATHS.chart("{chart}", "svg")],
+        json=[PATHS.chart("{chart}", "json")],
     log:
         PATHS.log("draw_chart", "{chart}"),
     benchmark:
@@ -77,6 +80,8 @@ rule write_page:
     input:
         **{table: PATHS.table(table) for table in TABLES},
         study_datasets=PATHS.datasets,
+        charts=[PATHS.chart(chart, "json") for chart in CHARTS],
+        chart_pictures=[PATHS.chart(chart, "svg") for chart in CHARTS],
         contact_sheets=[PATHS.contact_sheet(dataset) for dataset in EVALUATED],
         pictures=list(PICTURES.values()),
         code=products.page_code(),
@@ -106,6 +111,7 @@ rule write_page:
         absent=lambda wildcards: params.titles(STUDY.absent.values()),
         left_out=lambda wildcards: left_out(STUDY),
         tables=list(TABLES),
+        charts=list(CHARTS),
         pictures=list(PICTURES),
     script:
         "../scripts/write_page.py"

@@ -94,7 +94,7 @@ rule make_tables:
         "../envs/tables.yaml"
     threads: 4
     resources:
-        mem_mb=lambda wildcards, attempt: 12000 * attempt,
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         tables=list(TABLES),
@@ -128,7 +128,7 @@ rule make_table:
         "../envs/tables.yaml"
     threads: 4
     resources:
-        mem_mb=lambda wildcards, attempt: 12000 * attempt,
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         tables=["{table}"],

@@ -20,8 +20,9 @@ tables = {
     for name, file in zip(snakemake.params.tables, snakemake.input.tables, strict=True)
 }
 files = snakemake.output
-for chart, html, svg, png in zip(
-    snakemake.params.charts, files.html, files.svg, files.png, strict=True
+for chart, spec, html, svg, png in zip(
+    snakemake.params.charts, files.json, files.html, files.svg, files.png, strict=True
 ):
-    save_chart(draw(chart, tables), html=Path(html), svg=Path(svg), png=Path(png))
+    drawn = draw(chart, tables)
+    save_chart(drawn, json=Path(spec), html=Path(html), svg=Path(svg), png=Path(png))
 write_settings(load_config(snakemake.config), files.html)

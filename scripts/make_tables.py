@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log_to(snakemake.log[0], snakemake)
 # In addition to DuckDB the job holds outcomes of all images, for the bootstrap.
-limits = {"threads": snakemake.threads, "memory_mb": snakemake.resources.mem_mb // 2}
+limits = {"threads": snakemake.threads, "memory_mb": snakemake.resources.mem_mb * 2 // 3}
 config = load_config(snakemake.config)
 names = list(snakemake.params.tables)
 given = {

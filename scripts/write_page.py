@@ -32,6 +32,15 @@ write_page(
     ),
     tables={table: Path(snakemake.input[table]) for table in snakemake.params.tables},
     datasets=Path(snakemake.input.study_datasets),
+    charts={
+        chart: (Path(spec), Path(svg))
+        for chart, spec, svg in zip(
+            snakemake.params.charts,
+            snakemake.input.charts,
+            snakemake.input.chart_pictures,
+            strict=True,
+        )
+    },
     contact_sheets=dict(zip(labels, map(Path, snakemake.input.contact_sheets), strict=True)),
     pictures={
         name: (picture_caption(name, patterns=study.patterns), Path(file))

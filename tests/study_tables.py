@@ -1,5 +1,6 @@
 """The tables of a synthetic study, and ways to ask them."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import vl_convert
 
 from perturb.experiments import registry
+from perturb.experiments.drawing import draw
+from perturb.page.shown import charts_from
 from perturb.tables.queries import FOLDER
 from perturb.tables.run import make_table
 from tests.synthetic_attacks import HEADLINE_EPSILON
@@ -43,6 +47,20 @@ def tables_of(study: Study, folder: Path) -> dict[str, Path]:
     for name in names:
         pq.write_table(table_of(study, name), folder / f"{name}.parquet")
     return {name: folder / f"{name}.parquet" for name in names}
+
+
+def drawn_charts(tables: Mapping[str, Path], folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Write the specification and the SVG of every chart of a page of these tables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = {name: pq.read_table(path).to_pandas() for name, path in tables.items()}
+    found = {
+        name: (folder / f"{name}.json", folder / f"{name}.svg") for name in charts_from(tables)
+    }
+    for name, (specification, svg) in found.items():
+        spec = draw(name, frames).to_dict(validate=False)
+        specification.write_text(json.dumps(spec), encoding="utf-8")
+        svg.write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
+    return found
 
 
 def claims_of(sources: Mapping[str, Any], epsilon: float | None = None) -> pa.Table:

@@ -374,7 +374,7 @@ def test_a_study_has_the_charts_that_it_can_draw(available: set[str], more: set[
 
 
 def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:
-    paths = {kind: tmp_path / f"chart.{kind}" for kind in ("html", "svg", "png")}
+    paths = {kind: tmp_path / f"chart.{kind}" for kind in ("json", "html", "svg", "png")}
     save_chart(draw("robustness_benchmarks", frames), **paths)
     html = paths["html"].read_text()
     assert "<script src=" not in html

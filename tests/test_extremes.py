@@ -17,7 +17,7 @@ from perturb.tables.display import grid
 from perturb.tables.write import csv_text, latex_text, markdown_text
 from tests.drawn_panels import drawn
 from tests.extreme_studies import EXTREMES, extreme_study, ragged_study
-from tests.study_tables import CHARTS, TABLES, table_of, tables_of
+from tests.study_tables import CHARTS, TABLES, drawn_charts, table_of, tables_of
 from tests.synthetic_study import Study
 
 NO_NUMBERS = ("nan", "NaN", "inf", "Infinity", "None", "null", "undefined")
@@ -105,7 +105,9 @@ def test_log_error_of_no_error_is_a_sentence_on_the_page(tmp_path: Path) -> None
     study = extreme_study(tmp_path, "nobody errs on clean images")
     paths = tables_of(study, tmp_path / "tables")
     page = tmp_path / "index.html"
-    write_page(page, PageText("A study", "", ""), tables=paths, datasets=study.datasets)
+    charts = drawn_charts(paths, tmp_path / "charts")
+    words = PageText("A study", "", "")
+    write_page(page, words, tables=paths, datasets=study.datasets, charts=charts)
     html = page.read_text(encoding="utf-8")
     assert "No model errs on any of these test sets: log error cannot be drawn." in html
     assert "chart-robustness_benchmarks" in html

@@ -19,7 +19,7 @@ from perturb.plan.cells import cells, own_cells
 from perturb.plan.left_out import left_out
 from perturb.tables.run import make_table
 from tests.hand_made import decided, other, resnet, vit, written
-from tests.study_tables import table_of, tables_of
+from tests.study_tables import drawn_charts, table_of, tables_of
 from tests.synthetic_study import ARCHITECTURES, Study, make_study
 
 CHANGES = {"lesions", "heads", "restricted_attention", "patch_attention", "token_removal"}
@@ -294,7 +294,9 @@ def test_the_page_says_what_other_networks_are_and_what_is_left_out(
     tables = {name: path for name, path in mixed.items() if name != "datasets"}
     sentences = ("removed heads: Swin <T> (its blocks cannot be reached)",)
     words = PageText("Title", "a: 1", "make", left_out=sentences)
-    write_page(tmp_path / "page.html", words, tables=tables, datasets=mixed["datasets"])
+    charts = drawn_charts(tables, tmp_path / "charts")
+    page = tmp_path / "page.html"
+    write_page(page, words, tables=tables, datasets=mixed["datasets"], charts=charts)
     html = " ".join((tmp_path / "page.html").read_text().split())
     assert "<dt>Other networks</dt>" in html
     assert "removed heads: Swin &lt;T&gt; (its blocks cannot be reached)" in html
@@ -317,7 +319,9 @@ def test_a_study_of_other_networks_alone_has_its_tables_charts_and_page(tmp_path
     for chart in charts_of(study.available):
         assert draw(chart, frames).to_dict()
     words = PageText("Title", "a: 1", "make")
-    write_page(tmp_path / "page.html", words, tables=tables, datasets=study.datasets)
+    charts = drawn_charts(tables, tmp_path / "charts")
+    page = tmp_path / "page.html"
+    write_page(page, words, tables=tables, datasets=study.datasets, charts=charts)
     assert "ConvNeXt-S" in (tmp_path / "page.html").read_text()
 
 

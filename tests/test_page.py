@@ -22,7 +22,7 @@ from perturb.experiments.registry import charts_of
 from perturb.experiments.registry import tables_of as declared_tables_of
 from perturb.page.shown import charts_from, shown_sections
 from perturb.page.write import PageText, write_page
-from tests.study_tables import CHARTS, TABLES, tables_of
+from tests.study_tables import CHARTS, TABLES, drawn_charts, tables_of
 from tests.synthetic_study import make_study
 
 NASTY = "<script>window.hacked = true</script>\"'&"
@@ -52,6 +52,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pq.write_table(table.set_column(table.column_names.index(column), column, typed), path)
     sheet = folder / "sheet.png"
     sheet.write_bytes(PNG)
+    tables = tables_of(study, folder / "tables")
     write_page(
         folder / "report" / "index.html",
         PageText(
@@ -60,7 +61,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"snakemake {NASTY}",
             absent=(f"ViT {NASTY}", "ViT-H/14"),
         ),
-        tables=tables_of(study, folder / "tables"),
+        tables=tables,
+        charts=drawn_charts(tables, folder / "charts"),
         datasets=study.datasets,
         contact_sheets={f"Shapes {NASTY}": sheet},
         pictures={"perturbation_patterns": (f"PGD {NASTY}", sheet)},
@@ -117,7 +119,13 @@ def write_part(path: Path, report: Path, available: set[str]) -> None:
     names = declared_tables_of(available)
     tables = {name: folder / "tables" / f"{name}.parquet" for name in names}
     datasets = folder / "datasets.parquet"
-    write_page(path, PageText("Part", "", ""), tables=tables, datasets=datasets)
+    charts = charts_in(folder / "charts")
+    write_page(path, PageText("Part", "", ""), tables=tables, datasets=datasets, charts=charts)
+
+
+def charts_in(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Return the files of the drawn charts in a folder."""
+    return {file.stem: (file, file.with_suffix(".svg")) for file in folder.glob("*.json")}
 
 
 def test_page_opens_without_errors_and_without_the_network(opened: Opened, report: Path) -> None:
@@ -209,6 +217,7 @@ def test_models_at_chance_are_named_before_all_numbers(report: Path, tmp_path: P
         PageText("A study", "", ""),
         tables=tables,
         datasets=report.parents[1] / "datasets.parquet",
+        charts=charts_in(report.parents[1] / "charts"),
     )
     html = (tmp_path / "index.html").read_text(encoding="utf-8")
     header = html[: html.index('<dl class="numbers">')]
@@ -301,9 +310,10 @@ def test_a_chart_without_any_row_is_left_out(report: Path) -> None:
     folder = report.parents[1] / "tables"
     found = {name: pq.read_table(folder / f"{name}.parquet") for name in names}
     always = ["benchmarks", "model_size"]
+    charts = charts_in(report.parents[1] / "charts")
     for heads, sections in ((found["heads"], [*always, "lesions"]), (None, always)):
         table = found["heads"].slice(0, 0) if heads is None else heads
-        shown = shown_sections({**found, "heads": table}, {}, {})
+        shown = shown_sections({**found, "heads": table}, {}, charts, {})
         assert [section.id for section in shown] == sections
 
 
@@ -410,4 +420,6 @@ def test_verdicts_on_the_page_are_those_of_the_table(opened: Opened, report: Pat
 def test_a_missing_table_is_named(tmp_path: Path, missing: str) -> None:
     tables = {name: tmp_path / name for name in TABLES if name != missing}
     with pytest.raises(ValueError, match=rf"tables \['{missing}'\] are missing"):
-        write_page(tmp_path / "x.html", PageText("", "", ""), tables=tables, datasets=tmp_path)
+        write_page(
+            tmp_path / "x.html", PageText("", "", ""), tables=tables, datasets=tmp_path, charts={}
+        )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from perturb.charts.channels import choice, identity, percent_axis, pretraining_order
+from perturb.charts.channels import choice, faded, identity, percent_axis, pretraining_order
 from perturb.charts.sentences import WORDS, sentence_in, with_words
 from perturb.charts.style import CHART_WIDTH, INK, Style, style_of
 
@@ -92,12 +92,12 @@ def _layers(
     # In ink: a short interval in the mark's colour would be invisible.
     bars = base.mark_rule(strokeWidth=1.2, color=INK).encode(
         y=alt.Y(f"{value.column}_low:Q").title(value.title),
-        y2=f"{value.column}_high:Q",
-        opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.05)),
+        y2=alt.Y2(f"{value.column}_high:Q"),
+        opacity=faded(chosen, 0.85, 0.05),
     )
     points = base.mark_point(filled=True, strokeWidth=0).encode(
         y=_y(frame, value),
-        opacity=alt.condition(chosen, alt.value(0.8), alt.value(0.06)),
+        opacity=faded(chosen, 0.8, 0.06),
         **identity(looks),
     )
     layers = [points, bars]

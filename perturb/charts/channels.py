@@ -88,3 +88,12 @@ def indices(count: int, length: float) -> alt.Axis:
     step = -(-count * _LEAST_TICK // int(length))
     values = list(range(0, count, step))
     return alt.Axis(values=values, labelAngle=0, ticks=False, domain=False)
+
+
+def faded(chosen: alt.Parameter, shown: float, hidden: float) -> alt.OpacityValue:
+    """Return the opacity of marks: of those that are chosen, and of all others.
+
+    Altair derives the class of `alt.condition`, and of a channel that is a text, from its schemas
+    each time, which takes a third of the time of a chart.
+    """
+    return alt.OpacityValue(hidden, condition={"param": chosen.name, "value": shown})

@@ -11,7 +11,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from perturb.charts.channels import percent_axis
+from perturb.charts.channels import faded, percent_axis
 from perturb.charts.panels import Panel, Size, panels
 from perturb.charts.style import CONTROL, INK, style_of
 
@@ -75,13 +75,13 @@ def curves(
         points = base.mark_point(filled=True, strokeWidth=0, size=26).encode(
             y=panel.quieted(percent_axis("accuracy", _Y)),
             shape=words["shape"],
-            opacity=alt.condition(chosen, alt.value(1), alt.value(0.08)),
+            opacity=faded(chosen, 1, 0.08),
             tooltip=list(tooltip),
         )
         lines = base.mark_line(strokeWidth=1.6).encode(
-            y="accuracy:Q",
+            y=alt.Y("accuracy:Q"),
             strokeDash=words["strokeDash"],
-            opacity=alt.condition(chosen, alt.value(0.9), alt.value(0.08)),
+            opacity=faded(chosen, 0.9, 0.08),
         )
         return [*_spread(base, what, chosen), _baseline(), lines, _bars(base, what, chosen), points]
 
@@ -156,7 +156,7 @@ def _baseline() -> alt.Chart:
     # One row per panel remains, and so one line.
     row = alt.Chart().transform_aggregate(unchanged="max(baseline_accuracy)")
     line: alt.Chart = row.mark_rule(color=INK, strokeDash=[5, 3], opacity=0.75).encode(
-        y="unchanged:Q"
+        y=alt.Y("unchanged:Q")
     )
     return line
 
@@ -165,16 +165,18 @@ def _spread(base: alt.Chart, what: Curves, chosen: alt.Parameter) -> list[alt.Ch
     if what.spread is None:
         return []
     low, high = what.spread
-    opacity = alt.condition(chosen, alt.value(0.16), alt.value(0.02))
-    area: alt.Chart = base.mark_area().encode(y=f"{low}:Q", y2=f"{high}:Q", opacity=opacity)
+    opacity = faded(chosen, 0.16, 0.02)
+    area: alt.Chart = base.mark_area().encode(
+        y=alt.Y(f"{low}:Q"), y2=alt.Y2(f"{high}:Q"), opacity=opacity
+    )
     return [area]
 
 
 def _bars(base: alt.Chart, what: Curves, chosen: alt.Parameter) -> alt.Chart:
     low, high = what.bars
     bars: alt.Chart = base.mark_rule(strokeWidth=1.1).encode(
-        y=f"{low}:Q",
-        y2=f"{high}:Q",
-        opacity=alt.condition(chosen, alt.value(0.75), alt.value(0.05)),
+        y=alt.Y(f"{low}:Q"),
+        y2=alt.Y2(f"{high}:Q"),
+        opacity=faded(chosen, 0.75, 0.05),
     )
     return bars

@@ -1,7 +1,10 @@
-"""A chart as files that need no network: interactive HTML, SVG, and PNG for slides."""
+"""A chart as files that need no network: interactive HTML, SVG, PNG, specification.
 
-import json
+The specification is Vega-Lite's JSON, from which the report page shows the chart.
+"""
+
 from collections.abc import Mapping
+from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,14 @@ PNG_SCALE = 2.0
 _LESS_THAN = "\uf8ff"
 
 
-def save_chart(chart: alt.TopLevelMixin, *, html: Path, svg: Path, png: Path) -> None:
-    """Write a chart as HTML with its libraries inside, as SVG, and as PNG at twice its size."""
+def save_chart(chart: alt.TopLevelMixin, *, json: Path, html: Path, svg: Path, png: Path) -> None:
+    """Write a chart's specification, HTML with its libraries inside, SVG, PNG at twice its size."""
     # Made once: for charts with many parts the specification takes longer than the drawing.
     # Without validation, which takes a third of the time: the tests validate.
     spec = chart.to_dict(validate=False)
     picture = vl_convert.vegalite_to_svg(spec)
+    with replacing(json) as temporary:
+        temporary.write_text(dumps(spec, allow_nan=False), encoding="utf-8")
     with replacing(html) as temporary:
         temporary.write_text(_page(spec), encoding="utf-8")
     with replacing(svg) as temporary:
@@ -31,6 +36,6 @@ def save_chart(chart: alt.TopLevelMixin, *, html: Path, svg: Path, png: Path) ->
 
 def _page(spec: Mapping[str, Any]) -> str:
     """Return a chart as HTML; no text in it can end the script element."""
-    hidden = json.loads(json.dumps(spec).replace("<", _LESS_THAN))
+    hidden = loads(dumps(spec).replace("<", _LESS_THAN))
     page: str = vl_convert.vegalite_to_html(hidden, bundle=True)
     return page.replace(_LESS_THAN, "\\u003c")

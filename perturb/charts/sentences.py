@@ -20,7 +20,7 @@ _WIDTH = 560  # of a chart that is a sentence, in px
 def nothing(sentence: str) -> alt.ConcatChart:
     """Return a chart that is a sentence."""
     lines = pd.DataFrame({WORDS: [_wrapped(sentence, _WIDTH)]})
-    text = alt.Chart(lines).mark_text(fontSize=_FONT_SIZE).encode(text=f"{WORDS}:N")
+    text = alt.Chart(lines).mark_text(fontSize=_FONT_SIZE).encode(text=alt.Text(f"{WORDS}:N"))
     chart: alt.ConcatChart = (
         alt.concat(text.properties(width=_WIDTH, height=60))
         .configure(**config())

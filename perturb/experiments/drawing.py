@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from perturb.charts.sentences import nothing
+from perturb.experiments.emptiness import why_empty
 from perturb.experiments.registry import chart as declared_chart
 from perturb.experiments.registry import drawing_of
 
@@ -27,18 +28,11 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
     missing = [table for table in chart.tables if table not in tables]
     if missing:
         raise ValueError(f"{name}: tables {missing} are missing; needed: {list(chart.tables)}")
-    reason = why_empty(name, tables)
+    first = tables[chart.tables[0]]
+    reason = why_empty(name, {column: first[column].tolist() for column in chart.drawn})
     if reason:
         return nothing(reason)
     # Altair limits the file size, but charts contain all data.
     alt.data_transformers.disable_max_rows()
     drawn: alt.TopLevelMixin = drawing_of(name)(*(tables[table] for table in chart.tables))
     return drawn
-
-
-def why_empty(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return the reason why a chart is empty in this study, or an empty text if it is not."""
-    chart = declared_chart(name)
-    values = tables[chart.tables[0]][list(chart.drawn)]
-    is_drawn = values > 0 if chart.is_logarithmic else values.notna()
-    return "" if is_drawn.any(axis=None) else chart.empty

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import altair as alt
 import pyarrow as pa
-import vl_convert
 from markupsafe import Markup
 
 from perturb.experiments import registry
 from perturb.experiments.captions import chart_caption, table_caption
 from perturb.experiments.declaration import Chart, Experiment
-from perturb.experiments.drawing import draw, why_empty
+from perturb.experiments.emptiness import why_empty
 from perturb.tables.display import Grid, grid
 from perturb.tables.write import csv_text
 
 Tables = Mapping[str, pa.Table]
 # The caption and the PNG of an experiment's picture.
 Pictures = Mapping[str, tuple[str, Path]]
+# The specification and the SVG of each chart, as `perturb.charts.save` writes them.
+Drawn = Mapping[str, tuple[Path, Path]]
 
 # A chart shrinks to this fraction of its size on narrow screens, and scrolls on narrower ones.
 _LEAST_SCALE = 0.75
@@ -80,7 +80,7 @@ def shown_table(name: str, table: pa.Table) -> ShownTable:
 
 
 def shown_sections(
-    found: Tables, shown: Mapping[str, ShownTable], pictures: Pictures
+    found: Tables, shown: Mapping[str, ShownTable], drawn: Drawn, pictures: Pictures
 ) -> list[ShownSection]:
     """Return the sections that have content, in the order of the experiments.
 
@@ -91,9 +91,10 @@ def shown_sections(
     ----------
     found : the tables of the study.
     shown : their layouts for readers.
+    drawn : the files of the charts.
     pictures : of perturbations, by experiment.
     """
-    charts = _shown_charts(found)
+    charts = _shown_charts(found, drawn)
     sections = [
         ShownSection(
             id=id,
@@ -114,12 +115,22 @@ def shown_sections(
     return [part for part in sections if part.has_something]
 
 
-def _shown_charts(found: Tables) -> dict[str, ShownChart]:
-    frames = {name: table.to_pandas() for name, table in found.items()}
+def _shown_charts(found: Tables, drawn: Drawn) -> dict[str, ShownChart]:
+    reasons = _reasons(found)
     return {
-        name: _shown_chart(name, draw(name, frames), note_beside(name, found))
-        for name in charts_from(found)
-        if not why_empty(name, frames)
+        name: _shown_chart(name, *drawn[name], note_beside(name, found))
+        for name, reason in reasons.items()
+        if not reason
+    }
+
+
+def _reasons(found: Tables) -> dict[str, str]:
+    """Return the reason why each chart is empty, an empty text for those that are not."""
+    return {
+        name: why_empty(
+            name, {column: found[chart.tables[0]][column].to_pylist() for column in chart.drawn}
+        )
+        for name, chart in charts_from(found).items()
     }
 
 
@@ -153,9 +164,9 @@ def note_beside(name: str, found: Tables) -> str:
 
 def left_out(found: Tables) -> list[tuple[str, str]]:
     """Return the title of each chart without values in this study, and the reason."""
-    frames = {name: table.to_pandas() for name, table in found.items()}
-    reasons = {name: why_empty(name, frames) for name in charts_from(found)}
-    return [(registry.chart(name).title, reason) for name, reason in reasons.items() if reason]
+    return [
+        (registry.chart(name).title, reason) for name, reason in _reasons(found).items() if reason
+    ]
 
 
 def charts_from(tables: Mapping[str, object]) -> dict[str, Chart]:
@@ -180,16 +191,16 @@ def data_uri(media_type: str, content: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def _shown_chart(name: str, chart: alt.TopLevelMixin, note: str) -> ShownChart:
+def _shown_chart(name: str, specification: Path, svg: Path, note: str) -> ShownChart:
     title, caption = registry.chart(name).title, chart_caption(name)
     spec = {
-        **chart.to_dict(validate=False),
+        **json.loads(specification.read_text(encoding="utf-8")),
         "description": f"{title}. {caption}",
         "background": "transparent",  # the page's own
     }
     # `<` could end a script element: JSON can escape it.
     text = json.dumps(spec, allow_nan=False).replace("<", "\\u003c")
-    picture = vl_convert.vegalite_to_svg({**spec, "background": "white"})
+    picture = svg.read_text(encoding="utf-8")
     width = float(picture.split('width="', 1)[1].split('"', 1)[0])
     return ShownChart(
         id=name,

@@ -23,6 +23,7 @@ from perturb.files import replacing
 from perturb.formatting import formatted
 from perturb.page.notes import models_at_chance
 from perturb.page.shown import (
+    Drawn,
     Pictures,
     charts_from,
     left_out,
@@ -56,6 +57,7 @@ def write_page(
     *,
     tables: Mapping[str, Path],
     datasets: Path,
+    charts: Drawn,
     contact_sheets: Mapping[str, Path] | None = None,
     pictures: Pictures | None = None,
 ) -> None:
@@ -68,22 +70,28 @@ def write_page(
     tables : the Parquet file of each of the study's tables; a perturbation whose tables are not
         here has no place on the page.
     datasets : facts about the datasets: dataset, label, role, num_images, num_classes.
+    charts : the specification and the SVG of each chart of these tables.
     contact_sheets : a PNG of sample images for each caption.
     pictures : a caption and a PNG of perturbations made visible, by experiment.
 
     Raises
     ------
     ValueError
-        if a table is missing that every page has, or one of several that a chart is drawn from.
+        if a table is missing that every page has, or one of several that a chart is drawn from, or
+        a chart.
     """
     of_charts = (table for chart in charts_from(tables).values() for table in chart.tables)
     needed = dict.fromkeys([*_NEEDED, *of_charts])
-    missing = [name for name in needed if name not in tables]
-    if missing:
-        raise ValueError(f"tables {missing} are missing; needed: {list(needed)}")
+    for kind, names, given in (
+        ("tables", needed, tables),
+        ("charts", charts_from(tables), charts),
+    ):
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise ValueError(f"{kind} {missing} are missing; needed: {list(names)}")
     found = {name: pq.read_table(tables[name]) for name in registry.tables() if name in tables}
     shown = {name: shown_table(name, table) for name, table in found.items()}
-    sections = shown_sections(found, shown, pictures or {})
+    sections = shown_sections(found, shown, charts, pictures or {})
     placed = {*_UNDER_HOW_IT_WAS_RUN, *(table.id for part in sections for table in part.tables)}
     all_claims = claims(found["claims"].to_pylist())
     html = (

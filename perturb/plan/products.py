@@ -81,7 +81,7 @@ def tables_code(config: Config) -> list[str]:
 
 def charts_code() -> list[str]:
     """Return the files that the bytes of charts depend on, apart from the tables and their code."""
-    shared = code("formatting.py", "experiments/drawing.py")
+    shared = code("formatting.py", "experiments/drawing.py", "experiments/emptiness.py")
     return [*_code_in("charts"), *_experiment_files(("__init__.py", "charts.py")), *shared]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from perturb.charts.channels import choice, dashes, identity, percent_axis, pretraining_order
+from perturb.charts.channels import choice, dashes, faded, identity, percent_axis, pretraining_order
 from perturb.charts.style import CHART_WIDTH, INK, Style, config, style_of
 from perturb.charts.test_sets import by_test_set
 from perturb.charts.tooltips import EPSILON, IMAGES, MODEL, PARAMETERS, count, interval, text
@@ -75,18 +75,18 @@ def _layers(rows: pd.DataFrame, looks: Style, epsilons: Sequence[float]) -> list
         x=_x(epsilons), y=percent_axis("accuracy", "Accuracy (%)"), color=words["color"]
     )
     lines = base.mark_line(strokeWidth=1.5).encode(
-        detail="model:N",
+        detail=alt.Detail("model:N"),
         strokeDash=dashes(looks),
-        opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.06)),
+        opacity=faded(chosen, 0.85, 0.06),
     )
     bars = base.mark_rule(strokeWidth=1).encode(
         y=percent_axis("accuracy_low", "Accuracy (%)"),
-        y2="accuracy_high:Q",
-        opacity=alt.condition(chosen, alt.value(0.55), alt.value(0.04)),
+        y2=alt.Y2("accuracy_high:Q"),
+        opacity=faded(chosen, 0.55, 0.04),
     )
     points = base.mark_point(filled=True, strokeWidth=0, size=_AREA).encode(
         shape=words["shape"],
-        opacity=alt.condition(chosen, alt.value(0.95), alt.value(0.06)),
+        opacity=faded(chosen, 0.95, 0.06),
         tooltip=_TOOLTIP,
     )
     # Each panel keeps one row, and so one line.
@@ -94,7 +94,7 @@ def _layers(rows: pd.DataFrame, looks: Style, epsilons: Sequence[float]) -> list
         data.transform_filter("datum.is_headline")
         .transform_aggregate(rows="count()", groupby=["epsilon_gray"])
         .mark_rule(color=INK, strokeDash=[2, 3], opacity=0.6)
-        .encode(x="epsilon_gray:Q")
+        .encode(x=alt.X("epsilon_gray:Q"))
     )
     return [lines, bars, points, headline]
 

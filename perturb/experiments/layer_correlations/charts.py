@@ -5,7 +5,7 @@ import math
 import altair as alt
 import pandas as pd
 
-from perturb.charts.channels import choice, dashes, identity, indices, pretraining_order
+from perturb.charts.channels import choice, dashes, faded, identity, indices, pretraining_order
 from perturb.charts.panels import Layers, Panel, Size, columns, crossed
 from perturb.charts.sentences import WORDS, sentence_in
 from perturb.charts.shading import FINE, sequential
@@ -126,13 +126,13 @@ def _lines(looks: Style, domain: tuple[float, float]) -> list[alt.Chart]:
         color=words["color"],
     )
     lines = base.mark_line(strokeWidth=1.5).encode(
-        detail="model:N",
+        detail=alt.Detail("model:N"),
         strokeDash=dashes(looks),
-        opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.06)),
+        opacity=faded(chosen, 0.85, 0.06),
     )
     points = base.mark_point(filled=True, strokeWidth=0, size=34).encode(
         shape=words["shape"],
-        opacity=alt.condition(chosen, alt.value(0.95), alt.value(0.06)),
+        opacity=faded(chosen, 0.95, 0.06),
         tooltip=[
             *MODEL,
             text("measure_label", "Measure"),

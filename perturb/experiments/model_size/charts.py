@@ -5,6 +5,7 @@ import math
 import altair as alt
 import pandas as pd
 
+from perturb.charts.channels import faded
 from perturb.charts.style import between, config, nice_log_ticks, style_of
 
 FAMILY_NAMES = {"resnet": "ResNet", "vit": "ViT", "other": "other"}
@@ -52,14 +53,16 @@ def model_size(points: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart:
             scale=alt.Scale(domain=list(colours), range=list(colours.values())),
             legend=alt.Legend(symbolType="circle", symbolOpacity=1, symbolSize=90, labelLimit=320),
         ),
-        opacity=alt.condition(chosen, alt.value(0.95), alt.value(0.1)),
+        opacity=faded(chosen, 0.95, 0.1),
     )
     lines = (
         base.transform_filter("datum.is_fitted && isValid(datum.fitted_error)")
         .mark_line(strokeWidth=2.2)
         .encode(y=_y(points, "fitted_error"))
     )
-    bars = base.mark_rule(strokeWidth=1.3).encode(y=_y(points, "error_floor"), y2="error_high:Q")
+    bars = base.mark_rule(strokeWidth=1.3).encode(
+        y=_y(points, "error_floor"), y2=alt.Y2("error_high:Q")
+    )
     marks = base.encode(
         y=_y(points),
         shape=alt.Shape(
@@ -68,7 +71,7 @@ def model_size(points: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart:
             scale=alt.Scale(domain=list(shapes), range=list(shapes.values())),
             legend=alt.Legend(symbolFillColor=_GREY, symbolStrokeColor=_GREY, symbolSize=90),
         ),
-        size=alt.value(75),
+        size=alt.SizeValue(75),
         tooltip=_TOOLTIP,
     )
     fitted = marks.transform_filter("datum.is_fitted").mark_point(filled=True)

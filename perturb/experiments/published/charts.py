@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from perturb.charts.channels import choice, identity, percent_axis
+from perturb.charts.channels import choice, faded, identity, percent_axis
 from perturb.charts.style import CHART_WIDTH, INK, config, style_of
 from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, interval, number, text
 
@@ -62,15 +62,13 @@ def _layers(data: alt.Chart, models: pd.DataFrame) -> list[alt.Chart]:
         color=INK, strokeDash=[5, 3], opacity=0.6
     )
     diagonal = line.encode(x=alt.XDatum(0), y=alt.YDatum(0), x2=alt.X2Datum(1), y2=alt.Y2Datum(1))
-    bars = data.mark_rule(strokeWidth=1.2, color=INK).encode(
-        opacity=alt.condition(chosen, alt.value(0.75), alt.value(0.05))
-    )
-    across = bars.encode(x=_x("paper_low"), x2="paper_high:Q", y=_y())
-    upwards = bars.encode(x=_x("paper_value"), y=_y("ours_low"), y2="ours_high:Q")
+    bars = data.mark_rule(strokeWidth=1.2, color=INK).encode(opacity=faded(chosen, 0.75, 0.05))
+    across = bars.encode(x=_x("paper_low"), x2=alt.X2("paper_high:Q"), y=_y())
+    upwards = bars.encode(x=_x("paper_value"), y=_y("ours_low"), y2=alt.Y2("ours_high:Q"))
     points = data.encode(
         x=_x("paper_value"),
         y=_y(),
-        opacity=alt.condition(chosen, alt.value(0.85), alt.value(0.06)),
+        opacity=faded(chosen, 0.85, 0.06),
         tooltip=_TOOLTIP,
         **words,
     )
