@@ -1,7 +1,8 @@
 """How often the host waits for the device in a batch of a cell, counted on a CPU.
 
 Usage: ``python -m benchmarks.device_counts`` (ten seconds). The difference of a cell of eight
-batches and one of four, divided by four. Kernels of corruptions: ``python -m benchmarks.corruptions --kernels``.
+batches and one of four, divided by four; tables that a process makes once are made before. Kernels
+of corruptions: ``python -m benchmarks.corruptions --kernels``.
 """
 
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from perturb.experiments.corruptions import corruptions
-from tests.test_evaluate_counts import waits_a_batch
+from tests.test_evaluate_counts import counts_of, waits_a_batch
 
 SMALL_GRID = {"translations": 3, "samples": 5, "rotations": 5}
 # Perturbation, severity and options.
@@ -41,6 +42,7 @@ def main() -> None:
     # The form of corruptions for a GPU, on a CPU.
     with patch.object(corruptions, "_is_on_device", lambda _: True):
         for label, (perturbation, severity, options) in CELLS.items():
+            counts_of(perturbation, severity, 1, **options)
             write(f"| {label} | {waits_a_batch(perturbation, severity, **options):g} |\n")
 
 
