@@ -27,6 +27,12 @@ CHARTS = {name: chart for name, (_, chart) in registry.charts().items()}
 
 def table_of(study: Study, name: str, *, threads: int = 1) -> pa.Table:
     """Return a table of a study; the reference's errors are made on the way."""
+    sources, parameters = given_of(study, name)
+    return make_table(name, sources, parameters, threads=threads)
+
+
+def given_of(study: Study, name: str) -> tuple[dict[str, Path | list[Path]], dict[str, float]]:
+    """Return the sources and the parameters of a table of a study."""
     sources = {source: _source(study, source) for source in TABLES[name].sources}
     if name == "reference_errors":
         sources["predictions"] = study.reference
@@ -36,8 +42,7 @@ def table_of(study: Study, name: str, *, threads: int = 1) -> pa.Table:
         "headline_epsilon": HEADLINE_EPSILON,
         "has_denominators": 1.0,
     }
-    parameters = {key: values[key] for key in TABLES[name].parameters}
-    return make_table(name, sources, parameters, threads=threads)
+    return sources, {key: values[key] for key in TABLES[name].parameters}
 
 
 def tables_of(study: Study, folder: Path) -> dict[str, Path]:

@@ -18,9 +18,9 @@ from perturb.formatting import formatted
 from perturb.tables.columns import SHARED, columns, merged_columns
 from perturb.tables.display import grid
 from perturb.tables.queries import checks_of, code_of, query_file, relations_of
-from perturb.tables.run import make_table
+from perturb.tables.run import make_table, make_tables
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
-from tests.study_tables import TABLES, table_of
+from tests.study_tables import TABLES, given_of, table_of
 from tests.synthetic_study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
@@ -50,6 +50,29 @@ def test_every_column_is_described_and_every_file_exists(
     assert grid(table, name).rows
     for file in code_of(name):
         assert (ROOT / file).is_file(), file
+
+
+def test_tables_made_together_are_those_made_alone(
+    study: Study, made: Callable[[str], pa.Table]
+) -> None:
+    """Whatever relations of other tables add to those that they share."""
+    joined = study.joined()
+    # Its predictions are those of the reference alone.
+    names = [name for name in TABLES if name != "reference_errors"]
+    given = {name: given_of(joined, name) for name in names}
+    found = dict(make_tables(given))
+    assert list(found) == names
+    for name, table in found.items():
+        assert table == made(name), name
+
+
+def test_a_relation_comes_after_those_that_add_to_what_it_reads() -> None:
+    alone = relations_of("scaling")
+    assert "attack_outcomes" not in alone
+    assert alone.index("corruption_images") < alone.index("contrasts")
+    together = relations_of("scaling", ["claims"])
+    adding = ("corruption_images", "attack_outcomes", "spatial_outcomes", "pattern_values")
+    assert all(together.index(one) < together.index("contrasts") for one in adding)
 
 
 def test_a_column_of_one_experiment_stands_in_its_folder(
