@@ -81,10 +81,11 @@ def _cue_conflict(
     facts = {"pretraining_rank": [0], "family": [""], "num_parameters": [0]}
     count = len(image_ids)
     return {
-        "predictions": pa.table(
+        "short_predictions": pa.table(
             {
                 **{name: value * count for name, value in one.items()},
                 "image_id": pa.array(image_ids, pa.string()),
+                "image": pa.array(range(count), pa.int32()),
                 "perturbation": ["none"] * count,
                 "prediction": classes["predictions"],
             }
