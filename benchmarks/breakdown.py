@@ -6,6 +6,7 @@ for the imports of its rule. Seconds are wall time of one job on one core, summe
 rule.
 """
 
+import ast
 import json
 import re
 import statistics
@@ -15,27 +16,18 @@ from pathlib import Path
 
 from benchmarks.startup import run_once
 
-# What the jobs of each rule import, as their scripts do.
-_TORCH = "import perturb.evaluation.loop, perturb.models.making"
-_IMPORTS = {
-    "generate_dataset": "import perturb.datasets.build",
-    "bundle_dataset": "import perturb.datasets.real.bundled",
-    "download_dataset": "import perturb.datasets.download.downloads",
-    "decode_dataset": "import perturb.datasets.real.ingest",
-    "import_checkpoint": "import perturb.models.making",
-    "filter_dataset": "import perturb.datasets.build, perturb.models.checkpoints",
-    "draw_contact_sheets": "import perturb.datasets.contact_sheet",
-    "train_model": _TORCH,
-    "evaluate": _TORCH,
-    "transfer_attacks": _TORCH,
-    "measure_patterns": _TORCH,
-    "correlate_layers": _TORCH,
-    "describe_study": "import perturb.config, perturb.tables.facts",
-    "check_shards": "import perturb.plan.check_shards",
-    "make_tables": "import perturb.tables.run, perturb.tables.write",
-    "draw_charts": "import perturb.charts.save, perturb.experiments.drawing",
-    "write_page": "import perturb.page.write",
-}
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def imports_of(rule: str) -> str:
+    """Return the import statements of a rule's script; one of several outputs shares it."""
+    script = next(path for name in (rule, f"{rule}s") if (path := SCRIPTS / f"{name}.py").exists())
+    found = [
+        ast.unparse(node)
+        for node in ast.parse(script.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    return "\n".join(found)
 
 
 def read_jobs(metadata: Path) -> dict[str, list[tuple[float, float]]]:
@@ -63,7 +55,7 @@ def main() -> None:
         raise SystemExit("no records of a run under .snakemake/metadata; run the workflow first")
     times = [time for of_rule in jobs.values() for job in of_rule for time in job]
     total = {rule: sum(end - start for start, end in of_rule) for rule, of_rule in jobs.items()}
-    startups = {rule: startup_seconds(_IMPORTS[rule]) * len(jobs[rule]) for rule in jobs}
+    startups = {rule: startup_seconds(imports_of(rule)) * len(jobs[rule]) for rule in jobs}
     lines = [f"{'rule':<20}{'jobs':>6}{'seconds':>10}{'share':>8}{'start-up':>10}"]
     for rule in sorted(total, key=lambda rule: -total[rule]):
         share = total[rule] / sum(total.values())

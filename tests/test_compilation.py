@@ -1,5 +1,6 @@
 """Which networks `compile` compiles: all, none, or those whose passes pay for it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,20 @@ def test_the_smaller_network_needs_more_images() -> None:
         cell for cell in _cells(config, "stored_corruptions") if cell.severity_value == 1
     ]
     assert compiled_models(config, one_severity) == {LARGE}
+
+
+def test_a_source_is_compiled_for_the_images_that_it_makes_for_others() -> None:
+    config = _study()
+    (shown,) = {cell.model for cell in _cells(config, "none")} - {LARGE}
+    made = [cell for cell in cells(config) if (cell.source, cell.model) == (LARGE, shown)]
+    assert made
+    long = replace(config, batch_size=config.batch_size)
+    for steps in (1, 10**6):
+        entry = long.perturbations["transfer"]
+        options = {**entry.options, "steps": steps}
+        perturbations = {**long.perturbations, "transfer": replace(entry, options=options)}
+        found = compiled_models(replace(long, perturbations=perturbations), made)
+        assert found == (set() if steps == 1 else {LARGE})
 
 
 def test_no_network_of_a_short_study_is_compiled(tiny_study: dict[str, Any]) -> None:

@@ -3,10 +3,12 @@
 What a change of a whole study evaluates is in `test_cells_that_stay.py`.
 """
 
+import gc
 import json
 import os
 import re
 import shutil
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -386,6 +388,21 @@ def test_what_concerns_all_cells_ends_the_job(error: Exception) -> None:
     with pytest.raises(type(error), match=re.escape(str(error))) as caught:
         _attempt(Models(), evaluator=failing)
     assert caught.value is error
+
+
+def test_nothing_of_a_failed_cell_stays_in_memory() -> None:
+    held = list[weakref.ref[torch.Tensor]]()
+
+    def failing(*arguments: Any) -> Any:
+        gc.collect()
+        assert all(reference() is None for reference in held)
+        activations = torch.zeros(3)
+        held.append(weakref.ref(activations))
+        raise ValueError(f"no {arguments[2].severity * 255:g}")
+
+    with pytest.raises(FailedError, match=r"^4 failed:\n.*no 0\n.*no 1\n.*no 2\n.*no 4"):
+        _attempt(Models(), evaluator=failing)
+    assert len(held) == len(SEVERITIES)
 
 
 def test_rows_that_cannot_be_written_are_of_one_cell() -> None:

@@ -1,6 +1,7 @@
 """bfloat16 inside networks, float32 for pixels, updates and all that follows from logits."""
 
 import copy
+import itertools
 import json
 import math
 from typing import Any
@@ -392,3 +393,23 @@ def test_a_gpu_that_would_emulate_bfloat16_is_refused(monkeypatch: pytest.Monkey
             check_native(precision, gpu)
         check_native(precision, torch.device("cpu"))
     check_native("float32", gpu)
+
+
+def test_memory_that_runs_out_leaves_the_weights_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = _classifier("vit").network
+    before = {name: (tensor.dtype, tensor.clone()) for name, tensor in network.named_parameters()}
+    real, count = torch.Tensor.to, itertools.count()
+
+    def to(tensor: torch.Tensor, *arguments: object) -> torch.Tensor:
+        if next(count) == 3:
+            raise torch.OutOfMemoryError("no memory")
+        return real(tensor, *arguments)
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    with pytest.raises(torch.OutOfMemoryError), weights_in("pure_bfloat16", network):
+        pass
+    monkeypatch.undo()
+    for name, tensor in network.named_parameters():
+        assert (tensor.dtype, True) == (before[name][0], torch.equal(tensor, before[name][1]))

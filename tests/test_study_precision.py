@@ -26,6 +26,7 @@ def study(tiny_study: dict[str, Any]) -> dict[str, Any]:
     """Return a study of a ViT, a ResNet and attacks that are shown to both."""
     attacks = {"epsilons": ["1/255"], "images": 4, "datasets": ["test"]}
     tiny_study["perturbations"] |= {"pgd": attacks, "transfer": attacks}
+    tiny_study["analyses"] = {"layer_correlations": {"dataset": "test", "images": 4}}
     return tiny_study
 
 
@@ -54,7 +55,7 @@ def test_auto_is_the_fastest_precision_of_the_family(
             shown = precision_of(config, model)
             # All models see the same images, made in the precision of the source.
             assert seen == {(shown, None if made == shown else made)}
-    if config.correlations:
-        for model in config.benchmark_models:
-            asked = asked_of_measurement(config, "layer_correlations", model)
-            assert asked["precision"] == precision_of(config, model)
+    assert config.correlations
+    for model in config.benchmark_models:
+        asked = asked_of_measurement(config, "layer_correlations", model)
+        assert asked["precision"] == precision_of(config, model)

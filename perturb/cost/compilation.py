@@ -7,6 +7,7 @@ networks that a perturbation changes are not compiled and do not count.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from perturb.config import Config
 from perturb.cost.networks import network_of
@@ -18,7 +19,7 @@ from perturb.experiments.registry import perturbation
 
 # Of one kind of passes, with and without gradients: the full batches, and those of other sizes.
 _COMPILATION_S = 60.0
-# Of ViT-B/16 at 224 px in bfloat16 on an H200. On a slower GPU compiling pays sooner than assumed.
+# Assumed for ViT-B/16 at 224 px in bfloat16 on an H200. On a slower GPU compiling pays sooner.
 _FLOPS_PER_S = 2.5e14
 # Of the time of a pass. timm's published speeds (results/benchmark-infer-*, RTX PRO 6000) without
 # compiling over those with it: .88 for ViT-B/16, .64 to .79 for BiT; the least is taken.
@@ -33,10 +34,10 @@ def compiled_models(config: Config, left: Iterable[Cell]) -> set[str]:
 
     Parameters
     ----------
-    left : cells of a job that have no shard yet.
+    left : cells of a job that are to be evaluated.
     """
     passes: dict[str, Passes] = {}
-    for cell in left:
+    for cell in dict.fromkeys(one for shown in left for one in (shown, _of_source(shown))):
         passes.setdefault(cell.model, Passes())
         if perturbation(cell.perturbation).changes == "input":
             num_images = images_of(config, cell) or 0
@@ -44,6 +45,11 @@ def compiled_models(config: Config, left: Iterable[Cell]) -> set[str]:
     if config.compile != "auto":
         return set(passes) if config.compile else set()
     return {model for model, work in passes.items() if _pays(config, model, work)}
+
+
+def _of_source(cell: Cell) -> Cell:
+    """Return the cell of the model that makes the images of a cell."""
+    return cell if cell.source is None else replace(cell, model=cell.source)
 
 
 def _pays(config: Config, model: str, work: Passes) -> bool:

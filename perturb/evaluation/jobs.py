@@ -9,7 +9,7 @@ from typing import Any
 from perturb.datasets.store import ImageStore, open_subset
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.completing import completed
-from perturb.evaluation.failures import Once, concerns_all
+from perturb.evaluation.failures import Once, concerns_all, release
 from perturb.evaluation.fitting import check_stores
 from perturb.evaluation.keeping import Task, evaluate_each, unfinished
 from perturb.evaluation.loop import Load, Subject, evaluate_cell
@@ -128,6 +128,7 @@ class _Together:
             except Exception as error:
                 if concerns_all(error):
                     raise
+                release(error)
                 failed[cell] = error
         return subjects, failed
 

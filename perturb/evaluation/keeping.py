@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from perturb.evaluation.failures import FailedError, concerns_all, reason_of
+from perturb.evaluation.failures import FailedError, concerns_all, reason_of, release
 from perturb.evaluation.measurements import read_whole_measurement, write_measurement
 from perturb.evaluation.shards import read_whole, write_shard
 from perturb.files import replacing
@@ -123,6 +123,7 @@ def evaluate_each(
                 raise
             logger.info("%s: failed: %s", task.name, error, exc_info=True)
             reasons[task.name] = reason_of(error)
+            release(error)  # it holds the model and the tensors of the failed cell
             continue
         logger.info("%s: evaluated", task.name)
         yield task

@@ -1,6 +1,7 @@
 """Models of a study, loaded by their ids.
 
-A job of several models loads one after another: they may not fit into memory together.
+Each is loaded when it is first needed (`perturb.evaluation.passes`): all models of a job may not
+fit into memory together.
 """
 
 from collections.abc import Callable, Collection, Iterable

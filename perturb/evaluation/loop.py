@@ -3,8 +3,9 @@
 The loop knows neither corruptions nor attacks: it passes the batches of the decoded dataset to the
 perturbation and records one prediction per image, condition and sample. A batch that does not fit
 into the memory is repeated in halves (`perturb.evaluation.batch_size`). The configured precision
-applies to the whole loop (`perturb.models.precision`). The host never waits for the device, but
-between the stages of a perturbation that has them (`perturb.evaluation.stages`), and at the end.
+applies to the whole loop (`perturb.models.precision`). The loop itself never waits for
+the device, but between the stages of a perturbation that has them (`perturb.evaluation.stages`),
+and at the end.
 """
 
 import logging
@@ -217,7 +218,7 @@ class Evaluation:
     ----------
     way : how the images are evaluated.
     size : of batches.
-    precision : float32 or bfloat16.
+    precision : of `perturb.models.precision`, as resolved.
     """
 
     def __init__(

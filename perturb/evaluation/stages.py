@@ -157,7 +157,9 @@ class Line:
         count = min(len(waiting), self._size.now)
         batch = waiting.at(slice(count), waiting.kept)
         self._queues[number].clear()
-        self._push(number, waiting.at(slice(count, None), waiting.kept))
+        # Copied: a view would hold the memory of all.
+        rest = torch.arange(count, len(waiting), device=waiting.rows.device)
+        self._push(number, waiting.at(rest, waiting.kept))
         run = self._stages[number].run
         for part, done in self._size.until_fitting(partial(self._attempt, run, batch)):
             if done.outcomes:

@@ -138,14 +138,17 @@ def hold_in_bfloat16(network: nn.Module) -> dict[str, Tensor]:
     The heads stay float32.
     """
     of_heads = {id(tensor) for head in _heads(network) for _, tensor in _tensors(head)}
-    kept: dict[str, Tensor] = {}
+    rounded: list[tuple[str, Tensor, Tensor]] = []
     for name, tensor in _tensors(network):
         if tensor.dtype != torch.float32 or id(tensor) in of_heads:
             continue
-        kept[name] = tensor.data
         # The caller may be in inference mode, whose tensors are of no use for gradients.
         with torch.no_grad(), torch.inference_mode(tensor.is_inference()):
-            tensor.data = tensor.data.to(torch.bfloat16)
+            rounded.append((name, tensor, tensor.data.to(torch.bfloat16)))
+    # None is changed before all are there: the memory may run out.
+    kept = {name: tensor.data for name, tensor, _ in rounded}
+    for _, tensor, value in rounded:
+        tensor.data = value
     if kept:
         setattr(network, _EXACT, kept)
         drop_copies(network)

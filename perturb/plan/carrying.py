@@ -2,7 +2,8 @@
 
 The name and the models of a job depend on the configuration, its results do not. If receipts of
 other jobs list all files of a job as they are planned, its own is written, and the job need not
-start to find that there is nothing to do. A receipt that is there then lists these files alone.
+start to find that there is nothing to do. A receipt that is there then lists these files alone: a
+study that asked for more, in the same folder, starts that job again, which keeps its files.
 """
 
 import os
@@ -53,9 +54,11 @@ def _listed(paths: Paths) -> dict[str, list[_Listed]]:
     """Return the entries of each file in all receipts."""
     found: dict[str, list[_Listed]] = {}
     for receipt in Path(paths.receipts).rglob("*.json"):
-        entries = entries_of(receipt)
-        written_ns = receipt.stat().st_mtime_ns if entries else 0
-        for file, entry in entries.items():
+        try:  # before it is read: a run may replace it
+            written_ns = receipt.stat().st_mtime_ns
+        except FileNotFoundError:
+            continue
+        for file, entry in entries_of(receipt).items():
             found.setdefault(file, []).append(_Listed(entry, written_ns))
     return found
 
@@ -70,7 +73,7 @@ def _found(
         valid = [
             one
             for one in listed.get(name, ())
-            if one.entry["asked"] == digest and is_of_file(one.entry, file, one.written_ns)
+            if one.entry.get("asked") == digest and is_of_file(one.entry, file, one.written_ns)
         ]
         if not valid:
             return None

@@ -188,7 +188,10 @@ def _build(connection: duckdb.DuckDBPyConnection, relation: str, parameters: Par
         make = registry.entry_point(made)
         connection.register(relation, make(partial(_fetch, connection), parameters))
         return
-    connection.execute(relation_file(relation).read_text())
+    try:
+        connection.execute(relation_file(relation).read_text())
+    except duckdb.InvalidInputException as error:  # error() in the relation
+        raise ValueError(str(error)) from error
     checks = checks_of(relation)
     if checks:
         problems = _fetch(connection, checks.read_text())["problem"].to_pylist()

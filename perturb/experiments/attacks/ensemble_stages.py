@@ -1,6 +1,6 @@
 """Stages of the attack ensemble: those of each run of APGD and of Square, and its verdict.
 
-A run keeps of an image what its next steps need, at most 11 times the image's bytes, and only while
+A run keeps of an image what its next steps need, at most 14 times the image's bytes, and only while
 the image waits for its next stage. Images that a run misled go to its verdict, a new pass over
 their pixels; those still correct after it begin the next run from their clean pixels.
 """

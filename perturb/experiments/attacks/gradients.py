@@ -194,7 +194,7 @@ def descended(
     keys: Tensor | None = None,
     gradient: Tensor | None = None,
 ) -> Tensor:
-    """Return the result of ``pgd``, for arguments that need no check; the host waits once."""
+    """Return the result of ``pgd``, for checked arguments; the host waits once a restart."""
     if descent.epsilon == 0 or len(images) == 0:
         return images.clone()
     targets, flags = ordinary(targets), list[Tensor]()
