@@ -21,6 +21,7 @@ from perturb.tables.queries import checks_of, code_of, query_file, relations_of
 from perturb.tables.run import make_table, make_tables
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
 from tests.study_tables import TABLES, given_of, table_of
+from tests.synthetic_shards import write_shard
 from tests.synthetic_study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
@@ -64,6 +65,19 @@ def test_tables_made_together_are_those_made_alone(
     assert list(found) == names
     for name, table in found.items():
         assert table == made(name), name
+
+
+@pytest.mark.parametrize("name", ["scaling", "matched_pairs", "claims"])
+def test_a_model_that_lacks_an_image_is_refused(study: Study, tmp_path: Path, name: str) -> None:
+    def is_clean(shard: Path) -> bool:
+        row = pq.read_table(shard, partitioning=None).slice(0, 1).to_pylist()[0]
+        return (row["dataset"], row["perturbation"]) == ("shapes", "none")
+
+    shards = list(study.predictions)
+    place = next(number for number, shard in enumerate(shards) if is_clean(shard))
+    shards[place] = write_shard(tmp_path, pq.read_table(shards[place], partitioning=None)[1:])
+    with pytest.raises(ValueError, match="test set clean: a model lacks images that others have"):
+        table_of(replace(study, predictions=shards), name)
 
 
 def test_a_relation_comes_after_those_that_add_to_what_it_reads() -> None:
