@@ -1,7 +1,7 @@
 """All tables of the full ImageNet study, from made-up predictions: time and memory of their jobs.
 
 Run: ``python -m benchmarks.full_tables FOLDER``. Writes every shard that config/imagenet.yaml asks
-for, with as many rows as in the real study (104 million in all), and the receipts of the jobs that
+for, with as many rows as in the real study (106 million in all), and the receipts of the jobs that
 would make them; then the workflow describes the study, checks its shards, makes its tables and
 draws its charts. What is in the rows means nothing. Shards that are there are kept: a second run
 only measures. ``--configfile`` names another study.

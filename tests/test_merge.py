@@ -291,10 +291,10 @@ def test_networks_of_one_family_have_one_precision(
     dtype: str, family: str, is_refused: bool
 ) -> None:
     folders = [_of_precision("pure_bfloat16", "vit"), _of_precision(dtype, family)]
-    told = [line for line in refusals(folders) if "dtype of fgsm" in line]
-    assert len(told) == is_refused
+    refused = [line for line in refusals(folders) if "dtype of fgsm" in line]
+    assert len(refused) == is_refused
     if is_refused:
-        assert f"is {dtype!r}, but " in told[0]
+        assert f"is {dtype!r}, but " in refused[0]
 
 
 @pytest.mark.parametrize(("differ", "said"), REFUSED.values(), ids=REFUSED)

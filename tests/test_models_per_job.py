@@ -95,8 +95,8 @@ def test_models_that_share_a_job_read_images_once() -> None:
 
 def test_cost_tells_what_is_read() -> None:
     machine = Machine("", flops_per_s=1e14)
-    (told,) = (line for line in described(_imagenet(), machine) if line.startswith("They read"))
-    assert told == "They read 3.73 TB of decoded images; with one model a job it would be 14.4 TB."
+    (line,) = (one for one in described(_imagenet(), machine) if one.startswith("They read"))
+    assert line == "They read 3.73 TB of decoded images; with one model a job it would be 14.4 TB."
     alone = described(_imagenet(models_per_job=1), machine)
     assert "They read 14.4 TB of decoded images." in alone
 

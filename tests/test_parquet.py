@@ -18,5 +18,5 @@ print(values.null_count, table["name"].to_pylist(), np.asarray(table["value"].to
 print("pandas" in sys.modules)
 print(table.to_pandas().shape, "pandas" in sys.modules)
 """
-    told = told_by([sys.executable, "-W", "ignore", "-c", code])
-    assert told.splitlines() == ["1 ['a', 'b'] 1.5", "False", "(2, 2) True"]
+    printed = told_by([sys.executable, "-W", "ignore", "-c", code])
+    assert printed.splitlines() == ["1 ['a', 'b'] 1.5", "False", "(2, 2) True"]

@@ -440,9 +440,9 @@ def test_a_failed_model_of_a_job_is_named_and_the_others_have_shards(
 
     with monkeypatch.context() as patched:
         patched.setattr(kept_study, "loader", loader)
-        with pytest.raises(FailedError) as told:
+        with pytest.raises(FailedError) as caught:
             _run(_study(4) | {"jobs_by": "cell"})
-    assert told.value.reasons == {
+    assert caught.value.reasons == {
         "b / test / none / 0": "b / test / none / 0: none: logits of 12 images are not finite",
         "c / test / none / 0": "KeyError: 'head.weight'",
     }
@@ -467,9 +467,9 @@ def test_images_that_cannot_be_perturbed_fail_each_cell_of_the_pass(
     monkeypatch.setattr(corruption, "corrupt", corrupt)
     study = _study(4)
     study["perturbations"]["corruptions"]["severities"] = [1]
-    with pytest.raises(FailedError, match=r"^4 failed:\n") as told:
+    with pytest.raises(FailedError, match=r"^4 failed:\n") as caught:
         _run(study)
-    assert set(told.value.reasons) == {
+    assert set(caught.value.reasons) == {
         f"{model} / test / corruptions / 1" for model in ("a", "b", "reference", "c")
     }
     assert len(calls) == 1  # it is not tried again for each

@@ -14,7 +14,7 @@ from perturb.cost.study import Line, Work, work_of
 
 _HEAD = f"{'':<20}{'cells':>8}{'rows':>15}{'forward':>13}{'backward':>12}{'PFLOP':>12}{'hours':>10}"
 # From the start of a job to its first useful line: interpreter, torch, a checkpoint.
-_STARTUP_S = 4
+_STARTUP_S = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,20 +83,20 @@ def _row(line: Line) -> str:
 
 
 def _missing(config: Config, work: Work, machine: Machine) -> list[str]:
-    told = []
+    sentence = []
     if not machine.rates and any(
         item.key == "corruptions" for item in config.perturbations.values()
     ):
-        told.append("The time for corrupting the images is not included with a given speed.")
+        sentence.append("The time for corrupting the images is not included with a given speed.")
     for what, ids in (
         ("FLOPs", work.models_without_size),
         ("numbers of images", work.datasets_without_size),
     ):
         if ids:
-            told.append(
+            sentence.append(
                 f"Not in these sums, because their {what} are not known: {', '.join(sorted(ids))}."
             )
-    return told
+    return sentence
 
 
 def _startup_hours(jobs: dict[str, int]) -> float:
@@ -104,11 +104,11 @@ def _startup_hours(jobs: dict[str, int]) -> float:
 
 
 def _reading(config: Config) -> str:
-    told = f"They read {_size(bytes_read(config))} of decoded images"
+    sentence = f"They read {_size(bytes_read(config))} of decoded images"
     if config.models_per_job == 1:
-        return f"{told}."
+        return f"{sentence}."
     alone = _size(bytes_read(replace(config, models_per_job=1)))
-    return f"{told}; with one model a job it would be {alone}."
+    return f"{sentence}; with one model a job it would be {alone}."
 
 
 def _disk(disk: Disk) -> list[str]:

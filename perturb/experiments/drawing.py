@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import altair as alt
 import pandas as pd
+from altair.utils.schemapi import debug_mode
 
 from perturb.charts.sentences import nothing
 from perturb.experiments.emptiness import why_empty
@@ -34,5 +35,7 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
         return nothing(reason)
     # Altair limits the file size, but charts contain all data.
     alt.data_transformers.disable_max_rows()
-    drawn: alt.TopLevelMixin = drawing_of(name)(*(tables[table] for table in chart.tables))
+    # Without validation of each part, a tenth of the time: the tests validate whole charts.
+    with debug_mode(False):
+        drawn: alt.TopLevelMixin = drawing_of(name)(*(tables[table] for table in chart.tables))
     return drawn
