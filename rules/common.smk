@@ -64,7 +64,9 @@ CHARTS = products.charts(STUDY)
 TABLE_FORMS = ("parquet", "csv", "md", "tex")
 TABLE_FILES = [PATHS.table(table, form) for table in TABLES for form in TABLE_FORMS]
 CHART_FILES = [
-    PATHS.chart(chart, form) for chart in CHARTS for form in ("html", "svg", "png", "json")
+    PATHS.chart(chart, form)
+    for chart in CHARTS
+    for form in ("html", "svg", "png", "json")
 ]
 PICTURES = products.pictures(STUDY)
 GENERATED = [dataset.id for dataset in STUDY.datasets.values() if dataset.generate]
