@@ -35,7 +35,7 @@ job = jobs(study)[snakemake.wildcards.model, snakemake.wildcards.job]
 cells, measurements = tasks_of(study, job)
 files = files_of(study, job)
 precision = partial(precision_of, study)
-compiled = compiled_models(study, [cell for cell, task in cells.items() if not task.is_kept])
+compiled = compiled_models(study, [cell for cell, task in cells.items() if not task.seems_kept])
 weights = [*map(Path, snakemake.input.weights)]
 load = loader(weights, study.device, compiled=compiled, precision=precision)
 plain = loader(weights, study.device, precision=precision)

@@ -29,7 +29,7 @@ check_files(study, snakemake.input)
 torch.set_num_threads(snakemake.threads)
 job = jobs(study)[snakemake.wildcards.source, TRANSFER]
 cells, _ = tasks_of(study, job)
-compiled = compiled_models(study, [cell for cell, task in cells.items() if not task.is_kept])
+compiled = compiled_models(study, [cell for cell, task in cells.items() if not task.seems_kept])
 load = loader(
     map(Path, snakemake.input.weights),
     study.device,

@@ -164,7 +164,7 @@ def test_a_job_that_fails_keeps_its_finished_cells(
     code = unevaluated.folder / "perturb" / "evaluation" / "jobs.py"
     text = code.read_text()
     fault = 'if cell.perturbation == "corruptions":\n            raise ValueError("no clouds")'
-    faulty = re.sub(r"( +)(chosen = evaluator\()", rf"\1{fault}\n\1\2", text, count=1)
+    faulty = re.sub(r"( +)(asked = task\.asked\n)", rf"\1{fault}\n\1\2", text, count=1)
     assert faulty != text
     code.write_text(faulty)
     told = launch(unevaluated, status=1)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from perturb.evaluation.failures import FailedError, concerns_all, reason_of, release
 from perturb.evaluation.measurements import read_whole_measurement, write_measurement
-from perturb.evaluation.shards import read_whole, write_shard
+from perturb.evaluation.shards import read_metadata, read_whole, write_shard
 from perturb.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,14 @@ class Task:
             logger.info("%s: %s", self.name, reason)
             return False
         return True
+
+    @property
+    def seems_kept(self) -> bool:
+        """Whether a shard of its identity is there; it need not be whole."""
+        try:
+            return read_metadata(self.path).get("identity") == self.identity
+        except ValueError:  # also if there is none
+            return False
 
     def kept_conditions(self, metadata: Mapping[str, Any]) -> list[str]:
         """Return the conditions that a shard with these metadata holds as they are asked for."""
