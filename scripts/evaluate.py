@@ -1,22 +1,18 @@
 """Record missing predictions of models under some perturbations, or missing measurements."""
 
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from perturb.config import load_config
-from perturb.cost.compilation import compiled_models
+from perturb.cost.loading import job_loader
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.failures import each_in_turn
 from perturb.evaluation.jobs import evaluate_cells
-from perturb.evaluation.loading import loader
 from perturb.experiments.measurements import measure
 from perturb.experiments.registry import evaluator
 from perturb.logs import log_to
 from perturb.parquet import keep_pandas_out
-from perturb.plan.asked import precision_of
 from perturb.plan.clean_chance import warn_of_clean
 from perturb.plan.jobs import jobs
 from perturb.plan.origins import check_files
@@ -34,11 +30,9 @@ torch.set_num_threads(snakemake.threads)
 job = jobs(study)[snakemake.wildcards.model, snakemake.wildcards.job]
 cells, measurements = tasks_of(study, job)
 files = files_of(study, job)
-precision = partial(precision_of, study)
-compiled = compiled_models(study, [cell for cell, task in cells.items() if not task.seems_kept])
-weights = [*map(Path, snakemake.input.weights)]
-load = loader(weights, study.device, compiled=compiled, precision=precision)
-plain = loader(weights, study.device, precision=precision)
+left = [cell for cell, task in cells.items() if not task.seems_kept]
+weights = list(snakemake.input.weights)
+load, plain = job_loader(study, weights, left), job_loader(study, weights)
 evaluated = evaluate_cells(cells, load, files, evaluator, study.batch_size)
 measured = measure(measurements, plain, job.model, files, study.batch_size)
 for done in each_in_turn(evaluated, measured):

@@ -5,11 +5,13 @@ are the functions that the scripts of the rules call.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from perturb.config import Config
+from perturb.config import Config, load_config
 from perturb.datasets.build import build_generated
+from perturb.evaluation.identity import dataset_facts, model_facts
 from perturb.evaluation.jobs import evaluate_cells
 from perturb.evaluation.loading import loader
 from perturb.experiments.measurements import measure
@@ -38,6 +40,13 @@ def run(config: Config) -> set[str]:
         if key in started:
             evaluated |= set(_run_job(config, job))
     return evaluated
+
+
+def run_anew(study: Mapping[str, Any]) -> set[str]:
+    """Run a configuration as another process would, which remembers nothing of the files."""
+    dataset_facts.cache_clear()
+    model_facts.cache_clear()
+    return run(load_config(study))
 
 
 def planned(config: Config) -> set[tuple[str, str]]:

@@ -14,7 +14,6 @@ from perturb.config.given import read_yaml, whole
 from perturb.cost.command import described
 from perturb.cost.rates import Machine
 from perturb.cost.reading import bytes_read
-from perturb.evaluation.identity import dataset_facts, model_facts
 from perturb.plan.carrying import carry_receipts
 from perturb.plan.cells import cells
 from perturb.plan.groups import is_shared
@@ -129,18 +128,12 @@ def _study() -> dict[str, Any]:
     return study
 
 
-def _run(study: dict[str, Any]) -> set[str]:
-    dataset_facts.cache_clear()
-    model_facts.cache_clear()
-    return kept_study.run(load_config(study))
-
-
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return a study that was run to its end in the working directory."""
     monkeypatch.chdir(tmp_path)
     study = _study()
-    assert len(_run(study)) == len(cells(load_config(study)))
+    assert len(kept_study.run_anew(study)) == len(cells(load_config(study)))
     return study
 
 
@@ -177,7 +170,7 @@ def test_a_change_of_the_models_starts_its_group_and_evaluates_the_new_one(
     started = Counter(name for _, name in kept_study.planned(config))
     assert set(started.values()) <= {num_started}
     evaluated = {str(cell) for cell in cells(config) if cell.model == "new"}
-    assert _run(study) == evaluated
+    assert kept_study.run_anew(study) == evaluated
     assert kept_study.planned(config) == set()
     assert all(path.read_bytes() == content for path, content in before.items())
 
@@ -219,4 +212,4 @@ def test_what_is_no_longer_planned_is_evaluated_by_no_later_study(study: dict[st
     for model in ("a", "c"):
         study["models"].pop(model)
         assert kept_study.planned(load_config(study)) == set()
-    assert _run(whole) == set()
+    assert kept_study.run_anew(whole) == set()

@@ -16,13 +16,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perturb.config import load_config
 from perturb.datasets.build import build_generated
 from perturb.datasets.store import Images, ImageStore, open_store
 from perturb.evaluation import together
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.failures import FailedError
-from perturb.evaluation.identity import dataset_facts, model_facts
 from perturb.evaluation.loop import Load, Subject, evaluate_cell
 from perturb.evaluation.outcome import Evaluator, InputEvaluator, Perturbed, Setting
 from perturb.evaluation.shards import read_metadata
@@ -50,12 +48,6 @@ def _study(models_per_job: int) -> dict[str, Any]:
     study["perturbations"]["none"]["datasets"].append("second")
     study["perturbations"]["fgsm"] = {"datasets": ["test"], "images": 6, "epsilons": ["1/255"]}
     return study
-
-
-def _run(study: dict[str, Any]) -> set[str]:
-    dataset_facts.cache_clear()
-    model_facts.cache_clear()
-    return kept_study.run(load_config(study))
 
 
 @pytest.fixture
@@ -104,7 +96,7 @@ def test_shards_are_the_same_and_batches_are_made_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    all_cells = _run(_study(1))
+    all_cells = kept_study.run_anew(_study(1))
     alone, facts = _rows(), {path: _facts(path) for path in _rows()}
     assert len(corrupted) == 2 * 2 * 3  # corruptions, severities, batches
     assert set(corrupted.values()) == {4}
@@ -113,7 +105,7 @@ def test_shards_are_the_same_and_batches_are_made_once(
         shutil.rmtree(Path("results") / folder)
     corrupted.clear()
     read.clear()
-    assert _run(_study(3)) == all_cells
+    assert kept_study.run_anew(_study(3)) == all_cells
     found = _rows()
     assert found.keys() == alone.keys()
     for path, table in found.items():
@@ -129,13 +121,15 @@ def test_kept_cells_are_not_evaluated_again_with_the_others(
     corrupted: Counter[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    _run(_study(4))
+    kept_study.run_anew(_study(4))
     before = _rows()
     gone = [f"results/shards/{model}/test/corruptions/2.parquet" for model in ("b", "c")]
     for path in gone:
         Path(path).unlink()
     corrupted.clear()
-    assert _run(_study(4)) == {f"{model} / test / corruptions / 2" for model in ("b", "c")}
+    assert kept_study.run_anew(_study(4)) == {
+        f"{model} / test / corruptions / 2" for model in ("b", "c")
+    }
     assert {severity for _, severity, _ in corrupted} == {2}
     assert set(corrupted.values()) == {1}
     assert all(table.equals(before[path]) for path, table in _rows().items())
@@ -146,10 +140,10 @@ def test_conditions_that_are_missing_are_evaluated_together(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     study = _study(4)
-    _run(study)
+    kept_study.run_anew(study)
     corrupted.clear()
     study["perturbations"]["corruptions"]["corruptions"] += ["fog"]
-    assert len(_run(study)) == 8
+    assert len(kept_study.run_anew(study)) == 8
     assert {name for name, _, _ in corrupted} == {"fog"}
     assert set(corrupted.values()) == {1}
     metadata = read_metadata(Path("results/shards/c/test/corruptions/2.parquet"))
@@ -195,7 +189,7 @@ def test_models_are_in_memory_together_only_for_what_they_share(
     monkeypatch.setattr(
         kept_study, "evaluator_of", lambda id: attack if id == "fgsm" else evaluator_of(id)
     )
-    _run(_study(3) | {"jobs_by": "model"})
+    kept_study.run_anew(_study(3) | {"jobs_by": "model"})
     assert made[0].counts == [("a", 0), ("b", 1), ("c", 2)]
     assert set(num_alive) == {1}
 
@@ -441,7 +435,7 @@ def test_a_failed_model_of_a_job_is_named_and_the_others_have_shards(
     with monkeypatch.context() as patched:
         patched.setattr(kept_study, "loader", loader)
         with pytest.raises(FailedError) as caught:
-            _run(_study(4) | {"jobs_by": "cell"})
+            kept_study.run_anew(_study(4) | {"jobs_by": "cell"})
     assert caught.value.reasons == {
         "b / test / none / 0": "b / test / none / 0: none: logits of 12 images are not finite",
         "c / test / none / 0": "KeyError: 'head.weight'",
@@ -449,7 +443,7 @@ def test_a_failed_model_of_a_job_is_named_and_the_others_have_shards(
     assert "Traceback" in caplog.text
     shards = Path("results/shards")
     assert [model for model in ("a", "b", "c") if (shards / model).exists()] == ["a"]
-    evaluated = _run(_study(4) | {"jobs_by": "cell"})
+    evaluated = kept_study.run_anew(_study(4) | {"jobs_by": "cell"})
     assert "a / test / none / 0" not in evaluated
     assert {"b / test / none / 0", "c / test / none / 0"} <= evaluated
 
@@ -468,7 +462,7 @@ def test_images_that_cannot_be_perturbed_fail_each_cell_of_the_pass(
     study = _study(4)
     study["perturbations"]["corruptions"]["severities"] = [1]
     with pytest.raises(FailedError, match=r"^4 failed:\n") as caught:
-        _run(study)
+        kept_study.run_anew(study)
     assert set(caught.value.reasons) == {
         f"{model} / test / corruptions / 1" for model in ("a", "b", "reference", "c")
     }

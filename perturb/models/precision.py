@@ -77,7 +77,7 @@ def autocast(precision: str, device: torch.device) -> Iterator[None]:
     """Run networks in a precision within a `with` statement.
 
     With float32, TF32 is off: it keeps ten bits, and is torch's default for convolutions. Of pure
-    bfloat16 the weights tell the network the precision; see `weights_in`.
+    bfloat16 the weights determine it; see `weights_in`.
 
     Parameters
     ----------

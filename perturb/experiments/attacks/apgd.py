@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from perturb.evaluation.spans import spans
 from perturb.experiments.attacks import gradients
-from perturb.experiments.attacks.arguments import check_all_finite
 from perturb.experiments.attacks.balls import ball
+from perturb.experiments.attacks.running import best_after
 
 # Weight of a step's direction; fraction of rising steps below which the step is halved.
 _NEW_DIRECTION = 0.75
@@ -60,20 +60,7 @@ def apgd(
     labels : int64 (B, n) for the loss; the first column is the true class.
     """
     run = Run(classifier, epsilon, loss, steps)
-    state, rows = run.started(images, start), torch.arange(len(images), device=images.device)
-    result, flags = state.best.clone(), []
-    for span in run.spans:
-        state, is_finite = run.advanced(state, images, labels, span)
-        flags.append(is_finite)
-        result[rows] = state.best
-        still_correct = (~state.is_misled).nonzero()[:, 0]
-        if len(still_correct) == 0:
-            break
-        if len(still_correct) < len(rows):
-            images, labels, rows = (part[still_correct] for part in (images, labels, rows))
-            state = state.at(still_correct)
-    check_all_finite(flags)
-    return result.contiguous()
+    return best_after(run, run.started(images, start), images, labels).contiguous()
 
 
 @dataclass(frozen=True)

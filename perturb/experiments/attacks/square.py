@@ -23,12 +23,12 @@ from perturb import random
 from perturb.evaluation.spans import spans
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.arguments import (
-    check_all_finite,
     check_at_least_one,
     checked,
     checked_keys,
 )
 from perturb.experiments.attacks.balls import ball
+from perturb.experiments.attacks.running import best_after
 
 # Fraction of the pixels in the first square, and the ten-thousandths of the queries after which
 # this fraction is halved.
@@ -63,21 +63,7 @@ def square(
     if epsilon == 0 or len(images) == 0:
         return images.clone()
     search = Search(classifier, epsilon, queries, seed)
-    state, rows = search.started(images, keys), torch.arange(len(images), device=images.device)
-    result, flags = state.best.clone(), []
-    for span in search.spans:
-        state, is_finite = search.advanced(state, images, targets, keys, span)
-        flags.append(is_finite)
-        result[rows] = state.best
-        still_correct = (~state.is_misled).nonzero()[:, 0]
-        if len(still_correct) == 0:
-            break
-        if len(still_correct) < len(rows):
-            parts = (images, targets, keys, rows)
-            images, targets, keys, rows = (part[still_correct] for part in parts)
-            state = state.at(still_correct)
-    check_all_finite(flags)
-    return result
+    return best_after(search, search.started(images, keys), images, targets, keys)
 
 
 @dataclass(frozen=True)
