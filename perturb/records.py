@@ -157,6 +157,8 @@ class Model:
     """A model of the study; `weights` is None where the study trains it.
 
     label : in tables and charts; models of different pre-training may share it.
+    entry, run : of a network that is trained several times, the id of its entry, which is that of
+        its first run, and which run this is, from 1.
     own_preprocessing : None for networks for the images of a single dataset.
     """
 
@@ -168,6 +170,8 @@ class Model:
     training: Training | None
     weights: WeightsFile | TimmWeights | RandomWeights | Factory | None
     own_preprocessing: ModelPreprocessing | None
+    entry: str
+    run: int = 1
 
     @property
     def timm_tag(self) -> str | None:

@@ -13,7 +13,7 @@ import vl_convert
 from perturb.experiments import registry
 from perturb.experiments.drawing import draw
 from perturb.page.shown import charts_from
-from perturb.tables.queries import FOLDER
+from perturb.tables.connection import define_functions
 from perturb.tables.run import make_table
 from tests.synthetic_attacks import HEADLINE_EPSILON
 from tests.synthetic_study import Study
@@ -92,7 +92,7 @@ def _source(study: Study, source: str) -> Path | list[Path]:
 def sql(expression: str) -> float:
     """Return the value of an expression over the macros."""
     with duckdb.connect() as connection:
-        connection.execute((FOLDER / "macros.sql").read_text())
+        define_functions(connection)
         found = connection.execute(f"SELECT {expression}").fetchone()
     assert found is not None
     return found[0]

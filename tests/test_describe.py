@@ -33,6 +33,7 @@ def described(
         training=None,
         weights=None,
         own_preprocessing=None,
+        entry="m",
     )
     [row] = describe_models([model], {"m": path}).to_pylist()
     return row

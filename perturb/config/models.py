@@ -130,6 +130,7 @@ def model(
         own_preprocessing=own_preprocessing(
             f"models.{id}.preprocessing", entry, architecture, tagged
         ),
+        entry=id,
     )
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import duckdb
 
-from perturb.tables.queries import FOLDER
+from perturb.tables.connection import define_functions
 
 
 @contextmanager
 def macros() -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection with the macros of the tables."""
     with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute((FOLDER / "macros.sql").read_text(encoding="utf-8"))
+        define_functions(connection)
         yield connection
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from perturb.tables.queries import FOLDER
+from perturb.tables.connection import define_functions
 
 _OUTCOMES = """
 CREATE TEMP TABLE outcomes (
@@ -82,7 +82,7 @@ class Differences:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        connection.execute((FOLDER / "macros.sql").read_text(encoding="utf-8"))
+        define_functions(connection)
         connection.execute(_OUTCOMES)
         self._order: dict[tuple[int, str], int] = {}
 

@@ -21,11 +21,13 @@ def clean_chance(shards: Sequence[Path], dataset: str) -> list[dict[str, Any]]:
     """Return the rows of `clean_chance`, from the shards of the cells `none` of a dataset."""
     import duckdb  # where it is used: most jobs evaluate no clean images
 
+    from perturb.tables.connection import define_functions
+
     if not shards:
         return []
     roles = pa.table({"dataset": [dataset], "role": ["clean"]})
     with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute((FOLDER / "macros.sql").read_text())
+        define_functions(connection)
         connection.register("datasets", roles)
         try:
             connection.read_parquet([str(path) for path in shards]).create_view("predictions")

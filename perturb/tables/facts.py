@@ -20,6 +20,8 @@ _LAST = 1_000  # after all sets
 MODELS = pa.schema(
     [
         ("model", pa.string()),
+        ("entry", pa.string()),  # of the configuration; the same for all runs of its training
+        ("run", pa.int32()),
         ("label", pa.string()),
         ("architecture", pa.string()),
         ("family", pa.string()),
@@ -65,6 +67,8 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
         rows.append(
             {
                 "model": model.id,
+                "entry": model.entry,
+                "run": model.run,
                 "label": model.label,
                 "architecture": model.architecture.id,
                 "family": model.architecture.family,

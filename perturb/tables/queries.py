@@ -22,8 +22,10 @@ _NEEDS, _ADDS = "-- NEEDS ", "-- ADDS TO "
 _MODULES = (
     "tables/columns.csv",
     "tables/columns.py",
+    "tables/connection.py",
     "tables/declared.py",
     "tables/display.py",
+    "tables/intervals.sql",
     "tables/macros.sql",
     "tables/queries.py",
     "tables/run.py",

@@ -16,15 +16,24 @@ import pyarrow as pa
 
 from perturb.experiments import registry
 from perturb.experiments.declaration import Source
+from perturb.tables.connection import define_functions
 from perturb.tables.declared import declared_test_sets, perturbations
-from perturb.tables.queries import FOLDER, checks_of, query_file, relation_file, relations_of
+from perturb.tables.queries import checks_of, query_file, relation_file, relations_of
 
 Sources = Mapping[str, Path | Sequence[Path]]
 Parameters = Mapping[str, float | None]
 
 # Columns of facts that may be missing in a study: these are empty.
 _FACTS = {
-    "models": Source("models", filled={"paper_pretraining": "VARCHAR", "timm_tag": "VARCHAR"}),
+    "models": Source(
+        "models",
+        filled={
+            "entry": "VARCHAR",
+            "run": "INTEGER",
+            "paper_pretraining": "VARCHAR",
+            "timm_tag": "VARCHAR",
+        },
+    ),
     "datasets": Source(
         "datasets",
         filled={
@@ -129,7 +138,7 @@ class _Study:
         connection.execute("SET parquet_metadata_cache = true")
         connection.register("perturbations", perturbations())
         connection.register("declared_test_sets", declared_test_sets())
-        connection.execute((FOLDER / "macros.sql").read_text())
+        define_functions(connection)
         for key, value in self._parameters.items():
             connection.execute(f"SET VARIABLE {key} = ?", [value])
         self._opened: set[str] = set()

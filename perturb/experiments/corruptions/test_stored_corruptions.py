@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS
+from perturb.tables.connection import define_functions
 from perturb.tables.declared import perturbations
-from perturb.tables.queries import FOLDER, relation_file
+from perturb.tables.queries import relation_file
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, counted, decided, resnet, vit, written
 from tests.study_tables import rows_where
@@ -42,7 +43,7 @@ def test_mce_of_every_published_model_to_the_printed_digit() -> None:
     assert len(models) == 200
     published = {row["model"]: row["c15_ondisk_mCE"] for row in models}
     with duckdb.connect() as connection:
-        connection.execute((FOLDER / "macros.sql").read_text())
+        define_functions(connection)
         for name, rows in _relations(models).items():
             connection.register(name, pa.Table.from_pylist(rows))
         connection.execute(f"CREATE VIEW reference_errors AS FROM '{ALEXNET}'")

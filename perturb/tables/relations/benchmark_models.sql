@@ -4,7 +4,7 @@
 -- pre-training set, their ids keep them apart in tables and charts.
 CREATE TEMP VIEW labelled_models AS
 SELECT
-    *,
+    * REPLACE (coalesce(entry, model) AS entry, coalesce(run, 1) AS run),
     CASE WHEN count(*) OVER (PARTITION BY label, pretraining, is_reference) > 1
         THEN label || ' (' || model || ')'
         ELSE label
