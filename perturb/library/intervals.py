@@ -7,7 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from perturb.library.queries import macros, number_of, one_row
+from perturb.library.queries import macros, one_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +23,7 @@ class Interval(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """A difference of accuracy, the ends of its 95 % interval, and the number of images.
-
-    The ends are NaN if the difference is the same on all images: no image tells the models apart,
-    which is no evidence that none ever would.
-    """
+    """A difference of accuracy, the ends of its 95 % interval, and the number of images."""
 
     difference: float
     low: float
@@ -110,15 +106,13 @@ def paired_difference(
             )
             SELECT
                 ordered_mean(difference, image_id) AS difference,
-                nullif(mean_half_width(difference, image_id), 0) AS half_width,
+                paired_low(difference, image_id) AS low,
+                paired_high(difference, image_id) AS high,
                 count(*) AS num_images
             FROM differences
             """,
         )
-    half_width = number_of(row["half_width"])
-    difference = row["difference"]
-    ends = difference - half_width, difference + half_width
-    return PairedDifference(difference, *ends, row["num_images"])
+    return PairedDifference(**row)
 
 
 def _check_paired(connection: duckdb.DuckDBPyConnection) -> None:

@@ -66,12 +66,11 @@ means AS (
         sum(first_correct) / sum(first_count) AS first_accuracy,
         sum(second_correct) / sum(second_count) AS second_accuracy,
         ordered_mean(difference, image_id) AS difference,
-        -- No image tells the models apart: that is no evidence that none ever would.
-        nullif(mean_half_width(difference, image_id), 0) AS half_width
+        paired_low(difference, image_id) AS low,
+        paired_high(difference, image_id) AS high
     FROM images
     GROUP BY ALL
 )
-SELECT * EXCLUDE (half_width), difference - half_width AS low, difference + half_width AS high
 FROM means
 ORDER BY ALL
 """

@@ -82,7 +82,7 @@ EXPERIMENT = Experiment(
         Table(
             "corruption_means",
             title="Accuracy by corruption, averaged over severities",
-            relations=("benchmark_models", "corruption_errors"),
+            relations=("benchmark_models", "corruption_errors", "corruption_error_intervals"),
             shown=(
                 "architecture_label",
                 "pretraining_label",
@@ -101,7 +101,7 @@ EXPERIMENT = Experiment(
         Table(
             "corruption_error",
             title="Mean accuracy, mCE and relative mCE",
-            relations=("corruption_images", "corruption_errors"),
+            relations=("corruption_images", "corruption_errors", "reference_outcomes"),
             shown=(
                 "architecture_label",
                 "pretraining_label",

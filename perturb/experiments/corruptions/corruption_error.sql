@@ -1,14 +1,58 @@
 -- Mean accuracy, mCE and relative mCE over the benchmark's corruptions (Hendrycks and Dietterich,
 -- ICLR 2019): CE          = sum_s error(c, s) / sum_s reference(c, s);  mCE = mean over c relative
--- CE = sum_s (error(c, s) - clean error) / sum_s (reference(c, s) - reference clean) For given
--- denominators, all three are means of one number per image, which gives their intervals. A
--- relative CE whose denominator is not positive is not defined, nor is the mean. Denominators are
--- differences of floating-point sums, in which zero may become 1e-16, while one prediction on
--- 50,000 images is 2e-5: values below 1e-9 count as zero.
+-- CE = sum_s (error(c, s) - clean error) / sum_s (reference(c, s) - reference clean). A relative CE
+-- whose denominator is not positive is not defined, nor is the mean. Denominators are differences of
+-- floating-point sums, in which zero may become 1e-16, while one prediction on 50,000 images is 2e-5:
+-- values below 1e-9 count as zero.
+--
+-- For published denominators, all three are means of one number per image, which gives their
+-- intervals. A reference that the study evaluates sees the same images: then an image counts by
+-- (wrong - CE * reference wrong) / denominator, the mean over c. Its own values are 1 by definition.
 WITH clean AS (
     SELECT model, image, num_predictions - num_correct AS clean_wrong
     FROM image_outcomes
     WHERE test_set = 'clean'
+),
+outcomes AS (
+    SELECT
+        o.model,
+        o.image,
+        o.position,
+        o.num_severities,
+        o.num_wrong,
+        clean_wrong,
+        num_wrong - num_severities * clean_wrong AS num_added,
+        error_sum,
+        relative_error_sum,
+        coalesce(reference_wrong, 0) AS reference_wrong,
+        coalesce(reference_wrong - num_severities * reference_clean_wrong, 0) AS reference_added
+    FROM corruption_outcomes AS o
+    JOIN clean USING (model, image)
+    JOIN datasets USING (dataset)
+    JOIN corruptions USING (position)
+    JOIN reference_sums USING (position)
+    LEFT JOIN reference_outcomes USING (position, image)
+    WHERE is_benchmark AND datasets.role IN ('clean', 'corrupted')
+),
+ratios AS (
+    SELECT
+        model,
+        position,
+        sum(num_wrong) / count(*) / any_value(error_sum) AS ce,
+        sum(num_added) / count(*) / any_value(relative_error_sum) AS relative_ce,
+        max(num_severities) / any_value(error_sum) * greatest(1, ce) AS reach,
+        max(num_severities) / any_value(relative_error_sum) * (1 + abs(relative_ce))
+            AS relative_reach
+    FROM outcomes
+    GROUP BY model, position
+),
+reaches AS (
+    SELECT
+        model,
+        ordered_mean(reach, position) AS reach,
+        ordered_mean(relative_reach, position) AS relative_reach
+    FROM ratios
+    GROUP BY model
 ),
 images AS (
     SELECT
@@ -19,16 +63,15 @@ images AS (
         sum(num_severities) AS num_predictions,
         sum(num_severities - num_wrong) AS num_correct,
         any_value(clean_wrong) AS clean_wrong,
-        ordered_mean(num_wrong / error_sum, position) AS ce,
+        ordered_mean((num_wrong - ce * reference_wrong) / error_sum, position) AS ce_influence,
+        CASE WHEN min(relative_error_sum) > 1e-9 THEN
+            ordered_mean(num_added / relative_error_sum, position)
+        END AS relative_ce,
         CASE WHEN min(relative_error_sum) > 1e-9 THEN ordered_mean(
-            (num_wrong - num_severities * clean_wrong) / relative_error_sum, position)
-        END AS relative_ce
-    FROM corruption_outcomes
-    JOIN clean USING (model, image)
-    JOIN datasets USING (dataset)
-    JOIN corruptions USING (position)
-    JOIN reference_sums USING (position)
-    WHERE is_benchmark AND datasets.role IN ('clean', 'corrupted')
+            (num_added - ratios.relative_ce * reference_added) / relative_error_sum, position)
+        END AS relative_influence
+    FROM outcomes
+    JOIN ratios USING (model, position)
     GROUP BY model, image
 ),
 summary AS (
@@ -43,11 +86,14 @@ summary AS (
         any_value(num_predictions) AS predictions,
         -- mCE is defined only over all corruptions and severities.
         min(num_corruptions) = 15 AND min(num_severities) = 5 AS is_whole,
-        z95() * ordered_stddev(ce, image) / sqrt(count(*)) AS mce_half_width,
+        line_half_width(ce_influence, image, any_value(reach)) AS mce_half_width,
         CASE WHEN is_whole AND count(relative_ce) = count(*)
             THEN ordered_mean(relative_ce, image) END AS relative_mce,
-        z95() * ordered_stddev(relative_ce, image) / sqrt(count(*)) AS relative_half_width
+        CASE WHEN count(relative_ce) = count(*) THEN
+            line_half_width(relative_influence, image, any_value(relative_reach))
+        END AS relative_half_width
     FROM images
+    JOIN reaches USING (model)
     GROUP BY model
 )
 SELECT
@@ -64,11 +110,13 @@ SELECT
     accuracy_low(s.sum_k, s.sum_k2, s.num_images, s.predictions) AS mean_accuracy_low,
     accuracy_high(s.sum_k, s.sum_k2, s.num_images, s.predictions) AS mean_accuracy_high,
     e.mce,
-    e.mce - s.mce_half_width AS mce_low,
-    e.mce + s.mce_half_width AS mce_high,
+    CASE WHEN NOT m.is_reference THEN at_least(0, e.mce - s.mce_half_width) END AS mce_low,
+    CASE WHEN NOT m.is_reference THEN e.mce + s.mce_half_width END AS mce_high,
     s.relative_mce,
-    s.relative_mce - s.relative_half_width AS relative_mce_low,
-    s.relative_mce + s.relative_half_width AS relative_mce_high
+    CASE WHEN NOT m.is_reference THEN s.relative_mce - s.relative_half_width END
+        AS relative_mce_low,
+    CASE WHEN NOT m.is_reference THEN s.relative_mce + s.relative_half_width END
+        AS relative_mce_high
 FROM summary AS s
 JOIN labelled_models AS m USING (model)
 LEFT JOIN mean_corruption_errors AS e USING (model)

@@ -42,13 +42,17 @@ SELECT
     CASE WHEN clean.n = s.num_images THEN wilson_low(clean.k, clean.n) END AS clean_accuracy_low,
     CASE WHEN clean.n = s.num_images THEN wilson_high(clean.k, clean.n) END AS clean_accuracy_high,
     e.ce,
-    e.ce - e.ce_half_width AS ce_low,
-    e.ce + e.ce_half_width AS ce_high
+    intervals.ce_low,
+    intervals.ce_high
 FROM corruption_sums AS s
 JOIN corruptions USING (corruption)
 JOIN benchmark_models AS m USING (model)
 LEFT JOIN corruption_errors AS e
     ON e.model = s.model AND e.dataset = s.dataset AND e.corruption = s.corruption
+LEFT JOIN corruption_error_intervals AS intervals
+    ON intervals.model = s.model
+    AND intervals.dataset = s.dataset
+    AND intervals.corruption = s.corruption
 LEFT JOIN clean
     ON clean.model = s.model AND clean.dataset = s.dataset AND clean.position = s.position
 ORDER BY s.dataset, m.pretraining_rank, m.family, m.num_parameters, m.model, s.position;

@@ -16,10 +16,8 @@ SELECT
     contrasts.high AS difference_high,
     contrasts.num_images,
     clean.d / clean.n AS clean_difference,
-    clean_difference - nullif(clustered_half_width(clean.d, clean.d2, clean.n, 1), 0)
-        AS clean_difference_low,
-    clean_difference + nullif(clustered_half_width(clean.d, clean.d2, clean.n, 1), 0)
-        AS clean_difference_high
+    difference_low(clean.d, clean.d2, clean.d2, clean.n, 1) AS clean_difference_low,
+    difference_high(clean.d, clean.d2, clean.d2, clean.n, 1) AS clean_difference_high
 FROM matched
 JOIN contrasts ON contrasts.kind = 'pair' AND contrasts.name = matched.vit
 JOIN test_sets USING (test_set)

@@ -15,10 +15,8 @@ SELECT
     contrasts.high AS patch_difference_high,
     contrasts.num_images,
     clean.d / clean.n AS clean_patch_difference,
-    clean_patch_difference - nullif(clustered_half_width(clean.d, clean.d2, clean.n, 1), 0)
-        AS clean_patch_difference_low,
-    clean_patch_difference + nullif(clustered_half_width(clean.d, clean.d2, clean.n, 1), 0)
-        AS clean_patch_difference_high
+    difference_low(clean.d, clean.d2, clean.d2, clean.n, 1) AS clean_patch_difference_low,
+    difference_high(clean.d, clean.d2, clean.d2, clean.n, 1) AS clean_patch_difference_high
 FROM patch_pairs AS pairs
 JOIN contrasts ON contrasts.kind = 'patch_pair' AND contrasts.name = pairs.large
 JOIN test_sets USING (test_set)

@@ -7,12 +7,10 @@ WITH summary AS (
         is_own_patch,
         count(border_ratio) AS num_images,
         ordered_mean(border_ratio, image_id) AS border_ratio,
-        z95() * ordered_stddev(border_ratio, image_id) / sqrt(count(border_ratio))
-            AS border_half_width,
+        mean_half_width(border_ratio, image_id) AS border_half_width,
         count(foreground_ratio) AS num_foregrounds,
         ordered_mean(foreground_ratio, image_id) AS foreground_ratio,
-        z95() * ordered_stddev(foreground_ratio, image_id) / sqrt(count(foreground_ratio))
-            AS foreground_half_width
+        mean_half_width(foreground_ratio, image_id) AS foreground_half_width
     FROM image_patterns
     GROUP BY model, patch_px, is_own_patch
 )

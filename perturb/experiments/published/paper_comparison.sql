@@ -6,15 +6,16 @@ WITH pairs AS (
         o.*,
         p.* EXCLUDE (model, pretraining, quantity, condition, level, num_images, num_samples),
         p.value AS paper_value,
-        z95() ** 2 * coalesce(
-            o.sample_variance * (1 / o.num_samples + 1 / p.num_samples), 0) AS sets_reach2,
+        o.sample_variance * (1 / o.num_samples + 1 / p.num_samples) AS sets_variance,
         difference_reach(
             ours - ours_low, o.num_images, wilson_high(p.value * p.num_images, p.num_images)
-            - p.value, p.num_images, p.population) AS reach_down,
+            - p.value, p.num_images, p.population) AS images_down,
         difference_reach(
             ours_high - ours, o.num_images, p.value
             - wilson_low(p.value * p.num_images, p.num_images), p.num_images, p.population)
-            AS reach_up
+            AS images_up,
+        drawn_reach(images_down, sets_variance, o.num_samples) AS reach_down,
+        drawn_reach(images_up, sets_variance, o.num_samples) AS reach_up
     FROM paper_outcomes AS o
     JOIN compared_models AS m USING (model)
     JOIN paper_figures AS p
@@ -68,11 +69,10 @@ SELECT
     is_upper_bound,
     tolerance,
     CASE WHEN NOT is_upper_bound THEN ours - paper_value END AS paper_difference,
-    paper_difference - sqrt(reach_down ** 2 + sets_reach2) AS paper_difference_low,
-    paper_difference + sqrt(reach_up ** 2 + sets_reach2) AS paper_difference_high,
-    ours - paper_value - sqrt(reach_down ** 2 + sets_reach2) <= tolerance
-        AND (is_upper_bound
-            OR ours - paper_value + sqrt(reach_up ** 2 + sets_reach2) >= -tolerance) AS is_within
+    paper_difference - reach_down AS paper_difference_low,
+    paper_difference + reach_up AS paper_difference_high,
+    ours - paper_value - reach_down <= tolerance
+        AND (is_upper_bound OR ours - paper_value + reach_up >= -tolerance) AS is_within
 FROM pairs
 JOIN quantities USING (quantity)
 JOIN model_columns AS m USING (model)

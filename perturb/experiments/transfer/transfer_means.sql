@@ -36,11 +36,11 @@ SELECT
     accuracy_high(sum(num_correct), sum(num_correct ** 2), count(*), max(num_pairs))
         AS accuracy_high,
     sum(num_lost) / sum(num_pairs) AS accuracy_lost,
-    accuracy_lost
-    - clustered_half_width(sum(num_lost), sum(num_lost ** 2), count(*), max(num_pairs))
+    difference_low(
+        sum(num_lost), sum(num_lost ** 2), sum(num_lost ** 4), count(*), max(num_pairs))
         AS accuracy_lost_low,
-    accuracy_lost
-    + clustered_half_width(sum(num_lost), sum(num_lost ** 2), count(*), max(num_pairs))
+    difference_high(
+        sum(num_lost), sum(num_lost ** 2), sum(num_lost ** 4), count(*), max(num_pairs))
         AS accuracy_lost_high
 FROM images
 GROUP BY relation, source_family, target_family, epsilon, epsilon_gray

@@ -1,7 +1,11 @@
 -- NEEDS series, matched, patch_pairs, image_values
 -- Every comparison between models as a weighted sum of their values on one test set: accuracies, or
 -- what else `model_values` holds. All models see the same images, so the interval comes from the
--- images' own weighted sums: paired by image, whatever the models have in common cancels.
+-- images' own weighted sums: paired by image, whatever the models have in common cancels. Where a
+-- network was trained several times, the variance between its runs is added.
+--
+-- The estimate is the weighted sum itself. Its interval is centre +- t * sqrt(variance), with the
+-- quantile of Student's t at the degrees of freedom, which are infinite for images alone.
 --
 -- Among models of one pre-training set:
 --   pair              one ViT minus its ResNet of matched size
@@ -60,7 +64,12 @@ mean_differences AS (
     GROUP BY kind, name, pretraining, pretraining_rank, model
 ),
 family_means AS (
-    SELECT family, model, 1 / count(*) OVER (PARTITION BY family) AS weight
+    -- The runs of one entry count together as much as an entry of one run.
+    SELECT
+        family,
+        model,
+        1 / count(DISTINCT entry) OVER (PARTITION BY family)
+        / count(*) OVER (PARTITION BY entry) AS weight
     FROM compared_models
 ),
 families AS (
@@ -152,9 +161,45 @@ SELECT
     pretraining,
     any_value(num_models) AS num_models,
     CASE WHEN count(weight) = count(*)
-        THEN list({'place': place, 'weight': weight} ORDER BY place) END AS weights
+        THEN list({'place': place, 'weight': weight} ORDER BY place) END AS weights,
+    -- How low and how high an image can bring the comparison; null if nothing bounds the values.
+    CASE WHEN count(lowest) = count(*)
+        THEN ordered_sum(least(weight * lowest, weight * highest), place) END AS lowest,
+    CASE WHEN count(highest) = count(*)
+        THEN ordered_sum(greatest(weight * lowest, weight * highest), place) END AS highest
 FROM contrast_weights
 JOIN places USING (test_set, model)
+LEFT JOIN value_ranges USING (test_set, model)
+GROUP BY test_set, kind, name, pretraining;
+
+-- Variance of a comparison between the runs of the entries that were trained several times. The
+-- number of runs is that of the entry with the fewest.
+CREATE TEMP TABLE run_variances AS
+WITH entries AS (
+    SELECT
+        test_set,
+        kind,
+        name,
+        contrast_weights.pretraining,
+        entry,
+        count(*) AS num_runs,
+        coalesce(
+            ordered_sum(weight, model) ** 2 * ordered_stddev(value, model) ** 2 / count(*), 0)
+            AS variance
+    FROM contrast_weights
+    JOIN model_values USING (test_set, model)
+    JOIN benchmark_models USING (model)
+    GROUP BY test_set, kind, name, contrast_weights.pretraining, entry
+)
+SELECT
+    test_set,
+    kind,
+    name,
+    pretraining,
+    min(num_runs) AS num_runs,
+    ordered_sum(variance, entry) AS variance,
+    ordered_sum(freedom_part(variance, num_runs - 1), entry) AS parts
+FROM entries
 GROUP BY test_set, kind, name, pretraining;
 
 CREATE TEMP TABLE contrasts AS
@@ -185,23 +230,83 @@ images AS (
     FROM value_lists
     JOIN contrast_lists USING (test_set)
 ),
-intervals AS (
-    SELECT
-        test_set,
-        kind,
-        name,
-        pretraining,
-        count(*) AS num_images,
-        -- No image tells the models apart: that is no evidence that none ever would.
-        nullif(mean_half_width(influence, image), 0) AS half_width
+influences AS (
+    SELECT test_set, kind, name, pretraining, list(influence ORDER BY image) AS influences
     FROM images
     GROUP BY test_set, kind, name, pretraining
+),
+-- Where a value or the comparison is no plain sum over images but a line drawn at the estimate, an
+-- image counts by its distance from the mean.
+distances AS (
+    SELECT
+        i.*,
+        lists.lowest,
+        lists.highest,
+        len(influences) AS n,
+        list_sum(influences) / n AS mean,
+        of_accuracies.test_set IS NULL OR kind IN ('error_slope', 'slope_difference') AS is_line,
+        CASE WHEN is_line THEN mean ELSE 0 END AS origin,
+        list_transform(influences, lambda value: value - origin) AS d,
+        greatest(lists.highest - origin, origin - lists.lowest) AS reach
+    FROM influences AS i
+    JOIN contrast_lists AS lists USING (test_set, kind, name)
+    LEFT JOIN (SELECT DISTINCT test_set FROM image_outcomes) AS of_accuracies USING (test_set)
+    WHERE i.pretraining IS NOT DISTINCT FROM lists.pretraining
+),
+sums AS (
+    SELECT
+        *,
+        list_sum(d) AS d1,
+        list_sum(list_transform(d, lambda value: value ** 2)) AS d2,
+        list_sum(list_transform(d, lambda value: value ** 4)) AS d4
+    FROM distances
+),
+over_images AS (
+    SELECT
+        * EXCLUDE (influences, d, reach),
+        CASE
+            WHEN reach IS NULL THEN 'free'
+            WHEN kind = 'family_mean' AND NOT is_line THEN 'bounded'
+            ELSE 'contrast'
+        END AS rule,
+        -- From the estimate to the centre.
+        CASE rule
+            WHEN 'free' THEN 0
+            WHEN 'bounded' THEN bounded_centre(d1, d2, n) - mean
+            ELSE contrast_centre(d1, n) - d1 / n
+        END AS shift,
+        CASE rule
+            WHEN 'free' THEN d2 / nullif(n - 1, 0) / n
+            WHEN 'bounded' THEN bounded_variance(d1, d2, n)
+            ELSE contrast_variance(d1, d2, d4, n, reach)
+        END AS images_variance
+    FROM sums
+),
+intervals AS (
+    SELECT
+        o.*,
+        runs.num_runs,
+        images_variance + runs.variance AS variance,
+        total_freedom(
+            images_variance + runs.variance,
+            runs.parts
+            + CASE rule WHEN 'free' THEN freedom_part(images_variance, n - 1) ELSE 0 END
+        ) AS degrees_of_freedom
+    FROM over_images AS o
+    JOIN run_variances AS runs USING (test_set, kind, name)
+    WHERE o.pretraining IS NOT DISTINCT FROM runs.pretraining
 )
 SELECT
     terms.*,
-    intervals.num_images,
-    estimate - half_width AS low,
-    estimate + half_width AS high
+    intervals.n AS num_images,
+    intervals.num_runs,
+    estimate + shift AS centre,
+    intervals.variance,
+    intervals.degrees_of_freedom,
+    CASE WHEN is_line THEN interval_low(centre, variance, degrees_of_freedom)
+        ELSE at_least(lowest, interval_low(centre, variance, degrees_of_freedom)) END AS low,
+    CASE WHEN is_line THEN interval_high(centre, variance, degrees_of_freedom)
+        ELSE at_most(highest, interval_high(centre, variance, degrees_of_freedom)) END AS high
 FROM terms
 JOIN intervals
     ON intervals.test_set = terms.test_set

@@ -9,3 +9,8 @@ GROUP BY test_set, model;
 CREATE TEMP TABLE image_values AS
 SELECT test_set, model, image, num_correct / num_predictions AS value
 FROM image_outcomes;
+
+-- Between which values those of an image lie, if anything bounds them.
+CREATE TEMP TABLE value_ranges AS
+SELECT test_set, model, 0.0::DOUBLE AS lowest, 1.0::DOUBLE AS highest
+FROM model_values;

@@ -66,24 +66,50 @@ FROM model_outcomes
 JOIN perturbations USING (perturbation)
 WHERE unchanged IS NOT NULL;
 
--- Accuracy of every change, with the spread over its samples: sets of parts, or random draws.
-CREATE TEMP VIEW model_accuracies AS
-WITH spreads AS (
-    SELECT
-        perturbation,
-        condition,
-        severity,
-        model,
-        CASE WHEN count(*) > 1 THEN ordered_stddev(k / num_images, sample) / sqrt(count(*)) END
-            AS accuracy_se,
-        min(k / num_images) AS accuracy_min,
-        max(k / num_images) AS accuracy_max,
-        min(flops_kept) AS flops_kept
-    FROM model_samples
-    WHERE is_in_series
+-- How many sets of so many parts there are: of all parts that some set removes, heads and blocks in
+-- turn. Sets are drawn without repetition, so that all of them together leave no error of drawing.
+CREATE TEMP VIEW possible_sets AS
+WITH parts AS (
+    SELECT perturbation, condition, model, count(DISTINCT part) AS num_parts
+    FROM (
+        SELECT perturbation, condition, model, unnest(string_split(removed, ',')) AS part
+        FROM model_samples
+        WHERE is_in_series
+    )
     GROUP BY ALL
-),
-sums AS (
+)
+SELECT DISTINCT
+    perturbation,
+    condition,
+    severity,
+    model,
+    round(exp(lgamma(num_parts + 1) - lgamma(severity + 1) - lgamma(num_parts - severity + 1)))
+        AS num_sets
+FROM model_samples
+JOIN parts USING (perturbation, condition, model)
+WHERE removed IS NOT NULL AND severity <= num_parts;
+
+-- The spread over the samples: sets of parts, or random draws. The variance is that of their mean.
+CREATE TEMP VIEW sample_spreads AS
+SELECT
+    perturbation,
+    condition,
+    severity,
+    model,
+    CASE WHEN count(*) > 1 THEN ordered_stddev(k / num_images, sample) / sqrt(count(*)) END
+        AS accuracy_se,
+    accuracy_se ** 2 * coalesce(1 - count(*) / any_value(num_sets), 1) AS draws_variance,
+    min(k / num_images) AS accuracy_min,
+    max(k / num_images) AS accuracy_max,
+    min(flops_kept) AS flops_kept
+FROM model_samples
+LEFT JOIN possible_sets USING (perturbation, condition, severity, model)
+WHERE is_in_series
+GROUP BY ALL;
+
+-- Accuracy of every change with its interval, which covers the images and the draws.
+CREATE TEMP VIEW drawn_accuracies AS
+WITH sums AS (
     SELECT
         perturbation,
         condition,
@@ -96,28 +122,42 @@ sums AS (
         sum(num_correct * num_correct) AS k2
     FROM model_outcomes
     GROUP BY ALL
+),
+over_images AS (
+    SELECT
+        *,
+        k / (num_images * num_samples) AS accuracy,
+        accuracy_low(k, k2, num_images, num_samples) AS images_low,
+        accuracy_high(k, k2, num_images, num_samples) AS images_high
+    FROM sums
 )
 SELECT
-    sums.perturbation::VARCHAR AS perturbation,
-    sums.condition::VARCHAR AS condition,
-    sums.severity,
-    sums.model,
+    o.perturbation::VARCHAR AS perturbation,
+    o.condition::VARCHAR AS condition,
+    o.severity,
+    o.model,
     num_samples,
     num_images,
     clean / num_images AS baseline_accuracy,
     wilson_low(clean, num_images) AS baseline_accuracy_low,
     wilson_high(clean, num_images) AS baseline_accuracy_high,
-    k / (num_images * num_samples) AS accuracy,
-    accuracy_low(k, k2, num_images, num_samples) AS accuracy_low,
-    accuracy_high(k, k2, num_images, num_samples) AS accuracy_high,
+    accuracy,
+    drawn_low(accuracy, images_low, draws_variance, num_samples) AS accuracy_low,
+    drawn_high(accuracy, images_high, draws_variance, num_samples) AS accuracy_high,
     accuracy_se,
     coalesce(accuracy_min, k / num_images) AS accuracy_min,
     coalesce(accuracy_max, k / num_images) AS accuracy_max,
-    CASE WHEN sums.severity = perturbations.unchanged THEN 1.0 ELSE flops_kept END AS flops_kept
-FROM sums
+    CASE WHEN o.severity = perturbations.unchanged THEN 1.0 ELSE flops_kept END AS flops_kept,
+    images_low,
+    images_high
+FROM over_images AS o
 JOIN perturbations USING (perturbation)
-LEFT JOIN spreads
-    ON spreads.perturbation = sums.perturbation
-    AND spreads.condition = sums.condition
-    AND spreads.severity = sums.severity
-    AND spreads.model = sums.model;
+LEFT JOIN sample_spreads AS spreads
+    ON spreads.perturbation = o.perturbation
+    AND spreads.condition = o.condition
+    AND spreads.severity = o.severity
+    AND spreads.model = o.model;
+
+CREATE TEMP VIEW model_accuracies AS
+SELECT * EXCLUDE (images_low, images_high)
+FROM drawn_accuracies;

@@ -5,8 +5,8 @@
 CREATE TEMP VIEW corruption_errors AS
 SELECT
     sums.*,
-    sum_wrong / sums.num_images / error_sum AS ce,
-    clustered_half_width(sum_wrong, sum_wrong2, sums.num_images, error_sum) AS ce_half_width
+    error_sum,
+    sum_wrong / sums.num_images / error_sum AS ce
 FROM corruption_sums AS sums
 JOIN datasets ON datasets.dataset = sums.dataset AND datasets.role IN ('clean', 'corrupted')
 JOIN reference_sums USING (corruption)

@@ -18,7 +18,8 @@ SELECT
     r.value,
     r.spread,
     r.num_images::BIGINT AS num_images,
-    z95() * r.spread / sqrt(r.num_images) AS half_width
+    student_quantile(0.975, nullif(r.num_images - 1, 0)) * r.spread / sqrt(r.num_images)
+        AS half_width
 FROM representations AS r
 JOIN benchmark_models AS m USING (model)
 WHERE r.image_id IS NULL;

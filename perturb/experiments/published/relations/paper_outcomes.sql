@@ -78,10 +78,10 @@ shapes AS (
 changes AS (
     SELECT
         perturbation AS quantity, condition, severity::INTEGER AS level, model, num_images,
-        accuracy, accuracy_low, accuracy_high,
+        accuracy, images_low AS accuracy_low, images_high AS accuracy_high,
         accuracy_se ** 2 * num_samples AS sample_variance, num_samples, baseline_accuracy,
         baseline_accuracy_low, baseline_accuracy_high
-    FROM model_accuracies
+    FROM drawn_accuracies
     WHERE perturbation IN ('lesions', 'restricted_attention', 'patch_attention')
         AND (perturbation <> 'lesions' OR severity > 1)
     UNION ALL

@@ -8,6 +8,15 @@ SELECT 'cue_conflict', model, sum(is_shape) / nullif(sum(is_shape + is_texture),
 FROM cue_outcomes
 GROUP BY model;
 
+CREATE TEMP TABLE cue_counts AS
+SELECT
+    model,
+    count(*) AS num_images,
+    nullif(sum(is_shape + is_texture), 0) AS num_cues,
+    sum(is_shape) / num_cues AS bias
+FROM cue_outcomes
+GROUP BY model;
+
 INSERT INTO image_values
 SELECT
     'cue_conflict',
@@ -15,12 +24,12 @@ SELECT
     image,
     bias + num_images * (is_shape - bias * (is_shape + is_texture)) / num_cues
 FROM cue_outcomes
-JOIN (
-    SELECT
-        model,
-        count(*) AS num_images,
-        nullif(sum(is_shape + is_texture), 0) AS num_cues,
-        sum(is_shape) / num_cues AS bias
-    FROM cue_outcomes
-    GROUP BY model
-) USING (model);
+JOIN cue_counts USING (model);
+
+INSERT INTO value_ranges
+SELECT
+    'cue_conflict',
+    model,
+    bias - num_images * bias / num_cues,
+    bias + num_images * (1 - bias) / num_cues
+FROM cue_counts;
