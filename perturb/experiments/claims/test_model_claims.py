@@ -128,7 +128,7 @@ def of_images(images: Images, reach: float) -> tuple[float, float]:
     """Return centre and variance of a bounded mean: z^2 images are added at either scale."""
     d2, d4 = (images**2).sum(), (images**4).sum()
     num = len(images) + Z95**2
-    scale2 = (d4 + 0.1 * reach**4) / (d2 + 0.1 * reach**2)
+    scale2 = (d4 + 0.01 * reach**4) / (d2 + 0.01 * reach**2)
     centre = images.sum() / num
     return centre, ((d2 + Z95**2 * scale2) / num - centre**2) / num
 

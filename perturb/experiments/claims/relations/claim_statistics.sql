@@ -23,9 +23,9 @@ SELECT
     estimate,
     low,
     high,
-    (low + high) / 2 AS centre,
-    ((high - low) / 2 / z95()) ** 2 AS variance,
-    'infinity'::DOUBLE AS degrees_of_freedom,
+    centre,
+    variance,
+    degrees_of_freedom,
     num_models,
     num_images
 FROM contrasts

@@ -90,7 +90,7 @@ SELECT
     -- Images that all give the same value say nothing of others.
     CASE WHEN reach IS NULL THEN nullif(deviation ** 2 / num_images, 0)
         ELSE contrast_variance(d, d2, d4, num_images, reach) END AS variance,
-    CASE WHEN reach IS NULL THEN num_images - 1.0 ELSE 'infinity'::DOUBLE END AS freedom
+    CASE WHEN reach IS NULL THEN num_images - 1.0 ELSE 'Infinity'::DOUBLE END AS freedom
 FROM sums
 JOIN reaches
     ON reaches.test_set = sums.test_set
@@ -112,7 +112,7 @@ SELECT
     count(*) OVER (PARTITION BY perturbation, condition, severity, model) AS num_draws,
     CASE perturbation WHEN 'lesions' THEN round(exp(
         lgamma(num_blocks) - lgamma(severity + 1) - lgamma(num_blocks - severity)))
-        ELSE 'infinity'::DOUBLE END AS num_possible
+        ELSE 'Infinity'::DOUBLE END AS num_possible
 FROM model_samples
 JOIN benchmark_models AS m USING (model)
 WHERE m.family = 'vit'
@@ -198,22 +198,12 @@ sums AS (
         component,
         CASE WHEN count(variance) = count(*) THEN ordered_sum(variance, (variance, freedom)) END
             AS variance,
-        -- A single possible set has no error, and no freedom.
-        ordered_sum(CASE WHEN variance = 0 THEN 0 ELSE variance ** 2 / freedom END,
-            (variance, freedom)) AS spread
+        ordered_sum(freedom_part(variance, freedom), (variance, freedom)) AS parts
     FROM errors
     GROUP BY test_set, kind, name, component
 ),
 totals AS (
-    SELECT
-        test_set,
-        kind,
-        name,
-        component,
-        variance,
-        CASE WHEN spread = 0 THEN 'infinity'::DOUBLE ELSE variance ** 2 / spread END
-            AS degrees_of_freedom,
-        student_quantile(0.975, degrees_of_freedom) * sqrt(variance) AS half_width
+    SELECT *, total_freedom(variance, parts) AS degrees_of_freedom
     FROM sums
 )
 SELECT
@@ -222,8 +212,8 @@ SELECT
     i.name,
     i.component,
     estimate,
-    centre - half_width AS low,
-    centre + half_width AS high,
+    interval_low(centre, totals.variance, degrees_of_freedom) AS low,
+    interval_high(centre, totals.variance, degrees_of_freedom) AS high,
     centre,
     totals.variance,
     degrees_of_freedom,

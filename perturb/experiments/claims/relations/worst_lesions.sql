@@ -14,7 +14,7 @@ WITH drops AS (
         sqrt(contrast_variance(clean - k, d2, d2, num_images, 1)) AS error,
         count(*) OVER () AS num_drops,
         threshold,
-        student_tail((centre - threshold) / error, 'infinity'::DOUBLE) AS tail
+        student_tail((centre - threshold) / error, 'Infinity'::DOUBLE) AS tail
     FROM model_samples
     JOIN benchmark_models AS m USING (model)
     JOIN claim_rules ON claim_rules.kind = 'worst_lesion'
@@ -31,7 +31,7 @@ SELECT
     count(DISTINCT model) AS num_models,
     max(num_images) AS num_images,
     max(drop) AS estimate,
-    max(centre - student_quantile(1 - 0.025 / num_drops, 'infinity'::DOUBLE) * error) AS low,
+    max(centre - student_quantile(1 - 0.025 / num_drops, 'Infinity'::DOUBLE) * error) AS low,
     max(centre + z95() * error) AS high,
     least(
         1.0,
