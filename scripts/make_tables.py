@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 log_to(snakemake.log[0], snakemake)
-# In addition to DuckDB the job holds outcomes of all images, for the bootstrap.
+# In addition to DuckDB the job holds outcomes of all images, for the rank correlations.
 limits = {"threads": snakemake.threads, "memory_mb": snakemake.resources.mem_mb * 2 // 3}
 config = load_config(snakemake.config)
 names = list(snakemake.params.tables)

@@ -37,8 +37,6 @@ def given_of(study: Study, name: str) -> tuple[dict[str, Path | list[Path]], dic
     if name == "reference_errors":
         sources["predictions"] = study.reference
     values = {
-        "num_resamples": 200,
-        "seed": 0,
         "headline_epsilon": HEADLINE_EPSILON,
         "has_denominators": 1.0,
     }
@@ -76,7 +74,7 @@ def claims_of(sources: Mapping[str, Any], epsilon: float | None = None) -> pa.Ta
     names = TABLES["claims"].sources
     found: dict[str, Any] = {name: sources.get(name, []) for name in names}
     found["claim_rules"] = ROOT / "resources" / "claims.csv"
-    parameters = {"num_resamples": 2, "seed": 0, "headline_epsilon": epsilon}
+    parameters = {"headline_epsilon": epsilon}
     return make_table("claims", found, parameters)
 
 

@@ -254,7 +254,7 @@ def test_a_pre_training_set_of_other_networks_alone_moves_no_claim(tmp_path: Pat
         rules = Path(__file__).parents[1] / "resources" / "claims.csv"
         sources = written(folder, facts, rows, claim_rules=rules)
         sources |= {"stimuli": [], "patterns": [], "representations": []}
-        parameters = {"num_resamples": 50, "seed": 0, "headline_epsilon": None}
+        parameters = {"headline_epsilon": None}
         return make_table("claims", sources, parameters).to_pylist()
 
     compared = [

@@ -19,9 +19,6 @@ from perturb.plan.stores import any_store
 from perturb.severities import severity_value
 from perturb.tables.queries import code_of
 
-# Bootstrap samples of the images behind the interval of a rank correlation.
-NUM_RESAMPLES = 2000
-
 # Other files in folders of code are those of editors.
 _CODE = (".py", ".html", ".css", ".js")
 
@@ -182,8 +179,6 @@ def _denominators(config: Config) -> str:
 def table_parameters(config: Config, table: str) -> dict[str, float]:
     """Return the parameters of a table's query."""
     values = {
-        "num_resamples": NUM_RESAMPLES,
-        "seed": config.seed,
         "headline_epsilon": severity_value(config.epsilon),
         "has_denominators": float(_denominators(config) != "none"),
     }

@@ -68,8 +68,8 @@ def make_table(
         layers exceeds that of the first third's); `inventory`: the shards' metadata about how they
         were made; `paper_figures`, `published_top1`: what others published, as the files of these
         names in `resources/` hold it. The table's optional ones may be empty.
-    parameters : `num_resamples` and `seed` of the bootstrap; `headline_epsilon`: the epsilon that
-        models are compared at, in units of [0, 1], None in a study without attacks.
+    parameters : `headline_epsilon`: the epsilon that models are compared at, in units of [0, 1],
+        None in a study without attacks.
     threads : for DuckDB; the result does not depend on it.
     memory_mb : that DuckDB may take [MB]; what needs more goes to temporary files. None for most of
         the machine's.

@@ -6,15 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perturb.experiments.claims.statistics import Estimate, Values, rank_correlation
+from perturb.experiments.claims.statistics import RankCorrelation, Values, rank_correlation
 
-_PERTURBED = ("corruptions", "renditions", "natural_adversarial")
 _SCHEMA = pa.schema(
     [
         ("test_set", pa.string()),
         ("estimate", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
+        ("p_value", pa.float64()),
         ("num_models", pa.int64()),
         ("num_images", pa.int64()),
     ]
@@ -22,51 +22,57 @@ _SCHEMA = pa.schema(
 
 
 def rank_correlation_relation(
-    fetch: Callable[[str], pa.Table], parameters: Mapping[str, float | None]
+    fetch: Callable[[str], pa.Table], _parameters: Mapping[str, float | None]
 ) -> pa.Table:
     """Return the relation `rank_correlations`, of the models that the paper compares.
 
     Parameters
     ----------
     fetch : runs a query over the relations of the table.
-    parameters : of the table: `num_resamples` and `seed` of the bootstrap.
     """
-    bootstrap = {name: int(parameters[name] or 0) for name in ("num_resamples", "seed")}
+    rules = fetch(
+        "SELECT DISTINCT test_set, threshold FROM claim_rules "
+        "WHERE kind = 'rank_correlation' ORDER BY test_set"
+    )
     rows = []
-    for test_set in _PERTURBED:
-        counts = _counts(fetch, test_set)
-        if len(counts) == 0:
+    for rule in rules.to_pylist():
+        test_set = rule["test_set"]
+        perturbed = _values(fetch, test_set)
+        if len(perturbed) == 0:
             continue
-        is_corrupted = test_set == "corruptions"
-        # The perturbed images are the clean images or some of them, both in the order of their ids.
-        clean = _counts(fetch, "clean", of=test_set if is_corrupted else "clean")
-        found = rank_correlation(clean, counts, same_images=is_corrupted, **bootstrap)
-        rows.append({"test_set": test_set, **_values(found), **_sizes(counts)})
+        # Corrupted images are clean images, or some of them.
+        clean = _values(fetch, "clean", of=test_set if test_set == "corruptions" else "clean")
+        found = _found(rank_correlation(clean, perturbed), rule["threshold"])
+        sizes = {"num_models": perturbed.shape[1], "num_images": perturbed.shape[0]}
+        rows.append({"test_set": test_set, **found, **sizes})
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
-def _counts(fetch: Callable[[str], pa.Table], test_set: str, of: str | None = None) -> Values:
-    """Return counts (I, M) of correct predictions; images and models in the order of ids.
+def _values(fetch: Callable[[str], pa.Table], test_set: str, of: str | None = None) -> Values:
+    """Return fractions of correct predictions (I, M); images and models in the order of ids.
+
+    The runs of one model's training are one model, with their mean.
 
     of : the test set whose images count, this one itself by default.
     """
     rows = fetch(
-        "SELECT num_correct, dense_rank() OVER (ORDER BY model) AS place "
-        "FROM image_outcomes SEMI JOIN compared_models USING (model) "
+        "SELECT sum(num_correct) / sum(num_predictions) AS value, "
+        "dense_rank() OVER (ORDER BY entry) AS place "
+        "FROM image_outcomes JOIN compared_models AS m ON m.model = image_outcomes.model "
         f"WHERE test_set = '{test_set}' AND image IN "
         f"(SELECT image FROM image_outcomes WHERE test_set = '{of or test_set}') "
-        "ORDER BY image, model"
+        "GROUP BY image, entry ORDER BY image, entry"
     )
     num_models = pc.max(rows["place"]).as_py() or 1
-    counts: Values = rows["num_correct"].to_numpy().astype(float).reshape(-1, num_models)
-    return counts
+    values: Values = rows["value"].to_numpy().astype(float).reshape(-1, num_models)
+    return values
 
 
-def _values(found: Estimate) -> dict[str, float | None]:
-    if np.isnan(found.estimate):
-        return {"estimate": None, "low": None, "high": None}
-    return {"estimate": found.estimate, "low": found.low, "high": found.high}
-
-
-def _sizes(counts: Values) -> dict[str, int]:
-    return {"num_models": counts.shape[1], "num_images": counts.shape[0]}
+def _found(found: RankCorrelation, threshold: float) -> dict[str, float | None]:
+    """Return what the table has of a correlation; nothing but the estimate without an interval."""
+    estimate = found.estimate if np.isfinite(found.estimate) else None
+    if not found.has_interval:
+        return {"estimate": estimate, "low": None, "high": None, "p_value": None}
+    low, high = found.interval
+    p_value = found.p_value(threshold)
+    return {"estimate": estimate, "low": low, "high": high, "p_value": p_value}

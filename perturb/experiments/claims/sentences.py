@@ -32,11 +32,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper, its verdict, and the findings behind it."""
+    """A claim of the paper, its verdict, at which level it holds, and the findings behind it."""
 
     id: str
     statement: str
     verdict: str
+    level: str  # empty without a verdict to one side
     findings: list[Finding]
 
 
@@ -50,6 +51,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
                 id=id,
                 statement=parts[0]["statement"],
                 verdict=parts[0]["claim_verdict"],
+                level=_LEVELS_OF_CLAIMS.get(parts[0]["claim_holds_at"], ""),
                 findings=[Finding(row["verdict"], sentence(row), row["paper"]) for row in parts],
             )
         )
@@ -63,14 +65,64 @@ def sentence(row: Row) -> str:
         return f"{where}: not testable; {row['reason']}."
     interval = f"95 % interval {_text(row, 'estimate_low')} to {_text(row, 'estimate_high')}"
     found = _template(row).format(**_words(row))
-    return f"{where}: {found} ({interval}; {formatted(row['num_images'], 'count')} images)."
+    images = f"{formatted(row['num_images'], 'count')} images"
+    return f"{where}: {found} ({interval}; {images}).{_remarks(row)}"
 
 
 def summary(found: Sequence[Claim]) -> str:
-    """Return a sentence with the number of claims per verdict."""
+    """Return sentences with the number of claims per verdict, and how many are sure together."""
     counts = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in VERDICTS}
     parts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
-    return f"Of {len(found)} claims of the paper: {', '.join(parts)}."
+    text = f"Of {len(found)} claims of the paper: {', '.join(parts)}."
+    decided = [claim for claim in found if claim.level]
+    together = sum(claim.level == _LEVELS_OF_CLAIMS["all claims together"] for claim in decided)
+    if not decided:
+        return text
+    return (
+        f"{text} Of the {len(decided)} that are supported, contradicted or mixed, {together} are "
+        "so with all claims counted together (Holm), the others only by their rows alone."
+    )
+
+
+# What a claim's verdict is worth, in words.
+_LEVELS_OF_CLAIMS: Mapping[str | None, str] = {
+    "all claims together": "Holds with all claims counted together",
+    "this row alone": "Holds for its rows alone, not with all claims counted together",
+}
+_CHOSEN = (
+    " Natural adversarial images are chosen by the mistakes of a network: networks like it are at "
+    "a disadvantage, as ResNets are on ImageNet-A."
+)
+_LAST_BLOCK = (
+    " One block does not count: no class token reads what patches exchange in the last one, so "
+    "that n last blocks restrict one block less than n first ones."
+)
+
+
+def _remarks(row: Row) -> str:
+    """Return the sentences after that of a row: how sure it is, and what its number hides."""
+    p_value, p_holm = (_probability(row.get(name)) for name in ("p_value", "p_holm"))
+    remarks = ""
+    if row["verdict"] == "mixed":
+        remarks += f" The mean hides differences that disagree: {row['disagreeing']}."
+    elif row.get("holds_at") == "all claims together":
+        remarks += f" With all claims counted together it holds, too (p {p_holm})."
+    elif row.get("holds_at") == "this row alone":
+        remarks += (
+            f" This holds for the row alone (p {p_value}), not with all claims counted together "
+            f"(p {p_holm})."
+        )
+    if row["test_set"] == "natural_adversarial" and row["kind"] != "rank_correlation":
+        remarks += _CHOSEN
+    if row["test_set"] == "patch_attention":
+        remarks += _LAST_BLOCK
+    return remarks
+
+
+def _probability(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "< 0.001" if value < 0.001 else f"= {formatted(value, 'number')}"
 
 
 # By the kind of a statistic; `_words` fills the placeholders. Other kinds compare conditions of one

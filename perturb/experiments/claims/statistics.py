@@ -1,107 +1,160 @@
-"""Rank correlation of models on two test sets, with its interval.
+"""Rank correlation of models on two test sets, with its interval and its p-value.
 
 Claim C1 of the study: relative accuracy on clean images predicts relative accuracy on perturbed
-ones. The interval resamples *images*, the same ones for every model, with the models held fixed: it
-covers the sampling of images, and not that of models. All other intervals are computed in SQL.
+ones. The interval covers the sampling of models and of images. Other models would give another
+correlation: Fisher's z with the standard error of Bonett and Wright. Measured on some images alone,
+accuracies are noisy, and noise lowers a correlation: the upper end is divided by what the least
+reliability that the data allow takes away. The lower end needs no such correction.
+`benchmarks/coverage_of_rank_correlation.py` measures the coverage. All other intervals are computed
+in SQL.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize, stats
 
 Values = NDArray[np.float64]
 
-# Resamples that are summed in one product of matrices.
-_AT_ONCE = 100
+# Of models, for a standard error to exist.
+LEAST_MODELS = 4
+_Z95 = float(stats.norm.isf(0.025))
+# Quantiles beyond this one have no probability in floating point.
+_LARGEST_Z = 37.0
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """An estimate and the ends of its 95 % interval."""
+class RankCorrelation:
+    """Spearman's rho of M models on two test sets, and what its interval depends on.
+
+    `clean` and `perturbed` are fractions of the variance between the models' values that the
+    sampling of images alone would give.
+    """
 
     estimate: float
-    low: float
-    high: float
+    num_models: int
+    clean: float
+    perturbed: float
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the correlation and its standard error exist."""
+        return bool(self.num_models >= LEAST_MODELS and np.isfinite(self.estimate))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of the 95 % interval."""
+        return self.low(_Z95), self.high(_Z95)
+
+    def low(self, z: float) -> float:
+        """Return the lower end for a normal quantile z, 1.96 for 95 %."""
+        return float(np.tanh(self._centre - z * self._error))
+
+    def high(self, z: float) -> float:
+        """Return the upper end for a normal quantile z, 1.96 for 95 %."""
+        kept = self._kept(z)
+        # Models in one and the same order on both sets exclude no correlation below or at 1.
+        if np.isclose(self.estimate, 1) or kept == 0:
+            return 1.0
+        end = float(np.tanh(self._centre + z * self._error))
+        return min(1.0, max(end, end / kept))
+
+    def p_value(self, threshold: float) -> float:
+        """Return the two-sided p-value of a threshold: that of the interval that ends there.
+
+        It is below 0.05 where the 95 % interval excludes the threshold, and nowhere else.
+        """
+        if self.low(0) > threshold:
+            z = (self._centre - np.arctanh(threshold)) / self._error
+        elif self.high(0) >= threshold:
+            return 1.0
+        elif self.high(_LARGEST_Z) <= threshold:
+            return 0.0
+        else:
+            z = optimize.brentq(lambda z: self.high(z) - threshold, 0, _LARGEST_Z)
+        return float(2 * stats.norm.sf(z))
+
+    def _kept(self, z: float) -> float:
+        """Return what sampling of images leaves of a perfect correlation, at the level of z.
+
+        The mean of Spearman's rho in M draws from a bivariate normal distribution (Kendall and
+        Gibbons), with Pearson's correlation that the least reliabilities of both sets leave: models
+        nearer to each other than their errors swap ranks.
+        """
+        noises = self.clean, self.perturbed
+        pearson = np.sqrt(np.prod([self._reliability(noise, z) for noise in noises]))
+        spearman, kendall = 6 / np.pi * np.arcsin(pearson / 2), 2 / np.pi * np.arcsin(pearson)
+        return float(((self.num_models - 2) * spearman + 3 * kendall) / (self.num_models + 1))
+
+    @property
+    def _centre(self) -> float:
+        return float(np.arctanh(self._clipped))
+
+    @property
+    def _error(self) -> float:
+        return float(np.sqrt((1 + self._clipped**2 / 2) / (self.num_models - 3)))
+
+    @property
+    def _clipped(self) -> float:
+        """The correlation, at most halfway from that of one swap of neighbours to 1."""
+        most = 1 - 3 / (self.num_models**3 - self.num_models)
+        return float(np.clip(self.estimate, -most, most))
+
+    def _reliability(self, noise: float, z: float) -> float:
+        """Return the least fraction of the variance that is the models' own, at the level of z."""
+        freedom = self.num_models - 1
+        return max(0.0, 1 - noise * float(stats.chi2.isf(stats.norm.sf(z), freedom)) / freedom)
 
 
-def spearman(x: Values, y: Values) -> Values:
-    """Return Spearman's rho over the last axis: Pearson's r of the ranks, ties averaged.
+def rank_correlation(clean: Values, perturbed: Values) -> RankCorrelation:
+    """Return rho of the models' accuracies on two test sets.
 
     Parameters
     ----------
-    x, y : (..., M).
-
-    Returns
-    -------
-    (...), in [-1, 1]; NaN where all values of x or of y are equal.
-
-    References
-    ----------
-    Spearman, "The proof and measurement of association between two things", 1904.
-    """
-    rank_x, rank_y = _centred_ranks(x), _centred_ranks(y)
-    scale = np.sqrt((rank_x**2).sum(-1) * (rank_y**2).sum(-1))
-    with np.errstate(invalid="ignore"):
-        rho: Values = (rank_x * rank_y).sum(-1) / scale
-    return rho
-
-
-def rank_correlation(
-    clean: Values, perturbed: Values, *, same_images: bool, num_resamples: int, seed: int
-) -> Estimate:
-    """Return rho of the models' accuracies on two test sets with a percentile bootstrap interval.
-
-    Parameters
-    ----------
-    clean : whole numbers (I, M), correct predictions of each model for each clean image.
+    clean : (I, M), the fraction of correct predictions of each model for each clean image.
     perturbed : (J, M), the same for the perturbed test set, the models in the same order.
-    same_images : both sets have the same images in the same order, and are resampled together.
-    num_resamples : bootstrap samples of the images.
-    seed : of the resampling.
 
     Raises
     ------
     ValueError
-        if the models differ in number, or `same_images` and the images do.
+        if the models differ in number.
 
     References
     ----------
-    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    Spearman, "The proof and measurement of association between two things", 1904.
+    Bonett and Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman
+    correlations", Psychometrika 65, 2000.
+    Kendall and Gibbons, "Rank Correlation Methods", 1990, chapter 10.
     """
     if clean.shape[1] != perturbed.shape[1]:
         raise ValueError(f"models: {clean.shape[1]} clean, {perturbed.shape[1]} perturbed")
-    if same_images and len(clean) != len(perturbed):
-        raise ValueError(f"images: {len(clean)} clean, {len(perturbed)} perturbed; must be equal")
-    generator = np.random.default_rng(seed)
-    rho = np.empty(num_resamples)
-    for first in range(0, num_resamples, _AT_ONCE):
-        some = slice(first, min(first + _AT_ONCE, num_resamples))
-        weights = np.empty((some.stop - first, len(clean)))
-        others = weights if same_images else np.empty((len(weights), len(perturbed)))
-        for row in range(len(weights)):
-            weights[row] = _resample(generator, len(clean))
-            if not same_images:
-                others[row] = _resample(generator, len(perturbed))
-        # Sums of whole numbers are exact, so they do not depend on machine or BLAS.
-        rho[some] = spearman(weights @ clean, others @ perturbed)
-    estimate = spearman(clean.sum(0), perturbed.sum(0))
-    # If all models are equal in a resample, it has no ranking, hence no correlation.
-    low, high = np.quantile(np.nan_to_num(rho), [0.025, 0.975])
-    # Resampling adds noise, and noise lowers a correlation: an estimate near 1 can exceed all
-    # resamples. The interval is widened to include it; its lower end is conservative.
-    return Estimate(float(estimate), float(min(low, estimate)), float(max(high, estimate)))
+    means = clean.mean(0), perturbed.mean(0)
+    estimate = _spearman(*means)
+    return RankCorrelation(estimate, clean.shape[1], _noise(clean), _noise(perturbed))
 
 
-def _resample(generator: np.random.Generator, num_images: int) -> NDArray[np.int64]:
-    """Return the number of draws of each image, (I,), in `num_images` draws with replacement."""
-    drawn = generator.integers(num_images, size=num_images)
-    return np.bincount(drawn, minlength=num_images)
+def _spearman(x: Values, y: Values) -> float:
+    """Return Spearman's rho, NaN where it does not exist."""
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.nan
+    return float(stats.spearmanr(x, y).statistic)
 
 
-def _centred_ranks(values: Values) -> Values:
-    """Return the average ranks of (..., M) minus their mean."""
-    below = (values[..., None, :] < values[..., :, None]).sum(-1)
-    equal = (values[..., None, :] == values[..., :, None]).sum(-1)
-    ranks: Values = below + (equal - 1) / 2 - (values.shape[-1] - 1) / 2
-    return ranks
+def _noise(values: Values) -> float:
+    """Return the fraction of the variance between models that the sampling of images gives.
+
+    What an image does to all models alike takes none of them ahead.
+
+    Parameters
+    ----------
+    values : (I, M).
+    """
+    num_images, num_models = values.shape
+    between = values.mean(0).var(ddof=1) if num_models > 1 else 0.0
+    if num_images < 2 or between == 0:
+        return np.inf
+    own = values - values.mean(1, keepdims=True)
+    own -= own.mean(0)
+    sampled = (own**2).sum() / (num_images - 1) / num_images / (num_models - 1)
+    return float(sampled / between)

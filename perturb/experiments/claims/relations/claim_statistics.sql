@@ -1,0 +1,155 @@
+-- NEEDS contrasts, patch_pairs, shape_values, pattern_values, model_contrasts, worst_lesions, rank_correlations
+-- The statistics that claims are about, and the components of those that are means: a pair of models
+-- or one model each. Where a p-value is given, it is that of the claim's threshold; else it follows
+-- from centre, variance and degrees of freedom.
+CREATE TEMP TABLE level_contrasts AS
+WITH levels AS (
+    SELECT pretraining, 'largest' AS level
+    FROM compared_models
+    WHERE pretraining_rank = (SELECT max(pretraining_rank) FROM compared_models)
+    UNION
+    -- With one pre-training set there is no "little data" to compare with.
+    SELECT pretraining, 'smallest'
+    FROM compared_models
+    WHERE pretraining_rank = (SELECT min(pretraining_rank) FROM compared_models)
+        AND pretraining_rank < (SELECT max(pretraining_rank) FROM compared_models)
+)
+SELECT
+    kind,
+    name,
+    test_set,
+    pretraining,
+    coalesce(level, 'all') AS level,
+    estimate,
+    low,
+    high,
+    centre,
+    variance,
+    degrees_of_freedom,
+    num_models,
+    num_images
+FROM contrasts
+LEFT JOIN levels USING (pretraining)
+WHERE pretraining IS NULL OR level IS NOT NULL OR kind IN ('pair', 'patch_pair');
+
+CREATE TEMP VIEW claim_statistics AS
+SELECT * EXCLUDE (pretraining), NULL::DOUBLE AS p_value
+FROM level_contrasts
+UNION ALL BY NAME
+SELECT * EXCLUDE (component), 'all' AS level
+FROM model_contrasts
+WHERE component IS NULL
+UNION ALL BY NAME
+SELECT *, 'all' AS level
+FROM worst_lesions
+UNION ALL BY NAME
+SELECT 'rank_correlation' AS kind, 'all' AS name, 'all' AS level, *
+FROM rank_correlations;
+
+-- How a sentence names what is compared.
+CREATE TEMP VIEW entry_labels AS
+SELECT entry, any_value(label) AS label, any_value(pretraining_label) AS set_label
+FROM benchmark_models
+GROUP BY entry;
+
+CREATE MACRO model_name(label, set_label) AS
+    label || CASE WHEN set_label <> '' THEN ' (' || set_label || ')' ELSE '' END;
+CREATE MACRO pair_name(plus, plus_set, minus, minus_set) AS
+    CASE WHEN plus_set IS NOT DISTINCT FROM minus_set
+        THEN model_name(plus || ' against ' || minus, plus_set)
+        ELSE model_name(plus, plus_set) || ' against ' || model_name(minus, minus_set) END;
+
+-- A ViT's border ratio itself, and less that of the ResNets' mean.
+CREATE TEMP VIEW pattern_components AS
+WITH images AS (
+    SELECT
+        m.family,
+        m.entry,
+        image,
+        ordered_mean(value, v.model) AS value
+    FROM image_values AS v
+    JOIN compared_models AS m ON m.model = v.model
+    WHERE test_set = 'patterns'
+    GROUP BY ALL
+),
+of_resnets AS (
+    SELECT image, ordered_mean(value, entry) AS value
+    FROM images
+    WHERE family = 'resnet'
+    GROUP BY image
+),
+of_vits AS (
+    SELECT 'family_mean' AS kind, 'vit' AS name, entry, image, value
+    FROM images
+    WHERE family = 'vit'
+    UNION ALL
+    SELECT 'family_difference', 'vit - resnet', entry, image, images.value - of_resnets.value
+    FROM images
+    JOIN of_resnets USING (image)
+    WHERE family = 'vit'
+)
+SELECT
+    kind,
+    name,
+    entry,
+    ordered_mean(value, image) AS estimate,
+    ordered_stddev(value, image) ** 2 / count(*) AS variance,
+    count(*) - 1.0 AS degrees_of_freedom
+FROM of_vits
+GROUP BY ALL;
+
+CREATE TEMP TABLE claim_components AS
+WITH pairs AS (
+    SELECT 'mean_pair' AS kind, 'vit - resnet' AS name, 'pair' AS part, vit AS plus, resnet AS minus
+    FROM matched
+    WHERE is_series
+    UNION ALL
+    SELECT 'small_patch_pair', 'small patch - resnet', 'pair', vit, resnet
+    FROM matched
+    WHERE vit IN (SELECT small FROM patch_pairs)
+    UNION ALL
+    SELECT 'mean_patch_pair', 'large - small patch', 'patch_pair', large, small
+    FROM patch_pairs
+)
+SELECT
+    pairs.kind,
+    pairs.name,
+    test_set,
+    CASE pairs.kind WHEN 'mean_pair' THEN level ELSE 'all' END AS level,
+    pair_name(p.label, p.pretraining_label, m.label, m.pretraining_label) AS component,
+    estimate,
+    centre,
+    variance,
+    degrees_of_freedom
+FROM pairs
+JOIN level_contrasts AS c ON c.kind = part AND c.name = plus
+JOIN benchmark_models AS p ON p.model = plus
+JOIN benchmark_models AS m ON m.model = minus
+UNION ALL
+SELECT
+    kind,
+    name,
+    test_set,
+    'all',
+    CASE WHEN m.entry IS NULL THEN model_name(p.label, p.set_label)
+        ELSE pair_name(p.label, p.set_label, m.label, m.set_label) END,
+    estimate,
+    centre,
+    variance,
+    degrees_of_freedom
+FROM model_contrasts AS c
+JOIN entry_labels AS p ON p.entry = split_part(component, ' - ', 1)
+LEFT JOIN entry_labels AS m ON m.entry = split_part(component, ' - ', 2)
+UNION ALL
+SELECT
+    kind,
+    name,
+    'patterns',
+    'all',
+    model_name(label, set_label),
+    estimate,
+    estimate,
+    variance,
+    degrees_of_freedom
+FROM pattern_components
+JOIN entry_labels USING (entry);
