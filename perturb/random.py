@@ -48,6 +48,19 @@ def stream_keys(seed: int, stream: str, image_keys: Tensor) -> Tensor:
     return _finalise(image_keys ^ image_key(f"{seed}/{stream}"))
 
 
+def run_seed(seed: int, run: int) -> int:
+    """Return the seed of a run of a training: of the first run, that of the study.
+
+    Parameters
+    ----------
+    seed : the study's seed.
+    run : from 1.
+    """
+    if run < 1:
+        raise ValueError(f"run is {run}; allowed: 1 and more")
+    return seed if run == 1 else image_key(f"{seed}/run {run} of a training")
+
+
 def bits(keys: Tensor, num_slots: int) -> Tensor:
     """Return int64 (B, num_slots) of 64 random bits each; row b depends on ``keys[b]`` alone."""
     slots = torch.arange(1, num_slots + 1, device=keys.device, dtype=torch.int64)

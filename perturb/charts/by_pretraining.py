@@ -61,15 +61,15 @@ def by_pretraining(
     width : of the whole chart, in px; panels that do not fit beside each other are wrapped.
     """
     looks = style_of(models)
-    slots = _slots(looks)
+    places = slots(looks)
     pretraining = pretraining_order(frame)
     names = list(dict.fromkeys(frame[value.panel]))
-    natural = max(_HEADER * _longest(names), len(pretraining) * max(78, 8 * len(slots)))
-    columns, panel_width = _layout(len(names), min(natural, width - Y_AXIS), width)
+    natural = max(_HEADER * _longest(names), len(pretraining) * max(78, 8 * len(places)))
+    columns, panel_width = layout(len(names), min(natural, width - Y_AXIS), width)
     frame = with_words(frame, value.panel, [value.column], value.empty)
     base = alt.Chart(frame).encode(
-        x=_x(pretraining, panel_width / max(1, len(pretraining))),
-        xOffset=alt.XOffset("architecture_label:N", scale=alt.Scale(domain=slots)),
+        x=pretraining_axis(pretraining, panel_width / max(1, len(pretraining))),
+        xOffset=alt.XOffset("architecture_label:N", scale=alt.Scale(domain=places)),
         tooltip=list(tooltip),
     )
     layers: list[alt.Chart | alt.LayerChart] = _layers(base, frame, value, looks)
@@ -109,7 +109,8 @@ def _layers(
     return [*layers, line.encode(y=alt.YDatum(value.reference))]
 
 
-def _x(pretraining: list[str], step: float) -> alt.X:
+def pretraining_axis(pretraining: list[str], step: float) -> alt.X:
+    """Return the x axis of the pre-training sets, `step` px from one to the next."""
     # Side by side, long names of pre-training sets would run into each other.
     angled = {"labelAngle": -30, "labelAlign": "right", "labelLimit": 140}
     straight = {"labelAngle": 0, "labelPadding": 8}
@@ -140,7 +141,7 @@ def _y(frame: pd.DataFrame, value: Value) -> alt.Y:
     )
 
 
-def _layout(num_panels: int, natural: float, width: float) -> tuple[int, float]:
+def layout(num_panels: int, natural: float, width: float) -> tuple[int, float]:
     """Return the number of panels per row and their width in px: narrowed first, then wrapped."""
     room = width - Y_AXIS + SPACING
     fitting = max(1, int(room // (0.7 * natural + SPACING)))
@@ -153,7 +154,7 @@ def _longest(names: Sequence[str]) -> int:
     return max(map(len, names), default=0)
 
 
-def _slots(looks: Style) -> list[str]:
+def slots(looks: Style) -> list[str]:
     """Return the places beside a tick: ResNets left of it, a gap, ViTs right; others behind a gap.
 
     Each side gets as many places as the longer one needs, so that the tick stays between them.

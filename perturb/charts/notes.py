@@ -20,6 +20,14 @@ def epsilon_and_images(table: pa.Table, *_: pa.Table) -> str:
     return of_what + images(table)
 
 
+def of_runs(models: pa.Table) -> str:
+    """Return a sentence on what a mark is in a study with several training runs of a model."""
+    most = max(models["num_runs"].to_pylist(), default=1)
+    if most == 1:
+        return ""
+    return f"Models are means over up to {most} training runs, whose spread no bar covers."
+
+
 def images_by_set(table: pa.Table, label: str) -> str:
     """Return the number of images of each test set if they differ, else nothing."""
     if label not in table.column_names:

@@ -17,6 +17,7 @@ from perturb.config.models import architecture, model
 from perturb.config.numbers import with_numbers
 from perturb.config.paths import place_of, with_paths
 from perturb.config.perturbations import correlations, patterns, perturbation
+from perturb.config.runs import check_seeds, with_runs
 from perturb.config.schema import default
 from perturb.config.walk import Key
 from perturb.datasets.real.bundled_sets import BUNDLED_IMAGES
@@ -59,6 +60,7 @@ def load_config(
     draft.remove_malformed()
     draft.write_out()
     draft.add(check_references(draft.raw, draft.ids))
+    draft.add(check_seeds(draft.raw, draft.ids.get("models", ())))
     draft.remove_dangling(references)
     _place_files(draft)
     if "data" not in draft.unread:  # else no file can be found
@@ -67,6 +69,7 @@ def load_config(
         if draft.mistakes:
             draft.add(each(_asked(beside, config)))
     refuse(draft.mistakes)
+    config = replace(config, models=with_runs(config.models, draft.raw))
     for experiment in experiments().values():
         config = experiment.adapted(config) if experiment.adapted else config
     return config

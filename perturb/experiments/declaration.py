@@ -165,6 +165,7 @@ class Chart:
     empty : the reason shown if no row is drawn.
     note : entry point; takes the same tables as Arrow tables and returns a note on the chart.
     is_logarithmic : whether values of 0 are not drawn either.
+    is_of_runs : whether it shows single training runs, and not the mean over those of a model.
     """
 
     name: str
@@ -174,6 +175,7 @@ class Chart:
     drawn: tuple[str, ...] = ("accuracy",)
     note: str | None = "perturb.charts.notes:images"
     is_logarithmic: bool = False
+    is_of_runs: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 from altair.utils.schemapi import debug_mode
 
+from perturb.charts.runs import over_runs
 from perturb.charts.sentences import nothing
 from perturb.experiments.emptiness import why_empty
 from perturb.experiments.registry import chart as declared_chart
@@ -18,7 +19,8 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
     Parameters
     ----------
     name : of a declared chart.
-    tables : the tables that it shows, as made by `make_table`; others are ignored.
+    tables : the tables that it shows, as made by `make_table`. Of others it takes `models` alone,
+        which tells the runs of models that are trained several times.
 
     Raises
     ------
@@ -33,9 +35,11 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
     reason = why_empty(name, {column: first[column].tolist() for column in chart.drawn})
     if reason:
         return nothing(reason)
+    shown = {table: tables[table] for table in {*chart.tables, "models"} if table in tables}
+    shown = shown if chart.is_of_runs else over_runs(shown)
     # Altair limits the file size, but charts contain all data.
     alt.data_transformers.disable_max_rows()
     # Without validation of each part, a tenth of the time: the tests validate whole charts.
     with debug_mode(False):
-        drawn: alt.TopLevelMixin = drawing_of(name)(*(tables[table] for table in chart.tables))
+        drawn: alt.TopLevelMixin = drawing_of(name)(*(shown[table] for table in chart.tables))
     return drawn

@@ -20,7 +20,7 @@ from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
 from perturb.models.weights_files import load_weights_file
 from perturb.models.zero_shot import fill, with_zero_shot_head
 from perturb.models.zoo import describe_network, load_pretrained
-from perturb.random import image_key
+from perturb.random import image_key, run_seed
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +39,12 @@ def train_model(
 
     Parameters
     ----------
-    facts : model, architecture, family, size, patch_size, arguments, pretraining.
-    phases, validation, seed, device : as of `pretrain_and_finetune`.
+    facts : model, architecture, family, size, patch_size, arguments, pretraining; of a model that
+        is trained several times also the run, from 1.
+    phases, validation, device : as of `pretrain_and_finetune`.
+    seed : of the study; that of the training follows from it and the run.
     """
-    recipe = RECIPES[facts["family"]]
+    recipe, seed = RECIPES[facts["family"]], run_seed(seed, facts.get("run", 1))
     classifier, curve = pretrain_and_finetune(
         facts["family"],
         facts["arguments"],

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from markupsafe import Markup
 
+from perturb.charts.notes import of_runs
 from perturb.experiments import registry
 from perturb.experiments.captions import chart_caption, table_caption
 from perturb.experiments.declaration import Chart, Experiment
@@ -157,9 +158,11 @@ def _warnings(experiment: Experiment, found: Tables) -> list[str]:
 def note_beside(name: str, found: Tables) -> str:
     """Return the study's addition to a chart's caption, or nothing."""
     chart = registry.chart(name)
-    if chart.note is None:
-        return ""
-    return str(registry.entry_point(chart.note)(*(found[table] for table in chart.tables)))
+    notes = [] if chart.is_of_runs else [of_runs(found["models"])]
+    if chart.note is not None:
+        note = registry.entry_point(chart.note)
+        notes.insert(0, str(note(*(found[table] for table in chart.tables))))
+    return " ".join(filter(None, notes))
 
 
 def left_out(found: Tables) -> list[tuple[str, str]]:

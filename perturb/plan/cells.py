@@ -35,15 +35,21 @@ def own_cells(config: Config, model: Model) -> list[Cell]:
 
 
 def transfer_cells(config: Config, source: str) -> list[Cell]:
-    """Return the cells of every model on adversarial images made against `source`."""
+    """Return the cells of every model on adversarial images made against `source`.
+
+    Of models that are trained several times, run k meets run k of the others, and no other run of
+    its own: the cells grow as the runs do, and not as their square.
+    """
     transfer = config.perturbations.get("transfer")
     if transfer is None:
         return []
+    run = config.models[source].run
     return [
         Cell(target, dataset, transfer.id, severity, source)
         for dataset in transfer.datasets
         for severity in transfer.severities
         for target in config.benchmark_models
+        if config.models[target].run == run
     ]
 
 

@@ -50,6 +50,8 @@ def model_facts(config: Config, model: str) -> dict[str, Any]:
         "patch_size": entry.architecture.patch_size,
         "arguments": dict(entry.architecture.arguments),
         "pretraining": entry.pretraining.id if entry.pretraining else None,
+        # The first run is the same training as that of a model which is trained once.
+        **({"run": entry.run} if entry.run > 1 else {}),
     }
 
 
@@ -106,14 +108,17 @@ def training_samples(config: Config, model: str) -> dict[str, int]:
 
 def titles(models: Iterable[Model]) -> dict[str, str]:
     """Return the title of each model; equal titles get the ids."""
-    named = {
-        model.id: f"{model.label}, {model.pretraining.label}" if model.pretraining else model.label
-        for model in models
-    }
+    named = {model.id: _title(model) for model in models}
     seen = list(named.values())
     return {
         id: title if seen.count(title) == 1 else f"{title} ({id})" for id, title in named.items()
     }
+
+
+def _title(model: Model) -> str:
+    parts = [model.label]
+    parts += [model.pretraining.label] if model.pretraining else []
+    return ", ".join([*parts, *([f"run {model.run}"] if model.run > 1 else [])])
 
 
 def training_datasets(config: Config, model: str) -> dict[str, str]:

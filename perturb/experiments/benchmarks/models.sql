@@ -1,6 +1,10 @@
 -- Properties and clean accuracy of the models, as in the paper's Table 1.
 SELECT
     model,
+    entry,
+    entry_label,
+    run,
+    num_runs,
     architecture_label,
     family,
     size,
@@ -22,4 +26,4 @@ SELECT
     clean_chance.warning
 FROM labelled_models
 LEFT JOIN clean_chance USING (model)
-ORDER BY is_reference, pretraining_rank, family, num_parameters, model;
+ORDER BY is_reference, pretraining_rank, family, num_parameters, entry, run;

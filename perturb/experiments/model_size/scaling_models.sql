@@ -19,7 +19,8 @@ lines AS (
         family,
         pretraining,
         any_value(mean_x) AS mean_x,
-        ordered_mean(CASE WHEN error > 0 THEN log10(error) END, model) AS mean_y
+        ordered_sum(CASE WHEN error > 0 THEN share * log10(error) END, model)
+            / ordered_sum(CASE WHEN error > 0 THEN share END, model) AS mean_y
     FROM slope_weights
     JOIN points USING (model)
     GROUP BY test_set, family, pretraining

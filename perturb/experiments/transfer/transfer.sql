@@ -2,7 +2,8 @@
 -- including those that the source predicts incorrectly.
 SELECT
     t.source,
-    s.architecture_label || ' · ' || s.pretraining_label AS source_label,
+    -- The source is the same run as the target, whose label names it.
+    s.entry_label || ' · ' || s.pretraining_label AS source_label,
     t.source_family,
     s.num_parameters AS source_num_parameters,
     s.pretraining_rank AS source_pretraining_rank,

@@ -1,15 +1,28 @@
 -- The models, and those under test: the reference network is no part of the benchmark. Those of the
 -- two families that the paper compares are all that claims, slopes and means over families are
--- about; others stand beside them in tables and charts. Where two models have one label and one
--- pre-training set, their ids keep them apart in tables and charts.
+-- about; others stand beside them in tables and charts. Where two entries have one label and one
+-- pre-training set, their ids keep them apart in tables and charts, and the runs of one entry the
+-- number of the run.
 CREATE TEMP VIEW labelled_models AS
+WITH entries AS (
+    SELECT * REPLACE (coalesce(entry, model) AS entry, coalesce(run, 1) AS run)
+    FROM models
+),
+labelled AS (
+    SELECT
+        *,
+        CASE WHEN count(*) FILTER (run = 1) OVER (PARTITION BY label, pretraining, is_reference) > 1
+            THEN label || ' (' || entry || ')'
+            ELSE label
+        END AS entry_label,
+        count(*) OVER (PARTITION BY entry) AS num_runs
+    FROM entries
+)
 SELECT
-    * REPLACE (coalesce(entry, model) AS entry, coalesce(run, 1) AS run),
-    CASE WHEN count(*) OVER (PARTITION BY label, pretraining, is_reference) > 1
-        THEN label || ' (' || model || ')'
-        ELSE label
-    END AS architecture_label
-FROM models;
+    *,
+    CASE WHEN num_runs > 1 THEN entry_label || ', run ' || run ELSE entry_label END
+        AS architecture_label
+FROM labelled;
 
 CREATE TEMP VIEW benchmark_models AS
 FROM labelled_models

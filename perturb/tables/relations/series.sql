@@ -32,11 +32,19 @@ SELECT * EXCLUDE (place)
 FROM ranked
 WHERE place = 1;
 
--- Least-squares weights of a line over log10(parameters): slope = sum of weight * value.
+-- Least-squares weights of a line over log10(parameters): slope = sum of weight * value. The runs of
+-- an entry share the weight of one model: the line is that of the means over its runs.
 CREATE TEMP VIEW slope_weights AS
-WITH centred AS (
-    SELECT family, pretraining, ordered_mean(log10(num_parameters), model) AS mean_x
+WITH places AS (
+    SELECT *, log10(num_parameters) AS x, 1 / count(*) OVER (PARTITION BY entry) AS share
     FROM series
+),
+centred AS (
+    SELECT
+        family,
+        pretraining,
+        ordered_sum(share * x, model) / ordered_sum(share, model) AS mean_x
+    FROM places
     GROUP BY family, pretraining
     HAVING count(DISTINCT num_parameters) > 1
 ),
@@ -45,8 +53,8 @@ spread AS (
         family,
         pretraining,
         mean_x,
-        ordered_sum((log10(num_parameters) - mean_x) ** 2, model) AS sum_xx
-    FROM series
+        ordered_sum(share * (x - mean_x) ** 2, model) AS sum_xx
+    FROM places
     JOIN centred USING (family, pretraining)
     GROUP BY family, pretraining, mean_x
 )
@@ -54,9 +62,12 @@ SELECT
     family,
     pretraining,
     pretraining_rank,
+    entry,
+    run,
     model,
     mean_x,
-    log10(num_parameters) - mean_x AS centred_x,
-    (log10(num_parameters) - mean_x) / sum_xx AS weight
-FROM series
+    share,
+    x - mean_x AS centred_x,
+    share * (x - mean_x) / sum_xx AS weight
+FROM places
 JOIN spread USING (family, pretraining);

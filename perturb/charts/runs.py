@@ -1,0 +1,78 @@
+"""Models that are trained several times in the charts of single models: the mean over the runs.
+
+Tables have a row a run, and the chart of training runs shows how far these differ. In all other
+charts a model is one mark, line or panel, whatever the number of its runs.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+# Columns that name a model.
+_NAMES = ("model", "source", "target")
+# Text that depends on the numbers of a run; the first run's stands for all.
+_TOLD = ("warning",)
+
+
+def has_runs(models: pd.DataFrame) -> bool:
+    """Return whether a model of the table `models` is trained several times."""
+    return "num_runs" in models and bool((models["num_runs"] > 1).any())
+
+
+def over_runs(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the tables of a chart with the mean over the runs of each model.
+
+    The ends of an interval are means, too. Such an interval covers the sampling of images, since
+    the mean over runs varies no more with the images than a run does on average. It does not cover
+    the sampling of runs.
+
+    Parameters
+    ----------
+    tables : by name; `models` tells the runs. Without it, or with one run of each model, the tables
+        are returned as they are.
+    """
+    models = tables.get("models")
+    if models is None or not has_runs(models):
+        return dict(tables)
+    first = models[models["run"] == 1]
+    found = {name: _means(frame, models) for name, frame in tables.items() if name != "models"}
+    return {**found, "models": first.assign(architecture_label=first["entry_label"])}
+
+
+def _means(frame: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the entries, each the mean over those of its runs."""
+    if "model" not in frame:
+        return frame
+    named = _by_entry(frame, models)
+    is_text = [not pd.api.types.is_numeric_dtype(named[column]) for column in named]
+    texts = [name for name, text in zip(named, is_text, strict=True) if text and name not in _TOLD]
+    # Rows of one run that texts do not tell apart, such as epsilons, are in the same order in all.
+    place = named.groupby([frame["model"], *texts], dropna=False).cumcount()
+    groups = named.groupby([*(named[name] for name in texts), place], sort=False, dropna=False)
+    means = groups.first()
+    for column, kind in named.dtypes.items():
+        if column in texts or column in _TOLD or pd.api.types.is_bool_dtype(kind):
+            continue
+        # A run without a value has no mean.
+        mean = groups[column].mean().where(groups[column].count() == groups.size())
+        is_whole = pd.api.types.is_integer_dtype(kind) and bool((mean % 1 == 0).all())
+        means[column] = mean.astype(kind) if is_whole else mean
+    return means.droplevel(-1).reset_index()[list(frame.columns)]
+
+
+def _by_entry(frame: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with ids and labels of entries in place of those of their runs."""
+    entry_of = dict(zip(models["model"], models["entry"], strict=True))
+    pairs = zip(models["architecture_label"], models["entry_label"], strict=True)
+    label_of = dict(pairs)
+    titles = models["pretraining_label"].fillna("").map(" · {}".format)
+    label_of |= dict(
+        zip(models["architecture_label"] + titles, models["entry_label"] + titles, strict=True)
+    )
+    ids = {name: frame[name].map(entry_of) for name in _NAMES if name in frame}
+    labels = {
+        name: frame[name].map(lambda label: label_of.get(label, label))
+        for name in frame
+        if name.endswith("_label")
+    }
+    return frame.assign(**ids, **labels)
