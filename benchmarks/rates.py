@@ -1,10 +1,11 @@
-"""Images per second of passes, trainings and corruptions, for `perturb cost`.
+"""Images per second of passes, trainings, corruptions and rendering, for `perturb cost`.
 
 Run: ``python -m benchmarks.rates --device cpu``; it prints rows of resources/rates.csv. On a CPU
 one thread, as the study's jobs run, and its own time, so that other work on the machine counts
 little. Networks have random weights: speed does not depend on them. `forward` is a prediction,
 `gradient` a forward and a backward pass to the pixels, `training` a step of the study's own
-training, `corruption` the mean over all corruptions and severities.
+training, `corruption` the mean over all corruptions and severities, `rendering` the generated
+images of a streamed dataset, as many at once as a training asks for.
 """
 
 import argparse
@@ -23,13 +24,15 @@ from benchmarks.timing import EMBEDDED
 from perturb import provenance
 from perturb.cost.networks import resnet_size, vit_size
 from perturb.cost.rates import COLUMNS
+from perturb.datasets.streamed import StreamedImages
 from perturb.experiments.attacks.gradients import frozen, loss_gradient
 from perturb.experiments.corruptions.corruptions import corrupt
 from perturb.experiments.corruptions.names import CORRUPTIONS
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.recipes import RECIPES
-from perturb.models.training import LabelledImages, Phase, train
+from perturb.models.training import Phase, train
+from perturb.models.training_images import Draw, LabelledImages, no_moves
 
 _SECONDS = 1.0  # that a measurement takes at least
 _ROUNDS = 3
@@ -127,6 +130,16 @@ def _corruption_rate(side: int, batch: int, device: torch.device) -> float:
     return done / (_seconds(device) - started)
 
 
+def _rendering_rate(device: torch.device) -> float:
+    """Return images per second of a core that renders in the steps of a ViT's training."""
+    size = RECIPES["vit"].batch_size
+    options = {"set": "upstream", "split": "train", "classes": 48}
+    order = torch.randperm(8 * size, generator=torch.Generator().manual_seed(0))
+    draws = [Draw(part, no_moves(size)) for part in torch.split(order, size)]
+    images = StreamedImages(options, len(order), seed=0)
+    return images_per_second(lambda: list(images.batches(draws)), len(order), device)
+
+
 def main() -> None:
     """Write the rows to standard output as they come."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,6 +162,9 @@ def main() -> None:
         rate = _corruption_rate(side, batch * arguments.scale, device)
         row = {"task": "corruption", "side_px": side, "images_per_s": f"{rate:.4g}"}
         rows.writerow(common | row)
+    if device.type == "cpu":
+        row = {"task": "rendering", "side_px": 32}
+        rows.writerow(common | row | {"images_per_s": f"{_rendering_rate(device):.4g}"})
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from perturb.experiments.spatial.transforms import (
 )
 from perturb.models.classifier import Classifier
 from perturb.models.recipes import RECIPES
-from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
+from perturb.models.training import Phase, pretrain_and_finetune
+from perturb.models.training_images import LabelledImages
 
 _NETWORKS: dict[str, tuple[str, dict[str, Any], int]] = {
     **{name: (*EMBEDDED[name], 32) for name in ("ViT-S/8", "ResNet-S")},

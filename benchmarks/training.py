@@ -17,7 +17,8 @@ from benchmarks.timing import EMBEDDED, NUM_CLASSES, beside_unit, cpu_seconds, s
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.recipes import RECIPES, Recipe
-from perturb.models.training import LabelledImages, Phase, train
+from perturb.models.training import Phase, train
+from perturb.models.training_images import LabelledImages
 
 _SIDE = 32
 _NUM_STEPS = 8

@@ -15,6 +15,7 @@ class Dataset:
     view : the preprocessing for every model; None if each model uses its own.
     class_map : a file that maps coarser classes to those of the models.
     published : its name among the published results of timm's models.
+    is_streamed : whether its images are rendered whenever a training needs them, and not stored.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Dataset:
     view: Resizing | None
     class_map: str | None
     published: str | None
+    is_streamed: bool = False
 
     @property
     def is_seen_alike(self) -> bool:

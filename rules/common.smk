@@ -69,7 +69,11 @@ CHART_FILES = [
     for form in ("html", "svg", "png", "json")
 ]
 PICTURES = products.pictures(STUDY)
-GENERATED = [dataset.id for dataset in STUDY.datasets.values() if dataset.generate]
+GENERATED = [
+    dataset.id
+    for dataset in STUDY.datasets.values()
+    if dataset.generate and not dataset.is_streamed
+]
 FILTERED = [dataset.id for dataset in STUDY.datasets.values() if dataset.filter]
 BUNDLED = [dataset.id for dataset in STUDY.datasets.values() if dataset.bundled]
 DECODED = [
@@ -254,12 +258,20 @@ def class_maps(datasets):
 
 
 def training_stores(model):
-    """Return a model's training data: `training_images`, `training_manifest`, ..."""
+    """Return a model's training data: `training_images`, `training_manifest`, ...; none if streamed."""
     return {
         f"{purpose}_{file}": path
         for purpose, dataset in params.training_datasets(STUDY, model).items()
+        if stores_of_dataset(STUDY, dataset)
         for file, path in store(dataset).items()
     }
+
+
+def training_threads(model):
+    """Return the cores of a training: on a GPU those beside the first render streamed images."""
+    datasets = params.training_datasets(STUDY, model).values()
+    is_streamed = any(STUDY.datasets[id].is_streamed for id in datasets)
+    return 8 if is_streamed and STUDY.device == "cuda" else 1
 
 
 # Of workflows that use this one as a module, Snakemake calls their own `onstart` alone.

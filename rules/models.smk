@@ -18,7 +18,7 @@ rule train_model:
     priority: 10
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: lambda wildcards: training_threads(wildcards.model)
     resources:
         **GPU,
         mem_mb=lambda wildcards, attempt: 2000 * attempt,

@@ -15,7 +15,8 @@ from perturb.models.architectures import build_network
 from perturb.models.checkpoints import ModelCard, load_classifier, read_card, save_checkpoint
 from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.making import import_weights, train_model
-from perturb.models.training import LabelledImages, Phase
+from perturb.models.training import Phase
+from perturb.models.training_images import LabelledImages
 from perturb.models.zoo import Pretrained, build_timm_network
 
 FACTS: dict[str, Any] = {

@@ -18,13 +18,13 @@ from perturb.models.optimisers import AdamW, Muon, build_optimisers, orthogonali
 from perturb.models.progress import CurvePoint, Progress
 from perturb.models.recipes import RECIPES
 from perturb.models.training import (
-    LabelledImages,
     Phase,
     accuracy_on,
     pretrain_and_finetune,
     replace_head,
     shift,
 )
+from perturb.models.training_images import LabelledImages, no_moves
 from tests.workspace import told_by
 
 NETWORKS = {
@@ -134,7 +134,8 @@ def test_a_loss_that_is_not_finite_stops_training() -> None:
 
 def test_shifts_move_whole_images_and_reflect_their_borders() -> None:
     ramp = torch.arange(8, dtype=torch.uint8).expand(64, 3, 8, 8)
-    moved = shift(ramp, 2, torch.Generator().manual_seed(0))
+    moves = torch.randint(-2, 3, (2, 64, 1), generator=torch.Generator().manual_seed(0))
+    moved = shift(ramp, moves)
     rows = {tuple(row.tolist()) for row in moved.reshape(-1, 8)}
     assert rows == {
         (2, 1, 0, 1, 2, 3, 4, 5),
@@ -144,7 +145,7 @@ def test_shifts_move_whole_images_and_reflect_their_borders() -> None:
         (2, 3, 4, 5, 6, 7, 6, 5),
     }
     assert all(len(set(map(tuple, image.reshape(-1, 8).tolist()))) == 1 for image in moved)
-    assert torch.equal(shift(ramp, 0, torch.Generator()), ramp)
+    assert torch.equal(shift(ramp, no_moves(64)), ramp)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 48), (2, 24, 96)])

@@ -97,6 +97,7 @@ def check_study(config: Config) -> Iterator[str]:
         _check_labels("pretraining", config.pretraining.values()),
         *(_check_names(dataset) for dataset in config.datasets.values()),
         *(_check_dataset(dataset, config) for dataset in config.datasets.values()),
+        *(_check_stream(dataset, config) for dataset in config.datasets.values()),
         _check_published(config),
         *(_check_model(model) for model in config.models.values()),
         *(_check_side(model, config) for model in config.models.values()),
@@ -198,6 +199,18 @@ def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
     upstream = generate.get("set") == "upstream"
     if upstream != ("classes" in generate):
         yield f"{key}.generate.classes: needed for `set: upstream`, and only there"
+
+
+def _check_stream(dataset: Dataset, config: Config) -> Iterator[str]:
+    """Check that no result but a network is made from images that are not stored."""
+    key = f"datasets.{dataset.id}"
+    if dataset.is_streamed and dataset.generate is None:
+        yield f"{key}.stream: true; allowed: false without `generate`"
+    if dataset.is_streamed and dataset.role != "train":
+        yield f"{key}.stream: true; allowed: false with `role: {dataset.role}`"
+    pool = dataset.filter["dataset"] if dataset.filter else None
+    if pool is not None and config.datasets[pool].is_streamed:
+        yield f"{key}.filter.dataset: {pool!r} has `stream: true`; allowed: a stored dataset"
 
 
 def _check_side(model: Model, config: Config) -> Iterator[str]:

@@ -21,7 +21,9 @@ def jobs_of(config: Config) -> dict[str, int]:
     }
     has_transfer = "transfer" in config.perturbations
     counts = {
-        "generate_dataset": sum(dataset.generate is not None for dataset in datasets),
+        "generate_dataset": sum(
+            dataset.generate is not None and not dataset.is_streamed for dataset in datasets
+        ),
         "bundle_dataset": sum(dataset.bundled is not None for dataset in datasets),
         "download_dataset": len(downloads),
         "decode_dataset": len(decoded),

@@ -32,7 +32,7 @@ _FORWARDS = {"forward": 1, "gradient": 2, "training": 3}
 
 @dataclass(frozen=True)
 class Rate:
-    """A row of the table; family, network and forward_flops are empty of corruptions."""
+    """A row of the table; the network is empty for corruption and rendering."""
 
     device: str
     precision: str
@@ -79,7 +79,7 @@ class Machine:
 
     rates : of the device.
     flops_per_s : a given speed for every task; None to use the rates. With a given speed
-        corruptions take no time, because they were not measured.
+        corruptions and rendering take no time, because they were not measured.
     """
 
     name: str
@@ -103,6 +103,11 @@ class Machine:
             return None
         measured = _FORWARDS[task] * rate.forward_flops * rate.images_per_s
         return num_images * flops / measured
+
+    def rendering_seconds(self, num_images: float) -> float:
+        """Return the seconds for rendering this number of generated images, on one core."""
+        rates = [rate.images_per_s for rate in self.rates if rate.task == "rendering"]
+        return num_images / rates[0] if rates else 0.0
 
     def corruption_seconds(self, side_px: int, num_images: float) -> float:
         """Return the seconds for corrupting this number of images, proportional to their area."""

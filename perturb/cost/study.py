@@ -16,6 +16,7 @@ from perturb.experiments.declaration import Passes
 from perturb.experiments.possible import samples_of
 from perturb.experiments.registry import measurements
 from perturb.plan.cells import cells
+from perturb.plan.params import training_datasets, training_samples
 from perturb.plan.stores import store_of, view_of
 from perturb.records import Model
 
@@ -70,7 +71,7 @@ def work_of(config: Config, machine: Machine) -> Work:
         if networks[model.id].forward_flops is None:
             work.models_without_size.add(model.id)
         if model.training is not None:
-            _add_training(work, model, networks[model.id], machine)
+            _add_training(work, config, model, machine)
     for cell in cells(config):
         num_images = images_of(config, cell)
         if num_images is None:
@@ -120,14 +121,24 @@ def _add_passes(line: Line, passes: Passes, network: Network, machine: Machine) 
     line.seconds += machine.seconds("gradient", network, passes.gradients) or 0
 
 
-def _add_training(work: Work, model: Model, network: Network, machine: Machine) -> None:
-    samples = model.training.num_samples if model.training else 0
-    samples += (model.pretraining.num_samples or 0) if model.pretraining else 0
+def _add_training(work: Work, config: Config, model: Model, machine: Machine) -> None:
+    network, samples = network_of(config, model), sum(training_samples(config, model.id).values())
     line = work.line("training")
     line.forward += samples
     line.backward += samples
     line.flops += 3 * (network.forward_flops or 0) * samples
     line.seconds += machine.seconds("training", network, samples) or 0
+    rendered = sum(_streamed_samples(config, model))
+    if rendered:
+        work.line("rendering").seconds += machine.rendering_seconds(rendered)
+
+
+def _streamed_samples(config: Config, model: Model) -> Iterator[int]:
+    """Yield the number of images that each phase of a training renders."""
+    samples, datasets = training_samples(config, model.id), training_datasets(config, model.id)
+    for phase, number in samples.items():
+        if config.datasets[datasets[phase]].is_streamed:
+            yield number
 
 
 def _stored_side(config: Config, cell: Cell) -> int:

@@ -52,13 +52,13 @@ def generated_masks(
     """
     if generate_options is None:
         return None
-    set_name, split, arguments = _arguments(generate_options)
+    set_name, split, arguments = arguments_of(generate_options)
     indices = [int(image_id.rpartition("/")[2]) for image_id in store.image_ids.to_pylist()]
     return object_masks(set_name, split, seed, torch.tensor(indices), **arguments)
 
 
-def _arguments(options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """Return the set, the split and the other arguments of `generate`."""
+def arguments_of(options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """Return the set, the split and the other arguments of `generate`, from the configuration."""
     arguments = dict(options)
     set_name, split = arguments.pop("set"), arguments.pop("split")
     if "classes" in arguments:
@@ -67,7 +67,7 @@ def _arguments(options: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
 
 
 def _generated(options: Mapping[str, Any], num_images: int, seed: int) -> Iterator[Chunk]:
-    set_name, split, arguments = _arguments(options)
+    set_name, split, arguments = arguments_of(options)
     for start in range(0, num_images, CHUNK):
         indices = torch.arange(start, min(start + CHUNK, num_images))
         batch = generate(set_name, split, seed, indices, **arguments)

@@ -16,7 +16,8 @@ from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.file_kinds import kind_of_file
 from perturb.models.recipes import RECIPES
 from perturb.models.timm_table import model_of
-from perturb.models.training import LabelledImages, Phase, pretrain_and_finetune
+from perturb.models.training import Phase, pretrain_and_finetune
+from perturb.models.training_images import TrainingImages
 from perturb.models.weights_files import load_weights_file
 from perturb.models.zero_shot import fill, with_zero_shot_head
 from perturb.models.zoo import describe_network, load_pretrained
@@ -30,7 +31,7 @@ _IDENTITY = ("model", "architecture", "family", "size", "patch_size", "arguments
 def train_model(
     facts: Mapping[str, Any],
     phases: Mapping[str, Phase],
-    validation: LabelledImages,
+    validation: TrainingImages,
     *,
     seed: int,
     device: torch.device,
@@ -55,12 +56,12 @@ def train_model(
         model_id=facts["model"],
         device=device,
     )
-    sizes = {name: len(phase.data.targets) for name, phase in phases.items()}
+    sizes = {name: phase.data.num_images for name, phase in phases.items()}
     card = ModelCard(
         **{name: facts[name] for name in _IDENTITY},
         num_classes=classifier.num_classes,
         preprocessing=classifier.preprocessing,
-        data=sizes | {"validation": len(validation.targets)},
+        data=sizes | {"validation": validation.num_images},
         seed=seed,
         recipe=asdict(recipe),
         curve=tuple(asdict(point) for point in curve),

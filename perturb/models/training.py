@@ -20,9 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from perturb.models.architectures import build_network
@@ -30,6 +28,7 @@ from perturb.models.classifier import Classifier, Preprocessing
 from perturb.models.optimisers import build_optimisers
 from perturb.models.progress import CurvePoint, Progress
 from perturb.models.recipes import Recipe
+from perturb.models.training_images import Draw, TrainingImages, no_moves
 from perturb.random import image_key
 
 _WARMUP = 0.1  # fraction of the steps of a phase
@@ -37,27 +36,10 @@ _NUM_POINTS = 4  # of the curve of a phase
 
 
 @dataclass(frozen=True)
-class LabelledImages:
-    """Images uint8 (N, 3, H, W), in memory or memory-mapped, and targets int64 (N,)."""
-
-    images: NDArray[np.uint8]
-    targets: Tensor
-
-    @property
-    def num_classes(self) -> int:
-        """One more than the highest target."""
-        return int(self.targets.max()) + 1
-
-    def rows(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Return copied images uint8 (B, 3, H, W) and targets int64 (B,)."""
-        return torch.from_numpy(self.images[indices.numpy()]), self.targets[indices]
-
-
-@dataclass(frozen=True)
 class Phase:
     """Training data, and the total number of images seen (rounded up to whole batches)."""
 
-    data: LabelledImages
+    data: TrainingImages
     num_samples: int
 
 
@@ -65,7 +47,7 @@ def pretrain_and_finetune(
     family: str,
     arguments: Mapping[str, Any],
     phases: Mapping[str, Phase],
-    validation: LabelledImages,
+    validation: TrainingImages,
     *,
     recipe: Recipe,
     seed: int,
@@ -88,7 +70,7 @@ def pretrain_and_finetune(
     """
     first, *_ = phases.values()
     *_, last_name = phases
-    side = first.data.images.shape[-1]
+    side = first.data.side
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(image_key(f"weights/{seed}/{model_id}"))
         network = build_network(family, arguments, first.data.num_classes, side)
@@ -114,7 +96,7 @@ def train(
     *,
     seed: int,
     name: str,
-    validation: LabelledImages | None = None,
+    validation: TrainingImages | None = None,
 ) -> list[CurvePoint]:
     """Train a classifier in place, on its own device, and return its curve.
 
@@ -131,12 +113,10 @@ def train(
     )
     num_steps = math.ceil(phase.num_samples / recipe.batch_size)
     progress = Progress(name, num_steps, recipe.batch_size)
-    batches = _batches(len(phase.data.targets), num_steps, recipe.batch_size, generator)
+    draws = _draws(phase.data.num_images, num_steps, recipe, generator)
     classifier.train()
-    for step, indices in enumerate(batches, start=1):
-        images, targets = phase.data.rows(indices)
-        images = shift(images, recipe.shift_px, generator).to(device)
-        logits = classifier(images)
+    for step, (images, targets, moves) in enumerate(phase.data.batches(draws), start=1):
+        logits = classifier(shift(images, moves).to(device))
         loss = nn.functional.cross_entropy(
             logits, targets.to(device), label_smoothing=recipe.label_smoothing
         )
@@ -160,27 +140,30 @@ def replace_head(network: nn.Module, num_classes: int) -> None:
     head.to(next(network.parameters()).device)
 
 
-def accuracy_on(classifier: Classifier, data: LabelledImages, batch_size: int = 250) -> float:
+def accuracy_on(classifier: Classifier, data: TrainingImages, batch_size: int = 250) -> float:
     """Return top-1 accuracy, a fraction in [0, 1]."""
     was_training, num_correct = classifier.training, 0
     classifier.eval()
+    draws = (Draw(part, no_moves(len(part))) for part in _in_order(data.num_images, batch_size))
     with torch.inference_mode():
-        for start in range(0, len(data.targets), batch_size):
-            indices = torch.arange(start, min(start + batch_size, len(data.targets)))
-            images, targets = data.rows(indices)
+        for images, targets, _ in data.batches(draws):
             predictions = classifier(images.to(classifier.mean.device)).argmax(dim=1)
             num_correct += int((predictions.cpu() == targets).sum())
     classifier.train(was_training)
-    return num_correct / len(data.targets)
+    return num_correct / data.num_images
 
 
-def shift(images: Tensor, reach_px: int, generator: torch.Generator) -> Tensor:
-    """Return images (B, C, H, W), each shifted by random whole pixels, with reflected borders.
+def _in_order(num_images: int, batch_size: int) -> Iterator[Tensor]:
+    for start in range(0, num_images, batch_size):
+        yield torch.arange(start, min(start + batch_size, num_images))
 
-    reach_px : maximum shift in each direction, less than the side; 0 for none.
+
+def shift(images: Tensor, moves: Tensor) -> Tensor:
+    """Return images (B, C, H, W), each shifted by whole pixels, with reflected borders.
+
+    moves : int64 (2, B, 1), down and to the right, less than the side.
     """
     B, C, H, W = images.shape
-    moves = torch.randint(-reach_px, reach_px + 1, (2, B, 1), generator=generator)
     rows = _reflect(torch.arange(H) + moves[0], H)  # (B, H)
     columns = _reflect(torch.arange(W) + moves[1], W)  # (B, W)
     sources = (rows[:, :, None] * W + columns[:, None]).reshape(B, 1, H * W)
@@ -200,13 +183,18 @@ def _schedule(step: int, num_steps: int) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (step - num_warmup) / (num_steps - num_warmup + 1))
 
 
-def _batches(
-    num_images: int, num_steps: int, batch_size: int, generator: torch.Generator
-) -> Iterator[Tensor]:
-    """Yield indices int64 (B,) for each step; every image occurs once before any repeats."""
+def _draws(
+    num_images: int, num_steps: int, recipe: Recipe, generator: torch.Generator
+) -> Iterator[Draw]:
+    """Yield the draw of each step; every image occurs once before any repeats.
+
+    Images and moves are drawn together, so that draws may be asked for ahead of the step.
+    """
     pending = torch.empty(0, dtype=torch.int64)
+    reach, size = recipe.shift_px, recipe.batch_size
     for _ in range(num_steps):
-        while len(pending) < batch_size:
+        while len(pending) < size:
             pending = torch.cat([pending, torch.randperm(num_images, generator=generator)])
-        yield pending[:batch_size]
-        pending = pending[batch_size:]
+        moves = torch.randint(-reach, reach + 1, (2, size, 1), generator=generator)
+        yield Draw(pending[:size], moves)
+        pending = pending[size:]

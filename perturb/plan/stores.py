@@ -2,8 +2,8 @@
 
 The name of a decoded dataset is its folder below `decoded/`. Generated datasets, and those with
 `preprocessing` of their own, are the same for all models: there is one, with the name of the
-dataset. Of other datasets there is one for each preprocessing of some model,
-`imagenet/384-squash-bilinear`; of stored corruptions one for each corruption and severity,
+dataset, and none if it is streamed. Of other datasets there is one for each preprocessing of some
+model, `imagenet/384-squash-bilinear`; of stored corruptions one for each corruption and severity,
 `imagenet-c/fog-3`, because each has pixels of its own.
 """
 
@@ -43,6 +43,8 @@ def stores_of_cell(config: Config, cell: Cell, model: str) -> tuple[str, ...]:
 def stores_of_dataset(config: Config, dataset: str) -> tuple[str, ...]:
     """Return all decoded datasets of a dataset that the study needs."""
     entry = config.datasets[dataset]
+    if entry.is_streamed:
+        return ()
     if entry.role == "corrupted":
         return _parts(config, entry)
     if entry.is_seen_alike:
