@@ -215,6 +215,9 @@ def test_a_removed_model_leaves_no_trace(study: Study) -> None:
 ALWAYS = {"models", "accuracy", "scaling", "scaling_models", "matched_pairs", "patch_pairs"} | {
     "claims",
     "runs",
+    "calibration",
+    "reliability",
+    "risk_coverage",
 }
 CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "reference_errors"}
 
