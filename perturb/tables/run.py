@@ -40,6 +40,7 @@ _FACTS = {
             "published": "VARCHAR",
             "num_classes": "INTEGER",
             "num_subset_classes": "INTEGER",
+            "chosen_by": "VARCHAR",
         },
     ),
 }
