@@ -14,6 +14,7 @@ class Dataset:
     num_images, num_classes : of a source, the required numbers; None if not set.
     view : the preprocessing for every model; None if each model uses its own.
     class_map : a file that maps coarser classes to those of the models.
+    decisions : files of people's decisions on its images.
     published : its name among the published results of timm's models.
     """
 
@@ -29,6 +30,7 @@ class Dataset:
     view: Resizing | None
     class_map: str | None
     published: str | None
+    decisions: tuple[str, ...] = ()
 
     @property
     def is_seen_alike(self) -> bool:

@@ -215,6 +215,10 @@ def test_a_removed_model_leaves_no_trace(study: Study) -> None:
 ALWAYS = {"models", "accuracy", "scaling", "scaling_models", "matched_pairs", "patch_pairs"} | {
     "claims",
     "runs",
+    "effective_robustness",
+    "matched_accuracy",
+    "error_consistency",
+    "error_consistency_means",
 }
 CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "reference_errors"}
 

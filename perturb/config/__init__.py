@@ -198,6 +198,7 @@ def _dataset(id: str, entry: Mapping[str, Any]) -> Dataset:
         ),
         class_map=entry.get("class_map"),
         published=entry.get("published"),
+        decisions=tuple(entry.get("decisions", ())),
     )
 
 

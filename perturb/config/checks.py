@@ -105,6 +105,7 @@ def check_study(config: Config) -> Iterator[str]:
         *(_check_names(dataset) for dataset in config.datasets.values()),
         *(_check_dataset(dataset, config) for dataset in config.datasets.values()),
         _check_published(config),
+        _check_decisions(config),
         *(_check_model(model) for model in config.models.values()),
         *(_check_side(model, config) for model in config.models.values()),
         _check_reference(config),
@@ -121,6 +122,16 @@ def _check_published(config: Config) -> Iterator[str]:
     for name in dict.fromkeys(published):
         if published.count(name) > 1:
             yield f"datasets: several are {name!r} by `published`; allowed: one"
+
+
+def _check_decisions(config: Config) -> Iterator[str]:
+    """Check that people decided on one dataset: trials name an image, but not its dataset."""
+    decided = [dataset.id for dataset in config.datasets.values() if dataset.decisions]
+    if len(decided) > 1:
+        yield f"datasets: several have `decisions`: {listed(decided)}; allowed: one"
+    for id in decided:
+        if "none" in config.perturbations and id not in config.perturbations["none"].datasets:
+            yield f"datasets.{id}.decisions: {id!r} is not among perturbations.none.datasets"
 
 
 def _check_reference(config: Config) -> Iterator[str]:

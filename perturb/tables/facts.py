@@ -50,6 +50,7 @@ DATASETS = pa.schema(
         ("num_subset_classes", pa.int32()),  # among which `class_subset` predicts
         ("published", pa.string()),  # name of the set among timm's published results
         ("chosen_by", pa.string()),  # networks that misclassify every image
+        ("has_decisions", pa.bool_()),  # of people, in the files that the configuration names
     ]
 )
 
@@ -177,6 +178,7 @@ def describe_datasets(
                 "num_subset_classes": len(subsets[dataset.id]) if dataset.id in subsets else None,
                 "published": dataset.published,
                 "chosen_by": chosen_by.get(dataset.id),
+                "has_decisions": bool(dataset.decisions),
             }
         )
     return pa.Table.from_pylist(rows, schema=DATASETS)

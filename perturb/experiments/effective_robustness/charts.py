@@ -75,9 +75,8 @@ def _panel(
     )
     title = rows["test_set_label"].iloc[0]
     layers = (_line(rows, across, up), level, upright, marks)
-    layered: alt.LayerChart = alt.layer(*layers).properties(
-        width=width, height=_HEIGHT, title=title
-    )
+    whole: Any = alt.layer(*layers)
+    layered: alt.LayerChart = whole.properties(width=width, height=_HEIGHT, title=title)
     return layered
 
 
