@@ -1,5 +1,7 @@
 """Heat maps of error consistency: every two models on each test set, by family."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -51,7 +53,8 @@ def _heatmap(rows: pd.DataFrame, shades: Shades, step: int, *, is_named: bool) -
         tooltip=_TOOLTIP,
     )
     layers = [shades.boxes(base), *shades.numbers(base, step, step), *borders(groups, groups)]
-    heatmap: alt.LayerChart = alt.layer(*layers).properties(
+    whole: Any = alt.layer(*layers)
+    heatmap: alt.LayerChart = whole.properties(
         width=alt.Step(step), height=alt.Step(step), title=rows["test_set_label"].iloc[0]
     )
     return heatmap

@@ -6,15 +6,13 @@ WITH answers AS (
 ),
 missing AS (
     SELECT
-        'decisions: ' || subject || ' has none on ' || count(*) || ' of '
+        'decisions: ' || people.subject || ' has none on ' || count(*) || ' of '
         || (SELECT count(*) FROM decided_images) || ' images, such as ' || min(image_id)
         || '; expected: one on every image, found by the end of `imagename`' AS problem
-    FROM (SELECT DISTINCT subject FROM decided_trials)
+    FROM (SELECT DISTINCT subject FROM decided_trials) AS people
     CROSS JOIN decided_images AS images
-    WHERE NOT EXISTS (
-        FROM decided_trials AS t
-        WHERE t.subject = subject AND t.image = images.image)
-    GROUP BY subject
+    ANTI JOIN decided_trials AS t ON t.subject = people.subject AND t.image = images.image
+    GROUP BY people.subject
 ),
 twice AS (
     SELECT
