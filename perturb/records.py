@@ -14,6 +14,7 @@ class Dataset:
     num_images, num_classes : of a source, the required numbers; None if not set.
     view : the preprocessing for every model; None if each model uses its own.
     class_map : a file that maps coarser classes to those of the models.
+    decisions : files of people's decisions on its images.
     published : its name among the published results of timm's models.
     is_streamed : whether its images are rendered whenever a training needs them, and not stored.
     """
@@ -24,18 +25,25 @@ class Dataset:
     num_images: int | None
     num_classes: int | None
     generate: Mapping[str, Any] | None
-    filter: Mapping[str, str] | None
+    filter: Mapping[str, Any] | None
     bundled: Mapping[str, str] | None
     source: Mapping[str, Any] | None
     view: Resizing | None
     class_map: str | None
     published: str | None
     is_streamed: bool = False
+    decisions: tuple[str, ...] = ()
 
     @property
     def is_seen_alike(self) -> bool:
         """Whether all models receive the same pixels, those of one decoded dataset."""
         return self.source is None or self.view is not None
+
+    @property
+    def filter_models(self) -> tuple[str, ...]:
+        """The models that all misclassify every image that its filter keeps."""
+        models = (self.filter or {}).get("wrong_by", ())
+        return (models,) if isinstance(models, str) else tuple(models)
 
 
 @dataclass(frozen=True)
@@ -278,7 +286,10 @@ class Config:
 
     @property
     def reference(self) -> Model | None:
-        """The reference network, if the study has one."""
+        """The network whose errors divide those of the others in mCE: the first reference, if any.
+
+        Other references only filter datasets.
+        """
         return next((model for model in self.models.values() if model.is_reference), None)
 
     @property

@@ -176,9 +176,7 @@ def job_stores(model, job):
 
 def job_checkpoints(model, job):
     """Return the files of the checkpoints that a job loads."""
-    models = JOBS[model, job].models()
-    files = {"weights": PATHS.weights, "cards": PATHS.card}
-    return {name: list(map(path, models)) for name, path in files.items()}
+    return checkpoints(JOBS[model, job].models())
 
 
 def store(dataset):
@@ -204,9 +202,10 @@ def checked_cards(experiment):
     return [PATHS.card(job.model) for job in RESULTS_OF[experiment]]
 
 
-def checkpoint(model):
-    """Return the two files of a model's checkpoint."""
-    return {"weights": PATHS.weights(model), "card": PATHS.card(model)}
+def checkpoints(models):
+    """Return the files of the checkpoints of some models."""
+    files = {"weights": PATHS.weights, "cards": PATHS.card}
+    return {name: list(map(path, models)) for name, path in files.items()}
 
 
 def downloads(store):

@@ -122,7 +122,7 @@ rule decode_dataset:
 
 
 rule filter_dataset:
-    """Select the images of a pool that the reference network misclassifies."""
+    """Select the images of a pool that all of some models misclassify."""
     input:
         unpack(
             lambda wildcards: store(
@@ -130,8 +130,8 @@ rule filter_dataset:
             )
         ),
         unpack(
-            lambda wildcards: checkpoint(
-                STUDY.datasets[wildcards.dataset].filter["wrong_by"]
+            lambda wildcards: checkpoints(
+                STUDY.datasets[wildcards.dataset].filter_models
             )
         ),
         stale=lambda wildcards: STALE.mark_of(PATHS.manifest(wildcards.dataset)),

@@ -10,7 +10,7 @@ from perturb.files import replacing
 from perturb.logs import log_to
 from perturb.plan.cells import evaluated_datasets
 from perturb.plan.origins import check_files
-from perturb.plan.params import class_subsets
+from perturb.plan.params import chosen_by, class_subsets
 from perturb.plan.paths import Paths
 from perturb.plan.settings import write_settings
 from perturb.plan.stores import any_store
@@ -31,7 +31,7 @@ check_datasets(datasets, manifests)
 subsets = class_subsets(study)
 tables = {
     snakemake.output.models: describe_models(list(study.models.values()), cards),
-    snakemake.output.datasets: describe_datasets(datasets, manifests, subsets),
+    snakemake.output.datasets: describe_datasets(datasets, manifests, subsets, chosen_by(study)),
 }
 for path, table in tables.items():
     with replacing(Path(path)) as temporary:

@@ -1,4 +1,4 @@
-"""Select the images of a pool that the reference network misclassifies."""
+"""Select the images of a pool that all of some models misclassify."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +26,10 @@ build_filtered(
     Path(snakemake.output.images),
     Path(snakemake.output.manifest),
     pool=open_store(Path(snakemake.input.images), Path(snakemake.input.manifest)),
-    classifier=load_classifier(
-        Path(snakemake.input.weights).parent, device_of(snakemake.params.device)
-    ),
+    classifiers=[
+        load_classifier(Path(weights).parent, device_of(snakemake.params.device))
+        for weights in snakemake.input.weights
+    ],
     batch_size=snakemake.params.batch_size,
     made_from=of_store(study, snakemake.wildcards.dataset),
 )

@@ -69,6 +69,11 @@ class Study:
     available: frozenset[str]  # what decides which tables and charts the study has
 
     @property
+    def decisions(self) -> list[Path]:
+        """No person has decided on these images."""
+        return []
+
+    @property
     def claim_rules(self) -> Path:
         """The claims of the paper."""
         return Path(__file__).parent.parent / "resources" / "claims.csv"

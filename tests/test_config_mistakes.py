@@ -167,7 +167,20 @@ MISTAKES: dict[str, str] = {
     "datasets.second.label: Clean": (
         "datasets.second.label: 'Clean' is also the label of another test set ... any but Clean"
     ),
-    "models.a.role: reference": "only one may have",
+    # Several may have it now, if they filter datasets.
+    "models.a.role: reference": (
+        "models: reference with `role: reference` filter no dataset; allowed besides those that "
+        "do: one, the denominator of mCE, here 'a'"
+    ),
+    "datasets.hard: {filter: {dataset: second, wrong_by: [a, other]}}": (
+        "datasets.hard.filter.wrong_by.1: there is no entry 'other' under `models`"
+    ),
+    "datasets.hard: {filter: {dataset: second, wrong_by: []}}": (
+        "datasets.hard.filter.wrong_by: [] is not allowed. Id of a model, or a list of ids"
+    ),
+    "datasets.hard: {filter: {dataset: second, wrong_by: [a, a]}}": (
+        "datasets.hard.filter.wrong_by: ['a', 'a'] is not allowed. Id of a model, or a list of ids"
+    ),
     "seed: many": "seed: 'many' is not of type integer",
     "results: ../out{x}<y>*": "results: '../out{x}<y>*': { } < > * cannot be in its path",
     "results: ./": "results: './'; allowed: a folder of",

@@ -187,7 +187,7 @@ def test_classes_by_order_are_as_many_as_the_models(
 def test_filter_keeps_exactly_what_the_model_gets_wrong(tmp_path: Path) -> None:
     pool, classifier = _store(tmp_path), _classifier(ByColour())
     paths = tmp_path / "kept.npy", tmp_path / "kept.parquet"
-    build_filtered(*paths, pool, classifier, batch_size=7)
+    build_filtered(*paths, pool, [classifier], batch_size=7)
     kept = open_store(*paths)
     table, _ = _evaluate(classifier, kept, CLEAN, ("none",))
     assert not pc.any(table["is_correct"]).as_py()
@@ -210,9 +210,28 @@ class Oracle(nn.Module):
 
 def test_filter_that_keeps_nothing_is_an_error(tmp_path: Path) -> None:
     pool = _store(tmp_path)
-    classifier = _classifier(Oracle(pool.targets))
+    kept = tmp_path / "k.npy", tmp_path / "k.parquet"
+    classifiers = [_classifier(ByColour()), _classifier(Oracle(pool.targets))]
     with pytest.raises(ValueError, match="gets no image of the pool wrong"):
-        build_filtered(tmp_path / "k.npy", tmp_path / "k.parquet", pool, classifier, batch_size=24)
+        build_filtered(*kept, pool, classifiers, batch_size=24)
+
+
+def test_filter_by_several_models_keeps_what_all_of_them_get_wrong(tmp_path: Path) -> None:
+    pool = _store(tmp_path)
+    shifted, by_colour = Oracle((pool.targets + 1) % 12), ByColour()
+    kept_by = {}
+    for name, networks in {"one": [by_colour], "two": [by_colour, shifted]}.items():
+        paths = tmp_path / f"{name}.npy", tmp_path / f"{name}.parquet"
+        build_filtered(*paths, pool, [_classifier(network) for network in networks], batch_size=24)
+        kept_by[name] = open_store(*paths).image_ids.to_pylist()
+    # The second network errs on every image, so it decides nothing; one that is right keeps none.
+    assert kept_by["two"] == kept_by["one"]
+    half = Oracle(torch.where(torch.arange(24) % 2 == 0, pool.targets, (pool.targets + 1) % 12))
+    paths = tmp_path / "half.npy", tmp_path / "half.parquet"
+    build_filtered(*paths, pool, [_classifier(by_colour), _classifier(half)], batch_size=24)
+    odd = pool.image_ids.to_pylist()[1::2]
+    expected = [id for id in kept_by["one"] if id in odd]
+    assert open_store(*paths).image_ids.to_pylist() == expected
 
 
 def test_predictions_among_coarser_classes_take_the_mean_probability(tmp_path: Path) -> None:

@@ -135,6 +135,11 @@ def _set(*keys: str, value: Any) -> Change:
             "filter.wrong_by is 'reference', expected 'b'",
         ),
         (
+            _set("datasets", "hard", "filter", "wrong_by", value=["reference", "b"]),
+            "decoded/hard/manifest.parquet",
+            "filter.wrong_by is 'reference', expected ['reference', 'b']",
+        ),
+        (
             _set("training", "samples", value=64),
             "decoded/hard/manifest.parquet",
             "wrong_by.num_samples.training is 128, expected 64",

@@ -218,6 +218,10 @@ ALWAYS = {"models", "accuracy", "scaling", "scaling_models", "matched_pairs", "p
     "calibration",
     "reliability",
     "risk_coverage",
+    "effective_robustness",
+    "matched_accuracy",
+    "error_consistency",
+    "error_consistency_means",
 }
 CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "reference_errors"}
 

@@ -202,6 +202,7 @@ def _dataset(id: str, entry: Mapping[str, Any]) -> Dataset:
         class_map=entry.get("class_map"),
         published=entry.get("published"),
         is_streamed=entry.get("stream", False),
+        decisions=tuple(entry.get("decisions", ())),
     )
 
 

@@ -67,7 +67,14 @@ def references(raw: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
         if "filter" in dataset:
             key: Key = ("datasets", id, "filter")
             yield (*key, "dataset"), dataset["filter"]["dataset"], "datasets"
-            yield (*key, "wrong_by"), dataset["filter"]["wrong_by"], "models"
+            wrong_by = dataset["filter"]["wrong_by"]
+            if isinstance(wrong_by, str):
+                yield (*key, "wrong_by"), wrong_by, "models"
+            else:
+                yield from (
+                    ((*key, "wrong_by", place), model, "models")
+                    for place, model in enumerate(wrong_by)
+                )
     for id, entry in raw["pretraining"].items():
         if "dataset" in entry:
             yield ("pretraining", id, "dataset"), entry["dataset"], "datasets"
@@ -99,6 +106,7 @@ def check_study(config: Config) -> Iterator[str]:
         *(_check_dataset(dataset, config) for dataset in config.datasets.values()),
         *(_check_stream(dataset, config) for dataset in config.datasets.values()),
         _check_published(config),
+        _check_decisions(config),
         *(_check_model(model) for model in config.models.values()),
         *(_check_side(model, config) for model in config.models.values()),
         _check_reference(config),
@@ -117,11 +125,29 @@ def _check_published(config: Config) -> Iterator[str]:
             yield f"datasets: several are {name!r} by `published`; allowed: one"
 
 
+def _check_decisions(config: Config) -> Iterator[str]:
+    """Check that people decided on one dataset: trials name an image, but not its dataset."""
+    decided = [dataset.id for dataset in config.datasets.values() if dataset.decisions]
+    if len(decided) > 1:
+        yield f"datasets: several have `decisions`: {listed(decided)}; allowed: one"
+    for id in decided:
+        if "none" in config.perturbations and id not in config.perturbations["none"].datasets:
+            yield f"datasets.{id}.decisions: {id!r} is not among perturbations.none.datasets"
+
+
 def _check_reference(config: Config) -> Iterator[str]:
-    """Check the divisor of corruption errors: one reference, besides the models under test."""
+    """Check that every reference has a purpose, and that there are models under test beside them.
+
+    The errors of the first one divide those of the models under test in mCE.
+    """
     references = [model.id for model in config.models.values() if model.is_reference]
-    if len(references) > 1:
-        yield f"models: only one may have `role: reference`; found: {listed(references)}"
+    filtering = {id for dataset in config.datasets.values() for id in dataset.filter_models}
+    unused = [id for id in references[1:] if id not in filtering]
+    if unused and config.is_whole("datasets"):
+        yield (
+            f"models: {listed(unused)} with `role: reference` filter no dataset; allowed besides "
+            f"those that do: one, the denominator of mCE, here {references[0]!r}"
+        )
     corruptions = config.corruptions
     if not config.is_whole("models"):
         return
@@ -184,8 +210,9 @@ def _check_dataset(dataset: Dataset, config: Config) -> Iterator[str]:
                 f"{key}.filter.dataset: {pool.id!r} has parts, coarser classes or several labels "
                 "an image; allowed: a plain set"
             )
-        if dataset.filter["wrong_by"] in config.absent:
-            yield f"{key}.filter.wrong_by: {dataset.filter['wrong_by']!r} has `weights: absent`"
+        for id in dataset.filter_models:
+            if id in config.absent:
+                yield f"{key}.filter.wrong_by: {id!r} has `weights: absent`"
         if pool.filter is not None:
             yield f"{key}.filter.dataset: {pool.id!r} is itself made by a filter"
         if not pool.is_seen_alike:

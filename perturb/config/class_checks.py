@@ -27,7 +27,7 @@ def check_classes(config: Config) -> Iterator[str]:
 
 
 def _deciding_on(dataset: Dataset, config: Config) -> list[Model]:
-    """Return the models evaluated on a dataset: the reference only on the clean images."""
+    """Return the models evaluated on a dataset: references only on the clean images."""
     asks_all = dataset.role in ("clean", "corrupted")
     return [model for model in config.models.values() if asks_all or not model.is_reference]
 

@@ -1,7 +1,7 @@
-"""Decoding of generated datasets, and of datasets filtered by the errors of a model."""
+"""Decoding of generated datasets, and of datasets filtered by the errors of models."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,31 +86,38 @@ def build_filtered(
     images: Path,
     manifest: Path,
     pool: ImageStore,
-    classifier: Classifier,
+    classifiers: Sequence[Classifier],
     batch_size: int,
     *,
     made_from: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the dataset of the images of a pool that a classifier misclassifies.
+    """Write the dataset of the images of a pool that every one of some classifiers misclassifies.
 
     Raises
     ------
     ValueError
-        if the classifier misclassifies no image.
+        if there is no such image.
     """
     wrong = torch.cat(
-        [_is_wrong(classifier, batch.pixels, batch.targets) for batch in pool.batches(batch_size)]
+        [_all_err(classifiers, batch.pixels, batch.targets) for batch in pool.batches(batch_size)]
     )
     kept = wrong.nonzero().flatten().numpy()
     logger.info("kept %d of %d images", len(kept), len(pool))
     if len(kept) == 0:
-        raise ValueError(f"{images}: the model gets no image of the pool wrong; nothing is left")
+        raise ValueError(
+            f"{images}: the model gets no image of the pool wrong, or no image is misclassified by "
+            "all of several models; nothing is left"
+        )
     columns = pool.manifest.take(pa.array(kept))
     chunk = (torch.from_numpy(pool.pixels[kept]), {n: columns[n] for n in columns.column_names})
     write_store(images, manifest, num_images=len(kept), chunks=[chunk], made_from=made_from)
 
 
 @torch.inference_mode()
-def _is_wrong(classifier: Classifier, pixels: Tensor, targets: Tensor) -> Tensor:
-    predictions: Tensor = classifier(pixels.to(classifier.mean.device)).argmax(dim=1).cpu()
-    return predictions != targets
+def _all_err(classifiers: Sequence[Classifier], pixels: Tensor, targets: Tensor) -> Tensor:
+    """Return, for each image, whether no classifier predicts its target: bool (B,)."""
+    predictions = [
+        classifier(pixels.to(classifier.mean.device)).argmax(dim=1).cpu()
+        for classifier in classifiers
+    ]
+    return (torch.stack(predictions) != targets).all(dim=0)

@@ -56,9 +56,11 @@ def transfer_cells(config: Config, source: str) -> list[Cell]:
 def _is_asked_of(
     model: Model, perturbation: PerturbationEntry, dataset: str, config: Config
 ) -> bool:
-    """Return whether a model has a cell: the reference only has those that mCE needs."""
+    """Return whether a model has a cell: a reference only has those that mCE needs of it."""
     if not model.is_reference:
         return True
+    if model is not config.reference:
+        return False
     if perturbation is config.corruptions:
         return config.datasets[dataset].role in ("clean", "corrupted")
     return perturbation.id == "none" and dataset == config.clean_dataset.id

@@ -40,10 +40,12 @@ def of_store(config: Config, store: str) -> dict[str, Any]:
     if dataset.bundled is not None:
         return params.bundled(config, id)
     if dataset.filter is not None:
+        wrong_by = {id: of_checkpoint(config, id) for id in dataset.filter_models}
+        is_one = isinstance(dataset.filter["wrong_by"], str)
         return {
             "filter": dict(dataset.filter),
             "pool": of_store(config, dataset.filter["dataset"]),
-            "wrong_by": of_checkpoint(config, dataset.filter["wrong_by"]),
+            "wrong_by": wrong_by[dataset.filter["wrong_by"]] if is_one else wrong_by,
         }
     return sources.decoded(config, store) | {"source": _source(config, id)}
 

@@ -17,6 +17,9 @@ from perturb.models.timm_table import model_of
 from perturb.plan.cells import evaluated_datasets
 from perturb.records import Model, RandomWeights
 
+# The networks whose errors chose the images of ImageNet-A (Hendrycks et al., CVPR 2021, section 3).
+IMAGENET_A_MODEL = "ResNet-50"
+
 
 def generated(config: Config, dataset: str) -> dict[str, Any]:
     """Return the parameters of a generated dataset."""
@@ -148,7 +151,19 @@ def class_subsets(config: Config) -> dict[str, list[int]]:
 
 def described_datasets(config: Config) -> list[str]:
     """Return the entries of the table of datasets that are not in the manifests."""
-    return [
+    entries = [
         repr(replace(config.datasets[dataset], source=None, view=None))
         for dataset in evaluated_datasets(config)
     ]
+    return [*entries, *(f"{id}: {models}" for id, models in chosen_by(config).items())]
+
+
+def chosen_by(config: Config) -> dict[str, str]:
+    """Return the labels of the networks that misclassify every image of a dataset, for readers."""
+    labels = {
+        dataset.id: [config.models[id].label for id in dataset.filter_models]
+        for dataset in config.datasets.values()
+    }
+    found = {id: " and ".join(dict.fromkeys(names)) for id, names in labels.items() if names}
+    published = (item for item in config.datasets.values() if item.published == "imagenet-a")
+    return found | {dataset.id: IMAGENET_A_MODEL for dataset in published}

@@ -122,6 +122,9 @@ def table_sources(config: Config, table: str, without: str = "") -> dict[str, st
         "stimuli": lambda: [
             layout.manifest(any_store(config, dataset)) for dataset in cue_conflict_sets(config)
         ],
+        "decisions": lambda: [
+            file for dataset in config.datasets.values() for file in dataset.decisions
+        ],
         "patterns": lambda: _measurements(config, "perturbation_patterns"),
         "representations": lambda: _measurements(config, "layer_correlations"),
     }

@@ -20,6 +20,7 @@ from perturb.datasets.real.label_space import class_index
 from perturb.datasets.real.part_suffixes import unlike_suffixes
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side
+from perturb.experiments.error_consistency.decisions import columns_lacked
 from perturb.files import as_inputs, beside_inputs, is_pattern
 from perturb.messages import ConfigError
 from perturb.models.factories import file_of
@@ -108,8 +109,20 @@ def faulty_files(config: Config) -> list[str]:
         "The study reads files that are not there.": missing_files(config),
         "Datasets of the study do not have the same classes.": unlike_classes(config),
         "Images of the study are not named alike.": unlike_parts(config),
+        "Files of decisions lack columns.": faulty_decisions(config),
     }
     return [line for heading, lines in found.items() if lines for line in (heading, *lines)]
+
+
+def faulty_decisions(config: Config) -> list[str]:
+    """Return the files of people's decisions that lack columns: one line a file."""
+    files = (
+        (f"datasets.{id}.decisions.{place}", Path(file))
+        for id, dataset in config.datasets.items()
+        for place, file in enumerate(dataset.decisions)
+    )
+    found = ((key, columns_lacked(file)) for key, file in files if file.is_file())
+    return [f"{key}: {fault}" for key, fault in found if fault]
 
 
 def missing_files(config: Config) -> list[str]:
@@ -129,6 +142,9 @@ def missing_files(config: Config) -> list[str]:
         given = [name for name in names if source.get(name, "numbers") != "numbers"]
         asked |= {f"datasets.{id}.source.{name}": source[name] for name in given}
         asked |= {f"datasets.{id}.class_map": dataset.class_map} if dataset.class_map else {}
+        asked |= {
+            f"datasets.{id}.decisions.{place}": file for place, file in enumerate(dataset.decisions)
+        }
     for id, model in config.models.items():
         if model.factory is not None:
             asked[f"models.{id}.weights.factory"] = _code_of(model.factory)

@@ -49,6 +49,8 @@ DATASETS = pa.schema(
         ("num_classes", pa.int32()),
         ("num_subset_classes", pa.int32()),  # among which `class_subset` predicts
         ("published", pa.string()),  # name of the set among timm's published results
+        ("chosen_by", pa.string()),  # networks that misclassify every image
+        ("has_decisions", pa.bool_()),  # of people, in the files that the configuration names
     ]
 )
 
@@ -154,8 +156,15 @@ def describe_datasets(
     datasets: Sequence[Dataset],
     manifests: Mapping[str, Path],
     subsets: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    chosen_by: Mapping[str, str] = MappingProxyType({}),
 ) -> pa.Table:
-    """Return one row per dataset; `subsets` has the classes of those of `class_subset`."""
+    """Return one row per dataset.
+
+    Parameters
+    ----------
+    subsets : the classes of the datasets of `class_subset`.
+    chosen_by : the networks that misclassify every image of a dataset, as a text for readers.
+    """
     rows = []
     for dataset in datasets:
         targets = read_manifest(manifests[dataset.id], ["target"])["target"]
@@ -168,6 +177,8 @@ def describe_datasets(
                 "num_classes": pc.count_distinct(targets).as_py(),
                 "num_subset_classes": len(subsets[dataset.id]) if dataset.id in subsets else None,
                 "published": dataset.published,
+                "chosen_by": chosen_by.get(dataset.id),
+                "has_decisions": bool(dataset.decisions),
             }
         )
     return pa.Table.from_pylist(rows, schema=DATASETS)

@@ -40,6 +40,8 @@ _FACTS = {
             "published": "VARCHAR",
             "num_classes": "INTEGER",
             "num_subset_classes": "INTEGER",
+            "chosen_by": "VARCHAR",
+            "has_decisions": "BOOLEAN",
         },
     ),
 }
@@ -67,7 +69,8 @@ def make_table(
         `pearson_all_rise` and `pearson_cls_rise`, by how much the correlation of the last third's
         layers exceeds that of the first third's); `inventory`: the shards' metadata about how they
         were made; `paper_figures`, `published_top1`: what others published, as the files of these
-        names in `resources/` hold it. The table's optional ones may be empty.
+        names in `resources/` hold it; `decisions`: people's decisions as CSV (subj,
+        object_response, category, imagename). The table's optional ones may be empty.
     parameters : `headline_epsilon`: the epsilon that models are compared at, in units of [0, 1],
         None in a study without attacks.
     threads : for DuckDB; the result does not depend on it.

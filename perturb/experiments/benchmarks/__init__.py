@@ -111,6 +111,7 @@ EXPERIMENT = Experiment(
             title="Robustness benchmarks",
             tables=("accuracy", "models"),
             empty="No model under test has a prediction of any image.",
+            note="perturb.experiments.benchmarks.notes:images_and_choice",
         ),
     ),
 )

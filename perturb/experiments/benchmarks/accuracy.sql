@@ -5,6 +5,7 @@ SELECT
     o.dataset::VARCHAR AS dataset,
     m.*,
     any_value(clean_chance.warning) AS warning,
+    any_value(datasets.chosen_by) AS chosen_by,
     count(*) AS num_images,
     sum(o.num_predictions)::BIGINT AS num_predictions,
     sum(o.num_correct) / sum(o.num_predictions) AS accuracy,
@@ -18,6 +19,7 @@ SELECT
     any_value(wilson_high(clean.k, clean.n)) AS clean_accuracy_high
 FROM image_outcomes AS o
 JOIN test_sets USING (test_set)
+JOIN datasets ON datasets.dataset = o.dataset
 JOIN model_columns AS m USING (model)
 LEFT JOIN clean_chance USING (model)
 LEFT JOIN clean_sums AS clean ON clean.test_set = o.test_set AND clean.model = o.model

@@ -1,11 +1,11 @@
 """Accuracy of every target model on images computed against every source model."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import altair as alt
 import pandas as pd
 
+from perturb.charts.borders import borders
 from perturb.charts.shading import shaded
 from perturb.charts.style import CHART_WIDTH, INK, config
 from perturb.charts.tooltips import EPSILON, IMAGES, interval, number, text
@@ -68,7 +68,7 @@ def _heatmap(
     boxes = shaded(base, spanned, step=step, title="Accuracy of the target (%)")
     itself = base.transform_filter("datum.source == datum.target")
     diagonal = itself.mark_rect(fill=None, stroke=INK, strokeWidth=1.6)
-    heatmap = alt.layer(*boxes, *_borders(sources, targets), diagonal)
+    heatmap = alt.layer(*boxes, *borders(sources, targets), diagonal)
     return heatmap.properties(width=alt.Step(step), height=alt.Step(height), title=title)
 
 
@@ -88,32 +88,3 @@ def _ordered(transfer: pd.DataFrame, label: str, keys: Sequence[str]) -> dict[st
     # A missing rank is not equal to itself.
     groups = zip(rows[keys[0]], rows[keys[1]].fillna(-1), strict=True)
     return dict(zip(rows[label], groups, strict=True))
-
-
-def _borders(
-    sources: dict[str, tuple[str, int]], targets: dict[str, tuple[str, int]]
-) -> list[alt.Chart]:
-    """Return thick lines between families, and thin ones between pre-training sets."""
-    columns = [
-        _line(width).encode(x=alt.XDatum(label, bandPosition=0))
-        for label, width in _starts(targets)
-    ]
-    rows = [
-        _line(width).encode(y=alt.YDatum(label, bandPosition=0))
-        for label, width in _starts(sources)
-    ]
-    return columns + rows
-
-
-def _starts(groups: dict[str, tuple[str, int]]) -> list[tuple[str, float]]:
-    """Return the labels at which a new group begins, and the width of the line there."""
-    return [
-        (label, 3.0 if family != family_before else 1.0)
-        for (_, (family_before, rank_before)), (label, (family, rank)) in pairwise(groups.items())
-        if (family, rank) != (family_before, rank_before)
-    ]
-
-
-def _line(width: float) -> alt.Chart:
-    line: alt.Chart = alt.Chart().mark_rule(color=INK, strokeWidth=width)
-    return line

@@ -1,0 +1,158 @@
+"""Effective robustness: known distances from a known line, and what each image adds to them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.special import ndtr, ndtri
+
+from perturb.experiments.effective_robustness.fits import LEAST_MODELS, clipped, fit
+from perturb.tables.run import make_table
+from tests.hand_made import decided, resnet, vit, written
+
+NUM_IMAGES = 4000
+
+
+def outcomes(accuracy: np.ndarray, num_images: int = NUM_IMAGES, seed: int = 0) -> np.ndarray:
+    """Return outcomes (images, models) of models that are right on so many images, in any order."""
+    random = np.random.default_rng(seed)
+    right = np.arange(num_images)[:, None] < np.round(accuracy * num_images)
+    return np.stack([random.permutation(column) for column in right.T], axis=1).astype(float)
+
+
+def test_models_on_a_line_have_none_and_one_beside_it_has_its_distance() -> None:
+    x = np.linspace(0.4, 0.9, 8)
+    line = ndtr(-0.7 + 0.9 * ndtri(x))
+    off = np.where(np.arange(8) == 3, 0.05, 0.0)
+    found = fit(outcomes(x), outcomes(line + off), np.arange(8))
+    # Accuracies are counts of images, so that no model lies on the line exactly.
+    assert found.estimate[3] == pytest.approx(0.05, abs=1e-3)
+    assert found.predicted[3] == pytest.approx(line[3], abs=1e-3)
+    # The others' lines go past the one that is off, hence a little below them; its own does not.
+    assert np.abs(np.delete(found.estimate, 3)).max() < 0.015
+    assert found.estimate.argmax() == 3
+    assert set(found.num_baseline) == {7}
+
+
+def test_the_line_is_that_of_numpy_through_the_others() -> None:
+    random = np.random.default_rng(1)
+    x, y = random.uniform(0.3, 0.9, 9), random.uniform(0.1, 0.8, 9)
+    clean, perturbed = outcomes(x), outcomes(y)
+    found = fit(clean, perturbed, np.arange(9))
+    x, y = ndtri(clean.mean(axis=0)), ndtri(perturbed.mean(axis=0))
+    for place in range(9):
+        others = np.arange(9) != place
+        slope, intercept = np.polyfit(x[others], y[others], 1)
+        assert found.predicted[place] == pytest.approx(ndtr(intercept + slope * x[place]))
+    assert (found.slope, found.intercept) == pytest.approx(tuple(np.polyfit(x, y, 1)))
+
+
+def test_runs_of_one_training_are_in_no_baseline_of_each_other() -> None:
+    x = np.linspace(0.4, 0.9, 8)
+    entries = np.array([0, 0, 0, 1, 2, 3, 4, 5])
+    found = fit(outcomes(x), outcomes(x / 2), entries)
+    assert found.num_baseline.tolist() == [5, 5, 5, 7, 7, 7, 7, 7]
+    kept = [0, 3, 4, 5, 6, 7]
+    alone = fit(outcomes(x)[:, kept], outcomes(x / 2)[:, kept], np.arange(6))
+    assert found.predicted[0] == pytest.approx(alone.predicted[0])
+
+
+@pytest.mark.parametrize("num_models", [1, 2, LEAST_MODELS])
+def test_few_models_are_no_baseline(num_models: int) -> None:
+    x = np.linspace(0.4, 0.9, num_models)
+    found = fit(outcomes(x), outcomes(x / 2), np.arange(num_models))
+    assert np.isnan(found.estimate).all()
+    assert found.num_baseline.tolist() == [0] * num_models
+
+
+def test_models_of_one_clean_accuracy_have_no_line() -> None:
+    found = fit(outcomes(np.full(8, 0.7)), outcomes(np.linspace(0.2, 0.6, 8)), np.arange(8))
+    assert np.isnan(found.estimate).all()
+
+
+def test_accuracies_of_0_and_1_lie_half_an_image_inside() -> None:
+    assert clipped(np.array([0.0, 0.3, 1.0]), 50).tolist() == [0.01, 0.3, 0.99]
+    ends = np.array([0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0])
+    found = fit(outcomes(ends, 50), outcomes(ends, 50), np.arange(7))
+    assert np.isfinite(found.estimate).all()
+
+
+def test_an_image_adds_what_the_estimate_loses_without_it() -> None:
+    random = np.random.default_rng(2)
+    difficulty = random.normal(size=(300, 1))
+    ability = np.linspace(-0.5, 1.5, 7)
+    clean, perturbed = (
+        (difficulty + random.normal(size=(300, 7)) < ability - harm).astype(float)
+        for harm in (0.0, 0.8)
+    )
+    found = fit(clean, perturbed, np.arange(7))
+    without = np.array(
+        [
+            fit(np.delete(clean, i, axis=0), np.delete(perturbed, i, axis=0), np.arange(7)).estimate
+            for i in range(300)
+        ]
+    )
+    jackknife = 299 / 300 * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
+    both = found.clean_influence + found.influence
+    assert both.mean(axis=0) == pytest.approx(0, abs=1e-12)
+    assert (both**2).sum(axis=0) / 300**2 == pytest.approx(jackknife, rel=0.05)
+
+
+def test_the_table_has_every_model_on_every_other_test_set(made: Callable[[str], pa.Table]) -> None:
+    table = made("effective_robustness")
+    assert "clean" not in table["test_set"].to_pylist()
+    for row in table.to_pylist():
+        assert row["num_baseline"] == 14
+        low, value, high = (row[f"effective_robustness{end}"] for end in ("_low", "", "_high"))
+        assert low < value < high
+        assert value == pytest.approx(row["accuracy"] - row["predicted_accuracy"])
+    same = {row["test_set"]: row["is_same_images"] for row in table.to_pylist()}
+    assert same["corruptions"]
+    assert same["pgd"]
+    assert not same["renditions"]
+
+
+ART = {"dataset": "art"}
+
+
+@pytest.mark.parametrize(("nearest", "is_matched"), [(71, True), (72, True), (73, False)])
+def test_a_vit_meets_the_resnet_of_the_nearest_clean_accuracy(
+    nearest: int, is_matched: bool, tmp_path: Path
+) -> None:
+    """At most two percentage points away."""
+    right = {"v": 70, "r": nearest, "far": 80}
+    rows = [
+        row
+        for model, count in right.items()
+        for row in decided(model, "1" * count + "0" * (100 - count))
+    ]
+    art = {"v": "1" * 25 + "0" * 15, "r": "1" * 15 + "0" * 25, "far": "0" * 40}
+    rows += [row for model, outcomes in art.items() for row in decided(model, outcomes, **ART)]
+    models = [vit("v", 8), resnet("r"), resnet("far", size="B")]
+    sources = written(tmp_path, models, rows)
+    table = make_table("matched_accuracy", sources, {"headline_epsilon": None})
+    if not is_matched:
+        assert table.num_rows == 0
+        return
+    [row] = table.to_pylist()
+    assert (row["vit_model"], row["resnet_model"], row["test_set"]) == ("v", "r", "renditions")
+    assert row["clean_gap"] == pytest.approx((70 - nearest) / 100)
+    assert row["matched_gap"] == pytest.approx(10 / 40)
+    assert 0 < row["matched_gap_low"] < row["matched_gap"] < row["matched_gap_high"]
+    assert row["num_images"] == 40
+
+
+def test_a_model_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
+    models = [vit(f"v{place}", 8) for place in range(7)]
+    rows = [
+        row
+        for place, model in enumerate(models)
+        for row in decided(model["model"], "1" * (10 + place) + "0" * (10 - place))
+    ]
+    short = [row for row in rows if row["model"] != "v6" or row["image_id"] != "image-3"]
+    art = [row for model in models for row in decided(model["model"], "1100", **ART)]
+    sources = written(tmp_path, models, [*short, *art])
+    with pytest.raises(ValueError, match="test set clean: a model lacks images that others have"):
+        make_table("effective_robustness", sources, {"headline_epsilon": None})

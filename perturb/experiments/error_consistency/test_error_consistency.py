@@ -1,0 +1,228 @@
+"""Error consistency against scikit-learn, its bounds and intervals, and people's decisions."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from perturb.experiments.error_consistency.decisions import columns_lacked
+from perturb.experiments.error_consistency.kappa import Consistency, consistencies
+from perturb.tables.run import make_table
+from tests.hand_made import decided, resnet, vit, written
+from tests.study_tables import rows_where
+
+
+def consistency(*conditions: tuple[str, str]) -> Consistency:
+    """Return the consistency of two deciders, from their outcomes under each condition."""
+    letters = [[[letter == "1" for letter in one] for one in pair] for pair in conditions]
+    return next(consistencies(np.array(letters).transpose(0, 2, 1)))
+
+
+def test_kappa_is_that_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    is_right = random.random((1, 200, 6)) < np.linspace(0.2, 0.9, 6)
+    for place, found in enumerate(consistencies(is_right)):
+        for at, value in enumerate(found.kappa):
+            pair = is_right[0, :, place], is_right[0, :, place + 1 + at]
+            assert value == pytest.approx(cohen_kappa_score(*pair))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kappa", "least", "most"),
+    [
+        ("1100", "1100", 1.0, -1.0, 1.0),
+        ("1100", "0011", -1.0, -1.0, 1.0),
+        ("1100", "1010", 0.0, -1.0, 1.0),
+        # Accuracies 3/4 and 1/2: they agree by chance on half, at least on 1/4, at most on 3/4.
+        ("1110", "1100", 0.5, -0.5, 0.5),
+        ("1111", "1100", 0.0, 0.0, 0.0),
+    ],
+)
+def test_bounds_follow_from_the_accuracies(
+    one: str, other: str, kappa: float, least: float, most: float
+) -> None:
+    found = consistency((one, other))
+    assert (found.kappa[0], found.least[0], found.most[0]) == pytest.approx((kappa, least, most))
+
+
+@pytest.mark.parametrize("outcomes", [("1111", "1111"), ("0000", "0000")])
+def test_two_that_never_err_have_no_kappa(outcomes: tuple[str, str]) -> None:
+    found = consistency(outcomes)
+    assert np.isnan(found.kappa[0])
+    assert found.num_conditions[0] == 0
+
+
+def test_conditions_are_averaged_and_not_pooled() -> None:
+    """Pooled, an easy and a hard condition would make independent models consistent."""
+    found = consistency(("1110", "1101"), ("1000", "0100"), ("1111", "1111"))
+    one, other = consistency(("1110", "1101")), consistency(("1000", "0100"))
+    assert found.kappa[0] == pytest.approx((one.kappa[0] + other.kappa[0]) / 2)
+    assert found.num_conditions[0] == 2
+    assert found.kappa[0] < cohen_kappa_score(list("11101000"), list("11010100"))
+
+
+def test_an_image_adds_what_kappa_loses_without_it() -> None:
+    random = np.random.default_rng(3)
+    difficulty = random.normal(size=(1, 400, 1)) + np.array([0.0, 0.7])[:, None, None]
+    is_right = difficulty + random.normal(size=(2, 400, 3)) < np.array([0.2, 0.6, 1.0])
+    found = next(consistencies(is_right))
+    without = np.array(
+        [next(consistencies(np.delete(is_right, i, axis=1))).kappa for i in range(400)]
+    )
+    jackknife = 399 / 400 * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
+    assert found.influence.mean(axis=0) == pytest.approx(0, abs=1e-12)
+    assert (found.influence**2).sum(axis=0) / 400**2 == pytest.approx(jackknife, rel=0.03)
+
+
+def test_every_pair_is_there_twice_within_its_bounds(made: Callable[[str], pa.Table]) -> None:
+    rows = made("error_consistency").to_pylist()
+    kappas = {(row["test_set"], row["decider"], row["other_decider"]): row for row in rows}
+    assert {row["test_set"] for row in rows} == {
+        *("clean", "corruptions", "renditions", "natural_adversarial", "cue_conflict")
+    }
+    assert len(rows) == 5 * 15 * 14
+    for (test_set, one, other), row in kappas.items():
+        assert row["kappa"] == kappas[test_set, other, one]["kappa"]
+        assert row["least_kappa"] - 1e-12 <= row["kappa"] <= row["most_kappa"] + 1e-12
+        assert -1 <= row["kappa_low"] < row["kappa"] < row["kappa_high"] <= 1
+        assert row["num_conditions"] == (75 if test_set == "corruptions" else 1)
+
+
+def test_means_are_over_the_pairs_of_two_families(made: Callable[[str], pa.Table]) -> None:
+    pairs = made("error_consistency")
+    [within] = rows_where(
+        made("error_consistency_means"),
+        test_set="clean",
+        one_family="ViTs",
+        other_family_name="ViTs",
+    )
+    vits = rows_where(pairs, test_set="clean", decider_family="vit", other_family="vit")
+    assert within["num_model_pairs"] == len(vits) / 2 == 9 * 8 / 2
+    assert within["kappa"] == pytest.approx(np.mean([row["kappa"] for row in vits]))
+    width = within["kappa_high"] - within["kappa_low"]
+    assert width < min(row["kappa_high"] - row["kappa_low"] for row in vits)
+
+
+def test_runs_of_one_training_are_no_pair_of_a_family(tmp_path: Path) -> None:
+    models = [vit("v", 8), vit("v-2", 8, entry="v", run=2), vit("w", 8, size="B"), resnet("r")]
+    models = [{"entry": model["model"], **model} for model in models]
+    outcomes = {"v": "110100", "v-2": "110010", "w": "101010", "r": "010110"}
+    rows = [row for model, letters in outcomes.items() for row in decided(model, letters)]
+    sources = {**written(tmp_path, models, rows), "decisions": []}
+    means = make_table("error_consistency_means", sources)
+    counts = {
+        (row["one_family"], row["other_family_name"]): row["num_model_pairs"]
+        for row in means.to_pylist()
+    }
+    assert counts == {("ViTs", "ViTs"): 2, ("ResNets", "ViTs"): 3}
+
+
+def test_a_model_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
+    rows = [*decided("v", "1101"), *decided("r", "101")]
+    sources = {**written(tmp_path, [vit("v", 8), resnet("r")], rows), "decisions": []}
+    with pytest.raises(ValueError, match="test set clean: a model lacks images that others have"):
+        make_table("error_consistency", sources)
+
+
+IMAGES = ("cat/cat1-dog1.png", "cat/cat2-dog1.png", "dog/dog1-cat1.png", "dog/dog2-cat2.png")
+HEADER = "subj,Session,trial,rt,object_response,category,condition,imagename"
+
+
+def trials(subject: str, answers: str, images: tuple[str, ...] = IMAGES) -> list[str]:
+    """Return the lines of a person's trials, with the answers in words, in the images' order."""
+    lines = []
+    for place, (answer, image) in enumerate(zip(answers.split(), images, strict=True)):
+        folder, _, file = image.partition("/")
+        name = f"{place:04d}_cue_{subject}_0_{folder}_00_{file}"
+        lines.append(f"{subject},1,{place},0.5,{answer},{folder},0,{name}")
+    return lines
+
+
+def study(folder: Path, *files: list[str]) -> dict[str, Any]:
+    """Return the sources of a study of two models on four stimuli, and files of decisions."""
+    conflict = {"dataset": "conflict"}
+    rows = []
+    for model, letters in (("v", "1010"), ("r", "1100")):
+        rows += decided(model, "1110" if model == "v" else "1011")
+        for row, image in zip(decided(model, letters, **conflict), IMAGES, strict=True):
+            rows.append({**row, "image_id": image, "target": int(image.startswith("dog"))})
+    sources = written(folder, [vit("v", 8), resnet("r")], rows)
+    datasets = pq.read_table(sources["datasets"]).to_pylist()
+    marked = [{**row, "has_decisions": row["dataset"] == "conflict"} for row in datasets]
+    pq.write_table(pa.Table.from_pylist(marked), sources["datasets"])
+    paths = []
+    for place, lines in enumerate(files):
+        paths.append(folder / f"{place}.csv")
+        paths[-1].write_text("\n".join([HEADER, *lines]) + "\n")
+    return {**sources, "decisions": paths}
+
+
+ALL_RIGHT_BUT_ONE = "cat cat dog na"
+TWO_RIGHT = "cat dog cat dog"
+
+
+def test_people_are_rows_like_models(tmp_path: Path) -> None:
+    sources = study(tmp_path, trials("s1", ALL_RIGHT_BUT_ONE), trials("s2", TWO_RIGHT))
+    table = make_table("error_consistency", sources)
+    rows = rows_where(table, test_set="cue_conflict", decider="v")
+    kappas = {row["other_decider"]: row["kappa"] for row in rows}
+    model = [1, 0, 1, 0]
+    expected = {
+        "r": cohen_kappa_score(model, [1, 1, 0, 0]),
+        "s1": cohen_kappa_score(model, [1, 1, 1, 0]),  # `na` is wrong
+        "s2": cohen_kappa_score(model, [1, 0, 0, 1]),
+    }
+    expected["human"] = (expected["s1"] + expected["s2"]) / 2
+    assert kappas == pytest.approx(expected)
+    assert {row["num_model_pairs"] for row in rows} == {1, 2}
+    people = rows_where(table, decider="s1", other_decider="s2")
+    assert [row["test_set"] for row in people] == ["cue_conflict"]
+    assert people[0]["decider_label"] == "Human s1"
+    means = make_table("error_consistency_means", sources)
+    [between] = rows_where(means, one_family="ViTs", other_family_name="Humans")
+    assert between["kappa"] == pytest.approx(expected["human"])
+    [among] = rows_where(means, one_family="Humans", other_family_name="Humans")
+    assert among["num_model_pairs"] == 1
+
+
+def test_trials_on_images_that_the_study_leaves_out_do_not_count(tmp_path: Path) -> None:
+    more = (*IMAGES, "cat/cat1-cat2.png")
+    lines = trials("s1", f"{TWO_RIGHT} cat", more)
+    found = make_table("error_consistency", study(tmp_path, lines))
+    assert {row["num_images"] for row in rows_where(found, decider="s1")} == {4}
+
+
+def test_all_that_is_wrong_with_decisions_is_told_at_once(tmp_path: Path) -> None:
+    first = trials("s1", "cat cat dgo", IMAGES[:3])
+    second = [*trials("s2", TWO_RIGHT), trials("s2", TWO_RIGHT)[0]]
+    third = [line.replace(",dog,0,", ",cat,0,") for line in trials("v", TWO_RIGHT)]
+    with pytest.raises(ValueError, match="decisions") as raised:
+        make_table("error_consistency", study(tmp_path, first, second, third))
+    assert str(raised.value).splitlines() == [
+        "table error_consistency: decisions: category cat is that of images of 2 classes, such as "
+        "cat/cat1-dog1.png and dog/dog2-cat2.png; allowed: one",
+        "decisions: category is cat, dog for images of one class, such as dog/dog1-cat1.png; "
+        "allowed: one",
+        "decisions: object_response is dgo in 1 trials; allowed: cat, dog, or na for no answer",
+        "decisions: s1 has none on 1 of 4 images, such as dog/dog2-cat2.png; expected: one on "
+        "every image, found by the end of `imagename`",
+        "decisions: s2 has several on 1 images, such as cat/cat1-dog1.png; allowed: one trial an "
+        "image",
+        "decisions: subj is v, which is also the id of a model",
+    ]
+
+
+def test_a_file_without_columns_is_told_before_anything_runs(tmp_path: Path) -> None:
+    file = tmp_path / "trials.csv"
+    file.write_text(f"{HEADER}\n")
+    assert columns_lacked(file) is None
+    file.write_text("subj,trial,category\n")
+    assert columns_lacked(file) == (
+        f"{file} has no column object_response, imagename; needed: subj, object_response, "
+        "category, imagename"
+    )
