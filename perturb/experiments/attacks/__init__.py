@@ -1,6 +1,7 @@
 """Adversarial attacks: FGSM, PGD and an ensemble of stronger ones."""
 
 from perturb.experiments.attacks import passes
+from perturb.experiments.attacks.budgets import with_budget
 from perturb.experiments.attacks.checks import check_attacks, with_possible_attacks
 from perturb.experiments.declaration import Chart, Experiment, Perturbation, Pivot, Table, TestSet
 
@@ -31,8 +32,19 @@ EXPERIMENT = Experiment(
             evaluator="perturb.experiments.attacks.evaluate:attack_ensemble_outcomes",
             passes=passes.attack_ensemble,
             severities="epsilons",
-            conditions=("apgd_ce", "apgd_dlr", "square"),
+            conditions=("apgd_ce", "apgd_dlr", "fab", "square"),
+            configured=with_budget,
             are_conditions_independent=False,  # each attacks the images still correct
+        ),
+        Perturbation(
+            id="attack_ensemble_l2",
+            protocol=1,
+            evaluator="perturb.experiments.attacks.evaluate:attack_ensemble_l2_outcomes",
+            passes=passes.attack_ensemble,
+            severities="epsilons",
+            conditions=("apgd_ce", "apgd_dlr", "fab", "square"),
+            configured=with_budget,
+            are_conditions_independent=False,
         ),
     ),
     checks=check_attacks,
