@@ -76,7 +76,9 @@ def apgd_ce(
     runs = [(f"apgd_ce/{restart}", targets[:, None]) for restart in range(restarts)]
     attack = partial(apgd, classifier, epsilon=epsilon, loss=cross_entropy, steps=steps)
     attack = partial(attack, norm=norm)
-    return _from_random_starts(classifier, images, epsilon, attack, runs, norm, keys=keys, seed=seed)
+    return _from_random_starts(
+        classifier, images, epsilon, attack, runs, norm, keys=keys, seed=seed
+    )
 
 
 @torch.inference_mode(False)
@@ -118,7 +120,9 @@ def apgd_dlr(
     ]
     attack = partial(apgd, classifier, epsilon=epsilon, loss=targeted_dlr, steps=steps)
     attack = partial(attack, norm=norm)
-    return _from_random_starts(classifier, images, epsilon, attack, runs, norm, keys=keys, seed=seed)
+    return _from_random_starts(
+        classifier, images, epsilon, attack, runs, norm, keys=keys, seed=seed
+    )
 
 
 @torch.inference_mode(False)

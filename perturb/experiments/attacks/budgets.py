@@ -32,4 +32,4 @@ def with_budget(
         for name, value in STANDARD.items()
         if name in entry
     )
-    return replace(record, options=options | STANDARD)
+    return replace(record, options={**options, **STANDARD})

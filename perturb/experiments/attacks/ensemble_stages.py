@@ -6,7 +6,7 @@ verdict, a new pass over their pixels; those still correct after it begin the ne
 clean pixels.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from perturb.experiments.attacks.attack_ensemble import (
 )
 from perturb.experiments.attacks.gradients import frozen
 from perturb.experiments.attacks.norms import Norm
+from perturb.experiments.attacks.running import Run
 from perturb.experiments.attacks.stages import (
     Predicting,
     carried,
@@ -71,9 +72,7 @@ def _verdict(predicting: Predicting, standing: Standing, _: int) -> Done:
     return predicting.adversarial(standing, adversarial, standing.kept["gradient_norm"])
 
 
-def _runs(
-    condition: str, classifier: Classifier, setting: Setting, norm: Norm
-) -> Iterator["_Run"]:
+def _runs(condition: str, classifier: Classifier, setting: Setting, norm: Norm) -> Iterator["_Run"]:
     """Yield the runs of one attack, in order."""
     options, epsilon, seed = setting.options, setting.severity, setting.seed
     ranks = range(min(options["targets"], classifier.num_classes - 1))
@@ -107,13 +106,13 @@ class _Run:
     given : returns what each step is given of the images beside their pixels.
     """
 
-    run: apgd.Run | fab.Run | square.Search
+    run: Run
     state: type[Any]
     started: Callable[[Standing, Tensor], Any]
     given: Callable[[Standing], tuple[Tensor, ...]]
 
     @property
-    def spans(self) -> list[range]:
+    def spans(self) -> Sequence[range]:
         """The steps of each stage."""
         return self.run.spans
 

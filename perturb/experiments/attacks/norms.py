@@ -129,7 +129,8 @@ class _L2:
 
 def _length(moves: Tensor) -> Tensor:
     """Return the Euclidean length of each move, (B, 1, 1, 1)."""
-    return torch.linalg.vector_norm(moves, dim=(1, 2, 3), keepdim=True)
+    lengths: Tensor = torch.linalg.vector_norm(moves, dim=(1, 2, 3), keepdim=True)
+    return lengths
 
 
 LINF: Norm = _Linf()

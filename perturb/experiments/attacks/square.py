@@ -32,6 +32,7 @@ from perturb.experiments.attacks.norms import LINF, Norm
 from perturb.experiments.attacks.running import best_after
 from perturb.experiments.attacks.squares import SQUARES
 
+
 @torch.inference_mode(False)
 def square(
     classifier: nn.Module,

@@ -173,7 +173,8 @@ def _window(draws: Tensor, side: int, height: int, width: int) -> Tensor:
 
 def _unit(moves: Tensor) -> Tensor:
     """Return each channel divided by its length, (B, C, s, s)."""
-    return moves / (torch.linalg.vector_norm(moves, dim=(2, 3), keepdim=True) + _SMALLEST)
+    lengths: Tensor = torch.linalg.vector_norm(moves, dim=(2, 3), keepdim=True)
+    return moves / (lengths + _SMALLEST)
 
 
 def _bumps(draws: Tensor, side: int) -> Tensor:
@@ -195,7 +196,8 @@ def _bump(side: int, device: torch.device) -> Tensor:
     above = side // 2
     hollow = _hill(side - above, side, device)
     bump = torch.cat([_hill(above, side, device), -hollow]) if above else -hollow
-    return bump / torch.linalg.vector_norm(bump)
+    length: Tensor = torch.linalg.vector_norm(bump)
+    return bump / length
 
 
 def _hill(height: int, width: int, device: torch.device) -> Tensor:
@@ -209,4 +211,5 @@ def _hill(height: int, width: int, device: torch.device) -> Tensor:
     rings = torch.maximum(rows[:, None], columns)
     terms = 1 / torch.arange(1, max(height, width) // 2 + 2, device=device).square()
     heights = terms.flip(0).cumsum(0).flip(0)[rings]
-    return heights / torch.linalg.vector_norm(heights)
+    length: Tensor = torch.linalg.vector_norm(heights)
+    return heights / length
