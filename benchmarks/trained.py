@@ -15,8 +15,8 @@ from perturb.models.classifier import Classifier, Preprocessing
 SIDE = 16
 CLASSES = 12
 _ARGUMENTS: dict[str, dict[str, Any]] = {
-    "vit": {"patch_size": 4, "embed_dim": 48, "depth": 3, "num_heads": 3, "mlp_ratio": 2},
-    "resnet": {"layers": [1, 1], "channels": [32, 64], "num_groups": 4, "stem_channels": 16},
+    "vit": {"patch_size": 4, "embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2},
+    "resnet": {"layers": [1, 1], "channels": [16, 32], "num_groups": 4, "stem_channels": 8},
 }
 
 
@@ -27,7 +27,7 @@ def pictures(split: str, count: int) -> tuple[Tensor, Tensor]:
     return small, batch.targets
 
 
-def trained(family: str, *, num_images: int = 4_000, epochs: int = 12) -> Classifier:
+def trained(family: str, *, num_images: int = 4_000, epochs: int = 10) -> Classifier:
     """Return a classifier trained with a PGD step of 4/255 on half of each batch."""
     torch.manual_seed(0)
     network = build_network(family, _ARGUMENTS[family], CLASSES, SIDE)
