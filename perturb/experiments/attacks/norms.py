@@ -3,6 +3,7 @@
 B images, C channels, H W pixels.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,19 +91,25 @@ class _Linf:
 
 @dataclass(frozen=True)
 class _L2Ball:
-    """Distances are rounded: one may exceed epsilon in its last digits."""
+    """The radius is shorter than epsilon by what rounding may add to a length."""
 
     images: Tensor
     epsilon: float
 
+    @property
+    def _radius(self) -> float:
+        # A pixel in [0, 1] is rounded by at most 2^-25, the length itself by far less than 1e-6.
+        rounding = 2**-25 * math.sqrt(self.images[0].numel())
+        return max(self.epsilon * (1 - 1e-6) - rounding, 0)
+
     def clip_(self, points: Tensor) -> Tensor:
         # Moves into [0, 1] only shorten the distance from an image in [0, 1].
         moves = points.sub_(self.images)
-        shares = (self.epsilon / (_length(moves) + _SMALLEST)).clamp_(max=1)
+        shares = (self._radius / (_length(moves) + _SMALLEST)).clamp_(max=1)
         return moves.mul_(shares).add_(self.images).clamp_(0, 1)
 
     def contains(self, points: Tensor) -> Tensor:
-        return L2.size(points - self.images) <= self.epsilon
+        return L2.size(points - self.images) <= self.epsilon * (1 - 1e-6)
 
 
 @dataclass(frozen=True)
