@@ -47,7 +47,7 @@ class Attacked:
         self, row: Row, margins: np.ndarray, attack: str, epsilon: float
     ) -> pa.Table:
         """Return the shard of FGSM, PGD or the ensemble."""
-        stages = STAGES if attack == "attack_ensemble" else (attack,)
+        stages = STAGES if attack.startswith("attack_ensemble") else (attack,)
         scale = epsilon / EPSILONS[-1]
         forces = np.array([FORCE[stage] * scale for stage in stages])[:, None]
         correct = margins > forces

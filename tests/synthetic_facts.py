@@ -33,6 +33,7 @@ def inventory_table(paths: Sequence[Path]) -> pa.Table:
         cell = path.with_suffix("").parts[path.parts.index("shards") + 1 :]
         num_rows = pq.read_metadata(path).num_rows
         num_conditions = {"corruptions": len(CORRUPTIONS), "attack_ensemble": len(STAGES)}
+        num_conditions["attack_ensemble_l2"] = len(STAGES)
         num_conditions["spatial"] = NUM_SAMPLES + 1
         num_conditions["class_subset"] = len(SUBSETS)
         rows.append(

@@ -48,7 +48,7 @@ DATASETS = [
 ]
 CUE_CONFLICT = "cue-conflict"
 # What a study may have beside clean images and corruptions.
-ATTACKS = ("fgsm", "pgd", "attack_ensemble", "spatial", "transfer")
+ATTACKS = ("fgsm", "pgd", "attack_ensemble", "attack_ensemble_l2", "spatial", "transfer")
 EXTRAS = (*ATTACKS, "cue_conflict", "patterns", *MODEL_PERTURBATIONS, CORRELATIONS, *PUBLISHED)
 
 
@@ -241,7 +241,7 @@ def _attack_shards(
 ) -> Iterator[pa.Table]:
     margins = [attacked.margins(row, row["is_clean"]) for row in rows]
     for row, own in zip(rows, margins, strict=True):
-        for attack in ("fgsm", "pgd", "attack_ensemble"):
+        for attack in ("fgsm", "pgd", "attack_ensemble", "attack_ensemble_l2"):
             if attack in extras:
                 for epsilon in EPSILONS:
                     yield attacked.gradient_attack(row, own, attack, epsilon)

@@ -142,6 +142,29 @@ def test_two_classes_have_an_ensemble_without_the_loss_that_needs_three(
     assert ("targets" in ensemble.options) == ("apgd_dlr" in attacks)
 
 
+STANDARD = """
+    perturbations.pgd: {datasets: [colours], images: 2, epsilons: [1/255]}
+    perturbations.attack_ensemble: {datasets: [colours], images: 2, epsilons: [1/255], standard: true}
+    perturbations.attack_ensemble_l2: {datasets: [colours], epsilons: [3], standard: true}
+"""
+
+
+@pytest.mark.parametrize(
+    ("classes", "attacks"),
+    [(2, ("apgd_ce", "fab", "square")), (12, ("apgd_ce", "apgd_dlr", "fab", "square"))],
+)
+@pytest.mark.parametrize("id", ["attack_ensemble", "attack_ensemble_l2"])
+def test_the_standard_set_has_fab_and_the_published_budget(
+    id: str, classes: int, attacks: tuple[str, ...]
+) -> None:
+    """Targets are a bound: no number of classes is too small for them."""
+    ensemble = load_config(_own_study(STANDARD, f"datasets.colours.classes: {classes}"))
+    entry = ensemble.perturbations[id]
+    assert entry.conditions == attacks
+    assert entry.options == {"steps": 100, "restarts": 1, "targets": 9, "queries": 5000}
+    assert entry.severities == (("3",) if id.endswith("l2") else ("1_255",))
+
+
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of the data, with the files that studies name, in the working directory."""
@@ -176,6 +199,19 @@ TIMM = """
 KNOWN = {
     ENSEMBLE + "    perturbations.attack_ensemble.targets: 9": (
         "perturbations.attack_ensemble.targets: 9, but models.a has 3 classes; allowed: at most 2"
+    ),
+    STANDARD
+    + """
+    perturbations.attack_ensemble.steps: 100
+    perturbations.attack_ensemble.queries: 10""": (
+        "perturbations.attack_ensemble.steps: 100; allowed beside `standard: true`: none, it is "
+        "100\nperturbations.attack_ensemble.queries: 10; allowed beside `standard: true`: none, "
+        "it is 5000"
+    ),
+    ENSEMBLE.replace("attack_ensemble", "attack_ensemble_l2")
+    + "    perturbations.attack_ensemble_l2.targets: 9": (
+        "perturbations.attack_ensemble_l2.targets: 9, but models.a has 3 classes; allowed: at "
+        "most 2"
     ),
     COARSE + "beyond.json": (
         "datasets.coarse.class_map: data/beyond.json: class map: class 7 is a member, but the "

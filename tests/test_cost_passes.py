@@ -33,6 +33,7 @@ PERTURBATIONS: dict[str, dict[str, Any]] = {
     "fgsm": ON | {"epsilons": ["1/255"]},
     "pgd": ON | {"epsilons": ["1/255"], "steps": 3},
     "attack_ensemble": ON | {"epsilons": ["1/255"], "steps": 2, "targets": 2, "queries": 5},
+    "attack_ensemble_l2": ON | {"epsilons": [0.1], "standard": True},
     "spatial": ON | {"rotations": 3, "translations": 3, "samples": 4},
     "transfer": ON | {"images": 3, "epsilons": ["1/255"], "steps": 3},
     "lesions": ON | {"images": 3, "removed": [1, 2, 3], "samples": 5},

@@ -233,6 +233,7 @@ CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "ref
         ({"none", "corruptions"}, CORRUPTED - {"reference_errors"}),
         ({"none", "corruptions", "reference"}, CORRUPTED),
         ({"none", "attacks"}, {"attacks", "adversarial_accuracy"}),
+        ({"none", "attack_ensemble_l2"}, {"adversarial_accuracy_l2"}),
         ({"none", "spatial"}, {"spatial_accuracy", "spatial_grid"}),
         ({"none", "transfer"}, {"transfer", "transfer_means"}),
         ({"none", "cue_conflict"}, {"shape_bias", "shape_bias_classes"}),

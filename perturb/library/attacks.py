@@ -1,16 +1,20 @@
 """Gradient attacks and the attack ensemble on any model."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
 from perturb.experiments.attacks import attack_ensemble as ensemble
 from perturb.experiments.attacks import gradients
+from perturb.experiments.attacks.budgets import STANDARD
 from perturb.experiments.attacks.checks import FEWEST_OF_DLR
+from perturb.experiments.attacks.norms import LINF, norm_of
+from perturb.experiments.options import default_of
 from perturb.library.arrays import (
     Keys,
     Pixels,
@@ -21,6 +25,7 @@ from perturb.library.arrays import (
     like,
 )
 from perturb.library.models import check_model, floats_for, num_classes_of
+from perturb.messages import listed
 from perturb.models.precision import autocast
 
 
@@ -114,12 +119,14 @@ def attack_ensemble(
     targets: Targets,
     epsilon: float,
     *,
+    norm: str = "Linf",
+    standard: bool = False,
     keys: Keys | None = None,
     seed: int = 2021,
-    steps: int = 20,
-    restarts: int = 1,
-    num_targets: int = 3,
-    queries: int = 100,
+    steps: int | None = None,
+    restarts: int | None = None,
+    num_targets: int | None = None,
+    queries: int | None = None,
 ) -> Pixels:
     """Return the images after APGD-CE, APGD-DLR and Square, each on those still correct.
 
@@ -129,35 +136,41 @@ def attack_ensemble(
 
     Parameters
     ----------
-    model, images, targets, epsilon, keys, seed : as of `pgd`, as are result and errors; all
+    model, images, targets, epsilon, keys, seed : as of `pgd`, as are result and errors; most
         attacks draw at random.
+    norm : `Linf`, or `L2`: epsilon limits the Euclidean length of an image's change, and may exceed
+        1; lengths are rounded, so one may exceed epsilon in its last digits.
+    standard : whether to attack with the standard set of AutoAttack, which has FAB before Square,
+        and its budget: 100 steps, 1 restart, 9 targets, or all other classes if there are fewer,
+        and 5,000 queries. No other budget is allowed beside it.
     steps, restarts : of both forms of APGD: gradients after that of the start, and random starts.
-    num_targets : number of other classes that APGD-DLR aims at, the most likely first.
-    queries : forward passes of Square per image; published: 5,000.
+        None is 20 and 1.
+    num_targets : number of other classes that APGD-DLR aims at, the most likely first. None is 3.
+    queries : forward passes of Square per image. None is 100.
 
     References
     ----------
     Croce, Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
-    Parameter-free Attacks", ICML 2020; without FAB, the fourth attack of its standard set.
+    Parameter-free Attacks", ICML 2020.
     """
-    attacked = _attacked(model, images, targets, epsilon)
+    ball = norm_of(norm)
+    attacked = _attacked(model, images, targets, epsilon, most=1 if ball is LINF else math.inf)
+    budget = _budget(
+        {"steps": steps, "restarts": restarts, "num_targets": num_targets, "queries": queries},
+        standard=standard,
+    )
+    attacks = _attacks(attacked.num_classes, standard=standard)
     draws = as_keys(keys, attacked.pixels)
-    run = {"steps": steps, "restarts": restarts}
-    attacks: dict[Callable[..., Tensor], dict[str, int]] = {
-        ensemble.apgd_ce: run,
-        ensemble.apgd_dlr: run | {"num_targets": num_targets},
-        ensemble.square: {"queries": queries},
-    }
-    if attacked.num_classes < FEWEST_OF_DLR:
-        del attacks[ensemble.apgd_dlr]
 
     def unchanged(rows: Tensor) -> Tensor:
         return attacked.pixels[rows]
 
     def attempt(attack: Callable[..., Tensor], rows: Tensor) -> Tensor:
         pixels, classes = attacked.pixels[rows], attacked.targets[rows]
-        own = attacks[attack]
-        return attack(model, pixels, classes, epsilon, keys=draws[rows], seed=seed, **own)
+        own: dict[str, Any] = {name: budget[name] for name in attacks[attack]}
+        if attack is not ensemble.fab:
+            own |= {"keys": draws[rows], "seed": seed}
+        return attack(model, pixels, classes, epsilon, norm=ball, **own)
 
     attempts: list[gradients.Attempt] = [unchanged]
     attempts += [partial(attempt, attack) for attack in attacks]
@@ -166,6 +179,35 @@ def attack_ensemble(
     with attacked.exactly():
         made = gradients.first_adversarial(model, attacked.pixels, attacked.targets, attempts)
     return like(images, made)
+
+
+def _budget(given: Mapping[str, int | None], *, standard: bool) -> dict[str, int]:
+    """Return the budget of the ensemble; a ValueError if another than the standard is given."""
+    options = {name: name.removeprefix("num_") for name in given}
+    budget = {
+        name: STANDARD[option] if standard else int(default_of("attack_ensemble", option))
+        for name, option in options.items()
+    }
+    asked = {name: value for name, value in given.items() if value is not None}
+    if standard and asked:
+        listed_values = listed(f"{name} {value}" for name, value in asked.items())
+        raise ValueError(f"with `standard`, {listed_values} given; allowed: none, it is {budget}")
+    return budget | asked
+
+
+def _attacks(num_classes: int, *, standard: bool) -> dict[Callable[..., Tensor], tuple[str, ...]]:
+    """Return the attacks in their order, and the parts of the budget that each has."""
+    attacks: dict[Callable[..., Tensor], tuple[str, ...]] = {
+        ensemble.apgd_ce: ("steps", "restarts"),
+        ensemble.apgd_dlr: ("steps", "restarts", "num_targets"),
+        ensemble.fab: ("steps", "num_targets"),
+        ensemble.square: ("queries",),
+    }
+    if num_classes < FEWEST_OF_DLR:
+        del attacks[ensemble.apgd_dlr]
+    if not standard:
+        del attacks[ensemble.fab]
+    return attacks
 
 
 @dataclass(frozen=True)
@@ -181,9 +223,11 @@ class _Attacked:
         return autocast("float32", self.pixels.device)
 
 
-def _attacked(model: nn.Module, images: Pixels, targets: Targets, epsilon: float) -> _Attacked:
+def _attacked(
+    model: nn.Module, images: Pixels, targets: Targets, epsilon: float, *, most: float = 1
+) -> _Attacked:
     check_model(model)
-    _check_epsilon(epsilon)
+    _check_epsilon(epsilon, most)
     pixels = floats_for(model, images)
     classes = as_targets(targets, len(pixels), pixels.device)
     num_classes = num_classes_of(model, pixels) if len(pixels) else 0
@@ -191,10 +235,11 @@ def _attacked(model: nn.Module, images: Pixels, targets: Targets, epsilon: float
     return _Attacked(pixels, classes, num_classes)
 
 
-def _check_epsilon(epsilon: float) -> None:
+def _check_epsilon(epsilon: float, most: float) -> None:
     is_number = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
-    if not is_number or not math.isfinite(epsilon) or not 0 <= epsilon <= 1:
+    if not is_number or not math.isfinite(epsilon) or not 0 <= epsilon <= most:
+        allowed = "from 0 to 1" if most == 1 else "of 0 or more"
         raise ValueError(
-            f"epsilon is {epsilon!r}; allowed: a number from 0 to 1, in units of [0, 1], such as "
+            f"epsilon is {epsilon!r}; allowed: a number {allowed}, in units of [0, 1], such as "
             "4 / 255"
         )

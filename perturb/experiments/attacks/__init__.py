@@ -1,6 +1,7 @@
-"""Adversarial attacks: FGSM, PGD and an ensemble of stronger ones."""
+"""Adversarial attacks: FGSM, PGD and an ensemble of stronger ones, in the L2 ball too."""
 
 from perturb.experiments.attacks import passes
+from perturb.experiments.attacks.budgets import with_budget
 from perturb.experiments.attacks.checks import check_attacks, with_possible_attacks
 from perturb.experiments.declaration import Chart, Experiment, Perturbation, Pivot, Table, TestSet
 
@@ -31,8 +32,19 @@ EXPERIMENT = Experiment(
             evaluator="perturb.experiments.attacks.evaluate:attack_ensemble_outcomes",
             passes=passes.attack_ensemble,
             severities="epsilons",
-            conditions=("apgd_ce", "apgd_dlr", "square"),
+            conditions=("apgd_ce", "apgd_dlr", "fab", "square"),
+            configured=with_budget,
             are_conditions_independent=False,  # each attacks the images still correct
+        ),
+        Perturbation(
+            id="attack_ensemble_l2",
+            protocol=1,
+            evaluator="perturb.experiments.attacks.evaluate:attack_ensemble_l2_outcomes",
+            passes=passes.attack_ensemble,
+            severities="epsilons",
+            conditions=("apgd_ce", "apgd_dlr", "fab", "square"),
+            configured=with_budget,
+            are_conditions_independent=False,
         ),
     ),
     checks=check_attacks,
@@ -70,6 +82,23 @@ EXPERIMENT = Experiment(
             parameters=("headline_epsilon",),
             needs=("attacks",),
         ),
+        Table(
+            "adversarial_accuracy_l2",
+            title="Accuracy over epsilon, L2",
+            relations=("attack_outcomes",),
+            shown=(
+                "architecture_label",
+                "pretraining_label",
+                "attack_label",
+                "condition_label",
+                "num_images",
+                "clean_accuracy",
+            ),
+            pivot=Pivot("l2_epsilon_label", "accuracy", ("model",)),
+            reads=("none", "attack_ensemble_l2"),
+            parameters=("headline_epsilon",),
+            needs=("attack_ensemble_l2",),
+        ),
     ),
     charts=(
         Chart(
@@ -84,6 +113,12 @@ EXPERIMENT = Experiment(
             title="Accuracy over epsilon",
             tables=("adversarial_accuracy", "models"),
             empty="No model was attacked.",
+        ),
+        Chart(
+            "robust_accuracy_l2",
+            title="Accuracy over epsilon, L2",
+            tables=("adversarial_accuracy_l2", "models"),
+            empty="No model was attacked in the L2 ball.",
         ),
     ),
     warnings="perturb.experiments.attacks.notes:vanishing_gradients",

@@ -1,8 +1,9 @@
 """APGD: projected gradient steps whose size adapts to the loss.
 
-Algorithm 1 of Croce and Hein [1]_ in the L-infinity ball: the step starts at twice epsilon, and at
-certain checkpoints it is halved, and the search goes back to the best point, for the images whose
-loss no longer rises.
+Algorithm 1 of Croce and Hein [1]_ in the L-infinity or the L2 ball: the step starts at twice
+epsilon, and at certain checkpoints it is halved, and the search goes back to the best point, for
+the images whose loss no longer rises. Steps follow the gradient's sign, or in L2 the gradient
+divided by its length.
 
 Differences from the published code: an image stays as it is once its prediction is incorrect, and
 is left out from the next stage on (`perturb.evaluation.spans`); the checkpoints are the
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 
 from perturb.evaluation.spans import spans
 from perturb.experiments.attacks import gradients
-from perturb.experiments.attacks.balls import ball
+from perturb.experiments.attacks.norms import LINF, Ball, Norm
 from perturb.experiments.attacks.running import best_after
 
 # Weight of a step's direction; fraction of rising steps below which the step is halved.
@@ -50,6 +51,7 @@ def apgd(
     loss: LabelLoss,
     start: Tensor,
     steps: int,
+    norm: Norm = LINF,
 ) -> Tensor:
     """Return the images after one run of APGD from a given start (Algorithm 1 of [1]_).
 
@@ -59,7 +61,7 @@ def apgd(
     images, start : float32 (B, 3, H, W); the start is clipped to the ball around the images.
     labels : int64 (B, n) for the loss; the first column is the true class.
     """
-    run = Run(classifier, epsilon, loss, steps)
+    run = Run(classifier, epsilon, loss, steps, norm)
     return best_after(run, run.started(images, start), images, labels).contiguous()
 
 
@@ -71,6 +73,7 @@ class Run:
     epsilon: float
     loss: LabelLoss
     num_steps: int
+    norm: Norm = LINF
 
     @property
     def spans(self) -> list[range]:
@@ -84,7 +87,8 @@ class Run:
         images, start = (
             part.contiguous(memory_format=torch.channels_last) for part in (images, start)
         )
-        return State.of(start.clamp(*ball(images, self.epsilon)), 2 * self.epsilon)
+        inside = self.norm.ball(images, self.epsilon).clip_(start.clone())
+        return State.of(inside, 2 * self.epsilon, self.norm.direction_type)
 
     def advanced(
         self, state: "State", images: Tensor, labels: Tensor, steps: range
@@ -94,18 +98,18 @@ class Run:
         An image whose prediction is incorrect at the start or after a step is kept as it is then.
         """
         images = images.contiguous(memory_format=torch.channels_last)
-        lowest, highest = ball(images, self.epsilon)
+        ball = self.norm.ball(images, self.epsilon)
         is_finite = torch.ones((), dtype=torch.bool, device=images.device)
         checks = checkpoints(self.num_steps)
         for step in steps:
             if step > 0:
-                state = state.moved(_NEW_DIRECTION if step > 1 else 1.0, lowest, highest)
+                state = state.moved(_NEW_DIRECTION if step > 1 else 1.0, ball)
             logits, losses, gradient = gradients.loss_and_gradient(
                 self.classifier, state.pixels, partial(self.loss, labels=labels)
             )
             is_finite &= torch.isfinite(logits).all() & torch.isfinite(gradient.sum())
             is_misled = logits.argmax(dim=1) != labels[:, 0]
-            state = state.seen(losses, gradient, is_misled)
+            state = state.seen(losses, self.norm.direction(gradient), is_misled)
             if step in checks:
                 last = max((check for check in checks if check < step), default=0)
                 state = state.adapted(step - last)
@@ -131,7 +135,7 @@ class State:
 
     pixels: Tensor  # (B, 3, H, W)
     previous: Tensor
-    direction: Tensor  # sign of the gradient, int8 (B, 3, H, W)
+    direction: Tensor  # of a step, (B, 3, H, W): int8, the gradient's sign; L2: float32, length 1
     best: Tensor  # where the loss was highest, or the prediction incorrect
     best_direction: Tensor
     loss: Tensor  # (B,)
@@ -143,10 +147,10 @@ class State:
     is_misled: Tensor  # (B,)
 
     @classmethod
-    def of(cls, start: Tensor, step_size: float) -> Self:
+    def of(cls, start: Tensor, step_size: float, direction_type: torch.dtype) -> Self:
         """Return the state before the first gradient."""
         lacking = torch.full_like(start[:, 0, 0, 0], -torch.inf)
-        nowhere = torch.zeros_like(start, dtype=torch.int8)
+        nowhere = torch.zeros_like(start, dtype=direction_type)
         return cls(
             pixels=start,
             previous=start,
@@ -166,17 +170,15 @@ class State:
         """Return the state of some images."""
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
-    def moved(self, share: float, lowest: Tensor, highest: Tensor) -> Self:
+    def moved(self, share: float, ball: Ball) -> Self:
         """Return the state after a step in the ball, whose direction has weight `share`."""
-        target = self.pixels + self.step_size * self.direction
-        target = target.clamp_(lowest, highest)
+        target = ball.clip_(self.pixels + self.step_size * self.direction)
         pixels = self.pixels + (target - self.pixels) * share
         pixels += (self.pixels - self.previous) * (1 - share)
-        return replace(self, pixels=pixels.clamp_(lowest, highest), previous=self.pixels)
+        return replace(self, pixels=ball.clip_(pixels), previous=self.pixels)
 
-    def seen(self, loss: Tensor, gradient: Tensor, is_misled: Tensor) -> Self:
-        """Return the state with the loss, gradient and verdict at its current images."""
-        direction = gradient.sign().to(torch.int8)
+    def seen(self, loss: Tensor, direction: Tensor, is_misled: Tensor) -> Self:
+        """Return the state with the loss, next direction and verdict at its current images."""
         # What was best stays so once the prediction is incorrect.
         is_better = ~self.is_misled & (is_misled | (loss > self.best_loss))
         return replace(

@@ -1,18 +1,20 @@
-"""Ensemble of attacks that detects gradient masking: APGD-CE, APGD-DLR and Square.
+"""Ensemble of attacks that detects gradient masking: APGD-CE, APGD-DLR, FAB and Square.
 
 A network can mask its gradient, by saturation or by rounding, and then resists PGD without being
-robust. The ensemble runs three attacks in sequence, as AutoAttack [1]_ does:
+robust. The ensemble runs attacks in sequence, as AutoAttack [1]_ does, in the L-infinity or the L2
+ball:
 
 - ``apgd_ce``: APGD on the cross-entropy. The step starts at twice epsilon and is halved where the
   loss no longer rises; there is no step size to tune.
 - ``apgd_dlr``: APGD towards each of the most likely other classes on the difference of logits
   ratio, which is invariant to shift and scale of the logits: saturation does not mask it.
+- ``fab``: steps to the nearest point of the decision boundary towards each of these classes. Only
+  the standard set has it.
 - ``square``: random squares of +-epsilon, kept if they reduce the margin. It uses predictions and
   no gradient.
 
-Differences from the published code are described in ``apgd.py`` and ``square.py``; all draws depend
-on an image's key alone, so a result does not depend on the batch. FAB, the fourth attack of
-AutoAttack's standard set, is not included.
+Differences from the published code are described in ``apgd.py``, ``fab.py`` and ``square.py``; all
+draws depend on an image's key alone, so a result does not depend on the batch.
 
 B images, C channels, H W pixels, K classes.
 
@@ -32,11 +34,13 @@ from perturb import random
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd
 from perturb.experiments.attacks.arguments import check_at_least_one, checked, checked_keys
-from perturb.experiments.attacks.balls import noise
 from perturb.experiments.attacks.checks import FEWEST_OF_DLR
+from perturb.experiments.attacks.fab import Run
+from perturb.experiments.attacks.norms import LINF, Norm
+from perturb.experiments.attacks.running import best_after
 from perturb.experiments.attacks.square import square
 
-__all__ = ["apgd_ce", "apgd_dlr", "cross_entropy", "random_start", "square", "targeted_dlr"]
+__all__ = ["apgd_ce", "apgd_dlr", "cross_entropy", "fab", "random_start", "square", "targeted_dlr"]
 
 _SMALLEST_SPREAD = 1e-12
 
@@ -52,6 +56,7 @@ def apgd_ce(
     seed: int = 0,
     steps: int = 20,
     restarts: int = 1,
+    norm: Norm = LINF,
 ) -> Tensor:
     """Return the images after APGD on the cross-entropy, from random starts.
 
@@ -64,12 +69,16 @@ def apgd_ce(
     keys : int64 (B,), ``perturb.random.image_key`` of each image's id.
     steps : number of gradients after that of the start.
     restarts : random starts, each on the images still predicted correctly.
+    norm : of the ball.
     """
     images, targets = checked(images, targets, epsilon)
     check_at_least_one(steps=steps, restarts=restarts)
     runs = [(f"apgd_ce/{restart}", targets[:, None]) for restart in range(restarts)]
     attack = partial(apgd, classifier, epsilon=epsilon, loss=cross_entropy, steps=steps)
-    return _from_random_starts(classifier, images, epsilon, attack, runs, keys=keys, seed=seed)
+    attack = partial(attack, norm=norm)
+    return _from_random_starts(
+        classifier, images, epsilon, attack, runs, norm, keys=keys, seed=seed
+    )
 
 
 @torch.inference_mode(False)
@@ -84,6 +93,7 @@ def apgd_dlr(
     steps: int = 20,
     restarts: int = 1,
     num_targets: int = 3,
+    norm: Norm = LINF,
 ) -> Tensor:
     """Return the images after APGD towards other classes, the most likely one first.
 
@@ -109,7 +119,43 @@ def apgd_dlr(
         for restart in range(restarts)
     ]
     attack = partial(apgd, classifier, epsilon=epsilon, loss=targeted_dlr, steps=steps)
-    return _from_random_starts(classifier, images, epsilon, attack, runs, keys=keys, seed=seed)
+    attack = partial(attack, norm=norm)
+    return _from_random_starts(
+        classifier, images, epsilon, attack, runs, norm, keys=keys, seed=seed
+    )
+
+
+@torch.inference_mode(False)
+def fab(
+    classifier: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    epsilon: float,
+    *,
+    steps: int = 100,
+    num_targets: int = 9,
+    norm: Norm = LINF,
+) -> Tensor:
+    """Return the images after FAB towards other classes, the most likely one first.
+
+    An image for which no adversarial point is found in the ball is returned as it is. Parameters,
+    result and errors are those of ``apgd_dlr`` but for keys and seed: FAB draws nothing, and two
+    classes suffice.
+    """
+    images, targets = checked(images, targets, epsilon)
+    check_at_least_one(steps=steps, num_targets=num_targets)
+    if epsilon == 0 or len(images) == 0:
+        return images.clone()
+    aims = likely_others(gradients.predict(classifier, images), targets, num_targets)  # (B, T)
+    run = Run(classifier, epsilon, steps, norm)
+
+    def attempt(rank: int, rows: Tensor) -> Tensor:
+        clean, labels = images[rows], torch.stack([targets[rows], aims[rows, rank]], dim=1)
+        return best_after(run, run.started(clean), clean, labels)
+
+    attempts = [partial(attempt, rank) for rank in range(aims.shape[1])]
+    with gradients.frozen(classifier):
+        return gradients.first_adversarial(classifier, images, targets, attempts)
 
 
 def check_classes(num_classes: int) -> None:
@@ -151,6 +197,7 @@ def _from_random_starts(
     epsilon: float,
     attack: Callable[..., Tensor],
     runs: Sequence[tuple[str, Tensor]],
+    norm: Norm,
     *,
     keys: Tensor,
     seed: int,
@@ -162,7 +209,8 @@ def _from_random_starts(
 
     def attempt(stream: str, labels: Tensor, rows: Tensor) -> Tensor:
         clean = images[rows]
-        start = random_start(clean, epsilon, random.stream_keys(seed, stream, keys[rows]))
+        stream_keys = random.stream_keys(seed, stream, keys[rows])
+        start = random_start(clean, epsilon, stream_keys, norm)
         return attack(clean, labels[rows], start=start)
 
     attempts = [partial(attempt, stream, labels) for stream, labels in runs]
@@ -170,13 +218,11 @@ def _from_random_starts(
         return gradients.first_adversarial(classifier, images, runs[0][1][:, 0], attempts)
 
 
-def random_start(images: Tensor, epsilon: float, keys: Tensor) -> Tensor:
+def random_start(images: Tensor, epsilon: float, keys: Tensor, norm: Norm) -> Tensor:
     """Return a point on the surface of the ball around each image, as published.
 
     Parameters
     ----------
     keys : int64 (B,), of a stream of draws (``perturb.random.stream_keys``).
     """
-    moves = noise(keys, images)
-    moves /= moves.abs().amax(dim=(1, 2, 3), keepdim=True)
-    return images + epsilon * moves
+    return images + epsilon * norm.random_move(keys, images)

@@ -9,7 +9,9 @@ from perturb.messages import listed
 from perturb.records import Config, PerturbationEntry
 from perturb.severities import severity_value
 
+# Attacks in the L-infinity ball, and the ensembles.
 ATTACKS = ("fgsm", "pgd", "attack_ensemble")
+ENSEMBLES = ("attack_ensemble", "attack_ensemble_l2")
 # Classes that the DLR loss needs: with two it is constant.
 FEWEST_OF_DLR = 3
 
@@ -30,7 +32,10 @@ def check_attacks(config: Config) -> Iterator[str]:
         yield from _check_datasets(id, config)
         yield from check_epsilons(config.perturbations[id])
         yield from check_restarts(config.perturbations[id])
-    yield from _check_targets(config)
+    if "attack_ensemble_l2" in config.perturbations:
+        yield from _check_datasets("attack_ensemble_l2", config)
+    for id in ENSEMBLES:
+        yield from _check_targets(id, config)
 
 
 def _check_headline(id: str, config: Config) -> Iterator[str]:
@@ -85,32 +90,41 @@ def check_pgd(id: str, config: Config) -> Iterator[str]:
         yield f"perturbations.{id}: needs perturbations.pgd, which it is compared with"
 
 
-def _check_targets(config: Config) -> Iterator[str]:
-    """Yield a message if the DLR attack has more target classes than a model has other classes."""
-    ensemble = config.perturbations.get("attack_ensemble")
-    default = default_of("attack_ensemble", "targets")
-    asked = ensemble.options["targets"] if ensemble else default
-    for id in config.benchmark_models:
-        head = num_logits(config, config.models[id])
-        if head is not None and asked > head - 1 and asked != default:
+def _check_targets(id: str, config: Config) -> Iterator[str]:
+    """Yield a message if the DLR attack has more target classes than a model has other classes.
+
+    The default number and that of the standard set are upper bounds.
+    """
+    ensemble = config.perturbations.get(id)
+    if ensemble is None or "fab" in ensemble.conditions:
+        return
+    asked = ensemble.options["targets"]
+    for name in config.benchmark_models:
+        head = num_logits(config, config.models[name])
+        if head is not None and asked > head - 1 and asked != default_of(id, "targets"):
             yield (
-                f"perturbations.attack_ensemble.targets: {asked}, but models.{id} has {head} "
+                f"perturbations.{id}.targets: {asked}, but models.{name} has {head} "
                 f"classes; allowed: at most {max(head - 1, 1)}, the other classes"
             )
 
 
 def with_possible_attacks(config: Config) -> Config:
-    """Return a study whose ensemble has no DLR attack if some model has too few classes.
+    """Return a study whose ensembles have no DLR attack if some model has too few classes.
 
-    APGD on the cross-entropy and Square remain. Tables and shards name the attacks run.
+    The other attacks remain. Tables and shards name the attacks run.
     """
-    ensemble = config.perturbations.get("attack_ensemble")
     heads = [num_logits(config, config.models[id]) for id in config.benchmark_models]
-    if ensemble is None or all(head is None or head >= FEWEST_OF_DLR for head in heads):
+    if all(head is None or head >= FEWEST_OF_DLR for head in heads):
         return config
-    possible = replace(
-        ensemble,
-        conditions=tuple(name for name in ensemble.conditions if name != "apgd_dlr"),
-        options={key: value for key, value in ensemble.options.items() if key != "targets"},
-    )
-    return replace(config, perturbations={**config.perturbations, "attack_ensemble": possible})
+    possible = {
+        id: _without_dlr(config.perturbations[id]) for id in ENSEMBLES if id in config.perturbations
+    }
+    return replace(config, perturbations={**config.perturbations, **possible})
+
+
+def _without_dlr(ensemble: PerturbationEntry) -> PerturbationEntry:
+    conditions = tuple(name for name in ensemble.conditions if name != "apgd_dlr")
+    options = dict(ensemble.options)
+    if "fab" not in conditions:
+        del options["targets"]
+    return replace(ensemble, conditions=conditions, options=options)

@@ -1,11 +1,12 @@
-"""Stages of the attack ensemble: those of each run of APGD and of Square, and its verdict.
+"""Stages of the attack ensemble: those of each run of an attack, and its verdict.
 
-A run keeps of an image what its next steps need, at most 14 times the image's bytes, and only while
-the image waits for its next stage. Images that a run misled go to its verdict, a new pass over
-their pixels; those still correct after it begin the next run from their clean pixels.
+A run keeps of an image what its next steps need, at most 14 times the image's bytes (20 times in
+the L2 ball), and only while the image waits for its next stage. Images that a run misled go to its
+verdict, a new pass over their pixels; those still correct after it begin the next run from their
+clean pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 from perturb import random
 from perturb.evaluation.outcome import Setting
 from perturb.evaluation.stages import Done, Stage, Standing
-from perturb.experiments.attacks import apgd, square
+from perturb.experiments.attacks import apgd, fab, square
 from perturb.experiments.attacks.attack_ensemble import (
     check_classes,
     cross_entropy,
@@ -25,6 +26,8 @@ from perturb.experiments.attacks.attack_ensemble import (
     targeted_dlr,
 )
 from perturb.experiments.attacks.gradients import frozen
+from perturb.experiments.attacks.norms import Norm
+from perturb.experiments.attacks.running import Run
 from perturb.experiments.attacks.stages import (
     Predicting,
     carried,
@@ -35,23 +38,24 @@ from perturb.experiments.attacks.stages import (
 from perturb.models.classifier import Classifier
 
 
-def ensemble_stages(classifier: Classifier, setting: Setting) -> list[Stage]:
+def ensemble_stages(classifier: Classifier, setting: Setting, norm: Norm) -> list[Stage]:
     """Return the stages of the attacks that are the setting's conditions, in their order."""
-    conditions, predicting = setting.conditions, Predicting(classifier, setting.conditions)
-    aims = "apgd_dlr" in conditions
-    if aims:
+    conditions = setting.conditions
+    predicting = Predicting(classifier, conditions, norm)
+    if "apgd_dlr" in conditions:
         check_classes(classifier.num_classes)
     if setting.severity == 0:
         return unchanged(predicting)
 
     def keep(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
         count = setting.options["targets"]
+        aims = not {"apgd_dlr", "fab"}.isdisjoint(conditions)
         return {"aims": likely_others(logits, targets, count)} if aims else {}
 
     stages = [predicting.clean(keep), Stage(partial(_with_norm, classifier))]
     for place, condition in enumerate(conditions):
-        verdict = Predicting(classifier, conditions[place:])
-        for run in _runs(condition, classifier, setting):
+        verdict = Predicting(classifier, conditions[place:], norm)
+        for run in _runs(condition, classifier, setting, norm):
             exit = len(stages) + len(run.spans)
             stages += [Stage(partial(run.stage, span), exit) for span in run.spans]
             stages.append(Stage(partial(_verdict, verdict)))
@@ -68,97 +72,92 @@ def _verdict(predicting: Predicting, standing: Standing, _: int) -> Done:
     return predicting.adversarial(standing, adversarial, standing.kept["gradient_norm"])
 
 
-def _runs(
-    condition: str, classifier: Classifier, setting: Setting
-) -> Sequence["_ApgdRun | _SquareRun"]:
-    """Return the runs of one attack, in order."""
+def _runs(condition: str, classifier: Classifier, setting: Setting, norm: Norm) -> Iterator["_Run"]:
+    """Yield the runs of one attack, in order."""
     options, epsilon, seed = setting.options, setting.severity, setting.seed
-    if condition == "square":
-        return [_SquareRun(square.Search(classifier, epsilon, options["queries"], seed))]
+    ranks = range(min(options["targets"], classifier.num_classes - 1))
     restarts, steps = range(options["restarts"]), options["steps"]
-    if condition == "apgd_ce":
-        run = apgd.Run(classifier, epsilon, cross_entropy, steps)
-        return [_ApgdRun(run, f"apgd_ce/{restart}", seed, _true) for restart in restarts]
-    run = apgd.Run(classifier, epsilon, targeted_dlr, steps)
-    num_targets = min(options["targets"], classifier.num_classes - 1)
-    return [
-        _ApgdRun(run, f"apgd_dlr/{rank}/{restart}", seed, partial(_aimed, rank))
-        for rank in range(num_targets)
-        for restart in restarts
-    ]
-
-
-def _true(standing: Standing) -> Tensor:
-    """Return the labels of the cross-entropy, (B, 1)."""
-    return standing.images.targets[:, None]
-
-
-def _aimed(rank: int, standing: Standing) -> Tensor:
-    """Return the labels of the DLR loss, the true class and one of the likely others, (B, 2)."""
-    return torch.stack([standing.images.targets, standing.kept["aims"][:, rank]], dim=1)
+    if condition == "square":
+        search = square.Search(classifier, epsilon, options["queries"], seed, norm)
+        yield _Run(search, square.State, partial(_square_start, search), _targets_and_keys)
+    elif condition == "fab":
+        searches = fab.Run(classifier, epsilon, steps, norm)
+        for rank in ranks:
+            yield _Run(searches, fab.State, partial(_fab_start, searches), partial(_aimed, rank))
+    elif condition == "apgd_ce":
+        climb = apgd.Run(classifier, epsilon, cross_entropy, steps, norm)
+        for restart in restarts:
+            start = partial(_apgd_start, climb, f"apgd_ce/{restart}", seed)
+            yield _Run(climb, apgd.State, start, _true)
+    else:
+        climb = apgd.Run(classifier, epsilon, targeted_dlr, steps, norm)
+        for rank in ranks:
+            for restart in restarts:
+                start = partial(_apgd_start, climb, f"apgd_dlr/{rank}/{restart}", seed)
+                yield _Run(climb, apgd.State, start, partial(_aimed, rank))
 
 
 @dataclass(frozen=True)
-class _ApgdRun:
-    """One run of APGD, with the stream of its random start and the labels of its loss."""
+class _Run:
+    """One run of an attack.
 
-    run: apgd.Run
-    stream: str
-    seed: int
-    labels: Callable[[Standing], Tensor]
+    state : the type of its state.
+    started : returns the state before the first step, of the images as floats.
+    given : returns what each step is given of the images beside their pixels.
+    """
+
+    run: Run
+    state: type[Any]
+    started: Callable[[Standing, Tensor], Any]
+    given: Callable[[Standing], tuple[Tensor, ...]]
 
     @property
-    def spans(self) -> list[range]:
+    def spans(self) -> Sequence[range]:
         """The steps of each stage."""
         return self.run.spans
 
     def stage(self, span: range, standing: Standing, _: int) -> Done:
-        """Take the steps of one stage."""
-        images, labels = floats(standing.images), self.labels(standing)
-        state = self._started(standing, images) if span.start == 0 else _state(apgd.State, standing)
-        with frozen(self.run.classifier):
-            state, is_finite = self.run.advanced(state, images, labels, span)
-        return _done(state, standing, is_finite, is_last=span == self.spans[-1])
-
-    def _started(self, standing: Standing, images: Tensor) -> apgd.State:
-        keys = random.stream_keys(self.seed, self.stream, standing.images.keys)
-        return self.run.started(images, random_start(images, self.run.epsilon, keys))
-
-
-@dataclass(frozen=True)
-class _SquareRun:
-    """The search of Square."""
-
-    search: square.Search
-
-    @property
-    def spans(self) -> list[range]:
-        """The queries of each stage."""
-        return self.search.spans
-
-    def stage(self, span: range, standing: Standing, _: int) -> Done:
-        """Make the queries of one stage."""
-        images, keys = floats(standing.images), standing.images.keys
+        """Take the steps of one stage; images go to the verdict once misled, and all at the end."""
+        images, advanced = floats(standing.images), self.run.advanced
         if span.start == 0:
-            state = self.search.started(images, keys)
+            state = self.started(standing, images)
         else:
-            state = _state(square.State, standing)
-        targets = standing.images.targets
-        state, is_finite = self.search.advanced(state, images, targets, keys, span)
-        return _done(state, standing, is_finite, is_last=span == self.spans[-1])
+            names = [field.name for field in fields(self.state)]
+            state = self.state(**{name: standing.kept[name] for name in names})
+        with frozen(self.run.classifier):
+            state, is_finite = advanced(state, images, *self.given(standing), span)
+        found = carried(standing) | {"adversarial": state.best}
+        if span == self.spans[-1]:
+            return Done(kept=found, is_finite=is_finite)
+        kept = carried(standing) | vars(state)
+        return Done(kept=kept, leaves=state.is_misled, left=found, is_finite=is_finite)
 
 
-def _state(kind: Any, standing: Standing) -> Any:
-    """Return the state that the stage before kept."""
-    return kind(**{field.name: standing.kept[field.name] for field in fields(kind)})
+def _apgd_start(
+    run: apgd.Run, stream: str, seed: int, standing: Standing, images: Tensor
+) -> apgd.State:
+    """Return the state at a random start, which depends on the stream's name."""
+    keys = random.stream_keys(seed, stream, standing.images.keys)
+    return run.started(images, random_start(images, run.epsilon, keys, run.norm))
 
 
-def _done(
-    state: apgd.State | square.State, standing: Standing, is_finite: Tensor, *, is_last: bool
-) -> Done:
-    """Return the result of a stage; images go to the verdict once misled, and all at the end."""
-    found = carried(standing) | {"adversarial": state.best}
-    if is_last:
-        return Done(kept=found, is_finite=is_finite)
-    kept = carried(standing) | vars(state)
-    return Done(kept=kept, leaves=state.is_misled, left=found, is_finite=is_finite)
+def _fab_start(run: fab.Run, _: Standing, images: Tensor) -> fab.State:
+    return run.started(images)
+
+
+def _square_start(search: square.Search, standing: Standing, images: Tensor) -> square.State:
+    return search.started(images, standing.images.keys)
+
+
+def _targets_and_keys(standing: Standing) -> tuple[Tensor, ...]:
+    return standing.images.targets, standing.images.keys
+
+
+def _true(standing: Standing) -> tuple[Tensor, ...]:
+    """Return the labels of the cross-entropy, (B, 1)."""
+    return (standing.images.targets[:, None],)
+
+
+def _aimed(rank: int, standing: Standing) -> tuple[Tensor, ...]:
+    """Return the true class and one of the likely others, (B, 2)."""
+    return (torch.stack([standing.images.targets, standing.kept["aims"][:, rank]], dim=1),)

@@ -1,4 +1,4 @@
-"""Predictions of attacked images: FGSM, PGD and the attack ensemble.
+"""Predictions of attacked images: FGSM, PGD and the attack ensembles.
 
 Protocol: one forward pass determines which images are classified correctly, and only those are
 attacked. An image predicted incorrectly before the attack counts as incorrect and keeps its clean
@@ -29,6 +29,7 @@ from perturb.experiments.attacks.arguments import (
 )
 from perturb.experiments.attacks.ensemble_stages import ensemble_stages
 from perturb.experiments.attacks.gradients import Descent, frozen
+from perturb.experiments.attacks.norms import L2, LINF, Norm
 from perturb.experiments.attacks.stages import Predicting, clean_gradient, floats, unchanged
 from perturb.experiments.setting import checked_options
 from perturb.models.classifier import Classifier
@@ -65,12 +66,25 @@ def attack_ensemble_outcomes(
 ) -> Sequence[Stage]:
     """Return the stages of the attacks of the ensemble, in the order of the conditions.
 
-    Options: steps and restarts of both APGD forms, targets of the DLR form, queries of Square.
+    Options: steps of the gradient attacks, restarts of both APGD forms, targets of the DLR form and
+    of FAB, queries of Square.
     """
-    options = checked_options("attack_ensemble", setting)
+    return _ensemble("attack_ensemble", LINF, classifier, setting)
+
+
+@StagedEvaluator
+def attack_ensemble_l2_outcomes(
+    classifier: Classifier, _: torch.Size, setting: Setting
+) -> Sequence[Stage]:
+    """Return the stages of the ensemble in the L2 ball; options as of the L-infinity ball."""
+    return _ensemble("attack_ensemble_l2", L2, classifier, setting)
+
+
+def _ensemble(id: str, norm: Norm, classifier: Classifier, setting: Setting) -> Sequence[Stage]:
+    options = checked_options(id, setting)
     check_epsilon(setting.severity)
     check_at_least_one(**{name: options[name] for name in ("steps", "restarts", "queries")})
-    return ensemble_stages(classifier, replace(setting, options=options))
+    return ensemble_stages(classifier, replace(setting, options=options), norm)
 
 
 def _descents(

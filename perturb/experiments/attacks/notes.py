@@ -7,16 +7,17 @@ import pyarrow as pa
 
 from perturb.formatting import formatted, named
 
+_TABLES = ("adversarial_accuracy", "adversarial_accuracy_l2")
+
 
 def vanishing_gradients(found: Mapping[str, pa.Table]) -> list[str]:
     """Return a sentence for each model without any gradient on some of the attacked images.
 
     On these images gradient attacks have no effect, whether or not the model is robust.
     """
-    if "adversarial_accuracy" not in found:
-        return []
+    tables = (found[name] for name in _TABLES if name in found)
     worst: dict[str, Mapping[str, Any]] = {}
-    for row in found["adversarial_accuracy"].to_pylist():
+    for row in (row for table in tables for row in table.to_pylist()):
         kept = worst.setdefault(row["model"], row)
         if row["num_zero_gradient"] > kept["num_zero_gradient"]:
             worst[row["model"]] = row

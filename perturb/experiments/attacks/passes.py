@@ -24,10 +24,17 @@ def descents(asked: Asked, *, knows_first: bool) -> Passes:
 def attack_ensemble(asked: Asked) -> Passes:
     """Return the passes of the ensemble: the clean gradient, then each attack with its prediction.
 
-    A run of APGD takes a gradient at its start and after each step; after each run, and after
-    Square, the images are predicted again.
+    A run of APGD takes a gradient at its start and after each step, and a run of FAB takes a
+    gradient and a prediction in each step; after each run, and after Square, the images are
+    predicted again.
     """
-    run, restarts = asked.option("steps") + 1, asked.option("restarts")
-    has_dlr = "apgd_dlr" in asked.entry.conditions
-    runs = restarts * (1 + asked.option("targets")) if has_dlr else restarts
-    return Passes(predictions=1 + runs + asked.option("queries") + 1, gradients=1 + run * runs)
+    steps, restarts = asked.option("steps"), asked.option("restarts")
+    clean_and_square = Passes(predictions=1 + asked.option("queries") + 1, gradients=1)
+    climb = Passes(predictions=1, gradients=steps + 1)
+    passes = clean_and_square + climb.times(restarts)
+    if "apgd_dlr" in asked.entry.conditions:
+        passes += climb.times(restarts * asked.option("targets"))
+    if "fab" in asked.entry.conditions:
+        run = Passes(predictions=steps + 1, gradients=steps)
+        passes += run.times(asked.option("targets"))
+    return passes

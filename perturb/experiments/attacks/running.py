@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from perturb.experiments.attacks.arguments import check_all_finite
 
@@ -26,6 +26,10 @@ class State(Protocol):
 
 class Run(Protocol):
     """A run that is divided into spans of steps."""
+
+    @property
+    def classifier(self) -> nn.Module:
+        """The network attacked."""
 
     @property
     def spans(self) -> Sequence[range]:

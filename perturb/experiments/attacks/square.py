@@ -1,6 +1,7 @@
-"""Square: a random search with squares of +-epsilon, which uses predictions and no gradient.
+"""Square: a random search with squares, which uses predictions and no gradient.
 
-After Andriushchenko et al. [1]_. Differences from the published code: draws, including the
+After Andriushchenko et al. [1]_; `squares.py` has the proposals in the ball of each norm.
+Differences from the published code: draws, including the
 positions of squares, depend on an image's key alone, and the schedule is scaled to the number of
 queries. An image stays as it is once its prediction is incorrect, and is left out from the next
 stage on (`perturb.evaluation.spans`).
@@ -27,13 +28,9 @@ from perturb.experiments.attacks.arguments import (
     checked,
     checked_keys,
 )
-from perturb.experiments.attacks.balls import ball
+from perturb.experiments.attacks.norms import LINF, Norm
 from perturb.experiments.attacks.running import best_after
-
-# Fraction of the pixels in the first square, and the ten-thousandths of the queries after which
-# this fraction is halved.
-_FIRST_SHARE = 0.8
-_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+from perturb.experiments.attacks.squares import SQUARES
 
 
 @torch.inference_mode(False)
@@ -46,11 +43,13 @@ def square(
     keys: Tensor,
     seed: int = 0,
     queries: int = 100,
+    norm: Norm = LINF,
 ) -> Tensor:
-    """Return the images after a random search with squares of +-epsilon, without gradients.
+    """Return the images after a random search with squares, without gradients.
 
     The first query adds vertical stripes. Each further one moves a square, in each channel, to one
-    end of the ball, and is kept if the margin of the true class decreases.
+    end of the ball, and is kept if the margin of the true class decreases. In the L2 ball the first
+    adds tiles of bumps, and further ones move change between windows.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def square(
     keys = checked_keys(keys, images)
     if epsilon == 0 or len(images) == 0:
         return images.clone()
-    search = Search(classifier, epsilon, queries, seed)
+    search = Search(classifier, epsilon, queries, seed, norm)
     return best_after(search, search.started(images, keys), images, targets, keys)
 
 
@@ -87,6 +86,7 @@ class Search:
     epsilon: float
     num_queries: int
     seed: int
+    norm: Norm = LINF
 
     @property
     def spans(self) -> list[range]:
@@ -94,11 +94,8 @@ class Search:
         return spans(self.num_queries)
 
     def started(self, images: Tensor, keys: Tensor) -> State:
-        """Return the state before the first query, which is of vertical stripes."""
-        B, C, _, W = images.shape
-        ends = ball(images, self.epsilon)
-        signs = random.uniform(random.stream_keys(self.seed, "square/stripes", keys), C * W)
-        best = _at_ends(signs.reshape(B, C, 1, W), ends)
+        """Return the state before the first query."""
+        best = SQUARES[self.norm.id](images, self.epsilon).first(self.seed, keys)
         infinite = torch.full_like(best[:, 0, 0, 0], torch.inf)
         return State(best, infinite, torch.zeros_like(infinite, dtype=torch.bool))
 
@@ -109,16 +106,16 @@ class Search:
 
         An image whose prediction is incorrect after a query is kept as it is then.
         """
-        B, slots = len(images), 2 + images.shape[1]
-        ends = ball(images, self.epsilon)
+        squares = SQUARES[self.norm.id](images, self.epsilon)
         stream = random.stream_keys(self.seed, "square", keys)
-        draws = random.uniform(stream, queries.stop * slots).reshape(B, queries.stop, slots)
+        draws = random.uniform(stream, queries.stop * squares.num_draws)
+        draws = draws.reshape(len(images), queries.stop, squares.num_draws)
         is_finite = torch.ones((), dtype=torch.bool, device=images.device)
         for query in queries:
             proposed = state.best
             if query > 0:
-                mask, signs = _square(draws[:, query], query / self.num_queries, images)
-                proposed = torch.where(mask, _at_ends(signs, ends), state.best)
+                progress = query / self.num_queries
+                proposed = squares.next(state.best, draws[:, query], progress)
             logits = gradients.logits_of(self.classifier, proposed)
             is_finite &= torch.isfinite(logits).all()
             state = _seen(state, proposed, logits, targets)
@@ -135,32 +132,6 @@ def _seen(state: State, proposed: Tensor, logits: Tensor, targets: Tensor) -> St
         margin=torch.where(is_better, margin, state.margin),
         is_misled=state.is_misled | is_misled,
     )
-
-
-def _at_ends(draws: Tensor, ends: tuple[Tensor, Tensor]) -> Tensor:
-    """Return the lower end of each pixel's interval where a draw is below 1/2, else the upper."""
-    return torch.where(draws < 0.5, *ends)
-
-
-def _square(draws: Tensor, progress: float, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return masks of one square per image, bool (B, 1, H, W), and draws of its ends (B, C, 1, 1).
-
-    Parameters
-    ----------
-    draws : uniform (B, 2 + C).
-    progress : the fraction of the queries made.
-    """
-    H, W = images.shape[2:]
-    num_halvings = sum(10_000 * progress > after for after in _HALVINGS)
-    side = max(1, round((_FIRST_SHARE / 2**num_halvings * H * W) ** 0.5))
-    insides = []
-    for draw, length in zip(draws[:, :2].unbind(dim=1), (H, W), strict=True):
-        last = max(length - side, 0)
-        first = (draw * (last + 1)).long()[:, None]
-        places = torch.arange(length, device=images.device)
-        insides.append((places >= first) & (places < first + side))  # (B, length)
-    mask = insides[0][:, None, :, None] & insides[1][:, None, None, :]
-    return mask, draws[:, 2:, None, None]
 
 
 def _margins(logits: Tensor, targets: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from perturb.datasets.store import Images
 from perturb.evaluation.outcome import Outcome
 from perturb.evaluation.stages import Done, Kept, Stage, Standing
 from perturb.experiments.attacks import gradients
+from perturb.experiments.attacks.norms import LINF, Norm
 from perturb.models.classifier import Classifier
 
 # What all attacks after the clean prediction may need of it.
@@ -24,10 +25,12 @@ class Predicting:
     """Predictions that attacks record of a classifier.
 
     conditions : under which they count: an attack's own, and those of all attacks after it.
+    norm : of the recorded distance.
     """
 
     classifier: Classifier
     conditions: Sequence[str]
+    norm: Norm = LINF
 
     def clean(self, keep: Callable[[Tensor, Tensor], Kept]) -> Stage:
         """Return the stage of the clean images; those predicted incorrectly are finished.
@@ -49,7 +52,7 @@ class Predicting:
 
     def adversarial(self, standing: Standing, adversarial: Tensor, norm: Tensor) -> Done:
         """Return the predictions of adversarial images by a new pass; misled ones are finished."""
-        distance = (adversarial - floats(standing.images)).abs().amax(dim=(1, 2, 3))
+        distance = self.norm.size(adversarial - floats(standing.images))
         logits = gradients.logits_of(self.classifier, adversarial)
         return Done(
             self.outcomes(logits, {"distance": distance, "gradient_norm": norm}),

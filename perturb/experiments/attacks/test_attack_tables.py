@@ -99,6 +99,51 @@ def test_accuracy_over_epsilon_by_hand(tmp_path: Path) -> None:
     assert [row["is_final"] for row in stages] == [False, False, True]
 
 
+def in_l2(stage: str, outcomes: str, epsilon: float) -> Rows:
+    """Return a model's predictions after one attack in the L2 ball."""
+    changes = {"perturbation": "attack_ensemble_l2", "severity": epsilon, "condition": stage}
+    return decided("a", outcomes, **changes)
+
+
+def test_accuracy_in_the_l2_ball_by_hand(tmp_path: Path) -> None:
+    """Lengths are compared with no epsilon of single pixels, even where the numbers are equal."""
+    rows = [
+        *in_l2("apgd_ce", "1110", 4 / 255),
+        *(row for epsilon in (0.5, 4 / 255) for row in in_l2("fab", "1010", epsilon)),
+        *in_l2("square", "1000", 0.5),
+    ]
+    folders = [tmp_path / name for name in ("alone", "both")]
+    for folder in folders:
+        folder.mkdir()
+    alone = written(folders[0], [vit("a", 8)], attacked("a"))
+    both = written(folders[1], [vit("a", 8)], [*attacked("a"), *rows])
+    for name in ("attacks", "adversarial_accuracy"):
+        assert make_table(name, alone, HEADLINE) == make_table(name, both, HEADLINE)
+    found = make_table("adversarial_accuracy_l2", both, HEADLINE).to_pylist()
+    assert [
+        (row["condition_label"], row["l2_epsilon_label"], row["accuracy"], row["is_final"])
+        for row in found
+    ] == [
+        ("APGD-CE", "0.0156863", 0.75, False),
+        ("FAB", "0.0156863", 0.5, False),
+        ("FAB", "0.5", 0.5, False),
+        ("Square", "0.5", 0.25, True),
+    ]
+    assert {(row["attack_label"], row["clean_accuracy"]) for row in found} == {
+        ("Attack ensemble, L2", 0.75)
+    }
+
+
+def test_the_standard_set_has_fab_before_square(tmp_path: Path) -> None:
+    fab = decided("a", "1000", perturbation="attack_ensemble", severity=4 / 255, condition="fab")
+    sources = written(tmp_path, [vit("a", 8)], [*attacked("a"), *fab])
+    stages = rows_where(
+        make_table("adversarial_accuracy", sources, HEADLINE), attack="attack_ensemble"
+    )
+    assert [row["condition_label"] for row in stages] == ["APGD-CE", "APGD-DLR", "FAB", "Square"]
+    assert [row["is_final"] for row in stages] == [False, False, False, True]
+
+
 def test_a_model_that_ignores_its_input_is_reported(tmp_path: Path) -> None:
     rows = decided("a", "1100", perturbation="pgd", severity=4 / 255, gradient_norm=0.0)
     sources = written(tmp_path, [vit("a", 8)], [*decided("a", "1100"), *rows])

@@ -12,7 +12,12 @@ FROM (VALUES
     -- prediction is the ensemble's.
     ('attack_ensemble', 'apgd_ce', 'APGD-CE', 3),
     ('attack_ensemble', 'apgd_dlr', 'APGD-DLR', 4),
-    ('attack_ensemble', 'square', 'Square', 5)
+    ('attack_ensemble', 'fab', 'FAB', 5),
+    ('attack_ensemble', 'square', 'Square', 6),
+    ('attack_ensemble_l2', 'apgd_ce', 'APGD-CE', 7),
+    ('attack_ensemble_l2', 'apgd_dlr', 'APGD-DLR', 8),
+    ('attack_ensemble_l2', 'fab', 'FAB', 9),
+    ('attack_ensemble_l2', 'square', 'Square', 10)
 ) AS stages (attack, condition, condition_label, position);
 
 CREATE TEMP TABLE attack_predictions AS
@@ -22,11 +27,13 @@ SELECT
     stages.condition_label,
     stages.position,
     stages.position = max(stages.position) OVER (PARTITION BY stages.attack) AS is_final,
+    stages.attack = 'attack_ensemble_l2' AS is_in_l2,
     predictions.severity AS epsilon,
-    epsilon_gray(predictions.severity) AS epsilon_gray,
+    -- Lengths in the L2 ball are no gray levels, and are compared with no headline epsilon.
+    CASE WHEN NOT is_in_l2 THEN epsilon_gray(predictions.severity) END AS epsilon_gray,
     -- The same number, except for its decimal notation.
     coalesce(abs(predictions.severity - getvariable('headline_epsilon')) < 1e-9, false)
-        AS is_headline,
+        AND NOT is_in_l2 AS is_headline,
     predictions.dataset,
     predictions.model,
     predictions.image,
