@@ -9,9 +9,8 @@ import pytest
 from scipy import stats
 
 import perturb
+from tests.interval_oracles import contrast
 from tests.plain_models import predicted, small_cnn, small_vit, some_images
-
-Z95 = stats.norm.ppf(0.975)
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 1), (1, 1), (3, 10), (999, 1000), (50, 100)])
@@ -26,12 +25,7 @@ def test_a_paired_difference_is_the_mean_of_the_images_differences() -> None:
     first, second = random.random(200) < 0.7, random.random(200) < 0.6
     differences = first.astype(float) - second
     found = perturb.paired_difference(first, list(map(bool, second)))
-    half_width = Z95 * differences.std(ddof=1) / math.sqrt(200)
-    expected = (
-        differences.mean(),
-        differences.mean() - half_width,
-        differences.mean() + half_width,
-    )
+    expected = differences.mean(), *contrast(differences)
     assert found[:3] == pytest.approx(expected, abs=1e-12)
     assert found.num_images == 200
     assert perturb.paired_difference(second, first).difference == -found.difference
@@ -49,9 +43,8 @@ def test_a_paired_difference_of_rows_counts_an_image_once() -> None:
     by_image = [frame.groupby("image_id")["is_correct"].mean() for frame in rows]
     differences = by_image[0] - by_image[1]
     assert found.difference == pytest.approx(differences.mean(), abs=1e-12)
-    half_width = Z95 * differences.std() / math.sqrt(8)
-    assert half_width > 0
-    assert found.high - found.difference == pytest.approx(half_width, abs=1e-12)
+    assert differences.std() > 0
+    assert (found.low, found.high) == pytest.approx(contrast(differences), abs=1e-12)
     assert found.num_images == 8
     with pytest.raises(ValueError, match=r"8 rows are only in first, such as .* condition snow"):
         perturb.paired_difference(first, second[second["condition"] != "snow"])
@@ -67,11 +60,13 @@ def _as_two_models(frame: Any) -> Any:
     return frame.assign(model=["a"] + ["b"] * (len(frame) - 1))
 
 
-def test_equal_models_have_no_interval() -> None:
-    found = perturb.paired_difference([True, False], [True, False])
-    assert (found.difference, found.num_images) == (0, 2)
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
+@pytest.mark.parametrize("count", [1, 2, 400])
+def test_equal_models_may_differ_on_other_images(count: int) -> None:
+    """No image of n tells them apart: as far as Wilson's interval of 0 of n goes."""
+    found = perturb.paired_difference([True] * count, [True] * count)
+    assert (found.difference, found.num_images) == (0, count)
+    high = stats.binomtest(0, count).proportion_ci(method="wilson").high
+    assert (found.low, found.high) == pytest.approx((-high, high), abs=1e-12)
 
 
 def test_shape_bias_by_hand() -> None:

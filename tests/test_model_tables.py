@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +12,8 @@ import pytest
 from perturb.tables.display import grid
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, vit, written
-from tests.study_tables import TABLES, Z95, rows_where, sql, table_of
+from tests.interval_oracles import clustered, contrast, drawn
+from tests.study_tables import TABLES, rows_where, sql, table_of
 from tests.synthetic_model_perturbations import MODEL_PERTURBATIONS
 from tests.synthetic_study import Study
 
@@ -57,9 +57,10 @@ def test_single_lesions_by_hand(tmp_path: Path) -> None:
     assert {row["baseline_accuracy"] for row in rows} == {0.75}
     assert [row["accuracy"] for row in rows] == [0, 0.5, 0.75]
     assert [row["drop"] for row in rows] == [0.75, 0.25, 0]
-    assert rows[1]["drop_high"] - 0.25 == pytest.approx(Z95 * np.std([0, 0, 1, 0], ddof=1) / 2)
+    assert (rows[1]["drop_low"], rows[1]["drop_high"]) == pytest.approx(contrast([0, 0, 1, 0]))
     # Not one prediction differs: that is no proof that none ever would.
-    assert (rows[2]["drop_low"], rows[2]["drop_high"]) == (None, None)
+    reach = sql("wilson_high(0, 4)")
+    assert (rows[2]["drop_low"], rows[2]["drop_high"]) == pytest.approx((-reach, reach))
     assert (rows[0]["part"], rows[0]["part_label"]) == ("block", "Block")
 
 
@@ -73,8 +74,8 @@ def test_series_of_lesions_by_hand(tmp_path: Path) -> None:
     assert [row["accuracy"] for row in (whole, one, two)] == [0.75, 0.625, 0.25]
     assert one["accuracy_se"] == pytest.approx(0.125)
     assert (one["accuracy_min"], one["accuracy_max"]) == (0.5, 0.75)
-    half_width = Z95 * np.std([1, 1, 0.5, 0], ddof=1) / 2
-    assert one["accuracy_low"] == pytest.approx(0.625 - half_width)
+    # Each of the two single layers is removed: nothing is drawn.
+    assert (one["accuracy_low"], one["accuracy_high"]) == pytest.approx(clustered([2, 2, 1, 0], 2))
     assert (two["accuracy_se"], two["accuracy_min"], two["accuracy_max"]) == (None, 0.25, 0.25)
     assert two["accuracy_high"] == pytest.approx(sql("wilson_high(1, 4)"))
     assert (whole["accuracy_min"], whole["baseline_accuracy"]) == (0.75, 0.75)
@@ -109,6 +110,8 @@ def test_restricted_attention_by_hand(tmp_path: Path) -> None:
     assert [row["num_seeds"] for row in (near, far, permuted)] == [1, 1, 2]
     assert (near["accuracy"], permuted["accuracy"]) == (0.75, 0.375)
     assert permuted["accuracy_se"] == pytest.approx(0.125)
+    ends = drawn(clustered([2, 1, 0, 0], 2), 0.375, [0.25, 0.5])
+    assert (permuted["accuracy_low"], permuted["accuracy_high"]) == pytest.approx(ends)
     assert (permuted["accuracy_min"], permuted["accuracy_max"]) == (0.25, 0.5)
 
 
@@ -174,14 +177,24 @@ def test_series_equal_pandas(fog_study: Study, predictions: pd.DataFrame, name: 
         assert row["baseline_accuracy"] == pytest.approx(cell["was_correct"].mean(), abs=1e-12)
         if samples is not None:
             assert row[samples] == len(each)
-        if len(each) > 1 and 0 < row["accuracy"] < 1:
-            half_width = Z95 * images.std() / math.sqrt(30)
-            expected = min(1, images.mean() + half_width)
-            assert row["accuracy_high"] == pytest.approx(expected, abs=1e-12)
+        if len(each) > 1:
+            ends = clustered(images * len(each), len(each))
+            possible = _num_sets(own, row) if perturbation == "lesions" else math.inf
+            ends = drawn(ends, row["accuracy"], each.to_numpy(), possible)
+            found = row["accuracy_low"], row["accuracy_high"]
+            assert found == pytest.approx(ends, abs=1e-9)
         if "accuracy_se" in row and len(each) > 1:
             error = each.std() / math.sqrt(len(each))
             assert row["accuracy_se"] == pytest.approx(error, abs=1e-12)
             assert (row["accuracy_min"], row["accuracy_max"]) == (each.min(), each.max())
+
+
+def _num_sets(lesions: pd.DataFrame, row: dict) -> int:
+    """Return the number of sets of so many parts, the first block left out."""
+    of_model = (lesions["model"] == row["model"]) & (lesions["condition"] == row["part"])
+    removed = lesions.loc[of_model, "removed"].astype(str)
+    blocks = {block for blocks in removed for block in blocks.split(",")} - {"0", ""}
+    return math.comb(len(blocks), row["num_removed"])
 
 
 @pytest.mark.parametrize(("name", "perturbation"), [("lesions_single", "lesions"), ("heads",) * 2])
@@ -201,11 +214,7 @@ def test_single_parts_equal_pandas(
         cell = cells.get_group((row["model"], row.get("part", "head"), place))
         drop = cell["was_correct"].astype(float) - cell["is_correct"]
         assert row["drop"] == pytest.approx(drop.mean(), abs=1e-12)
-        if drop.any():
-            half_width = Z95 * drop.std() / math.sqrt(len(drop))
-            assert row["drop_high"] - row["drop"] == pytest.approx(half_width, abs=1e-12)
-        else:
-            assert row["drop_high"] is None
+        assert (row["drop_low"], row["drop_high"]) == pytest.approx(contrast(drop), abs=1e-12)
 
 
 def test_resnets_lose_blocks_and_nothing_else(fog_study: Study) -> None:

@@ -13,7 +13,8 @@ import pytest
 from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPTIONS
 from perturb.tables.run import make_table
 from tests.hand_made import counted, decided, resnet, written
-from tests.study_tables import Z95, rows_where, sql, table_of
+from tests.interval_oracles import clustered, line_half_width
+from tests.study_tables import rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 DIVIDED = {"has_denominators": 1.0}
@@ -73,12 +74,12 @@ def test_accuracy_under_corruptions_is_clustered_by_image(
     [row] = rows_where(made("accuracy"), model="vit-b8-large", test_set="corruptions")
     # Every image under 15 x 5 conditions; the four extra corruptions are not in the mean.
     right = 1 - per_image(predictions, "vit-b8-large", BENCHMARK_CORRUPTIONS).mean(0)
-    half_width = Z95 * right.std(ddof=1) / math.sqrt(len(right))
+    ends = clustered(75 * right, 75)
     assert row["num_predictions"] == 75 * len(right)
     assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-12)
-    assert row["accuracy_high"] - row["accuracy"] == pytest.approx(half_width, abs=1e-12)
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(ends, abs=1e-9)
     unclustered = math.sqrt(right.mean() * (1 - right.mean()) / (75 * len(right)))
-    assert half_width > 2 * 1.96 * unclustered
+    assert ends.high - ends.low > 2 * 2 * 1.96 * unclustered
 
 
 def test_corruption_error_equals_brute_force_and_bootstrap(
@@ -97,10 +98,42 @@ def test_corruption_error_equals_brute_force_and_bootstrap(
     assert row["clean_error"] == clean.mean()
     random = np.random.default_rng(1)
     drawn = random.integers(ce.shape[1], size=(2000, ce.shape[1]))
-    for name, influence in (("mce", ce.mean(0)), ("relative_mce", relative.mean(0))):
-        deviation = influence[drawn].mean(1).std(ddof=1)
+    shares = np.mean(5 / denominators * np.maximum(1, ce.mean(1, keepdims=True)))
+    rises = denominators - 5 * sums["none"]
+    relative_shares = np.mean(5 / rises * (1 + abs(relative.mean(1, keepdims=True))))
+    for name, influence, reach in (
+        ("mce", ce.mean(0), shares),
+        ("relative_mce", relative.mean(0), relative_shares),
+    ):
         half_width = row[f"{name}_high"] - row[name]
-        assert half_width == pytest.approx(1.96 * deviation, rel=0.05)
+        assert half_width == pytest.approx(line_half_width(influence, reach), abs=1e-12)
+        # The images that join for the variance widen it.
+        deviation = influence[drawn].mean(1).std(ddof=1)
+        assert 0.97 < half_width / (1.96 * deviation) < 1.12
+
+
+def test_errors_of_a_reference_on_the_same_images_are_no_constants(study: Study) -> None:
+    """What the model and the reference have in common cancels; a bootstrap of both agrees."""
+    whole = study.with_reference()
+    shards = [
+        pd.read_parquet(path) for path in whole.predictions if "cue-conflict" not in str(path)
+    ]
+    predictions = pd.concat([frame[frame["dataset"] == "shapes"] for frame in shards])
+    model, reference = (
+        per_image(predictions, name, ["none", *BENCHMARK_CORRUPTIONS])
+        for name in ("resnet-s-small", "reference")
+    )
+    random = np.random.default_rng(1)
+    drawn = random.integers(model.shape[1], size=(2000, model.shape[1]))
+    of_model, of_reference = (wrong[:, drawn].mean(2) for wrong in (model, reference))
+    ratios = of_model[1:] / of_reference[1:]
+    [row] = rows_where(table_of(whole, "corruption_error"), model="resnet-s-small")
+    assert 0.95 < (row["mce_high"] - row["mce"]) / (1.96 * ratios.mean(0).std()) < 1.15
+    for ce in rows_where(table_of(whole, "corruption_means"), model="resnet-s-small"):
+        if ce["is_benchmark"]:
+            place = BENCHMARK_CORRUPTIONS.index(ce["corruption"])
+            deviation = ratios[place].std()
+            assert 0.9 < (ce["ce_high"] - ce["ce"]) / (1.96 * deviation) < 1.3
 
 
 def test_mce_is_the_mean_of_the_benchmarks_ce(made: Callable[[str], pa.Table]) -> None:
@@ -166,9 +199,15 @@ def test_reference_has_mce_one_and_stays_out_of_the_benchmark(
     assert row["is_reference"]
     assert row["mce"] == pytest.approx(1, abs=1e-12)
     assert row["relative_mce"] == pytest.approx(1, abs=1e-12)
+    # By definition: no sample of images gives another value.
+    assert row["mce_low"] is row["mce_high"] is row["relative_mce_high"] is None
     assert "reference" not in table_of(whole, "accuracy")["model"].to_pylist()
-    for name in ("accuracy", "scaling", "claims", "corruption_means"):
+    for name in ("accuracy", "scaling", "claims"):
         assert table_of(whole, name) == made(name)
+    # Its errors are no constants where its predictions are known.
+    ends = ["ce_low", "ce_high"]
+    means = table_of(whole, "corruption_means").drop_columns(ends)
+    assert means == made("corruption_means").drop_columns(ends)
 
 
 def test_alexnets_own_errors_have_mce_one(tmp_path: Path) -> None:

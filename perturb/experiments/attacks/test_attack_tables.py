@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +9,8 @@ import pytest
 
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import Z95, rows_where, sql, table_of
+from tests.interval_oracles import clustered, contrast
+from tests.study_tables import rows_where, sql, table_of
 from tests.synthetic_attacks import HEADLINE_EPSILON
 from tests.synthetic_study import Study
 
@@ -160,11 +160,15 @@ def test_transfer_and_its_means_equal_pandas(fog_study: Study, predictions: pd.D
         is_itself = rows["condition"] == rows["model"]
         own = rows[families & (is_itself if mean["relation"] == "itself" else ~is_itself)]
         assert mean["num_pairs"] == len(own[["condition", "model"]].drop_duplicates())
+        means = own.groupby("image_id")[["is_correct", "lost"]].mean()
+        ends = {
+            "accuracy": clustered(means["is_correct"] * mean["num_pairs"], mean["num_pairs"]),
+            "accuracy_lost": contrast(means["lost"]),
+        }
         for value, column in (("accuracy", "is_correct"), ("accuracy_lost", "lost")):
-            images = own.groupby("image_id")[column].mean()
-            half_width = Z95 * images.std() / np.sqrt(len(images))
-            assert mean[value] == pytest.approx(images.mean(), abs=1e-12)
-            assert mean[f"{value}_high"] - mean[value] == pytest.approx(half_width, abs=1e-12)
+            assert mean[value] == pytest.approx(means[column].mean(), abs=1e-12)
+            found = mean[f"{value}_low"], mean[f"{value}_high"]
+            assert found == pytest.approx(ends[value], abs=1e-9)
 
 
 def test_attacks_on_fewer_images_keep_their_own_number(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Slopes, pairs, correlations and verdicts against independent computations."""
 
-import math
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -15,7 +14,8 @@ from scipy import stats
 from benchmarks.coverage_of_rank_correlation import Case, simulated
 from perturb.experiments.claims.statistics import RankCorrelation, rank_correlation
 from tests.hand_made import decided, resnet, vit, written
-from tests.study_tables import TABLES, Z95, claims_of, rows_where, sql, table_of
+from tests.interval_oracles import contrast
+from tests.study_tables import TABLES, claims_of, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 PAPER_GRID = [
@@ -88,9 +88,9 @@ def test_matched_pairs_are_paired_by_image(study: Study, made: Callable[[str], p
     assert row["resnet"] == "resnet-b-large"
     difference = _wrong(study, row["resnet"], "renditions").astype(float)
     difference -= _wrong(study, row["vit"], "renditions")
-    half_width = Z95 * difference.std(ddof=1) / math.sqrt(len(difference))
     assert row["difference"] == pytest.approx(difference.mean(), abs=1e-12)
-    assert row["difference_high"] - row["difference"] == pytest.approx(half_width, abs=1e-12)
+    found = row["difference_low"], row["difference_high"]
+    assert found == pytest.approx(contrast(difference), abs=1e-12)
 
 
 def test_sizes_without_a_common_name_are_matched_by_parameters(tmp_path: Path) -> None:
@@ -153,9 +153,9 @@ def test_claim_on_the_spatial_attack_is_about_patches(
     matched = np.mean([right[f"vit-s4-{name}"] - right[f"resnet-s-{name}"] for name in sets], 0)
     patches = np.mean([right[f"vit-s8-{name}"] - right[f"vit-s4-{name}"] for name in sets], 0)
     for row, images in ((first, matched), (second, patches)):
-        half_width = Z95 * images.std(ddof=1) / math.sqrt(len(images))
         assert row["estimate"] == pytest.approx(images.mean(), abs=1e-12)
-        assert row["estimate_high"] - row["estimate"] == pytest.approx(half_width, abs=1e-12)
+        found = row["estimate_low"], row["estimate_high"]
+        assert found == pytest.approx(contrast(images), abs=1e-12)
         assert row["num_models"] == 6
 
 

@@ -10,11 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy import stats
 
 from perturb.experiments.layer_correlations.similarity import SCHEMA
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import Z95, rows_where, sql, table_of
+from tests.study_tables import rows_where, sql, table_of
 from tests.synthetic_study import Study
 
 
@@ -27,7 +28,7 @@ def test_correlations_equal_pandas(fog_study: Study) -> None:
         own = pairs.loc[row["model"], row["measure"], row["layer_a"], row["layer_b"]]
         assert row["value"] == own["value"]
         if row["measure"].startswith("pearson"):
-            half_width = Z95 * own["spread"] / math.sqrt(30)
+            half_width = stats.t.ppf(0.975, 29) * own["spread"] / math.sqrt(30)
             assert row["value_high"] - row["value"] == pytest.approx(half_width, abs=1e-12)
     others = pairs[pairs.index.get_level_values(2) != pairs.index.get_level_values(3)]
     means = others.groupby(level=[0, 1, 2])["value"].mean()

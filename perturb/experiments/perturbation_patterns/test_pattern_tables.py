@@ -8,10 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy import stats
 
 from perturb.experiments.perturbation_patterns.measures import SCHEMA
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import Z95, claims_of, rows_where, table_of
+from tests.study_tables import claims_of, rows_where, table_of
 from tests.synthetic_study import Study, make_study
 
 
@@ -42,6 +43,11 @@ def sources_of(folder: Path, models: Rows, rows: Rows) -> dict:
     return written(folder, models, predictions, patterns=[path])
 
 
+def _student(num_images: int) -> float:
+    """Return the 97.5 % point of Student's t for a mean over so many images."""
+    return float(stats.t.ppf(0.975, num_images - 1))
+
+
 def test_means_and_intervals_equal_pandas(study: Study, patterns: pd.DataFrame) -> None:
     table = table_of(study, "perturbation_patterns")
     assert table.num_rows == 15 * 2
@@ -54,7 +60,7 @@ def test_means_and_intervals_equal_pandas(study: Study, patterns: pd.DataFrame) 
             ("foreground_ratio", "num_foregrounds"),
         ):
             values = own[name].dropna().astype(float)
-            half_width = Z95 * values.std() / np.sqrt(len(values))
+            half_width = _student(len(values)) * values.std() / np.sqrt(len(values))
             assert row[count] == len(values)
             assert row[name] == pytest.approx(values.mean(), abs=1e-12)
             assert row[f"{name}_high"] - row[name] == pytest.approx(half_width, abs=1e-12)
@@ -73,7 +79,7 @@ def test_claim_compares_families_on_the_same_grids(study: Study, patterns: pd.Da
     of_resnets = sum((wide[model, 4] + 2 * wide[model, 8]) / 3 for model in resnets) / len(resnets)
     first, second = rows_where(table_of(study, "claims"), claim="C8")
     for row, images in ((first, of_vits - of_resnets), (second, of_vits)):
-        half_width = Z95 * images.std() / np.sqrt(len(images))
+        half_width = _student(len(images)) * images.std() / np.sqrt(len(images))
         assert row["estimate"] == pytest.approx(images.mean(), abs=1e-12)
         assert row["estimate_high"] - row["estimate"] == pytest.approx(half_width, abs=1e-12)
         assert (row["num_images"], row["verdict"]) == (30, "supported")
@@ -89,5 +95,5 @@ def test_images_that_a_model_lacks_by_hand(tmp_path: Path) -> None:
     assert second["estimate"] == 3
     # Distances from the means, 3 and 1.5, over 2 images each: clustered by image.
     terms = np.array([-1 / 2, 1 / 2 + 0.5 / 2, -0.5 / 2])
-    half_width = Z95 * np.sqrt(3 / 2 * (terms**2).sum())
+    half_width = _student(3) * np.sqrt(3 / 2 * (terms**2).sum())
     assert first["estimate_high"] - 1.5 == pytest.approx(half_width, abs=1e-12)

@@ -13,6 +13,7 @@ import pytest
 
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
+from tests.interval_oracles import line_half_width
 from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
@@ -138,13 +139,18 @@ def test_claim_on_patch_size_is_a_paired_difference_of_ratios(tmp_path: Path) ->
     cues = _cues(study, {model for pair in pairs for model in pair})
     half_width = row["estimate_high"] - row["estimate"]
     assert half_width == pytest.approx(Z95 * _bootstrap(cues, pairs), rel=0.06)
-    influence = {}
+    influence, lowest, highest = {}, {}, {}
     for model, (shapes, textures) in cues.items():
         bias = shapes.sum() / (shapes.sum() + textures.sum())
-        influence[model] = (shapes - bias * (shapes + textures)) / (shapes + textures).mean()
+        share = (shapes + textures).mean()
+        influence[model] = (shapes - bias * (shapes + textures)) / share
+        lowest[model], highest[model] = -bias / share, (1 - bias) / share
     images = np.mean([influence[large] - influence[small] for large, small in pairs], axis=0)
-    exact = Z95 * images.std(ddof=1) / np.sqrt(len(images))
-    assert half_width == pytest.approx(exact, abs=1e-12)
+    reach = max(
+        np.mean([highest[large] - lowest[small] for large, small in pairs]),
+        np.mean([highest[small] - lowest[large] for large, small in pairs]),
+    )
+    assert half_width == pytest.approx(line_half_width(images, reach), abs=1e-12)
 
 
 def _cues(study: Study, models: set[str]) -> dict[str, np.ndarray]:

@@ -11,7 +11,8 @@ import pytest
 
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, vit, written
-from tests.study_tables import Z95, rows_where, sql, table_of
+from tests.interval_oracles import clustered
+from tests.study_tables import rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 SPATIAL = {"perturbation": "spatial", "severity": 1.0}
@@ -49,8 +50,7 @@ def test_worst_of_grid_and_of_ten_and_mean_by_hand(tmp_path: Path) -> None:
     assert (row["clean_accuracy"], row["worst_of_grid"], row["worst_of_10"]) == (0.75, 0.25, 0.5)
     right = np.array([12, 10, 11, 0]) / 12
     assert row["grid_mean"] == pytest.approx(right.mean(), abs=1e-12)
-    half_width = Z95 * right.std(ddof=1) / 2
-    assert row["grid_mean_low"] == pytest.approx(right.mean() - half_width, abs=1e-12)
+    assert row["grid_mean_low"] == pytest.approx(clustered(12 * right, 12).low, abs=1e-12)
     assert row["worst_of_10_low"] == pytest.approx(sql("wilson_low(2, 4)"))
     assert (row["num_images"], row["num_samples"]) == (4, 12)
 
@@ -130,11 +130,8 @@ def test_grid_equals_pandas_and_its_intervals_a_ratio_estimator(
         assert (cell["num_images"], cell["num_predictions"]) == (n, len(own))
         accuracy = own["is_correct"].mean()
         assert cell["accuracy"] == pytest.approx(accuracy, abs=1e-12)
-        if 0 < accuracy < 1:
-            residual = counts["sum"] - accuracy * counts["count"]
-            half_width = Z95 * residual.std() * np.sqrt(n) / len(own)
-            high = min(1, accuracy + half_width)
-            assert cell["accuracy_high"] == pytest.approx(high, abs=1e-12)
+        ends = clustered(counts["sum"], counts["count"])
+        assert (cell["accuracy_low"], cell["accuracy_high"]) == pytest.approx(ends, abs=1e-9)
 
 
 def test_a_cell_without_failure_keeps_an_interval(tmp_path: Path) -> None:
