@@ -35,6 +35,7 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "points": lambda value: f"{100 * value:+.1f}",
     "number": lambda value: f"{value:.3f}",
     "ratio": lambda value: f"{value:.2f}",
+    "probability": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
     "seconds": lambda value: f"{value:,.1f}",
     "rate": lambda value: f"{value:,.0f}",
 }

@@ -31,6 +31,7 @@ corrected AS (
         claim,
         part,
         test_set,
+        num_rows,
         least(1, max(p_value * (num_rows - place + 1)) OVER (ORDER BY place)) AS p_holm
     FROM (
         SELECT
@@ -63,7 +64,7 @@ sides AS (
     SELECT
         *,
         max(p_value * (num_components - place + 1)) OVER (
-            PARTITION BY claim, part, test_set ORDER BY place) < 0.05 AS is_sure
+            PARTITION BY claim, part, test_set ORDER BY place) AS p_holm
     FROM components
 ),
 disagreements AS (
@@ -74,9 +75,10 @@ disagreements AS (
         string_agg(
             component || ' ' || replace(CASE unit WHEN 'points'
                 THEN printf('%+.1f', 100 * estimate) ELSE printf('%+.3f', estimate) END, '-', '−'),
-            '; ' ORDER BY estimate DESC, component) AS disagreeing
+            '; ' ORDER BY estimate DESC, component) AS disagreeing,
+        greatest(min(p_holm) FILTER (is_above), min(p_holm) FILTER (NOT is_above)) AS p_sides
     FROM sides
-    WHERE is_sure
+    WHERE p_holm < 0.05
     GROUP BY claim, part, test_set
     HAVING bool_or(is_above) AND NOT bool_and(is_above)
 ),
@@ -89,8 +91,9 @@ verdicts AS (
             ELSE 'mixed' END AS verdict,
         CASE
             WHEN verdict IN ('not testable', 'undecided') THEN NULL
-            -- What the components say is corrected within the row.
-            WHEN verdict <> 'mixed' AND p_holm < 0.05 THEN 'all claims together'
+            -- What components say is corrected within the row, and then for as many rows (Bonferroni).
+            WHEN CASE verdict WHEN 'mixed' THEN p_sides * num_rows ELSE p_holm END < 0.05
+                THEN 'all claims together'
             ELSE 'this row alone'
         END AS holds_at
     FROM judged

@@ -79,8 +79,8 @@ def summary(found: Sequence[Claim]) -> str:
     if not decided:
         return text
     return (
-        f"{text} Of the {len(decided)} that are supported, contradicted or mixed, {together} are "
-        "so with all claims counted together (Holm), the others only by their rows alone."
+        f"{text} With all claims counted together (Holm), {together} of the {len(decided)} "
+        "verdicts supported, contradicted or mixed hold."
     )
 
 
@@ -105,6 +105,8 @@ def _remarks(row: Row) -> str:
     remarks = ""
     if row["verdict"] == "mixed":
         remarks += f" The mean hides differences that disagree: {row['disagreeing']}."
+        if row.get("holds_at") == "this row alone":
+            remarks += " They do so for the row alone, not with all claims counted together."
     elif row.get("holds_at") == "all claims together":
         remarks += f" With all claims counted together it holds, too (p {p_holm})."
     elif row.get("holds_at") == "this row alone":
@@ -120,9 +122,8 @@ def _remarks(row: Row) -> str:
 
 
 def _probability(value: float | None) -> str:
-    if value is None:
-        return ""
-    return "< 0.001" if value < 0.001 else f"= {formatted(value, 'number')}"
+    text = formatted(value, "probability")
+    return text if text.startswith("<") else f"= {text}"
 
 
 # By the kind of a statistic; `_words` fills the placeholders. Other kinds compare conditions of one

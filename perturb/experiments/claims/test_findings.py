@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from perturb.experiments.claims.sentences import sentence
+from perturb.experiments.claims.sentences import claims, sentence, summary
 from tests.study_tables import rows_where
 
 SENTENCE = {"test_set": "spatial", "test_set_label": "Adversarial spatial", "num_images": 144}
@@ -89,6 +89,63 @@ def test_sentences_of_claims(changes: dict[str, Any], expected: str) -> None:
     row = {"verdict": "supported", "level": "all", "unit": "points", "estimate": 0.02}
     interval = {"estimate_low": 0.01, "estimate_high": 0.03}
     assert sentence({**SENTENCE, **row, **interval, **changes}).startswith(expected)
+
+
+PAIR = {"kind": "mean_pair", "level": "all", "unit": "points", "verdict": "supported", **BELOW}
+SURE = {"p_value": 0.0001, "p_holm": 0.0021, "holds_at": "all claims together"}
+UNSURE = {"p_value": 0.0312, "p_holm": 0.41, "holds_at": "this row alone"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"holds_at": None, "verdict": "undecided"}, "images)."),
+        (SURE, "images). With all claims counted together it holds, too (p = 0.002)."),
+        (
+            UNSURE,
+            "images). This holds for the row alone (p = 0.031), not with all claims counted "
+            "together (p = 0.410).",
+        ),
+        (
+            {**SURE, "verdict": "mixed", "disagreeing": "A +1.8; B -3.9"},
+            "images). The mean hides differences that disagree: A +1.8; B -3.9.",
+        ),
+        (
+            {**UNSURE, "verdict": "mixed", "disagreeing": "A +1.8; B -3.9"},
+            "A +1.8; B -3.9. They do so for the row alone, not with all claims counted together.",
+        ),
+        (
+            {**SURE, "p_holm": 0.0002, "test_set": "natural_adversarial"},
+            "(p < 0.001). Natural adversarial images are chosen by the mistakes of a network: "
+            "networks like it are at a disadvantage, as ResNets are on ImageNet-A.",
+        ),
+        (
+            {"holds_at": None, "test_set": "patch_attention", "kind": "condition_difference"}
+            | {"name": "last - first"},
+            "images). One block does not count: no class token reads what patches exchange in the "
+            "last one, so that n last blocks restrict one block less than n first ones.",
+        ),
+    ],
+)
+def test_sentences_say_how_sure_a_row_is(changes: dict[str, Any], expected: str) -> None:
+    assert sentence({**SENTENCE, **PAIR, **changes}).endswith(expected)
+
+
+def test_a_summary_counts_what_holds_for_all_claims_together() -> None:
+    rows = [
+        {**SENTENCE, **PAIR, "claim": id, "claim_verdict": verdict, "claim_holds_at": level}
+        | {"statement": "", "paper": "", "verdict": "not testable", "reason": ""}
+        for id, verdict, level in (
+            ("C1", "supported", "all claims together"),
+            ("C2", "mixed", "this row alone"),
+            ("C3", "undecided", None),
+        )
+    ]
+    assert summary(claims(rows)) == (
+        "Of 3 claims of the paper: 1 supported, 1 mixed, 1 undecided. With all claims counted "
+        "together (Holm), 1 of the 2 verdicts supported, contradicted or mixed hold."
+    )
+    assert summary(claims(rows[2:])) == "Of 1 claims of the paper: 1 undecided."
 
 
 @pytest.mark.parametrize("kind", ["lesion_pair", "condition_difference"])

@@ -61,7 +61,17 @@ CREATE MACRO pair_name(plus, plus_set, minus, minus_set) AS
 
 -- A ViT's border ratio itself, and less that of the ResNets' mean.
 CREATE TEMP VIEW pattern_components AS
-WITH images AS (
+WITH runs AS (
+    SELECT
+        entry,
+        coalesce(ordered_stddev(value, v.model) ** 2 / count(*), 0) AS variance,
+        count(*) - 1.0 AS freedom
+    FROM model_values AS v
+    JOIN compared_models AS m ON m.model = v.model
+    WHERE test_set = 'patterns'
+    GROUP BY entry
+),
+images AS (
     SELECT
         m.family,
         m.entry,
@@ -87,16 +97,30 @@ of_vits AS (
     FROM images
     JOIN of_resnets USING (image)
     WHERE family = 'vit'
+),
+over_images AS (
+    SELECT
+        kind,
+        name,
+        entry,
+        ordered_mean(value, image) AS estimate,
+        ordered_stddev(value, image) ** 2 / count(*) AS variance,
+        count(*) - 1.0 AS freedom
+    FROM of_vits
+    GROUP BY kind, name, entry
 )
 SELECT
     kind,
     name,
     entry,
-    ordered_mean(value, image) AS estimate,
-    ordered_stddev(value, image) ** 2 / count(*) AS variance,
-    count(*) - 1.0 AS degrees_of_freedom
-FROM of_vits
-GROUP BY ALL;
+    estimate,
+    o.variance + runs.variance AS variance,
+    total_freedom(
+        o.variance + runs.variance,
+        freedom_part(o.variance, o.freedom) + freedom_part(runs.variance, runs.freedom)
+    ) AS degrees_of_freedom
+FROM over_images AS o
+JOIN runs USING (entry);
 
 CREATE TEMP TABLE claim_components AS
 WITH pairs AS (
@@ -110,21 +134,45 @@ WITH pairs AS (
     UNION ALL
     SELECT 'mean_patch_pair', 'large - small patch', 'patch_pair', large, small
     FROM patch_pairs
+),
+-- Runs of one pair are one component: its variance is at most the mean of theirs over images, and
+-- that between them over their number.
+runs AS (
+    SELECT
+        pairs.kind,
+        pairs.name,
+        test_set,
+        CASE pairs.kind WHEN 'mean_pair' THEN level ELSE 'all' END AS level,
+        p.entry AS plus,
+        m.entry AS minus,
+        ordered_mean(estimate, p.model) AS estimate,
+        ordered_mean(centre, p.model) AS centre,
+        ordered_mean(variance, p.model) AS images,
+        min(degrees_of_freedom) AS images_freedom,
+        coalesce(ordered_stddev(estimate, p.model) ** 2 / count(*), 0) AS between_runs,
+        count(*) - 1.0 AS runs_freedom
+    FROM pairs
+    JOIN level_contrasts AS c ON c.kind = part AND c.name = pairs.plus
+    JOIN benchmark_models AS p ON p.model = pairs.plus
+    JOIN benchmark_models AS m ON m.model = pairs.minus
+    GROUP BY ALL
 )
 SELECT
-    pairs.kind,
-    pairs.name,
+    kind,
+    name,
     test_set,
-    CASE pairs.kind WHEN 'mean_pair' THEN level ELSE 'all' END AS level,
-    pair_name(p.label, p.pretraining_label, m.label, m.pretraining_label) AS component,
+    level,
+    pair_name(p.label, p.set_label, m.label, m.set_label) AS component,
     estimate,
     centre,
-    variance,
-    degrees_of_freedom
-FROM pairs
-JOIN level_contrasts AS c ON c.kind = part AND c.name = plus
-JOIN benchmark_models AS p ON p.model = plus
-JOIN benchmark_models AS m ON m.model = minus
+    images + between_runs AS variance,
+    total_freedom(
+        images + between_runs,
+        freedom_part(images, images_freedom) + freedom_part(between_runs, runs_freedom)
+    ) AS degrees_of_freedom
+FROM runs
+JOIN entry_labels AS p ON p.entry = plus
+JOIN entry_labels AS m ON m.entry = minus
 UNION ALL
 SELECT
     kind,
