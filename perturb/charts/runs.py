@@ -44,35 +44,41 @@ def _means(frame: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     if "model" not in frame:
         return frame
     named = _by_entry(frame, models)
-    is_text = [not pd.api.types.is_numeric_dtype(named[column]) for column in named]
-    texts = [name for name, text in zip(named, is_text, strict=True) if text and name not in _TOLD]
+    texts = [name for name in _names(named, is_number=False) if name not in _TOLD]
     # Rows of one run that texts do not tell apart, such as epsilons, are in the same order in all.
     place = named.groupby([frame["model"], *texts], dropna=False).cumcount()
     groups = named.groupby([*(named[name] for name in texts), place], sort=False, dropna=False)
     means = groups.first()
-    for column, kind in named.dtypes.items():
-        if column in texts or column in _TOLD or pd.api.types.is_bool_dtype(kind):
-            continue
+    for name in _names(named, is_number=True):
         # A run without a value has no mean.
-        mean = groups[column].mean().where(groups[column].count() == groups.size())
-        is_whole = pd.api.types.is_integer_dtype(kind) and bool((mean % 1 == 0).all())
-        means[column] = mean.astype(kind) if is_whole else mean
+        mean = groups[name].mean().where(groups[name].count() == groups.size())
+        is_whole = named[name].dtype.kind == "i" and bool((mean % 1 == 0).all())
+        means[name] = mean.astype(named[name].dtype) if is_whole else mean
     return means.droplevel(-1).reset_index()[list(frame.columns)]
+
+
+def _names(frame: pd.DataFrame, *, is_number: bool) -> list[str]:
+    """Return the columns of numbers, or those of texts; flags are neither."""
+    kinds = {str(name): kind for name, kind in frame.dtypes.items()}
+    return [
+        name
+        for name, kind in kinds.items()
+        if pd.api.types.is_numeric_dtype(kind) == is_number and not pd.api.types.is_bool_dtype(kind)
+    ]
 
 
 def _by_entry(frame: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with ids and labels of entries in place of those of their runs."""
     entry_of = dict(zip(models["model"], models["entry"], strict=True))
-    pairs = zip(models["architecture_label"], models["entry_label"], strict=True)
-    label_of = dict(pairs)
+    label_of = dict(zip(models["architecture_label"], models["entry_label"], strict=True))
+    # Some labels name the pre-training, too.
     titles = models["pretraining_label"].fillna("").map(" · {}".format)
-    label_of |= dict(
-        zip(models["architecture_label"] + titles, models["entry_label"] + titles, strict=True)
-    )
-    ids = {name: frame[name].map(entry_of) for name in _NAMES if name in frame}
-    labels = {
-        name: frame[name].map(lambda label: label_of.get(label, label))
-        for name in frame
-        if name.endswith("_label")
-    }
-    return frame.assign(**ids, **labels)
+    runs, entries = models["architecture_label"] + titles, models["entry_label"] + titles
+    label_of |= dict(zip(runs, entries, strict=True))
+    found = frame.copy()
+    for name in map(str, frame.columns):
+        if name in _NAMES:
+            found[name] = frame[name].map(entry_of)
+        elif name.endswith("_label"):
+            found[name] = frame[name].map(lambda label: label_of.get(label, label))
+    return found
