@@ -213,6 +213,8 @@ def test_a_removed_model_leaves_no_trace(study: Study) -> None:
 
 
 ALWAYS = {"models", "accuracy", "scaling", "scaling_models", "matched_pairs", "patch_pairs"} | {
+    "data_scaling",
+    "crossing_points",
     "claims",
     "runs",
     "calibration",

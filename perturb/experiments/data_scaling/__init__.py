@@ -1,0 +1,69 @@
+"""Amount of pre-training data: accuracy over its images, and where ViTs reach ResNets."""
+
+from perturb.experiments.declaration import Chart, Experiment, Table
+
+_NEEDED = "two pre-training sets of known and different numbers of images"
+_READ = ("none", "corruptions", "fgsm", "pgd", "attack_ensemble", "spatial")
+
+EXPERIMENT = Experiment(
+    title="Pre-training data",
+    tables=(
+        Table(
+            "data_scaling",
+            title="Accuracy over pre-training images",
+            relations=(
+                "corruption_images",
+                "attack_outcomes",
+                "spatial_outcomes",
+                "scaled_entries",
+            ),
+            shown=(
+                "test_set_label",
+                "architecture_label",
+                "num_parameters",
+                "pretraining_label",
+                "pretraining_images",
+                "num_trainings",
+                "accuracy",
+                "num_images",
+            ),
+            reads=_READ,
+            parameters=("headline_epsilon",),
+            empty=f"No row: this study does not have {_NEEDED}.",
+        ),
+        Table(
+            "crossing_points",
+            title="Where ViTs reach ResNets",
+            relations=(
+                "corruption_images",
+                "attack_outcomes",
+                "spatial_outcomes",
+                "data_differences",
+            ),
+            shown=(
+                "test_set_label",
+                "vit_label",
+                "resnet_label",
+                "parameter_ratio",
+                "num_sets",
+                "smallest_difference",
+                "largest_difference",
+                "crossing",
+                "crossing_interval",
+                "num_images",
+            ),
+            reads=_READ,
+            parameters=("headline_epsilon",),
+            on_page=True,
+            empty="No row: no ViT and ResNet of matched size share " + _NEEDED + ".",
+        ),
+    ),
+    charts=(
+        Chart(
+            "data_scaling",
+            title="Accuracy over pre-training images",
+            tables=("data_scaling", "models"),
+            empty=f"This study does not have {_NEEDED}.",
+        ),
+    ),
+)
