@@ -1,10 +1,11 @@
 """How often the intervals of the tables hold the truth, and how often those before them did.
 
-Usage: ``python -m benchmarks.coverage [--studies 2000] [--cases]`` (some two minutes of CPU time). Studies are
-simulated from known accuracies (`benchmarks.coverage_cases`); the intervals are the SQL macros of
-the tables themselves. The least coverage is that of the worst setting of a kind, a miss the greater
-part of the studies whose interval lies wholly on one side of the truth. Of a smallest coverage of
-many, chance takes 0.01 to 0.015: one setting's standard error is 0.005 with 2,000 studies.
+Usage: ``python -m benchmarks.coverage [--studies 2000] [--cases]`` (some two minutes of
+CPU time). Studies are simulated from known accuracies (`benchmarks.coverage_cases`); the intervals
+are the SQL macros of the tables themselves. The least coverage is that of the worst setting of a
+kind, a miss the greater part of the studies whose interval lies wholly on one side of the truth. Of
+a least coverage of many, chance takes 0.01 to 0.015: one setting's standard error is 0.005 with
+2,000 studies.
 """
 
 import argparse
