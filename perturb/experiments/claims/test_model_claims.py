@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 
 from tests.hand_made import Rows, decided, vit, written
+from tests.interval_oracles import contrast_moments
 from tests.study_tables import Z95, claims_of, rows_where, table_of
 from tests.synthetic_study import Study
 
@@ -124,15 +125,6 @@ def expected(accuracies: Mapping, claim: str, part: str) -> Images:
     )
 
 
-def of_images(images: Images, reach: float) -> tuple[float, float]:
-    """Return centre and variance of a bounded mean: z^2 images are added at either scale."""
-    d2, d4 = (images**2).sum(), (images**4).sum()
-    num = len(images) + Z95**2
-    scale2 = (d4 + 0.01 * reach**4) / (d2 + 0.01 * reach**2)
-    centre = images.sum() / num
-    return centre, ((d2 + Z95**2 * scale2) / num - centre**2) / num
-
-
 def of_draws(changed: pd.DataFrame, claim: str, part: str) -> list[tuple[float, int]]:
     """Return variance and degrees of freedom of random draws, one for all that share a draw.
 
@@ -188,7 +180,7 @@ def test_claims_on_changed_models_have_errors_of_images_and_draws(
 ) -> None:
     images = expected(accuracies, claim, part)
     # A difference of two losses reaches twice as far.
-    centre, variance = of_images(images, 2 if claim in ("C12", "C13") else 1)
+    centre, variance = contrast_moments(images, 2 if claim in ("C12", "C13") else 1)
     draws = of_draws(changed, claim, part)
     assert bool(draws) == (claim != "C17")
     total = variance + sum(each for each, _ in draws)
@@ -214,7 +206,7 @@ def test_the_worst_block_has_the_interval_of_a_maximum(
     ends = []
     for (model, _), block in single.groupby(["model", "sample"]):
         right = block.sort_values("image_id")["is_correct"].to_numpy()
-        centre, variance = of_images(accuracies[model, "none", 0.0] - right, 1)
+        centre, variance = contrast_moments(accuracies[model, "none", 0.0] - right, 1)
         ends.append((centre, math.sqrt(variance)))
     centres, errors = np.transpose(ends)
     widening = stats.norm.isf(0.025 / len(later))
@@ -341,7 +333,7 @@ def test_the_lower_end_of_a_maximum_is_bonferronis(tmp_path: Path) -> None:
     for block, num_lost in ((1, 20), (2, 30)):
         rows += decided("a", "0" * num_lost + "1" * (100 - num_lost), **LESION, sample=block)
     row = judged(tmp_path, rows)["C11", "a"]
-    centre, variance = of_images(np.repeat([0.0, 1.0], [70, 30]), 1)
+    centre, variance = contrast_moments(np.repeat([0.0, 1.0], [70, 30]), 1)
     error = math.sqrt(variance)
     assert row["estimate"] == 0.3
     assert row["estimate_high"] == pytest.approx(centre + Z95 * error, abs=1e-12)
