@@ -30,6 +30,8 @@ def studies(config: Config) -> set[str]:
         found.add("attacks")
     if config.reference is not None:
         found.add("reference")
+    if any(model.run > 1 for model in config.models.values()):
+        found.add("training_runs")
     if config.has_cue_conflict:
         found.add("cue_conflict")
     if config.patterns is not None:

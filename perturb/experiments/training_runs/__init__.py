@@ -27,6 +27,7 @@ EXPERIMENT = Experiment(
             ),
             reads=_READS,
             parameters=("headline_epsilon",),
+            needs=("training_runs",),
             empty=_EMPTY,
         ),
         Table(
@@ -44,6 +45,7 @@ EXPERIMENT = Experiment(
             ),
             reads=_READS,
             parameters=("headline_epsilon",),
+            needs=("training_runs",),
             empty=_EMPTY,
         ),
     ),
