@@ -33,7 +33,10 @@ RESNETS = [
     {"layers": [2, 2, 2], "channels": [32, 64, 128], "num_groups": 4, "stem_channels": 32},
     {"layers": [1, 3], "channels": [64, 64], "num_groups": 8, "stem_channels": 16},
 ]
-CONFIGURATIONS = ("config.yaml", "config/smoke.yaml", "config/digits.yaml", "config/imagenet.yaml")
+CONFIGURATIONS = (
+    "config.yaml",
+    *(f"config/{name}.yaml" for name in ("smoke", "digits", "scaling", "imagenet")),
+)
 SLOW = Machine("slow", flops_per_s=1e6)
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from perturb.config import ConfigError, load_config
 from perturb.cost.dag import jobs_of
 from perturb.cost.disk import disk_of
+from perturb.cost.networks import network_of
 from perturb.cost.rates import Machine, Rate
 from perturb.cost.study import work_of
 from perturb.datasets.build import build_generated
@@ -20,6 +22,7 @@ from perturb.models.training import Phase, accuracy_on, pretrain_and_finetune
 from perturb.models.training_images import Draw, LabelledImages, no_moves
 from perturb.plan.origins import of_checkpoint
 from perturb.plan.stores import stores_of_dataset
+from tests.workspace import ROOT
 
 SETS: list[dict[str, Any]] = [
     {"set": "target", "split": "train"},
@@ -153,6 +156,25 @@ def test_images_of_a_training_are_found_by_purpose(
     found = training_images(datasets, files, config.seed, num_workers=3)
     assert found["pretraining"] == StreamedImages(SETS[1], 2_000_000, config.seed, 3)
     assert isinstance(found["validation"], LabelledImages)
+
+
+def test_the_scaling_study_changes_the_number_of_images_alone() -> None:
+    config = load_config(yaml.safe_load((ROOT / "config" / "scaling.yaml").read_text()))
+    sets = [config.datasets[entry.dataset or ""] for entry in config.pretraining.values()]
+    assert [dataset.num_images for dataset in sets] == [2_000, 20_000, 200_000, 2_000_000]
+    assert len({repr(dataset.generate) for dataset in sets}) == 1
+    assert [dataset.is_streamed for dataset in sets] == [False, False, False, True]
+    samples = [entry.num_samples or 0 for entry in config.pretraining.values()]
+    assert samples == sorted(samples)
+    assert all(
+        number >= (dataset.num_images or 0) for number, dataset in zip(samples, sets, strict=True)
+    )
+    sizes: dict[str, dict[str, int]] = {}
+    for model in config.models.values():
+        network = network_of(config, model)
+        sizes.setdefault(model.architecture.size, {})[network.family] = network.num_parameters or 0
+    assert all(0.88 < size["vit"] / size["resnet"] < 1 / 0.88 for size in sizes.values())
+    assert len(config.models) == 4 * 2 * len(sizes) == 24
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,10 @@ def _missing(config: Config, work: Work, machine: Machine) -> list[str]:
         item.key == "corruptions" for item in config.perturbations.values()
     ):
         sentence.append("The time for corrupting the images is not included with a given speed.")
+    if not machine.rates and "rendering" in work.lines:
+        sentence.append(
+            "The time for rendering streamed images is not included with a given speed."
+        )
     for what, ids in (
         ("FLOPs", work.models_without_size),
         ("numbers of images", work.datasets_without_size),

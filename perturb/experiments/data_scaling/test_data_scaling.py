@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from perturb.experiments.drawing import draw
 from perturb.experiments.emptiness import why_empty
 from perturb.tables.run import make_table
 from tests.hand_made import decided, other, resnet, vit, written
@@ -149,6 +150,26 @@ def test_without_two_known_numbers_there_is_no_curve(
     sources = _study(tmp_path, outcomes, sets)
     assert _table("data_scaling", sources) == _table("crossing_points", sources) == []
     assert "two pre-training sets" in why_empty("data_scaling", {"accuracy": []})
+
+
+def test_chart_has_a_line_for_each_model_and_a_tick_for_each_set(tmp_path: Path) -> None:
+    right = {"vit-k": 50, "vit-h": 100, "vit-m": 150, "resnet-k": 80, "resnet-m": 90}
+    sources = _study(tmp_path, {name: _right(count) for name, count in right.items()})
+    parameters = {"data_scaling": {"headline_epsilon": None}, "models": {}}
+    tables = {
+        name: make_table(name, sources, given).to_pandas() for name, given in parameters.items()
+    }
+    spec = draw("data_scaling", tables).to_dict()
+    lines, points, bars = spec["spec"]["layer"]
+    assert [layer["mark"]["type"] for layer in (lines, points, bars)] == ["line", "point", "rule"]
+    axis = points["encoding"]["x"]
+    assert (axis["scale"]["type"], axis["axis"]["values"]) == ("log", list(SETS.values()))
+    (rows,) = spec["datasets"].values()
+    assert len(rows) == len(right)
+    for row in rows:  # beside its set, and nearer to it than to another
+        assert row["place"] / row["pretraining_images"] == pytest.approx(1, abs=0.2)
+    low, high = axis["scale"]["domain"]
+    assert all(low < row["place"] < high for row in rows)
 
 
 def test_intervals_of_crossings_cover_the_true_one(tmp_path: Path) -> None:
