@@ -11,10 +11,6 @@ WITH sums AS (
     FROM image_outcomes
     GROUP BY ALL
 ),
-clean AS (
-    SELECT test_set::VARCHAR AS test_set, model::VARCHAR AS model, n, k
-    FROM clean_sums
-),
 fits AS (
     SELECT
         *,
@@ -32,14 +28,12 @@ SELECT
     fits.num_images,
     fits.num_clean_images AS num_unperturbed,
     fits.is_same_images,
-    coalesce(clean.k / clean.n, whole.k / whole.num_images) AS unperturbed_accuracy,
-    wilson_low(coalesce(clean.k, whole.k), coalesce(clean.n, whole.num_images))
-        AS unperturbed_accuracy_low,
-    wilson_high(coalesce(clean.k, whole.k), coalesce(clean.n, whole.num_images))
-        AS unperturbed_accuracy_high,
-    sums.k / (sums.num_images * sums.predictions) AS accuracy,
-    accuracy_low(sums.k, sums.k2, sums.num_images, sums.predictions) AS accuracy_low,
-    accuracy_high(sums.k, sums.k2, sums.num_images, sums.predictions) AS accuracy_high,
+    num_clean_right / num_clean_images AS unperturbed_accuracy,
+    wilson_low(num_clean_right, num_clean_images) AS unperturbed_accuracy_low,
+    wilson_high(num_clean_right, num_clean_images) AS unperturbed_accuracy_high,
+    sums.k / (sums.num_images * predictions) AS accuracy,
+    accuracy_low(sums.k, sums.k2, sums.num_images, predictions) AS accuracy_low,
+    accuracy_high(sums.k, sums.k2, sums.num_images, predictions) AS accuracy_high,
     fits.predicted AS predicted_accuracy,
     fits.estimate AS effective_robustness,
     fits.estimate - fits.half_width AS effective_robustness_low,
@@ -51,7 +45,5 @@ FROM fits
 JOIN test_sets USING (test_set)
 JOIN model_columns AS m USING (model)
 JOIN sums ON sums.test_set = fits.test_set AND sums.model = fits.model
-JOIN sums AS whole ON whole.test_set = 'clean' AND whole.model = fits.model
-LEFT JOIN clean ON clean.test_set = fits.test_set AND clean.model = fits.model
 ORDER BY
     test_sets.position, test_sets.test_set, m.pretraining_rank, m.family, m.num_parameters, m.model;

@@ -16,6 +16,7 @@ _SCHEMA = pa.schema(
         ("model", pa.string()),
         ("num_images", pa.int64()),
         ("num_clean_images", pa.int64()),
+        ("num_clean_right", pa.int64()),
         ("is_same_images", pa.bool_()),
         ("num_baseline", pa.int64()),
         ("intercept", pa.float64()),
@@ -35,6 +36,18 @@ _TEST_SETS = """
     WHERE o.test_set <> 'clean'
         AND experiment IN ('benchmarks', 'corruptions', 'attacks', 'spatial')
     ORDER BY test_set
+"""
+# Published sets have images of some of the clean set's classes only.
+_OF_ITS_CLASSES = """
+    AND image IN (
+        SELECT image FROM short_predictions JOIN datasets USING (dataset)
+        WHERE perturbation = 'none' AND role = 'clean' AND target IN (
+            SELECT target FROM short_predictions JOIN datasets USING (dataset)
+            WHERE perturbation = 'none' AND role = '{test_set}'))
+"""
+_IS_PART = """
+    SELECT count(*) AS count FROM datasets
+    WHERE role = '{test_set}' AND published IN ('imagenet-r', 'imagenet-a')
 """
 _MODELS = "SELECT model, entry FROM benchmark_models ORDER BY model"
 
@@ -63,8 +76,10 @@ def _rows(fetch: Fetch, test_set: str) -> Iterator[dict[str, Any]]:
     models, perturbed = _outcomes(fetch, test_set, "image_outcomes", "num_predictions")
     _, clean = _outcomes(fetch, test_set, "clean_outcomes", "1")
     is_same = len(clean) > 0
-    if not is_same:  # images of its own: all clean images are the other sample
-        _, clean = _outcomes(fetch, "clean", "image_outcomes", "num_predictions")
+    if not is_same:  # images of its own: the clean images are the other sample
+        is_part = fetch(_IS_PART.format(test_set=test_set))["count"][0].as_py() > 0
+        some = _OF_ITS_CLASSES.format(test_set=test_set) if is_part else ""
+        _, clean = _outcomes(fetch, "clean", "image_outcomes", "num_predictions", some)
     entry_of = {row["model"]: row["entry"] for row in fetch(_MODELS).to_pylist()}
     _, entries = np.unique([entry_of[model] for model in models], return_inverse=True)
     if clean.shape[1] != perturbed.shape[1]:
@@ -79,7 +94,9 @@ def _rows(fetch: Fetch, test_set: str) -> Iterator[dict[str, Any]]:
     }
     for place, model in enumerate(models):
         if np.isfinite(found.estimate[place]):
-            yield {"test_set": test_set, "model": model, **sizes, **_values(found, place, is_same)}
+            right = round(float(clean[:, place].sum()))
+            names = {"test_set": test_set, "model": model, "num_clean_right": right}
+            yield {**names, **sizes, **_values(found, place, is_same)}
 
 
 def _values(found: Fit, place: int, is_same: bool) -> dict[str, float]:
@@ -100,13 +117,13 @@ def _values(found: Fit, place: int, is_same: bool) -> dict[str, float]:
 
 
 def _outcomes(
-    fetch: Fetch, test_set: str, relation: str, predictions: str
+    fetch: Fetch, test_set: str, relation: str, predictions: str, some: str = ""
 ) -> tuple[list[str], np.ndarray]:
     """Return the models, and the fraction of right predictions on each image, (images, models)."""
     rows = fetch(
         f"SELECT model::VARCHAR AS model, num_correct / {predictions} AS value, image "
         f"FROM {relation} SEMI JOIN benchmark_models USING (model) "
-        f"WHERE test_set = '{test_set}' ORDER BY image, model"
+        f"WHERE test_set = '{test_set}' {some} ORDER BY image, model"
     )
     models = sorted(set(rows["model"].to_pylist()))
     values = rows["value"].to_numpy().astype(float)

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy.special import ndtr, ndtri
 
 from perturb.experiments.effective_robustness.fits import LEAST_MODELS, clipped, fit
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
+from tests.study_tables import sql
 
 NUM_IMAGES = 4000
 
 
-def outcomes(accuracy: np.ndarray, num_images: int = NUM_IMAGES, seed: int = 0) -> np.ndarray:
+def placed(accuracy: np.ndarray, num_images: int = NUM_IMAGES, seed: int = 0) -> np.ndarray:
     """Return outcomes (images, models) of models that are right on so many images, in any order."""
     random = np.random.default_rng(seed)
     right = np.arange(num_images)[:, None] < np.round(accuracy * num_images)
@@ -26,7 +28,7 @@ def test_models_on_a_line_have_none_and_one_beside_it_has_its_distance() -> None
     x = np.linspace(0.4, 0.9, 8)
     line = ndtr(-0.7 + 0.9 * ndtri(x))
     off = np.where(np.arange(8) == 3, 0.05, 0.0)
-    found = fit(outcomes(x), outcomes(line + off), np.arange(8))
+    found = fit(placed(x), placed(line + off), np.arange(8))
     # Accuracies are counts of images, so that no model lies on the line exactly.
     assert found.estimate[3] == pytest.approx(0.05, abs=1e-3)
     assert found.predicted[3] == pytest.approx(line[3], abs=1e-3)
@@ -39,7 +41,7 @@ def test_models_on_a_line_have_none_and_one_beside_it_has_its_distance() -> None
 def test_the_line_is_that_of_numpy_through_the_others() -> None:
     random = np.random.default_rng(1)
     x, y = random.uniform(0.3, 0.9, 9), random.uniform(0.1, 0.8, 9)
-    clean, perturbed = outcomes(x), outcomes(y)
+    clean, perturbed = placed(x), placed(y)
     found = fit(clean, perturbed, np.arange(9))
     x, y = ndtri(clean.mean(axis=0)), ndtri(perturbed.mean(axis=0))
     for place in range(9):
@@ -52,30 +54,30 @@ def test_the_line_is_that_of_numpy_through_the_others() -> None:
 def test_runs_of_one_training_are_in_no_baseline_of_each_other() -> None:
     x = np.linspace(0.4, 0.9, 8)
     entries = np.array([0, 0, 0, 1, 2, 3, 4, 5])
-    found = fit(outcomes(x), outcomes(x / 2), entries)
+    found = fit(placed(x), placed(x / 2), entries)
     assert found.num_baseline.tolist() == [5, 5, 5, 7, 7, 7, 7, 7]
     kept = [0, 3, 4, 5, 6, 7]
-    alone = fit(outcomes(x)[:, kept], outcomes(x / 2)[:, kept], np.arange(6))
+    alone = fit(placed(x)[:, kept], placed(x / 2)[:, kept], np.arange(6))
     assert found.predicted[0] == pytest.approx(alone.predicted[0])
 
 
 @pytest.mark.parametrize("num_models", [1, 2, LEAST_MODELS])
 def test_few_models_are_no_baseline(num_models: int) -> None:
     x = np.linspace(0.4, 0.9, num_models)
-    found = fit(outcomes(x), outcomes(x / 2), np.arange(num_models))
+    found = fit(placed(x), placed(x / 2), np.arange(num_models))
     assert np.isnan(found.estimate).all()
     assert found.num_baseline.tolist() == [0] * num_models
 
 
 def test_models_of_one_clean_accuracy_have_no_line() -> None:
-    found = fit(outcomes(np.full(8, 0.7)), outcomes(np.linspace(0.2, 0.6, 8)), np.arange(8))
+    found = fit(placed(np.full(8, 0.7)), placed(np.linspace(0.2, 0.6, 8)), np.arange(8))
     assert np.isnan(found.estimate).all()
 
 
 def test_accuracies_of_0_and_1_lie_half_an_image_inside() -> None:
     assert clipped(np.array([0.0, 0.3, 1.0]), 50).tolist() == [0.01, 0.3, 0.99]
     ends = np.array([0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0])
-    found = fit(outcomes(ends, 50), outcomes(ends, 50), np.arange(7))
+    found = fit(placed(ends, 50), placed(ends, 50), np.arange(7))
     assert np.isfinite(found.estimate).all()
 
 
@@ -156,3 +158,30 @@ def test_a_model_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
     sources = written(tmp_path, models, [*short, *art])
     with pytest.raises(ValueError, match="test set clean: a model lacks images that others have"):
         make_table("effective_robustness", sources, {"headline_epsilon": None})
+
+
+def test_the_interval_covers(tmp_path: Path) -> None:
+    """Of eight models with a known distance from the line, on 120 images, 200 times."""
+    random = np.random.default_rng(6)
+    ability, harm = np.linspace(-0.2, 1.4, 8), 0.6 + np.array([0, 0.2, -0.1, 0, 0.3, 0, -0.2, 0.1])
+
+    def outcomes(num_images: int) -> tuple[np.ndarray, np.ndarray]:
+        difficulty = random.normal(size=(num_images, 1))
+        noise = random.normal(size=(2, num_images, 8))
+        clean, perturbed = difficulty + noise < np.stack([ability, ability - harm])[:, None]
+        return clean.astype(float), perturbed.astype(float)
+
+    truth = fit(*outcomes(200_000), np.arange(8)).estimate
+    samples = [fit(*outcomes(120), np.arange(8)) for _ in range(200)]
+    influence = [found.clean_influence + found.influence for found in samples]
+    columns = {
+        "error": np.concatenate([found.estimate - truth for found in samples]),
+        "d2": np.concatenate([(part**2).sum(axis=0) for part in influence]),
+        "d4": np.concatenate([(part**4).sum(axis=0) for part in influence]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "samples.parquet")
+    covered = sql(
+        "(SELECT avg((abs(error) < z95() * sqrt(contrast_variance(0, d2, d4, 120, 1)))::INTEGER) "
+        f"FROM '{tmp_path}/samples.parquet')"
+    )
+    assert covered >= 0.93

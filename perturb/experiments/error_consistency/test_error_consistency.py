@@ -14,7 +14,7 @@ from perturb.experiments.error_consistency.decisions import columns_lacked
 from perturb.experiments.error_consistency.kappa import Consistency, consistencies
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
-from tests.study_tables import rows_where
+from tests.study_tables import rows_where, sql
 
 
 def consistency(*conditions: tuple[str, str]) -> Consistency:
@@ -226,3 +226,31 @@ def test_a_file_without_columns_is_told_before_anything_runs(tmp_path: Path) -> 
         f"{file} has no column object_response, imagename; needed: subj, object_response, "
         "category, imagename"
     )
+
+
+def test_the_interval_covers(tmp_path: Path) -> None:
+    """Of two models of known consistency on 100 images, 300 times."""
+    random = np.random.default_rng(5)
+
+    def outcomes(num_images: int) -> np.ndarray:
+        difficulty = random.normal(size=(num_images, 1))
+        return difficulty + random.normal(size=(num_images, 2)) < np.array([0.4, 0.9])
+
+    truth = cohen_kappa_score(*outcomes(400_000).T)
+    samples = [next(consistencies(outcomes(100)[None])) for _ in range(300)]
+    pq.write_table(
+        pa.table(
+            {
+                "kappa": [found.kappa[0] for found in samples],
+                "reach": [found.reach[0] for found in samples],
+                "d2": [(found.influence**2).sum() for found in samples],
+                "d4": [(found.influence**4).sum() for found in samples],
+            }
+        ),
+        tmp_path / "samples.parquet",
+    )
+    covered = sql(
+        f"(SELECT avg((abs(kappa - {truth}) < z95() * sqrt(contrast_variance(0, d2, d4, 100, reach)"
+        f"))::INTEGER) FROM '{tmp_path}/samples.parquet')"
+    )
+    assert covered >= 0.93
