@@ -144,7 +144,7 @@ def test_two_classes_have_an_ensemble_without_the_loss_that_needs_three(
 
 STANDARD = """
     perturbations.pgd: {datasets: [colours], images: 2, epsilons: [1/255]}
-    perturbations.attack_ensemble: {datasets: [colours], images: 2, epsilons: [1/255], standard: true}
+    perturbations.attack_ensemble: {datasets: [colours], epsilons: [1/255], standard: true}
     perturbations.attack_ensemble_l2: {datasets: [colours], epsilons: [3], standard: true}
 """
 

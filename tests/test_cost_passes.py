@@ -47,7 +47,9 @@ SHARES = {"qkv": 0.375, "proj": 0.125, "fc1": 0.25, "fc2": 0.25}
 
 
 @pytest.fixture
-def config(tiny_study: dict[str, Any]) -> Config:
+def config(tiny_study: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Config:
+    budget = {"steps": 3, "restarts": 1, "targets": 2, "queries": 4}  # the standard takes minutes
+    monkeypatch.setattr("perturb.experiments.attacks.budgets.STANDARD", budget)
     tiny_study["epsilon"] = "1/255"
     tiny_study["perturbations"] = PERTURBATIONS
     for id, arguments in (("vit", VIT), ("resnet", RESNET)):

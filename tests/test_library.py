@@ -1,5 +1,8 @@
 """The library's functions on plain modules, against plain torch and the evaluators of a study."""
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +118,54 @@ def test_attacked_images_are_those_behind_the_rows(
     assert np.array_equal(rows["distance"].to_numpy()[attacked], distance[attacked])
     assert (classes != targets.numpy())[attacked].sum() > 0
     assert distance.max() <= EPSILON
+
+
+def test_the_standard_set_and_the_l2_ball(
+    model: nn.Module, images: Tensor, targets: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of a study are those of the same images, which stay in the ball."""
+    budget = {"steps": 4, "restarts": 1, "targets": 9, "queries": 6}  # the standard takes minutes
+    for module in ("perturb.experiments.attacks.budgets", "perturb.library.attacks"):
+        monkeypatch.setattr(f"{module}.STANDARD", budget)
+    for norm, name, epsilon in (
+        ("Linf", "attack_ensemble", EPSILON),
+        ("L2", "attack_ensemble_l2", 1.5),
+    ):
+        rows = perturb.evaluate(
+            model, (images, targets), name, epsilon, image_ids=IDS, standard=True
+        )
+        assert list(dict.fromkeys(rows["condition"])) == ["apgd_ce", "apgd_dlr", "fab", "square"]
+        rows = rows[rows["condition"] == "square"]
+        adversarial = perturb.attack_ensemble(
+            model, images, targets, epsilon, norm=norm, standard=True, keys=IDS
+        )
+        attacked = (predicted(model, images) == targets).numpy()
+        with torch.inference_mode():
+            classes = model(adversarial).argmax(dim=1).numpy()
+        assert np.array_equal(rows["prediction"][attacked], classes[attacked])
+        assert (classes != targets.numpy())[attacked].sum() > 0
+        moves = (adversarial - images.float() / 255).flatten(1)
+        length = moves.norm(dim=1) if norm == "L2" else moves.abs().amax(dim=1)
+        assert length.max() <= epsilon
+        expected = length.numpy()[attacked]
+        assert rows["distance"].to_numpy()[attacked] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"standard": True, "steps": 100, "queries": 7}, "`standard`, steps 100, queries 7 given"),
+        ({"norm": "L1"}, "norm is 'L1'; allowed: Linf, L2"),
+        ({"norm": "L2", "epsilon": -1.0}, "epsilon is -1.0; allowed: a number of 0 or more"),
+        ({"epsilon": 1.5}, "epsilon is 1.5; allowed: a number from 0 to 1"),
+    ],
+)
+def test_wrong_options_of_the_ensemble_are_named(
+    model: nn.Module, images: Tensor, targets: Tensor, options: dict[str, Any], message: str
+) -> None:
+    given: dict[str, Any] = {"epsilon": EPSILON} | options
+    with pytest.raises(ValueError, match=re.escape(message)):
+        perturb.attack_ensemble(model, images, targets, **given)
 
 
 def test_random_starts_depend_on_key_and_seed(

@@ -1,4 +1,4 @@
-"""FGSM, PGD, APGD and Square beside torchattacks and foolbox, which none of us wrote.
+"""FGSM, PGD, APGD, FAB and Square beside torchattacks and foolbox, which none of us wrote.
 
 The peers' images may lie a rounding outside the ball, ours may not (``gradients.py`` says why).
 Ours are theirs, bit for bit, after the same last correction, which moves no pixel by more than
@@ -16,11 +16,16 @@ import torch
 import torchattacks
 from torch import Tensor
 
+from benchmarks.standard_attacks import EPSILONS
+from benchmarks.standard_attacks import ours as our_set
+from benchmarks.standard_attacks import theirs as their_set
+from benchmarks.trained import trained
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd
-from perturb.experiments.attacks.attack_ensemble import square, targeted_dlr
+from perturb.experiments.attacks.attack_ensemble import fab, square, targeted_dlr
 from perturb.experiments.attacks.balls import ball
 from perturb.experiments.attacks.gradients import fgsm, pgd
+from perturb.experiments.attacks.norms import L2, LINF, NORMS, Norm
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
 
@@ -178,9 +183,81 @@ def test_apgd_from_the_same_start(family: str, kind: str, epsilon: float) -> Non
 
 
 @pytest.mark.parametrize("family", ARGUMENTS)
-def test_square_of_other_draws_lowers_the_margin_alike(family: str) -> None:
+@pytest.mark.parametrize("kind", ["ce", "dlr"])
+@pytest.mark.parametrize("epsilon", [0.002, 0.5])
+def test_apgd_in_the_l2_ball(family: str, kind: str, epsilon: float) -> None:
+    """Lengths are rounded in another order, so paths part in time: both climb as high."""
+    classifier, images, targets = make_case(family, 256)
+    num_standing = 0
+    for i in range(4):
+        image, target = images[i : i + 1], targets[i : i + 1]
+        runner_up = classifier(image).topk(2, dim=1).indices[:, 1]
+        name, loss, labels = {
+            "ce": ("APGD", _cross_entropy, target[:, None]),
+            "dlr": ("APGDT", targeted_dlr, torch.stack([target, runner_up], dim=1)),
+        }[kind]
+        peer = getattr(torchattacks, name)(classifier, norm="L2", eps=epsilon, steps=100)
+        peer.target_class = 2
+        torch.manual_seed(i)
+        best, is_standing, _, _ = peer.attack_single_run(image, target)
+        start = L2.random_move(torch.tensor([i]), image) * epsilon + image
+        with gradients.frozen(classifier):
+            ours = apgd(
+                classifier,
+                image,
+                labels,
+                epsilon=epsilon,
+                loss=loss,
+                start=start,
+                steps=100,
+                norm=L2,
+            )
+        assert (classifier(ours).argmax(dim=1) == target) == is_standing
+        if is_standing:
+            num_standing += 1
+            clean, found, expected = (
+                loss(classifier(pixels), labels).item() for pixels in (image, ours, best)
+            )
+            assert found - clean == pytest.approx(expected - clean, rel=0.02)
+    assert num_standing == (4 if epsilon == 0.002 else 0)
+
+
+@pytest.mark.parametrize("family", ARGUMENTS)
+@pytest.mark.parametrize("norm", [LINF, L2])
+def test_fab_finds_as_near_images(family: str, norm: Norm) -> None:
+    """At 1 % above the distance that the peer finds ours breaks the image, at 10 % below it not."""
     classifier, images, targets = make_case(family)
-    epsilon = 1 / 4096
+    peer = torchattacks.FAB(
+        classifier, norm=norm.id, eps=1e3, steps=100, multi_targeted=True, n_classes=4
+    )
+    theirs = peer(images, targets)
+    is_broken = classifier(theirs).argmax(dim=1) != targets
+    assert is_broken.all()
+    distances = norm.size(theirs - images)
+    options: dict[str, Any] = {"steps": 100, "num_targets": 3, "norm": norm}
+    for share, is_left in ((1.01, False), (0.9, True)):
+        for i, distance in enumerate(distances.tolist()):
+            row = slice(i, i + 1)
+            found = fab(classifier, images[row], targets[row], share * distance, **options)
+            assert bool((classifier(found).argmax(dim=1) == targets[row]).all()) == is_left
+
+
+@pytest.mark.parametrize("norm", list(EPSILONS))
+def test_the_standard_set_breaks_the_same_images(norm: str) -> None:
+    """The published budget on both sides; `benchmarks.standard_attacks` has more of it."""
+    classifier = trained("resnet", num_images=2000, epochs=8)
+    sides = [attack(classifier, 100, norm, EPSILONS[norm]) for attack in (our_set, their_set)]
+    ours, theirs = (broken[-1] for broken in sides)
+    assert 20 < ours.sum() < 90
+    assert (ours != theirs).sum() <= 1
+
+
+@pytest.mark.parametrize("family", ARGUMENTS)
+@pytest.mark.parametrize(("norm", "epsilon"), [("Linf", 1 / 4096), ("L2", 1 / 256)])
+def test_square_of_other_draws_lowers_the_margin_alike(
+    family: str, norm: str, epsilon: float
+) -> None:
+    classifier, images, targets = make_case(family)
 
     def margins(found: Tensor) -> Tensor:
         logits = gradients.predict(classifier, found)
@@ -191,13 +268,13 @@ def test_square_of_other_draws_lowers_the_margin_alike(family: str) -> None:
     is_clear = margins(images) > 0.1
     images, targets = images[is_clear], targets[is_clear]
     keys = torch.arange(len(images))
-    peer = torchattacks.Square(classifier, eps=epsilon, n_queries=100, loss="margin")
+    peer = torchattacks.Square(classifier, norm=norm, eps=epsilon, n_queries=100, loss="margin")
     peer.init_hyperparam(images)
     ours, theirs = [], []
     for seed in range(4):
         torch.manual_seed(seed)
         theirs.append(margins(peer.attack_single_run(images, targets)[1]))
-        options: dict[str, Any] = {"keys": keys, "seed": seed, "queries": 100}
+        options: dict[str, Any] = {"keys": keys, "seed": seed, "queries": 100, "norm": NORMS[norm]}
         ours.append(margins(square(classifier, images, targets, epsilon, **options)))
     assert torch.stack(ours + theirs).min() > 0
     lowered = (margins(images) - torch.stack(ours)).mean()
