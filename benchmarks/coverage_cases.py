@@ -169,7 +169,8 @@ def _chances(
     effects = common * random.standard_normal((*shape, 1)) + own * random.standard_normal(
         (*shape, len(accuracies))
     )
-    return special.ndtr(special.ndtri(accuracies) * total + effects)
+    chances: np.ndarray = special.ndtr(special.ndtri(accuracies) * total + effects)
+    return chances
 
 
 def _sums(d: np.ndarray, reach: float) -> Columns:

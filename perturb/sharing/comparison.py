@@ -22,7 +22,6 @@ _ROLES_OF_MEAN = ("clean", "corrupted")
 class Difference:
     """Accuracies of two models, and the first minus the second with its 95 % interval.
 
-    low, high : None if no image tells the models apart.
     first_predictions, second_predictions : of each image.
     """
 
@@ -30,15 +29,15 @@ class Difference:
     first: float
     second: float
     value: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     first_predictions: int
     second_predictions: int
 
     @property
     def is_clear(self) -> bool:
         """Whether the interval excludes 0."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True)

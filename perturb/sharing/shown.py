@@ -30,7 +30,7 @@ def described(config: Config, found: Comparison) -> list[str]:
 
 
 def csv_of(found: Comparison) -> str:
-    """Return the rows as CSV: accuracies and differences as fractions, empty for no interval."""
+    """Return the rows as CSV: accuracies, differences and their ends as fractions."""
     rows = [
         {
             "dataset": row.dataset,
@@ -100,8 +100,6 @@ def _table(found: Comparison) -> list[str]:
 
 
 def _interval(numbers: Difference) -> str:
-    if numbers.low is None or numbers.high is None:
-        return "none"
     return f"[{formatted(numbers.low, 'points')}, {formatted(numbers.high, 'points')}]"
 
 
@@ -157,8 +155,6 @@ def _said(found: Comparison, where: str, numbers: Difference | None) -> str:
     accuracies = (
         f"{formatted(numbers.first, 'percent')} % and {formatted(numbers.second, 'percent')} %"
     )
-    if numbers.low is None:
-        return f"{first} and {second}, {of}: {accuracies}; no image tells them apart."
     said = f"{formatted(numbers.value, 'points')} percentage points, 95 % interval "
     said += _interval(numbers)
     if not numbers.is_clear:

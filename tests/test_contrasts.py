@@ -1,0 +1,114 @@
+"""Comparisons of models that were trained several times, by the relations alone."""
+
+import math
+from collections.abc import Mapping
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from perturb.tables.connection import define_functions
+from perturb.tables.queries import relation_file
+from tests.interval_oracles import contrast_moments
+
+IMAGES = 120
+# The entry that each model is a run of; a letter is its family.
+RUNS = {"v1": "v", "v2": "v", "v3": "v", "r1": "r", "r2": "r", "s1": "s"}
+FAMILIES = {"v": "vit", "r": "resnet", "s": "resnet"}
+
+
+@pytest.fixture(scope="module")
+def right() -> dict[str, np.ndarray]:
+    """Return whether each model is right on each image."""
+    random = np.random.default_rng(0)
+    chances = dict(zip(RUNS, (0.9, 0.8, 0.7, 0.6, 0.75, 0.5), strict=True))
+    return {model: random.random(IMAGES) < chance for model, chance in chances.items()}
+
+
+def contrasts_of(right: Mapping[str, np.ndarray]) -> dict[tuple[str, str], dict]:
+    """Return the comparisons by kind and name; `v1` and `r1` are a pair of a series."""
+    models = [
+        {"model": model, "entry": RUNS[model], "family": FAMILIES[RUNS[model]]} for model in right
+    ]
+    outcomes = [
+        {
+            "test_set": "clean",
+            "model": model,
+            "image": image,
+            "num_predictions": 1,
+            "num_correct": int(is_right),
+        }
+        for model, images in right.items()
+        for image, is_right in enumerate(images)
+    ]
+    pair = {"pretraining": "all", "pretraining_rank": 0, "vit": "v1", "resnet": "r1"}
+    with duckdb.connect() as connection:
+        define_functions(connection)
+        for name, rows in {
+            "benchmark_models": models,
+            "image_outcomes": outcomes,
+            "matched": [pair | {"is_series": True}],
+        }.items():
+            connection.register(name, pa.Table.from_pylist(rows))
+        connection.execute(
+            "CREATE VIEW compared_models AS FROM benchmark_models;"
+            "CREATE TABLE patch_pairs ("
+            "large VARCHAR, small VARCHAR, pretraining VARCHAR, pretraining_rank INTEGER);"
+            "CREATE TABLE slope_weights (family VARCHAR, pretraining VARCHAR,"
+            "pretraining_rank INTEGER, model VARCHAR, weight DOUBLE)"
+        )
+        for name in ("image_values", "contrasts"):
+            connection.execute(relation_file(name).read_text())
+        found = connection.sql("FROM contrasts").to_arrow_table().to_pylist()
+    return {(row["kind"], row["name"]): row for row in found}
+
+
+def test_variances_between_runs_add_to_that_between_images(right: dict[str, np.ndarray]) -> None:
+    found = contrasts_of(right)["family_difference", "vit - resnet"]
+    means = {
+        entry: np.mean([right[model] for model in RUNS if RUNS[model] == entry], axis=0)
+        for entry in FAMILIES
+    }
+    # One entry counts as much as another, however often it was trained.
+    d = means["v"] - (means["r"] + means["s"]) / 2
+    centre, of_images = contrast_moments(d)
+    of_vits = np.var([right[name].mean() for name in ("v1", "v2", "v3")], ddof=1) / 3
+    of_resnets = np.var([right[name].mean() for name in ("r1", "r2")], ddof=1) / 2 / 4
+    variance = of_images + of_vits + of_resnets
+    freedom = variance**2 / (of_vits**2 / 2 + of_resnets**2 / 1)
+    half_width = stats.t.ppf(0.975, freedom) * math.sqrt(variance)
+    assert found["estimate"] == pytest.approx(d.mean(), abs=1e-12)
+    assert found["centre"] == pytest.approx(centre, abs=1e-12)
+    assert found["variance"] == pytest.approx(variance, abs=1e-12)
+    assert found["degrees_of_freedom"] == pytest.approx(freedom, rel=1e-9)
+    assert (found["low"], found["high"]) == pytest.approx(
+        (centre - half_width, centre + half_width), abs=1e-9
+    )
+    assert (found["num_runs"], found["num_models"]) == (1, 6)
+
+
+def test_a_model_of_one_run_has_the_images_alone(right: dict[str, np.ndarray]) -> None:
+    found = contrasts_of(right)["mean_pair", "vit - resnet"]
+    d = right["v1"].astype(float) - right["r1"]
+    centre, variance = contrast_moments(d)
+    assert (found["centre"], found["variance"]) == pytest.approx((centre, variance), abs=1e-12)
+    assert (found["degrees_of_freedom"], found["num_runs"]) == (math.inf, 1)
+
+
+def test_a_family_of_runs_alone_has_their_number(right: dict[str, np.ndarray]) -> None:
+    found = contrasts_of(right)["family_mean", "vit"]
+    accuracies = [right[name].mean() for name in ("v1", "v2", "v3")]
+    assert found["num_runs"] == 3
+    assert found["estimate"] == pytest.approx(np.mean(accuracies), abs=1e-12)
+    assert found["variance"] > np.var(accuracies, ddof=1) / 3
+    assert found["low"] < found["estimate"] < found["high"] <= 1
+
+
+def test_models_that_agree_on_every_image_may_differ_on_others() -> None:
+    same = np.arange(IMAGES) % 4 > 0
+    found = contrasts_of({"v1": same, "r1": same})["pair", "v1"]
+    high = stats.binomtest(0, IMAGES).proportion_ci(method="wilson").high
+    assert found["estimate"] == 0
+    assert (found["low"], found["high"]) == pytest.approx((-high, high), abs=1e-12)
