@@ -86,8 +86,8 @@ def summary(found: Sequence[Claim]) -> str:
 
 # What a claim's verdict is worth, in words.
 _LEVELS_OF_CLAIMS: Mapping[str | None, str] = {
-    "all claims together": "Holds with all claims counted together",
-    "this row alone": "Holds for its rows alone, not with all claims counted together",
+    "all claims together": "Also with all claims counted together",
+    "this row alone": "For its rows alone, not with all claims counted together",
 }
 _CHOSEN = (
     " Natural adversarial images are chosen by the mistakes of a network: networks like it are at "
@@ -104,7 +104,8 @@ def _remarks(row: Row) -> str:
     p_value, p_holm = (_probability(row.get(name)) for name in ("p_value", "p_holm"))
     remarks = ""
     if row["verdict"] == "mixed":
-        remarks += f" The mean hides differences that disagree: {row['disagreeing']}."
+        unit = " (percentage points)" if row["unit"] == "points" else ""
+        remarks += f" The mean hides differences that disagree{unit}: {row['disagreeing']}."
         if row.get("holds_at") == "this row alone":
             remarks += " They do so for the row alone, not with all claims counted together."
     elif row.get("holds_at") == "all claims together":

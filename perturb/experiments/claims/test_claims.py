@@ -237,7 +237,7 @@ def test_rank_correlation_averages_ties() -> None:
 def test_rank_correlations_without_noise_have_fishers_interval() -> None:
     found = RankCorrelation(0.8, 12, **EXACT)
     error = np.sqrt((1 + 0.8**2 / 2) / 9)
-    ends = np.tanh(np.arctanh(0.8) + Z95 * error * np.array([-1, 1]))
+    ends = np.tanh(np.arctanh(0.8) + stats.norm.isf(0.025) * error * np.array([-1, 1]))
     assert found.interval == pytest.approx(ends, abs=1e-12)
     with pytest.raises(ValueError, match="models: 3 clean, 4 perturbed"):
         rank_correlation(np.ones((2, 3)), np.ones((2, 4)))

@@ -108,7 +108,7 @@ UNSURE = {"p_value": 0.0312, "p_holm": 0.41, "holds_at": "this row alone"}
         ),
         (
             {**SURE, "verdict": "mixed", "disagreeing": "A +1.8; B -3.9"},
-            "images). The mean hides differences that disagree: A +1.8; B -3.9.",
+            "The mean hides differences that disagree (percentage points): A +1.8; B -3.9.",
         ),
         (
             {**UNSURE, "verdict": "mixed", "disagreeing": "A +1.8; B -3.9"},
