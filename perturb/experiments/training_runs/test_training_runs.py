@@ -48,15 +48,14 @@ def _runs_table(folder: Path, *outcomes: str, name: str = "training_runs") -> li
     return make_table(name, sources, ATTACKS).to_pylist()
 
 
-def _ends(
-    accuracy: float, low: float, high: float, deviation: float, sizes: tuple[int, int]
-) -> Any:
+def _ends(accuracy: float, low: float, high: float, deviation: float, num_runs: int) -> Any:
     """Return the interval of images and runs by the formula of `method.md`."""
-    num_runs, num_images = sizes
+    if deviation == 0:
+        return low, high
     found = []
     for end, side in ((low, -1), (high, 1)):
         image, run = (abs(end - accuracy) / Z95) ** 2, deviation**2 / num_runs
-        freedom = (image + run) ** 2 / (image**2 / (num_images - 1) + run**2 / (num_runs - 1))
+        freedom = (image + run) ** 2 / (run**2 / (num_runs - 1))
         found.append(accuracy + side * student.ppf(0.975, freedom) * math.sqrt(image + run))
     return max(0.0, found[0]), min(1.0, found[1])
 
@@ -71,7 +70,7 @@ def test_spread_between_runs_by_hand(tmp_path: Path) -> None:
     low, high = sql("accuracy_low(15, 41, 8, 3)"), sql("accuracy_high(15, 41, 8, 3)")
     assert (row["image_low"], row["image_high"]) == (pytest.approx(low), pytest.approx(high))
     assert row["image_error"] == pytest.approx((high - low) / 2 / Z95)
-    ends = _ends(5 / 8, low, high, 1 / 8, (3, 8))
+    ends = _ends(5 / 8, low, high, 1 / 8, 3)
     assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(ends)
     assert row["accuracy_low"] < row["image_low"] < row["image_high"] < row["accuracy_high"]
 
@@ -79,7 +78,7 @@ def test_spread_between_runs_by_hand(tmp_path: Path) -> None:
 def test_runs_that_agree_leave_the_error_of_images(tmp_path: Path) -> None:
     [row] = _runs_table(tmp_path, RUNS[0], RUNS[0])
     assert row["run_deviation"] == 0
-    ends = _ends(0.75, row["image_low"], row["image_high"], 0, (2, 8))
+    ends = _ends(0.75, row["image_low"], row["image_high"], 0, 2)
     assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(ends)
 
 
@@ -118,9 +117,8 @@ def test_intervals_of_known_components_cover_the_true_accuracy() -> None:
     true = 0.5 * (1 + math.erf(0.6 / math.sqrt(2 * (1 + 1 + 0.25**2))))
     accuracy, deviation = of_run.mean(axis=1), of_run.std(axis=1, ddof=1)
     reach = Z95 * (right / num_runs).std(axis=1, ddof=1) / math.sqrt(num_images)
-    sizes = (num_runs, num_images)
     ends = [
-        _ends(middle, middle - half, middle + half, spread, sizes)
+        _ends(middle, middle - half, middle + half, spread, num_runs)
         for middle, half, spread in zip(accuracy, reach, deviation, strict=True)
     ]
     assert np.mean([low <= true <= high for low, high in ends]) > 0.93

@@ -50,23 +50,27 @@ variances AS (
         *,
         ((accuracy - image_low) / z95()) ** 2 AS below,
         ((image_high - accuracy) / z95()) ** 2 AS above,
-        run_deviation ** 2 / num_runs AS of_run,
-        (num_images - 1)::DOUBLE AS image_freedom,
-        (num_runs - 1)::DOUBLE AS run_freedom
+        run_deviation ** 2 / num_runs AS of_run
     FROM of_images
     JOIN of_runs USING (test_set, entry)
 ),
--- Satterthwaite's degrees of freedom of their sum. Without any variance, there is no reach.
+-- Satterthwaite's degrees of freedom of their sum. Those of images are infinite: their interval has
+-- the normal quantile, which a million degrees of freedom have to six digits.
+freedoms AS (
+    SELECT
+        *,
+        least(1e6, (num_runs - 1) * (1 + below / nullif(of_run, 0)) ** 2) AS freedom_below,
+        least(1e6, (num_runs - 1) * (1 + above / nullif(of_run, 0)) ** 2) AS freedom_above
+    FROM variances
+),
 reaches AS (
     SELECT
         *,
-        CASE WHEN below + of_run > 0 AND num_images > 1 THEN (below + of_run) ** 2
-            / (below ** 2 / image_freedom + of_run ** 2 / run_freedom) END AS freedom_below,
-        CASE WHEN above + of_run > 0 AND num_images > 1 THEN (above + of_run) ** 2
-            / (above ** 2 / image_freedom + of_run ** 2 / run_freedom) END AS freedom_above,
-        coalesce(student_quantile(0.975, freedom_below) * sqrt(below + of_run), 0) AS reach_below,
-        coalesce(student_quantile(0.975, freedom_above) * sqrt(above + of_run), 0) AS reach_above
-    FROM variances
+        CASE WHEN of_run > 0 THEN student_quantile(0.975, freedom_below) * sqrt(below + of_run)
+            ELSE accuracy - image_low END AS reach_below,
+        CASE WHEN of_run > 0 THEN student_quantile(0.975, freedom_above) * sqrt(above + of_run)
+            ELSE image_high - accuracy END AS reach_above
+    FROM freedoms
 )
 SELECT
     test_sets.test_set,
