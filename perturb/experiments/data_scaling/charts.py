@@ -29,7 +29,7 @@ def data_scaling(points: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     """Return accuracy over pre-training images, with a line through the sets of each model."""
     looks = style_of(models).only(set(points["architecture_label"]))
     names = list(dict.fromkeys(points["test_set_label"]))
-    columns = min(_COLUMNS, len(names))
+    columns = math.ceil(len(names) / math.ceil(len(names) / _COLUMNS))  # rows of equal length
     width = int((CHART_WIDTH - _SIDES) / columns - _SPACING) if columns > 1 else 520
     domain = _domain(points["pretraining_images"], len(looks.labels), width)
     px = math.log10(domain[1] / domain[0]) / width
