@@ -370,7 +370,9 @@ def _data(chart: dict[str, Any], part: dict[str, Any] | None = None) -> list[dic
     ],
 )
 def test_a_study_has_the_charts_that_it_can_draw(available: set[str], more: set[str]) -> None:
-    assert set(charts_of(available)) == {"robustness_benchmarks", "model_size"} | more
+    confidence = {"reliability_diagram", "calibration_by_severity", "risk_coverage_curves"}
+    always = {"robustness_benchmarks", "model_size"} | confidence
+    assert set(charts_of(available)) == always | more
 
 
 def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:
