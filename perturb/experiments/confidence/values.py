@@ -28,7 +28,7 @@ Fetch = Callable[[str], pa.Table]
 Row = dict[str, Any]
 
 #: Fractions of the predictions that are kept in the curves of error over coverage.
-COVERAGES = tuple(percent / 100 for percent in range(5, 101, 5))
+COVERAGES = tuple(percent / 100 for percent in range(10, 101, 10))
 _MEASURES = {
     "mean_confidence": mean_confidence,
     "brier_score": brier_score,
