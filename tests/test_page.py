@@ -276,7 +276,7 @@ def test_a_page_shows_the_studies_own_perturbations_alone(
     page = browser.new_page()
     page.goto(path.as_uri())
     inner = [part.get_attribute("id") for part in page.locator("main > section").all()]
-    assert inner == ["asked", "found", *sections, "claims", "sure", "run", "numbers"]
+    assert inner == ["asked", "found", *sections, "confidence", "claims", "sure", "run", "numbers"]
     assert len(page.locator(".vega").all()) == len(charts_of(available))
     assert not set(absent) & set(page.locator("dl.terms dt").all_inner_texts())
     page.close()
@@ -314,7 +314,7 @@ def test_a_chart_without_any_row_is_left_out(report: Path) -> None:
     for heads, sections in ((found["heads"], [*always, "lesions"]), (None, always)):
         table = found["heads"].slice(0, 0) if heads is None else heads
         shown = shown_sections({**found, "heads": table}, {}, charts, {})
-        assert [section.id for section in shown] == sections
+        assert [section.id for section in shown] == [*sections, "confidence"]
 
 
 def test_libraries_are_inside_once(report: Path) -> None:

@@ -18,7 +18,6 @@ from scipy import special
 from perturb.experiments.confidence.intervals import (
     Estimate,
     Spread,
-    bounded,
     ends,
     spread,
 )
@@ -113,15 +112,3 @@ def _spread(of: Predictions, bins: Bins) -> Spread:
     direction = np.sign(bins.gap)[bins.bin]
     influence = direction * (of.is_right - of.confidence)
     return spread(influence - influence.mean(), of.image, of.num_images)
-
-
-def bin_accuracies(of: Predictions, bins: Bins) -> list[Estimate]:
-    """Return the accuracy of each bin, with the interval of a fraction clustered by image."""
-    found = []
-    for place, accuracy in enumerate(bins.accuracy.tolist()):
-        of_bin = bins.bin == place
-        _, image = np.unique(of.image[of_bin], return_inverse=True)
-        num_images = int(image.max()) + 1
-        rest = of.is_right[of_bin] - accuracy
-        found.append(bounded(accuracy, spread(rest, image, num_images), num_images))
-    return found

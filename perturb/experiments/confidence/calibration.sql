@@ -6,9 +6,7 @@ WITH measures AS (
         corruption_severity,
         num_images,
         num_predictions,
-        max(value) FILTER (measure = 'accuracy') AS accuracy,
-        max(low) FILTER (measure = 'accuracy') AS accuracy_low,
-        max(high) FILTER (measure = 'accuracy') AS accuracy_high,
+        any_value(counts) AS c,
         max(value) FILTER (measure = 'mean_confidence') AS mean_confidence,
         max(low) FILTER (measure = 'mean_confidence') AS mean_confidence_low,
         max(high) FILTER (measure = 'mean_confidence') AS mean_confidence_high,
@@ -29,13 +27,21 @@ WITH measures AS (
         max(low) FILTER (measure = 'aurc') AS aurc_low,
         max(high) FILTER (measure = 'aurc') AS aurc_high
     FROM confidence_values
+    WHERE place IS NULL
     GROUP BY model, test_set, corruption_severity, num_images, num_predictions
 )
 SELECT
     m.*,
     test_sets.test_set,
     test_sets.test_set_label,
-    measures.* EXCLUDE (model, test_set)
+    measures.corruption_severity,
+    measures.num_images,
+    measures.num_predictions,
+    c.k / c.n AS accuracy,
+    -- Every image has as many predictions.
+    accuracy_low(c.k, c.kk, c.images, c.n / c.images) AS accuracy_low,
+    accuracy_high(c.k, c.kk, c.images, c.n / c.images) AS accuracy_high,
+    measures.* EXCLUDE (model, test_set, corruption_severity, num_images, num_predictions, c)
 FROM measures
 JOIN model_columns AS m USING (model)
 JOIN test_sets USING (test_set)

@@ -39,10 +39,20 @@ UNDEFINED = Estimate(math.nan)
 
 @dataclass(frozen=True)
 class Spread:
-    """Variance of a measure, and the 97.5 % point of its distribution in standard errors."""
+    """Sums over images of the squares and the fourth powers of their influences on a measure."""
 
-    variance: float
-    quantile: float
+    second: float
+    fourth: float
+    num_images: int
+
+    @property
+    def variance(self) -> float:
+        """Variance of the measure; NaN for one image."""
+        return (
+            self.second * self.num_images / (self.num_images - 1)
+            if self.num_images > 1
+            else math.nan
+        )
 
 
 def spread(influence: Floats, image: Integers, num_images: int) -> Spread:
@@ -53,15 +63,15 @@ def spread(influence: Floats, image: Integers, num_images: int) -> Spread:
     influence : of each prediction; their mean is 0.
     image : whose prediction it is, 0 to `num_images` - 1.
     """
-    if num_images < 2:
-        return Spread(math.nan, math.nan)
-    squares = np.bincount(image, weights=influence, minlength=num_images) ** 2
-    second, fourth = float(squares.sum()), float((squares**2).sum())
-    variance = second / len(influence) ** 2 * num_images / (num_images - 1)
+    squares = (np.bincount(image, weights=influence, minlength=num_images) / len(influence)) ** 2
+    return Spread(float(squares.sum()), float((squares**2).sum()), num_images)
+
+
+def _quantile(second: float, fourth: float, num_images: float, freedom: float) -> float:
+    """Return the 97.5 % point in standard errors, for at most `freedom` degrees of freedom."""
     excess = fourth - second**2 / num_images
-    freedom = 2 * second**2 / excess if excess > 0 else math.inf
-    freedom = min(max(freedom, 1.0), num_images - 1.0)
-    return Spread(variance, float(special.stdtrit(freedom, 0.975)))
+    found = 2 * second**2 / excess if excess > 0 else math.inf
+    return float(special.stdtrit(min(max(found, 1.0), freedom), 0.975))
 
 
 def bounded(value: float, found: Spread, num_images: int, added: float = ADDED) -> Estimate:
@@ -80,19 +90,23 @@ def ends(value: float, found: Spread, num_images: int, added: float = ADDED) -> 
     num_images : that the value rests on.
     added : number of added images.
     """
-    if math.isnan(found.variance):
+    if found.num_images < 2:
         return math.nan, math.nan
     whole = num_images + added
     centre = (num_images * value + added / 2) / whole
-    second = num_images * (num_images * found.variance + value**2) + added / 2
-    reach = found.quantile * math.sqrt(max(0.0, second / whole - centre**2) / whole)
+    second = num_images**2 * found.variance + num_images * value**2 + added / 2
+    variance = max(0.0, second / whole - centre**2) / whole
+    fourth = num_images**4 * found.fourth + added / 2 * (centre**4 + (1 - centre) ** 4)
+    quantile = _quantile(variance * whole**2, fourth, whole, found.num_images - 1)
+    reach = quantile * math.sqrt(variance)
     # The value itself lies within, also where the added images move the centre.
     return max(0.0, min(value, centre - reach)), min(1.0, max(value, centre + reach))
 
 
 def positive(value: float, found: Spread) -> Estimate:
     """Return a measure of 0 or more, with an interval that is symmetric in its logarithm."""
-    if value <= 0 or math.isnan(found.variance):
+    if value <= 0 or found.num_images < 2:
         return Estimate(value)
-    factor = math.exp(found.quantile * math.sqrt(found.variance) / value)
+    quantile = _quantile(found.second, found.fourth, found.num_images, found.num_images - 1)
+    factor = math.exp(quantile * math.sqrt(found.variance) / value)
     return Estimate(value, value / factor, value * factor)

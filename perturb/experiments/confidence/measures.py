@@ -24,11 +24,6 @@ from perturb.experiments.confidence.predictions import Floats, Predictions
 _WINDOW = 1 / 30
 
 
-def mean_accuracy(of: Predictions) -> Estimate:
-    """Return the fraction of right predictions."""
-    return _mean(of, of.is_right)
-
-
 def mean_confidence(of: Predictions) -> Estimate:
     """Return the mean confidence."""
     return _mean(of, of.confidence)

@@ -85,3 +85,23 @@ def ordered(image: Integers, variant: Integers, *columns: Floats) -> Predictions
     sorted_image = image[order]
     is_new = np.concatenate([[False], sorted_image[1:] != sorted_image[:-1]])
     return Predictions(np.cumsum(is_new, dtype=np.int64), *(column[order] for column in columns))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Right predictions k of n on each image, as the intervals of fractions need their sums."""
+
+    k: int
+    n: int
+    kk: int
+    kn: int
+    nn: int
+    images: int
+
+    @classmethod
+    def of(cls, image: Integers, is_right: Floats) -> "Counts":
+        """Return the sums of some predictions."""
+        n = np.bincount(image)
+        k = np.bincount(image, weights=is_right).astype(np.int64)
+        sums = (k.sum(), n.sum(), (k * k).sum(), (k * n).sum(), (n * n).sum(), (n > 0).sum())
+        return cls(*map(int, sums))

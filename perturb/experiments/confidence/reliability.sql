@@ -5,14 +5,17 @@ SELECT
     test_sets.test_set_label,
     found.corruption_severity,
     found.place AS confidence_bin,
-    found.size AS bin_size,
+    c.n AS bin_size,
     found.confidence AS bin_confidence,
-    found.value AS bin_accuracy,
-    found.low AS bin_accuracy_low,
-    found.high AS bin_accuracy_high,
+    c.k / c.n AS bin_accuracy,
+    -- Of one image a bin may hold several predictions.
+    CASE WHEN c.n = c.images THEN wilson_low(c.k, c.n)
+    ELSE ratio_low(c.k, c.n, c.kk, c.kn, c.nn, c.images) END AS bin_accuracy_low,
+    CASE WHEN c.n = c.images THEN wilson_high(c.k, c.n)
+    ELSE ratio_high(c.k, c.n, c.kk, c.kn, c.nn, c.images) END AS bin_accuracy_high,
     found.num_images,
     found.num_predictions
-FROM confidence_values AS found
+FROM (SELECT *, counts AS c FROM confidence_values) AS found
 JOIN model_columns AS m USING (model)
 JOIN test_sets USING (test_set)
 WHERE found.measure = 'bin_accuracy'

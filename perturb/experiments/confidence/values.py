@@ -1,6 +1,7 @@
 """The relation `confidence_values`: every measure of every model on every test set."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perturb.experiments.confidence.calibration import (
-    bin_accuracies,
     bins_of,
     calibration_error,
     plain_calibration_error,
@@ -19,19 +19,17 @@ from perturb.experiments.confidence.measures import (
     auroc,
     brier_score,
     log_loss,
-    mean_accuracy,
     mean_confidence,
     selective_error,
 )
-from perturb.experiments.confidence.predictions import Predictions, ordered
+from perturb.experiments.confidence.predictions import Counts, Predictions, ordered
 
 Fetch = Callable[[str], pa.Table]
 Row = dict[str, Any]
 
 #: Fractions of the predictions that are kept in the curves of error over coverage.
-COVERAGES = tuple(percent / 100 for percent in range(5, 101, 5))
+COVERAGES = tuple(percent / 100 for percent in range(10, 101, 10))
 _MEASURES = {
-    "accuracy": mean_accuracy,
     "mean_confidence": mean_confidence,
     "brier_score": brier_score,
     "log_loss": log_loss,
@@ -47,8 +45,8 @@ _SCHEMA = pa.schema(
         ("num_predictions", pa.int64()),
         ("measure", pa.string()),
         ("place", pa.int32()),  # of a bin, from 1; of a coverage, in percent
-        ("size", pa.int64()),  # predictions of a bin
-        ("confidence", pa.float64()),  # their mean
+        ("confidence", pa.float64()),  # mean over the predictions of a bin
+        ("counts", pa.struct([(field.name, pa.int64()) for field in fields(Counts)])),
         ("value", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
@@ -58,6 +56,9 @@ _SCHEMA = pa.schema(
 
 def confidence_values(fetch: Fetch, _: Mapping[str, float | None]) -> pa.Table:
     """Return one row per model, test set, severity and measure; bins and coverages have `place`.
+
+    Fractions of predictions have counts instead of a value: their intervals are those of all
+    tables.
 
     The predictions of one model are in memory at a time.
 
@@ -133,13 +134,15 @@ def measured(of: Predictions) -> list[Row]:
     single["calibration_error"] = calibration_error(of, bins)
     single["plain_calibration_error"] = Estimate(plain_calibration_error(bins))
     rows = [_row(name, found) for name, found in single.items()]
-    for place, found in enumerate(bin_accuracies(of, bins)):
+    rows.append({"measure": "accuracy", "counts": asdict(Counts.of(of.image, of.is_right))})
+    for place, number in enumerate(bins.number.tolist()):
+        of_bin = bins.bin == place
         rows.append(
-            _row("bin_accuracy", found)
-            | {
-                "place": int(bins.number[place]),
-                "size": int(bins.size[place]),
+            {
+                "measure": "bin_accuracy",
+                "place": number,
                 "confidence": float(bins.confidence[place]),
+                "counts": asdict(Counts.of(of.image[of_bin], of.is_right[of_bin])),
             }
         )
     for coverage in COVERAGES:
