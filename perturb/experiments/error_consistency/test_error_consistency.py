@@ -125,6 +125,20 @@ def test_runs_of_one_training_are_no_pair_of_a_family(tmp_path: Path) -> None:
     assert counts == {("ViTs", "ViTs"): 2, ("ResNets", "ViTs"): 3}
 
 
+def test_more_models_than_a_word_has_bits(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    models = [vit(f"v{place:02d}", 8) for place in range(64)]
+    letters = {
+        model["model"]: "".join(map(str, random.integers(0, 2, 30).tolist())) for model in models
+    }
+    rows = [row for model, outcomes in letters.items() for row in decided(model, outcomes)]
+    table = make_table("error_consistency", {**written(tmp_path, models, rows), "decisions": []})
+    for one, other in (("v00", "v01"), ("v59", "v60"), ("v00", "v63"), ("v62", "v63")):
+        [row] = rows_where(table, decider=one, other_decider=other)
+        expected = cohen_kappa_score(list(letters[one]), list(letters[other]))
+        assert row["kappa"] == pytest.approx(expected)
+
+
 def test_a_model_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
     rows = [*decided("v", "1101"), *decided("r", "101")]
     sources = {**written(tmp_path, [vit("v", 8), resnet("r")], rows), "decisions": []}
