@@ -172,6 +172,15 @@ MISTAKES: dict[str, str] = {
         "models: reference with `role: reference` filter no dataset; allowed besides those that "
         "do: one, the denominator of mCE, here 'a'"
     ),
+    "datasets.test.decisions: [a.csv]\ndatasets.second.decisions: [b.csv]": (
+        "datasets: several have `decisions`: test, second; allowed: one"
+    ),
+    "datasets.second.decisions: [b.csv]": (
+        "datasets.second.decisions: 'second' is not among perturbations.none.datasets"
+    ),
+    "datasets.test.decisions: ['subject-*.csv']": (
+        "datasets.test.decisions.0: ... none of { } < > * ? [ ] can be in its path"
+    ),
     "datasets.hard: {filter: {dataset: second, wrong_by: [a, other]}}": (
         "datasets.hard.filter.wrong_by.1: there is no entry 'other' under `models`"
     ),

@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema
 
 from perturb.config.class_checks import check_classes
+from perturb.config.paths import REFUSED
 from perturb.config.perturbation_checks import check_perturbations
 from perturb.config.schema import schema
 from perturb.config.source_checks import check_source, check_views
@@ -131,8 +132,16 @@ def _check_decisions(config: Config) -> Iterator[str]:
     if len(decided) > 1:
         yield f"datasets: several have `decisions`: {listed(decided)}; allowed: one"
     for id in decided:
-        if "none" in config.perturbations and id not in config.perturbations["none"].datasets:
+        dataset, unchanged = config.datasets[id], config.perturbations.get("none")
+        # A clean set that is not evaluated is a mistake of its own.
+        if unchanged and dataset.role != "clean" and id not in unchanged.datasets:
             yield f"datasets.{id}.decisions: {id!r} is not among perturbations.none.datasets"
+        for place, file in enumerate(dataset.decisions):
+            if not set(REFUSED).isdisjoint(file):
+                yield (
+                    f"datasets.{id}.decisions.{place}: {file!r}: none of {' '.join(REFUSED)} can "
+                    "be in its path: Snakemake and DuckDB read them as patterns"
+                )
 
 
 def _check_reference(config: Config) -> Iterator[str]:

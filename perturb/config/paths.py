@@ -25,7 +25,7 @@ _VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([^}]*)\})")
 _OWN = "resources/"
 _ROOTS = ("data", "results")
 # Characters that have a meaning in the paths that Snakemake and DuckDB read.
-_REFUSED = "{}<>*?[]"
+REFUSED = "{}<>*?[]"
 
 
 def with_paths(raw: Mapping[str, Any], refuse: Refuse) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _expanded(key: Key, path: str) -> str:
 
 def _results(path: str, refuse: Refuse) -> str:
     """Return the results folder in its shortest form."""
-    found = [character for character in _REFUSED if character in path]
+    found = [character for character in REFUSED if character in path]
     short = os.path.normpath(path)
     if found:
         refuse(

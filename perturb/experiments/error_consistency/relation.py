@@ -123,29 +123,29 @@ def _outcomes(
     fetch: Fetch, test_set: str, deciders: Sequence[Mapping[str, Any]]
 ) -> tuple[Values, list[Mapping[str, Any]]]:
     """Return who is right on each image, bool (conditions, images, deciders), and the deciders."""
-    words = [_word(fetch, test_set, word) for word in range(-(-len(deciders) // _WORD))]
-    present = np.concatenate([_bits(rows["present"]) for rows in words if rows.num_rows], axis=1)
-    right = np.concatenate([_bits(rows["right_ones"]) for rows in words if rows.num_rows], axis=1)
-    places = np.concatenate(
-        [np.arange(_WORD) + _WORD * word for word, rows in enumerate(words) if rows.num_rows]
+    conditions = fetch(
+        f"SELECT DISTINCT condition, severity FROM consistency_words WHERE test_set = '{test_set}'"
     )
-    conditions = words[0]["condition"].to_numpy()
-    num_conditions = len(np.unique(conditions))
-    decided = present.any(axis=0)
-    if not present[:, decided].all() or len(present) % num_conditions:
+    num_conditions = conditions.num_rows
+    columns: list[Values] = []
+    kept: list[Mapping[str, Any]] = []
+    for start in range(0, len(deciders), _WORD):
+        present, right = _word(fetch, test_set, start // _WORD)
+        if not np.array_equal(present, present[:1].repeat(len(present))):
+            raise ValueError(f"test set {test_set}: a model lacks images that others have")
+        for bit, decider in enumerate(deciders[start : start + _WORD]):
+            if len(present) and present[0] >> bit & 1:
+                kept.append(decider)
+                columns.append(right >> bit & 1 == 1)
+    if len({len(column) for column in columns}) > 1 or len(columns[0]) % num_conditions:
         raise ValueError(f"test set {test_set}: a model lacks images that others have")
-    kept = [deciders[place] for place in places[decided]]
-    return right[:, decided].reshape(num_conditions, -1, len(kept)), kept
+    return np.stack(columns, axis=1).reshape(num_conditions, -1, len(kept)), kept
 
 
-def _word(fetch: Fetch, test_set: str, word: int) -> pa.Table:
-    return fetch(
-        "SELECT condition, present, right_ones FROM consistency_words "
-        f"WHERE test_set = '{test_set}' AND word = {word} ORDER BY condition, image"
+def _word(fetch: Fetch, test_set: str, word: int) -> tuple[Values, Values]:
+    """Return which deciders of a word decided on each image, and which are right, as bits."""
+    rows = fetch(
+        "SELECT present, right_ones FROM consistency_words "
+        f"WHERE test_set = '{test_set}' AND word = {word} ORDER BY condition, severity, image"
     )
-
-
-def _bits(column: pa.ChunkedArray) -> Values:
-    """Return the bits of words, bool (rows, 60)."""
-    bits: Values = (column.to_numpy()[:, None] >> np.arange(_WORD)) & 1 == 1
-    return bits
+    return rows["present"].to_numpy(), rows["right_ones"].to_numpy()

@@ -10,8 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from perturb.config import load_config
 from perturb.experiments.error_consistency.decisions import columns_lacked
 from perturb.experiments.error_consistency.kappa import Consistency, consistencies
+from perturb.plan.products import table_sources, tables_read
+from perturb.plan.sources import faulty_decisions, missing_files
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
 from tests.study_tables import rows_where, sql
@@ -122,6 +125,20 @@ def test_runs_of_one_training_are_no_pair_of_a_family(tmp_path: Path) -> None:
     assert counts == {("ViTs", "ViTs"): 2, ("ResNets", "ViTs"): 3}
 
 
+def test_more_models_than_a_word_has_bits(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    models = [vit(f"v{place:02d}", 8) for place in range(64)]
+    letters = {
+        model["model"]: "".join(map(str, random.integers(0, 2, 30).tolist())) for model in models
+    }
+    rows = [row for model, outcomes in letters.items() for row in decided(model, outcomes)]
+    table = make_table("error_consistency", {**written(tmp_path, models, rows), "decisions": []})
+    for one, other in (("v00", "v01"), ("v59", "v60"), ("v00", "v63"), ("v62", "v63")):
+        [row] = rows_where(table, decider=one, other_decider=other)
+        expected = cohen_kappa_score(list(letters[one]), list(letters[other]))
+        assert row["kappa"] == pytest.approx(expected)
+
+
 def test_a_model_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
     rows = [*decided("v", "1101"), *decided("r", "101")]
     sources = {**written(tmp_path, [vit("v", 8), resnet("r")], rows), "decisions": []}
@@ -226,6 +243,21 @@ def test_a_file_without_columns_is_told_before_anything_runs(tmp_path: Path) -> 
         f"{file} has no column object_response, imagename; needed: subj, object_response, "
         "category, imagename"
     )
+
+
+def test_files_of_decisions_are_inputs_and_checked_before_jobs(
+    tiny_study: dict[str, Any], tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("whole.csv", "part.csv", "none.csv")]
+    files[0].write_text(f"{HEADER}\n")
+    files[1].write_text("subj\n")
+    tiny_study["datasets"]["test"]["decisions"] = list(map(str, files))
+    config = load_config(tiny_study)
+    assert table_sources(config, "error_consistency")["decisions"] == list(map(str, files))
+    assert set(map(str, files)) <= set(tables_read(config))
+    assert missing_files(config) == [f"datasets.test.decisions.2: {files[2]} does not exist"]
+    [fault] = faulty_decisions(config)
+    assert fault.startswith(f"datasets.test.decisions.1: {files[1]} has no column object_response")
 
 
 def test_the_interval_covers(tmp_path: Path) -> None:

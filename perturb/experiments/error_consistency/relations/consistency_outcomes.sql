@@ -31,7 +31,10 @@ LEFT JOIN decided_images ON name = file OR ends_with(name, '_' || file)
 QUALIFY rank() OVER (PARTITION BY trial ORDER BY length(file) DESC) = 1;
 
 CREATE TEMP TABLE deciders AS
-SELECT *, (row_number() OVER (ORDER BY is_human, decider) - 1)::INTEGER AS place
+SELECT
+    *,
+    CASE WHEN NOT is_human THEN decider::model_id END AS model,
+    (row_number() OVER (ORDER BY is_human, decider) - 1)::INTEGER AS place
 FROM (
     SELECT model::VARCHAR AS decider, false AS is_human
     FROM benchmark_models
@@ -44,29 +47,32 @@ FROM (
 CREATE TEMP VIEW consistency_outcomes AS
 SELECT
     CASE WHEN datasets.role = 'extra' THEN datasets.dataset ELSE datasets.role END AS test_set,
-    '' AS condition,
+    'none' AS condition,
+    0 AS severity,
     d.place,
     predictions.image,
     predictions.is_correct
 FROM short_predictions AS predictions
-JOIN deciders AS d ON d.decider = predictions.model::VARCHAR AND NOT d.is_human
+JOIN deciders AS d ON d.model = predictions.model
 JOIN datasets ON datasets.dataset = predictions.dataset AND datasets.role <> 'corrupted'
 WHERE predictions.perturbation = 'none'
 UNION ALL
 SELECT
     'corruptions',
-    c.condition::VARCHAR || ' ' || c.severity::INTEGER,
+    c.condition,
+    c.severity,
     d.place,
     c.image,
     c.is_correct
 FROM corruption_predictions AS c
-JOIN deciders AS d ON d.decider = c.model::VARCHAR AND NOT d.is_human
+JOIN deciders AS d ON d.model = c.model
 JOIN corruptions ON corruptions.corruption = c.condition AND corruptions.is_benchmark
 JOIN datasets ON datasets.dataset = c.dataset AND datasets.role IN ('clean', 'corrupted')
 UNION ALL
 SELECT
     (SELECT CASE WHEN role = 'extra' THEN dataset ELSE role END FROM datasets WHERE has_decisions),
-    '',
+    'none',
+    0,
     d.place,
     image,
     coalesce(answer = category, false)
@@ -87,6 +93,7 @@ CREATE TEMP TABLE consistency_words AS
 SELECT
     test_set,
     condition,
+    severity,
     image,
     place // 60 AS word,
     bit_or(1::BIGINT << (place % 60)) AS present,
