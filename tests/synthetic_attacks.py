@@ -13,9 +13,10 @@ import pyarrow as pa
 from tests.synthetic_shards import image_id, shard
 
 EPSILONS = (2 / 255, 4 / 255, 8 / 255)
+L2_EPSILONS = (0.25, 0.5, 1.0)
 HEADLINE_EPSILON = 4 / 255
 STAGES = ("apgd_ce", "apgd_dlr", "square")
-# Force of an attack at 8/255; ResNets' margins shrink more under the stronger ones.
+# Force of an attack at the largest epsilon; ResNets' margins shrink more under the stronger ones.
 FORCE = {"fgsm": 0.55, "pgd": 0.75, "apgd_ce": 0.8, "apgd_dlr": 0.82, "square": 0.84}
 ROTATIONS = np.linspace(-30, 30, 31)
 SHIFTS = np.array([-3, -2, 0, 2, 3])
@@ -23,6 +24,11 @@ NUM_SAMPLES = 20
 NUM_CLASSES = 12
 
 Row = Mapping[str, Any]
+
+
+def epsilons_of(attack: str) -> tuple[float, ...]:
+    """Return the epsilons of an attack."""
+    return L2_EPSILONS if attack == "attack_ensemble_l2" else EPSILONS
 
 
 class Attacked:
@@ -48,7 +54,7 @@ class Attacked:
     ) -> pa.Table:
         """Return the shard of FGSM, PGD or the ensemble."""
         stages = STAGES if attack.startswith("attack_ensemble") else (attack,)
-        scale = epsilon / EPSILONS[-1]
+        scale = epsilon / epsilons_of(attack)[-1]
         forces = np.array([FORCE[stage] * scale for stage in stages])[:, None]
         correct = margins > forces
         norms = np.where(margins > 0, 0.01 * self.common, np.nan)

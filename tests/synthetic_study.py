@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from perturb.experiments.corruptions.names import CORRUPTIONS
 from tests.synthetic_attacks import (
-    EPSILONS,
     Attacked,
     cue_conflict,
+    epsilons_of,
     patterns,
     stimuli,
 )
@@ -243,7 +243,7 @@ def _attack_shards(
     for row, own in zip(rows, margins, strict=True):
         for attack in ("fgsm", "pgd", "attack_ensemble", "attack_ensemble_l2"):
             if attack in extras:
-                for epsilon in EPSILONS:
+                for epsilon in epsilons_of(attack):
                     yield attacked.gradient_attack(row, own, attack, epsilon)
         if "spatial" in extras:
             yield attacked.spatial_attack(row, own)
