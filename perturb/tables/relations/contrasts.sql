@@ -276,7 +276,8 @@ over_images AS (
             ELSE contrast_centre(d1, n) - d1 / n
         END AS shift,
         CASE rule
-            WHEN 'free' THEN d2 / nullif(n - 1, 0) / n
+            -- Images that all give the same value say nothing of others.
+            WHEN 'free' THEN nullif(d2 / nullif(n - 1, 0) / n, 0)
             WHEN 'bounded' THEN bounded_variance(d1, d2, n)
             ELSE contrast_variance(d1, d2, d4, n, reach)
         END AS images_variance
