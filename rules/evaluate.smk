@@ -44,8 +44,7 @@ if TRANSFER in STUDY.perturbations:
         """Make adversarial images against one model, and record every model's predictions on them."""
         input:
             unpack(lambda wildcards: job_stores(wildcards.source, TRANSFER)),
-            weights=[PATHS.weights(model) for model in STUDY.benchmark_models],
-            cards=[PATHS.card(model) for model in STUDY.benchmark_models],
+            unpack(lambda wildcards: job_checkpoints(wildcards.source, TRANSFER)),
             stale=lambda wildcards: STALE.mark_of(
                 PATHS.receipt(wildcards.source, TRANSFER)
             ),
