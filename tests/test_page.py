@@ -244,21 +244,29 @@ def test_warnings_name_only_models_whose_gradients_vanish(report: Path) -> None:
 @pytest.mark.parametrize(
     ("available", "sections", "absent"),
     [
-        (set(), ["benchmarks", "model_size"], ["Corruptions", "FGSM", "Shape bias"]),
+        (
+            set(),
+            ["benchmarks", "model_size", "data_scaling"],
+            ["Corruptions", "FGSM", "Shape bias"],
+        ),
         (
             {"attacks", "corruptions"},
-            ["benchmarks", "corruptions", "model_size", "attacks"],
+            ["benchmarks", "corruptions", "model_size", "data_scaling", "attacks"],
             ["Transfer", "Borders, object"],
         ),
-        ({"cue_conflict"}, ["benchmarks", "model_size", "shape_bias"], ["PGD", "Spatial attack"]),
+        (
+            {"cue_conflict"},
+            ["benchmarks", "model_size", "data_scaling", "shape_bias"],
+            ["PGD", "Spatial attack"],
+        ),
         (
             {"lesions"},
-            ["benchmarks", "model_size", "lesions"],
+            ["benchmarks", "model_size", "data_scaling", "lesions"],
             ["Head", "Token", "Attention window", "CKA"],
         ),
         (
             {"patch_attention"},
-            ["benchmarks", "model_size", "restricted_attention"],
+            ["benchmarks", "model_size", "data_scaling", "restricted_attention"],
             ["Lesion", "Attention window", "FLOPs kept"],
         ),
     ],
@@ -309,7 +317,7 @@ def test_a_chart_without_any_row_is_left_out(report: Path) -> None:
     names = declared_tables_of({"heads"})
     folder = report.parents[1] / "tables"
     found = {name: pq.read_table(folder / f"{name}.parquet") for name in names}
-    always = ["benchmarks", "model_size"]
+    always = ["benchmarks", "model_size", "data_scaling"]
     charts = charts_in(report.parents[1] / "charts")
     for heads, sections in ((found["heads"], [*always, "lesions"]), (None, always)):
         table = found["heads"].slice(0, 0) if heads is None else heads
