@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema
 
 from perturb.config.class_checks import check_classes
-from perturb.config.paths import REFUSED
 from perturb.config.perturbation_checks import check_perturbations
+from perturb.config.role_checks import check_decisions, check_reference
 from perturb.config.schema import schema
 from perturb.config.source_checks import check_source, check_views
 from perturb.config.walk import Key, named
@@ -107,10 +107,10 @@ def check_study(config: Config) -> Iterator[str]:
         *(_check_dataset(dataset, config) for dataset in config.datasets.values()),
         *(_check_stream(dataset, config) for dataset in config.datasets.values()),
         _check_published(config),
-        _check_decisions(config),
+        check_decisions(config),
         *(_check_model(model) for model in config.models.values()),
         *(_check_side(model, config) for model in config.models.values()),
-        _check_reference(config),
+        check_reference(config),
     )
     clean = [dataset.id for dataset in config.datasets.values() if dataset.role == "clean"]
     if len(clean) > 1 or (not clean and config.is_whole("datasets")):
@@ -124,49 +124,6 @@ def _check_published(config: Config) -> Iterator[str]:
     for name in dict.fromkeys(published):
         if published.count(name) > 1:
             yield f"datasets: several are {name!r} by `published`; allowed: one"
-
-
-def _check_decisions(config: Config) -> Iterator[str]:
-    """Check that people decided on one dataset: trials name an image, but not its dataset."""
-    decided = [dataset.id for dataset in config.datasets.values() if dataset.decisions]
-    if len(decided) > 1:
-        yield f"datasets: several have `decisions`: {listed(decided)}; allowed: one"
-    for id in decided:
-        dataset, unchanged = config.datasets[id], config.perturbations.get("none")
-        # A clean set that is not evaluated is a mistake of its own.
-        if unchanged and dataset.role != "clean" and id not in unchanged.datasets:
-            yield f"datasets.{id}.decisions: {id!r} is not among perturbations.none.datasets"
-        for place, file in enumerate(dataset.decisions):
-            if not set(REFUSED).isdisjoint(file):
-                yield (
-                    f"datasets.{id}.decisions.{place}: {file!r}: none of {' '.join(REFUSED)} can "
-                    "be in its path: Snakemake and DuckDB read them as patterns"
-                )
-
-
-def _check_reference(config: Config) -> Iterator[str]:
-    """Check that every reference has a purpose, and that there are models under test beside them.
-
-    The errors of the first one divide those of the models under test in mCE.
-    """
-    references = [model.id for model in config.models.values() if model.is_reference]
-    filtering = {id for dataset in config.datasets.values() for id in dataset.filter_models}
-    unused = [id for id in references[1:] if id not in filtering]
-    if unused and config.is_whole("datasets"):
-        yield (
-            f"models: {listed(unused)} with `role: reference` filter no dataset; allowed besides "
-            f"those that do: one, the denominator of mCE, here {references[0]!r}"
-        )
-    corruptions = config.corruptions
-    if not config.is_whole("models"):
-        return
-    if corruptions and corruptions.denominators == "reference" and not references:
-        yield (
-            f"perturbations.{corruptions.key}.denominators: 'reference' needs a model with "
-            "`role: reference`; allowed without one: none, and on ImageNet alexnet"
-        )
-    if len(references) == len(config.models):
-        yield "models: at least one with `role: benchmark` is needed"
 
 
 def _check_labels(section: str, entries: Iterable[Dataset | Pretraining]) -> Iterator[str]:
