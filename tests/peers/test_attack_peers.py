@@ -189,7 +189,7 @@ def test_apgd_in_the_l2_ball(family: str, kind: str, epsilon: float) -> None:
     """Lengths are rounded in another order, so paths part in time: both climb as high."""
     classifier, images, targets = make_case(family, 256)
     num_standing = 0
-    for i in range(4):
+    for i in range(2):
         image, target = images[i : i + 1], targets[i : i + 1]
         runner_up = classifier(image).topk(2, dim=1).indices[:, 1]
         name, loss, labels = {
@@ -219,7 +219,7 @@ def test_apgd_in_the_l2_ball(family: str, kind: str, epsilon: float) -> None:
                 loss(classifier(pixels), labels).item() for pixels in (image, ours, best)
             )
             assert found - clean == pytest.approx(expected - clean, rel=0.02)
-    assert num_standing == (4 if epsilon == 0.002 else 0)
+    assert num_standing == (2 if epsilon == 0.002 else 0)
 
 
 @pytest.mark.parametrize("family", ARGUMENTS)
@@ -227,14 +227,15 @@ def test_apgd_in_the_l2_ball(family: str, kind: str, epsilon: float) -> None:
 def test_fab_finds_as_near_images(family: str, norm: Norm) -> None:
     """At 1 % above the distance that the peer finds ours breaks the image, at 10 % below it not."""
     classifier, images, targets = make_case(family)
+    images, targets = images[:3], targets[:3]
     peer = torchattacks.FAB(
-        classifier, norm=norm.id, eps=1e3, steps=100, multi_targeted=True, n_classes=4
+        classifier, norm=norm.id, eps=1e3, steps=100, multi_targeted=True, n_classes=3
     )
     theirs = peer(images, targets)
     is_broken = classifier(theirs).argmax(dim=1) != targets
     assert is_broken.all()
     distances = norm.size(theirs - images)
-    options: dict[str, Any] = {"steps": 100, "num_targets": 3, "norm": norm}
+    options: dict[str, Any] = {"steps": 100, "num_targets": 2, "norm": norm}
     for share, is_left in ((1.01, False), (0.9, True)):
         for i, distance in enumerate(distances.tolist()):
             row = slice(i, i + 1)
