@@ -80,7 +80,7 @@ def drawn(num_models: int, num_images: int, spread: float) -> dict[str, np.ndarr
 
 
 def test_random_sets_decide_nothing_where_there_is_no_difference() -> None:
-    """At most 5 % of studies of one ViT, 25 sets of a part each, are decided; 50 % by images alone.
+    """Some 5 % of studies of one ViT, 25 sets of a part each, are decided; 77 % by images alone.
 
     Of 400 studies of 5 % no more than 8 % are decided but once in 300.
     """
@@ -90,7 +90,7 @@ def test_random_sets_decide_nothing_where_there_is_no_difference() -> None:
     without = drawn(400, 300, spread=0.6)
     paired = without["mlp"].mean(1) - without["attention"].mean(1)
     errors = paired.std(1, ddof=1) / np.sqrt(paired.shape[1])
-    assert (abs(paired.mean(1)) > Z95 * errors).mean() > 0.2
+    assert (abs(paired.mean(1)) > Z95 * errors).mean() > 0.7
 
 
 def test_runs_of_a_training_add_their_variance() -> None:
