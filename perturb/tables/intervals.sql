@@ -121,14 +121,6 @@ CREATE MACRO verdict(low, high, side, threshold) AS
         ELSE 'undecided'
     END;
 
--- The point that a standard normal variable exceeds with probability p < 0.075; seven digits
--- (Wichura, Applied Statistics 37, 1988, algorithm AS 241, routine PPND7).
-CREATE MACRO tail_root(p) AS sqrt(-ln(p)) - 1.6;
-CREATE MACRO normal_quantile(p) AS
-    (((0.17023821103 * tail_root(p) + 1.3067284816) * tail_root(p) + 2.7568153900)
-        * tail_root(p) + 1.4234372777)
-    / ((0.12021132975 * tail_root(p) + 0.73700164250) * tail_root(p) + 1);
-
 -- A comparison on the same images: image i has the value d of the comparison, a weighted sum of what
 -- the models did on it, which no image can take further from 0 than `reach`. Where few images differ,
 -- the variance of d is uncertain, and 0 if none does. So z^2 images join, half of them at +scale and

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import pandas as pd
@@ -15,7 +14,7 @@ from scipy import stats
 from perturb.experiments.layer_correlations.similarity import SCHEMA
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
-from tests.study_tables import rows_where, sql, table_of
+from tests.study_tables import rows_where, table_of
 from tests.synthetic_study import Study
 
 
@@ -90,9 +89,3 @@ def test_profile_by_hand(tmp_path: Path) -> None:
     assert [row["depth"] for row in rows] == [0, 1 / 3, 2 / 3, 1]
     assert [row["value"] for row in rows] == pytest.approx([0.4 / 3, 0.4 / 3, 0.3, 0.3])
     assert make_table("layer_correlations", sources).num_rows == 16
-
-
-@pytest.mark.parametrize("count", [1, 2, 11, 276, 10_000])
-def test_normal_quantile(count: int) -> None:
-    expected = -NormalDist().inv_cdf(0.025 / count)
-    assert sql(f"normal_quantile(0.025 / {count})") == pytest.approx(expected, abs=1e-6)

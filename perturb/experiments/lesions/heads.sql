@@ -3,7 +3,7 @@ SELECT
     m.*,
     split_part(a.removed, '.', 1)::INTEGER AS block,
     split_part(a.removed, '.', 2)::INTEGER AS head,
-    a.* EXCLUDE (perturbation, condition, model, sample, removed, drop_half_width)
+    a.* EXCLUDE (perturbation, condition, model, sample, removed)
 FROM single_drops AS a
 JOIN model_columns AS m USING (model)
 WHERE a.perturbation = 'heads'

@@ -4,7 +4,7 @@ SELECT
     a.condition AS part,
     part_labels.part_label,
     a.sample AS block,
-    a.* EXCLUDE (perturbation, condition, model, sample, removed, drop_half_width)
+    a.* EXCLUDE (perturbation, condition, model, sample, removed)
 FROM single_drops AS a
 JOIN part_labels ON part_labels.part = a.condition
 JOIN model_columns AS m USING (model)

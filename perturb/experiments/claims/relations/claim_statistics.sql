@@ -48,7 +48,7 @@ FROM rank_correlations;
 
 -- How a sentence names what is compared.
 CREATE TEMP VIEW entry_labels AS
-SELECT entry, any_value(label) AS label, any_value(pretraining_label) AS set_label
+SELECT entry, any_value(entry_label) AS label, any_value(pretraining_label) AS set_label
 FROM benchmark_models
 GROUP BY entry;
 

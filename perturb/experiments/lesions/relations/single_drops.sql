@@ -15,7 +15,6 @@ SELECT
     wilson_low(k, num_images) AS accuracy_low,
     wilson_high(k, num_images) AS accuracy_high,
     (clean - k) / num_images AS drop,
-    contrast_half_width(clean - k, d2, d2, num_images, 1) AS drop_half_width,
     difference_low(clean - k, d2, d2, num_images, 1) AS drop_low,
     difference_high(clean - k, d2, d2, num_images, 1) AS drop_high
 FROM model_samples
