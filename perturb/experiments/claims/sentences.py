@@ -79,8 +79,8 @@ def summary(found: Sequence[Claim]) -> str:
     if not decided:
         return text
     return (
-        f"{text} With all claims counted together (Holm), {together} of the {len(decided)} "
-        "verdicts supported, contradicted or mixed hold."
+        f"{text} With all claims counted together (Holm), {together} of the {len(decided)} decided "
+        "verdicts hold."
     )
 
 
@@ -90,8 +90,8 @@ _LEVELS_OF_CLAIMS: Mapping[str | None, str] = {
     "this row alone": "For its rows alone, not with all claims counted together",
 }
 _CHOSEN = (
-    " Natural adversarial images are chosen by the mistakes of a network: networks like it are at "
-    "a disadvantage, as ResNets are on ImageNet-A."
+    " Natural adversarial images are chosen by the mistakes of other networks: models like these "
+    "are at a disadvantage, as ResNets are on ImageNet-A."
 )
 _LAST_BLOCK = (
     " One block does not count: no class token reads what patches exchange in the last one, so "

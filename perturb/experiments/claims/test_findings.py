@@ -116,8 +116,8 @@ UNSURE = {"p_value": 0.0312, "p_holm": 0.41, "holds_at": "this row alone"}
         ),
         (
             {**SURE, "p_holm": 0.0002, "test_set": "natural_adversarial"},
-            "(p < 0.001). Natural adversarial images are chosen by the mistakes of a network: "
-            "networks like it are at a disadvantage, as ResNets are on ImageNet-A.",
+            "(p < 0.001). Natural adversarial images are chosen by the mistakes of other "
+            "networks: models like these are at a disadvantage, as ResNets are on ImageNet-A.",
         ),
         (
             {"holds_at": None, "test_set": "patch_attention", "kind": "condition_difference"}
@@ -143,7 +143,7 @@ def test_a_summary_counts_what_holds_for_all_claims_together() -> None:
     ]
     assert summary(claims(rows)) == (
         "Of 3 claims of the paper: 1 supported, 1 mixed, 1 undecided. With all claims counted "
-        "together (Holm), 1 of the 2 verdicts supported, contradicted or mixed hold."
+        "together (Holm), 1 of the 2 decided verdicts hold."
     )
     assert summary(claims(rows[2:])) == "Of 1 claims of the paper: 1 undecided."
 
