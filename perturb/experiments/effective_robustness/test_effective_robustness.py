@@ -61,7 +61,7 @@ def test_runs_of_one_training_are_one_model_of_the_line() -> None:
     found = fit(clean, perturbed, RUNS_OF_SIX)
     assert found.num_baseline.tolist() == [5] * 9
     x, y = ndtri(clean.mean(axis=0)), ndtri(perturbed.mean(axis=0))
-    of_six = np.array([[part[RUNS_OF_SIX == at].mean() for at in range(6)] for part in (x, y)])
+    of_six = np.array([[part[at == RUNS_OF_SIX].mean() for at in range(6)] for part in (x, y)])
     for place, entry in enumerate(RUNS_OF_SIX):
         slope, intercept = np.polyfit(*np.delete(of_six, entry, axis=1), 1)
         assert found.predicted[place] == pytest.approx(ndtr(intercept + slope * x[place]))
