@@ -7,11 +7,13 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.stats import t as student
 
 from perturb.experiments.drawing import draw
 from perturb.experiments.emptiness import why_empty
+from perturb.page.shown import note_beside
 from perturb.tables.run import make_table
 from tests.hand_made import decided, other, resnet, vit, written
 from tests.study_tables import Z95, sql
@@ -154,6 +156,22 @@ def test_runs_of_one_entry_are_one_model_and_widen_its_interval(tmp_path: Path) 
     assert mean["smallest_difference_low"] < alone["smallest_difference_low"]
     assert mean["largest_difference_low"] == alone["largest_difference_low"]
     assert (mean["crossing_images_low"] or 0) < alone["crossing_images_low"]
+
+
+def test_chart_shows_a_mean_over_runs_as_it_is_in_the_table(tmp_path: Path) -> None:
+    names = ("vit-k", "vit-k-2", "vit-h", "resnet-k", "resnet-h")
+    sources = _study(tmp_path, {name: _right(60 + 10 * at) for at, name in enumerate(names)})
+    tables = {
+        name: make_table(name, sources, given).to_pandas()
+        for name, given in (("data_scaling", {"headline_epsilon": None}), ("models", {}))
+    }
+    (rows,) = draw("data_scaling", tables).to_dict()["datasets"].values()
+    assert len(rows) == 4
+    [mean] = [row for row in rows if row["model"] == "vit-k"]
+    assert (mean["architecture_label"], mean["num_trainings"]) == ("ViT-S/8", 2)
+    # Its bar covers the runs, so that no note says that none does.
+    given = {name: pa.Table.from_pandas(frame) for name, frame in tables.items()}
+    assert note_beside("data_scaling", given) == "200 images."
 
 
 @pytest.mark.parametrize("sets", [{"k": 1_000}, {"k": 1_000, "h": 1_000}, {"k": 1_000, "h": None}])
