@@ -162,6 +162,30 @@ def test_a_vit_meets_the_resnet_of_the_nearest_clean_accuracy(
     assert row["num_images"] == 40
 
 
+def test_the_interval_of_a_difference_ends_at_one(tmp_path: Path) -> None:
+    rows = [row for model in ("v", "r") for row in decided(model, "10")]
+    rows += [*decided("v", "00000", **ART), *decided("r", "11111", **ART)]
+    sources = written(tmp_path, [vit("v", 8), resnet("r", pretraining_label="")], rows)
+    [row] = make_table("matched_accuracy", sources, {"headline_epsilon": None}).to_pylist()
+    assert (row["matched_gap"], row["matched_gap_low"]) == (-1, -1)
+    assert (row["vit_name"], row["resnet_name"]) == ("ViT-S/8 (Small)", "ResNet-S")
+
+
+def test_models_that_lack_unlike_images_are_refused(tmp_path: Path) -> None:
+    """Together they lack as many as an image has, so that their number alone tells nothing."""
+    models = [vit(f"v{place}", 8) for place in range(7)]
+    rows = [
+        {**row, "model": model["model"]}
+        for place, model in enumerate(models)
+        for row in decided("v", "1100110", **ART)
+        if row["image_id"] != f"image-{place}"
+    ]
+    rows += [row for model in models for row in decided(model["model"], "1010")]
+    sources = written(tmp_path, models, rows)
+    with pytest.raises(ValueError, match="test set renditions: a model lacks images that others"):
+        make_table("effective_robustness", sources, {"headline_epsilon": None})
+
+
 def test_a_model_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
     models = [vit(f"v{place}", 8) for place in range(7)]
     rows = [
