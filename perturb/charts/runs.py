@@ -1,7 +1,8 @@
 """Models that are trained several times in the charts of single models: the mean over the runs.
 
-Tables have a row a run, and the chart of training runs shows how far these differ. In all other
-charts a model is one mark, line or panel, whatever the number of its runs.
+Tables have a row a run. Charts that are declared as those of runs take them as they are: they show
+single runs, or values that stand for all runs already. In all other charts a model is one mark,
+line or panel, whatever the number of its runs.
 """
 
 from collections.abc import Mapping
@@ -34,9 +35,14 @@ def over_runs(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     models = tables.get("models")
     if models is None or not has_runs(models):
         return dict(tables)
-    first = models[models["run"] == 1]
     found = {name: _means(frame, models) for name, frame in tables.items() if name != "models"}
-    return {**found, "models": first.assign(architecture_label=first["entry_label"])}
+    return {**found, "models": entries_of(models)}
+
+
+def entries_of(models: pd.DataFrame) -> pd.DataFrame:
+    """Return the models without their further runs, labelled by their entries."""
+    first = models[models["run"] == 1]
+    return first.assign(architecture_label=first["entry_label"])
 
 
 def _means(frame: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:

@@ -165,7 +165,8 @@ class Chart:
     empty : the reason shown if no row is drawn.
     note : entry point; takes the same tables as Arrow tables and returns a note on the chart.
     is_logarithmic : whether values of 0 are not drawn either.
-    is_of_runs : whether it shows single training runs, and not the mean over those of a model.
+    is_of_runs : whether it takes its tables as they are, with a row for each training run or one
+        for all runs, and not the mean over the rows of a model's runs.
     """
 
     name: str

@@ -8,9 +8,9 @@ from perturb.charts.notes import images
 def images_and_choice(accuracy: pa.Table, *_: pa.Table) -> str:
     """Return sentences about the number of images, and the networks that chose test sets."""
     chosen = {row["test_set_label"]: row["chosen_by"] for row in accuracy.to_pylist()}
-    told = [
+    choices = [
         f"{label}: chosen by the errors of {models}, which counts against networks like these."
         for label, models in chosen.items()
         if models
     ]
-    return " ".join([images(accuracy), *told])
+    return " ".join([images(accuracy), *choices])

@@ -9,10 +9,8 @@ SELECT
     found.confidence AS bin_confidence,
     c.k / c.n AS bin_accuracy,
     -- Of one image a bin may hold several predictions.
-    CASE WHEN c.n = c.images THEN wilson_low(c.k, c.n)
-    ELSE ratio_low(c.k, c.n, c.kk, c.kn, c.nn, c.images) END AS bin_accuracy_low,
-    CASE WHEN c.n = c.images THEN wilson_high(c.k, c.n)
-    ELSE ratio_high(c.k, c.n, c.kk, c.kn, c.nn, c.images) END AS bin_accuracy_high,
+    ratio_low(c.k, c.n, c.kk, c.kn, c.nn, c.images) AS bin_accuracy_low,
+    ratio_high(c.k, c.n, c.kk, c.kn, c.nn, c.images) AS bin_accuracy_high,
     found.num_images,
     found.num_predictions
 FROM (SELECT *, counts AS c FROM confidence_values) AS found

@@ -64,6 +64,7 @@ EXPERIMENT = Experiment(
             title="Accuracy over pre-training images",
             tables=("data_scaling", "models"),
             empty=f"This study does not have {_NEEDED}.",
+            is_of_runs=True,
         ),
     ),
 )

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from perturb.charts.channels import choice, faded, identity, percent_axis
+from perturb.charts.runs import entries_of
 from perturb.charts.style import CHART_WIDTH, INK, Style, config, style_of
 from perturb.charts.tooltips import IMAGES, MODEL, PARAMETERS, count, interval, text
 
@@ -27,7 +28,7 @@ _TOOLTIP = [
 
 def data_scaling(points: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     """Return accuracy over pre-training images, with a line through the sets of each model."""
-    looks = style_of(models).only(set(points["architecture_label"]))
+    looks = style_of(entries_of(models)).only(set(points["architecture_label"]))
     names = list(dict.fromkeys(points["test_set_label"]))
     columns = math.ceil(len(names) / math.ceil(len(names) / _COLUMNS))  # rows of equal length
     width = int((CHART_WIDTH - _SIDES) / columns - _SPACING) if columns > 1 else 520

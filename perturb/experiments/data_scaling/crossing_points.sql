@@ -54,7 +54,7 @@ places AS (
         u ** 4 * a4 + 4 * u ** 3 * t * a3b + 6 * u ** 2 * t ** 2 * a2b2 + 4 * u * t ** 3 * ab3
             + t ** 4 * b4 AS sum_d4,
         u ** 2 * r.run_variance + t ** 2 * next.run_variance AS run_variance,
-        u ** 4 * r.run_freedom + t ** 4 * next.run_freedom AS run_freedom
+        u ** 4 * r.run_parts + t ** 4 * next.run_parts AS run_parts
     FROM segments AS s
     JOIN data_run_variances AS r
         ON r.test_set = s.test_set
@@ -72,18 +72,11 @@ variances AS (
     SELECT
         *,
         contrast_centre(sum_d, n) AS centre,
-        contrast_variance(sum_d, sum_d2, sum_d4, n, 1) AS image_variance
+        contrast_variance(sum_d, sum_d2, sum_d4, n, 1) + run_variance AS variance
     FROM places
 ),
-half_widths AS (
-    SELECT
-        *,
-        sqrt(image_variance + run_variance) * CASE WHEN run_variance > 0
-            THEN student_quantile(
-                0.975,
-                (image_variance + run_variance) ** 2
-                / (image_variance ** 2 / greatest(1, n - 1) + run_freedom))
-            ELSE z95() END AS half_width
+freedoms AS (
+    SELECT *, total_freedom(variance, run_parts) AS freedom
     FROM variances
 ),
 curves AS (
@@ -94,8 +87,12 @@ curves AS (
         n,
         x,
         unnest(['crossing', 'low', 'high']) AS part,
-        unnest([sum_d / n, centre + half_width, centre - half_width]) AS y
-    FROM half_widths
+        unnest([
+            sum_d / n,
+            at_most(1, interval_high(centre, variance, freedom)),
+            at_least(-1, interval_low(centre, variance, freedom))
+        ]) AS y
+    FROM freedoms
 ),
 steps AS (
     SELECT

@@ -7,10 +7,13 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from scipy.stats import t as student
 
 from perturb.experiments.drawing import draw
 from perturb.experiments.emptiness import why_empty
+from perturb.page.shown import note_beside
 from perturb.tables.run import make_table
 from tests.hand_made import decided, other, resnet, vit, written
 from tests.study_tables import Z95, sql
@@ -133,13 +136,42 @@ def test_runs_of_one_entry_are_one_model_and_widen_its_interval(tmp_path: Path) 
         for source in sources
     )
     assert (several["accuracy"], several["num_trainings"]) == (one["accuracy"], 2)
+    # A mean over runs is not labelled as one of them.
+    assert several["architecture_label"] == one["architecture_label"]
     assert several["accuracy_low"] < one["accuracy_low"]
     assert several["accuracy_high"] > one["accuracy_high"]
+    # Runs of 50 and 70 of 200 images: their variance has one degree of freedom, images have any.
+    of_runs = (20 / 200) ** 2 / 2 / 2
+    for end in ("low", "high"):
+        of_images = sql(f"accuracy_{end}(120, 220, 200, 2)")
+        drawn = sql(f"drawn_{end}(0.3, {of_images}, {of_runs}, 2)")
+        assert several[f"accuracy_{end}"] == pytest.approx(drawn)
     (alone,), (mean,) = (_table("crossing_points", source) for source in sources)
     assert mean["crossing_images"] == alone["crossing_images"]
+    # Image by image -1/2 for 20 and -1 for 10.
+    variance = sql("contrast_variance(-20::DOUBLE, 15::DOUBLE, 11.25::DOUBLE, 200, 1)") + of_runs
+    width = student.ppf(0.975, (variance / of_runs) ** 2) * math.sqrt(variance)
+    centre = sql("contrast_centre(-20::DOUBLE, 200)")
+    assert mean["smallest_difference_low"] == pytest.approx(max(-1, centre - width))
     assert mean["smallest_difference_low"] < alone["smallest_difference_low"]
     assert mean["largest_difference_low"] == alone["largest_difference_low"]
     assert (mean["crossing_images_low"] or 0) < alone["crossing_images_low"]
+
+
+def test_chart_shows_a_mean_over_runs_as_it_is_in_the_table(tmp_path: Path) -> None:
+    names = ("vit-k", "vit-k-2", "vit-h", "resnet-k", "resnet-h")
+    sources = _study(tmp_path, {name: _right(60 + 10 * at) for at, name in enumerate(names)})
+    tables = {
+        name: make_table(name, sources, given).to_pandas()
+        for name, given in (("data_scaling", {"headline_epsilon": None}), ("models", {}))
+    }
+    (rows,) = draw("data_scaling", tables).to_dict()["datasets"].values()
+    assert len(rows) == 4
+    [mean] = [row for row in rows if row["model"] == "vit-k"]
+    assert (mean["architecture_label"], mean["num_trainings"]) == ("ViT-S/8", 2)
+    # Its bar covers the runs, so that no note says that none does.
+    given = {name: pa.Table.from_pandas(frame) for name, frame in tables.items()}
+    assert note_beside("data_scaling", given) == "200 images."
 
 
 @pytest.mark.parametrize("sets", [{"k": 1_000}, {"k": 1_000, "h": 1_000}, {"k": 1_000, "h": None}])

@@ -36,8 +36,8 @@ SELECT
     accuracy_high(sums.k, sums.k2, sums.num_images, predictions) AS accuracy_high,
     fits.predicted AS predicted_accuracy,
     fits.estimate AS effective_robustness,
-    fits.estimate - fits.half_width AS effective_robustness_low,
-    fits.estimate + fits.half_width AS effective_robustness_high,
+    at_least(-1, fits.estimate - fits.half_width) AS effective_robustness_low,
+    at_most(1, fits.estimate + fits.half_width) AS effective_robustness_high,
     fits.num_baseline,
     fits.intercept AS line_intercept,
     fits.slope AS line_slope

@@ -25,8 +25,8 @@ class Fit:
 
     estimate : accuracy minus predicted accuracy, (M,); NaN without a baseline.
     predicted : accuracy that the baseline has at the model's clean accuracy, (M,).
-    num_baseline : models in the baseline, (M,).
-    intercept, slope : of the line through all models, on probit axes.
+    num_baseline : entries in the baseline, (M,).
+    intercept, slope : of the line through all entries, on probit axes.
     clean_influence, influence : what each clean image (I, M) and each perturbed image (J, M) adds
         to the estimate; each has the mean zero.
     """
@@ -54,20 +54,24 @@ def fit(clean: Values, perturbed: Values, entries: Values) -> Fit:
     ----------
     clean : fraction of the predictions on each clean image that are right, (I, M).
     perturbed : the same on each perturbed image, (J, M).
-    entries : number of each model's entry, (M,). Runs of one entry are one model: none is in
-        the baseline of another.
+    entries : number of each model's entry, (M,). Runs of one entry are one model, which has the
+        means of their probits; none is in the baseline of another.
     """
     x, y = (ndtri(clipped(part.mean(axis=0), len(part))) for part in (clean, perturbed))
-    is_baseline = entries[:, None] != entries[None, :]
+    is_run = entries == np.unique(entries)[:, None]
+    runs = is_run / is_run.sum(axis=1, keepdims=True)  # the weight of each model in its entry
+    entry_x, entry_y = _weighted(np.stack([x, y]), runs)
+    is_baseline = ~is_run.T
     is_baseline &= is_baseline.sum(axis=1, keepdims=True) >= LEAST_MODELS
-    lines = [_line(x, y, place, others) for place, others in enumerate(is_baseline)]
-    at, by_x, by_y = (np.array(part) for part in zip(*lines, strict=True))
+    lines = [_line(entry_x, entry_y, *one) for one in zip(x, is_baseline, strict=True)]
+    at, slopes, by_x, by_y = (np.array(part) for part in zip(*lines, strict=True))
     predicted, density = ndtr(at), norm.pdf(at)[:, None]
     own = np.eye(len(x))
+    by_x, by_y = _weighted(by_x, runs.T) + slopes[:, None] * own, _weighted(by_y, runs.T)
     # Of the accuracies themselves; the slope of a probit is one over the density.
     of_clean = -density * by_x / norm.pdf(x)
     of_perturbed = own - density * by_y / norm.pdf(y)
-    intercept, slope = _through_all(x, y)
+    intercept, slope = _through_all(entry_x, entry_y)
     return Fit(
         estimate=perturbed.mean(axis=0) - predicted,
         predicted=predicted,
@@ -79,20 +83,21 @@ def fit(clean: Values, perturbed: Values, entries: Values) -> Fit:
     )
 
 
-def _line(x: Values, y: Values, place: int, others: Values) -> tuple[float, Values, Values]:
-    """Return a baseline's value at a model's clean accuracy, and its derivatives by all x and y."""
+def _line(
+    x: Values, y: Values, own_x: float, others: Values
+) -> tuple[float, float, Values, Values]:
+    """Return a baseline's value at a model's x, its slope, and its derivatives by all x and y."""
     nothing = np.full(len(x), np.nan)
     mean_x, mean_y = (part[others].mean() if others.any() else np.nan for part in (x, y))
     dx, dy = np.where(others, x - mean_x, 0), np.where(others, y - mean_y, 0)
     spread = (dx**2).sum()
     if not others.any() or spread < 1e-12:
-        return np.nan, nothing, nothing
+        return np.nan, np.nan, nothing, nothing
     slope = (dx * dy).sum() / spread
-    away = x[place] - mean_x
+    away = own_x - mean_x
     by_y = np.where(others, 1 / others.sum(), 0) + away * dx / spread
     by_x = -slope * by_y + away * np.where(others, dy - slope * dx, 0) / spread
-    by_x[place] = slope
-    return mean_y + slope * away, by_x, by_y
+    return mean_y + slope * away, slope, by_x, by_y
 
 
 def _through_all(x: Values, y: Values) -> tuple[float, float]:

@@ -40,8 +40,8 @@ gaps AS (
     SELECT
         *,
         d / n AS gap,
-        contrast_centre(d, n) - z95() * sqrt(contrast_variance(d, d2, d4, n, 1)) AS low,
-        contrast_centre(d, n) + z95() * sqrt(contrast_variance(d, d2, d4, n, 1)) AS high
+        contrast_low(d, d2, d4, n, 1) AS low,
+        contrast_high(d, d2, d4, n, 1) AS high
     FROM sums
 )
 SELECT
@@ -49,10 +49,8 @@ SELECT
     test_sets.test_set_label,
     gaps.vit AS vit_model,
     gaps.resnet AS resnet_model,
-    vit.architecture_label || coalesce(' (' || nullif(vit.pretraining_label, '') || ')', '')
-        AS vit_name,
-    resnet.architecture_label || coalesce(' (' || nullif(resnet.pretraining_label, '') || ')', '')
-        AS resnet_name,
+    name_with_set(vit.architecture_label, vit.pretraining_label) AS vit_name,
+    name_with_set(resnet.architecture_label, resnet.pretraining_label) AS resnet_name,
     clean.gap AS clean_gap,
     clean.low AS clean_gap_low,
     clean.high AS clean_gap_high,

@@ -73,16 +73,19 @@ def robustness_fits(fetch: Fetch, _: Mapping[str, float | None]) -> pa.Table:
 
 
 def _rows(fetch: Fetch, test_set: str) -> Iterator[dict[str, Any]]:
-    models, perturbed = _outcomes(fetch, test_set, "image_outcomes", "num_predictions")
-    _, clean = _outcomes(fetch, test_set, "clean_outcomes", "1")
+    models, images, perturbed = _outcomes(fetch, test_set, "image_outcomes", "num_predictions")
+    clean_models, clean_images, clean = _outcomes(fetch, test_set, "clean_outcomes", "1")
     is_same = len(clean) > 0
     if not is_same:  # images of its own: the clean images are the other sample
         is_part = fetch(_IS_PART.format(test_set=test_set))["count"][0].as_py() > 0
         some = _OF_ITS_CLASSES.format(test_set=test_set) if is_part else ""
-        _, clean = _outcomes(fetch, "clean", "image_outcomes", "num_predictions", some)
+        clean_models, _, clean = _outcomes(
+            fetch, "clean", "image_outcomes", "num_predictions", some
+        )
     entry_of = {row["model"]: row["entry"] for row in fetch(_MODELS).to_pylist()}
     _, entries = np.unique([entry_of[model] for model in models], return_inverse=True)
-    if clean.shape[1] != perturbed.shape[1]:
+    lacks = is_same and not np.array_equal(images, clean_images)
+    if lacks or models != clean_models:
         raise ValueError(f"test set {test_set}: a model lacks images that others have")
     found = fit(clean, perturbed, entries)
     sizes = {
@@ -118,8 +121,8 @@ def _values(found: Fit, place: int, is_same: bool) -> dict[str, float]:
 
 def _outcomes(
     fetch: Fetch, test_set: str, relation: str, predictions: str, some: str = ""
-) -> tuple[list[str], np.ndarray]:
-    """Return the models, and the fraction of right predictions on each image, (images, models)."""
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return models, images, and the fraction of right predictions, (images, models)."""
     rows = fetch(
         f"SELECT model::VARCHAR AS model, num_correct / {predictions} AS value, image "
         f"FROM {relation} SEMI JOIN benchmark_models USING (model) "
@@ -127,6 +130,7 @@ def _outcomes(
     )
     models = sorted(set(rows["model"].to_pylist()))
     values = rows["value"].to_numpy().astype(float)
-    if models and len(values) % len(models):
+    images = rows["image"].to_numpy()[:: max(1, len(models))]
+    if not np.array_equal(rows["image"].to_numpy(), images.repeat(len(models))):
         raise ValueError(f"test set {test_set}: a model lacks images that others have")
-    return models, values.reshape(-1, max(1, len(models)))
+    return models, images, values.reshape(-1, max(1, len(models)))

@@ -51,14 +51,29 @@ def test_the_line_is_that_of_numpy_through_the_others() -> None:
     assert (found.slope, found.intercept) == pytest.approx(tuple(np.polyfit(x, y, 1)))
 
 
-def test_runs_of_one_training_are_in_no_baseline_of_each_other() -> None:
-    x = np.linspace(0.4, 0.9, 8)
-    entries = np.array([0, 0, 0, 1, 2, 3, 4, 5])
-    found = fit(placed(x), placed(x / 2), entries)
-    assert found.num_baseline.tolist() == [5, 5, 5, 7, 7, 7, 7, 7]
-    kept = [0, 3, 4, 5, 6, 7]
-    alone = fit(placed(x)[:, kept], placed(x / 2)[:, kept], np.arange(6))
-    assert found.predicted[0] == pytest.approx(alone.predicted[0])
+RUNS_OF_SIX = np.array([0, 0, 0, 1, 2, 2, 3, 4, 5])
+
+
+def test_runs_of_one_training_are_one_model_of_the_line() -> None:
+    """It has the means of the runs' probits, and none is in the baseline of another run."""
+    random = np.random.default_rng(7)
+    clean, perturbed = placed(random.uniform(0.3, 0.9, 9)), placed(random.uniform(0.1, 0.8, 9))
+    found = fit(clean, perturbed, RUNS_OF_SIX)
+    assert found.num_baseline.tolist() == [5] * 9
+    x, y = ndtri(clean.mean(axis=0)), ndtri(perturbed.mean(axis=0))
+    of_six = np.array([[part[at == RUNS_OF_SIX].mean() for at in range(6)] for part in (x, y)])
+    for place, entry in enumerate(RUNS_OF_SIX):
+        slope, intercept = np.polyfit(*np.delete(of_six, entry, axis=1), 1)
+        assert found.predicted[place] == pytest.approx(ndtr(intercept + slope * x[place]))
+    assert (found.slope, found.intercept) == pytest.approx(tuple(np.polyfit(*of_six, 1)))
+
+
+def test_many_runs_of_few_models_are_no_baseline() -> None:
+    found = fit(
+        placed(np.linspace(0.4, 0.9, 12)), placed(np.linspace(0.2, 0.5, 12)), np.arange(12) % 2
+    )
+    assert np.isnan(found.estimate).all()
+    assert found.num_baseline.tolist() == [0] * 12
 
 
 @pytest.mark.parametrize("num_models", [1, 2, LEAST_MODELS])
@@ -81,18 +96,19 @@ def test_accuracies_of_0_and_1_lie_half_an_image_inside() -> None:
     assert np.isfinite(found.estimate).all()
 
 
-def test_an_image_adds_what_the_estimate_loses_without_it() -> None:
+@pytest.mark.parametrize("entries", [np.arange(9), RUNS_OF_SIX])
+def test_an_image_adds_what_the_estimate_loses_without_it(entries: np.ndarray) -> None:
     random = np.random.default_rng(2)
     difficulty = random.normal(size=(300, 1))
-    ability = np.linspace(-0.5, 1.5, 7)
+    ability = np.linspace(-0.5, 1.5, 9)
     clean, perturbed = (
-        (difficulty + random.normal(size=(300, 7)) < ability - harm).astype(float)
+        (difficulty + random.normal(size=(300, 9)) < ability - harm).astype(float)
         for harm in (0.0, 0.8)
     )
-    found = fit(clean, perturbed, np.arange(7))
+    found = fit(clean, perturbed, entries)
     without = np.array(
         [
-            fit(np.delete(clean, i, axis=0), np.delete(perturbed, i, axis=0), np.arange(7)).estimate
+            fit(np.delete(clean, i, axis=0), np.delete(perturbed, i, axis=0), entries).estimate
             for i in range(300)
         ]
     )
@@ -144,6 +160,30 @@ def test_a_vit_meets_the_resnet_of_the_nearest_clean_accuracy(
     assert row["matched_gap"] == pytest.approx(10 / 40)
     assert 0 < row["matched_gap_low"] < row["matched_gap"] < row["matched_gap_high"]
     assert row["num_images"] == 40
+
+
+def test_the_interval_of_a_difference_ends_at_one(tmp_path: Path) -> None:
+    rows = [row for model in ("v", "r") for row in decided(model, "10")]
+    rows += [*decided("v", "00000", **ART), *decided("r", "11111", **ART)]
+    sources = written(tmp_path, [vit("v", 8), resnet("r", pretraining_label="")], rows)
+    [row] = make_table("matched_accuracy", sources, {"headline_epsilon": None}).to_pylist()
+    assert (row["matched_gap"], row["matched_gap_low"]) == (-1, -1)
+    assert (row["vit_name"], row["resnet_name"]) == ("ViT-S/8 (Small)", "ResNet-S")
+
+
+def test_models_that_lack_unlike_images_are_refused(tmp_path: Path) -> None:
+    """Together they lack as many as an image has, so that their number alone tells nothing."""
+    models = [vit(f"v{place}", 8) for place in range(7)]
+    rows = [
+        {**row, "model": model["model"]}
+        for place, model in enumerate(models)
+        for row in decided("v", "1100110", **ART)
+        if row["image_id"] != f"image-{place}"
+    ]
+    rows += [row for model in models for row in decided(model["model"], "1010")]
+    sources = written(tmp_path, models, rows)
+    with pytest.raises(ValueError, match="test set renditions: a model lacks images that others"):
+        make_table("effective_robustness", sources, {"headline_epsilon": None})
 
 
 def test_a_model_that_lacks_an_image_is_refused(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ EXPERIMENT = Experiment(
             drawn=("kappa",),
             empty="There are no two models, or all are always right or always wrong.",
             note="perturb.experiments.error_consistency.notes:images_and_conditions",
+            is_of_runs=True,
         ),
     ),
     relations={"error_kappas": "perturb.experiments.error_consistency.relation:error_kappas"},

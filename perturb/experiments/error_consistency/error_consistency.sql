@@ -4,7 +4,7 @@ WITH named AS (
     SELECT
         model AS decider,
         family,
-        architecture_label || coalesce(' ' || nullif(pretraining_label, ''), '') AS label,
+        name_with_set(architecture_label, pretraining_label, before := ' ', after := '') AS label,
         row_number() OVER (
             ORDER BY list_position(['resnet', 'vit', 'other'], family), pretraining_rank,
                 num_parameters, model) AS position
@@ -40,10 +40,8 @@ SELECT
     pairs.observed AS observed_agreement,
     pairs.expected AS expected_agreement,
     pairs.kappa,
-    greatest(-1, pairs.kappa - z95() * sqrt(contrast_variance(0, d2, d4, num_images, reach)))
-        AS kappa_low,
-    least(1, pairs.kappa + z95() * sqrt(contrast_variance(0, d2, d4, num_images, reach)))
-        AS kappa_high,
+    greatest(-1, pairs.kappa - contrast_half_width(0, d2, d4, num_images, reach)) AS kappa_low,
+    least(1, pairs.kappa + contrast_half_width(0, d2, d4, num_images, reach)) AS kappa_high,
     pairs.least AS least_kappa,
     pairs.most AS most_kappa
 FROM pairs

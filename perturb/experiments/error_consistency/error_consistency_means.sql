@@ -18,9 +18,8 @@ SELECT
     observed AS observed_agreement,
     expected AS expected_agreement,
     kappa,
-    greatest(-1, kappa - z95() * sqrt(contrast_variance(0, d2, d4, num_images, reach)))
-        AS kappa_low,
-    least(1, kappa + z95() * sqrt(contrast_variance(0, d2, d4, num_images, reach))) AS kappa_high,
+    greatest(-1, kappa - contrast_half_width(0, d2, d4, num_images, reach)) AS kappa_low,
+    least(1, kappa + contrast_half_width(0, d2, d4, num_images, reach)) AS kappa_high,
     least AS least_kappa,
     most AS most_kappa
 FROM error_kappas AS k

@@ -8,10 +8,14 @@ from perturb.formatting import formatted
 
 def images_and_conditions(kappas: pa.Table, *_: pa.Table) -> str:
     """Return sentences about the number of images, and of conditions where there are several."""
-    counts = {row["test_set_label"]: row["num_conditions"] for row in kappas.to_pylist()}
-    told = [
-        f"{label}: means over {formatted(count, 'count')} conditions."
-        for label, count in counts.items()
-        if count > 1
+    counts: dict[str, set[int]] = {}
+    for row in kappas.to_pylist():
+        counts.setdefault(row["test_set_label"], set()).add(row["num_conditions"])
+    means = [
+        # A pair has no kappa in a condition in which it is always right, or always wrong.
+        f"{label}: means over {'up to ' if len(found) > 1 else ''}{formatted(max(found), 'count')} "
+        "conditions."
+        for label, found in counts.items()
+        if max(found) > 1
     ]
-    return " ".join([images(kappas), *told])
+    return " ".join([images(kappas), *means])

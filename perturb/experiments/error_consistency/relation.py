@@ -1,5 +1,6 @@
 """The relation `error_kappas`: kappas of pairs, and their means within and between families."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,6 +71,24 @@ class _Sum:
         }
 
 
+@dataclass(frozen=True)
+class _Word:
+    """Images, condition by condition, and as bits which deciders of a word decided, and rightly."""
+
+    images: Values
+    present: Values
+    right: Values
+
+    def is_whole(self, images: Values, num_conditions: int) -> bool:
+        """Return whether all conditions and deciders have the same images, and these ones."""
+        if not np.array_equal(self.images, images) or len(images) % num_conditions:
+            return False
+        by_condition = images.reshape(num_conditions, -1)
+        return bool(
+            (by_condition == by_condition[0]).all() and (self.present == self.present[0]).all()
+        )
+
+
 def error_kappas(fetch: Fetch, _: Mapping[str, float | None]) -> pa.Table:
     """Return the relation, of all test sets on which all models see the same images.
 
@@ -126,26 +145,23 @@ def _outcomes(
     conditions = fetch(
         f"SELECT DISTINCT condition, severity FROM consistency_words WHERE test_set = '{test_set}'"
     )
-    num_conditions = conditions.num_rows
+    words = [_word(fetch, test_set, place) for place in range(math.ceil(len(deciders) / _WORD))]
+    images = next(word.images for word in words if len(word.images))
     columns: list[Values] = []
     kept: list[Mapping[str, Any]] = []
-    for start in range(0, len(deciders), _WORD):
-        present, right = _word(fetch, test_set, start // _WORD)
-        if not np.array_equal(present, present[:1].repeat(len(present))):
+    for place, word in enumerate(words):
+        if len(word.images) and not word.is_whole(images, conditions.num_rows):
             raise ValueError(f"test set {test_set}: a model lacks images that others have")
-        for bit, decider in enumerate(deciders[start : start + _WORD]):
-            if len(present) and present[0] >> bit & 1:
+        for bit, decider in enumerate(deciders[place * _WORD : (place + 1) * _WORD]):
+            if len(word.images) and word.present[0] >> bit & 1:
                 kept.append(decider)
-                columns.append(right >> bit & 1 == 1)
-    if len({len(column) for column in columns}) > 1 or len(columns[0]) % num_conditions:
-        raise ValueError(f"test set {test_set}: a model lacks images that others have")
-    return np.stack(columns, axis=1).reshape(num_conditions, -1, len(kept)), kept
+                columns.append(word.right >> bit & 1 == 1)
+    return np.stack(columns, axis=1).reshape(conditions.num_rows, -1, len(kept)), kept
 
 
-def _word(fetch: Fetch, test_set: str, word: int) -> tuple[Values, Values]:
-    """Return which deciders of a word decided on each image, and which are right, as bits."""
+def _word(fetch: Fetch, test_set: str, word: int) -> _Word:
     rows = fetch(
-        "SELECT present, right_ones FROM consistency_words "
+        "SELECT image, present, right_ones FROM consistency_words "
         f"WHERE test_set = '{test_set}' AND word = {word} ORDER BY condition, severity, image"
     )
-    return rows["present"].to_numpy(), rows["right_ones"].to_numpy()
+    return _Word(*(rows[name].to_numpy() for name in ("image", "present", "right_ones")))

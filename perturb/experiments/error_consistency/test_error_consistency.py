@@ -1,6 +1,6 @@
 """Error consistency against scikit-learn, its bounds and intervals, and people's decisions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 from perturb.config import load_config
 from perturb.experiments.error_consistency.decisions import columns_lacked
 from perturb.experiments.error_consistency.kappa import Consistency, consistencies
+from perturb.experiments.error_consistency.notes import images_and_conditions
 from perturb.plan.products import table_sources, tables_read
 from perturb.plan.sources import faulty_decisions, missing_files
 from perturb.tables.run import make_table
@@ -144,6 +145,31 @@ def test_a_model_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
     sources = {**written(tmp_path, [vit("v", 8), resnet("r")], rows), "decisions": []}
     with pytest.raises(ValueError, match="test set clean: a model lacks images that others have"):
         make_table("error_consistency", sources)
+
+
+@pytest.mark.parametrize(("fog", "frost"), [((0, 1, 2, 3), (0, 1, 2, 4)), ((0, 1, 2), range(5))])
+def test_conditions_on_other_images_are_refused(
+    fog: Sequence[int], frost: Sequence[int], tmp_path: Path
+) -> None:
+    """Even if all together are as many as if they were on the same ones."""
+    corrupted = {"perturbation": "corruptions", "severity": 1.0}
+    rows = []
+    for model in ("v", "r"):
+        rows += decided(model, "11010")
+        for name, images in (("fog", fog), ("frost", frost)):
+            all_images = decided(model, "11010", **corrupted, condition=name)
+            rows += [all_images[image] for image in images]
+    sources = {**written(tmp_path, [vit("v", 8), resnet("r")], rows), "decisions": []}
+    with pytest.raises(ValueError, match="test set corruptions: a model lacks images that others"):
+        make_table("error_consistency", sources)
+
+
+def test_the_note_names_the_most_conditions_of_a_pair() -> None:
+    names = {"test_set_label": ["Clean"] * 2 + ["Corruptions"] * 2, "num_images": [9] * 4}
+    kappas = pa.table({**names, "num_conditions": [1, 1, 75, 70]})
+    assert images_and_conditions(kappas) == "9 images. Corruptions: means over up to 75 conditions."
+    kappas = pa.table({**names, "num_conditions": [1, 1, 75, 75]})
+    assert images_and_conditions(kappas) == "9 images. Corruptions: means over 75 conditions."
 
 
 IMAGES = ("cat/cat1-dog1.png", "cat/cat2-dog1.png", "dog/dog1-cat1.png", "dog/dog2-cat2.png")

@@ -5,6 +5,7 @@ import pandas as pd
 
 from perturb.charts.by_pretraining import SPACING, layout, pretraining_axis, slots
 from perturb.charts.channels import choice, faded, identity, pretraining_order
+from perturb.charts.runs import entries_of
 from perturb.charts.style import CHART_WIDTH, INK, Style, config, style_of
 from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
 
@@ -32,7 +33,7 @@ _OF_MEAN = [
 
 def training_runs(means: pd.DataFrame, runs: pd.DataFrame, models: pd.DataFrame) -> alt.FacetChart:
     """Return one panel per test set: each run's accuracy minus the mean over the model's runs."""
-    looks = _looks(means, models)
+    looks = style_of(entries_of(models)).only(set(means["architecture_label"]))
     frame = pd.concat([_bars(means), _marks(runs)], ignore_index=True)
     names = list(dict.fromkeys(means["test_set_label"]))
     columns, width = layout(len(names), _WIDEST, CHART_WIDTH)
@@ -85,13 +86,6 @@ def _layers(base: alt.Chart, looks: Style) -> list[alt.Chart]:
         tooltip=_OF_RUN,
     )
     return [both, images, marks]
-
-
-def _looks(means: pd.DataFrame, models: pd.DataFrame) -> Style:
-    """Return the style of the models with several runs, the same as in other charts."""
-    first = models[models["run"] == 1]
-    named = first.assign(architecture_label=first["entry_label"])
-    return style_of(named).only(set(means["architecture_label"]))
 
 
 def _bars(means: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Spread between training runs, pairs of runs and charts of them, against values by hand."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from scipy.stats import t as student
 from perturb.charts.notes import of_runs
 from perturb.charts.runs import over_runs
 from perturb.experiments.drawing import draw
+from perturb.experiments.registry import chart, charts
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
 from tests.study_tables import Z95, rows_where, sql
@@ -212,6 +213,15 @@ def test_other_charts_show_the_mean_over_runs(tables: Mapping[str, pa.Table]) ->
     assert of_runs(tables["models"]) == (
         "Models are means over up to 3 training runs, whose spread no bar covers."
     )
+
+
+@pytest.mark.parametrize("name", [name for name in charts() if not chart(name).is_of_runs])
+def test_charts_of_means_name_the_model_of_each_row(
+    made: Callable[[str], pa.Table], name: str
+) -> None:
+    """Else the rows of runs would be shown as they are, beside a note that they are means."""
+    for table in set(chart(name).tables) - {"models"}:
+        assert "model" in made(table).column_names, table
 
 
 def test_means_over_runs_keep_settings_and_pairs_apart() -> None:

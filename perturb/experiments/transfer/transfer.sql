@@ -3,12 +3,14 @@
 SELECT
     t.source,
     -- The source is the same run as the target, whose label names it.
-    s.entry_label || ' · ' || s.pretraining_label AS source_label,
+    name_with_set(s.entry_label, s.pretraining_label, before := ' · ', after := '')
+        AS source_label,
     t.source_family,
     s.num_parameters AS source_num_parameters,
     s.pretraining_rank AS source_pretraining_rank,
     t.target,
-    m.architecture_label || ' · ' || m.pretraining_label AS target_label,
+    name_with_set(m.architecture_label, m.pretraining_label, before := ' · ', after := '')
+        AS target_label,
     t.target_family,
     m.*,
     t.source = t.target AS is_itself,

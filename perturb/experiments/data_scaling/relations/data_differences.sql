@@ -29,7 +29,7 @@ JOIN entry_outcomes AS b
     ON b.entry = pairs.resnet_entry AND b.test_set = a.test_set AND b.image = a.image
 GROUP BY a.test_set, pairs.vit, pairs.resnet, pairs.pretraining_images, a.image;
 
--- What the runs add to the variance of a difference, and what its degrees of freedom follow from.
+-- What the runs add to the variance of a difference, and the parts of its degrees of freedom.
 CREATE TEMP TABLE data_run_variances AS
 WITH members AS (
     SELECT
@@ -56,8 +56,7 @@ SELECT
     resnet,
     pretraining_images,
     coalesce(ordered_sum(weight * run_variance, entry), 0) AS run_variance,
-    coalesce(ordered_sum((weight * run_variance) ** 2 / (num_trainings - 1), entry), 0)
-        AS run_freedom
+    ordered_sum(freedom_part(weight * run_variance, num_trainings - 1), entry) AS run_parts
 FROM weights
 JOIN entry_runs USING (entry)
 GROUP BY test_set, vit, resnet, pretraining_images;
