@@ -1,5 +1,6 @@
 """The errors of images, random draws and training runs, and what verdicts make of them."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,12 @@ def contrasts_of(
         "change_values": _frame(values).assign(test_set="lesions"),
         "model_samples": _frame(samples).assign(perturbation="lesions", is_in_series=True),
         "change_weights": _frame(weights).assign(**fixed),
-        "benchmark_models": pd.DataFrame({"model": names, "entry": entry, "num_blocks": 24}).assign(
+        "benchmark_models": pd.DataFrame({"model": names, "entry": entry}).assign(
             family="vit"
         ),
+        "possible_sets": _frame(samples)[["model", "condition", "severity"]]
+        .drop_duplicates()
+        .assign(perturbation="lesions", num_sets=float(math.comb(23, 3))),
         "model_runs": pd.DataFrame({"model": names, "entry": entry, "num_runs": num_runs}),
     }
     with duckdb.connect() as connection:
