@@ -39,8 +39,9 @@ class RankCorrelation:
 
     @property
     def has_interval(self) -> bool:
-        """Whether the correlation and its standard error exist."""
-        return bool(self.num_models >= LEAST_MODELS and np.isfinite(self.estimate))
+        """Whether the correlation and its standard error exist; of one image the noise does not."""
+        known = np.isfinite([self.estimate, self.clean, self.perturbed])
+        return bool(self.num_models >= LEAST_MODELS and known.all())
 
     @property
     def interval(self) -> tuple[float, float]:

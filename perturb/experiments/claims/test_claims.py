@@ -234,6 +234,12 @@ def test_rank_correlation_averages_ties() -> None:
     assert not equal.has_interval
 
 
+def test_one_image_says_nothing_of_others() -> None:
+    values = np.arange(7.0)[None]
+    assert not rank_correlation(values, np.repeat(values, 2, axis=0)).has_interval
+    assert not rank_correlation(np.repeat(values, 2, axis=0), values).has_interval
+
+
 def test_rank_correlations_without_noise_have_fishers_interval() -> None:
     found = RankCorrelation(0.8, 12, **EXACT)
     error = np.sqrt((1 + 0.8**2 / 2) / 9)

@@ -123,21 +123,22 @@ over_images AS (
         count(*) - 1.0 AS freedom
     FROM of_vits
     GROUP BY kind, name, entry
+),
+sums AS (
+    SELECT
+        kind,
+        name,
+        o.entry,
+        any_value(estimate) AS estimate,
+        any_value(o.variance) + ordered_sum(r.variance, r.entry) AS variance,
+        any_value(freedom_part(o.variance, freedom)) + ordered_sum(r.parts, r.entry) AS parts
+    FROM over_images AS o
+    JOIN of_runs AS r
+        ON r.entry = o.entry OR (r.entry IS NULL AND kind = 'family_difference')
+    GROUP BY kind, name, o.entry
 )
-SELECT
-    kind,
-    name,
-    o.entry,
-    any_value(estimate) AS estimate,
-    any_value(o.variance) + ordered_sum(r.variance, r.entry) AS variance,
-    total_freedom(
-        variance,
-        any_value(freedom_part(o.variance, freedom)) + ordered_sum(parts, r.entry)
-    ) AS degrees_of_freedom
-FROM over_images AS o
-JOIN of_runs AS r
-    ON r.entry = o.entry OR (r.entry IS NULL AND kind = 'family_difference')
-GROUP BY kind, name, o.entry;
+SELECT * EXCLUDE (parts), total_freedom(variance, parts) AS degrees_of_freedom
+FROM sums;
 
 CREATE TEMP TABLE claim_components AS
 WITH pairs AS (
