@@ -48,9 +48,7 @@ def contrasts_of(
         "change_values": _frame(values).assign(test_set="lesions"),
         "model_samples": _frame(samples).assign(perturbation="lesions", is_in_series=True),
         "change_weights": _frame(weights).assign(**fixed),
-        "benchmark_models": pd.DataFrame({"model": names, "entry": entry}).assign(
-            family="vit"
-        ),
+        "benchmark_models": pd.DataFrame({"model": names, "entry": entry}).assign(family="vit"),
         "possible_sets": _frame(samples)[["model", "condition", "severity"]]
         .drop_duplicates()
         .assign(perturbation="lesions", num_sets=float(math.comb(23, 3))),
