@@ -33,8 +33,11 @@ CREATE MACRO old_ratio_half_width(k, m, kk, km, mm, n) AS
     z95() * sqrt(greatest(0, kk - 2 * (k / m) * km + (k / m) ** 2 * mm) * n / (n - 1)) / m;
 """
 _LINE = "contrast_half_width(0, d2, d4, n, reach)"
-_RUNS = "contrast_variance(d, d2, d4, n, reach) + runs, total_freedom("
-_WITH_RUNS = f"contrast_centre(d, n), {_RUNS}contrast_variance(d, d2, d4, n, reach) + runs, parts)"
+_WITH_RUNS = (
+    "contrast_centre(d, n), "
+    "contrast_variance(d, d2, d4, n, reach) + runs, "
+    "total_freedom(contrast_variance(d, d2, d4, n, reach) + runs, parts)"
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,15 @@ KINDS = (
         cases.corruption_errors,
         _around("estimate", "z95() * deviation / sqrt(n)"),
         _around("estimate", _LINE),
+    ),
+    Kind(
+        "relative CE over a measured reference",
+        cases.relative_errors,
+        _around("estimate", "z95() * deviation / sqrt(n)"),
+        (
+            f"estimate - fieller_stretch(-1, estimate, below, va, cov, vb) * {_LINE}",
+            f"estimate + fieller_stretch(1, estimate, below, va, cov, vb) * {_LINE}",
+        ),
     ),
     Kind(
         "accuracy over random draws",

@@ -115,6 +115,28 @@ def corruption_errors(random: np.random.Generator, studies: int) -> Iterator[Cas
         yield Case(setting, error / reference, columns)
 
 
+def relative_errors(random: np.random.Generator, studies: int) -> Iterator[Case]:
+    """Yield relative CE over a measured reference, of the studies in which it has an interval."""
+    for n, (clean, corrupted) in product((240, 1000), ((0.13, 0.18), (0.13, 0.25), (0.1, 0.4))):
+        errors = np.array([0.2, clean, 0.3, corrupted])
+        chance = 1 - _chances(random, 1 - errors, (studies, n), 1.5, 0.0)
+        wrong = random.binomial(np.array([1, 1, _SEVERITIES, _SEVERITIES]), chance)
+        added = wrong[..., 2:] - _SEVERITIES * wrong[..., :2]
+        # Nothing bounds the ratio of the others.
+        error = added[..., 1].std(1, ddof=1) / np.sqrt(n)
+        added = added[added[..., 1].mean(1) > special.ndtri(0.975) * error]
+        above, below = added[..., 0].mean(1), added[..., 1].mean(1)
+        centred = added - added.mean(1, keepdims=True)
+        products = np.einsum("sij,sik->sjk", centred, centred) / (n * (n - 1))
+        ratio = above / below
+        d = (added[..., 0] - ratio[:, None] * added[..., 1]) / below[:, None]
+        columns = _sums(d, 1) | {"estimate": ratio, "deviation": d.std(1, ddof=1), "below": below}
+        columns |= {"va": products[:, 0, 0], "cov": products[:, 0, 1], "vb": products[:, 1, 1]}
+        columns["reach"] = _SEVERITIES / below * (1 + np.abs(ratio))
+        setting = f"reference {clean:g} to {corrupted:g}, {n} images"
+        yield Case(setting, 0.1 / (corrupted - clean), columns)
+
+
 def draws(random: np.random.Generator, studies: int) -> Iterator[Case]:
     """Yield accuracies over random draws, such as of masks, that differ in how much they harm."""
     for n, count, p, spread in product(

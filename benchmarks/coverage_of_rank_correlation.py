@@ -3,9 +3,10 @@
 Usage: ``python -m benchmarks.coverage_of_rank_correlation`` (some six minutes of one core), with
 ``--every`` a line for each case. A study draws M models, of true accuracies that have a given
 Spearman's rho in their population, and n images that each model gets right or wrong: probits of
-ability and of the images' difficulty, of which most is common to all models. Printed are, over the
+ability and of the images' difficulty, of which most is common to all models. In some cases both test
+sets are of the same images, which keep most of their difficulty. Printed are, over the
 cases of as many models and images, the least fraction of studies whose 95 % interval covers the rho
-of the population, the largest fraction that contradicts "above 0.5" although rho is 0.5 or more,
+of the population (of the same images also where rho is 0), the largest fraction that contradicts "above 0.5" although rho is 0.5 or more,
 and the largest that supports it although rho is 0.
 """
 
@@ -33,22 +34,38 @@ class Case:
     num_images: int
     rho: float
     spread: float  # standard deviation of the models' abilities, in probits
+    # Of the variance of the images' difficulty, what they keep when perturbed; of other images None.
+    kept: float | None = None
 
 
 def _cases() -> list[Case]:
     few = product((5, 7, 10, 15, 30), (200, 2000), (0.0, 0.5, 0.8, 0.94, 0.97, 1.0), (0.05, 0.3))
     many = product((7, 15, 30), (50_000,), (0.5, 0.94, 1.0), (0.3,))
-    return [Case(*values) for values in (*few, *many)]
+    same = product((7, 15, 30), (240,), (0.0, 0.5, 0.8), (0.02, 0.05, 0.3), (0.9,))
+    return [Case(*values) for values in (*few, *many, *same)]
 
 
-def _answers(random: np.random.Generator, ability: Values, mean: float, case: Case) -> Values:
-    """Return whether each model gets each image right, (images, models)."""
-    shape = (case.num_images, case.num_models)
-    level = (mean + case.spread * ability) / np.sqrt(1 - _COMMON)
+def _difficulty(random: np.random.Generator, case: Case) -> Values:
+    """Return how easy each image is for each model, (images, models)."""
     shared = random.standard_normal((case.num_images, 1), dtype=np.float32)
-    own = random.standard_normal(shape, dtype=np.float32)
-    scale = np.float32(np.sqrt(_COMMON / (1 - _COMMON)))
-    right: Values = (level.astype(np.float32) + scale * shared + own > 0).astype(float)
+    own = random.standard_normal((case.num_images, case.num_models), dtype=np.float32)
+    easy: Values = np.float32(np.sqrt(_COMMON / (1 - _COMMON))) * shared + own
+    return easy
+
+
+def _perturbed(random: np.random.Generator, clean: Values, case: Case) -> Values:
+    """Return the same for the perturbed test set."""
+    other = _difficulty(random, case)
+    if case.kept is None:
+        return other
+    perturbed: Values = np.sqrt(case.kept) * clean + np.sqrt(1 - case.kept) * other
+    return perturbed
+
+
+def _answers(ability: Values, easy: Values, mean: float, case: Case) -> Values:
+    """Return whether each model gets each image right, (images, models)."""
+    level = (mean + case.spread * ability) / np.sqrt(1 - _COMMON)
+    right: Values = (level.astype(np.float32) + easy > 0).astype(float)
     return right
 
 
@@ -61,9 +78,11 @@ def simulated(case: Case, num_studies: int, seed: int = 0) -> dict[str, float]:
         clean = random.standard_normal(case.num_models)
         rest = random.standard_normal(case.num_models)
         perturbed = pearson * clean + np.sqrt(max(0.0, 1 - pearson**2)) * rest
+        easy = _difficulty(random, case)
         found = rank_correlation(
-            _answers(random, clean, _MEANS["clean"], case),
-            _answers(random, perturbed, _MEANS["perturbed"], case),
+            _answers(clean, easy, _MEANS["clean"], case),
+            _answers(perturbed, _perturbed(random, easy, case), _MEANS["perturbed"], case),
+            same_images=case.kept is not None,
         )
         if not found.has_interval:
             continue
@@ -84,11 +103,11 @@ def _studies(case: Case, most: int) -> int:
 def _lines(found: dict[Case, dict[str, float]]) -> list[str]:
     """Return a line for each case."""
     lines = [
-        "| models | images | spread | rho | covers | of drawn models | contradicts | supports |"
+        "| models | images | kept | spread | rho | covers | of drawn models | contradicts | supports |"
     ]
-    lines.append("|---" * 8 + "|")
+    lines.append("|---" * 9 + "|")
     for case, values in found.items():
-        given = (case.num_models, f"{case.num_images:,}", case.spread, case.rho)
+        given = (case.num_models, f"{case.num_images:,}", case.kept, case.spread, case.rho)
         cells = [*map(str, given), *(f"{value:.3f}" for value in values.values())]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -97,21 +116,23 @@ def _lines(found: dict[Case, dict[str, float]]) -> list[str]:
 def _worst(found: dict[Case, dict[str, float]]) -> list[str]:
     """Return a line for each number of models and images."""
     lines = ["| models | images | covers | contradicts | supports at rho 0 |", "|---" * 5 + "|"]
-    for size in dict.fromkeys((case.num_models, case.num_images) for case in found):
-        cases = {
-            case: values
-            for case, values in found.items()
-            if (case.num_models, case.num_images) == size
-        }
+    for size in dict.fromkeys(map(_size, found)):
+        cases = {case: values for case, values in found.items() if _size(case) == size}
         above = [values for case, values in cases.items() if case.rho >= _THRESHOLD]
+        covered = list(cases.values()) if size[2] else above
         none = [values["supports"] for case, values in cases.items() if case.rho == 0]
         cells = [
-            f"{min(values['covers'] for values in above):.3f}",
+            f"{min(values['covers'] for values in covered):.3f}",
             f"{max(values['contradicts'] for values in above):.3f}",
             f"{max(none):.3f}" if none else "",
         ]
-        lines.append(f"| {size[0]} | {size[1]:,} | {' | '.join(cells)} |")
+        lines.append(f"| {size[0]} | {size[1]:,}{size[2]} | {' | '.join(cells)} |")
     return lines
+
+
+def _size(case: Case) -> tuple[int, int, str]:
+    """Return the numbers of models and images, and what there is to say of the images."""
+    return case.num_models, case.num_images, "" if case.kept is None else ", the same"
 
 
 def main() -> None:

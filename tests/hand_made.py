@@ -17,6 +17,7 @@ MODEL = {
     "size": "S",
     "patch_size": None,
     "num_blocks": 3,
+    "num_removable": 2,
     "grid_side": None,
     "pretraining": "small",
     "pretraining_label": "Small",

@@ -70,6 +70,7 @@ def facts(rows: list[Figure]) -> Rows:
             "label": label,
             "size": size.partition("/")[0],
             "num_blocks": num_blocks,
+            "num_removable": num_blocks - 1,
             "num_parameters": round(parameters * 1e6),
             "pretraining": row["pretraining"].lower(),
             "pretraining_label": row["pretraining"],

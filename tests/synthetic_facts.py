@@ -73,6 +73,8 @@ def model_rows(
                     "size": size,
                     "patch_size": patch_size,
                     "num_blocks": depth_of(family, size),
+                    # Of a ResNet, blocks 0 and 2 change the shape.
+                    "num_removable": depth_of(family, size) - 1 - (family == "resnet"),
                     "grid_side": grid_side(patch_size),
                     "pretraining": label.lower(),
                     "pretraining_label": label,

@@ -1,7 +1,7 @@
 """Comparisons of models that were trained several times, by the relations alone."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import numpy as np
@@ -27,8 +27,10 @@ def right() -> dict[str, np.ndarray]:
     return {model: random.random(IMAGES) < chance for model, chance in chances.items()}
 
 
-def contrasts_of(right: Mapping[str, np.ndarray]) -> dict[tuple[str, str], dict]:
-    """Return the comparisons by kind and name; `v1` and `r1` are a pair of a series."""
+def contrasts_of(
+    right: Mapping[str, np.ndarray], pairs: Sequence[tuple[str, str]] = (("v1", "r1"),)
+) -> dict[tuple[str, str], dict]:
+    """Return the comparisons by kind and name; the given pairs are of a series."""
     models = [
         {"model": model, "entry": RUNS[model], "family": FAMILIES[RUNS[model]]} for model in right
     ]
@@ -43,13 +45,16 @@ def contrasts_of(right: Mapping[str, np.ndarray]) -> dict[tuple[str, str], dict]
         for model, images in right.items()
         for image, is_right in enumerate(images)
     ]
-    pair = {"pretraining": "all", "pretraining_rank": 0, "vit": "v1", "resnet": "r1"}
+    matched = [
+        {"pretraining": "all", "pretraining_rank": 0, "vit": vit, "resnet": resnet}
+        for vit, resnet in pairs
+    ]
     with duckdb.connect() as connection:
         define_functions(connection)
         for name, rows in {
             "benchmark_models": models,
             "image_outcomes": outcomes,
-            "matched": [pair | {"is_series": True}],
+            "matched": [pair | {"is_series": True} for pair in matched],
         }.items():
             connection.register(name, pa.Table.from_pylist(rows))
         connection.execute(
@@ -86,7 +91,23 @@ def test_variances_between_runs_add_to_that_between_images(right: dict[str, np.n
     assert (found["low"], found["high"]) == pytest.approx(
         (centre - half_width, centre + half_width), abs=1e-9
     )
-    assert (found["num_runs"], found["num_models"]) == (1, 6)
+    # The runs of one entry are one model.
+    assert (found["num_runs"], found["num_models"]) == (1, 3)
+
+
+def test_pairs_of_several_runs_count_as_much_as_those_of_one(right: dict[str, np.ndarray]) -> None:
+    """A ResNet of two runs is in a pair of two runs, and its first in one of one run."""
+    runs = [("v1", "r1"), ("v2", "r2"), ("s1", "r1")]
+    found = contrasts_of(right, runs)["mean_pair", "vit - resnet"]
+    first = (right["v1"].astype(float) - right["r1"] + right["v2"] - right["r2"]) / 2
+    d = (first + right["s1"] - right["r1"]) / 2
+    _, of_images = contrast_moments(d)
+    of_vits = np.var([right[name].mean() for name in ("v1", "v2")], ddof=1) / 2 / 4
+    weights = np.array([3 / 4, 1 / 4])
+    of_resnets = np.var([right[name].mean() for name in ("r1", "r2")], ddof=1) * (weights**2).sum()
+    assert found["estimate"] == pytest.approx(d.mean(), abs=1e-12)
+    assert found["variance"] == pytest.approx(of_images + of_vits + of_resnets, abs=1e-12)
+    assert found["num_models"] == 3
 
 
 def test_a_model_of_one_run_has_the_images_alone(right: dict[str, np.ndarray]) -> None:

@@ -40,12 +40,14 @@ def described(
 
 
 @pytest.mark.parametrize(
-    ("family", "patch_size", "arguments", "side", "num_blocks", "grid_side"),
+    ("family", "patch_size", "arguments", "side", "num_blocks", "num_removable", "grid_side"),
     [
-        ("vit", 16, {"depth": 12}, 384, 12, 24),
+        ("vit", 16, {"depth": 12}, 384, 12, 11, 24),
         # Patches that do not fill the image leave a margin.
-        ("vit", 14, {"depth": 32}, 384, 32, 27),
-        ("resnet", None, {"layers": [3, 4, 6, 3]}, 224, 16, None),
+        ("vit", 14, {"depth": 32}, 384, 32, 31, 27),
+        ("resnet", None, {"layers": [3, 4, 6, 3]}, 224, 16, 12, None),
+        ("other", None, {"num_blocks": 5, "fixed_blocks": [0, 3]}, 224, 5, 3, None),
+        ("other", None, {}, 224, None, None, None),
     ],
 )
 def test_blocks_and_patches_are_those_of_the_card(
@@ -54,12 +56,14 @@ def test_blocks_and_patches_are_those_of_the_card(
     patch_size: int | None,
     arguments: dict[str, Any],
     side: int,
-    num_blocks: int,
+    num_blocks: int | None,
+    num_removable: int | None,
     grid_side: int | None,
 ) -> None:
     architecture = Architecture("a", family, "S", patch_size, "A", arguments, None)
     row = described(tmp_path, architecture, side)
-    assert (row["num_blocks"], row["grid_side"]) == (num_blocks, grid_side)
+    found = row["num_blocks"], row["num_removable"], row["grid_side"]
+    assert found == (num_blocks, num_removable, grid_side)
     assert (row["num_parameters"], row["pretraining"]) == (7, None)
 
 

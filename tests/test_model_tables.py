@@ -81,6 +81,20 @@ def test_series_of_lesions_by_hand(tmp_path: Path) -> None:
     assert (whole["accuracy_min"], whole["baseline_accuracy"]) == (0.75, 0.75)
 
 
+def test_sets_are_drawn_of_all_blocks_that_can_be_removed(tmp_path: Path) -> None:
+    """Two sets hold three of eleven blocks: there are 55 sets, not the 3 of blocks that they hold."""
+    lesion = {"perturbation": "lesions", "condition": "block", "severity": 2.0}
+    rows = [
+        *decided("a", "1" * 40),
+        *decided("a", "1" * 30 + "0" * 10, **lesion, sample=1, removed="1,2"),
+        *decided("a", "1" * 10 + "0" * 30, **lesion, sample=2, removed="1,3"),
+    ]
+    model = vit("a", 8, num_blocks=12, num_removable=11)
+    [_, row] = make_table("lesions", written(tmp_path, [model], rows)).to_pylist()
+    ends = drawn(clustered([2] * 10 + [1] * 20 + [0] * 10, 2), 0.5, [0.75, 0.25], 55)
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(ends)
+
+
 def test_heads_by_hand(tmp_path: Path) -> None:
     head = {"perturbation": "heads", "condition": "head", "severity": 1.0}
     rows = [

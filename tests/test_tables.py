@@ -14,7 +14,7 @@ from perturb.experiments.corruptions.names import BENCHMARK_CORRUPTIONS, CORRUPT
 from perturb.tables.run import make_table
 from tests.hand_made import counted, decided, resnet, written
 from tests.interval_oracles import clustered, line_half_width
-from tests.study_tables import rows_where, sql, table_of
+from tests.study_tables import Z95, rows_where, sql, table_of
 from tests.synthetic_study import Study, make_study
 
 DIVIDED = {"has_denominators": 1.0}
@@ -139,6 +139,70 @@ def test_errors_of_a_reference_on_the_same_images_are_no_constants(
         if ce["is_benchmark"]:
             deviation = resampled[BENCHMARK_CORRUPTIONS.index(ce["corruption"])].std()
             assert 0.9 < (ce["ce_high"] - ce["ce"]) / (1.96 * deviation) < 1.3
+
+
+@pytest.mark.parametrize("near", [False, True], ids=["far from 0", "near 0"])
+def test_relative_errors_over_a_measured_reference_have_fiellers_interval(
+    near: bool, tmp_path: Path
+) -> None:
+    """Every corruption reaches as far as Fieller's interval; near 0 nothing bounds a ratio."""
+    random = np.random.default_rng(0)
+    names = ["none", *BENCHMARK_CORRUPTIONS]
+    levels = {"model": [0.7] + [0.5] * 15, "reference": [0.8] + [0.65] * 15}
+    levels["reference"][1] = 0.79 if near else 0.65
+    difficulty = random.random(240)
+    rows = []
+    for model, chances in levels.items():
+        for name, chance in zip(names, chances, strict=True):
+            for severity in range(1, 6 if name != "none" else 2):
+                right = 0.7 * difficulty + 0.3 * random.random(240) < chance
+                what = {"perturbation": "corruptions", "severity": float(severity)}
+                what = what | {"condition": name} if name != "none" else {}
+                rows += decided(model, "".join(map(str, right.astype(int))), **what)
+    sources = written(tmp_path, [resnet("model"), resnet("reference", is_reference=True)], rows)
+    pq.write_table(make_table("reference_errors", sources), tmp_path / "errors.parquet")
+    sources |= {"reference_errors": tmp_path / "errors.parquet"}
+    [row] = rows_where(make_table("corruption_error", sources, DIVIDED), model="model")
+    frame = pd.DataFrame(rows)
+    frame["wrong"] = ~frame["is_correct"]
+    counts = frame.groupby(["model", "condition", "image_id"])["wrong"].sum()
+    added = {
+        model: np.stack([counts[model, name] - 5 * counts[model, "none"] for name in names[1:]])
+        for model in levels
+    }
+    parts = [
+        fieller_parts(above, below)
+        for above, below in zip(added["model"], added["reference"], strict=True)
+    ]
+    assert row["relative_mce"] == pytest.approx(np.mean([part[0] for part in parts]), abs=1e-9)
+    if near:
+        assert row["relative_mce_low"] is row["relative_mce_high"] is None
+        return
+    ratios = np.array([part[0] for part in parts])
+    reach = np.mean(5 / added["reference"].mean(1) * (1 + abs(ratios)))
+    for end, sign, place in (("low", -1, 1), ("high", 1, 2)):
+        influence = np.mean([part[place] * part[3] for part in parts], axis=0)
+        expected = row["relative_mce"] + sign * line_half_width(influence, reach)
+        assert row[f"relative_mce_{end}"] == pytest.approx(expected, abs=1e-9)
+    assert row["relative_mce_high"] - row["relative_mce"] > (
+        row["relative_mce"] - row["relative_mce_low"]
+    )
+
+
+def fieller_parts(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float, np.ndarray]:
+    """Return a ratio of means, its distances to Fieller's ends in half-widths, and influences.
+
+    The ends are the roots of (above - ratio * below)^2 = z^2 * its variance.
+    """
+    (va, cov), (_, vb) = np.cov(above, below) / len(above)
+    ratio = above.mean() / below.mean()
+    square = below.mean() ** 2 - Z95**2 * vb
+    middle = above.mean() * below.mean() - Z95**2 * cov
+    last = above.mean() ** 2 - Z95**2 * va
+    low, high = sorted(np.roots([square, -2 * middle, last]).real)
+    influence = (above - ratio * below) / below.mean()
+    half_width = Z95 * influence.std(ddof=1) / math.sqrt(len(above))
+    return ratio, (ratio - low) / half_width, (high - ratio) / half_width, influence
 
 
 def test_mce_is_the_mean_of_the_benchmarks_ce(made: Callable[[str], pa.Table]) -> None:

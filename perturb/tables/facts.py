@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from perturb.datasets.classes import check_classes
 from perturb.datasets.manifests import read_classes, read_manifest
+from perturb.experiments.lesions.plans import removable_blocks
 from perturb.records import Dataset, Model
 
 #: The label of an unknown pre-training beside known ones; alone it is empty.
@@ -28,6 +29,7 @@ MODELS = pa.schema(
         ("size", pa.string()),
         ("patch_size", pa.int32()),
         ("num_blocks", pa.int32()),  # residual blocks of a ResNet, over all stages
+        ("num_removable", pa.int32()),  # of which sets of blocks to remove are drawn
         ("grid_side", pa.int32()),  # patches along a side of the network's input
         ("pretraining", pa.string()),
         ("pretraining_label", pa.string()),
@@ -77,6 +79,7 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
                 "size": model.architecture.size,
                 "patch_size": model.architecture.patch_size,
                 "num_blocks": _num_blocks(card),
+                "num_removable": _num_removable(model.architecture.family, card),
                 "grid_side": _grid_side(card, model.architecture.patch_size),
                 "pretraining": pretraining.id if pretraining else None,
                 **_place(model, has_others=bool(known)),
@@ -125,6 +128,13 @@ def _num_blocks(card: Mapping[str, Any]) -> int | None:
         return int(arguments["num_blocks"])
     blocks: int | None = arguments.get("depth") or sum(arguments.get("layers", ())) or None
     return blocks
+
+
+def _num_removable(family: str, card: Mapping[str, Any]) -> int | None:
+    """Return the number of blocks of which random sets are drawn: removable ones but the first."""
+    if _num_blocks(card) is None:
+        return None
+    return sum(block != 0 for block in removable_blocks(family, card["arguments"]))
 
 
 def _grid_side(card: Mapping[str, Any], patch_size: int | None) -> int | None:

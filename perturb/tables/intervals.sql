@@ -155,6 +155,24 @@ CREATE MACRO line_half_width(x, key, reach) AS list_transform(
         len(of.x),
         of.reach))[1];
 
+-- Of a ratio of two means, how far Fieller's interval reaches to a side, +1 or -1, in half-widths of
+-- the delta method (Fieller, JRSS B 16, 1954): further, and more so upwards, the less sure the mean
+-- below is. Null if that is within z of its standard errors of 0: then nothing bounds the ratio.
+CREATE MACRO fieller_stretch(side, ratio, below, variance_above, covariance, variance_below) AS
+    list_transform([{
+        'q': ratio,
+        'g': z95() ** 2 * variance_below / below ** 2,
+        'd': below,
+        'cov': covariance,
+        'line': variance_above - 2 * ratio * covariance + ratio ** 2 * variance_below,
+        'lost': z95() ** 2 / below ** 2 * (variance_above * variance_below - covariance ** 2),
+    }], lambda of: CASE
+        WHEN of.g >= 1 THEN NULL
+        WHEN of.line <= 0 THEN 1.0
+        ELSE (sqrt(at_least(0, of.line - of.lost)) + side * of.d / z95()
+            * (of.q * of.g - z95() ** 2 * of.cov / of.d ** 2)) / (1 - of.g) / sqrt(of.line)
+    END)[1];
+
 -- The difference of two accuracies, from sums over the images of what one predicts correctly more
 -- often than the other, of `predictions` each.
 CREATE MACRO difference_low(sum_d, sum_d2, sum_d4, num_images, predictions) AS

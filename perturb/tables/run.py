@@ -30,6 +30,7 @@ _FACTS = {
         filled={
             "entry": "VARCHAR",
             "run": "INTEGER",
+            "num_removable": "INTEGER",
             "paper_pretraining": "VARCHAR",
             "timm_tag": "VARCHAR",
         },

@@ -41,8 +41,10 @@ def rank_correlation_relation(
         if len(perturbed) == 0:
             continue
         # Corrupted images are clean images, or some of them.
-        clean = _values(fetch, "clean", of=test_set if test_set == "corruptions" else "clean")
-        found = _found(rank_correlation(clean, perturbed), rule["threshold"])
+        same_images = test_set == "corruptions"
+        clean = _values(fetch, "clean", of=test_set if same_images else "clean")
+        correlation = rank_correlation(clean, perturbed, same_images=same_images)
+        found = _found(correlation, rule["threshold"])
         sizes = {"num_models": perturbed.shape[1], "num_images": perturbed.shape[0]}
         rows.append({"test_set": test_set, **found, **sizes})
     return pa.Table.from_pylist(rows, schema=_SCHEMA)

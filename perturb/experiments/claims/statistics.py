@@ -4,7 +4,8 @@ Claim C1 of the study: relative accuracy on clean images predicts relative accur
 ones. The interval covers the sampling of models and of images. Other models would give another
 correlation: Fisher's z with the standard error of Bonett and Wright. Measured on some images alone,
 accuracies are noisy, and noise lowers a correlation: the upper end is divided by what the least
-reliability that the data allow takes away. The lower end needs no such correction.
+reliability that the data allow takes away. Where both test sets are of the same images, noise that
+they share raises a correlation: the lower end is less by as much.
 `benchmarks/coverage_of_rank_correlation.py` measures the coverage. All other intervals are computed
 in SQL.
 """
@@ -29,18 +30,21 @@ class RankCorrelation:
     """Spearman's rho of M models on two test sets, and what its interval depends on.
 
     `clean` and `perturbed` are fractions of the variance between the models' values that the
-    sampling of images alone would give.
+    sampling of images alone would give; `shared` is their covariance that it would give, as a
+    correlation.
     """
 
     estimate: float
     num_models: int
     clean: float
     perturbed: float
+    shared: float = 0.0
 
     @property
     def has_interval(self) -> bool:
-        """Whether the correlation and its standard error exist."""
-        return bool(self.num_models >= LEAST_MODELS and np.isfinite(self.estimate))
+        """Whether the correlation and its standard error exist; of one image the noise does not."""
+        known = np.isfinite([self.estimate, self.clean, self.perturbed])
+        return bool(self.num_models >= LEAST_MODELS and known.all())
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -49,7 +53,7 @@ class RankCorrelation:
 
     def low(self, z: float) -> float:
         """Return the lower end for a normal quantile z, 1.96 for 95 %."""
-        return float(np.tanh(self._centre - z * self._error))
+        return max(-1.0, float(np.tanh(self._centre - z * self._error)) - self._raised)
 
     def high(self, z: float) -> float:
         """Return the upper end for a normal quantile z, 1.96 for 95 %."""
@@ -66,7 +70,7 @@ class RankCorrelation:
         It is below 0.05 where the 95 % interval excludes the threshold, and nowhere else.
         """
         if self.low(0) > threshold:
-            z = (self._centre - np.arctanh(threshold)) / self._error
+            z = (self._centre - np.arctanh(threshold + self._raised)) / self._error
         elif self.high(0) >= threshold:
             return 1.0
         elif self.high(_LARGEST_Z) <= threshold:
@@ -88,6 +92,11 @@ class RankCorrelation:
         return float(((self.num_models - 2) * spearman + 3 * kendall) / (self.num_models + 1))
 
     @property
+    def _raised(self) -> float:
+        """How much images of both sets raise a correlation; what they lower, nothing adds."""
+        return max(0.0, self.shared)
+
+    @property
     def _centre(self) -> float:
         return float(np.arctanh(self._clipped))
 
@@ -107,13 +116,16 @@ class RankCorrelation:
         return max(0.0, 1 - noise * float(stats.chi2.isf(stats.norm.sf(z), freedom)) / freedom)
 
 
-def rank_correlation(clean: Values, perturbed: Values) -> RankCorrelation:
+def rank_correlation(
+    clean: Values, perturbed: Values, *, same_images: bool = False
+) -> RankCorrelation:
     """Return rho of the models' accuracies on two test sets.
 
     Parameters
     ----------
     clean : (I, M), the fraction of correct predictions of each model for each clean image.
     perturbed : (J, M), the same for the perturbed test set, the models in the same order.
+    same_images : whether the images are the same, in the same order.
 
     Raises
     ------
@@ -131,7 +143,8 @@ def rank_correlation(clean: Values, perturbed: Values) -> RankCorrelation:
         raise ValueError(f"models: {clean.shape[1]} clean, {perturbed.shape[1]} perturbed")
     means = clean.mean(0), perturbed.mean(0)
     estimate = _spearman(*means)
-    return RankCorrelation(estimate, clean.shape[1], _noise(clean), _noise(perturbed))
+    shared = _shared(clean, perturbed) if same_images and np.isfinite(estimate) else 0.0
+    return RankCorrelation(estimate, clean.shape[1], _noise(clean), _noise(perturbed), shared)
 
 
 def _spearman(x: Values, y: Values) -> float:
@@ -154,7 +167,21 @@ def _noise(values: Values) -> float:
     between = values.mean(0).var(ddof=1) if num_models > 1 else 0.0
     if num_images < 2 or between == 0:
         return np.inf
-    own = values - values.mean(1, keepdims=True)
-    own -= own.mean(0)
-    sampled = (own**2).sum() / (num_images - 1) / num_images / (num_models - 1)
+    sampled = (_own(values) ** 2).sum() / (num_images - 1) / num_images / (num_models - 1)
     return float(sampled / between)
+
+
+def _shared(clean: Values, perturbed: Values) -> float:
+    """Return the covariance that sampling the same images gives, over the models' deviations."""
+    num_images, num_models = clean.shape
+    if num_images < 2:
+        return 0.0
+    sampled = (_own(clean) * _own(perturbed)).sum() / (num_images - 1) / num_images
+    deviations = clean.mean(0).std(ddof=1) * perturbed.mean(0).std(ddof=1)
+    return float(sampled / (num_models - 1) / deviations)
+
+
+def _own(values: Values) -> Values:
+    """Return what images do to each model beyond what they do to all, less its mean (I, M)."""
+    own: Values = values - values.mean(1, keepdims=True)
+    return own - own.mean(0)

@@ -1,5 +1,6 @@
 """The errors of images, random draws and training runs, and what verdicts make of them."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,10 @@ def contrasts_of(
         "change_values": _frame(values).assign(test_set="lesions"),
         "model_samples": _frame(samples).assign(perturbation="lesions", is_in_series=True),
         "change_weights": _frame(weights).assign(**fixed),
-        "benchmark_models": pd.DataFrame({"model": names, "entry": entry, "num_blocks": 24}).assign(
-            family="vit"
-        ),
+        "benchmark_models": pd.DataFrame({"model": names, "entry": entry}).assign(family="vit"),
+        "possible_sets": _frame(samples)[["model", "condition", "severity"]]
+        .drop_duplicates()
+        .assign(perturbation="lesions", num_sets=float(math.comb(23, 3))),
         "model_runs": pd.DataFrame({"model": names, "entry": entry, "num_runs": num_runs}),
     }
     with duckdb.connect() as connection:
@@ -106,6 +108,46 @@ def test_runs_of_a_training_add_their_variance() -> None:
     added = np.var(right["mlp"].mean((1, 2)), ddof=1) / 3
     assert whole["variance"] - apart["variance"] == pytest.approx(added, abs=1e-12)
     assert whole["degrees_of_freedom"] < 3 < apart["degrees_of_freedom"]
+
+
+def test_patterns_of_a_vit_have_the_errors_of_its_runs_and_the_resnets() -> None:
+    """Two ResNets, of two runs and of one, and a ViT of three runs."""
+    random = np.random.default_rng(5)
+    entries = {"v1": "v", "v2": "v", "v3": "v", "r1": "r", "r2": "r", "s1": "s"}
+    values = pd.DataFrame(random.random((40, 6)), columns=list(entries))
+    families = ["vit" if entry == "v" else "resnet" for entry in entries.values()]
+    tables = {
+        "compared_models": pd.DataFrame(entries.items(), columns=["model", "entry"]).assign(
+            family=families
+        ),
+        "model_values": values.mean()
+        .rename_axis("model")
+        .reset_index(name="value")
+        .assign(test_set="patterns"),
+        "image_values": values.rename_axis("image")
+        .reset_index()
+        .melt("image", var_name="model")
+        .assign(test_set="patterns"),
+    }
+    with duckdb.connect() as connection:
+        define_functions(connection)
+        for name, table in tables.items():
+            connection.register(name, table)
+        statements = relation_file("claim_statistics").read_text().split(";")
+        [view] = [text for text in statements if "VIEW pattern_components" in text]
+        connection.execute(view)
+        found = connection.sql("FROM pattern_components").df().set_index("kind")
+    means = values.T.groupby(entries).mean().T
+    of_vit = values[["v1", "v2", "v3"]].mean().var() / 3
+    of_resnets = values[["r1", "r2"]].mean().var() / 2 / 4
+    own = means["v"].var() / 40 + of_vit
+    against = (means["v"] - (means["r"] + means["s"]) / 2).var() / 40
+    variances = found["variance"]
+    assert variances["family_mean"] == pytest.approx(own)
+    assert variances["family_difference"] == pytest.approx(against + of_vit + of_resnets)
+    parts = against**2 / 39 + of_vit**2 / 2 + of_resnets**2 / 1
+    freedom = found["degrees_of_freedom"]["family_difference"]
+    assert freedom == pytest.approx(variances["family_difference"] ** 2 / parts)
 
 
 def masked(model: str, outcomes: str, num_masks: int) -> Rows:

@@ -318,6 +318,15 @@ def test_lesions_that_change_no_prediction_of_few_images_prove_little(tmp_path: 
         assert row["estimate_high"] == pytest.approx(Z95**2 / (num + Z95**2), abs=1e-12)
 
 
+def test_runs_of_one_training_are_one_model_of_the_worst_block(tmp_path: Path) -> None:
+    models = [vit(f"a{run}", 8, entry="a", run=run) for run in (1, 2)]
+    rows = []
+    for model in ("a1", "a2"):
+        rows += [*decided(model, "1111"), *decided(model, "1110", **LESION, sample=1)]
+    [row] = rows_where(claims_of(written(tmp_path, models, rows)), claim="C11")
+    assert row["num_models"] == 1
+
+
 @pytest.mark.parametrize(("num_changed", "verdict"), [(1, "supported"), (60, "contradicted")])
 def test_a_worst_block_is_judged_by_ten_points(
     tmp_path: Path, num_changed: int, verdict: str

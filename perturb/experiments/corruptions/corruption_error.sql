@@ -8,6 +8,8 @@
 -- For published denominators, all three are means of one number per image, which gives their
 -- intervals. A reference that the study evaluates sees the same images: then an image counts by
 -- (wrong - CE * reference wrong) / denominator, the mean over c. Its own values are 1 by definition.
+-- A relative denominator may be near 0: there every corruption's part of the interval reaches as far
+-- as Fieller's, and there is none where a denominator is within 1.96 standard errors of 0.
 WITH clean AS (
     SELECT model, image, num_predictions - num_correct AS clean_wrong
     FROM image_outcomes
@@ -42,9 +44,27 @@ ratios AS (
         sum(num_added) / count(*) / any_value(relative_error_sum) AS relative_ce,
         max(num_severities) / any_value(error_sum) * greatest(1, ce) AS reach,
         max(num_severities) / any_value(relative_error_sum) * (1 + abs(relative_ce))
-            AS relative_reach
+            AS relative_reach,
+        any_value(relative_error_sum) AS relative_error_sum,
+        -- Of the means; the sums are of whole numbers.
+        nullif(count(*) - 1, 0) * count(*) AS pairs,
+        (sum(num_added ** 2) - sum(num_added) ** 2 / count(*)) / pairs AS variance_above,
+        (sum(reference_added ** 2) - sum(reference_added) ** 2 / count(*)) / pairs
+            AS variance_below,
+        (sum(num_added * reference_added) - sum(num_added) * sum(reference_added) / count(*))
+        / pairs AS covariance
     FROM outcomes
     GROUP BY model, position
+),
+stretches AS (
+    SELECT
+        *,
+        fieller_stretch(
+            -1, relative_ce, relative_error_sum, variance_above, covariance, variance_below)
+            AS down,
+        fieller_stretch(
+            1, relative_ce, relative_error_sum, variance_above, covariance, variance_below) AS up
+    FROM ratios
 ),
 reaches AS (
     SELECT
@@ -64,14 +84,17 @@ images AS (
         sum(num_severities - num_wrong) AS num_correct,
         any_value(clean_wrong) AS clean_wrong,
         ordered_mean((num_wrong - ce * reference_wrong) / error_sum, position) AS ce_influence,
-        CASE WHEN min(relative_error_sum) > 1e-9 THEN
-            ordered_mean(num_added / relative_error_sum, position)
+        CASE WHEN min(o.relative_error_sum) > 1e-9 THEN
+            ordered_mean(num_added / o.relative_error_sum, position)
         END AS relative_ce,
-        CASE WHEN min(relative_error_sum) > 1e-9 THEN ordered_mean(
-            (num_added - ratios.relative_ce * reference_added) / relative_error_sum, position)
-        END AS relative_influence
-    FROM outcomes
-    JOIN ratios USING (model, position)
+        CASE WHEN min(o.relative_error_sum) > 1e-9 AND count(up) = count(*) THEN ordered_mean(
+            down * (num_added - s.relative_ce * reference_added) / o.relative_error_sum, position)
+        END AS influence_down,
+        CASE WHEN min(o.relative_error_sum) > 1e-9 AND count(up) = count(*) THEN ordered_mean(
+            up * (num_added - s.relative_ce * reference_added) / o.relative_error_sum, position)
+        END AS influence_up
+    FROM outcomes AS o
+    JOIN stretches AS s USING (model, position)
     GROUP BY model, image
 ),
 summary AS (
@@ -89,9 +112,10 @@ summary AS (
         line_half_width(ce_influence, image, any_value(reach)) AS mce_half_width,
         CASE WHEN is_whole AND count(relative_ce) = count(*)
             THEN ordered_mean(relative_ce, image) END AS relative_mce,
-        CASE WHEN count(relative_ce) = count(*) THEN
-            line_half_width(relative_influence, image, any_value(relative_reach))
-        END AS relative_half_width
+        CASE WHEN count(influence_down) = count(*) THEN
+            line_half_width(influence_down, image, any_value(relative_reach)) END AS relative_down,
+        CASE WHEN count(influence_up) = count(*) THEN
+            line_half_width(influence_up, image, any_value(relative_reach)) END AS relative_up
     FROM images
     JOIN reaches USING (model)
     GROUP BY model
@@ -113,9 +137,9 @@ SELECT
     CASE WHEN NOT m.is_reference THEN at_least(0, e.mce - s.mce_half_width) END AS mce_low,
     CASE WHEN NOT m.is_reference THEN e.mce + s.mce_half_width END AS mce_high,
     s.relative_mce,
-    CASE WHEN NOT m.is_reference THEN s.relative_mce - s.relative_half_width END
+    CASE WHEN NOT m.is_reference THEN s.relative_mce - s.relative_down END
         AS relative_mce_low,
-    CASE WHEN NOT m.is_reference THEN s.relative_mce + s.relative_half_width END
+    CASE WHEN NOT m.is_reference THEN s.relative_mce + s.relative_up END
         AS relative_mce_high
 FROM summary AS s
 JOIN labelled_models AS m USING (model)

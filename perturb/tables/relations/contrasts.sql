@@ -40,16 +40,25 @@ WITH differences AS (
     SELECT 'mean_patch_pair', 'large - small patch', NULL, NULL, large, small
     FROM patch_pairs
 ),
+-- The runs of one pair of entries count together as much as a pair of one run.
+pairs AS (
+    SELECT
+        d.*,
+        1 / count(DISTINCT (p.entry, m.entry)) OVER (PARTITION BY kind, name, d.pretraining)
+        / count(*) OVER (PARTITION BY kind, name, d.pretraining, p.entry, m.entry) AS share
+    FROM differences AS d
+    JOIN benchmark_models AS p ON p.model = plus
+    JOIN benchmark_models AS m ON m.model = minus
+),
 signed AS (
     SELECT
         kind,
         name,
         pretraining,
         pretraining_rank,
-        count(*) OVER (PARTITION BY kind, name, pretraining) AS num_pairs,
         unnest([plus, minus]) AS model,
-        unnest([1, -1]) AS sign
-    FROM differences
+        unnest([share, -share]) AS weight
+    FROM pairs
 ),
 mean_differences AS (
     -- Where two ViTs share a ResNet, its weights add up.
@@ -59,7 +68,7 @@ mean_differences AS (
         pretraining,
         pretraining_rank,
         model,
-        sum(sign) / any_value(num_pairs) AS weight
+        ordered_sum(weight, weight) AS weight
     FROM signed
     GROUP BY kind, name, pretraining, pretraining_rank, model
 ),
@@ -172,8 +181,9 @@ JOIN places USING (test_set, model)
 LEFT JOIN value_ranges USING (test_set, model)
 GROUP BY test_set, kind, name, pretraining;
 
--- Variance of a comparison between the runs of the entries that were trained several times. The
--- number of runs is that of the entry with the fewest.
+-- Variance of a comparison between the runs of the entries that were trained several times. Their
+-- weights may differ: a ResNet's first runs may be in more pairs than its others. The number of runs
+-- is that of the entry with the fewest.
 CREATE TEMP TABLE run_variances AS
 WITH entries AS (
     SELECT
@@ -184,8 +194,7 @@ WITH entries AS (
         entry,
         count(*) AS num_runs,
         coalesce(
-            ordered_sum(weight, model) ** 2 * ordered_stddev(value, model) ** 2 / count(*), 0)
-            AS variance
+            ordered_sum(weight ** 2, model) * ordered_stddev(value, model) ** 2, 0) AS variance
     FROM contrast_weights
     JOIN model_values USING (test_set, model)
     JOIN benchmark_models USING (model)
@@ -210,10 +219,11 @@ WITH terms AS (
         name,
         pretraining,
         pretraining_rank,
-        count(*) AS num_models,
+        count(DISTINCT entry) AS num_models,
         string_agg(model, ', ' ORDER BY model) AS models,
         CASE WHEN count(term) = count(*) THEN ordered_sum(term, model) END AS estimate
     FROM contrast_weights
+    JOIN (SELECT model, entry FROM benchmark_models) USING (model)
     GROUP BY ALL
 ),
 images AS (

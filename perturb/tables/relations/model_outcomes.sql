@@ -66,28 +66,24 @@ FROM model_outcomes
 JOIN perturbations USING (perturbation)
 WHERE unchanged IS NOT NULL;
 
--- How many sets of so many parts there are: of all parts that some set removes, heads and blocks in
--- turn. Sets are drawn without repetition, so that all of them together leave no error of drawing.
+-- How many sets of so many parts there are. Sets of blocks are drawn without repetition, and never
+-- with the first, so that all of them together leave no error of drawing. Single blocks and heads are
+-- not drawn: each is removed.
 CREATE TEMP VIEW possible_sets AS
-WITH parts AS (
-    SELECT perturbation, condition, model, count(DISTINCT part) AS num_parts
-    FROM (
-        SELECT perturbation, condition, model, unnest(string_split(removed, ',')) AS part
-        FROM model_samples
-        WHERE is_in_series
-    )
-    GROUP BY ALL
-)
-SELECT DISTINCT
+SELECT
     perturbation,
     condition,
     severity,
     model,
-    round(exp(lgamma(num_parts + 1) - lgamma(severity + 1) - lgamma(num_parts - severity + 1)))
-        AS num_sets
+    CASE WHEN severity <= 1 THEN count(*) ELSE round(exp(
+        lgamma(any_value(num_removable) + 1)
+        - lgamma(severity + 1)
+        - lgamma(any_value(num_removable) - severity + 1)))
+    END AS num_sets
 FROM model_samples
-JOIN parts USING (perturbation, condition, model)
-WHERE removed IS NOT NULL AND severity <= num_parts;
+JOIN benchmark_models USING (model)
+WHERE removed IS NOT NULL AND is_in_series
+GROUP BY perturbation, condition, severity, model;
 
 -- The spread over the samples: sets of parts, or random draws. The variance is that of their mean.
 CREATE TEMP VIEW sample_spreads AS

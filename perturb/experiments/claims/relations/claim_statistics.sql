@@ -63,13 +63,28 @@ CREATE MACRO pair_name(plus, plus_set, minus, minus_set) AS
 CREATE TEMP VIEW pattern_components AS
 WITH runs AS (
     SELECT
+        family,
         entry,
         coalesce(ordered_stddev(value, v.model) ** 2 / count(*), 0) AS variance,
         count(*) - 1.0 AS freedom
     FROM model_values AS v
     JOIN compared_models AS m ON m.model = v.model
     WHERE test_set = 'patterns'
-    GROUP BY entry
+    GROUP BY family, entry
+),
+-- An entry's runs in its own value, and all ResNets' in their mean.
+of_runs AS (
+    SELECT entry, variance, freedom_part(variance, freedom) AS parts
+    FROM runs
+    WHERE family = 'vit'
+    UNION ALL
+    SELECT
+        NULL,
+        ordered_sum(variance, entry) / count(*) ** 2,
+        ordered_sum(freedom_part(variance, freedom), entry) / count(*) ** 4
+    FROM runs
+    WHERE family = 'resnet'
+    HAVING count(*) > 0
 ),
 images AS (
     SELECT
@@ -108,19 +123,22 @@ over_images AS (
         count(*) - 1.0 AS freedom
     FROM of_vits
     GROUP BY kind, name, entry
+),
+sums AS (
+    SELECT
+        kind,
+        name,
+        o.entry,
+        any_value(estimate) AS estimate,
+        any_value(o.variance) + ordered_sum(r.variance, r.entry) AS variance,
+        any_value(freedom_part(o.variance, freedom)) + ordered_sum(r.parts, r.entry) AS parts
+    FROM over_images AS o
+    JOIN of_runs AS r
+        ON r.entry = o.entry OR (r.entry IS NULL AND kind = 'family_difference')
+    GROUP BY kind, name, o.entry
 )
-SELECT
-    kind,
-    name,
-    entry,
-    estimate,
-    o.variance + runs.variance AS variance,
-    total_freedom(
-        o.variance + runs.variance,
-        freedom_part(o.variance, o.freedom) + freedom_part(runs.variance, runs.freedom)
-    ) AS degrees_of_freedom
-FROM over_images AS o
-JOIN runs USING (entry);
+SELECT * EXCLUDE (parts), total_freedom(variance, parts) AS degrees_of_freedom
+FROM sums;
 
 CREATE TEMP TABLE claim_components AS
 WITH pairs AS (

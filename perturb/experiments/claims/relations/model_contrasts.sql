@@ -110,10 +110,9 @@ SELECT
     k / num_images AS value,
     CASE perturbation WHEN 'lesions' THEN severity ELSE 0 END AS stream,
     count(*) OVER (PARTITION BY perturbation, condition, severity, model) AS num_draws,
-    CASE perturbation WHEN 'lesions' THEN round(exp(
-        lgamma(num_blocks) - lgamma(severity + 1) - lgamma(num_blocks - severity)))
-        ELSE 'Infinity'::DOUBLE END AS num_possible
+    coalesce(num_sets, 'Infinity'::DOUBLE) AS num_possible
 FROM model_samples
+LEFT JOIN possible_sets USING (perturbation, condition, severity, model)
 JOIN benchmark_models AS m USING (model)
 WHERE m.family = 'vit'
     AND is_in_series

@@ -6,7 +6,7 @@
 CREATE TEMP VIEW worst_lesions AS
 WITH drops AS (
     SELECT
-        model,
+        entry,
         num_images,
         (clean - k) / num_images AS drop,
         contrast_centre(clean - k, num_images) AS centre,
@@ -28,7 +28,7 @@ SELECT
     'lesions' AS test_set,
     'worst_lesion' AS kind,
     'vit' AS name,
-    count(DISTINCT model) AS num_models,
+    count(DISTINCT entry) AS num_models,
     max(num_images) AS num_images,
     max(drop) AS estimate,
     max(centre - student_quantile(1 - 0.025 / num_drops, 'Infinity'::DOUBLE) * error) AS low,
