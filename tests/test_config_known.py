@@ -161,7 +161,8 @@ def test_the_standard_set_has_fab_and_the_published_budget(
     ensemble = load_config(_own_study(STANDARD, f"datasets.colours.classes: {classes}"))
     entry = ensemble.perturbations[id]
     assert entry.conditions == attacks
-    assert entry.options == {"steps": 100, "restarts": 1, "targets": 9, "queries": 5000}
+    budget = {"steps": 100, "restarts": 1, "targets": 9, "queries": 5000}
+    assert entry.options == {"standard": True} | budget
     assert entry.severities == (("3",) if id.endswith("l2") else ("1_255",))
 
 

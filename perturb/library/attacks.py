@@ -14,6 +14,7 @@ from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.budgets import STANDARD
 from perturb.experiments.attacks.checks import FEWEST_OF_DLR
 from perturb.experiments.attacks.norms import LINF, norm_of
+from perturb.experiments.attacks.squares import SCHEDULE
 from perturb.experiments.options import default_of
 from perturb.library.arrays import (
     Keys,
@@ -170,6 +171,8 @@ def attack_ensemble(
         own: dict[str, Any] = {name: budget[name] for name in attacks[attack]}
         if attack is not ensemble.fab:
             own |= {"keys": draws[rows], "seed": seed}
+        if attack is ensemble.square and standard:
+            own["scheduled"] = SCHEDULE
         return attack(model, pixels, classes, epsilon, norm=ball, **own)
 
     attempts: list[gradients.Attempt] = [unchanged]

@@ -67,7 +67,7 @@ def attack_ensemble_outcomes(
     """Return the stages of the attacks of the ensemble, in the order of the conditions.
 
     Options: steps of the gradient attacks, restarts of both APGD forms, targets of the DLR form and
-    of FAB, queries of Square.
+    of FAB, queries of Square, and whether they are the standard set's.
     """
     return _ensemble("attack_ensemble", LINF, classifier, setting)
 
