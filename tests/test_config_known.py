@@ -239,7 +239,7 @@ KNOWN = {
     ),
     _lengths("[0.5, 1000000000]"): "attack_ensemble_l2.epsilons: 1000000000; allowed: at most 55",
     _lengths("[0.000001]"): (
-        "perturbations.attack_ensemble_l2.epsilons: 0.000001; allowed: 0, or 1/255 or more, the length"
+        "perturbations.attack_ensemble_l2.epsilons: 0.000001; allowed: 0, or 1/255 or more"
     ),
     _lengths("[.nan]"): (
         "perturbations.attack_ensemble_l2.epsilons.0: nan is not allowed. The largest Euclidean "
