@@ -1,11 +1,12 @@
 """Square: a random search with squares, which uses predictions and no gradient.
 
 After Andriushchenko et al. [1]_; `squares.py` has the proposals in the ball of each norm.
-Differences from the published code: draws, including the
-positions of squares, depend on an image's key alone. An image stays as it is once its prediction is
-incorrect, and is left out from the next stage on (`perturb.evaluation.spans`). The schedule, by
-which squares become smaller, is scaled to the number of queries, an option of that code; AutoAttack
-does without it, as does the standard set here.
+Differences from the published code: draws, including the positions of squares, depend on an image's
+key alone. An image stays as it is once its prediction is incorrect, and is left out from the next
+stage on (`perturb.evaluation.spans`). The schedule, by which squares become smaller, is scaled to
+the number of queries, as that code offers; AutoAttack does without, as does the standard set here.
+In L2 each channel of a bump gets the length that this channel had in both windows; AutoAttack's
+code gives it the length over all channels. Both then scale the whole change to epsilon.
 
 B images, C channels, H W pixels, K classes.
 
