@@ -34,7 +34,7 @@ _OURS = {"Linf": attack_ensemble_outcomes, "L2": attack_ensemble_l2_outcomes}
 def ours(classifier: Classifier, count: int, norm: str, epsilon: float) -> list[Tensor]:
     """Return which images are predicted incorrectly after each of our attacks, bool (B,)."""
     images = attacked_images(classifier, count)
-    setting = Setting(_CONDITIONS, epsilon, 2021, STANDARD)
+    setting = Setting(_CONDITIONS, epsilon, 2021, {"standard": True, **STANDARD})
     outcomes = list(_OURS[norm](classifier, images, setting))
     return [outcome.logits.argmax(dim=1) != images.targets for outcome in outcomes]
 
@@ -56,14 +56,17 @@ def theirs(classifier: Classifier, count: int, norm: str, epsilon: float) -> lis
 
 
 def peer_attacks(classifier: nn.Module, norm: str, epsilon: float) -> Sequence[Any]:
-    """Return the peer's attacks with the published budget: by default its gradient attacks take 10
-    steps."""
+    """Return the peer's attacks with the published budget and schedule.
+
+    By default its gradient attacks take 10 steps, and it scales Square's schedule to the queries.
+    """
     whole = importlib.import_module("torchattacks").AutoAttack(
         classifier, norm=norm, eps=epsilon, n_classes=STANDARD["targets"] + 1, seed=0
     )
     attacks: Sequence[Any] = whole._autoattack.attacks
     for attack in attacks[:3]:
         attack.steps = STANDARD["steps"]
+    attacks[3].rescale_schedule = False
     return attacks
 
 

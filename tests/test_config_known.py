@@ -161,8 +161,27 @@ def test_the_standard_set_has_fab_and_the_published_budget(
     ensemble = load_config(_own_study(STANDARD, f"datasets.colours.classes: {classes}"))
     entry = ensemble.perturbations[id]
     assert entry.conditions == attacks
-    assert entry.options == {"steps": 100, "restarts": 1, "targets": 9, "queries": 5000}
+    budget = {"steps": 100, "restarts": 1, "targets": 9, "queries": 5000}
+    assert entry.options == {"standard": True} | budget
     assert entry.severities == (("3",) if id.endswith("l2") else ("1_255",))
+
+
+def _lengths(epsilons: str) -> str:
+    return f"perturbations.attack_ensemble_l2: {{datasets: [colours], epsilons: {epsilons}}}"
+
+
+@pytest.mark.parametrize("epsilons", ["[0, 1/255, 0.5, 55.4]", "[8/255]"])
+def test_possible_lengths_are_allowed(epsilons: str) -> None:
+    assert load_config(_own_study(_lengths(epsilons))).perturbations["attack_ensemble_l2"]
+
+
+@pytest.mark.parametrize("view", ["models.a.preprocessing.side: 64", "as_is"])
+def test_a_length_is_possible_at_the_side_of_the_images(view: str) -> None:
+    """Images without preprocessing have the side of the models'; that of `as_is` is unknown."""
+    dataset = "datasets.colours.preprocessing: "
+    changes = [dataset + "as_is"] if view == "as_is" else [dataset + "~", view]
+    raw = _own_study(_lengths("[100]"), *changes)
+    assert load_config(raw).perturbations["attack_ensemble_l2"].severities == ("100",)
 
 
 @pytest.fixture
@@ -212,6 +231,19 @@ KNOWN = {
     + "    perturbations.attack_ensemble_l2.targets: 9": (
         "perturbations.attack_ensemble_l2.targets: 9, but models.a has 3 classes; allowed: at "
         "most 2"
+    ),
+    # Of 32 px: sqrt(3) * 32 is 55.4.
+    _lengths("[55.5]"): (
+        "perturbations.attack_ensemble_l2.epsilons: 55.5; allowed: at most 55.4, the length of the "
+        "largest change of an image of 32 px with pixels in [0, 1], not in gray levels"
+    ),
+    _lengths("[0.5, 1000000000]"): "attack_ensemble_l2.epsilons: 1000000000; allowed: at most 55",
+    _lengths("[0.000001]"): (
+        "perturbations.attack_ensemble_l2.epsilons: 0.000001; allowed: 0, or 1/255 or more"
+    ),
+    _lengths("[.nan]"): (
+        "perturbations.attack_ensemble_l2.epsilons.0: nan is not allowed. The largest Euclidean "
+        "length of an image's change: a number of 0 or more or a fraction, such as 0.5"
     ),
     COARSE + "beyond.json": (
         "datasets.coarse.class_map: data/beyond.json: class map: class 7 is a member, but the "

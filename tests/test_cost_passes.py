@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ from perturb.cost.passes import passes_of
 from perturb.datasets.store import Images
 from perturb.evaluation.cell import Cell
 from perturb.evaluation.outcome import Setting
-from perturb.experiments.declaration import Passes
+from perturb.experiments.attacks.passes import attack_ensemble
+from perturb.experiments.declaration import Asked, Passes
 from perturb.experiments.perturbation_patterns.measures import perturbations_of
 from perturb.experiments.possible import conditions_of
 from perturb.experiments.registry import evaluator as evaluator_of
@@ -191,3 +194,29 @@ def test_corruptions_are_counted(config: Config) -> None:
         cell for cell in cells(config) if (cell.model, cell.perturbation) == ("a", "corruptions")
     ]
     assert passes_of(config, cell) == Passes(predictions=2, corruptions=2)
+
+
+@pytest.mark.parametrize(
+    ("row", "budget"),
+    [
+        ("attack_ensemble, attack_ensemble_l2; steps s, targets t", (20, 3, 100)),
+        ("attack_ensemble, attack_ensemble_l2; steps s, targets t", (2, 7, 5)),
+        ("the same with `standard`", (100, 9, 5000)),
+    ],
+)
+def test_the_formulas_of_the_ensemble_are_those_of_its_passes(
+    config: Config, row: str, budget: tuple[int, int, int]
+) -> None:
+    steps, targets, queries = budget
+    id = "attack_ensemble_l2" if "standard" in row else "attack_ensemble"
+    entry, network = config.perturbations[id], config.models["a"].architecture
+    options = {"steps": steps, "restarts": 1, "targets": targets, "queries": queries}
+    passes = attack_ensemble(Asked(replace(entry, options=options), 0.1, network, 0))
+    documented = (Path(__file__).parent.parent / "docs" / "cost.md").read_text(encoding="utf-8")
+    (line,) = [line for line in documented.splitlines() if line.startswith(f"  | {row} |")]
+    given = {"s": steps, "t": targets, "queries": queries}
+    forward, backward = (
+        eval(cell.strip().replace(",", "").replace(")(", ") * ("), {}, given)
+        for cell in line.split("|")[2:4]
+    )
+    assert (passes.predictions + passes.gradients, passes.gradients) == (forward, backward)

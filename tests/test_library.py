@@ -156,7 +156,10 @@ def test_the_standard_set_and_the_l2_ball(
     [
         ({"standard": True, "steps": 100, "queries": 7}, "`standard`, steps 100, queries 7 given"),
         ({"norm": "L1"}, "norm is 'L1'; allowed: Linf, L2"),
-        ({"norm": "L2", "epsilon": -1.0}, "epsilon is -1.0; allowed: a number of 0 or more"),
+        ({"norm": ["L2"]}, "norm is ['L2']; allowed: Linf, L2"),
+        ({"standard": "no"}, "standard is 'no'; allowed: True, False"),
+        ({"norm": "L2", "epsilon": -1.0}, "epsilon is -1.0; allowed: a number from 0 to 55.43, in"),
+        ({"norm": "L2", "epsilon": 55.5}, "epsilon is 55.5; allowed: a number from 0 to 55.43, in"),
         ({"epsilon": 1.5}, "epsilon is 1.5; allowed: a number from 0 to 1"),
     ],
 )
@@ -166,6 +169,27 @@ def test_wrong_options_of_the_ensemble_are_named(
     given: dict[str, Any] = {"epsilon": EPSILON} | options
     with pytest.raises(ValueError, match=re.escape(message)):
         perturb.attack_ensemble(model, images, targets, **given)
+
+
+@pytest.mark.parametrize("name", ["steps", "restarts", "num_targets", "queries"])
+@pytest.mark.parametrize("value", [0, 1.5])
+def test_a_wrong_budget_is_named_where_no_image_is_left(
+    model: nn.Module, images: Tensor, targets: Tensor, name: str, value: float
+) -> None:
+    wrong = (predicted(model, images) + 1) % NUM_CLASSES
+    for classes in (targets, wrong):
+        with pytest.raises(ValueError, match=f"{name} is {value}; allowed: a whole number of 1"):
+            perturb.attack_ensemble(model, images, classes, EPSILON, **{name: value})  # type: ignore[arg-type]
+
+
+def test_one_class_is_attacked_by_what_needs_no_other(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = {"steps": 2, "restarts": 1, "targets": 9, "queries": 2}
+    monkeypatch.setattr("perturb.library.attacks.STANDARD", budget)
+    model, targets = small_cnn(1), torch.zeros(len(images), dtype=torch.int64)
+    adversarial = perturb.attack_ensemble(model, images, targets, EPSILON, standard=True)
+    assert (adversarial - images.float() / 255).abs().max() <= EPSILON
 
 
 def test_random_starts_depend_on_key_and_seed(

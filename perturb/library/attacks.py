@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from perturb.experiments.attacks import attack_ensemble as ensemble
 from perturb.experiments.attacks import gradients
+from perturb.experiments.attacks.arguments import check_at_least_one
 from perturb.experiments.attacks.budgets import STANDARD
 from perturb.experiments.attacks.checks import FEWEST_OF_DLR
-from perturb.experiments.attacks.norms import LINF, norm_of
+from perturb.experiments.attacks.norms import LINF, Norm, norm_of
+from perturb.experiments.attacks.squares import SCHEDULE
 from perturb.experiments.options import default_of
 from perturb.library.arrays import (
     Keys,
@@ -128,24 +130,24 @@ def attack_ensemble(
     num_targets: int | None = None,
     queries: int | None = None,
 ) -> Pixels:
-    """Return the images after APGD-CE, APGD-DLR and Square, each on those still correct.
+    """Return the images after APGD-CE, APGD-DLR, with `standard` FAB, and Square.
 
-    An image that the model predicts incorrectly is returned as it is. One that resists all attacks
-    is returned as the last left it. For a model of two classes the DLR loss is not defined, and
-    its attack is left out.
+    Each attacks the images still predicted correctly. An image that the model predicts incorrectly
+    is returned as it is. One that resists all attacks is returned as the last left it. APGD-DLR is
+    left out for fewer than 3 classes, for which its loss is not defined, and FAB for one class.
 
     Parameters
     ----------
     model, images, targets, epsilon, keys, seed : as of `pgd`, as are result and errors; most
         attacks draw at random.
-    norm : `Linf`, or `L2`: epsilon limits the Euclidean length of an image's change, and may exceed
-        1; lengths are rounded, so one may exceed epsilon in its last digits.
+    norm : `Linf`, or `L2`: epsilon limits the Euclidean length of an image's change, at most
+        sqrt(3 H W); lengths are rounded, so one may exceed epsilon in its last digits.
     standard : whether to attack with the standard set of AutoAttack, which has FAB before Square,
         and its budget: 100 steps, 1 restart, 9 targets, or all other classes if there are fewer,
         and 5,000 queries. No other budget is allowed beside it.
-    steps, restarts : of both forms of APGD: gradients after that of the start, and random starts.
-        None is 20 and 1.
-    num_targets : number of other classes that APGD-DLR aims at, the most likely first. None is 3.
+    steps, restarts : of both forms of APGD, and steps of FAB: gradients after that of the start,
+        and random starts. None is 20 and 1.
+    num_targets : number of the most likely other classes, at which APGD-DLR and FAB aim. None is 3.
     queries : forward passes of Square per image. None is 100.
 
     References
@@ -154,7 +156,7 @@ def attack_ensemble(
     Parameter-free Attacks", ICML 2020.
     """
     ball = norm_of(norm)
-    attacked = _attacked(model, images, targets, epsilon, most=1 if ball is LINF else math.inf)
+    attacked = _attacked(model, images, targets, epsilon, ball)
     budget = _budget(
         {"steps": steps, "restarts": restarts, "num_targets": num_targets, "queries": queries},
         standard=standard,
@@ -162,17 +164,16 @@ def attack_ensemble(
     attacks = _attacks(attacked.num_classes, standard=standard)
     draws = as_keys(keys, attacked.pixels)
 
-    def unchanged(rows: Tensor) -> Tensor:
-        return attacked.pixels[rows]
-
     def attempt(attack: Callable[..., Tensor], rows: Tensor) -> Tensor:
         pixels, classes = attacked.pixels[rows], attacked.targets[rows]
         own: dict[str, Any] = {name: budget[name] for name in attacks[attack]}
         if attack is not ensemble.fab:
             own |= {"keys": draws[rows], "seed": seed}
+        if attack is ensemble.square and standard:
+            own["scheduled"] = SCHEDULE
         return attack(model, pixels, classes, epsilon, norm=ball, **own)
 
-    attempts: list[gradients.Attempt] = [unchanged]
+    attempts: list[gradients.Attempt] = [lambda rows: attacked.pixels[rows]]
     attempts += [partial(attempt, attack) for attack in attacks]
     if not len(attacked.pixels):
         return like(images, attacked.pixels)
@@ -182,7 +183,9 @@ def attack_ensemble(
 
 
 def _budget(given: Mapping[str, int | None], *, standard: bool) -> dict[str, int]:
-    """Return the budget of the ensemble; a ValueError if another than the standard is given."""
+    """Return the budget of the ensemble; a ValueError if it is none, or not the standard one."""
+    if standard not in (True, False):
+        raise ValueError(f"standard is {standard!r}; allowed: True, False")
     options = {name: name.removeprefix("num_") for name in given}
     budget = {
         name: STANDARD[option] if standard else int(default_of("attack_ensemble", option))
@@ -192,6 +195,7 @@ def _budget(given: Mapping[str, int | None], *, standard: bool) -> dict[str, int
     if standard and asked:
         listed_values = listed(f"{name} {value}" for name, value in asked.items())
         raise ValueError(f"with `standard`, {listed_values} given; allowed: none, it is {budget}")
+    check_at_least_one(**asked)  # before the first attack, which may leave no image to the others
     return budget | asked
 
 
@@ -205,7 +209,7 @@ def _attacks(num_classes: int, *, standard: bool) -> dict[Callable[..., Tensor],
     }
     if num_classes < FEWEST_OF_DLR:
         del attacks[ensemble.apgd_dlr]
-    if not standard:
+    if not standard or num_classes == 1:
         del attacks[ensemble.fab]
     return attacks
 
@@ -224,22 +228,22 @@ class _Attacked:
 
 
 def _attacked(
-    model: nn.Module, images: Pixels, targets: Targets, epsilon: float, *, most: float = 1
+    model: nn.Module, images: Pixels, targets: Targets, epsilon: float, norm: Norm = LINF
 ) -> _Attacked:
     check_model(model)
-    _check_epsilon(epsilon, most)
     pixels = floats_for(model, images)
+    _check_epsilon(epsilon, norm, math.prod(pixels.shape[1:]))
     classes = as_targets(targets, len(pixels), pixels.device)
     num_classes = num_classes_of(model, pixels) if len(pixels) else 0
     check_classes(classes, num_classes)
     return _Attacked(pixels, classes, num_classes)
 
 
-def _check_epsilon(epsilon: float, most: float) -> None:
+def _check_epsilon(epsilon: float, norm: Norm, num_values: int) -> None:
+    """Raise a ValueError unless some change of an image of so many values is that large."""
+    most = 1 if norm is LINF else math.sqrt(num_values)
     is_number = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
     if not is_number or not math.isfinite(epsilon) or not 0 <= epsilon <= most:
-        allowed = "from 0 to 1" if most == 1 else "of 0 or more"
-        raise ValueError(
-            f"epsilon is {epsilon!r}; allowed: a number {allowed}, in units of [0, 1], such as "
-            "4 / 255"
-        )
+        allowed = f"a number from 0 to {most:.4g}, in units of [0, 1], such as "
+        allowed += "4 / 255" if norm is LINF else "0.5"
+        raise ValueError(f"epsilon is {epsilon!r}; allowed: {allowed}")

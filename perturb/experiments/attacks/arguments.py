@@ -24,10 +24,11 @@ def checked(images: Tensor, targets: Tensor, epsilon: float) -> tuple[Tensor, Te
     return ordinary(images.detach()), ordinary(targets)
 
 
-def check_epsilon(epsilon: float) -> None:
-    """Raise a ValueError unless the radius of a ball is finite and 0 or more."""
-    if not (math.isfinite(epsilon) and epsilon >= 0):
-        raise ValueError(f"epsilon is {epsilon}; allowed: a finite number of 0 or more")
+def check_epsilon(epsilon: float, most: float = math.inf) -> None:
+    """Raise a ValueError unless the radius of a ball is finite, 0 or more, and `most` at most."""
+    if not (math.isfinite(epsilon) and 0 <= epsilon <= most):
+        upper = f", at most {most:.4g}" if math.isfinite(most) else ""
+        raise ValueError(f"epsilon is {epsilon}; allowed: a finite number of 0 or more{upper}")
 
 
 def checked_keys(keys: Tensor | None, images: Tensor) -> Tensor:

@@ -74,8 +74,7 @@ def apgd_ce(
     images, targets = checked(images, targets, epsilon)
     check_at_least_one(steps=steps, restarts=restarts)
     runs = [(f"apgd_ce/{restart}", targets[:, None]) for restart in range(restarts)]
-    attack = partial(apgd, classifier, epsilon=epsilon, loss=cross_entropy, steps=steps)
-    attack = partial(attack, norm=norm)
+    attack = partial(apgd, classifier, epsilon=epsilon, loss=cross_entropy, steps=steps, norm=norm)
     return _from_random_starts(
         classifier, images, epsilon, attack, runs, norm, keys=keys, seed=seed
     )
@@ -112,14 +111,8 @@ def apgd_dlr(
         return images.clone()
     logits = gradients.predict(classifier, images)
     check_classes(logits.shape[1])
-    aims = likely_others(logits, targets, num_targets)  # (B, T)
-    runs = [
-        (f"apgd_dlr/{rank}/{restart}", torch.stack([targets, aims[:, rank]], dim=1))
-        for rank in range(aims.shape[1])
-        for restart in range(restarts)
-    ]
-    attack = partial(apgd, classifier, epsilon=epsilon, loss=targeted_dlr, steps=steps)
-    attack = partial(attack, norm=norm)
+    runs = _targeted_runs(targets, likely_others(logits, targets, num_targets), restarts)
+    attack = partial(apgd, classifier, epsilon=epsilon, loss=targeted_dlr, steps=steps, norm=norm)
     return _from_random_starts(
         classifier, images, epsilon, attack, runs, norm, keys=keys, seed=seed
     )
@@ -189,6 +182,15 @@ def targeted_dlr(logits: Tensor, labels: Tensor) -> Tensor:
     spread = ordered[:, 0] - (ordered[:, 2] + ordered[:, min(3, logits.shape[1] - 1)]) / 2
     true, aim = logits.gather(1, labels).unbind(dim=1)
     return (aim - true) / (spread + _SMALLEST_SPREAD)
+
+
+def _targeted_runs(targets: Tensor, aims: Tensor, restarts: int) -> list[tuple[str, Tensor]]:
+    """Return the stream and the labels (B, 2) of each run towards other classes, int64 (B, T)."""
+    return [
+        (f"apgd_dlr/{rank}/{restart}", torch.stack([targets, aims[:, rank]], dim=1))
+        for rank in range(aims.shape[1])
+        for restart in range(restarts)
+    ]
 
 
 def _from_random_starts(

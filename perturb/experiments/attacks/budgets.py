@@ -17,6 +17,8 @@ def with_budget(
 ) -> PerturbationEntry:
     """Return the entry of an ensemble with FAB and the standard budget, or without both.
 
+    The option `standard` stays where it holds: Square's schedule depends on it.
+
     Raises
     ------
     ConfigError
@@ -32,4 +34,4 @@ def with_budget(
         for name, value in STANDARD.items()
         if name in entry
     )
-    return replace(record, options={**options, **STANDARD})
+    return replace(record, options={"standard": True, **options, **STANDARD})

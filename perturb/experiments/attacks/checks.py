@@ -1,9 +1,12 @@
 """Checks of the configuration of attacks, made before any job starts."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from perturb.datasets.real.bundled_sets import BUNDLED_SIDE
 from perturb.datasets.real.label_space import num_logits
+from perturb.datasets.synthetic.family import SIDE
 from perturb.experiments.options import default_of
 from perturb.messages import listed
 from perturb.records import Config, PerturbationEntry
@@ -34,6 +37,7 @@ def check_attacks(config: Config) -> Iterator[str]:
         yield from check_restarts(config.perturbations[id])
     if "attack_ensemble_l2" in config.perturbations:
         yield from _check_datasets("attack_ensemble_l2", config)
+        yield from _check_lengths(config.perturbations["attack_ensemble_l2"], config)
     for id in ENSEMBLES:
         yield from _check_targets(id, config)
 
@@ -74,6 +78,41 @@ def check_epsilons(attack: PerturbationEntry) -> Iterator[str]:
                 f"perturbations.{attack.id}.epsilons: {severity.replace('_', '/')} > 1, in "
                 "units of [0, 1]"
             )
+
+
+def _check_lengths(attack: PerturbationEntry, config: Config) -> Iterator[str]:
+    """Yield a message for each L2 epsilon below any change of eight-bit images, or above all."""
+    sides = [side for id in attack.datasets for side in _sides(id, config)]
+    is_known = 0 not in sides and config.is_whole("models") and config.is_whole("datasets")
+    longest = math.sqrt(3) * max(sides, default=0) if is_known else math.inf
+    for severity in attack.severities:
+        value, name = severity_value(severity), severity.replace("_", "/")
+        key = f"perturbations.{attack.id}.epsilons: {name}"
+        if value > longest:
+            yield (
+                f"{key}; allowed: at most {longest:.1f}, the length of the largest change of an "
+                f"image of {max(sides)} px with pixels in [0, 1], not in gray levels"
+            )
+        elif 0 < value < 1 / 255:
+            yield (
+                f"{key}; allowed: 0, or 1/255 or more, the length of the change of one value by a "
+                "gray level"
+            )
+
+
+def _sides(id: str, config: Config) -> list[int]:
+    """Return the sides of the images of a dataset that models receive [px]; 0 is unknown."""
+    dataset = config.datasets[id]
+    if dataset.filter is not None:
+        return _sides(dataset.filter["dataset"], config)
+    if dataset.generate is not None:
+        return [SIDE]
+    if dataset.bundled is not None:
+        return [BUNDLED_SIDE[dataset.bundled["set"]]]
+    if dataset.view is not None:
+        return [dataset.view.side]
+    own = (config.models[id].own_preprocessing for id in config.benchmark_models)
+    return [0 if preprocessing is None else preprocessing.view.side for preprocessing in own]
 
 
 def check_restarts(attack: PerturbationEntry) -> Iterator[str]:

@@ -28,6 +28,7 @@ from perturb.experiments.attacks.attack_ensemble import (
 from perturb.experiments.attacks.gradients import frozen
 from perturb.experiments.attacks.norms import Norm
 from perturb.experiments.attacks.running import Run
+from perturb.experiments.attacks.squares import SCHEDULE
 from perturb.experiments.attacks.stages import (
     Predicting,
     carried,
@@ -78,7 +79,8 @@ def _runs(condition: str, classifier: Classifier, setting: Setting, norm: Norm) 
     ranks = range(min(options["targets"], classifier.num_classes - 1))
     restarts, steps = range(options["restarts"]), options["steps"]
     if condition == "square":
-        search = square.Search(classifier, epsilon, options["queries"], seed, norm)
+        scheduled = SCHEDULE if options["standard"] else None
+        search = square.Search(classifier, epsilon, options["queries"], seed, norm, scheduled)
         yield _Run(search, square.State, partial(_square_start, search), _targets_and_keys)
     elif condition == "fab":
         searches = fab.Run(classifier, epsilon, steps, norm)

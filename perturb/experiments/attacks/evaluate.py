@@ -14,6 +14,7 @@ clean ones bit for bit.
 B images, C channels, H W pixels, K classes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -67,16 +68,17 @@ def attack_ensemble_outcomes(
     """Return the stages of the attacks of the ensemble, in the order of the conditions.
 
     Options: steps of the gradient attacks, restarts of both APGD forms, targets of the DLR form and
-    of FAB, queries of Square.
+    of FAB, queries of Square, and whether they are the standard set's.
     """
     return _ensemble("attack_ensemble", LINF, classifier, setting)
 
 
 @StagedEvaluator
 def attack_ensemble_l2_outcomes(
-    classifier: Classifier, _: torch.Size, setting: Setting
+    classifier: Classifier, shape: torch.Size, setting: Setting
 ) -> Sequence[Stage]:
     """Return the stages of the ensemble in the L2 ball; options as of the L-infinity ball."""
+    check_epsilon(setting.severity, most=math.sqrt(shape.numel()))
     return _ensemble("attack_ensemble_l2", L2, classifier, setting)
 
 

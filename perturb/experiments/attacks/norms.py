@@ -147,6 +147,6 @@ NORMS = {norm.id: norm for norm in (LINF, L2)}
 
 def norm_of(id: str) -> Norm:
     """Return a norm; a ValueError for an unknown name."""
-    if id not in NORMS:
+    if not isinstance(id, str) or id not in NORMS:
         raise ValueError(f"norm is {id!r}; allowed: {listed(NORMS)}")
     return NORMS[id]

@@ -36,7 +36,8 @@ def to_hyperplane(points: Tensor, weights: Tensor, values: Tensor, norm: Norm) -
     signs = -values.sign()[:, None] * w.sign()  # along which the function approaches 0
     pixels = points.flatten(1)
     room = torch.where(signs > 0, 1 - pixels, pixels)
-    speed = (w != 0).to(w.dtype) if norm is LINF else w.abs()
+    # In L2 a weight whose square is 0 beside the largest counts as 0: room / weight may overflow.
+    speed = (w != 0).to(w.dtype) if norm is LINF else torch.where(w * w > 0, w.abs(), 0)
     ends = torch.where(speed > 0, room / torch.where(speed > 0, speed, 1), 0)
     t = _reaching(speed * w.abs(), ends, target)
     return (signs * torch.minimum(t * speed, room)).reshape(points.shape)

@@ -1,10 +1,12 @@
 """Square: a random search with squares, which uses predictions and no gradient.
 
 After Andriushchenko et al. [1]_; `squares.py` has the proposals in the ball of each norm.
-Differences from the published code: draws, including the
-positions of squares, depend on an image's key alone, and the schedule is scaled to the number of
-queries. An image stays as it is once its prediction is incorrect, and is left out from the next
-stage on (`perturb.evaluation.spans`).
+Differences from the published code: draws, including the positions of squares, depend on an image's
+key alone. An image stays as it is once its prediction is incorrect, and is left out from the next
+stage on (`perturb.evaluation.spans`). The schedule, by which squares become smaller, is scaled to
+the number of queries, as that code offers; AutoAttack does without, as does the standard set here.
+In L2 each channel of a bump gets the length that this channel had in both windows; AutoAttack's
+code gives it the length over all channels. Both then scale the whole change to epsilon.
 
 B images, C channels, H W pixels, K classes.
 
@@ -43,6 +45,7 @@ def square(
     keys: Tensor,
     seed: int = 0,
     queries: int = 100,
+    scheduled: int | None = None,
     norm: Norm = LINF,
 ) -> Tensor:
     """Return the images after a random search with squares, without gradients.
@@ -55,13 +58,14 @@ def square(
     ----------
     classifier, images, targets, epsilon, keys : as of ``apgd_ce``, as are result and errors.
     queries : forward passes per image; published: 5,000.
+    scheduled : queries of the whole schedule; published: 10,000. None is `queries`.
     """
     images, targets = checked(images, targets, epsilon)
     check_at_least_one(queries=queries)
     keys = checked_keys(keys, images)
     if epsilon == 0 or len(images) == 0:
         return images.clone()
-    search = Search(classifier, epsilon, queries, seed, norm)
+    search = Search(classifier, epsilon, queries, seed, norm, scheduled)
     return best_after(search, search.started(images, keys), images, targets, keys)
 
 
@@ -80,18 +84,26 @@ class State:
 
 @dataclass(frozen=True)
 class Search:
-    """The search, whose queries may be divided into stages."""
+    """The search, whose queries may be divided into stages.
+
+    num_scheduled : queries after which squares are smallest; None for those of the search.
+    """
 
     classifier: nn.Module
     epsilon: float
     num_queries: int
     seed: int
     norm: Norm = LINF
+    num_scheduled: int | None = None
 
     @property
     def spans(self) -> list[range]:
         """The queries of each stage."""
         return spans(self.num_queries)
+
+    def progress(self, query: int) -> float:
+        """Return the fraction of the schedule at a query."""
+        return query / (self.num_scheduled or self.num_queries)
 
     def started(self, images: Tensor, keys: Tensor) -> State:
         """Return the state before the first query."""
@@ -114,8 +126,7 @@ class Search:
         for query in queries:
             proposed = state.best
             if query > 0:
-                progress = query / self.num_queries
-                proposed = squares.next(state.best, draws[:, query], progress)
+                proposed = squares.next(state.best, draws[:, query], self.progress(query))
             logits = gradients.logits_of(self.classifier, proposed)
             is_finite &= torch.isfinite(logits).all()
             state = _seen(state, proposed, logits, targets)

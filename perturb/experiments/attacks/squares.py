@@ -20,8 +20,9 @@ from perturb import random
 from perturb.experiments.attacks.balls import ball
 from perturb.experiments.attacks.norms import L2, LINF, Ball
 
-# Fraction of the pixels in the first square, and the ten-thousandths of the queries after which
-# this fraction is halved.
+# Queries of the published schedule; fraction of the pixels in the first square, and the queries of
+# that schedule after which this fraction is halved.
+SCHEDULE = 10_000
 _FIRST_SHARE = 0.8
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 # Of the L2 ball: tiles along a side of the first image, and the smallest side of a window, in px.
@@ -46,7 +47,7 @@ class Squares(Protocol):
         Parameters
         ----------
         draws : uniform (B, num_draws).
-        progress : the fraction of the queries made.
+        progress : the fraction of the schedule's queries made.
         """
 
 
@@ -152,7 +153,7 @@ SQUARES: Mapping[str, Callable[[Tensor, float], Squares]] = {
 
 def _side(height: int, width: int, progress: float) -> float:
     """Return the side of a square [px], whose area is halved as queries are made."""
-    num_halvings = sum(10_000 * progress > after for after in _HALVINGS)
+    num_halvings = sum(SCHEDULE * progress > after for after in _HALVINGS)
     return float((_FIRST_SHARE / 2**num_halvings * height * width) ** 0.5)
 
 

@@ -7,12 +7,21 @@ import pytest
 import torch
 from torch import Tensor
 
+from perturb.datasets.store import Images
 from perturb.evaluation.outcome import Setting
+from perturb.evaluation.stages import StagedEvaluator
 from perturb.experiments.attacks import gradients
 from perturb.experiments.attacks.apgd import apgd, checkpoints
 from perturb.experiments.attacks.attack_ensemble import apgd_ce, apgd_dlr, square, targeted_dlr
 from perturb.experiments.attacks.balls import ball
-from perturb.experiments.attacks.evaluate import attack_ensemble_outcomes, pgd_outcomes
+from perturb.experiments.attacks.evaluate import (
+    attack_ensemble_l2_outcomes,
+    attack_ensemble_outcomes,
+    pgd_outcomes,
+)
+from perturb.experiments.attacks.norms import L2, LINF, Norm
+from perturb.experiments.attacks.square import Search
+from perturb.experiments.attacks.squares import SCHEDULE, _side
 from tests.attacked_networks import make_case, make_classifier, make_images, num_right
 
 ATTACKS: dict[str, tuple[Callable[..., Tensor], dict[str, Any]]] = {
@@ -317,3 +326,53 @@ def test_square_makes_as_many_queries_as_asked_for_of_what_stands() -> None:
     assert len(sizes) <= 25
     assert sizes == sorted(sizes, reverse=True)
     assert 12 > sizes[-1] >= num_right(classifier, found, targets) > 0
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "queries", "num_halvings"),
+    [
+        # AutoAttack's: the schedule of 10,000 queries, of which 5,000 are made.
+        (SCHEDULE, (10, 50, 200, 500, 1000, 2000, 4000), range(7)),
+        (SCHEDULE, (11, 51, 201, 501, 1001, 2001, 4001, 4999), (*range(1, 8), 7)),
+        # Scaled to the queries, it ends at smaller squares.
+        (None, (5, 25, 100, 250, 500, 1000, 2000, 3000, 4000), range(9)),
+        (None, (6, 26, 101, 251, 501, 1001, 2001, 3001, 4001, 4999), (*range(1, 10), 9)),
+    ],
+)
+def test_squares_become_smaller_as_published(
+    scheduled: int | None, queries: tuple[int, ...], num_halvings: range | tuple[int, ...]
+) -> None:
+    search = Search(make_classifier("linear"), 0.1, 5000, 0, LINF, scheduled)
+    shares = [_side(224, 224, search.progress(query)) ** 2 / 224**2 for query in queries]
+    assert shares == pytest.approx([0.8 / 2**halvings for halvings in num_halvings])
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "norm"), [(attack_ensemble_outcomes, LINF), (attack_ensemble_l2_outcomes, L2)]
+)
+def test_only_the_standard_set_has_the_published_schedule(
+    evaluator: StagedEvaluator, norm: Norm
+) -> None:
+    classifier, pixels, targets, keys = make_case("vit")
+    images = Images(pixels, keys, targets)
+    options = {"queries": 25}
+    for scheduled, standard in ((None, False), (SCHEDULE, True)):
+        setting = Setting(("square",), 0.002, 0, options | {"standard": standard})
+        (found,) = evaluator(classifier, images, setting)
+        expected, other = (
+            classifier(
+                square(
+                    classifier,
+                    pixels,
+                    targets,
+                    0.002,
+                    keys=keys,
+                    scheduled=given,
+                    norm=norm,
+                    **options,
+                )
+            )
+            for given in (scheduled, SCHEDULE if scheduled is None else None)
+        )
+        torch.testing.assert_close(found.logits, expected)
+        assert not torch.allclose(found.logits, other, atol=1e-4)

@@ -1,12 +1,15 @@
 """Tables of attacks, against values computed by hand and against pandas."""
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from perturb.page.write import _environment
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
 from tests.interval_oracles import clustered, contrast
@@ -247,3 +250,41 @@ def test_transfer_is_held_against_clean_predictions_on_its_own_set(tmp_path: Pat
     sources = written(tmp_path, [vit("a", 8), resnet("b")], [*rows, *of_set])
     table = make_table("transfer", sources).to_pylist()
     assert [(row["num_images"], row["clean_accuracy"]) for row in table] == [(4, 0.5)] * 4
+
+
+@pytest.mark.parametrize(
+    ("attacks", "of_l2", "said", "terms"),
+    [
+        (("fgsm",), (), ": at most epsilon per pixel.", ["Epsilon", "FGSM"]),
+        (
+            ("attack_ensemble",),
+            ("square",),
+            ": at most epsilon per pixel.",
+            ["Epsilon", "Attack ensemble", "L2"],
+        ),
+        (
+            (),
+            ("square",),
+            ": of a Euclidean length of at most epsilon.",
+            ["Attack ensemble", "L2"],
+        ),
+        (("spatial",), (), "small.", ["Adversarial spatial"]),
+    ],
+)
+def test_the_page_explains_epsilon_as_the_attacks_measure_it(
+    attacks: tuple[str, ...], of_l2: tuple[str, ...], said: str, terms: list[str]
+) -> None:
+    values = {("attacks", "test_set"): attacks, ("adversarial_accuracy_l2", "condition"): of_l2}
+    html = (
+        _environment()
+        .get_template("attacks/page.html")
+        .render(
+            values=lambda table, column: set(values.get((table, column), ())),
+            section=SimpleNamespace(warnings=["A"]),
+        )
+    )
+    text = " ".join(html.split())
+    assert f"The changes are small{said.removeprefix('small')} An image" in text
+    assert re.findall("<dt>(.*?)</dt>", text) == terms
+    assert ("The largest change of a pixel" in text) == ("Epsilon" in terms)
+    assert ("the last attack of the ensemble" in text) == ("Attack ensemble" in terms)

@@ -41,6 +41,11 @@ def _moved(points: list[float], weights: list[float], value: float, norm: Norm) 
         ("Linf", [0.1, 0.5], [0.0, 0.0], 1.0, [0.0, 0.0]),
         ("L2", [0.1, 0.5], [0.0, 0.0], 1.0, [0.0, 0.0]),
         ("L2", [0.1, 0.5], [1.0, 1.0], 0.0, [0.0, 0.0]),
+        # Weights so small beside others that room / weight, or the weight's square, is no float32.
+        ("L2", [0.5, 0.5, 0.5], [1.0, 1e-41, -1e-45], 0.25, [-0.25, 0.0, 0.0]),
+        ("L2", [0.5, 0.5, 0.5], [1e-4, 1e-30, 1e-20], 1e-5, [-0.1, 0.0, 0.0]),
+        ("L2", [0.5, 0.5], [2e-41, 1e-41], 1e-41, [-0.4, -0.2]),
+        ("Linf", [0.5, 0.5], [1.0, 1e-41], 0.25, [-0.25, -0.25]),
     ],
 )
 def test_projections_by_hand(

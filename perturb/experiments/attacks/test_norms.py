@@ -163,6 +163,14 @@ def test_the_ensemble_records_lengths() -> None:
     assert all(torch.equal(one.logits, clean) for one in unchanged)
 
 
+def test_a_length_that_no_change_has_is_refused() -> None:
+    classifier = make_classifier("linear")
+    images = make_images(classifier)  # of 16 px: sqrt(3) * 16 is 27.71
+    setting = Setting(("square",), 27.8, 0, {"queries": 2})
+    with pytest.raises(ValueError, match=r"epsilon is 27.8; allowed: .* 0 or more, at most 27.71"):
+        list(attack_ensemble_l2_outcomes(classifier, images, setting))
+
+
 # ------------------------------------------------------------------------------------------ Square
 
 
