@@ -41,6 +41,9 @@ MISTAKES: dict[str, str] = {
     "perturbations.fgsm: {datasets: [test], epsilons: [4/255]}": (
         "epsilon: 1/255 is not among perturbations.fgsm.epsilons (4/255)"
     ),
+    "perturbations.attack_ensemble_l2: {}": (
+        "perturbations.attack_ensemble_l2.epsilons: missing; an L2 length such as 0.5"
+    ),
     "perturbations.spatial: {datasets: [second]}": (
         "perturbations.spatial.datasets: second; allowed: test"
     ),
