@@ -104,19 +104,23 @@ def _differs(path: Path, expected: Origin) -> list[str]:
         return [str(error)]
 
 
-def differences(found: Any, expected: Any, key: str = "") -> Iterator[str]:
+def differences(found: Any, expected: Any) -> Iterator[str]:
     """Yield the differences between two origins, one line per key."""
+    yield from _differences(_in_present_form(found), _in_present_form(expected), "")
+
+
+def _differences(found: Any, expected: Any, key: str) -> Iterator[str]:
     if _UNREAD in (found, expected) or found == expected:
         return
     if isinstance(found, dict) and isinstance(expected, dict):
         for name in sorted(found.keys() | expected.keys()):
             inner = f"{key}.{name}" if key else name
             if isinstance(expected.get(name), dict) and name not in found:
-                yield f"{inner} is new"
+                yield f"{inner} is missing"
             elif isinstance(found.get(name), dict) and name not in expected:
-                yield f"{inner} is no longer asked"
+                yield f"{inner} is not expected"
             else:
-                yield from differences(found.get(name), expected.get(name), inner)
+                yield from _differences(found.get(name), expected.get(name), inner)
         return
     yield f"{key} is {found!r}, expected {expected!r}"
 
@@ -166,7 +170,7 @@ def _faults(path: Path, expected: Origin) -> list[str]:
             "does not say what it was made from: it was written by an older version, or by "
             "another program"
         ]
-    return list(differences(_in_present_form(found), json.loads(json.dumps(expected))))
+    return list(differences(found, json.loads(json.dumps(expected))))
 
 
 def _in_present_form(origin: Any) -> Any:
