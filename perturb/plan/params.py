@@ -15,7 +15,7 @@ from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.factories import facts_of
 from perturb.models.timm_table import model_of
 from perturb.plan.cells import evaluated_datasets
-from perturb.records import Model, RandomWeights
+from perturb.records import Dataset, Model, RandomWeights
 
 # The networks whose errors chose the images of ImageNet-A (Hendrycks et al., CVPR 2021, section 3).
 IMAGENET_A_MODEL = "ResNet-50"
@@ -152,10 +152,15 @@ def class_subsets(config: Config) -> dict[str, list[int]]:
 def described_datasets(config: Config) -> list[str]:
     """Return the entries of the table of datasets that are not in the manifests."""
     entries = [
-        repr(replace(config.datasets[dataset], source=None, view=None))
+        repr(replace(without_places(config.datasets[dataset]), source=None, view=None))
         for dataset in evaluated_datasets(config)
     ]
     return [*entries, *(f"{id}: {models}" for id, models in chosen_by(config).items())]
+
+
+def without_places(dataset: Dataset) -> Dataset:
+    """Return a dataset with a word for its files of decisions, which may be moved."""
+    return replace(dataset, decisions=("given",)) if dataset.decisions else dataset
 
 
 def chosen_by(config: Config) -> dict[str, str]:
