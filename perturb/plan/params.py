@@ -109,19 +109,20 @@ def training_samples(config: Config, model: str) -> dict[str, int]:
     }
 
 
-def titles(models: Iterable[Model]) -> dict[str, str]:
-    """Return the title of each model; equal titles get the ids."""
-    named = {model.id: _title(model) for model in models}
+def titles(config: Config, models: Iterable[Model]) -> dict[str, str]:
+    """Return the titles of models, as in tables; equal titles get the ids."""
+    several = {model.entry for model in config.models.values() if model.run > 1}
+    named = {model.id: _title(model, is_run=model.entry in several) for model in models}
     seen = list(named.values())
     return {
         id: title if seen.count(title) == 1 else f"{title} ({id})" for id, title in named.items()
     }
 
 
-def _title(model: Model) -> str:
+def _title(model: Model, *, is_run: bool) -> str:
     parts = [model.label]
     parts += [model.pretraining.label] if model.pretraining else []
-    return ", ".join([*parts, *([f"run {model.run}"] if model.run > 1 else [])])
+    return ", ".join([*parts, *([f"run {model.run}"] if is_run else [])])
 
 
 def training_datasets(config: Config, model: str) -> dict[str, str]:

@@ -115,7 +115,7 @@ def _of_table(config: Config, shards: Mapping[str, str], table: str) -> Any:
 
 def _of_picture(config: Config) -> Any:
     shown = config.patterns.shown_models if config.patterns else ()
-    titles = params.titles([config.models[model] for model in shown])
+    titles = params.titles(config, [config.models[model] for model in shown])
     return [asdict(config.patterns) if config.patterns else None, list(titles.items())]
 
 
