@@ -138,8 +138,11 @@ def test_another_run_starts_from_other_weights_and_ends_in_others() -> None:
     [
         (_study(a=0), "models.a.seeds: 0 is less than the minimum of 1"),
         (_study(a="many"), "models.a.seeds: 'many' is not of type integer"),
-        (_study(reference=2), "models.reference.seeds: 2 with `role: reference`; allowed: 1"),
-        (_study(3, a=1, b=1), "seeds: 3 applies to no model; allowed: 1, unless"),
+        (_study(reference=2), "`role: reference`; allowed: 1, since the errors of one network"),
+        (
+            _study(3, a=1, b=1),
+            "`weights: trained`, no `seeds` and is no reference",
+        ),
     ],
 )
 def test_impossible_seeds_are_refused(study: dict[str, Any], message: str) -> None:
