@@ -215,8 +215,8 @@ class PerturbationEntry:
         models of transfer attacks are not listed here.
     num_images : size of the class-balanced subset; None for all images.
     options : of the perturbation itself.
-    denominators : errors that divide a model's in mCE, ``reference`` or ``alexnet``; None for a
-        perturbation without mCE.
+    denominators : errors that divide a model's in mCE: ``alexnet``, ``none``, ``reference`` or the
+        id of one; None for a perturbation without mCE.
     """
 
     id: str
@@ -286,11 +286,13 @@ class Config:
 
     @property
     def reference(self) -> Model | None:
-        """The network whose errors divide those of the others in mCE: the first reference, if any.
+        """The network whose errors divide those of the others in mCE; others only filter datasets.
 
-        Other references only filter datasets.
+        Of several the one that the corruptions name.
         """
-        return next((model for model in self.models.values() if model.is_reference), None)
+        found = {model.id: model for model in self.models.values() if model.is_reference}
+        named = self.corruptions.denominators if self.corruptions else None
+        return found.get(named or "", next(iter(found.values()), None))
 
     @property
     def clean_dataset(self) -> Dataset:

@@ -273,6 +273,14 @@ def training_threads(model):
     return 8 if is_streamed and STUDY.device == "cuda" else 1
 
 
+def training_minutes(model):
+    """Return the minutes that a training asks for: half an hour, and more for many images.
+
+    On a core the largest network of `config/scaling.yaml` learns 14,000 images a minute.
+    """
+    return 30 + sum(params.training_samples(STUDY, model).values()) // 10_000
+
+
 # Of workflows that use this one as a module, Snakemake calls their own `onstart` alone.
 if (
     not workflow.modifier.is_main_snakefile()

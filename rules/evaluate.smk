@@ -99,7 +99,8 @@ if STUDY.patterns:
             patterns=lambda wildcards: asdict(STUDY.patterns),
             # A function, because Snakemake reads braces in texts as wildcards.
             shown=lambda wildcards: params.titles(
-                [STUDY.models[model] for model in STUDY.patterns.shown_models]
+                STUDY,
+                [STUDY.models[model] for model in STUDY.patterns.shown_models],
             ),
         script:
             "../scripts/draw_patterns.py"

@@ -22,7 +22,7 @@ rule train_model:
     resources:
         **GPU,
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 150 * attempt,
+        runtime=lambda wildcards, attempt: training_minutes(wildcards.model) * attempt,
     params:
         model=lambda wildcards: params.model_facts(STUDY, wildcards.model),
         num_samples=lambda wildcards: params.training_samples(STUDY, wildcards.model),

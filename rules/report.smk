@@ -108,7 +108,7 @@ rule write_page:
             spelt_alike(config), sort_keys=False, allow_unicode=True
         ),
         command=lambda wildcards: COMMAND,
-        absent=lambda wildcards: params.titles(STUDY.absent.values()),
+        absent=lambda wildcards: params.titles(STUDY, STUDY.absent.values()),
         left_out=lambda wildcards: left_out(STUDY),
         tables=list(TABLES),
         charts=list(CHARTS),

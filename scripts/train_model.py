@@ -23,7 +23,8 @@ log_to(snakemake.log[0], snakemake)
 keep_pandas_out()
 study = load_config(snakemake.config)
 check_files(study, snakemake.input)
-torch.set_num_threads(snakemake.threads)
+# The other cores render. Sums of several threads round otherwise: the network would depend on them.
+torch.set_num_threads(1)
 model = snakemake.wildcards.model
 datasets = {purpose: study.datasets[id] for purpose, id in training_datasets(study, model).items()}
 images = training_images(datasets, snakemake.input, study.seed, num_workers=snakemake.threads - 1)

@@ -182,3 +182,19 @@ def test_configuration_needs_no_heavy_import() -> None:
 def test_schema_has_the_options_that_the_experiments_declare() -> None:
     assert merged() == schema(), "write it anew: python -m perturb.config.options"
     assert SCHEMA_PATH.read_text(encoding="utf-8") == text_of(schema()) + "\n"
+
+
+@pytest.mark.parametrize("divides", ["reference", "reference-vit"])
+def test_the_order_of_models_does_not_decide_whose_errors_divide(
+    default_config: dict[str, Any], divides: str
+) -> None:
+    raw = copy.deepcopy(default_config)
+    raw["perturbations"]["corruptions"]["denominators"] = divides
+    found = set()
+    for models in (raw["models"], dict(reversed(raw["models"].items()))):
+        config = load_config(raw | {"models": models})
+        assert config.reference is not None
+        found.add(config.reference.id)
+        corrupted = {cell.model for cell in cells(config) if cell.perturbation == "corruptions"}
+        assert corrupted - {*config.benchmark_models} == {divides}
+    assert found == {divides}

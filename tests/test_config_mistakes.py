@@ -41,6 +41,9 @@ MISTAKES: dict[str, str] = {
     "perturbations.fgsm: {datasets: [test], epsilons: [4/255]}": (
         "epsilon: 1/255 is not among perturbations.fgsm.epsilons (4/255)"
     ),
+    "perturbations.attack_ensemble_l2: {}": (
+        "perturbations.attack_ensemble_l2.epsilons: missing; an L2 length such as 0.5"
+    ),
     "perturbations.spatial: {datasets: [second]}": (
         "perturbations.spatial.datasets: second; allowed: test"
     ),
@@ -167,11 +170,21 @@ MISTAKES: dict[str, str] = {
     "datasets.second.label: Clean": (
         "datasets.second.label: 'Clean' is also the label of another test set ... any but Clean"
     ),
-    # Several may have it now, if they filter datasets.
+    # Several may have it now, if they filter datasets. Here the name decides which one divides.
     "models.a.role: reference": (
-        "models: reference with `role: reference` filter no dataset; allowed besides those that "
-        "do: one, the denominator of mCE, here 'a'"
+        "models.a.role: 'reference', but it filters no dataset; allowed without: one, the "
+        "denominator of mCE, here 'reference'"
     ),
+    "models.a.role: reference\nperturbations.corruptions.denominators: a": (
+        "models.reference.role: 'reference', but it filters no dataset ... here 'a'"
+    ),
+    "models.reference: ~\nmodels.a.role: reference\nmodels.b.role: reference": (
+        "corruptions.denominators: 'reference', but there are several; allowed: one of a, b"
+    ),
+    "perturbations.corruptions.denominators: b": (
+        "corruptions.denominators: 'b' is not one of alexnet, none, reference"
+    ),
+    "perturbations.corruptions.denominators: alexnett": "Did you mean `alexnet`?",
     "datasets.test.decisions: [a.csv]\ndatasets.second.decisions: [b.csv]": (
         "datasets: several have `decisions`: test, second; allowed: one"
     ),

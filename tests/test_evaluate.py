@@ -211,9 +211,13 @@ class Oracle(nn.Module):
 def test_filter_that_keeps_nothing_is_an_error(tmp_path: Path) -> None:
     pool = _store(tmp_path)
     kept = tmp_path / "k.npy", tmp_path / "k.parquet"
-    classifiers = [_classifier(ByColour()), _classifier(Oracle(pool.targets))]
-    with pytest.raises(ValueError, match="gets no image of the pool wrong"):
-        build_filtered(*kept, pool, classifiers, batch_size=24)
+    oracle = _classifier(Oracle(pool.targets))
+    for classifiers, by in (
+        ([oracle], "the model"),
+        ([_classifier(ByColour()), oracle], "all 2 models"),
+    ):
+        with pytest.raises(ValueError, match=f"none of 24 images is misclassified by {by}"):
+            build_filtered(*kept, pool, classifiers, batch_size=24)
 
 
 def test_filter_by_several_models_keeps_what_all_of_them_get_wrong(tmp_path: Path) -> None:

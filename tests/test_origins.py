@@ -132,17 +132,17 @@ def _set(*keys: str, value: Any) -> Change:
         (
             _set("datasets", "hard", "filter", "wrong_by", value="b"),
             "decoded/hard/manifest.parquet",
-            "filter.wrong_by is 'reference', expected 'b'",
+            "filter.wrong_by is ['reference'], expected ['b']",
         ),
         (
             _set("datasets", "hard", "filter", "wrong_by", value=["reference", "b"]),
             "decoded/hard/manifest.parquet",
-            "filter.wrong_by is 'reference', expected ['reference', 'b']",
+            "filter.wrong_by is ['reference'], expected ['b', 'reference']",
         ),
         (
             _set("training", "samples", value=64),
             "decoded/hard/manifest.parquet",
-            "wrong_by.num_samples.training is 128, expected 64",
+            "wrong_by.reference.num_samples.training is 128, expected 64",
         ),
         (
             _set("models", "given", "weights", "sha256", value="b" * 64),
@@ -201,6 +201,50 @@ def test_what_changes_no_number_is_not_compared(study: dict[str, Any], change: C
     Path("data/moved.json").write_text('{"a": 0}')
     change(study)
     check_study(load_config(study))
+
+
+def test_another_network_of_a_filter_is_two_lines(study: dict[str, Any]) -> None:
+    study["datasets"]["hard"]["filter"]["wrong_by"] = ["reference", "b"]
+    path = "results/decoded/hard/manifest.parquet"
+    lines = [
+        "filter.wrong_by is ['reference'], expected ['b', 'reference']",
+        "wrong_by.b is missing",
+    ]
+    assert foreign_artefacts(load_config(study)) == {path: lines}
+    _make(study)
+    study["datasets"]["hard"]["filter"]["wrong_by"] = ["b"]
+    lines = [
+        "filter.wrong_by is ['b', 'reference'], expected ['b']",
+        "wrong_by.reference is not expected",
+    ]
+    assert foreign_artefacts(load_config(study)) == {path: lines}
+
+
+def test_neither_order_nor_spelling_of_a_filters_networks_is_compared(
+    study: dict[str, Any],
+) -> None:
+    chosen = study["datasets"]["hard"]["filter"]
+    chosen["wrong_by"] = ["reference"]
+    check_study(load_config(study))
+    chosen["wrong_by"] = ["reference", "b"]
+    _make(study)
+    chosen["wrong_by"] = ["b", "reference"]
+    check_study(load_config(study))
+
+
+@pytest.mark.parametrize("models", ["reference", ["reference", "b"]])
+def test_filters_of_earlier_versions_are_their_own(
+    study: dict[str, Any], models: str | list[str]
+) -> None:
+    """Of one network they had the origin itself, of several the order of the configuration."""
+    study["datasets"]["hard"]["filter"]["wrong_by"] = models
+    config = load_config(study)
+    path = Path(Paths("results").manifest("hard"))
+    recorded = of_store(config, "hard") | {"filter": {"dataset": "second", "wrong_by": models}}
+    if isinstance(models, str):
+        recorded["wrong_by"] = of_checkpoint(config, models)
+    write_manifest(path, pa.table({"image_id": ["a"]}), recorded)
+    check_study(config)
 
 
 def test_results_and_data_may_be_moved(study: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ from perturb.cost.rates import Machine
 from perturb.cost.study import work_of
 from perturb.datasets.synthetic.generated import generate
 from perturb.models.making import train_model
-from perturb.models.training import LabelledImages, Phase
+from perturb.models.training import Phase
+from perturb.models.training_images import LabelledImages
 from perturb.plan.asked import asked_of_cell
 from perturb.plan.cells import cells
 from perturb.plan.origins import of_checkpoint
@@ -57,7 +58,11 @@ def test_an_entry_with_seeds_is_that_many_models() -> None:
     ]
     first, second, *_ = config.models.values()
     assert (first.label, first.training) == (second.label, second.training)
-    assert titles(config.models.values())["a.run-2"] == "ViT-S/16, small, run 2"
+    named = titles(config, config.models.values())
+    # As in the tables.
+    assert named["a"] == "ViT-S/16, small, run 1"
+    assert named["a.run-2"] == "ViT-S/16, small, run 2"
+    assert "run" not in named["b"]
 
 
 def test_seeds_of_the_study_are_those_of_its_trained_models_but_the_reference() -> None:
@@ -133,8 +138,11 @@ def test_another_run_starts_from_other_weights_and_ends_in_others() -> None:
     [
         (_study(a=0), "models.a.seeds: 0 is less than the minimum of 1"),
         (_study(a="many"), "models.a.seeds: 'many' is not of type integer"),
-        (_study(reference=2), "models.reference.seeds: 2 with `role: reference`; allowed: 1"),
-        (_study(3, a=1, b=1), "seeds: 3 applies to no model; allowed: 1, unless"),
+        (_study(reference=2), "`role: reference`; allowed: 1, since the errors of one network"),
+        (
+            _study(3, a=1, b=1),
+            "`weights: trained`, no `seeds` and is no reference",
+        ),
     ],
 )
 def test_impossible_seeds_are_refused(study: dict[str, Any], message: str) -> None:
@@ -178,7 +186,7 @@ def test_five_seeds_of_the_default_study() -> None:
     assert len(config.benchmark_models) == 5 * len(once.benchmark_models) == 75
     assert config.results == "results/seeds"
     assert _num_cells(config) == 5 * _num_cells(once)
-    assert jobs_of(config)["train_model"] == 76
+    assert jobs_of(config)["train_model"] == 75 + 2  # the references once
     works = [work_of(each, Machine("a machine", flops_per_s=1e9)) for each in (once, config)]
     of_one, of_five = (work.line("training").forward for work in works)
     assert of_five - of_one == 4 * sum(

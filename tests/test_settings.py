@@ -89,6 +89,22 @@ def test_products_of_other_settings_are_stale(
     assert _stale(study) == stale
 
 
+def test_decisions_may_be_moved_with_the_data_but_not_left_out(study: dict[str, Any]) -> None:
+    study["datasets"]["test"]["decisions"] = ["people.csv"]
+    for folder in ("data", "other"):
+        Path(folder).mkdir()
+        Path(folder, "people.csv").touch()
+    config = load_config(study)
+    write_settings(config, _settings(config))
+    assert "tables/error_consistency.parquet" in {
+        file.removeprefix("results/") for file in _settings(config)
+    }
+    study["data"] = "other"
+    assert _stale(study) == set()
+    del study["datasets"]["test"]["decisions"]
+    assert {*DESCRIBED, "tables/error_consistency.parquet"} <= _stale(study)
+
+
 def test_another_epsilon_makes_the_tables_again_that_read_it(study: dict[str, Any]) -> None:
     study["epsilon"] = "1/255"
     found = _stale(study)

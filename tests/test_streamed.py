@@ -1,5 +1,7 @@
 """Streamed datasets: the images and the networks of stored ones, and nothing on disk."""
 
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,10 @@ from perturb.datasets.streamed import StreamedImages, training_images
 from perturb.models.recipes import RECIPES
 from perturb.models.training import Phase, accuracy_on, pretrain_and_finetune
 from perturb.models.training_images import Draw, LabelledImages, no_moves
-from perturb.plan.origins import of_checkpoint
+from perturb.plan.origins import of_checkpoint, of_store
+from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_dataset
-from tests.workspace import ROOT
+from tests.workspace import ROOT, told_by
 
 SETS: list[dict[str, Any]] = [
     {"set": "target", "split": "train"},
@@ -91,6 +94,55 @@ def test_the_network_is_that_of_the_decoded_dataset(tmp_path: Path, num_workers:
     (first, *course), (second, *same) = weights
     assert course == same
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+# Runs the script of `train_model` as Snakemake does: configuration, number of threads, folder.
+SCRIPT = """
+import json, runpy, sys
+from types import SimpleNamespace
+from snakemake.iocontainers import Namedlist
+from perturb.config import load_config
+from perturb.plan import params
+raw, threads, folder = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+study = load_config(raw)
+job = SimpleNamespace(
+    rule="train_model", jobid=1, config=raw, threads=threads, resources=SimpleNamespace(),
+    wildcards=Namedlist(fromdict={"model": "b"}), log=[f"{folder}/log"],
+    input=Namedlist(fromdict=json.loads(sys.argv[4])),
+    output=Namedlist(fromdict={"weights": f"{folder}/weights.safetensors"}),
+    params=Namedlist(fromdict={
+        "model": params.model_facts(study, "b"), "num_samples": params.training_samples(study, "b"),
+        "seed": study.seed, "device": "cpu"}),
+)
+runpy.run_path("scripts/train_model.py", {"snakemake": job}, "__main__")
+"""
+
+
+def test_the_network_does_not_depend_on_the_cores_of_its_job(
+    tmp_path: Path, streamed_study: dict[str, Any]
+) -> None:
+    """With two, a process renders while the network learns."""
+    streamed_study |= {"results": str(tmp_path)}
+    streamed_study["datasets"]["stream"]["images"] = 640
+    streamed_study["pretraining"]["small"]["samples"] = 640
+    streamed_study["architectures"]["resnet"]["arguments"] = NETWORK
+    config, paths = load_config(streamed_study), Paths(str(tmp_path))
+    files = {}
+    for purpose, id in (("finetuning", "fit"), ("validation", "watch")):
+        dataset, made_from = config.datasets[id], of_store(config, id)
+        images, manifest = Path(paths.images(id)), Path(paths.manifest(id))
+        images.parent.mkdir(parents=True)
+        options = dataset.generate or {}, dataset.num_images or 0, config.seed
+        build_generated(images, manifest, *options, made_from=made_from)
+        files |= {f"{purpose}_images": str(images), f"{purpose}_manifest": str(manifest)}
+    found = []
+    for threads in ("1", "2"):
+        folder = tmp_path / threads
+        folder.mkdir()
+        words = ["-c", SCRIPT, json.dumps(streamed_study), threads, str(folder), json.dumps(files)]
+        told_by([sys.executable, *words], ROOT)
+        found.append((folder / "weights.safetensors").read_bytes())
+    assert found[0] == found[1]
 
 
 # ------------------------------------------------------------------------------------ planning

@@ -1,9 +1,9 @@
 """Checks of what there is one of: the denominator of mCE, the dataset with decisions of people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perturb.config.paths import REFUSED
-from perturb.messages import listed
+from perturb.messages import did_you_mean, listed
 from perturb.records import Config
 
 
@@ -28,23 +28,36 @@ def check_decisions(config: Config) -> Iterator[str]:
 def check_reference(config: Config) -> Iterator[str]:
     """Check that every reference has a purpose, and that there are models under test beside them.
 
-    The errors of the first one divide those of the models under test in mCE.
+    The errors of one divide those of the models under test in mCE; others filter datasets.
     """
     references = [model.id for model in config.models.values() if model.is_reference]
+    if config.is_whole("models"):
+        yield from _check_denominators(config, references)
+        if len(references) == len(config.models):
+            yield "models: at least one with `role: benchmark` is needed"
     filtering = {id for dataset in config.datasets.values() for id in dataset.filter_models}
-    unused = [id for id in references[1:] if id not in filtering]
-    if unused and config.is_whole("datasets"):
-        yield (
-            f"models: {listed(unused)} with `role: reference` filter no dataset; allowed besides "
-            f"those that do: one, the denominator of mCE, here {references[0]!r}"
-        )
+    divides = config.reference.id if config.reference else None
+    for id in references:
+        if id not in {divides, *filtering} and config.is_whole("datasets"):
+            yield (
+                f"models.{id}.role: 'reference', but it filters no dataset; allowed without: one, "
+                f"the denominator of mCE, here {divides!r}"
+            )
+
+
+def _check_denominators(config: Config, references: Sequence[str]) -> Iterator[str]:
     corruptions = config.corruptions
-    if not config.is_whole("models"):
+    given = corruptions.denominators if corruptions else None
+    if corruptions is None or given in ("alexnet", "none", *references):
         return
-    if corruptions and corruptions.denominators == "reference" and not references:
+    key = f"perturbations.{corruptions.key}.denominators"
+    if given != "reference":
+        allowed = ("alexnet", "none", "reference", *references)
+        yield f"{key}: {given!r} is not one of {listed(allowed)}.{did_you_mean(given, allowed)}"
+    elif not references:
         yield (
-            f"perturbations.{corruptions.key}.denominators: 'reference' needs a model with "
-            "`role: reference`; allowed without one: none, and on ImageNet alexnet"
+            f"{key}: 'reference' needs a model with `role: reference`; allowed without one: none, "
+            "and on ImageNet alexnet"
         )
-    if len(references) == len(config.models):
-        yield "models: at least one with `role: benchmark` is needed"
+    elif len(references) > 1:
+        yield f"{key}: 'reference', but there are several; allowed: one of {listed(references)}"

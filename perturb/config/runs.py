@@ -28,7 +28,10 @@ def check_seeds(raw: Mapping[str, Any], ids: Collection[str]) -> Iterator[str]:
         if "seeds" in entry and entry["weights"] != "trained":
             yield f"{key}: {entry['seeds']} needs `weights: trained`; other weights have one run"
         elif entry.get("role") == "reference" and entry.get("seeds", 1) > 1:
-            yield f"{key}: {entry['seeds']} with `role: reference`; allowed: 1, for one divisor"
+            yield (
+                f"{key}: {entry['seeds']} with `role: reference`; allowed: 1, since the errors of "
+                "one network divide others' or choose images"
+            )
         else:
             yield from _check_ids(id, _num_runs(raw, entry), ids)
     is_any = any(_num_runs(raw, entry) > 1 for entry in models.values() if "seeds" not in entry)
@@ -36,7 +39,7 @@ def check_seeds(raw: Mapping[str, Any], ids: Collection[str]) -> Iterator[str]:
     if raw.get("seeds", 1) > 1 and has_all and not is_any:
         yield (
             f"seeds: {raw['seeds']} applies to no model; allowed: 1, unless a model has "
-            "`weights: trained`, no `seeds` and is not the reference"
+            "`weights: trained`, no `seeds` and is no reference"
         )
 
 
@@ -60,7 +63,7 @@ def _id_of(entry: str, run: int) -> str:
 
 
 def _num_runs(raw: Mapping[str, Any], entry: Mapping[str, Any]) -> int:
-    """Return how many times a model is trained; the reference once, unless its entry says more."""
+    """Return how many times a model is trained; a reference once, unless its entry says more."""
     if entry["weights"] != "trained":
         return 1
     usual = 1 if entry.get("role") == "reference" else raw.get("seeds", default("seeds"))

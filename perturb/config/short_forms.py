@@ -15,6 +15,8 @@ from perturb.models.timm_table import TimmModel, geometry, model_of
 # The longest size that the schema allows.
 _SIZE = schema()["$defs"]["architecture"]["properties"]["size"]["maxLength"]
 _STRENGTHS = [1, 2, 3, 4, 5]
+# Epsilons that mean what the study's `epsilon` means: the largest change of a pixel.
+_OF_STUDY = {"$ref": "#/$defs/epsilons"}
 
 
 def written_out(raw: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> dict[str, Any]:
@@ -25,7 +27,8 @@ def written_out(raw: Mapping[str, Any], known: Mapping[str, Collection[str]]) ->
     - Family, size, patch size and label of an architecture by timm's name are timm's.
     - A perturbation without datasets is one of the clean set; `none` of all that are evaluated,
       `stored_corruptions` of the corrupted ones.
-    - Attacks without epsilons have that of the study; corruptions have all severities.
+    - Attacks without epsilons have that of the study, if theirs are of its unit; corruptions have
+      all severities.
     - Errors of corruptions are divided by those of a reference, if the study has one.
 
     Parameters
@@ -81,6 +84,12 @@ def incomplete(raw: Mapping[str, Any]) -> Iterator[tuple[Key, ConfigError]]:
         ]
         if lines:
             yield ("architectures", id), ConfigError("\n".join(lines))
+    for key, entry in raw["perturbations"].items():
+        if "epsilons" not in entry and _form(key).get("epsilons", _OF_STUDY) != _OF_STUDY:
+            yield (
+                ("perturbations", key),
+                ConfigError(f"perturbations.{key}.epsilons: missing; an L2 length such as 0.5"),
+            )
 
 
 def _is_tagged(model: Mapping[str, Any]) -> bool:
@@ -118,8 +127,13 @@ def _architecture(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**filled, **entry}
 
 
+def _form(key: str) -> dict[str, Any]:
+    """Return the schema of each option of a perturbation."""
+    return dict(schema()["$defs"]["perturbations"]["properties"][key]["properties"])
+
+
 def _perturbation(key: str, entry: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-    properties = schema()["$defs"]["perturbations"]["properties"][key]["properties"]
+    properties = _form(key)
     filled: dict[str, Any] = {"datasets": _datasets(key, raw["datasets"])}
     if "epsilons" in properties:
         filled["epsilons"] = [raw.get("epsilon", default("epsilon"))]

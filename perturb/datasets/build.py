@@ -104,10 +104,8 @@ def build_filtered(
     kept = wrong.nonzero().flatten().numpy()
     logger.info("kept %d of %d images", len(kept), len(pool))
     if len(kept) == 0:
-        raise ValueError(
-            f"{images}: the model gets no image of the pool wrong, or no image is misclassified by "
-            "all of several models; nothing is left"
-        )
+        by = "the model" if len(classifiers) == 1 else f"all {len(classifiers)} models"
+        raise ValueError(f"{images}: none of {len(pool)} images is misclassified by {by}")
     columns = pool.manifest.take(pa.array(kept))
     chunk = (torch.from_numpy(pool.pixels[kept]), {n: columns[n] for n in columns.column_names})
     write_store(images, manifest, num_images=len(kept), chunks=[chunk], made_from=made_from)

@@ -23,7 +23,7 @@ def left_out(config: Config) -> list[str]:
     for model in config.benchmark_models:
         for study, reason in _lacks(config, config.models[model].architecture):
             found.setdefault(reason, {}).setdefault(model, []).append(study)
-    named = titles([config.models[model] for model in config.benchmark_models])
+    named = titles(config, [config.models[model] for model in config.benchmark_models])
     sentences = []
     for reason, studies_of in found.items():
         for studies in dict.fromkeys(map(tuple, studies_of.values())):

@@ -40,12 +40,11 @@ def of_store(config: Config, store: str) -> dict[str, Any]:
     if dataset.bundled is not None:
         return params.bundled(config, id)
     if dataset.filter is not None:
-        wrong_by = {id: of_checkpoint(config, id) for id in dataset.filter_models}
-        is_one = isinstance(dataset.filter["wrong_by"], str)
+        models = sorted(dataset.filter_models)  # their order changes no image
         return {
-            "filter": dict(dataset.filter),
+            "filter": {**dataset.filter, "wrong_by": models},
             "pool": of_store(config, dataset.filter["dataset"]),
-            "wrong_by": wrong_by[dataset.filter["wrong_by"]] if is_one else wrong_by,
+            "wrong_by": {id: of_checkpoint(config, id) for id in models},
         }
     return sources.decoded(config, store) | {"source": _source(config, id)}
 
@@ -105,14 +104,23 @@ def _differs(path: Path, expected: Origin) -> list[str]:
         return [str(error)]
 
 
-def differences(found: Any, expected: Any, key: str = "") -> Iterator[str]:
+def differences(found: Any, expected: Any) -> Iterator[str]:
     """Yield the differences between two origins, one line per key."""
+    yield from _differences(_in_present_form(found), _in_present_form(expected), "")
+
+
+def _differences(found: Any, expected: Any, key: str) -> Iterator[str]:
     if _UNREAD in (found, expected) or found == expected:
         return
     if isinstance(found, dict) and isinstance(expected, dict):
         for name in sorted(found.keys() | expected.keys()):
             inner = f"{key}.{name}" if key else name
-            yield from differences(found.get(name), expected.get(name), inner)
+            if isinstance(expected.get(name), dict) and name not in found:
+                yield f"{inner} is missing"
+            elif isinstance(found.get(name), dict) and name not in expected:
+                yield f"{inner} is not expected"
+            else:
+                yield from _differences(found.get(name), expected.get(name), inner)
         return
     yield f"{key} is {found!r}, expected {expected!r}"
 
@@ -163,6 +171,19 @@ def _faults(path: Path, expected: Origin) -> list[str]:
             "another program"
         ]
     return list(differences(found, json.loads(json.dumps(expected))))
+
+
+def _in_present_form(origin: Any) -> Any:
+    """Return an origin with the models of each filter by id, as earlier versions did not if one."""
+    if not isinstance(origin, dict):
+        return origin
+    found = {key: _in_present_form(value) for key, value in origin.items()}
+    chosen = found.get("filter")
+    if isinstance(chosen, dict) and "wrong_by" in chosen:
+        models, is_one = chosen["wrong_by"], isinstance(chosen["wrong_by"], str)
+        found["filter"] = {**chosen, "wrong_by": [models] if is_one else sorted(models)}
+        found["wrong_by"] = {models: found["wrong_by"]} if is_one else found["wrong_by"]
+    return found
 
 
 def _card_origin(path: Path) -> Origin | None:

@@ -15,7 +15,7 @@ from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.factories import facts_of
 from perturb.models.timm_table import model_of
 from perturb.plan.cells import evaluated_datasets
-from perturb.records import Model, RandomWeights
+from perturb.records import Dataset, Model, RandomWeights
 
 # The networks whose errors chose the images of ImageNet-A (Hendrycks et al., CVPR 2021, section 3).
 IMAGENET_A_MODEL = "ResNet-50"
@@ -109,19 +109,20 @@ def training_samples(config: Config, model: str) -> dict[str, int]:
     }
 
 
-def titles(models: Iterable[Model]) -> dict[str, str]:
-    """Return the title of each model; equal titles get the ids."""
-    named = {model.id: _title(model) for model in models}
+def titles(config: Config, models: Iterable[Model]) -> dict[str, str]:
+    """Return the titles of models, as in tables; equal titles get the ids."""
+    several = {model.entry for model in config.models.values() if model.run > 1}
+    named = {model.id: _title(model, is_run=model.entry in several) for model in models}
     seen = list(named.values())
     return {
         id: title if seen.count(title) == 1 else f"{title} ({id})" for id, title in named.items()
     }
 
 
-def _title(model: Model) -> str:
+def _title(model: Model, *, is_run: bool) -> str:
     parts = [model.label]
     parts += [model.pretraining.label] if model.pretraining else []
-    return ", ".join([*parts, *([f"run {model.run}"] if model.run > 1 else [])])
+    return ", ".join([*parts, *([f"run {model.run}"] if is_run else [])])
 
 
 def training_datasets(config: Config, model: str) -> dict[str, str]:
@@ -152,10 +153,15 @@ def class_subsets(config: Config) -> dict[str, list[int]]:
 def described_datasets(config: Config) -> list[str]:
     """Return the entries of the table of datasets that are not in the manifests."""
     entries = [
-        repr(replace(config.datasets[dataset], source=None, view=None))
+        repr(replace(without_places(config.datasets[dataset]), source=None, view=None))
         for dataset in evaluated_datasets(config)
     ]
     return [*entries, *(f"{id}: {models}" for id, models in chosen_by(config).items())]
+
+
+def without_places(dataset: Dataset) -> Dataset:
+    """Return a dataset with a word for its files of decisions, which may be moved."""
+    return replace(dataset, decisions=("given",)) if dataset.decisions else dataset
 
 
 def chosen_by(config: Config) -> dict[str, str]:

@@ -10,6 +10,7 @@ from perturb.experiments import registry
 from perturb.experiments.attacks.checks import ATTACKS
 from perturb.experiments.captions import chart_caption_file, table_caption_file
 from perturb.experiments.declaration import Chart
+from perturb.files import as_inputs
 from perturb.places import PACKAGE, as_input, code, resource
 from perturb.plan.asked import measured_models
 from perturb.plan.cells import cells
@@ -124,9 +125,9 @@ def table_sources(config: Config, table: str, without: str = "") -> dict[str, st
         "stimuli": lambda: [
             layout.manifest(any_store(config, dataset)) for dataset in cue_conflict_sets(config)
         ],
-        "decisions": lambda: [
+        "decisions": lambda: as_inputs(
             file for dataset in config.datasets.values() for file in dataset.decisions
-        ],
+        ),
         "patterns": lambda: _measurements(config, "perturbation_patterns"),
         "representations": lambda: _measurements(config, "layer_correlations"),
     }

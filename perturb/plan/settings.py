@@ -70,7 +70,7 @@ def _settings(config: Config) -> Mapping[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {
         paths.models: partial(_described, config),
         paths.datasets: partial(_described, config),
-        paths.page: lambda: repr(replace(config, results="", data="")),
+        paths.page: lambda: repr(_without_places(config)),
     }
     for experiment, jobs in jobs_of_experiments(config).items():
         found[paths.inventory(experiment)] = partial(inventory_settings, config, jobs)
@@ -84,6 +84,11 @@ def _settings(config: Config) -> Mapping[str, Callable[[], Any]]:
     if config.patterns:
         found[paths.pattern_sheet] = partial(_of_picture, config)
     return {os.path.normpath(file): facts for file, facts in found.items()}
+
+
+def _without_places(config: Config) -> Config:
+    datasets = {id: params.without_places(item) for id, item in config.datasets.items()}
+    return replace(config, results="", data="", datasets=datasets)
 
 
 def _described(config: Config) -> Any:
@@ -110,7 +115,7 @@ def _of_table(config: Config, shards: Mapping[str, str], table: str) -> Any:
 
 def _of_picture(config: Config) -> Any:
     shown = config.patterns.shown_models if config.patterns else ()
-    titles = params.titles([config.models[model] for model in shown])
+    titles = params.titles(config, [config.models[model] for model in shown])
     return [asdict(config.patterns) if config.patterns else None, list(titles.items())]
 
 
@@ -124,5 +129,6 @@ def _recorded(config: Config, file: str) -> str | None:
 
 
 def _short(config: Config, file: str) -> str:
-    """Return a file's path without the folder of the results or of the workflow."""
-    return wherever([file.removeprefix(f"{config.results}/")])[0]
+    """Return a file's path without the folder of the results, of the data or of the workflow."""
+    found = wherever([file.removeprefix(f"{config.results}/")])[0]
+    return found.removeprefix(f"{config.data}/")

@@ -121,6 +121,7 @@ def faulty_decisions(config: Config) -> list[str]:
         for id, dataset in config.datasets.items()
         for place, file in enumerate(dataset.decisions)
     )
+    # `missing_files` names what is no file.
     found = ((key, columns_lacked(file)) for key, file in files if file.is_file())
     return [f"{key}: {fault}" for key, fault in found if fault]
 
@@ -132,6 +133,9 @@ def missing_files(config: Config) -> list[str]:
     """
     asked: dict[str, str] = {}
     for id, dataset in config.datasets.items():
+        asked |= {
+            f"datasets.{id}.decisions.{place}": file for place, file in enumerate(dataset.decisions)
+        }
         if _is_decoded(config, dataset):
             continue  # the originals may have been deleted
         source = dict(dataset.source or {})
@@ -142,9 +146,6 @@ def missing_files(config: Config) -> list[str]:
         given = [name for name in names if source.get(name, "numbers") != "numbers"]
         asked |= {f"datasets.{id}.source.{name}": source[name] for name in given}
         asked |= {f"datasets.{id}.class_map": dataset.class_map} if dataset.class_map else {}
-        asked |= {
-            f"datasets.{id}.decisions.{place}": file for place, file in enumerate(dataset.decisions)
-        }
     for id, model in config.models.items():
         if model.factory is not None:
             asked[f"models.{id}.weights.factory"] = _code_of(model.factory)
@@ -153,9 +154,15 @@ def missing_files(config: Config) -> list[str]:
             if model.weights_file.class_vectors is not None:
                 path = model.weights_file.class_vectors.path
                 asked[f"models.{id}.weights.class_vectors.file"] = path
-    return [
-        f"{key}: {path} does not exist" for key, path in asked.items() if not Path(path).exists()
-    ]
+    faults = {key: _fault(key, Path(path)) for key, path in asked.items()}
+    return [f"{key}: {asked[key]} {fault}" for key, fault in faults.items() if fault]
+
+
+def _fault(key: str, path: Path) -> str | None:
+    """Return what is wrong with a path; of a source it may be a folder."""
+    if not path.exists():
+        return "does not exist"
+    return None if ".source." in key or path.is_file() else "is no file"
 
 
 def _code_of(factory: str) -> str:

@@ -15,6 +15,8 @@ def columns_lacked(file: Path) -> str | None:
             header = opened.readline()
     except UnicodeDecodeError:
         return f"{file} is no CSV file in UTF-8"
+    except OSError as error:
+        return f"{file} cannot be read: {error.strerror}"
     names = [name.strip().strip('"').lower() for name in header.split(",")]
     lacked = [name for name in COLUMNS if name not in names]
     return f"{file} has no column {listed(lacked)}; needed: {listed(COLUMNS)}" if lacked else None

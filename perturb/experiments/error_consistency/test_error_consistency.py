@@ -14,8 +14,10 @@ from perturb.config import load_config
 from perturb.experiments.error_consistency.decisions import columns_lacked
 from perturb.experiments.error_consistency.kappa import Consistency, consistencies
 from perturb.experiments.error_consistency.notes import images_and_conditions
+from perturb.plan.paths import Paths
 from perturb.plan.products import table_sources, tables_read
 from perturb.plan.sources import faulty_decisions, missing_files
+from perturb.plan.stores import stores_of_dataset
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
 from tests.study_tables import rows_where, sql
@@ -264,6 +266,7 @@ def test_a_file_without_columns_is_told_before_anything_runs(tmp_path: Path) -> 
     file = tmp_path / "trials.csv"
     file.write_text(f"{HEADER}\n")
     assert columns_lacked(file) is None
+    assert columns_lacked(tmp_path) == f"{tmp_path} cannot be read: Is a directory"
     file.write_text("subj,trial,category\n")
     assert columns_lacked(file) == (
         f"{file} has no column object_response, imagename; needed: subj, object_response, "
@@ -274,14 +277,28 @@ def test_a_file_without_columns_is_told_before_anything_runs(tmp_path: Path) -> 
 def test_files_of_decisions_are_inputs_and_checked_before_jobs(
     tiny_study: dict[str, Any], tmp_path: Path
 ) -> None:
-    files = [tmp_path / name for name in ("whole.csv", "part.csv", "none.csv")]
+    files = [tmp_path / name for name in ("whole.csv", "part.csv", "none.csv", "folder")]
+    files[3].mkdir()
     files[0].write_text(f"{HEADER}\n")
     files[1].write_text("subj\n")
     tiny_study["datasets"]["test"]["decisions"] = list(map(str, files))
+    tiny_study["results"] = str(tmp_path / "results")
     config = load_config(tiny_study)
-    assert table_sources(config, "error_consistency")["decisions"] == list(map(str, files))
-    assert set(map(str, files)) <= set(tables_read(config))
-    assert missing_files(config) == [f"datasets.test.decisions.2: {files[2]} does not exist"]
+    # Snakemake would name a missing input without the key.
+    there = list(map(str, files[:2]))
+    assert table_sources(config, "error_consistency")["decisions"] == there
+    assert set(there) <= set(tables_read(config))
+    refused = [
+        f"datasets.test.decisions.2: {files[2]} does not exist",
+        f"datasets.test.decisions.3: {files[3]} is no file",
+    ]
+    assert missing_files(config) == refused
+    # Decisions are often added to a study whose images are decoded.
+    for store in stores_of_dataset(config, "test"):
+        manifest = Path(Paths(config.results).manifest(store))
+        manifest.parent.mkdir(parents=True)
+        manifest.touch()
+    assert missing_files(config) == refused
     [fault] = faulty_decisions(config)
     assert fault.startswith(f"datasets.test.decisions.1: {files[1]} has no column object_response")
 
