@@ -116,8 +116,8 @@ UNSURE = {"p_value": 0.0312, "p_holm": 0.41, "holds_at": "this row alone"}
         ),
         (
             {**SURE, "p_holm": 0.0002, "test_set": "natural_adversarial"},
-            "(p < 0.001). Natural adversarial images are chosen by the mistakes of ResNet-S: models "
-            "like these are at a disadvantage.",
+            "(p < 0.001). Natural adversarial images are chosen by the mistakes of ResNet-S: "
+            "models like these are at a disadvantage.",
         ),
         # Within one family the choice favours none.
         (
@@ -127,9 +127,9 @@ UNSURE = {"p_value": 0.0312, "p_holm": 0.41, "holds_at": "this row alone"}
         (
             {"holds_at": None, "test_set": "patch_attention", "kind": "condition_difference"}
             | {"name": "last - first"},
-            "images). One block does not count: a class token, where there is one, reads nothing of "
-            "what patches exchange in the last one, so that n last blocks restrict one block less "
-            "than n first ones.",
+            "images). One block does not count: a class token, where there is one, reads nothing "
+            "of what patches exchange in the last one, so that n last blocks restrict one block "
+            "less than n first ones.",
         ),
     ],
 )
