@@ -3,11 +3,11 @@
 Usage: ``python -m benchmarks.coverage_of_rank_correlation`` (some six minutes of one core), with
 ``--every`` a line for each case. A study draws M models, of true accuracies that have a given
 Spearman's rho in their population, and n images that each model gets right or wrong: probits of
-ability and of the images' difficulty, of which most is common to all models. In some cases both test
-sets are of the same images, which keep most of their difficulty. Printed are, over the
-cases of as many models and images, the least fraction of studies whose 95 % interval covers the rho
-of the population (of the same images also where rho is 0), the largest fraction that contradicts "above 0.5" although rho is 0.5 or more,
-and the largest that supports it although rho is 0.
+ability and of the images' difficulty, of which most is common to all models. In some cases both
+test sets are of the same images, which keep most of their difficulty. Printed are, over the cases
+of as many models and images, the least fraction of studies whose 95 % interval covers the rho of
+the population (of the same images also where it is 0), the largest fraction that contradicts "above
+0.5" although rho is 0.5 or more, and the largest that supports it although rho is 0.
 """
 
 import argparse
@@ -34,23 +34,25 @@ class Case:
     num_images: int
     rho: float
     spread: float  # standard deviation of the models' abilities, in probits
-    # Of the variance of the images' difficulty, what they keep when perturbed; of other images None.
+    # Of the variance of the images' difficulty, what they keep when perturbed; None: other images.
     kept: float | None = None
 
 
 def _cases() -> list[Case]:
     few = product((5, 7, 10, 15, 30), (200, 2000), (0.0, 0.5, 0.8, 0.94, 0.97, 1.0), (0.05, 0.3))
     many = product((7, 15, 30), (50_000,), (0.5, 0.94, 1.0), (0.3,))
-    same = product((7, 15, 30), (240,), (0.0, 0.5, 0.8), (0.02, 0.05, 0.3), (0.9,))
-    return [Case(*values) for values in (*few, *many, *same)]
+    same = product((7, 15, 30), (240,), (0.0, 0.5, 0.8), (0.02, 0.05, 0.3))
+    return [
+        *(Case(*values) for values in (*few, *many)),
+        *(Case(*values, kept=0.9) for values in same),
+    ]
 
 
 def _difficulty(random: np.random.Generator, case: Case) -> Values:
     """Return how easy each image is for each model, (images, models)."""
     shared = random.standard_normal((case.num_images, 1), dtype=np.float32)
     own = random.standard_normal((case.num_images, case.num_models), dtype=np.float32)
-    easy: Values = np.float32(np.sqrt(_COMMON / (1 - _COMMON))) * shared + own
-    return easy
+    return np.asarray(np.float32(np.sqrt(_COMMON / (1 - _COMMON))) * shared + own)
 
 
 def _perturbed(random: np.random.Generator, clean: Values, case: Case) -> Values:
@@ -58,8 +60,7 @@ def _perturbed(random: np.random.Generator, clean: Values, case: Case) -> Values
     other = _difficulty(random, case)
     if case.kept is None:
         return other
-    perturbed: Values = np.sqrt(case.kept) * clean + np.sqrt(1 - case.kept) * other
-    return perturbed
+    return np.asarray(np.sqrt(case.kept) * clean + np.sqrt(1 - case.kept) * other)
 
 
 def _answers(ability: Values, easy: Values, mean: float, case: Case) -> Values:
@@ -103,11 +104,13 @@ def _studies(case: Case, most: int) -> int:
 def _lines(found: dict[Case, dict[str, float]]) -> list[str]:
     """Return a line for each case."""
     lines = [
-        "| models | images | kept | spread | rho | covers | of drawn models | contradicts | supports |"
+        "| models | images | kept | spread | rho | covers | of drawn models | contradicts "
+        "| supports |"
     ]
     lines.append("|---" * 9 + "|")
     for case, values in found.items():
-        given = (case.num_models, f"{case.num_images:,}", case.kept, case.spread, case.rho)
+        sizes = (case.num_models, f"{case.num_images:,}", case.kept or "")
+        given = (*sizes, case.spread, case.rho)
         cells = [*map(str, given), *(f"{value:.3f}" for value in values.values())]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

@@ -82,7 +82,7 @@ def test_series_of_lesions_by_hand(tmp_path: Path) -> None:
 
 
 def test_sets_are_drawn_of_all_blocks_that_can_be_removed(tmp_path: Path) -> None:
-    """Two sets hold three of eleven blocks: there are 55 sets, not the 3 of blocks that they hold."""
+    """Two sets hold three of eleven blocks: there are 55 sets, not the 3 of these blocks."""
     lesion = {"perturbation": "lesions", "condition": "block", "severity": 2.0}
     rows = [
         *decided("a", "1" * 40),

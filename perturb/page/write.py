@@ -93,7 +93,7 @@ def write_page(
     shown = {name: shown_table(name, table) for name, table in found.items()}
     sections = shown_sections(found, shown, charts, pictures or {})
     placed = {*_UNDER_HOW_IT_WAS_RUN, *(table.id for part in sections for table in part.tables)}
-    all_claims = claims(found["claims"].to_pylist())
+    all_claims = claims(found["claims"].to_pylist(), _chosen_by(found["accuracy"]))
     html = (
         _environment()
         .get_template("index.html")
@@ -136,6 +136,13 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["formatted"] = formatted
     return environment
+
+
+def _chosen_by(accuracy: pa.Table) -> str | None:
+    """Return the networks whose mistakes chose the natural adversarial images, None if unknown."""
+    rows = accuracy.to_pylist()
+    chosen = {row["chosen_by"] for row in rows if row["test_set"] == "natural_adversarial"}
+    return "; ".join(sorted(chosen - {None})) or None
 
 
 def _key_numbers(found: Mapping[str, pa.Table]) -> list[tuple[str, str]]:

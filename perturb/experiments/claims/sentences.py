@@ -41,8 +41,11 @@ class Claim:
     findings: list[Finding]
 
 
-def claims(rows: Sequence[Row]) -> list[Claim]:
-    """Return the claims in their order, from the rows of the table `claims`."""
+def claims(rows: Sequence[Row], chosen_by: str | None = None) -> list[Claim]:
+    """Return the claims in their order, from the rows of the table `claims`.
+
+    chosen_by : the networks whose mistakes chose the natural adversarial images, if known.
+    """
     found = []
     for id in dict.fromkeys(row["claim"] for row in rows):
         parts = [row for row in rows if row["claim"] == id]
@@ -52,13 +55,15 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
                 statement=parts[0]["statement"],
                 verdict=parts[0]["claim_verdict"],
                 level=_LEVELS_OF_CLAIMS.get(parts[0]["claim_holds_at"], ""),
-                findings=[Finding(row["verdict"], sentence(row), row["paper"]) for row in parts],
+                findings=[
+                    Finding(row["verdict"], sentence(row, chosen_by), row["paper"]) for row in parts
+                ],
             )
         )
     return found
 
 
-def sentence(row: Row) -> str:
+def sentence(row: Row, chosen_by: str | None = None) -> str:
     """Return the sentence of a row of the table `claims`."""
     where = row["test_set_label"]
     if row["verdict"] == "not testable":
@@ -66,7 +71,7 @@ def sentence(row: Row) -> str:
     interval = f"95 % interval {_text(row, 'estimate_low')} to {_text(row, 'estimate_high')}"
     found = _template(row).format(**_words(row))
     images = f"{formatted(row['num_images'], 'count')} images"
-    return f"{where}: {found} ({interval}; {images}).{_remarks(row)}"
+    return f"{where}: {found} ({interval}; {images}).{_remarks(row, chosen_by)}"
 
 
 def summary(found: Sequence[Claim]) -> str:
@@ -89,17 +94,19 @@ _LEVELS_OF_CLAIMS: Mapping[str | None, str] = {
     "all claims together": "Also with all claims counted together",
     "this row alone": "For its rows alone, not with all claims counted together",
 }
+# The choice of images sets back one family more than the other.
+_BETWEEN_FAMILIES = ("mean_pair", "slope_difference")
 _CHOSEN = (
-    " Natural adversarial images are chosen by the mistakes of other networks: models like these "
-    "are at a disadvantage, as ResNets are on ImageNet-A."
+    " Natural adversarial images are chosen by the mistakes of {}: models like these are at a "
+    "disadvantage."
 )
 _LAST_BLOCK = (
-    " One block does not count: no class token reads what patches exchange in the last one, so "
-    "that n last blocks restrict one block less than n first ones."
+    " One block does not count: a class token, where there is one, reads nothing of what patches "
+    "exchange in the last one, so that n last blocks restrict one block less than n first ones."
 )
 
 
-def _remarks(row: Row) -> str:
+def _remarks(row: Row, chosen_by: str | None) -> str:
     """Return the sentences after that of a row: how sure it is, and what its number hides."""
     p_value, p_holm = (_probability(row.get(name)) for name in ("p_value", "p_holm"))
     remarks = ""
@@ -115,8 +122,8 @@ def _remarks(row: Row) -> str:
             f" This holds for the row alone (p {p_value}), not with all claims counted together "
             f"(p {p_holm})."
         )
-    if row["test_set"] == "natural_adversarial" and row["kind"] != "rank_correlation":
-        remarks += _CHOSEN
+    if row["test_set"] == "natural_adversarial" and row["kind"] in _BETWEEN_FAMILIES:
+        remarks += _CHOSEN.format(chosen_by or "other networks")
     if row["test_set"] == "patch_attention":
         remarks += _LAST_BLOCK
     return remarks

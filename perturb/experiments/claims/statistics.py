@@ -184,4 +184,5 @@ def _shared(clean: Values, perturbed: Values) -> float:
 def _own(values: Values) -> Values:
     """Return what images do to each model beyond what they do to all, less its mean (I, M)."""
     own: Values = values - values.mean(1, keepdims=True)
-    return own - own.mean(0)
+    own -= own.mean(0)
+    return own

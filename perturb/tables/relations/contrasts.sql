@@ -182,8 +182,7 @@ LEFT JOIN value_ranges USING (test_set, model)
 GROUP BY test_set, kind, name, pretraining;
 
 -- Variance of a comparison between the runs of the entries that were trained several times. Their
--- weights may differ: a ResNet's first runs may be in more pairs than its others. The number of runs
--- is that of the entry with the fewest.
+-- weights may differ: a ResNet's first runs may be in more pairs than its others.
 CREATE TEMP TABLE run_variances AS
 WITH entries AS (
     SELECT
@@ -205,7 +204,6 @@ SELECT
     kind,
     name,
     pretraining,
-    min(num_runs) AS num_runs,
     ordered_sum(variance, entry) AS variance,
     ordered_sum(freedom_part(variance, num_runs - 1), entry) AS parts
 FROM entries
@@ -296,7 +294,6 @@ over_images AS (
 intervals AS (
     SELECT
         o.*,
-        runs.num_runs,
         images_variance + runs.variance AS variance,
         total_freedom(
             images_variance + runs.variance,
@@ -310,7 +307,6 @@ intervals AS (
 SELECT
     terms.*,
     intervals.n AS num_images,
-    intervals.num_runs,
     estimate + shift AS centre,
     intervals.variance,
     intervals.degrees_of_freedom,
