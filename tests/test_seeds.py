@@ -141,7 +141,8 @@ def test_another_run_starts_from_other_weights_and_ends_in_others() -> None:
         (_study(reference=2), "`role: reference`; allowed: 1, since the errors of one network"),
         (
             _study(3, a=1, b=1),
-            "`weights: trained`, no `seeds` and is no reference",
+            "seeds: 3 applies to no model; allowed: 1, unless a model has `weights: trained`, no "
+            "`seeds` and is no reference",
         ),
     ],
 )

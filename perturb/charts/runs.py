@@ -12,7 +12,7 @@ import pandas as pd
 # Columns that name a model.
 _NAMES = ("model", "source", "target")
 # Text that depends on the numbers of a run; the first run's stands for all.
-_TOLD = ("warning",)
+_OF_A_RUN = ("warning",)
 
 
 def has_runs(models: pd.DataFrame) -> bool:
@@ -50,7 +50,7 @@ def _means(frame: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     if "model" not in frame:
         return frame
     named = _by_entry(frame, models)
-    texts = [name for name in _names(named, is_number=False) if name not in _TOLD]
+    texts = [name for name in _names(named, is_number=False) if name not in _OF_A_RUN]
     # Rows of one run that texts do not tell apart, such as epsilons, are in the same order in all.
     place = named.groupby([frame["model"], *texts], dropna=False).cumcount()
     groups = named.groupby([*(named[name] for name in texts), place], sort=False, dropna=False)

@@ -15,18 +15,14 @@ from perturb.models.timm_table import (
     model_of,
     timm_models,
 )
-from perturb.records import (
-    Architecture,
+from perturb.models.weights_origins import (
     ClassVectorsFile,
     Factory,
-    Makeup,
-    Model,
-    Pretraining,
     RandomWeights,
     TimmWeights,
-    Training,
     WeightsFile,
 )
+from perturb.records import Architecture, Makeup, Model, Pretraining, Training
 
 # `Other` stands until timm's table defines the network.
 _NAMES = {"vit": "ViT", "resnet": "ResNet", "other": "Other"}

@@ -25,10 +25,10 @@ from perturb.records import Dataset
 
 _Batch = tuple[Tensor, Tensor, Tensor]
 
-_TOGETHER = (
-    8  # steps whose images are rendered at once: single small batches take half as long again
-)
-_AHEAD = 2  # such renderings that each process begins before they are asked for
+# Steps whose images are rendered at once: single small batches take half as long again.
+_TOGETHER = 8
+# Such renderings that each process begins before they are asked for.
+_AHEAD = 2
 
 
 def training_images(

@@ -14,8 +14,9 @@ from perturb.datasets.real.label_space import num_label_classes
 from perturb.datasets.synthetic.family import PROTOCOL as IMAGES_PROTOCOL
 from perturb.models.factories import facts_of
 from perturb.models.timm_table import model_of
+from perturb.models.weights_origins import RandomWeights
 from perturb.plan.cells import evaluated_datasets
-from perturb.records import Dataset, Model, RandomWeights
+from perturb.records import Dataset, Model
 
 # The networks whose errors chose the images of ImageNet-A (Hendrycks et al., CVPR 2021, section 3).
 IMAGENET_A_MODEL = "ResNet-50"
