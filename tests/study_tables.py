@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ def tables_of(study: Study, folder: Path) -> dict[str, Path]:
     for name in names:
         pq.write_table(table_of(study, name), folder / f"{name}.parquet")
     return {name: folder / f"{name}.parquet" for name in names}
+
+
+def with_runs(study: Study, folder: Path) -> Study:
+    """Return the study with the ViTs of small patches as second runs of those of large ones."""
+    models = pq.read_table(study.models).to_pandas()
+    models["entry"] = models["model"].str.replace("vit-s4", "vit-s8")
+    models["run"] = 1 + (models["entry"] != models["model"]).astype(int)
+    models.to_parquet(folder / "models.parquet")
+    return replace(study, models=folder / "models.parquet")
 
 
 def drawn_charts(tables: Mapping[str, Path], folder: Path) -> dict[str, tuple[Path, Path]]:

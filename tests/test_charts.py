@@ -18,7 +18,7 @@ from perturb.charts.save import save_chart
 from perturb.charts.style import FAMILIES, nice_log_ticks, ramp, style_of
 from perturb.experiments.drawing import draw
 from perturb.experiments.registry import charts_of
-from tests.study_tables import CHARTS, tables_of
+from tests.study_tables import CHARTS, table_of, tables_of, with_runs
 from tests.synthetic_study import ARCHITECTURES, make_study
 
 Frames = Mapping[str, pd.DataFrame]
@@ -36,8 +36,13 @@ DEFICIENCIES = {
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
     folder = tmp_path_factory.mktemp("charts")
-    tables = tables_of(make_study(folder, num_images=30).joined(), folder / "tables")
-    return {name: pq.read_table(path).to_pandas() for name, path in tables.items()}
+    study = make_study(folder, num_images=30).joined()
+    tables = tables_of(study, folder / "tables")
+    found = {name: pq.read_table(path).to_pandas() for name, path in tables.items()}
+    (folder / "runs").mkdir()
+    of_runs = with_runs(study, folder / "runs")
+    names = ("training_runs", "single_runs")
+    return found | {name: table_of(of_runs, name).to_pandas() for name in names}
 
 
 @pytest.fixture(scope="module")

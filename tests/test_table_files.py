@@ -20,7 +20,7 @@ from perturb.tables.display import grid
 from perturb.tables.queries import checks_of, code_of, query_file, relations_of
 from perturb.tables.run import make_table, make_tables
 from perturb.tables.write import csv_text, latex_text, markdown_text, write_table
-from tests.study_tables import TABLES, given_of, table_of
+from tests.study_tables import TABLES, given_of, table_of, with_runs
 from tests.synthetic_shards import write_shard
 from tests.synthetic_study import Study, make_study
 
@@ -39,15 +39,6 @@ def models_with(study: Study, folder: Path, *only: str, **facts: Any) -> pa.Tabl
     models.to_parquet(folder / "models.parquet")
     sources = study.sources("predictions", "datasets")
     return make_table("models", {**sources, "models": folder / "models.parquet"})
-
-
-def with_runs(study: Study, folder: Path) -> Study:
-    """Return the study with the ViTs of small patches as second runs of those of large ones."""
-    models = pq.read_table(study.models).to_pandas()
-    models["entry"] = models["model"].str.replace("vit-s4", "vit-s8")
-    models["run"] = 1 + (models["entry"] != models["model"]).astype(int)
-    models.to_parquet(folder / "models.parquet")
-    return replace(study, models=folder / "models.parquet")
 
 
 @pytest.mark.parametrize("name", list(TABLES))
