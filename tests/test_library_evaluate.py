@@ -54,6 +54,7 @@ def _study() -> dict[str, Any]:
         "fgsm": {**some, "epsilons": ["4/255"]},
         "pgd": {**some, "epsilons": ["4/255"], "random_start": True, "steps": 2},
         "attack_ensemble": {**some, "epsilons": ["4/255"], "steps": 2, "queries": 2},
+        "attack_ensemble_l2": {**some, "epsilons": [0.5], "steps": 2, "queries": 2},
         "spatial": {**some, "rotations": 3, "translations": 3, "samples": 4},
         "lesions": {**some, "removed": [1, 2], "samples": 2},
         "heads": some,
