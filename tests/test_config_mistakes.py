@@ -274,6 +274,7 @@ MISTAKES: dict[str, str] = {
     ),
     "epsilon: .nan": "epsilon: nan ... in units of [0, 1]",
     "epsilon: 300/255": "epsilon: 300/255 > 1",
+    "epsilon: 300/255\nperturbations.pgd: {}": "epsilon: 300/255 > 1",
     "analyses: {perturbation_patterns: {dataset: test, images: 4, epsilon: 9/8}}": (
         "analyses.perturbation_patterns.epsilon: more than 1"
     ),

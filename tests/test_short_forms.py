@@ -113,3 +113,9 @@ def test_mistakes_in_short_forms_are_named_with_all_others() -> None:
         *("models.mine.architecture", "models.other.architecture", "architectures.a.timm"),
         *("architectures.b.family", "perturbations.fgsm.images"),
     }
+
+
+def test_an_impossible_epsilon_is_one_mistake_and_not_that_of_each_attack() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config({**OWN, "epsilon": "300/255"})
+    assert str(caught.value) == "epsilon: 300/255 > 1, in units of [0, 1]"

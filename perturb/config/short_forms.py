@@ -11,6 +11,7 @@ from perturb.config.schema import default, schema
 from perturb.config.walk import Key
 from perturb.messages import ConfigError
 from perturb.models.timm_table import TimmModel, geometry, model_of
+from perturb.severities import severity_id, severity_value
 
 # The longest size that the schema allows.
 _SIZE = schema()["$defs"]["architecture"]["properties"]["size"]["maxLength"]
@@ -66,7 +67,12 @@ def written_out(raw: Mapping[str, Any], known: Mapping[str, Collection[str]]) ->
 
 
 def incomplete(raw: Mapping[str, Any]) -> Iterator[tuple[Key, ConfigError]]:
-    """Yield the key and the error of each entry that lacks what nothing else defines."""
+    """Yield the key and the error of each entry that lacks what nothing else defines.
+
+    And of an impossible epsilon, which would be a mistake of each attack that has it from there.
+    """
+    if severity_value(severity_id(raw.get("epsilon", 0))) > 1:
+        yield ("epsilon",), ConfigError(f"epsilon: {raw['epsilon']} > 1, in units of [0, 1]")
     for id, model in raw["models"].items():
         if "architecture" not in model and not (_is_tagged(model) or _is_made(model)):
             yield (
