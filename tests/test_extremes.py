@@ -17,7 +17,7 @@ from perturb.tables.display import grid
 from perturb.tables.write import csv_text, latex_text, markdown_text
 from tests.drawn_panels import drawn
 from tests.extreme_studies import EXTREMES, extreme_study, ragged_study
-from tests.study_tables import CHARTS, TABLES, drawn_charts, table_of, tables_of
+from tests.study_tables import CHARTS, TABLES, drawn_charts, table_of, tables_of, with_runs
 from tests.synthetic_study import Study
 
 NO_NUMBERS = ("nan", "NaN", "inf", "Infinity", "None", "null", "undefined")
@@ -97,7 +97,10 @@ def test_a_chart_without_a_row_or_a_value_says_why(
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
-    tables = made(ragged_study(tmp_path_factory.mktemp("full")))
+    study = ragged_study(tmp_path_factory.mktemp("full"))
+    of_runs = with_runs(study, tmp_path_factory.mktemp("runs"))
+    tables = made(study)
+    tables |= {name: table_of(of_runs, name) for name in ("training_runs", "single_runs")}
     return {name: table.to_pandas() for name, table in tables.items()}
 
 
@@ -119,10 +122,22 @@ def test_a_study_without_vits_says_what_is_not_drawn(tmp_path: Path) -> None:
     study = extreme_study(tmp_path, "one family, ResNets")
     found = made(study)
     without = {name: table.slice(0, 0) for name, table in found.items() if name == "lesions"}
-    assert left_out({**found, **without}) == [
-        ("Several layers removed", "No model of this study has a block that can be removed.")
+    of_few_models = [
+        (
+            "Accuracy over pre-training images",
+            "This study does not have two pre-training sets of known and different numbers of "
+            "images.",
+        ),
+        (
+            "Accuracy on perturbed images over clean accuracy",
+            "No model has five others to be compared with.",
+        ),
     ]
-    assert left_out(found) == []
+    assert left_out({**found, **without}) == [
+        *of_few_models,
+        ("Several layers removed", "No model of this study has a block that can be removed."),
+    ]
+    assert left_out(found) == of_few_models
 
 
 def test_models_without_an_error_are_named_beside_the_chart(full: dict[str, pd.DataFrame]) -> None:

@@ -159,7 +159,10 @@ def test_data_that_cannot_be_read_is_refused(folder: Path) -> None:
 
 def test_experiments_are_perturbations_measurements_or_whole_folders() -> None:
     found = asked_experiments.entries_of(["attacks", "lesions", "layer_correlations"])
-    assert list(found["perturbations"]) == ["fgsm", "pgd", "attack_ensemble", "lesions"]
+    attacks = ["fgsm", "pgd", "attack_ensemble", "attack_ensemble_l2"]
+    assert list(found["perturbations"]) == [*attacks, "lesions"]
+    # The study's epsilon is no length.
+    assert found["perturbations"]["attack_ensemble_l2"]["epsilons"] == [0.5]
     assert list(found["analyses"]) == ["layer_correlations"]
     with pytest.raises(ConfigError, match=r"'corruption' is no experiment\. Did you mean"):
         asked_experiments.entries_of(["corruption"])

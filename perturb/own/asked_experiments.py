@@ -19,6 +19,7 @@ USUAL = ("corruptions", "fgsm", "pgd", "spatial", "lesions")
 _OF_GRIDS = frozenset({"none", "class_subset", "stored_corruptions", "transfer"})
 # Values of options without a default, as in the default study where it has them.
 _VALUES: Mapping[str, Mapping[str, Any]] = {
+    "attack_ensemble_l2": {"epsilons": [0.5]},
     "lesions": {"removed": [1, 2], "samples": 10},
     "restricted_attention": {"distances": [1, 2, 4], "seeds": 3},
     "patch_attention": {"blocks": [1, 2]},

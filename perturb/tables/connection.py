@@ -20,6 +20,8 @@ def define_functions(connection: duckdb.DuckDBPyConnection) -> None:
             [number, number],
             number,
             type="arrow",
+            # Without a value, or without degrees of freedom, there is none.
+            null_handling="special",
         )
     for file in _FILES:
         connection.execute((FOLDER / file).read_text(encoding="utf-8"))
