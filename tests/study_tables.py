@@ -15,7 +15,7 @@ from perturb.experiments import registry
 from perturb.experiments.drawing import draw
 from perturb.page.shown import charts_from
 from perturb.tables.connection import define_functions
-from perturb.tables.run import make_table
+from perturb.tables.run import make_table, make_tables
 from tests.synthetic_attacks import HEADLINE_EPSILON
 from tests.synthetic_study import Study
 
@@ -44,13 +44,23 @@ def given_of(study: Study, name: str) -> tuple[dict[str, Path | list[Path]], dic
     return sources, {key: values[key] for key in TABLES[name].parameters}
 
 
+def made_together(study: Study) -> dict[str, pa.Table]:
+    """Return every table that a study has, as its run makes them: together."""
+    names = registry.tables_of(study.available)
+    # Its predictions are those of the reference alone.
+    alone = {name: table_of(study, name) for name in names if name == "reference_errors"}
+    others = {name: given_of(study, name) for name in names if name not in alone}
+    found = {**dict(make_tables(others)), **alone}
+    return {name: found[name] for name in names}
+
+
 def tables_of(study: Study, folder: Path) -> dict[str, Path]:
     """Write every table that a study has as Parquet."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = registry.tables_of(study.available)
-    for name in names:
-        pq.write_table(table_of(study, name), folder / f"{name}.parquet")
-    return {name: folder / f"{name}.parquet" for name in names}
+    tables = made_together(study)
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{name}.parquet")
+    return {name: folder / f"{name}.parquet" for name in tables}
 
 
 def with_runs(study: Study, folder: Path) -> Study:

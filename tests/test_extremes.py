@@ -10,29 +10,30 @@ import pytest
 
 from perturb.charts.sentences import NO_MODEL
 from perturb.experiments.drawing import draw
-from perturb.experiments.registry import tables_of as declared_tables_of
 from perturb.page.shown import left_out, note_beside, shown_table
 from perturb.page.write import PageText, write_page
 from perturb.tables.display import grid
 from perturb.tables.write import csv_text, latex_text, markdown_text
 from tests.drawn_panels import drawn
 from tests.extreme_studies import EXTREMES, extreme_study, ragged_study
-from tests.study_tables import CHARTS, TABLES, drawn_charts, table_of, tables_of, with_runs
-from tests.synthetic_study import Study
+from tests.study_tables import (
+    CHARTS,
+    TABLES,
+    drawn_charts,
+    made_together,
+    table_of,
+    tables_of,
+    with_runs,
+)
 
 NO_NUMBERS = ("nan", "NaN", "inf", "Infinity", "None", "null", "undefined")
-
-
-def made(study: Study) -> dict[str, pa.Table]:
-    """Return every table of a study."""
-    return {name: table_of(study, name) for name in declared_tables_of(study.available)}
 
 
 @pytest.fixture(scope="module", params=list(EXTREMES))
 def tables(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, pa.Table]:
-    return made(extreme_study(tmp_path_factory.mktemp("extreme"), request.param))
+    return made_together(extreme_study(tmp_path_factory.mktemp("extreme"), request.param))
 
 
 def test_tables_hold_numbers_or_nothing(tables: dict[str, pa.Table]) -> None:
@@ -74,7 +75,7 @@ def _check_charts(frames: dict[str, pd.DataFrame]) -> None:
 
 def test_panels_stand_under_their_own_names(tmp_path: Path) -> None:
     """Of a grid with a hole, all panels after it would be drawn one place too early."""
-    tables = made(ragged_study(tmp_path))
+    tables = made_together(ragged_study(tmp_path))
     frames = {name: table.to_pandas() for name, table in tables.items()}
     _check_charts(frames)
     spatial = drawn(draw("spatial_heatmap", frames).to_dict())
@@ -99,7 +100,7 @@ def test_a_chart_without_a_row_or_a_value_says_why(
 def full(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     study = ragged_study(tmp_path_factory.mktemp("full"))
     of_runs = with_runs(study, tmp_path_factory.mktemp("runs"))
-    tables = made(study)
+    tables = made_together(study)
     tables |= {name: table_of(of_runs, name) for name in ("training_runs", "single_runs")}
     return {name: table.to_pandas() for name, table in tables.items()}
 
@@ -120,7 +121,7 @@ def test_log_error_of_no_error_is_a_sentence_on_the_page(tmp_path: Path) -> None
 
 def test_a_study_without_vits_says_what_is_not_drawn(tmp_path: Path) -> None:
     study = extreme_study(tmp_path, "one family, ResNets")
-    found = made(study)
+    found = made_together(study)
     without = {name: table.slice(0, 0) for name, table in found.items() if name == "lesions"}
     of_few_models = [
         (
