@@ -62,7 +62,7 @@ def _as_two_models(frame: Any) -> Any:
 
 @pytest.mark.parametrize("count", [1, 2, 400])
 def test_equal_models_may_differ_on_other_images(count: int) -> None:
-    """No image of n tells them apart: as far as Wilson's interval of 0 of n goes."""
+    """No image of n distinguishes them: as far as Wilson's interval of 0 of n goes."""
     found = perturb.paired_difference([True] * count, [True] * count)
     assert (found.difference, found.num_images) == (0, count)
     high = stats.binomtest(0, count).proportion_ci(method="wilson").high

@@ -19,8 +19,8 @@ def _asked(folder: Path, device: str, gres: str) -> str:
     clone = fresh_clone(folder)
     clone.configure(TINY_STUDY | {"device": device})
     command = clone.command("--dry-run", "--force", "results/receipts/a/benchmarks.json")
-    told = clone.python(command[1:], environment() | {"PERTURB_SLURM_GRES": gres})
-    (job,) = re.findall(r"^rule evaluate:\n(?:    .*\n)*", told, re.M)
+    printed = clone.python(command[1:], environment() | {"PERTURB_SLURM_GRES": gres})
+    (job,) = re.findall(r"^rule evaluate:\n(?:    .*\n)*", printed, re.M)
     return str(job)
 
 
@@ -43,8 +43,8 @@ def test_a_training_asks_for_the_time_of_its_images(tmp_path: Path) -> None:
     clone = fresh_clone(tmp_path)
     cards = [f"results/scaling/checkpoints/{model}/card.json" for model in ("vit-l-2k", "vit-l-2m")]
     command = clone.command("--dry-run", "--force", *cards, configuration="config/scaling.yaml")
-    told = clone.python(command[1:], environment())
-    jobs = re.findall(r"^rule train_model:\n(?:    .*\n)*", told, re.M)
+    printed = clone.python(command[1:], environment())
+    jobs = re.findall(r"^rule train_model:\n(?:    .*\n)*", printed, re.M)
     asked = [re.findall(r"wildcards: model=(.*)\n|runtime=(\d+)", job) for job in jobs]
     assert sorted((model, time) for ((model, _), (_, time)) in asked) == [
         *(("vit-l-2k", "34"), ("vit-l-2m", "230")),

@@ -29,8 +29,8 @@ def over_runs(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
     Parameters
     ----------
-    tables : by name; `models` tells the runs. Without it, or with one run of each model, the tables
-        are returned as they are.
+    tables : by name; `models` has the run of each model. Without it, or with one run of each, the
+        tables are returned as they are.
     """
     models = tables.get("models")
     if models is None or not has_runs(models):
@@ -51,7 +51,7 @@ def _means(frame: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
         return frame
     named = _by_entry(frame, models)
     texts = [name for name in _names(named, is_number=False) if name not in _OF_A_RUN]
-    # Rows of one run that texts do not tell apart, such as epsilons, are in the same order in all.
+    # Rows of one run that texts do not distinguish, such as epsilons, are in the same order in all.
     place = named.groupby([frame["model"], *texts], dropna=False).cumcount()
     groups = named.groupby([*(named[name] for name in texts), place], sort=False, dropna=False)
     means = groups.first()

@@ -20,7 +20,7 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> alt.TopLevelMixin:
     ----------
     name : of a declared chart.
     tables : the tables that it shows, as made by `make_table`. Of others it takes `models` alone,
-        which tells the runs of models that are trained several times.
+        which has the run of each model that is trained several times.
 
     Raises
     ------

@@ -45,7 +45,7 @@ CREATE MACRO fraction_low(p, n) AS
 CREATE MACRO fraction_high(p, n) AS 1 - fraction_low(1 - p, n);
 
 -- Images that give k of n predictions right, together and each for itself: the images are
--- independent, the predictions on one image are not. How many independent predictions tell as much:
+-- independent, the predictions on one image are not. How many independent predictions have as much evidence:
 -- p (1 - p) over the variance of p, by the delta method for the ratio of two sums. That variance is
 -- uncertain where few images are wrong, so that z^2 images join for it, half of them with all
 -- predictions right and half with none. Independent predictions are the most that there can be.

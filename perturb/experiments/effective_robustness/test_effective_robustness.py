@@ -172,7 +172,7 @@ def test_the_interval_of_a_difference_ends_at_one(tmp_path: Path) -> None:
 
 
 def test_models_that_lack_unlike_images_are_refused(tmp_path: Path) -> None:
-    """Together they lack as many as an image has, so that their number alone tells nothing."""
+    """Together they lack as many as an image has, so that their number alone shows nothing."""
     models = [vit(f"v{place}", 8) for place in range(7)]
     rows = [
         {**row, "model": model["model"]}

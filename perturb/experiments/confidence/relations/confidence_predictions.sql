@@ -1,7 +1,7 @@
 -- NEEDS corruptions, corruption_predictions, ids, test_sets
 -- What every model said of every image, test set by test set, without its label: whether it was right,
 -- how sure it was, and what its mistake costs. A severity is that of corruptions, of which the 15 of
--- the benchmark count; `variant` tells the predictions on one image apart. Names are as in the
+-- the benchmark count; `variant` distinguishes the predictions on one image. Names are as in the
 -- shards, so that a query for one model opens the shards of this model alone.
 CREATE TEMP VIEW confidence_predictions AS
 WITH unchanged AS (
