@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-from markupsafe import Markup
 
 from perturb.charts.notes import of_runs
 from perturb.experiments import registry
@@ -48,7 +48,7 @@ class ShownChart:
     note: str
     has_choice: bool  # a legend that selects models
     least_width_px: int
-    spec: Markup
+    spec: Mapping[str, Any]
     picture: str  # data: URI
 
 
@@ -201,8 +201,6 @@ def _shown_chart(name: str, specification: Path, svg: Path, note: str) -> ShownC
         "description": f"{title}. {caption}",
         "background": "transparent",  # the page's own
     }
-    # `<` could end a script element: JSON can escape it.
-    text = json.dumps(spec, allow_nan=False).replace("<", "\\u003c")
     picture = svg.read_text(encoding="utf-8")
     width = float(picture.split('width="', 1)[1].split('"', 1)[0])
     return ShownChart(
@@ -212,6 +210,6 @@ def _shown_chart(name: str, specification: Path, svg: Path, note: str) -> ShownC
         note=note,
         has_choice=any(parameter.get("bind") == "legend" for parameter in spec.get("params", [])),
         least_width_px=round(_LEAST_SCALE * width),
-        spec=Markup(text),
+        spec=spec,
         picture=data_uri("image/svg+xml", picture.encode()),
     )

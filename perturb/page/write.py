@@ -14,7 +14,6 @@ from typing import Any
 import jinja2
 import pyarrow as pa
 import pyarrow.parquet as pq
-import vl_convert
 from markupsafe import Markup
 
 from perturb.experiments import registry
@@ -22,6 +21,7 @@ from perturb.experiments.claims.sentences import VERDICTS, claims, summary
 from perturb.files import replacing
 from perturb.formatting import formatted
 from perturb.page.notes import models_at_chance
+from perturb.page.packing import pack, read_libraries
 from perturb.page.shown import (
     Drawn,
     Pictures,
@@ -34,6 +34,8 @@ from perturb.page.shown import (
 )
 
 _TEMPLATES = Path(__file__).parent / "templates"
+# Scripts of the page, in the order in which they need each other.
+_SCRIPTS = ("unpack", "charts", "tables")
 # Tables for the page's own text.
 _NEEDED = ("models", "accuracy", "claims", "runs")
 # Tables outside "All numbers".
@@ -100,8 +102,9 @@ def write_page(
         .render(
             text=text,
             style=_asset("style.css"),
-            script=_asset("page.js"),
-            vega=Markup(_closed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))),
+            script=Markup("\n").join(_asset(f"scripts/{name}.js") for name in _SCRIPTS),
+            libraries=read_libraries(),
+            pack=pack,
             sections=sections,
             sure=_templates("sure.html", shown),
             values=partial(_values, found),
@@ -217,7 +220,3 @@ def _run_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _asset(name: str) -> Markup:
     return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
-
-
-def _closed(script: str) -> str:
-    return script.replace("</script", "<\\/script")

@@ -1,5 +1,4 @@
-// Charts, sortable tables and filters of the report page. No framework, no network.
-"use strict";
+// Sortable tables and filters.
 
 // Numbers by value, text by the reader's own alphabet, missing values last in both directions.
 function compareCells(a, b, isNumber) {
@@ -42,17 +41,4 @@ for (const input of document.querySelectorAll("input[data-filter]")) {
       row.hidden = !words.every((word) => text.includes(word));
     }
   });
-}
-
-for (const source of document.querySelectorAll("script[data-chart]")) {
-  const place = document.getElementById(source.dataset.chart);
-  const actions = { export: true, source: false, compiled: false, editor: false };
-  const spec = JSON.parse(source.textContent);
-  vegaEmbed(place, spec, { renderer: "svg", actions }).then(
-    () => place.setAttribute("data-drawn", ""),
-    (error) => {
-      place.textContent = "This chart could not be drawn: " + error.message;
-      console.error(error);
-    }
-  );
 }
