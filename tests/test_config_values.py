@@ -84,6 +84,19 @@ def test_numbers_of_the_command_line_are_numbers(
     assert given_study(parser.parse_args(words)).epsilon == "0.001"
 
 
+def test_several_files_are_merged_as_the_workflow_merges_them(
+    tiny_study: dict[str, Any], tmp_path: Path
+) -> None:
+    files = [tmp_path / "study.yaml", tmp_path / "part.yaml"]
+    contents = (tiny_study, {"epsilon": "0.002", "models": {"a": {"weights": "absent"}}})
+    for file, content in zip(files, contents, strict=True):
+        file.write_text(yaml.safe_dump(content))
+    parser = argparse.ArgumentParser()
+    add_study_arguments(parser)
+    study = given_study(parser.parse_args(["--configfile", *map(str, files)]))
+    assert (study.epsilon, list(study.absent)) == ("0.002", ["a"])
+
+
 SPELLINGS = [
     (["4/255", "8/510", 4 / 255, "0.01568627450980392"], "4_255"),
     ([0.5, "1/2", "5e-1", ".50"], "0.5"),

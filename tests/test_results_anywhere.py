@@ -23,7 +23,10 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("place", ["../beside/r", f"$ELSEWHERE/{ODD}/r"])
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param("../beside/r", marks=pytest.mark.exhaustive), f"$ELSEWHERE/{ODD}/r"],
+)
 def test_tables_are_the_same_wherever_the_results_lie(
     place: str,
     finished: Workspace,

@@ -46,6 +46,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, str]:
     return workspace, workspace.told(configuration=CONFIGURATION)
 
 
+# test_cluster.py shows the same of a smaller study.
+@pytest.mark.exhaustive
 @pytest.mark.slurm
 @pytest.mark.skipif(sys.platform != "linux", reason="SLURM runs on Linux alone")
 def test_tables_made_on_a_cluster_are_those_of_one_machine(

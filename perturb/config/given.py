@@ -43,7 +43,12 @@ class _Loader(yaml.SafeLoader):
 def add_study_arguments(parser: argparse.ArgumentParser) -> None:
     """Add Snakemake's options that name a study."""
     parser.add_argument(
-        "--configfile", type=Path, default=DEFAULT, help=f"the study; {DEFAULT} unless given"
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[DEFAULT],
+        metavar="FILE",
+        help=f"the study; of several, the last counts most; {DEFAULT} unless given",
     )
     parser.add_argument(
         "--config",
@@ -62,12 +67,15 @@ def given_study(arguments: argparse.Namespace) -> Config:
     ConfigError
         if it is not valid, or the file or an entry of `--config` cannot be read; it names which.
     """
-    given = read_yaml(arguments.configfile)
+    files = arguments.configfile
+    given: dict[str, Any] = {}
+    for file in files:
+        merge(given, read_yaml(file))
     merge(given, _entries(arguments.config))
     try:
         return load_config(whole(given))
     except ConfigError as error:
-        raise ConfigError(f"{arguments.configfile}: {error}") from None
+        raise ConfigError(f"{', '.join(map(str, files))}: {error}") from None
 
 
 def refuse_faulty_files(arguments: Sequence[str]) -> None:

@@ -24,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--study",
         dest="configfile",
         type=Path,
+        nargs=1,
+        metavar="FILE",
         help=f"the same as --configfile; {_STUDY} if it is there and none is given",
     )
     parser.add_argument(
@@ -48,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     configuration is not valid or has no such models.
     """
     if arguments.configfile is None:
-        arguments.configfile = _STUDY if _STUDY.exists() else DEFAULT
+        arguments.configfile = [_STUDY if _STUDY.exists() else DEFAULT]
     try:
         config = given_study(arguments)
         first, second = arguments.first, arguments.second
