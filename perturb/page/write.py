@@ -62,6 +62,7 @@ def write_page(
     charts: Drawn,
     contact_sheets: Mapping[str, Path] | None = None,
     pictures: Pictures | None = None,
+    examples: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the report page.
 
@@ -75,6 +76,8 @@ def write_page(
     charts : the specification and the SVG of each chart of these tables.
     contact_sheets : a PNG of sample images for each caption.
     pictures : a caption and a PNG of perturbations made visible, by experiment.
+    examples : the files of the gallery and of the images on which models differ, by their names:
+        `gallery.json`, `gallery.webp`, `disagreements.json`, `disagreements.webp`.
 
     Raises
     ------
@@ -127,6 +130,7 @@ def write_page(
             datasets=pq.read_table(datasets).to_pylist(),
             runs=_run_facts(found["runs"].to_pylist()),
             contact_sheets=shown_pictures(contact_sheets or {}),
+            examples=dict(examples or {}),
         )
     )
     with replacing(path) as temporary:
