@@ -106,6 +106,7 @@ class Measure:
     test_sets : of which the first that the study has is the measure; empty: a relation adds its
         values.
     at_epsilon : whether the label says the epsilon at which models are compared.
+    phrase : what it is measured on, within a sentence; by default its label.
     """
 
     id: str
@@ -115,6 +116,7 @@ class Measure:
     is_better_high: bool | None = True
     test_sets: tuple[str, ...] = ()
     at_epsilon: bool = False
+    phrase: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,20 @@
 """The answer to the study's question in two sentences, made from its numbers.
 
 The first says which model is the most robust on average, and whether its lead is more than chance;
-the second under what it is the weakest, and whether the most accurate model is also the most robust.
+the second what it is weakest on, and whether the most accurate model is also the most robust.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from perturb.experiments.comparison.means import Interval
-from perturb.page.standings import CLEAN, Standings, listed, percent, points, within
+from perturb.experiments.comparison.means import CLEAN, Interval
+from perturb.page.standings import Standings, listed, percent, points
 
 # So many models are named; of more, the number is given.
 _NUM_NAMED = 2
 
 
 def answer(found: Standings, at_chance: Collection[str] = ()) -> list[str]:
-    """Return the sentences.
+    """Return the sentences; none if no model has a clean accuracy or one under perturbation.
 
     Parameters
     ----------
@@ -24,122 +24,118 @@ def answer(found: Standings, at_chance: Collection[str] = ()) -> list[str]:
     if not clean and not found.means:
         return []
     if clean and set(clean) <= set(at_chance):
-        who = "The model is" if len(clean) == 1 else f"All {len(clean)} models are"
-        return [
-            f"{who} no better than chance on unchanged images: none of the numbers below says "
-            "anything about robustness before this is mended."
-        ]
+        return [_at_chance(len(clean))]
     if not found.means:
         return _without_perturbed_images(found)
-    if _is_all_right(found):
+    if all(value.value == 1 for value in [*clean.values(), *found.means.values()]):
         return _nobody_errs(found)
-    return [_most_robust(found), *_weakest_and_most_accurate(found)]
+    return [_most_robust(found), *filter(None, [_weakest_and_most_accurate(found)])]
+
+
+def _at_chance(count: int) -> str:
+    who = {1: "The model is", 2: "Both models are"}.get(count, f"All {count} models are")
+    return (
+        f"{who} no better than chance on unchanged images: before this is mended, no number below "
+        "says anything about robustness."
+    )
 
 
 def _without_perturbed_images(found: Standings) -> list[str]:
     clean = found.values(CLEAN)
     best = max(clean, key=lambda model: clean[model].value)
-    who = "is correct on" if len(clean) == 1 else f"is the most accurate of {len(clean)} models:"
-    unsaid = "No test set of this study has perturbed images: it does not say how robust"
-    return [
-        f"{found.names[best]} {who} {percent(clean[best])} of the unchanged images.",
-        f"{unsaid} {'it is' if len(clean) == 1 else 'they are'} to changes of the images.",
-    ]
-
-
-def _is_all_right(found: Standings) -> bool:
-    values = [*found.values(CLEAN).values(), *found.means.values()]
-    return all(value.value == 1 for value in values)
+    rest = "No test set of this study has perturbed images: it does not say how robust"
+    if len(clean) == 1:
+        told = f"{found.names[best]} is correct on {percent(clean[best])} of the unchanged images."
+        return [told, f"{rest} the model is to changes of the images."]
+    told = (
+        f"{found.names[best]} is the most accurate of {len(clean)} models on unchanged images, "
+        f"{percent(clean[best])}; {_lead(found, [CLEAN], best, list(clean))}."
+    )
+    return [told, f"{rest} they are to changes of the images."]
 
 
 def _nobody_errs(found: Standings) -> list[str]:
-    measures = [CLEAN, *found.averaged]
-    sizes = [found.num_images(measure) for measure in measures]
-    count = len(found.names)
-    who = {1: f"{next(iter(found.names.values()))} classifies"}.get(
-        count, f"{'Both' if count == 2 else f'All {count}'} models classify"
-    )
-    told = f"{who} every image correctly, unchanged and perturbed."
-    lowest = min(value.low for value in found.means.values())
-    spread = {min(sizes): f"{min(sizes):,}"}.get(max(sizes), f"{min(sizes):,} to {max(sizes):,}")
-    rest = f"The true accuracy under perturbation may be as low as {_ends(lowest)}"
+    sizes = [found.num_images(measure) for measure in (CLEAN, *found.averaged)]
+    spread = f"{min(sizes):,}" + ("" if min(sizes) == max(sizes) else f" to {max(sizes):,}")
+    count, lowest = len(found.names), min(value.low for value in found.means.values())
+    one = f"{next(iter(found.names.values()))} classifies"
+    who = {1: one, 2: "Both models classify"}.get(count, f"All {count} models classify")
     apart = "" if count == 1 else ", and the models cannot be distinguished"
-    return [told, f"With {spread} images a test set that is not much: {rest}{apart}."]
-
-
-def _ends(value: float) -> str:
-    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+    return [
+        f"{who} every image correctly, unchanged and perturbed.",
+        f"With {spread} images a test set, the true accuracy under perturbation may still be as low "
+        f"as {100 * lowest:.1f}\N{NO-BREAK SPACE}%{apart}.",
+    ]
 
 
 def _most_robust(found: Standings) -> str:
-    means = found.means
-    best = next(iter(means))
-    over = listed([within(found.label(measure)) for measure in found.averaged])
-    average = f"on average over {over}" if len(found.averaged) > 1 else f"on {over}"
-    keeps = f"it is correct on {percent(means[best])} of the images"
-    clean = found.values(CLEAN).get(best)
-    beside = f" (unchanged images: {percent(clean)})" if clean else ""
-    if len(means) == 1:
-        return f"{found.names[best]} keeps {percent(means[best])} {average}{beside}."
-    return (
-        f"{found.names[best]} is the most robust of {len(means)} models: {average} "
-        f"{keeps}{beside}; {_lead(found, best)}."
+    means, best = found.means, next(iter(found.means))
+    name, over = found.names[best], listed([found.phrase(id) for id in found.averaged])
+    average = (
+        f"{percent(means[best])} {'on average ' if len(found.averaged) > 1 else ''}over {over}"
     )
+    clean = found.values(CLEAN).get(best)
+    if len(means) == 1:
+        beside = f", against {percent(clean)} on unchanged images" if clean else ""
+        return f"The accuracy of {name} is {average}{beside}."
+    lead = _lead(found, found.averaged, best, list(means))
+    return f"{name} is the most robust of {len(means)} models, with {average}; {lead}."
 
 
-def _lead(found: Standings, best: str) -> str:
-    """Return what the paired differences say about the lead of the most robust model."""
-    apart = found.differences(found.averaged)
-    others = [model for model in found.means if model != best]
-    known = [model for model in others if (best, model) in apart]
-    if len(known) < len(others):
-        return "its lead is not tested, because not every two models share their images"
-    tied = [model for model in known if apart[best, model].sign <= 0]
+def _lead(found: Standings, measures: Sequence[str], best: str, models: Sequence[str]) -> str:
+    """Return what the paired differences say about the lead of the best of these models."""
+    apart, names = found.differences(measures), found.names
+    others = [model for model in models if model != best]
+    if any((best, model) not in apart for model in others):
+        return "its lead is not tested, because some models do not share its images"
+    tied = [model for model in others if apart[best, model].sign <= 0]
     if not tied:
-        return f"the next, {found.names[others[0]]}, is behind by {_gap(apart[best, others[0]])}"
-    if len(tied) == len(others) > 1:
+        lead = min((apart[best, model] for model in others), key=lambda part: part.value)
+        return f"every other model is behind, the next by {_gap(lead)}"
+    if len(others) == 1:
+        return f"it cannot be distinguished from {names[tied[0]]} ({points(apart[best, tied[0]])})"
+    if len(tied) == len(others):
         return "but no other model can be distinguished from it"
-    if len(tied) == 1:
-        lead = points(apart[best, tied[0]])
-        return f"it cannot be distinguished from {found.names[tied[0]]} ({lead})"
-    named = [found.names[model] for model in tied[:_NUM_NAMED]]
+    named = [names[model] for model in tied[:_NUM_NAMED]]
     rest = len(tied) - _NUM_NAMED
     more = [f"{rest} other{'s' if rest > 1 else ''}"] if rest > 0 else []
     return f"it cannot be distinguished from {listed([*named, *more])}"
 
 
 def _gap(lead: Interval) -> str:
-    return points(lead).removeprefix("+")
+    """Return a difference that is known to be positive as text."""
+    return points(lead).replace("+", "")
 
 
-def _weakest_and_most_accurate(found: Standings) -> list[str]:
+def _weakest_and_most_accurate(found: Standings) -> str:
     best = next(iter(found.means))
     weakest = _weakest(found, best) if len(found.averaged) > 1 else ""
     accurate = _most_accurate(found, best) if len(found.means) > 1 else ""
-    return [part for part in (weakest, accurate) if part]
+    text = "; ".join(filter(None, [weakest, accurate]))
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _weakest(found: Standings, best: str) -> str:
     values = {measure: found.values(measure)[best] for measure in found.averaged}
     measure = min(values, key=lambda name: values[name].value)
-    return f"It is weakest on {within(found.label(measure))}, {percent(values[measure])}."
+    return f"it is weakest on {found.phrase(measure)}, {percent(values[measure])}"
 
 
 def _most_accurate(found: Standings, best: str) -> str:
+    """Return whether the most accurate model on unchanged images is the most robust one, too."""
     clean = {id: value for id, value in found.values(CLEAN).items() if id in found.means}
     if best not in clean:
         return ""
     top = max(clean, key=lambda model: (clean[model].value, model == best))
     if top == best:
-        return "It is also the most accurate on unchanged images."
-    apart, name = found.differences([CLEAN]).get((top, best)), found.names[top]
-    there = f"{name} is the most accurate on unchanged images, {percent(clean[top])}"
-    if apart is not None and apart.sign <= 0:
-        return f"{there}, where the two cannot be distinguished."
+        return f"it is also the most accurate on unchanged images, {percent(clean[best])}"
+    there = f"on unchanged images {found.names[top]} is more accurate, {percent(clean[top])}"
+    apart = found.differences([CLEAN]).get((top, best))
     behind = found.differences(found.averaged).get((best, top))
-    if behind is None:
-        return f"{there}."
-    gap = f"({points(behind)} for {found.names[best]})"
+    if apart is None or behind is None:
+        return there
+    if apart.sign <= 0:
+        return f"{there}, but the two cannot be distinguished there"
     if behind.sign > 0:
-        return f"{there}, but it is less robust {gap}."
-    return f"{there}; under perturbation the two cannot be distinguished {gap}."
+        return f"{there}, and less robust, by {_gap(behind)}"
+    return f"{there}; under perturbation the two cannot be distinguished"

@@ -6,9 +6,8 @@ or says that they cannot be distinguished.
 
 from dataclasses import dataclass
 
-from perturb.experiments.comparison.means import Interval
 from perturb.formatting import formatted
-from perturb.page.standings import Standings, listed, points, within
+from perturb.page.standings import Standings, listed, points
 
 # With more models the leaderboard is the summary.
 MOST_MODELS = 6
@@ -19,6 +18,8 @@ _FORMATS = {
     "flops": "parameters",
     "images_per_second": "rate",
 }
+# Of the difference of a better model and a worse one.
+_SIGNS = {True: 1, False: -1, None: 0}
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,17 @@ def paired_summary(found: Standings) -> Summary | None:
 
 def _leaders(found: Standings, measure: str) -> list[str] | None:
     """Return the models that no other is distinguishably better than; None without differences."""
-    apart = found.differences([measure])
+    row = next(row for row in found.rows if row["measure"] == measure)
+    apart, better = found.differences([measure]), _SIGNS[row["is_better_high"]]
     models = [model for model in found.names if any(model in pair for pair in apart)]
-    if not models:
+    if not models or not better:
         return None
     return [
         model
         for model in models
-        if not any(apart[other, model].sign > 0 for other in models if (other, model) in apart)
+        if not any(
+            apart[other, model].sign == better for other in models if (other, model) in apart
+        )
     ]
 
 
@@ -96,7 +100,7 @@ def _decision(found: Standings, measure: str, leaders: list[str] | None) -> str:
     names = found.names
     if len(leaders) == 1:
         others = [model for model in names if (leaders[0], model) in apart]
-        nearest = min(others, key=lambda model: apart[leaders[0], model].value)
+        nearest = min(others, key=lambda model: abs(apart[leaders[0], model].value))
         lead = points(apart[leaders[0], nearest])
         over = "" if len(names) == 2 else f" over {names[nearest]}"
         return f"{names[leaders[0]]}, {lead}{over}"
@@ -113,42 +117,34 @@ def _sentences(found: Standings, decided: dict[str, list[str]]) -> list[str]:
         return []
     alone: dict[str, list[str]] = {}
     for measure, leaders in decided.items():
-        if len(leaders) == 1 and not _is_single_condition(found, measure):
-            alone.setdefault(leaders[0], []).append(within(found.label(measure)))
-    measures = [measure for measure in decided if not _is_single_condition(found, measure)]
-    tied = [measure for measure in measures if len(decided[measure]) != 1]
+        if len(leaders) == 1:
+            alone.setdefault(leaders[0], []).append(found.phrase(measure))
+    tied = [measure for measure in decided if len(decided[measure]) != 1]
     if not alone:
-        return [_undecided(found, measures)]
+        return [_undecided(found, tied)]
     sentences = [
         f"{found.names[model]} is {'better' if len(found.names) == 2 else 'best'} on "
         f"{listed(labels)}."
         for model, labels in alone.items()
     ]
     if tied:
-        on = listed([within(found.label(measure)) for measure in tied])
+        on = listed([found.phrase(measure) for measure in tied])
         sentences.append(f"On {on} no model can be distinguished as the best.")
     return sentences
 
 
-def _is_single_condition(found: Standings, measure: str) -> bool:
-    """Return whether a measure of pairs, such as one corruption, is none of the leaderboard."""
-    return all(row["measure"] != measure for row in found.rows)
-
-
 def _undecided(found: Standings, measures: list[str]) -> str:
     """Return the sentence of models that no measure decides between: what could be hidden."""
-    largest: Interval | None = None
-    for measure in measures:
-        for part in found.differences([measure]).values():
-            if largest is None or part.high > largest.high:
-                largest = part
-    counts = [found.num_images(measure) for measure in measures]
-    sizes = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
-    who = "The two models" if len(found.names) == 2 else "The models"
-    hidden = formatted(largest.high if largest else None, "points").lstrip("+")
-    return (
-        f"{who} cannot be distinguished on any test set: with {sizes} images a test set, differences "
-        f"of up to {hidden} percentage points may be hidden. More images would show smaller ones."
+    hidden = max(
+        part.high for measure in measures for part in found.differences([measure]).values()
     )
-
-
+    counts = [found.num_images(measure) for measure in measures]
+    sizes = (
+        f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+    )
+    who = "The two models" if len(found.names) == 2 else "The models"
+    return (
+        f"{who} cannot be distinguished on any test set: with {sizes} images a test set, "
+        f"differences of up to {100 * hidden:.1f} percentage points may be hidden. More images would "
+        "show smaller ones."
+    )

@@ -6,23 +6,24 @@ from typing import Any
 
 import pyarrow as pa
 
+from perturb.experiments import registry
 from perturb.experiments.comparison.means import (
     Interval,
     averaged_measures,
     differences,
+    of_entries,
     perturbed_means,
 )
 from perturb.formatting import formatted, named
 
 Row = Mapping[str, Any]
-CLEAN = "clean"
 
 
 @dataclass(frozen=True)
 class Standings:
     """The compared models and their measures, in the order of the table.
 
-    rows : of the table `leaderboard`.
+    rows : of the table `leaderboard`, one for all runs of a training.
     pairs : of the table `model_pairs`.
     """
 
@@ -51,6 +52,11 @@ class Standings:
         """Return the label of a measure."""
         return str(next(row["measure_label"] for row in self.rows if row["measure"] == measure))
 
+    def phrase(self, measure: str) -> str:
+        """Return what a measure is measured on, as it stands within a sentence."""
+        declared = registry.measures().get(measure)
+        return (declared.phrase if declared else "") or within(self.label(measure))
+
     def values(self, measure: str) -> dict[str, Interval]:
         """Return the values of a measure by model, of those that have one."""
         return {
@@ -71,10 +77,16 @@ class Standings:
 
 def standings(found: Mapping[str, pa.Table]) -> Standings:
     """Return the models of a study; none if it lacks the tables."""
-    rows, pairs = (
-        found[name].to_pylist() if name in found else [] for name in ("leaderboard", "model_pairs")
+    rows, pairs, models = (
+        found[name].to_pylist() if name in found else []
+        for name in ("leaderboard", "model_pairs", "models")
     )
-    return Standings(rows, pairs)
+    labels = {row["model"]: row["entry_label"] for row in models}
+    labelled = [
+        {**row, "architecture_label": labels.get(row["model"], row["architecture_label"])}
+        for row in of_entries(rows)
+    ]
+    return Standings(labelled, pairs)
 
 
 def percent(value: Interval) -> str:
@@ -90,7 +102,7 @@ def points(value: Interval) -> str:
 
 
 def within(label: str) -> str:
-    """Return a label as it stands within a sentence: "Corruptions", but not "FGSM", in lower case."""
+    """Return a label as it stands within a sentence: in lower case, but not FGSM."""
     first = label.split(" ", 1)[0]
     return label[:1].lower() + label[1:] if first[1:].islower() else label
 

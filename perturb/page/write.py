@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from perturb.experiments import registry
-from perturb.experiments.claims.sentences import VERDICTS, claims, summary
+from perturb.experiments.claims.sentences import VERDICTS, claims, summary, testable, untested
 from perturb.files import replacing
 from perturb.formatting import formatted
 from perturb.page.notes import models_at_chance
@@ -32,10 +32,12 @@ from perturb.page.shown import (
     shown_sections,
     shown_table,
 )
+from perturb.page.words import words
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # Scripts of the page, in the order in which they need each other.
 _SCRIPTS = ("unpack", "charts", "tables")
+_STYLES = ("style.css", "styles/words.css")
 # Tables for the page's own text.
 _NEEDED = ("models", "accuracy", "claims", "runs")
 # Tables outside "All numbers".
@@ -101,7 +103,7 @@ def write_page(
         .get_template("index.html")
         .render(
             text=text,
-            style=_asset("style.css"),
+            style=Markup("\n").join(map(_asset, _STYLES)),
             script=Markup("\n").join(_asset(f"scripts/{name}.js") for name in _SCRIPTS),
             libraries=read_libraries(),
             pack=pack,
@@ -113,7 +115,10 @@ def write_page(
             shown=shown,
             others=[table for name, table in shown.items() if name not in placed],
             claims=all_claims,
+            tested=testable(all_claims),
+            untested=untested(all_claims),
             summary=summary(all_claims),
+            words=words(found),
             at_chance=models_at_chance(found["models"]),
             verdicts=VERDICTS,
             key_numbers=_key_numbers(found),

@@ -83,6 +83,7 @@ EXPERIMENT = Experiment(
             7,
             test_sets=("attack_ensemble", "pgd", "fgsm"),
             at_epsilon=True,
+            phrase="attacks",
         ),
     ),
     tables=(

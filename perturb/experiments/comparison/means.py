@@ -10,10 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from perturb.experiments import registry
+
 Row = Mapping[str, Any]
 
-# Fractions that are no accuracy on perturbed images, though larger is better.
-_NOT_OF_PERTURBED_IMAGES = ("clean", "shape_bias", "lesion_half_life")
+CLEAN = "clean"
+# Of test sets that no experiment declares; `relations/measure_values.sql` makes these ids.
+_OF_A_DATASET = "dataset:"
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,11 @@ class Interval:
         return (self.low > 0) - (self.high < 0)
 
 
-def is_perturbed_accuracy(row: Row) -> bool:
-    """Return whether a row of the table `leaderboard` is an accuracy on perturbed images."""
-    is_accuracy = row["unit"] == "fraction" and row["is_better_high"]
-    return bool(is_accuracy and row["measure"] not in _NOT_OF_PERTURBED_IMAGES)
+def is_perturbed_accuracy(measure: str) -> bool:
+    """Return whether a measure is the accuracy on a test set other than the unchanged images."""
+    declared = registry.measures().get(measure)
+    is_accuracy = bool(declared.test_sets) if declared else measure.startswith(_OF_A_DATASET)
+    return is_accuracy and measure != CLEAN
 
 
 def averaged_measures(rows: Sequence[Row]) -> list[str]:
@@ -47,7 +51,7 @@ def averaged_measures(rows: Sequence[Row]) -> list[str]:
     """
     models: dict[str, set[str]] = {}
     for row in rows:
-        if is_perturbed_accuracy(row) and row["value"] is not None:
+        if is_perturbed_accuracy(row["measure"]) and row["value"] is not None:
             models.setdefault(row["measure"], set()).add(row["model"])
     most = max(map(len, models.values()), default=0)
     return [measure for measure, found in models.items() if len(found) == most]
@@ -59,7 +63,7 @@ def perturbed_means(rows: Sequence[Row]) -> dict[str, Interval]:
     parts: dict[str, list[Interval]] = {}
     for row in rows:
         if row["measure"] in measures and row["value"] is not None:
-            found = Interval(row["value"], *_ends(row, "value"))
+            found = Interval(row["value"], row["value_low"], row["value_high"])
             parts.setdefault(row["model"], []).append(found)
     return {model: _mean(found) for model, found in parts.items() if len(found) == len(measures)}
 
@@ -70,21 +74,39 @@ def differences(pairs: Iterable[Row], measures: Sequence[str]) -> dict[tuple[str
     Parameters
     ----------
     pairs : rows of the table `model_pairs`.
-    measures : a pair that lacks one of them has no difference.
+    measures : a pair that lacks an interval of one of them has no difference.
     """
     parts: dict[tuple[str, str], list[Interval]] = {}
     for row in pairs:
-        if row["measure"] in measures and row["difference"] is not None:
-            low, high = _ends(row, "difference")
+        low, high = row["difference_low"], row["difference_high"]
+        if row["measure"] in measures and low is not None:
             value, first, second = row["difference"], row["model_a"], row["model_b"]
             parts.setdefault((first, second), []).append(Interval(value, low, high))
             parts.setdefault((second, first), []).append(Interval(-value, -high, -low))
     return {pair: _mean(found) for pair, found in parts.items() if len(found) == len(measures)}
 
 
-def _ends(row: Row, column: str) -> tuple[float, float]:
-    low, high = row[f"{column}_low"], row[f"{column}_high"]
-    return (row[column] if low is None else low), (row[column] if high is None else high)
+def of_entries(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the rows with one for all runs of a training, under its first run: their mean.
+
+    The ends of its interval are the means of the ends of the runs, by the argument above.
+
+    Parameters
+    ----------
+    rows : of the table `leaderboard`.
+    """
+    of_entry: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        of_entry.setdefault((row["measure"], row.get("entry") or row["model"]), []).append(row)
+    return [_mean_row(runs) for runs in of_entry.values()]
+
+
+def _mean_row(runs: Sequence[Row]) -> dict[str, Any]:
+    values = {}
+    for column in ("value", "value_low", "value_high"):
+        known = [run[column] for run in runs if run[column] is not None]
+        values[column] = sum(known) / len(known) if len(known) == len(runs) else None
+    return {**min(runs, key=lambda run: run.get("run") or 1), **values}
 
 
 def _mean(parts: Sequence[Interval]) -> Interval:

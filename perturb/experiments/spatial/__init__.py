@@ -70,7 +70,7 @@ EXPERIMENT = Experiment(
     ),
     checks=_check,
     test_sets=(TestSet("spatial", "Adversarial spatial", 9),),
-    measures=(Measure("spatial", "Spatial", 8, test_sets=("spatial",)),),
+    measures=(Measure("spatial", "Spatial", 8, test_sets=("spatial",), phrase="rotations"),),
     tables=(
         Table(
             "spatial_accuracy",
