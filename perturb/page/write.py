@@ -94,7 +94,11 @@ def write_page(
         if missing:
             raise ValueError(f"{kind} {missing} are missing; needed: {list(names)}")
     found = {name: pq.read_table(tables[name]) for name in registry.tables() if name in tables}
-    shown = {name: shown_table(name, table) for name, table in found.items()}
+    shown = {
+        name: shown_table(name, table)
+        for name, table in found.items()
+        if not registry.table(name).is_data
+    }
     sections = shown_sections(found, shown, charts, pictures or {})
     placed = {*_UNDER_HOW_IT_WAS_RUN, *(table.id for part in sections for table in part.tables)}
     all_claims = claims(found["claims"].to_pylist(), _chosen_by(found["accuracy"]))

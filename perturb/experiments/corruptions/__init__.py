@@ -115,7 +115,7 @@ EXPERIMENT = Experiment(
         Table(
             "corruption_error",
             title="Mean accuracy, mCE and relative mCE",
-            relations=("corruption_images", "corruption_errors", "reference_outcomes"),
+            relations=("corruption_images", "corruption_scores"),
             shown=(
                 "architecture_label",
                 "pretraining_label",

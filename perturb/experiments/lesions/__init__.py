@@ -44,7 +44,6 @@ EXPERIMENT = Experiment(
             severities=1,
             label="removed heads",
             conditions=("head",),
-            severity_label="one removed",
             changes="model",
             families=("vit",),
             is_on_clean_set=True,
