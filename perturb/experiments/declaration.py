@@ -196,6 +196,7 @@ class Chart:
     is_logarithmic : whether values of 0 are not drawn either.
     is_of_runs : whether it takes its tables as they are, with a row for each training run or one
         for all runs, and not the mean over the rows of a model's runs.
+    is_first : whether it stands on the page's first screen instead of its experiment's section.
     """
 
     name: str
@@ -206,6 +207,7 @@ class Chart:
     note: str | None = "perturb.charts.notes:images"
     is_logarithmic: bool = False
     is_of_runs: bool = False
+    is_first: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The words of the page that its numbers make: the answer, the first rows, the summary."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
