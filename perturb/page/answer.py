@@ -47,9 +47,10 @@ def _without_perturbed_images(found: Standings) -> list[str]:
     if len(clean) == 1:
         told = f"{found.names[best]} is correct on {percent(clean[best])} of the unchanged images."
         return [told, f"{rest} the model is to changes of the images."]
+    lead, _ = _lead(found, [CLEAN], best, list(clean))
     told = (
-        f"{found.names[best]} is the most accurate of {len(clean)} models on unchanged images, "
-        f"{percent(clean[best])}; {_lead(found, [CLEAN], best, list(clean))}."
+        f"{found.names[best]} has the highest accuracy of {len(clean)} models on unchanged images, "
+        f"{percent(clean[best])}; {lead}."
     )
     return [told, f"{rest} they are to changes of the images."]
 
@@ -63,8 +64,8 @@ def _nobody_errs(found: Standings) -> list[str]:
     apart = "" if count == 1 else ", and the models cannot be distinguished"
     return [
         f"{who} every image correctly, unchanged and perturbed.",
-        f"With {spread} images a test set, the true accuracy under perturbation may still be as low "
-        f"as {100 * lowest:.1f}\N{NO-BREAK SPACE}%{apart}.",
+        f"With {spread} images a test set, the true accuracy under perturbation may still be as "
+        f"low as {100 * lowest:.1f}\N{NO-BREAK SPACE}%{apart}.",
     ]
 
 
@@ -78,28 +79,37 @@ def _most_robust(found: Standings) -> str:
     if len(means) == 1:
         beside = f", against {percent(clean)} on unchanged images" if clean else ""
         return f"The accuracy of {name} is {average}{beside}."
-    lead = _lead(found, found.averaged, best, list(means))
-    return f"{name} is the most robust of {len(means)} models, with {average}; {lead}."
+    lead, is_alone = _lead(found, found.averaged, best, list(means))
+    first = "is the most robust" if is_alone else "has the highest accuracy under perturbation"
+    return f"{name} {first} of {len(means)} models, {average}; {lead}."
 
 
-def _lead(found: Standings, measures: Sequence[str], best: str, models: Sequence[str]) -> str:
-    """Return what the paired differences say about the lead of the best of these models."""
+def _lead(
+    found: Standings, measures: Sequence[str], best: str, models: Sequence[str]
+) -> tuple[str, bool]:
+    """Return what the paired differences say about the best of these models, and if it leads."""
     apart, names = found.differences(measures), found.names
     others = [model for model in models if model != best]
     if any((best, model) not in apart for model in others):
-        return "its lead is not tested, because some models do not share its images"
+        return "its lead is not tested, because some models do not share its images", False
     tied = [model for model in others if apart[best, model].sign <= 0]
     if not tied:
         lead = min((apart[best, model] for model in others), key=lambda part: part.value)
-        return f"every other model is behind, the next by {_gap(lead)}"
+        who = (
+            "every other model is behind, the next"
+            if others[1:]
+            else f"{names[others[0]]} is behind"
+        )
+        return f"{who} by {_gap(lead)}", True
     if len(others) == 1:
-        return f"it cannot be distinguished from {names[tied[0]]} ({points(apart[best, tied[0]])})"
+        lead = apart[best, tied[0]]
+        return f"it cannot be distinguished from {names[tied[0]]} ({points(lead)})", False
     if len(tied) == len(others):
-        return "but no other model can be distinguished from it"
+        return "but no other model can be distinguished from it", False
     named = [names[model] for model in tied[:_NUM_NAMED]]
     rest = len(tied) - _NUM_NAMED
     more = [f"{rest} other{'s' if rest > 1 else ''}"] if rest > 0 else []
-    return f"it cannot be distinguished from {listed([*named, *more])}"
+    return f"it cannot be distinguished from {listed([*named, *more])}", False
 
 
 def _gap(lead: Interval) -> str:

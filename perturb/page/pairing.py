@@ -46,7 +46,7 @@ class Summary:
 
 
 def paired_summary(found: Standings) -> Summary | None:
-    """Return the summary of a study of up to `MOST_MODELS` models, None for a larger or empty one."""
+    """Return the summary of a study of up to `MOST_MODELS` models, else None."""
     if not 0 < len(found.names) <= MOST_MODELS:
         return None
     measures = list(dict.fromkeys(row["measure"] for row in found.rows))
@@ -145,6 +145,6 @@ def _undecided(found: Standings, measures: list[str]) -> str:
     who = "The two models" if len(found.names) == 2 else "The models"
     return (
         f"{who} cannot be distinguished on any test set: with {sizes} images a test set, "
-        f"differences of up to {100 * hidden:.1f} percentage points may be hidden. More images would "
-        "show smaller ones."
+        f"differences of up to {100 * hidden:.1f} percentage points may be hidden. More images "
+        "would show smaller ones."
     )

@@ -52,9 +52,20 @@ def words(found: Mapping[str, pa.Table], overview: ShownChart | None = None) -> 
     compared = standings(found)
     models = found["models"].to_pylist()
     at_chance = {row["model"] for row in models if row["warning"]}
+    sentences = answer(compared, at_chance)
+    has_marks = not compared.means.keys().isdisjoint(compared.values(CLEAN))
     return Words(
-        answer(compared, at_chance), first_rows(compared), paired_summary(compared), overview
+        sentences,
+        first_rows(compared),
+        paired_summary(compared),
+        _in_words(overview, sentences) if overview and has_marks else None,
     )
+
+
+def _in_words(chart: ShownChart, sentences: Sequence[str]) -> ShownChart:
+    """Return the chart with what it shows as its text for readers who do not see it."""
+    told = " ".join([f"{chart.title}.", chart.caption, *sentences])
+    return replace(chart, in_words=told, spec={**chart.spec, "description": told})
 
 
 def first_rows(found: Standings) -> FirstRows | None:

@@ -25,12 +25,14 @@ VERDICTS = {
 class Finding:
     """One part of a claim on one test set.
 
+    statistic : what is measured.
     effect, interval : of a testable part, the statistic's value and its 95 % interval.
     level : at which its verdict holds, empty without a verdict to one side.
     """
 
     verdict: str
     where: str
+    statistic: str
     effect: str
     interval: str
     level: str
@@ -74,6 +76,7 @@ def _finding(row: Row, chosen_by: str | None) -> Finding:
     return Finding(
         verdict=row["verdict"],
         where=row["test_set_label"],
+        statistic=row["statistic"],
         effect=effect,
         interval=interval,
         level=_LEVELS_OF_ROWS.get(row.get("holds_at"), ""),

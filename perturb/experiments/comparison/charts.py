@@ -82,7 +82,7 @@ def overview_points(leaderboard: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unsurpassed(points: pd.DataFrame) -> list[bool]:
-    """Return for each model whether none is better on one axis and at least as good on the other."""
+    """Return for each model whether no other is at least as good on both axes."""
     places = list(zip(points["clean"], points["perturbed"], strict=True))
     return [not any(x >= a and y >= b and (x, y) != (a, b) for x, y in places) for a, b in places]
 
