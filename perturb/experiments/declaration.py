@@ -251,6 +251,8 @@ class Perturbation:
     conditions_of : the conditions of a cell for a network; by default those of the entry.
     options_of : the options that a cell's numbers depend on; by default all of the entry.
     configured : completes the entry, given the configuration's entry and datasets.
+    references : keys of `resources/references.bib` that a study with it cites.
+    condition_references : keys that a study with one of its conditions cites, by condition.
     """
 
     id: str
@@ -281,6 +283,8 @@ class Perturbation:
     conditions_of: Callable[[PerturbationEntry, Architecture], tuple[str, ...]] | None = None
     options_of: Callable[["Asked"], Mapping[str, Any]] | None = None
     configured: Configured | None = None
+    references: tuple[str, ...] = ()
+    condition_references: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -294,6 +298,7 @@ class Measurement:
     label : in sentences.
     passes : the passes per image, from the options; by default one prediction.
     lacks : reason why it does not apply to a network, None if it does.
+    references : keys of `resources/references.bib` that a study with it cites.
     """
 
     id: str
@@ -303,6 +308,7 @@ class Measurement:
     passes: Callable[[Mapping[str, Any]], Passes] = one_prediction
     lacks: Callable[[Architecture], str | None] | None = None
     uses: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -327,6 +333,8 @@ class Experiment:
     warnings : entry point; takes all tables of the study by name and returns a sentence for each
         model with uninformative numbers. `page.html` shows them.
     lead : a sentence of the page's first paragraph, if the study has this experiment.
+    references : keys of `resources/references.bib` that a study with a row in one of its tables
+        cites.
     has_picture : whether a separate job draws a picture for the page, with the caption
         `picture.rst`.
     """
@@ -347,4 +355,5 @@ class Experiment:
     phrases: Mapping[str, str] = field(default_factory=dict)
     warnings: str | None = None
     lead: str = ""
+    references: tuple[str, ...] = ()
     has_picture: bool = False

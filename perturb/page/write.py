@@ -20,8 +20,10 @@ from perturb.files import replacing
 from perturb.formatting import formatted
 from perturb.page.frame import environment, parts_of, scripts, styles
 from perturb.page.images import picture_uri
+from perturb.page.methods import methods_text
 from perturb.page.notes import models_at_chance
 from perturb.page.packing import pack, read_libraries
+from perturb.page.references import references_of
 from perturb.page.shown import (
     Drawn,
     Pictures,
@@ -33,6 +35,7 @@ from perturb.page.shown import (
 )
 from perturb.page.shown_tables import shown_table
 from perturb.page.words import words
+from perturb.records import Config
 
 # Tables for the page's own text.
 _NEEDED = ("models", "accuracy", "claims", "runs")
@@ -47,6 +50,7 @@ class PageText:
     command: str  # that repeats the study
     absent: tuple[str, ...] = ()  # models without published weights
     left_out: tuple[str, ...] = ()  # perturbations without some models, with the reason
+    study: Config | None = None  # for the paragraph on methods and the publications
 
 
 def write_page(
@@ -95,6 +99,7 @@ def write_page(
     }
     sections = shown_sections(found, shown, charts, pictures or {})
     all_claims = claims(found["claims"].to_pylist(), _chosen_by(found["accuracy"]))
+    facts = pq.read_table(datasets).to_pylist()
     data = {
         "text": text,
         "sections": sections,
@@ -112,7 +117,9 @@ def write_page(
         "best": _best(found["accuracy"].to_pylist()),
         "has_others": "other" in found["models"]["family"].to_pylist(),
         "left_out": left_out(found),
-        "datasets": pq.read_table(datasets).to_pylist(),
+        "datasets": facts,
+        "methods": methods_text(text.study, found, facts) if text.study else "",
+        "references": references_of(text.study, found) if text.study else None,
         "runs": _run_facts(found["runs"].to_pylist()),
         "contact_sheets": {
             caption: picture_uri(file) for caption, file in (contact_sheets or {}).items()

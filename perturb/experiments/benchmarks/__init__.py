@@ -15,6 +15,7 @@ from perturb.experiments.declaration import (
 EXPERIMENT = Experiment(
     title="Benchmarks",
     figure="2",
+    references=("wilson1927probable",),
     perturbations=(
         Perturbation(
             id="none",

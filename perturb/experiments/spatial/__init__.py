@@ -57,6 +57,7 @@ EXPERIMENT = Experiment(
     perturbations=(
         Perturbation(
             id="spatial",
+            references=("engstrom2019exploring",),
             protocol=1,
             evaluator="perturb.experiments.spatial.evaluate:spatial_outcomes",
             passes=_passes,
