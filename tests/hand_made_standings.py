@@ -91,7 +91,7 @@ def _model(model: str) -> dict[str, Any]:
 
 def _variance(value: float, num_images: int) -> float:
     # As of one image more, right and wrong by halves: nothing is certain.
-    share = (value * num_images + 0.5) / (num_images + 1)
+    share = min(1.0, (value * num_images + 0.5) / (num_images + 1))
     return share * (1 - share) / num_images
 
 

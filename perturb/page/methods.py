@@ -64,8 +64,8 @@ def methods_text(study: Config, found: Mapping[str, pa.Table], datasets: Sequenc
         _datasets(datasets),
         *_experiments(study, found),
         "All models see the same images. Accuracy is top-1, with Wilson's 95 % interval; where an "
-        "image has several predictions, intervals are clustered by image, and differences of models "
-        "are paired by image.",
+        "image has several predictions, intervals are clustered by image, and differences of "
+        "models are paired by image.",
         _reproduction(study, found["runs"].to_pylist()),
     ]
     return " ".join(filter(None, sentences))
@@ -174,6 +174,7 @@ def _reproduction(study: Config, runs: Sequence[Row]) -> str:
     )
     precision = _PRECISIONS.get(study.precision, {}).get(study.device, study.precision)
     return (
-        f"Computation was in {precision}, on {devices}, with {versions} and Perturb {__version__} (commit {commits}). "
+        f"Computation was in {precision}, on {devices}, with {versions} and Perturb "
+        f"{__version__} (commit {commits}). "
         f"Every random number follows from the seed {study.seed} and its purpose."
     )

@@ -132,4 +132,4 @@ def has_numbers(table: pa.Table) -> bool:
     """Return whether a table has a row that is measured on images."""
     if "num_images" not in table.column_names:
         return bool(table.num_rows)
-    return table["num_images"].null_count < table.num_rows
+    return bool(table["num_images"].null_count < table.num_rows)

@@ -58,7 +58,10 @@ def overview_points(leaderboard: pd.DataFrame) -> pd.DataFrame:
     ----------
     leaderboard : the table.
     """
-    rows = leaderboard.astype(object).where(leaderboard.notna(), None).to_dict("records")
+    plain = leaderboard.astype(object).where(leaderboard.notna(), None)
+    rows: list[dict[str, Any]] = [
+        {str(name): value for name, value in row.items()} for row in plain.to_dict("records")
+    ]
     labels = {row["measure"]: row["measure_label"] for row in rows}
     measures = ", ".join(labels[measure] for measure in averaged_measures(rows))
     means = perturbed_means(rows)

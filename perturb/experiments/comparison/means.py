@@ -106,7 +106,12 @@ def _mean_row(runs: Sequence[Row]) -> dict[str, Any]:
     for column in ("value", "value_low", "value_high"):
         known = [run[column] for run in runs if run[column] is not None]
         values[column] = sum(known) / len(known) if len(known) == len(runs) else None
-    return {**min(runs, key=lambda run: run.get("run") or 1), **values}
+    first = min(runs, key=_run)
+    return {**first, **values}
+
+
+def _run(row: Row) -> int:
+    return int(row.get("run") or 1)
 
 
 def _mean(parts: Sequence[Interval]) -> Interval:
