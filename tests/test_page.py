@@ -45,12 +45,12 @@ def test_what_users_typed_is_text(opened: Opened) -> None:
     assert NASTY in (opened.page.text_content("#chart-corruption_heatmap") or "")
 
 
-# Every experiment with a chart is a section, in the order of the experiments. The made-up models
-# are trained once.
+# Every experiment with a chart is a section, in the order of the experiments, but for that whose
+# only chart is the page's first. The made-up models are trained once.
 SECTIONS = {
     id: found.title
     for id, found in registry.experiments().items()
-    if found.charts and id != "training_runs"
+    if any(not chart.is_first for chart in found.charts) and id != "training_runs"
 }
 # Sections of every study, since they need unchanged images alone.
 ALWAYS = {"benchmarks", "confidence", "model_size", "data_scaling"}
@@ -263,3 +263,31 @@ def test_a_missing_table_is_named(tmp_path: Path, missing: str) -> None:
         write_page(
             tmp_path / "x.html", PageText("", "", ""), tables=tables, datasets=tmp_path, charts={}
         )
+
+
+def test_the_first_screen_answers_and_shows_all_models(opened: Opened) -> None:
+    header = opened.page.locator("header").first
+    answer = header.locator("#answer").inner_text()
+    assert " models, " in answer
+    assert "under perturbation" in answer or "the most robust" in answer
+    assert header.locator("#chart-overview[data-drawn] svg").count() == 1
+    rows = header.locator("#first-rows tbody tr")
+    assert rows.count() == 5
+    assert NASTY in rows.first.inner_text() + answer
+    assert opened.page.locator("main #chart-overview").count() == 0
+
+
+def test_claims_have_their_effects_and_untested_ones_are_folded(
+    opened: Opened, report: Path
+) -> None:
+    rows = pq.read_table(report.parents[1] / "tables" / "claims.parquet").to_pylist()
+    tested = [row for row in rows if row["verdict"] != "not testable"]
+    effects = opened.page.locator("#claims .effects li strong").all_text_contents()
+    assert len(effects) == len(tested)
+    folded = {row["claim"] for row in rows if row["claim_verdict"] == "not testable"}
+    inside = opened.page.locator("#untested .claim")
+    assert inside.count() == len(folded)
+    if folded:
+        line = opened.page.locator("#untested > summary").inner_text()
+        assert line.startswith(f"{len(folded)} of the paper's {len({r['claim'] for r in rows})}")
+        assert not inside.first.is_visible()
