@@ -28,16 +28,16 @@ def _worse(by: float) -> dict[str, float]:
         (
             {"vit-b-large": GOOD, "resnet-b-large": _worse(0.2)},
             [
-                "ViT-B (Large) is the most robust of 2 models, 48.3 % [",
+                "ViT-B (Large) is the more robust of two models, 48.3 % [",
                 f"on average over {ALL}; ResNet-B (Large) is behind by 16.7 points [",
-                "It is weakest on attacks, 10.0 % [",
+                "ViT-B (Large) is weakest on attacks, 10.0 % [",
                 "it is also the most accurate on unchanged images, 97.0 % [",
             ],
         ),
         (
             {"vit-b": GOOD, "resnet-b": _worse(0.01)},
             [
-                "ViT-B has the highest accuracy under perturbation of 2 models, 48.3 % [",
+                "ViT-B has the higher accuracy under perturbation of two models, 48.3 % [",
                 "it cannot be distinguished from ResNet-B (+1.0 points [",
             ],
         ),
@@ -69,7 +69,7 @@ def _worse(by: float) -> dict[str, float]:
             [
                 "The accuracy of mine is 48.3 % [44.3, 52.3] on average over corruptions, ",
                 ", against 97.0 % [",
-                "It is weakest on attacks, 10.0 % [",
+                "mine is weakest on attacks, 10.0 % [",
             ],
         ),
         (
@@ -79,7 +79,7 @@ def _worse(by: float) -> dict[str, float]:
         (
             {"mine": {"clean": 0.9}, "other": {"clean": 0.8}},
             [
-                "mine has the highest accuracy of 2 models on unchanged images, 90.0 % [",
+                "mine has the higher accuracy of two models on unchanged images, 90.0 % [",
                 "other is behind by 10.0 points [",
                 "No test set of this study has perturbed images",
             ],

@@ -49,8 +49,8 @@ def _without_perturbed_images(found: Standings) -> list[str]:
         return [told, f"{rest} the model is to changes of the images."]
     lead, _ = _lead(found, [CLEAN], best, list(clean))
     told = (
-        f"{found.names[best]} has the highest accuracy of {len(clean)} models on unchanged images, "
-        f"{percent(clean[best])}; {lead}."
+        f"{found.names[best]} has the {'higher' if len(clean) == 2 else 'highest'} accuracy of "
+        f"{_counted(len(clean))} models on unchanged images, {percent(clean[best])}; {lead}."
     )
     return [told, f"{rest} they are to changes of the images."]
 
@@ -81,7 +81,8 @@ def _most_robust(found: Standings) -> str:
         return f"The accuracy of {name} is {average}{beside}."
     lead, is_alone = _lead(found, found.averaged, best, list(means))
     first = "is the most robust" if is_alone else "has the highest accuracy under perturbation"
-    return f"{name} {first} of {len(means)} models, {average}; {lead}."
+    first = first.replace("most", "more").replace("highest", "higher") if len(means) == 2 else first
+    return f"{name} {first} of {_counted(len(means))} models, {average}; {lead}."
 
 
 def _lead(
@@ -112,6 +113,10 @@ def _lead(
     return f"it cannot be distinguished from {listed([*named, *more])}", False
 
 
+def _counted(count: int) -> str:
+    return "two" if count == 2 else f"{count:,}"
+
+
 def _gap(lead: Interval) -> str:
     """Return a difference that is known to be positive as text."""
     return points(lead).replace("+", "")
@@ -121,7 +126,10 @@ def _weakest_and_most_accurate(found: Standings) -> str:
     best = next(iter(found.means))
     weakest = _weakest(found, best) if len(found.averaged) > 1 else ""
     accurate = _most_accurate(found, best) if len(found.means) > 1 else ""
+    # The sentence before may end with the name of another model.
     text = "; ".join(filter(None, [weakest, accurate]))
+    if text.startswith("it "):
+        return f"{found.names[best]} {text.removeprefix('it ')}."
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
