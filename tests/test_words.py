@@ -181,7 +181,7 @@ def test_the_summary_decides_measure_by_measure() -> None:
     ]
     decided = {line.label: line.decision for line in side.lines}
     # Less is better.
-    assert decided["mCE (%)"].startswith("ViT-B, \N{MINUS SIGN}40.0 points [")
+    assert decided["mCE (%, less is better)"].startswith("ViT-B, \N{MINUS SIGN}40.0 points [")
     assert decided["Robust (%)"].startswith("not distinguishable: \N{MINUS SIGN}1.0 points [")
     assert decided["Parameters"] == ""
 

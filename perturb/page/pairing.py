@@ -54,7 +54,7 @@ def paired_summary(found: Standings) -> Summary | None:
     return Summary(
         list(found.names.values()),
         _sentences(found, {key: value for key, value in decided.items() if value is not None}),
-        [_line(found, measure, decided[measure]) for measure in measures],
+        [_line(found, measure, decided[measure]) for measure in measures if found.values(measure)],
     )
 
 
@@ -76,14 +76,19 @@ def _leaders(found: Standings, measure: str) -> list[str] | None:
 
 def _line(found: Standings, measure: str, leaders: list[str] | None) -> Line:
     rows = {row["model"]: row for row in found.rows if row["measure"] == measure}
-    unit = _FORMATS[next(iter(rows.values()))["unit"]]
+    first = next(iter(rows.values()))
+    unit = _FORMATS[first["unit"]]
     values = []
     for model in found.names:
         row = rows.get(model, {"value": None, "value_low": None, "value_high": None})
         ends = [row["value_low"], row["value_high"]]
         interval = "" if None in ends else ", ".join(formatted(end, unit) for end in ends)
         values.append((formatted(row["value"], unit), interval))
-    suffix = " (%)" if unit == "percent" else ""
+    units = [
+        *(["%"] if unit == "percent" else []),
+        *(["less is better"] if _SIGNS[first["is_better_high"]] < 0 else []),
+    ]
+    suffix = f" ({', '.join(units)})" if units else ""
     count = found.num_images(measure)
     return Line(
         found.label(measure) + suffix,
