@@ -2,8 +2,8 @@
 
     python docs/page_pictures.py results/report/index.html first-screen=header claims=#claims
 
-writes `docs/pictures/first-screen.webp` and so on: for each name the part of the page that a CSS selector
-finds, cut to a screen. `CHROMIUM` names the browser, if it is not on the path.
+writes `docs/pictures/first-screen.webp` and so on: for each name the part of the page that a CSS
+selector finds, cut to a screen. `CHROMIUM` names the browser, if it is not on the path.
 """
 
 import argparse

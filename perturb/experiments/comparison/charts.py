@@ -11,7 +11,7 @@ from perturb.charts.style import INK, config, style_of
 from perturb.charts.tooltips import MODEL, interval, text
 from perturb.experiments.comparison.means import CLEAN, averaged_measures, perturbed_means
 
-_WIDTH, _HEIGHT = 620, 330
+_WIDTH, _HEIGHT = 620, 270
 _TOOLTIP = [
     *MODEL,
     *interval("clean", "Unchanged images"),
