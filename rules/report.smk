@@ -1,5 +1,5 @@
 # REQUIRED INPUTS  {results}/tables/, {results}/decoded/, {results}/datasets.parquet
-# OUTPUTS          {results}/charts/{chart}.html, .svg, .png, .json; {results}/report/index.html
+# OUTPUTS          {results}/charts/{chart}.html, .svg, .png, .pdf, .json; {results}/report/index.html
 rule draw_charts:
     """Draw all charts in the form of the paper's figures."""
     input:
@@ -17,6 +17,7 @@ rule draw_charts:
             for chart in CHARTS
         ],
         svg=[PATHS.chart(chart, "svg") for chart in CHARTS],
+        pdf=[PATHS.chart(chart, "pdf") for chart in CHARTS],
         # From which the page shows the chart.
         json=[PATHS.chart(chart, "json") for chart in CHARTS],
     log:
@@ -47,6 +48,7 @@ rule draw_chart:
         html=[PATHS.chart("{chart}", "html")],
         png=[PATHS.chart("{chart}", "png")],
         svg=[PATHS.chart("{chart}", "svg")],
+        pdf=[PATHS.chart("{chart}", "pdf")],
         json=[PATHS.chart("{chart}", "json")],
     log:
         PATHS.log("draw_chart", "{chart}"),
