@@ -217,6 +217,9 @@ class Perturbation:
     conditions_of : the conditions of a cell for a network; by default those of the entry.
     options_of : the options that a cell's numbers depend on; by default all of the entry.
     configured : completes the entry, given the configuration's entry and datasets.
+    gallery : entry point; takes a `perturb.experiments.gallery.Scene` and yields its pictures for
+        the page. A perturbation of images whose evaluator is an `InputEvaluator` needs none: the
+        gallery shows its pixels.
     """
 
     id: str
@@ -244,6 +247,7 @@ class Perturbation:
     conditions_of: Callable[[PerturbationEntry, Architecture], tuple[str, ...]] | None = None
     options_of: Callable[["Asked"], Mapping[str, Any]] | None = None
     configured: Configured | None = None
+    gallery: str | None = None
 
 
 @dataclass(frozen=True)

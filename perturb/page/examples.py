@@ -26,6 +26,12 @@ class Examples:
     gallery: Part | None = None
     disagreements: Part | None = None
 
+    @property
+    def given(self) -> dict[str, Part]:
+        """Return the parts that there are, by name."""
+        both = {"gallery": self.gallery, "disagreements": self.disagreements}
+        return {name: part for name, part in both.items() if part is not None}
+
 
 def read_examples(files: Mapping[str, Path] | None) -> Examples:
     """Return the pictures of a study.

@@ -62,7 +62,9 @@ def _marks(
 ) -> alt.Chart:
     labels = list(styles)
     legend = alt.Legend(title=None, orient="bottom") if len(labels) <= _MOST_IN_LEGEND else None
-    return base.mark_point(filled=True, cursor="pointer", stroke="white", strokeWidth=0.6).encode(
+    marks: alt.Chart = base.mark_point(
+        filled=True, cursor="pointer", stroke="white", strokeWidth=0.6
+    ).encode(
         across,
         up,
         color=alt.Color(
@@ -83,15 +85,15 @@ def _marks(
             alt.Tooltip("cost_text:N", title="Cost"),
         ],
     )
+    return marks
 
 
 def _chosen_ring(base: alt.Chart, across: alt.X, up: alt.Y) -> alt.Chart:
-    return (
-        base.transform_filter("datum.is_chosen")
-        .mark_point(filled=False, shape="circle", size=700, stroke=INK, strokeWidth=2, opacity=1)
-        .encode(across, up)
-        .properties(name="chosen")
+    ring = base.transform_filter("datum.is_chosen").mark_point(
+        filled=False, shape="circle", size=700, stroke=INK, strokeWidth=2, opacity=1
     )
+    named: alt.Chart = ring.encode(across, up).properties(name="chosen")
+    return named
 
 
 def difference_chart() -> dict[str, Any]:
@@ -125,7 +127,7 @@ def difference_chart() -> dict[str, Any]:
     return _finished(spec)
 
 
-def _finished(chart: alt.LayerChart) -> dict[str, Any]:
+def _finished(chart: alt.LayerChart | alt.FacetChart) -> dict[str, Any]:
     spec: dict[str, Any] = chart.to_dict(validate=False)
     # The page's own paper.
     look = {**config(), "background": "transparent"}

@@ -17,6 +17,7 @@ EXPERIMENT = Experiment(
             severities="epsilons",
             conditions=("fgsm",),
             is_random=False,
+            gallery="perturb.experiments.attacks.gallery:fgsm_pictures",
         ),
         Perturbation(
             id="pgd",
@@ -25,6 +26,7 @@ EXPERIMENT = Experiment(
             passes=passes.pgd,
             severities="epsilons",
             conditions=("pgd",),
+            gallery="perturb.experiments.attacks.gallery:pgd_pictures",
         ),
         Perturbation(
             id="attack_ensemble",

@@ -63,6 +63,7 @@ EXPERIMENT = Experiment(
             conditions=("grid", "random"),
             repeated={"random": "samples"},
             is_on_clean_set=True,
+            gallery="perturb.experiments.spatial.gallery:pictures",
         ),
     ),
     checks=_check,

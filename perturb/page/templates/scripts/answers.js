@@ -32,11 +32,6 @@ function imageCard(facts, number, models, titles) {
       make("ul", {}, ...models.map((model) => answerLine(facts, image, model)))));
 }
 
-function datasetTitles() {
-  const text = document.getElementById("dataset-titles")?.textContent;
-  return text ? JSON.parse(text) : {};
-}
-
 // How many images only the first, and only the second of two models has right.
 function rightAlone(facts, a, b) {
   const sums = [0, 0];
@@ -62,7 +57,7 @@ function showCards(place, cards) {
 async function showDisagreements(section, a, b) {
   const place = section.querySelector("#compare-images");
   if (!place) return;
-  const facts = await unpack("disagreements");
+  const [facts, { datasets: titles }] = await Promise.all([unpack("disagreements"), unpack("names")]);
   await sprite("disagreements");
   const isRight = (image, model) => answerText(facts, image, model)?.is_right;
   const numbers = facts.images.map((image, number) => number).filter((number) => {
@@ -73,16 +68,16 @@ async function showDisagreements(section, a, b) {
   section.querySelector("#compare-count").textContent =
     `Of all unperturbed images, ${sums[0]} are answered rightly by ${a.name} alone, and ${sums[1]} by ${b.name} alone. ` +
     (numbers.length ? `${numbers.length} of these were chosen for this page.` : "None of these was chosen for this page.");
-  showCards(place, numbers.map((number) => imageCard(facts, number, [a, b], datasetTitles())));
+  showCards(place, numbers.map((number) => imageCard(facts, number, [a, b], titles)));
 }
 
 async function showWorst(section, model) {
   const place = section.querySelector("#model-images");
   if (!place) return;
-  const facts = await unpack("disagreements");
+  const [facts, { datasets: titles }] = await Promise.all([unpack("disagreements"), unpack("names")]);
   await sprite("disagreements");
   const numbers = facts.worst[model.id] ?? [];
   section.querySelector("#model-worst").textContent = numbers.length
     ? "Its wrong answers of which it was most sure:" : "It has no wrong answer on unperturbed images.";
-  place.replaceChildren(...numbers.map((number) => imageCard(facts, number, [model], datasetTitles())));
+  place.replaceChildren(...numbers.map((number) => imageCard(facts, number, [model], titles)));
 }

@@ -93,7 +93,7 @@ async function showCompare(section) {
     section.querySelector("#compare-table").replaceChildren(differenceTable(rows, pairs.parts, a, b));
     showDisagreements(section, a, b);
     const place = section.querySelector("#compare-chart");
-    await embedChosen(place, differenceSpec(spec, rows, pairs.parts, a, b));
+    await embed(place, differenceSpec(spec, rows, pairs.parts, a, b));
     place.setAttribute("data-drawn", last);
   });
 }

@@ -45,7 +45,7 @@ function plainTable(caption, heads, rows) {
       make("thead", {}, row("th", heads)),
       make("tbody", {}, ...rows.map((cells) => row("td", cells)))),
   );
-  return make("div", { class: "table" }, scroll);
+  return make("div", { class: "rows" }, scroll);
 }
 
 // Numbers are packed as whole parts of one.
@@ -88,10 +88,4 @@ function tile(id, facts, number, label) {
     backgroundPosition: `${-column * side}px ${-row * side}px`,
   });
   return picture;
-}
-
-// Draws a chart whose values the reader chose.
-async function embedChosen(place, spec) {
-  const { vegaEmbed } = await library("vega");
-  return vegaEmbed(place, spec, { renderer: "svg", actions: false });
 }

@@ -34,18 +34,24 @@ const conditionKey = (row) => [row.dataset, row.perturbation, row.condition, row
 // The accuracy of a model under each condition, beneath its pictures.
 function showAccuracies(section, data, number, facts) {
   const places = new Map(data.conditions.map((condition, place) => [conditionKey(condition), place]));
+  const keys = facts.conditions.map(conditionKey);
   for (const element of section.querySelectorAll("[data-condition]")) {
-    const place = places.get(conditionKey(facts.conditions[Number(element.dataset.condition)]));
+    const key = keys[Number(element.dataset.condition)];
+    const place = places.get(key);
     const accuracy = place === undefined ? null : data.accuracy[place][number];
     const interval = place === undefined ? "" : percentInterval(data.low[place][number], data.high[place][number], data.parts);
-    element.replaceChildren(...(accuracy === null ? ["not evaluated"] : withInterval(percent(accuracy, data.parts) + " %", interval)));
+    // Several pictures may be of one condition, such as random transforms.
+    const isShared = keys.filter((other) => other === key).length > 1;
+    const of = isShared && place !== undefined ? data.conditions[place].condition_label + ": " : "";
+    const shown = withInterval(of + percent(accuracy, data.parts) + " %", interval);
+    element.replaceChildren(...(accuracy === null ? ["not evaluated"] : shown));
   }
 }
 
 async function showGallery(section) {
   const facts = await unpack("gallery");
   await sprite("gallery");
-  const titles = JSON.parse(section.querySelector("#experiment-titles").textContent);
+  const { experiments: titles } = await unpack("names");
   const parts = [...galleryRows(facts)].map(([experiment, rows], place) =>
     gallerySection(facts, titles[experiment] ?? experiment, rows, place < 2));
   section.querySelector("#gallery-rows").replaceChildren(...parts);

@@ -73,14 +73,14 @@ function weakestTable(data, number, model, count, titles) {
 }
 
 async function showModel(section) {
-  const board = await unpack("board");
+  const [board, { datasets }] = await Promise.all([unpack("board"), unpack("names")]);
   const data = document.getElementById("packed-conditions") ? await unpack("conditions") : null;
   const select = modelSelect(section, "#model-select", board);
   let count = FIRST_CONDITIONS;
   const all = section.querySelector("#model-all");
   const showConditions = (number) => {
     if (!data) return;
-    const [total, table] = weakestTable(data, number, board.models[number], count, datasetTitles());
+    const [total, table] = weakestTable(data, number, board.models[number], count, datasets);
     section.querySelector("#model-conditions").replaceChildren(table);
     all.hidden = total <= FIRST_CONDITIONS;
     all.textContent = count === Infinity ? `Show the ${FIRST_CONDITIONS} weakest alone` : `Show all ${total} conditions`;
