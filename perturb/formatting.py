@@ -29,17 +29,20 @@ def _human(value: float) -> str:
 _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "text": str,
     "flag": lambda value: "yes" if value else "no",
-    "count": lambda value: f"{value:,}",
+    "count": lambda value: f"{value:,.0f}",
     "parameters": _human,
+    "flops": _human,
     "percent": lambda value: f"{100 * value:.1f}",
+    "fraction": lambda value: f"{100 * value:.1f}",
     "points": lambda value: f"{100 * value:+.1f}",
     "number": lambda value: f"{value:.3f}",
     "ratio": lambda value: f"{value:.2f}",
     "probability": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
     "seconds": lambda value: f"{value:,.1f}",
     "rate": lambda value: f"{value:,.0f}",
+    "images_per_second": lambda value: f"{value:,.0f}",
 }
-_SIGNED = {"percent", "points", "number"}
+_SIGNED = {"percent", "fraction", "points", "number"}
 
 
 def named(row: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ rule describe_study:
     input:
         cards=[PATHS.card(model) for model in STUDY.models],
         manifests=manifests(EVALUATED),
-        module=code("tables/facts.py"),
+        module=code("tables/facts.py", "models/network_size.py"),
         stale=lambda wildcards: STALE.mark_of(PATHS.models, PATHS.datasets),
     output:
         models=PATHS.models,

@@ -16,11 +16,12 @@ from perturb.__main__ import COMMANDS, main
 from perturb.config import load_config
 from perturb.cost.dag import jobs_of
 from perturb.cost.disk import disk_of
-from perturb.cost.networks import Network, network_of, resnet_size, vit_size
+from perturb.cost.networks import Network, network_of
 from perturb.cost.rates import COLUMNS, Machine, Rate, machine_of, read_rates
 from perturb.cost.study import num_images_of, work_of
 from perturb.datasets.real.bundled import build_bundled
 from perturb.models.architectures import build_network
+from perturb.models.network_size import resnet_size, vit_size
 from perturb.models.timm_table import timm_models
 from perturb.plan.cells import cells
 from tests.workspace import ROOT, Workspace, fresh_clone

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
+from perturb.models.network_size import vit_size
 from perturb.records import Architecture, Model
 from perturb.tables.facts import describe_models
+
+# What a card says of its network; the FLOPs of a forward pass follow from it.
+VIT = {"embed_dim": 48, "patch_size": 16, "num_heads": 3}
+RESNET = {"layers": [3, 4, 6, 3], "channels": [64, 128, 256, 512], "stem_channels": 16}
 
 
 def described(
@@ -19,6 +24,7 @@ def described(
         "family": architecture.family,
         "arguments": dict(architecture.arguments),
         "preprocessing": {"side": side},
+        "num_classes": 10,
         "num_parameters": 7,
         "weights_sha256": "ab",
     }
@@ -42,10 +48,10 @@ def described(
 @pytest.mark.parametrize(
     ("family", "patch_size", "arguments", "side", "num_blocks", "num_removable", "grid_side"),
     [
-        ("vit", 16, {"depth": 12}, 384, 12, 11, 24),
+        ("vit", 16, {**VIT, "depth": 12}, 384, 12, 11, 24),
         # Patches that do not fill the image leave a margin.
-        ("vit", 14, {"depth": 32}, 384, 32, 31, 27),
-        ("resnet", None, {"layers": [3, 4, 6, 3]}, 224, 16, 12, None),
+        ("vit", 14, {**VIT, "depth": 32}, 384, 32, 31, 27),
+        ("resnet", None, RESNET, 224, 16, 12, None),
         ("other", None, {"num_blocks": 5, "fixed_blocks": [0, 3]}, 224, 5, 3, None),
         ("other", None, {}, 224, None, None, None),
     ],
@@ -67,7 +73,17 @@ def test_blocks_and_patches_are_those_of_the_card(
     assert (row["num_parameters"], row["pretraining"]) == (7, None)
 
 
+def test_flops_are_those_of_the_network_at_the_side_of_its_input(tmp_path: Path) -> None:
+    vit = Architecture("a", "vit", "S", 16, "A", {**VIT, "depth": 12}, None)
+    expected = vit_size(vit.arguments, 384, num_classes=10)[1]
+    assert described(tmp_path, vit, 384)["forward_flops"] == expected
+    named = Architecture("a", "vit", "B", 16, "A", {"depth": 12}, "vit_base_patch16_224")
+    assert described(tmp_path, named, 224)["forward_flops"] == pytest.approx(35.1e9, rel=0.01)
+    unknown = Architecture("a", "other", "S", None, "A", {}, None)
+    assert described(tmp_path, unknown, 224)["forward_flops"] is None
+
+
 def test_the_card_of_another_model_is_refused(tmp_path: Path) -> None:
-    architecture = Architecture("a", "resnet", "S", None, "A", {"layers": [3]}, None)
+    architecture = Architecture("a", "resnet", "S", None, "A", RESNET, None)
     with pytest.raises(ValueError, match=r"card\.json: is the card of model 'b', expected 'm'"):
         described(tmp_path, architecture, 224, card_of="b")

@@ -8,6 +8,7 @@ from perturb.messages import each, listed
 CHANGES = ("input", "model")
 # Kinds other than the name of a folder.
 KINDS = ("network",)
+MEASURE_UNITS = ("fraction", "number", "count", "flops", "images_per_second")
 
 
 def check_declarations(found: Mapping[str, Experiment]) -> None:
@@ -18,7 +19,7 @@ def check_declarations(found: Mapping[str, Experiment]) -> None:
     ValueError
         if a name is declared twice, or a value is not allowed; all mistakes at once.
     """
-    kinds = ("tables", "charts", "test_sets", "sources", "relations", "phrases")
+    kinds = ("tables", "charts", "test_sets", "measures", "sources", "relations", "phrases")
     mistakes = [
         *each(*(_repeated(kind, _names(kind, found)) for kind in kinds)),
         *_repeated("perturbations and measurements", _ids(found)),
@@ -71,6 +72,12 @@ def _unknown_values(found: Mapping[str, Experiment]) -> Iterator[str]:
     for experiment, declared in found.items():
         if declared.kind not in kinds:
             yield f"{experiment}: kind is {declared.kind!r}; allowed: {listed(kinds[1:])}, or none"
+        for measure in declared.measures:
+            if measure.unit not in MEASURE_UNITS:
+                yield (
+                    f"{experiment}: unit of measure {measure.id!r} is {measure.unit!r}; "
+                    f"allowed: {listed(MEASURE_UNITS)}"
+                )
         for item in declared.perturbations:
             if item.changes not in CHANGES:
                 yield (

@@ -94,6 +94,30 @@ class TestSet:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A number of each model by which models stand side by side.
+
+    Its values are the accuracies on a test set, or those that a relation adds to `measure_values`
+    under its id. Its label is that of the test set if there is only one to choose from.
+
+    position : its position among all measures.
+    unit : fraction, number, count, flops or images_per_second.
+    is_better_high : None for facts that rank no model.
+    test_sets : of which the first that the study has is the measure; empty: a relation adds its
+        values.
+    at_epsilon : whether the label says the epsilon at which models are compared.
+    """
+
+    id: str
+    label: str
+    position: int
+    unit: str = "fraction"
+    is_better_high: bool | None = True
+    test_sets: tuple[str, ...] = ()
+    at_epsilon: bool = False
+
+
+@dataclass(frozen=True)
 class Source:
     """Files that tables read in addition to shards and facts.
 
@@ -132,6 +156,8 @@ class Table:
     empty : the text in place of the rows if there are none.
     on_page : whether it is in its experiment's section of the page, for lack of a chart of the same
         values. All other tables are under "All numbers".
+    is_data : whether it is data for programs and for the page's interactive parts: it is shown in
+        no part of the page as it is.
     optional : the sources that may have no file.
     reads : the perturbations whose shards it reads; empty: all.
     parameters : values that the queries read by `getvariable`.
@@ -150,6 +176,7 @@ class Table:
     parameters: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     on_page: bool = False
+    is_data: bool = False
     empty: str = "No row: no model of this study has such a number."
 
 
@@ -191,6 +218,9 @@ class Perturbation:
     severities : the option that lists the severities, or the only severity.
     passes : the passes per image of a cell; by default a prediction per condition and sample.
     label : in sentences, "removed layers".
+    condition_labels : labels of conditions, of those whose id with blanks is none.
+    severity_label : the label of a severity in the form of `printf`, with its natural value times
+        `severity_scale`; a cell of the only severity has none.
     key : in the configuration, the id by default. Several ids may share a key: `configured` selects
         one.
     conditions : the variants inside each cell; a cell may have fewer, see `conditions_of`.
@@ -228,6 +258,9 @@ class Perturbation:
     severities: str | float
     passes: Callable[["Asked"], Passes] | None = None
     label: str = ""
+    condition_labels: Mapping[str, str] = field(default_factory=dict)
+    severity_label: str = "%g"
+    severity_scale: float = 1.0
     key: str = ""
     conditions: tuple[str, ...] = ()
     changes: str = "input"
@@ -286,6 +319,7 @@ class Experiment:
         (SQL -> Arrow table) and the table's parameters. SQL relations of the folder are found by
         file name.
     test_sets : its additions to the test sets on which models are compared.
+    measures : its additions to the measures by which models stand side by side.
     sources : properties of files that its tables, or those of other experiments, read.
     phrases : sentences on comparisons of its conditions, by the comparison's name in
         `resources/claims.csv`. ``{difference}`` is a placeholder for, say, "2.0 percentage points
@@ -305,6 +339,7 @@ class Experiment:
     checks: Callable[[Config], Iterator[str]] | None = None
     adapted: Callable[[Config], Config] | None = None
     test_sets: tuple[TestSet, ...] = ()
+    measures: tuple[Measure, ...] = ()
     sources: tuple[Source, ...] = ()
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()

@@ -10,6 +10,7 @@ from perturb.experiments.consistency import check_declarations
 from perturb.experiments.declaration import (
     Chart,
     Experiment,
+    Measure,
     Measurement,
     Perturbation,
     Source,
@@ -165,6 +166,13 @@ def drawing_of(name: str) -> Callable[..., Any]:
 def test_sets() -> Mapping[str, TestSet]:
     """Return all declared test sets by id."""
     return {item.id: item for found in experiments().values() for item in found.test_sets}
+
+
+@cache
+def measures() -> Mapping[str, Measure]:
+    """Return all declared measures by id, in their order."""
+    declared = (item for found in experiments().values() for item in found.measures)
+    return {item.id: item for item in sorted(declared, key=lambda item: item.position)}
 
 
 @cache

@@ -90,7 +90,11 @@ def write_page(
         if missing:
             raise ValueError(f"{kind} {missing} are missing; needed: {list(names)}")
     found = {name: pq.read_table(tables[name]) for name in registry.tables() if name in tables}
-    shown = {name: shown_table(name, table) for name, table in found.items()}
+    shown = {
+        name: shown_table(name, table)
+        for name, table in found.items()
+        if not registry.table(name).is_data
+    }
     sections = shown_sections(found, shown, charts, pictures or {})
     about = pq.read_table(datasets).to_pylist()
     labels = {row["dataset"]: row["label"] for row in about}

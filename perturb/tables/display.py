@@ -141,7 +141,8 @@ def _distinct(rows: list[dict[str, Any]], column: str) -> list[Any]:
 
 def _cell(row: Row, column: str) -> Cell:
     is_by_row = columns()[column].unit == "by row"
-    unit = row["unit"] if is_by_row else columns()[column].unit
+    # Rows without a unit have plain numbers.
+    unit = row.get("unit", "number") if is_by_row else columns()[column].unit
     value = row[column]
     low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
     interval = None

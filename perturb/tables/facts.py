@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from perturb.datasets.classes import check_classes
 from perturb.datasets.manifests import read_classes, read_manifest
 from perturb.experiments.lesions.plans import removable_blocks
+from perturb.models.network_size import size_of, timm_row
 from perturb.records import Dataset, Model
 
 #: The label of an unknown pre-training beside known ones; alone it is empty.
@@ -36,6 +37,7 @@ MODELS = pa.schema(
         ("pretraining_rank", pa.int32()),
         ("pretraining_images", pa.int64()),
         ("num_parameters", pa.int64()),
+        ("forward_flops", pa.float64()),  # of one image; null if unknown
         ("is_reference", pa.bool_()),
         ("paper_pretraining", pa.string()),  # name of the pre-training set in the paper
         ("timm_tag", pa.string()),  # of weights that come from timm
@@ -85,6 +87,7 @@ def describe_models(models: Sequence[Model], cards: Mapping[str, Path]) -> pa.Ta
                 **_place(model, has_others=bool(known)),
                 "pretraining_images": pretraining.num_images if pretraining else None,
                 "num_parameters": card["num_parameters"],
+                "forward_flops": _forward_flops(model, card),
                 "is_reference": model.is_reference,
                 "paper_pretraining": pretraining.paper if pretraining else None,
                 "timm_tag": model.timm_tag,
@@ -128,6 +131,19 @@ def _num_blocks(card: Mapping[str, Any]) -> int | None:
         return int(arguments["num_blocks"])
     blocks: int | None = arguments.get("depth") or sum(arguments.get("layers", ())) or None
     return blocks
+
+
+def _forward_flops(model: Model, card: Mapping[str, Any]) -> float | None:
+    """Return the FLOPs of one image, None for a network that no table and no argument describes."""
+    architecture = model.architecture
+    known = timm_row(model.timm_tag, architecture.timm)
+    if known is None and model.factory is not None:
+        return None
+    side, num_classes = card["preprocessing"]["side"], card["num_classes"]
+    sizes = size_of(
+        known, architecture.family, architecture.arguments, side=side, num_classes=num_classes
+    )
+    return sizes[1]
 
 
 def _num_removable(family: str, card: Mapping[str, Any]) -> int | None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from perturb.experiments import registry
 from perturb.experiments.declaration import Source
 from perturb.tables.connection import define_functions
-from perturb.tables.declared import declared_test_sets, perturbations
+from perturb.tables.declared import declared
 from perturb.tables.queries import checks_of, query_file, relation_file, relations_of
 
 Sources = Mapping[str, Path | Sequence[Path]]
@@ -31,6 +31,7 @@ _FACTS = {
             "entry": "VARCHAR",
             "run": "INTEGER",
             "num_removable": "INTEGER",
+            "forward_flops": "DOUBLE",
             "paper_pretraining": "VARCHAR",
             "timm_tag": "VARCHAR",
         },
@@ -140,8 +141,8 @@ class _Study:
         self._files = _files_of([sources for sources, _ in given.values()])
         # Several relations read the same files.
         connection.execute("SET parquet_metadata_cache = true")
-        connection.register("perturbations", perturbations())
-        connection.register("declared_test_sets", declared_test_sets())
+        for relation, rows in declared().items():
+            connection.register(relation, rows)
         define_functions(connection)
         for key, value in self._parameters.items():
             connection.execute(f"SET VARIABLE {key} = ?", [value])

@@ -3,7 +3,18 @@
 from perturb.experiments.attacks import passes
 from perturb.experiments.attacks.budgets import with_budget
 from perturb.experiments.attacks.checks import check_attacks, with_possible_attacks
-from perturb.experiments.declaration import Chart, Experiment, Perturbation, Pivot, Table, TestSet
+from perturb.experiments.declaration import (
+    Chart,
+    Experiment,
+    Measure,
+    Perturbation,
+    Pivot,
+    Table,
+    TestSet,
+)
+
+_ENSEMBLE = {"apgd_ce": "APGD-CE", "apgd_dlr": "APGD-DLR", "fab": "FAB", "square": "Square"}
+_EPSILON = "%g/255"
 
 EXPERIMENT = Experiment(
     title="Adversarial attacks",
@@ -16,6 +27,9 @@ EXPERIMENT = Experiment(
             passes=passes.fgsm,
             severities="epsilons",
             conditions=("fgsm",),
+            condition_labels={"fgsm": "FGSM"},
+            severity_label=_EPSILON,
+            severity_scale=255.0,
             is_random=False,
             gallery="perturb.experiments.attacks.gallery:fgsm_pictures",
         ),
@@ -27,6 +41,9 @@ EXPERIMENT = Experiment(
             severities="epsilons",
             conditions=("pgd",),
             gallery="perturb.experiments.attacks.gallery:pgd_pictures",
+            condition_labels={"pgd": "PGD"},
+            severity_label=_EPSILON,
+            severity_scale=255.0,
         ),
         Perturbation(
             id="attack_ensemble",
@@ -35,6 +52,9 @@ EXPERIMENT = Experiment(
             passes=passes.attack_ensemble,
             severities="epsilons",
             conditions=("apgd_ce", "apgd_dlr", "fab", "square"),
+            condition_labels=_ENSEMBLE,
+            severity_label=_EPSILON,
+            severity_scale=255.0,
             configured=with_budget,
             are_conditions_independent=False,  # each attacks the images still correct
         ),
@@ -45,6 +65,8 @@ EXPERIMENT = Experiment(
             passes=passes.attack_ensemble,
             severities="epsilons",
             conditions=("apgd_ce", "apgd_dlr", "fab", "square"),
+            condition_labels=_ENSEMBLE,
+            severity_label="L2 %g",
             configured=with_budget,
             are_conditions_independent=False,
         ),
@@ -55,6 +77,15 @@ EXPERIMENT = Experiment(
         TestSet("fgsm", "FGSM", 6),
         TestSet("pgd", "PGD", 7),
         TestSet("attack_ensemble", "Attack ensemble", 8),
+    ),
+    measures=(
+        Measure(
+            "robust",
+            "Robust",
+            7,
+            test_sets=("attack_ensemble", "pgd", "fgsm"),
+            at_epsilon=True,
+        ),
     ),
     tables=(
         Table(

@@ -4,6 +4,7 @@ from perturb.experiments.benchmarks.entries import with_subsets
 from perturb.experiments.declaration import (
     Chart,
     Experiment,
+    Measure,
     Perturbation,
     Pivot,
     Table,
@@ -21,6 +22,7 @@ EXPERIMENT = Experiment(
             evaluator="perturb.experiments.benchmarks.evaluate:unchanged_outcomes",
             severities=0,
             conditions=("none",),
+            condition_labels={"none": "Unchanged"},
             is_independent_of_model=True,
             is_random=False,
         ),
@@ -40,6 +42,17 @@ EXPERIMENT = Experiment(
         TestSet("clean", "Clean", 1),
         TestSet("renditions", "Renditions", 3),
         TestSet("natural_adversarial", "Natural adversarial", 4),
+    ),
+    measures=(
+        Measure("clean", "Clean", 1, test_sets=("clean",)),
+        Measure("renditions", "Renditions", 4, test_sets=("renditions",)),
+        Measure(
+            "natural_adversarial", "Natural adversarial", 5, test_sets=("natural_adversarial",)
+        ),
+        # Position 6: datasets without a role of their own.
+        Measure("parameters", "Parameters", 12, "count", None),
+        Measure("flops", "FLOPs", 13, "flops", None),
+        Measure("images_per_second", "Images per second", 14, "images_per_second", None),
     ),
     tables=(
         Table(

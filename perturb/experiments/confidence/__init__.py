@@ -1,6 +1,6 @@
 """Confidence: calibration, and telling right from wrong predictions by confidence."""
 
-from perturb.experiments.declaration import Chart, Experiment, Pivot, Table
+from perturb.experiments.declaration import Chart, Experiment, Measure, Pivot, Table
 
 # `corruption_images` says in its name if the corruptions are stored, or have a JPEG pass.
 _RELATIONS = ("corruption_images", "confidence_predictions", "confidence_values")
@@ -9,6 +9,7 @@ _MODEL = ("architecture_label", "pretraining_label", "test_set_label", "corrupti
 
 EXPERIMENT = Experiment(
     title="Confidence",
+    measures=(Measure("calibration", "Calibration error", 10, is_better_high=False),),
     tables=(
         Table(
             "calibration",

@@ -8,6 +8,7 @@ from perturb.experiments.declaration import (
     Asked,
     Chart,
     Experiment,
+    Measure,
     Passes,
     Perturbation,
     Pivot,
@@ -22,6 +23,9 @@ def _made(asked: Asked) -> Passes:
     return Passes(predictions=count, corruptions=count)
 
 
+_LABELS = {"jpeg_compression": "JPEG compression"}
+_SEVERITY = "severity %g"
+
 EXPERIMENT = Experiment(
     title="Corruptions",
     figure="2",
@@ -33,6 +37,8 @@ EXPERIMENT = Experiment(
             passes=_made,
             severities="severities",
             conditions=CORRUPTIONS,
+            condition_labels=_LABELS,
+            severity_label=_SEVERITY,
             is_independent_of_model=True,
             configured=with_corruptions,
         ),
@@ -44,6 +50,8 @@ EXPERIMENT = Experiment(
             passes=_made,
             severities="severities",
             conditions=CORRUPTIONS,
+            condition_labels=_LABELS,
+            severity_label=_SEVERITY,
             is_independent_of_model=True,
         ),
         Perturbation(
@@ -54,6 +62,8 @@ EXPERIMENT = Experiment(
             evaluator="perturb.experiments.benchmarks.evaluate:unchanged_outcomes",
             severities="severities",
             conditions=CORRUPTIONS,
+            condition_labels=_LABELS,
+            severity_label=_SEVERITY,
             is_independent_of_model=True,
             is_random=False,
             uses=("none",),
@@ -62,6 +72,10 @@ EXPERIMENT = Experiment(
     ),
     checks=check_corruptions,
     test_sets=(TestSet("corruptions", "Corruptions", 2),),
+    measures=(
+        Measure("corruptions", "Corruptions", 2, test_sets=("corruptions",)),
+        Measure("mce", "mCE", 3, is_better_high=False),
+    ),
     sources=(
         Source(
             "reference_errors",
@@ -101,7 +115,7 @@ EXPERIMENT = Experiment(
         Table(
             "corruption_error",
             title="Mean accuracy, mCE and relative mCE",
-            relations=("corruption_images", "corruption_errors", "reference_outcomes"),
+            relations=("corruption_images", "corruption_scores"),
             shown=(
                 "architecture_label",
                 "pretraining_label",

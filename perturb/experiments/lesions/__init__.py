@@ -1,6 +1,14 @@
 """Lesions: blocks, MLPs, attention layers or heads removed."""
 
-from perturb.experiments.declaration import Chart, Experiment, Perturbation, Pivot, Table, TestSet
+from perturb.experiments.declaration import (
+    Chart,
+    Experiment,
+    Measure,
+    Perturbation,
+    Pivot,
+    Table,
+    TestSet,
+)
 from perturb.experiments.lesions import cells
 
 EXPERIMENT = Experiment(
@@ -16,6 +24,8 @@ EXPERIMENT = Experiment(
             severities="removed",
             label="removed layers",
             conditions=("block", "mlp", "attention"),
+            condition_labels={"mlp": "MLP"},
+            severity_label="%g removed",
             changes="model",
             unchanged=0.0,
             is_on_clean_set=True,
@@ -43,6 +53,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     test_sets=(TestSet("lesions", "Removed layers", 14),),
+    measures=(Measure("lesion_half_life", "Lesion half-life", 11),),
     tables=(
         Table(
             "lesions_single",

@@ -4,6 +4,7 @@ from perturb.experiments.declaration import (
     PREDICTIONS,
     Chart,
     Experiment,
+    Measure,
     Pivot,
     Source,
     Table,
@@ -14,6 +15,7 @@ EXPERIMENT = Experiment(
     title="Shape bias",
     figure="6",
     test_sets=(TestSet("cue_conflict", "Shape bias", 10, measure="shape bias"),),
+    measures=(Measure("shape_bias", "Shape bias", 9),),
     sources=(
         Source(
             "stimuli",

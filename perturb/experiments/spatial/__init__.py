@@ -7,6 +7,7 @@ from perturb.experiments.declaration import (
     Asked,
     Chart,
     Experiment,
+    Measure,
     Passes,
     Perturbation,
     Pivot,
@@ -61,6 +62,8 @@ EXPERIMENT = Experiment(
             passes=_passes,
             severities="scales",
             conditions=("grid", "random"),
+            condition_labels={"grid": "Worst of the grid", "random": "Random point of the grid"},
+            severity_label="scale %g",
             repeated={"random": "samples"},
             is_on_clean_set=True,
             gallery="perturb.experiments.spatial.gallery:pictures",
@@ -68,6 +71,7 @@ EXPERIMENT = Experiment(
     ),
     checks=_check,
     test_sets=(TestSet("spatial", "Adversarial spatial", 9),),
+    measures=(Measure("spatial", "Spatial", 8, test_sets=("spatial",)),),
     tables=(
         Table(
             "spatial_accuracy",

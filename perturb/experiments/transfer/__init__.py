@@ -42,6 +42,8 @@ EXPERIMENT = Experiment(
             evaluator=None,
             passes=_passes,
             severities="epsilons",
+            severity_label="%g/255",
+            severity_scale=255.0,
             uses=("pgd",),
         ),
     ),

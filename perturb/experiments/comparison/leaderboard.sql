@@ -1,0 +1,24 @@
+-- Every measure of every model, with its interval and its rank.
+SELECT
+    m.*,
+    e.entry,
+    e.run,
+    measures.measure,
+    measures.measure_label,
+    measures.unit,
+    measures.is_better_high,
+    v.value,
+    v.low AS value_low,
+    v.high AS value_high,
+    v.num_images::BIGINT AS num_images,
+    CASE WHEN v.value IS NOT NULL THEN ranks.rank END AS rank,
+    ranks.rank_low,
+    ranks.rank_high,
+    v.reason
+FROM measure_values AS v
+JOIN measures USING (measure)
+JOIN model_columns AS m USING (model)
+JOIN entry_places AS e ON e.model::VARCHAR = m.model
+LEFT JOIN measure_ranks AS ranks ON ranks.measure = v.measure AND ranks.entry = e.entry
+ORDER BY
+    measures.position, measures.measure, m.pretraining_rank, m.family, m.num_parameters, m.model;
