@@ -18,7 +18,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 # In the order in which they need each other.
 _SCRIPTS = (
     *("unpack", "charts", "tables", "downloads", "contents"),
-    *("link", "elements", "leaderboard", "filters", "choosing", "answers", "compare"),
+    *("link", "elements", "leaderboard", "filters", "front", "choosing", "answers", "compare"),
     *("model", "gallery"),
 )
 _STYLES = ("page", "figures", "tables", "side_by_side", "print")

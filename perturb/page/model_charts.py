@@ -1,6 +1,7 @@
 """Charts whose data the reader chooses on the page: the page's scripts set values and titles."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import altair as alt
@@ -24,7 +25,7 @@ def choosing_chart(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Returns
     -------
     A specification over values that the page sets: id, name, architecture, x, x_low, x_high,
-    x_text, y, y_low, y_high, y_text, cost, cost_text, is_front, is_named, is_chosen.
+    x_text, y, y_low, y_high, y_text, cost, cost_text, is_front, is_chosen, side.
     """
     styles = {model["architecture"]: model for model in models}
     base = alt.Chart(alt.NamedData(name=_MODELS)).encode(
@@ -32,7 +33,6 @@ def choosing_chart(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     )
     across = alt.X("x:Q", title="", scale=alt.Scale(zero=False, nice=True))
     up = alt.Y("y:Q", title="", scale=alt.Scale(zero=False, nice=True))
-    click = alt.selection_point(name="click", fields=["id"], on="click", empty=False)
     spec = alt.layer(
         base.transform_filter("datum.x_low != null")
         .mark_rule(color=CONTROL)
@@ -48,11 +48,11 @@ def choosing_chart(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         .encode(across, up, opacity=alt.value(1))
         .properties(name="front"),
         _chosen_ring(base, across, up),
-        _marks(base, across, up, styles).add_params(click),
-        base.transform_filter("datum.is_named")
-        .mark_text(align="left", dx=9, dy=-8, fontSize=11.5, color=INK)
-        .encode(across, up, text="name:N")
-        .properties(name="names"),
+        _marks(base, across, up, styles).properties(name="marks"),
+        *(
+            _names(base, across, up, *side)
+            for side in product(("left", "right"), ("above", "below"))
+        ),
     ).properties(width="container", height=430)
     return _finished(spec)
 
@@ -88,6 +88,20 @@ def _marks(
     return marks
 
 
+def _names(base: alt.Chart, across: alt.X, up: alt.Y, beside: str, level: str) -> alt.Chart:
+    """Return the names on one side of their marks."""
+    is_left, side = beside == "left", f"{beside} {level}"
+    text = base.transform_filter(f"datum.side == '{side}'").mark_text(
+        align="right" if is_left else "left",
+        dx=-9 if is_left else 9,
+        dy=-9 if level == "above" else 12,
+        fontSize=11.5,
+        color=INK,
+    )
+    found: alt.Chart = text.encode(across, up, text="name:N").properties(name=side)
+    return found
+
+
 def _chosen_ring(base: alt.Chart, across: alt.X, up: alt.Y) -> alt.Chart:
     ring = base.transform_filter("datum.is_chosen").mark_point(
         filled=False, shape="circle", size=700, stroke=INK, strokeWidth=2, opacity=1
@@ -97,17 +111,14 @@ def _chosen_ring(base: alt.Chart, across: alt.X, up: alt.Y) -> alt.Chart:
 
 
 def difference_chart() -> dict[str, Any]:
-    """Return the chart of the differences of two models: a dot and its interval a measure.
+    """Return the chart of one model's lead over another: a dot and its interval a measure.
 
     Returns
     -------
-    A specification over values that the page sets: label, difference, low, high (points), better,
-    text.
+    A specification over values that the page sets: label, lead, low, high (points), better, text.
     """
     base = alt.Chart(alt.NamedData(name=_DIFFERENCES)).encode(
-        y=alt.Y(
-            "label:N", title=None, sort=None, axis=alt.Axis(labelLimit=170, labelOverlap=False)
-        ),
+        y=alt.Y("label:N", title=None, sort=None, axis=alt.Axis(labelOverlap=False)),
         color=alt.Color(
             "better:N",
             legend=None,
@@ -115,14 +126,14 @@ def difference_chart() -> dict[str, Any]:
         ),
         tooltip=[
             alt.Tooltip("label:N", title="Measure"),
-            alt.Tooltip("text:N", title="Difference (points)"),
+            alt.Tooltip("text:N", title="Lead (points)"),
         ],
     )
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=INK).encode(x="zero:Q")
     spec = alt.layer(
         zero,
         base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=""), x2="high:Q"),
-        base.mark_point(filled=True, size=70, opacity=1).encode(x=alt.X("difference:Q", title="")),
+        base.mark_point(filled=True, size=70, opacity=1).encode(x=alt.X("lead:Q", title="")),
     ).properties(width="container")
     return _finished(spec)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from perturb.charts.style import style_of
+from perturb.experiments.registry import experiment_of
 from perturb.formatting import formatted, named
 
 # How the units of the table `leaderboard` are shown, and what their column's head adds.
@@ -38,6 +39,8 @@ def board_data(leaderboard: pa.Table, models: pa.Table) -> dict[str, Any]:
     for measure in measures:
         ranks = [row["rank"] for row in rows if row["measure"] == measure["id"]]
         measure["is_ranked"] = any(rank is not None for rank in ranks)
+        values = [row["value"] for row in rows if row["measure"] == measure["id"]]
+        measure["is_known"] = any(value is not None for value in values)
     cells = {(row["measure"], row["model"]): _board_cell(row) for row in rows}
     empty = _board_cell(dict.fromkeys(("value", *_NUMBERS), None) | {"unit": "number"})
     return {
@@ -123,16 +126,25 @@ def _models(rows: Sequence[Mapping[str, Any]], models: pa.Table) -> list[dict[st
 _FAMILIES = {"vit": "ViT", "resnet": "ResNet", "other": "Other"}
 
 
-def pairs_data(pairs: pa.Table, ids: Sequence[str]) -> dict[str, Any]:
-    """Return `model_pairs` as numbers of models, and a matrix [measure][pair] a column."""
+def pairs_data(pairs: pa.Table, board: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `model_pairs` as numbers of models, and a matrix [measure][pair] a column.
+
+    Single corruptions are no measures of the leaderboard; more of their accuracy is better.
+    """
     rows = pairs.to_pylist()
+    ids = [model["id"] for model in board["models"]]
+    less = {measure["id"] for measure in board["measures"] if measure["is_better_high"] is False}
+    unpaired = {row["measure"] for row in rows if not row.get("is_paired", True)}
     measures = {row["measure"]: row["measure_label"] for row in rows}
     keys = list(dict.fromkeys((row["model_a"], row["model_b"]) for row in rows))
     cells = {(row["measure"], row["model_a"], row["model_b"]): row for row in rows}
     empty: dict[str, Any] = dict.fromkeys((*_DIFFERENCE, "num_images"))
     of_pairs = [[cells.get((measure, *key), empty) for key in keys] for measure in measures]
     return {
-        "measures": [{"id": id, "label": label} for id, label in measures.items()],
+        "measures": [
+            {"label": label, "is_better_high": id not in less, "is_paired": id not in unpaired}
+            for id, label in measures.items()
+        ],
         "a": [ids.index(a) for a, _ in keys],
         "b": [ids.index(b) for _, b in keys],
         "parts": _PARTS,
@@ -160,7 +172,10 @@ def conditions_data(conditions: pa.Table, ids: Sequence[str]) -> dict[str, Any]:
     of_models = [[cells.get((*name, id), empty) for id in ids] for name in reversed(names)]
     return {
         "conditions": [
-            {key: row[key] for key in (*_CONDITION, "condition_label", "severity_label")}
+            {
+                **{key: row[key] for key in (*_CONDITION, "condition_label", "severity_label")},
+                "experiment": experiment_of(row["perturbation"]),
+            }
             for row in (names[name] for name in reversed(names))
         ],
         "parts": _PARTS,

@@ -95,7 +95,7 @@ def side_by_side(
     return SideBySide(
         names,
         board=board,
-        pairs=None if pairs is None else pairs_data(pairs, ids),
+        pairs=None if pairs is None else pairs_data(pairs, board),
         conditions=None if conditions is None else conditions_data(conditions, ids),
         charts={"choosing": choosing_chart(board["models"]), "differences": difference_chart()},
         examples=pictures,

@@ -11,7 +11,9 @@ function answerText(facts, image, model) {
   const [answer, confidence] = [image.predictions[place], image.confidences[place]];
   if (answer === null || answer === undefined) return null;
   const sure = confidence === null ? "" : `, ${Math.round(100 * confidence)} % sure`;
-  return { is_right: answer === image.target, text: className(facts, image, answer) + sure };
+  // Classes of a model may be finer than those of the images.
+  const isRight = image.is_correct ? Boolean(image.is_correct[place]) : answer === image.target;
+  return { is_right: isRight, text: className(facts, image, answer) + sure };
 }
 
 function answerLine(facts, image, model) {
@@ -28,7 +30,7 @@ function imageCard(facts, number, models, titles) {
   const truth = className(facts, image, image.target);
   return make("figure", { class: "card" },
     tile("disagreements", facts, number, `Image of ${truth}, ${titles[image.dataset] ?? image.dataset}`),
-    make("figcaption", {}, make("strong", {}, truth),
+    make("figcaption", {}, make("strong", {}, truth), make("span", { class: "quiet" }, titles[image.dataset] ?? image.dataset),
       make("ul", {}, ...models.map((model) => answerLine(facts, image, model)))));
 }
 

@@ -1,8 +1,6 @@
 // Two measures against each other, and the models that no other model beats in all that is chosen.
 
 const AXES = ["across", "up", "cost"];
-// More names beside marks would cover each other.
-const MOST_NAMES = 12;
 // Width of an entry of the legend, in px.
 const LEGEND_ENTRY = 120;
 
@@ -11,7 +9,7 @@ function defaultAxes(board) {
   const sided = board.measures.filter(hasBetterSide);
   const across = ranked[0] ?? sided[0];
   const up = board.measures.find((measure) => measure.id === board.first_order) ?? across;
-  const cost = board.measures.find((measure) => measure.is_cost);
+  const cost = board.measures.find((measure) => measure.is_cost && hasBetterSide(measure));
   return { across: across.id, up: up.id, cost: cost?.id ?? "none" };
 }
 
@@ -24,32 +22,6 @@ function axesIn(board, chosen) {
     if (axis === "cost" && chosen.get(axis) === "none") return null;
     return measures.find((measure) => measure.id === defaults[axis]) ?? null;
   });
-}
-
-// Whether one model is at least as good as another in every measure, and better in one.
-function beats(one, other) {
-  return one.every((value, place) => value >= other[place]) && one.some((value, place) => value > other[place]);
-}
-
-function choosingRows(board, axes, chosen) {
-  const places = axes.filter(Boolean).map((measure) => board.measures.indexOf(measure));
-  const goodness = board.models.map((model, number) => places.map((place) => {
-    const value = board.value[place][number];
-    return value === null ? null : board.measures[place].is_axis_better_high ? value : -value;
-  }));
-  const isComplete = (values) => !values.includes(null);
-  const rows = board.models.map((model, number) => ({
-    id: model.id, name: model.name, architecture: model.architecture,
-    ...axisValues(board, axes[0], number, "x"),
-    ...axisValues(board, axes[1], number, "y"),
-    ...costValue(board, axes[2], number),
-    is_front: isComplete(goodness[number]) &&
-      !goodness.some((other) => isComplete(other) && beats(other, goodness[number])),
-    is_chosen: model.id === chosen.get("model"),
-  }));
-  const drawn = rows.filter((row, number) => isComplete(goodness[number]));
-  const areFew = drawn.filter((row) => row.is_front).length <= MOST_NAMES;
-  return drawn.map((row) => ({ ...row, is_named: row.is_chosen || (row.is_front && areFew) }));
 }
 
 function axisValues(board, measure, model, axis) {
@@ -80,8 +52,8 @@ const isDrawn = {
   across: (row) => row.x_low !== null,
   up: (row) => row.y_low !== null,
   front: (row) => row.is_front && row.cost === null,
-  names: (row) => row.is_named,
   chosen: (row) => row.is_chosen,
+  marks: () => true,
 };
 
 function choosingSpec(spec, axes, rows, columns) {
@@ -100,7 +72,7 @@ function choosingSpec(spec, axes, rows, columns) {
     }
   }
   // The library warns of layers without values.
-  drawn.layer = drawn.layer.filter((layer) => rows.some((row) => isDrawn[layer.name]?.(row) ?? true));
+  drawn.layer = drawn.layer.filter((layer) => rows.some(isDrawn[layer.name] ?? ((row) => row.side === layer.name)));
   return drawn;
 }
 

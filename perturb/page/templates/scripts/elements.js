@@ -25,9 +25,9 @@ function withInterval(text, interval) {
   return [text, beside];
 }
 
-function modelLink(model, to = "") {
+function modelLink(model) {
   const href = "#" + new URLSearchParams({ model: model.id });
-  return make("a", { href, "data-model": model.id, "data-to": to }, model.name);
+  return make("a", { href, "data-model": model.id }, model.name);
 }
 
 // A table of rows of cells; a cell is a text, an element, or a list of these.

@@ -50,7 +50,7 @@ function weightsIn(board, chosen) {
 }
 
 function hasBetterSide(measure) {
-  return measure.is_axis_better_high !== null;
+  return measure.is_known && measure.is_axis_better_high !== null;
 }
 
 // Each value in 0-1, 1 for the best model; null where there is no value.

@@ -1,67 +1,88 @@
 // What the models see: the same few images under every condition, and a model's accuracy there.
 
-// Conditions by experiment, and in it by the label of their row.
-function galleryRows(facts) {
+// On a phone the second experiment is many screens long.
+const OPEN_GALLERIES = matchMedia("(min-width: 40rem)").matches ? 2 : 1;
+const conditionKey = (row) => [row.dataset, row.perturbation, row.condition, row.severity].join("|");
+
+// The conditions of the gallery with their labels and their place in the table of accuracies.
+// Several pictures may be of one condition, such as some of many random transforms.
+function galleryConditions(facts, data) {
+  const places = new Map(data?.conditions.map((row, place) => [conditionKey(row), place]));
+  const count = new Map();
+  for (const row of facts.conditions) count.set(conditionKey(row), (count.get(conditionKey(row)) ?? 0) + 1);
+  return facts.conditions.map((row, number) => {
+    const place = places.get(conditionKey(row)) ?? null;
+    const found = place === null ? null : data.conditions[place];
+    const isShared = count.get(conditionKey(row)) > 1;
+    const isNamed = found && !isShared && row.perturbation !== "none";
+    return {
+      ...row, number, place,
+      label: isNamed ? found.condition_label : row.label,
+      severity_label: found?.severity_label ?? row.severity_label,
+      of: isShared && found ? found.condition_label + ": " : "",
+    };
+  });
+}
+
+// Conditions by experiment, and in it by their label: a row of severities each.
+function galleryRows(conditions) {
   const experiments = new Map();
-  facts.conditions.forEach((condition, place) => {
+  for (const condition of conditions) {
     const rows = experiments.get(condition.experiment) ?? new Map();
     experiments.set(condition.experiment, rows);
-    const key = condition.label;
-    rows.set(key, [...(rows.get(key) ?? []), place]);
-  });
+    rows.set(condition.label, [...(rows.get(condition.label) ?? []), condition]);
+  }
   return experiments;
 }
 
-function galleryCell(facts, place) {
-  const condition = facts.conditions[place];
+function galleryCell(facts, condition) {
   const name = [condition.label, condition.severity_label].filter(Boolean).join(", ");
-  const tiles = Array.from({ length: facts.num_images }, (_, image) =>
-    tile("gallery", facts, place * facts.num_images + image, `Image ${image + 1}: ${name}`));
+  const images = facts.images?.[condition.dataset] ?? Array.from({ length: facts.num_images }, () => ({}));
+  const tiles = images.map((image, place) =>
+    tile("gallery", facts, condition.number * facts.num_images + place, `${image.class ?? "Image " + (place + 1)}: ${name}`));
   return make("figure", { class: "severity" },
     make("div", { class: "tiles" }, ...tiles),
-    make("figcaption", {}, condition.severity_label || "", make("span", { class: "accuracy", "data-condition": String(place) })));
+    make("figcaption", {}, condition.severity_label || "", make("span", { class: "accuracy", "data-condition": String(condition.number) })));
 }
 
 function gallerySection(facts, title, rows, isOpen) {
-  const body = [...rows].map(([label, places]) =>
-    make("div", { class: "condition" }, make("h4", {}, label),
-      make("div", { class: "severities" }, ...places.map((place) => galleryCell(facts, place)))));
-  return make("details", { open: isOpen }, make("summary", {}, title), ...body);
+  const body = [...rows].map(([label, conditions]) =>
+    make("div", { class: conditions.length > 1 ? "condition many" : "condition" }, make("h4", {}, label),
+      make("div", { class: "severities" }, ...conditions.map((condition) => galleryCell(facts, condition)))));
+  return make("details", { open: isOpen }, make("summary", {}, title), make("div", { class: "conditions" }, ...body));
 }
 
-const conditionKey = (row) => [row.dataset, row.perturbation, row.condition, row.severity].join("|");
-
 // The accuracy of a model under each condition, beneath its pictures.
-function showAccuracies(section, data, number, facts) {
-  const places = new Map(data.conditions.map((condition, place) => [conditionKey(condition), place]));
-  const keys = facts.conditions.map(conditionKey);
+function showAccuracies(section, data, model, conditions) {
   for (const element of section.querySelectorAll("[data-condition]")) {
-    const key = keys[Number(element.dataset.condition)];
-    const place = places.get(key);
-    const accuracy = place === undefined ? null : data.accuracy[place][number];
-    const interval = place === undefined ? "" : percentInterval(data.low[place][number], data.high[place][number], data.parts);
-    // Several pictures may be of one condition, such as random transforms.
-    const isShared = keys.filter((other) => other === key).length > 1;
-    const of = isShared && place !== undefined ? data.conditions[place].condition_label + ": " : "";
-    const shown = withInterval(of + percent(accuracy, data.parts) + " %", interval);
-    element.replaceChildren(...(accuracy === null ? ["not evaluated"] : shown));
+    const { place, of } = conditions[Number(element.dataset.condition)];
+    const accuracy = place === null ? null : data.accuracy[place][model];
+    if (accuracy === null) element.textContent = "not evaluated";
+    else {
+      const interval = percentInterval(data.low[place][model], data.high[place][model], data.parts);
+      element.replaceChildren(...withInterval(of + percent(accuracy, data.parts) + " %", interval));
+    }
   }
 }
 
 async function showGallery(section) {
-  const facts = await unpack("gallery");
-  await sprite("gallery");
-  const { experiments: titles } = await unpack("names");
-  const parts = [...galleryRows(facts)].map(([experiment, rows], place) =>
-    gallerySection(facts, titles[experiment] ?? experiment, rows, place < 2));
+  const isThere = (id) => document.getElementById("packed-" + id);
+  const hasAccuracies = isThere("conditions") && isThere("board");
+  const [facts, { experiments: titles }, , data, board] = await Promise.all([
+    unpack("gallery"), unpack("names"), sprite("gallery"),
+    hasAccuracies ? unpack("conditions") : null, isThere("board") ? unpack("board") : null]);
+  const conditions = galleryConditions(facts, data);
+  const parts = [...galleryRows(conditions)].map(([experiment, rows], place) =>
+    gallerySection(facts, titles[experiment] ?? experiment, rows, place < OPEN_GALLERIES));
   section.querySelector("#gallery-rows").replaceChildren(...parts);
-  if (!document.getElementById("packed-conditions") || !document.getElementById("packed-board")) return;
-  const [board, data] = await Promise.all([unpack("board"), unpack("conditions")]);
+  const viewer = board?.models.find((model) => model.id === facts.model)?.name ?? facts.model;
+  if (viewer) section.querySelector("#gallery-viewer").textContent = `Attacks are those on ${viewer}.`;
+  if (!hasAccuracies) return;
   const select = modelSelect(section, "#gallery-model", board);
   follow((chosen) => {
     const number = modelIn(board, chosen);
     select.value = board.models[number].id;
-    showAccuracies(section, data, number, facts);
+    showAccuracies(section, data, number, conditions);
     section.querySelector("#gallery-said").textContent = `Accuracy of ${board.models[number].name}, in percent with the 95 % interval.`;
   });
 }

@@ -95,6 +95,9 @@ function showChoices(section, table, board, chosen) {
     else row.removeAttribute("aria-current");
   }
   const count = table.rows({ search: "applied" }).count();
+  const model = board.models.find((model) => model.id === chosen.get("model"));
+  section.querySelector("#leaderboard-chosen").hidden = !model;
+  section.querySelector("#leaderboard-model").textContent = model?.name ?? "";
   section.querySelector("#leaderboard-count").textContent = `${count} of ${board.models.length} models are shown.`;
 }
 

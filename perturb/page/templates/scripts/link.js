@@ -31,7 +31,12 @@ function choose(changes, isTyping = false) {
 
 window.addEventListener("hashchange", () => {
   const isSection = location.hash.length > 1 && !location.hash.includes("=");
-  if (isSection) return;
+  if (isSection) {
+    if (!String(choices)) return;
+    choices.set("at", location.hash.slice(1));
+    history.replaceState(null, "", "#" + choices);
+    return;
+  }
   choices = choicesIn(location.hash);
   for (const show of followers) show(choices);
 });
@@ -42,8 +47,6 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   choose({ model: link.dataset.model });
-  const target = link.dataset.to && document.getElementById(link.dataset.to);
-  if (target) target.scrollIntoView();
 });
 
 // Sections of the page are made when they are about to be seen, the others when the browser is idle,

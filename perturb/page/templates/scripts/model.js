@@ -23,7 +23,8 @@ function modelFacts(board, number) {
   const facts = [["Family", model.family], ["Size", model.size], ["Patch", model.patch_size && `${model.patch_size} px`],
     ["Pre-training", model.pretraining], ["Name in the study", model.id]];
   board.measures.forEach((measure, place) => {
-    if (measure.is_cost) facts.push([measure.label, board.text[place][number]]);
+    const reason = board.reason[place][number];
+    if (measure.is_cost) facts.push([measure.label, reason || board.text[place][number]]);
   });
   return facts.filter(([, value]) => value)
     .map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
@@ -59,10 +60,15 @@ function conditionName(row) {
   return [row.condition_label, row.severity_label].filter(Boolean).join(", ");
 }
 
-function weakestTable(data, number, model, count, titles) {
+function whereOf(row, names) {
+  const { datasets, experiments } = names;
+  return `${experiments[row.experiment] ?? row.perturbation}, ${datasets[row.dataset] ?? row.dataset}`;
+}
+
+function weakestTable(data, number, model, count, names) {
   const rows = weakest(data, number);
   const shown = rows.slice(0, count).map((row) => [
-    [conditionName(row), make("span", { class: "quiet" }, titles[row.dataset] ?? row.dataset)],
+    [conditionName(row), make("span", { class: "quiet" }, whereOf(row, names))],
     withInterval(percent(row.accuracy, data.parts), percentInterval(row.low, row.high, data.parts)),
     percent(row.clean, data.parts),
     row.clean ? Math.round((100 * row.accuracy) / row.clean) + " %" : "–",
@@ -73,14 +79,14 @@ function weakestTable(data, number, model, count, titles) {
 }
 
 async function showModel(section) {
-  const [board, { datasets }] = await Promise.all([unpack("board"), unpack("names")]);
+  const [board, names] = await Promise.all([unpack("board"), unpack("names")]);
   const data = document.getElementById("packed-conditions") ? await unpack("conditions") : null;
   const select = modelSelect(section, "#model-select", board);
   let count = FIRST_CONDITIONS;
   const all = section.querySelector("#model-all");
   const showConditions = (number) => {
     if (!data) return;
-    const [total, table] = weakestTable(data, number, board.models[number], count, datasets);
+    const [total, table] = weakestTable(data, number, board.models[number], count, names);
     section.querySelector("#model-conditions").replaceChildren(table);
     all.hidden = total <= FIRST_CONDITIONS;
     all.textContent = count === Infinity ? `Show the ${FIRST_CONDITIONS} weakest alone` : `Show all ${total} conditions`;
