@@ -201,9 +201,7 @@ def test_examples_are_the_same_in_every_run(config: Config, written: Path, tmp_p
         assert again == (written / f"disagreements.{form}").read_bytes()
 
 
-def test_a_study_without_attacks_loads_no_model(
-    tiny_study: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_study_without_attacks_loads_no_model(tiny_study: dict[str, Any], tmp_path: Path) -> None:
     config = load_config(tiny_study | {"results": str(tmp_path)})
     assert examples_of(config).loaded == ()
     run(config)
