@@ -14,10 +14,7 @@ import pyarrow as pa
 from perturb.experiments import registry
 from perturb.page.examples import Examples, read_examples
 from perturb.page.model_charts import choosing_chart, difference_chart
-from perturb.page.model_columns import board_data, conditions_data, first_order, pairs_data
-
-# What the first rows of the leaderboard show of a measure.
-_SHOWN = ("text", "interval", "rank_text")
+from perturb.page.model_columns import board_data, conditions_data, pairs_data
 
 
 @dataclass(frozen=True)
@@ -42,32 +39,6 @@ class SideBySide:
             "pairs": bool(self.board and self.pairs and self.pairs["a"]),
             "gallery": self.examples.gallery is not None,
         }
-
-    @property
-    def ranked(self) -> list[Mapping[str, Any]]:
-        """Return the measures that rank models, in order."""
-        return [m for m in self.board["measures"] if m["is_ranked"]] if self.board else []
-
-    @property
-    def first_order(self) -> str:
-        """Return the label of the measure by which the leaderboard is ordered at first."""
-        return str(first_order(self.board["measures"])["label"]) if self.board else ""
-
-    def first_rows(self, count: int) -> list[Mapping[str, Any]]:
-        """Return the first models of the leaderboard, and a cell of each measure that ranks."""
-        board = self.board
-        if board is None:
-            return []
-        at = [place for place, measure in enumerate(board["measures"]) if measure["is_ranked"]]
-        order = board["measures"].index(first_order(board["measures"]))
-        best = sorted(range(len(board["models"])), key=lambda model: _place(board, order, model))
-        return [
-            {
-                "model": board["models"][model],
-                "cells": [{key: board[key][m][model] for key in _SHOWN} for m in at],
-            }
-            for model in best[:count]
-        ]
 
 
 def side_by_side(
@@ -99,13 +70,4 @@ def side_by_side(
         conditions=None if conditions is None else conditions_data(conditions, ids),
         charts={"choosing": choosing_chart(board["models"]), "differences": difference_chart()},
         examples=pictures,
-    )
-
-
-def _place(board: Mapping[str, Any], order: int, model: int) -> tuple[float, float]:
-    rank, value = board["rank"][order][model], board["value"][order][model]
-    sign = 1 if board["measures"][order]["is_better_high"] is False else -1
-    return (
-        float("inf") if rank is None else rank,
-        float("inf") if value is None else sign * value,
     )
