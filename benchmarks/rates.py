@@ -22,7 +22,6 @@ from torch import Tensor
 
 from benchmarks.timing import EMBEDDED
 from perturb import provenance
-from perturb.cost.networks import resnet_size, vit_size
 from perturb.cost.rates import COLUMNS
 from perturb.datasets.streamed import StreamedImages
 from perturb.experiments.attacks.gradients import frozen, loss_gradient
@@ -30,6 +29,7 @@ from perturb.experiments.corruptions.corruptions import corrupt
 from perturb.experiments.corruptions.names import CORRUPTIONS
 from perturb.models.architectures import build_network
 from perturb.models.classifier import Classifier, Preprocessing
+from perturb.models.network_size import resnet_size, vit_size
 from perturb.models.recipes import RECIPES
 from perturb.models.training import Phase, train
 from perturb.models.training_images import Draw, LabelledImages, no_moves

@@ -226,6 +226,9 @@ ALWAYS = {"models", "accuracy", "scaling", "scaling_models", "matched_pairs", "p
     "matched_accuracy",
     "error_consistency",
     "error_consistency_means",
+    "leaderboard",
+    "model_pairs",
+    "model_conditions",
 }
 CORRUPTED = {"corruption_accuracy", "corruption_means", "corruption_error", "reference_errors"}
 

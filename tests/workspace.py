@@ -59,13 +59,17 @@ class Workspace:
         return planned_jobs(self.told("--dry-run"))
 
     def tables(self, results: str = "results") -> dict[str, bytes]:
-        """Return the content of every table in every format, but for the record of run times."""
+        """Return the content of every table in every format, but for measured times."""
         folder = self.folder / results / "tables"
-        return {
+        found = {
             file.name: file.read_bytes()
             for file in sorted(folder.iterdir())
-            if file.suffix in TABLE_SUFFIXES and file.stem != "runs"
+            if file.suffix in TABLE_SUFFIXES and file.stem not in ("runs", "leaderboard")
         }
+        # Images per second are rows of the leaderboard.
+        lines = (folder / "leaderboard.csv").read_bytes().splitlines()
+        timeless = (line for line in lines if b",images_per_second," not in line)
+        return found | {"leaderboard.csv": b"\n".join(timeless)}
 
     def copy(self, folder: Path) -> "Workspace":
         """Return a copy with the same times, so that it is as finished as this one."""

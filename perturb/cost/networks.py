@@ -1,4 +1,4 @@
-"""Parameters of the networks of a study, and FLOPs of one forward pass, before there are weights."""
+"""Parameters of the networks of a study, and FLOPs of one forward pass, without their weights."""
 
 from dataclasses import dataclass
 

@@ -3,10 +3,10 @@ SELECT
     m.*,
     e.entry,
     e.run,
-    measures.measure,
-    measures.measure_label,
-    measures.unit,
-    measures.is_better_high,
+    study_measures.measure,
+    study_measures.measure_label,
+    study_measures.unit,
+    study_measures.is_better_high,
     v.value,
     v.low AS value_low,
     v.high AS value_high,
@@ -16,9 +16,9 @@ SELECT
     ranks.rank_high,
     v.reason
 FROM measure_values AS v
-JOIN measures USING (measure)
+JOIN study_measures USING (measure)
 JOIN model_columns AS m USING (model)
 JOIN entry_places AS e ON e.model::VARCHAR = m.model
 LEFT JOIN measure_ranks AS ranks ON ranks.measure = v.measure AND ranks.entry = e.entry
 ORDER BY
-    measures.position, measures.measure, m.pretraining_rank, m.family, m.num_parameters, m.model;
+    study_measures.position, study_measures.measure, m.pretraining_rank, m.family, m.num_parameters, m.model;

@@ -1,6 +1,6 @@
 -- The difference of every two models by every measure, and under every corruption.
 WITH named AS (
-    SELECT measure, measure_label, position, 0 AS place FROM measures
+    SELECT measure, measure_label, position, 0 AS place FROM study_measures
     UNION
     SELECT measure, measure_label, position, place FROM paired_measures
 ),

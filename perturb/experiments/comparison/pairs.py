@@ -20,7 +20,7 @@ _BLOCK = 8192  # images of a product
 
 @dataclass(frozen=True)
 class PairSums:
-    """Sums over images of d, d^2 and d^4, the difference of the first and the second value; (M, M)."""
+    """Sums of d, d^2 and d^4 over images, the first value minus the second; (M, M)."""
 
     d1: Values
     d2: Values

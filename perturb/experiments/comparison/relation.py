@@ -108,7 +108,7 @@ def _pairs(of: Outcomes, places: Integers, measure: Mapping[str, Any]) -> pa.Tab
     shared = math.lcm(*runs.tolist())
     scale = of.num_predictions * shared
     of_entries = [of.values[:, own == place].sum(axis=1) for place in range(len(entries))]
-    sums = np.stack(of_entries, axis=1) * (shared // runs)
+    sums: Values = np.stack(of_entries, axis=1) * (shared / runs)
     mean = sums.mean(axis=0) / scale
     if measure["is_line"]:
         sums = sums - sums.mean(axis=0)

@@ -12,7 +12,7 @@ SELECT 'dataset:' || dataset, dataset
 FROM datasets
 WHERE role = 'extra' AND dataset IN (SELECT DISTINCT test_set FROM image_outcomes);
 
-CREATE TEMP TABLE measures AS
+CREATE TEMP TABLE study_measures AS
 WITH labelled AS (
     SELECT
         measure,
@@ -64,7 +64,7 @@ GROUP BY measure, o.model;
 CREATE TEMP TABLE paired_measures AS
 SELECT measure, measure_label, position, 0 AS place, false AS is_line, 'measure_outcomes' AS relation
 FROM measure_sets
-JOIN measures USING (measure);
+JOIN study_measures USING (measure);
 
 CREATE TEMP VIEW measure_outcomes AS
 SELECT measure, model, image, num_correct::DOUBLE AS value, num_predictions

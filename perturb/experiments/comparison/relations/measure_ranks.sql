@@ -15,7 +15,7 @@ signed AS (
         CASE WHEN is_better_high THEN low ELSE -high END AS low,
         CASE WHEN is_better_high THEN high ELSE -low END AS high
     FROM sides
-    JOIN measures USING (measure)
+    JOIN study_measures USING (measure)
 ),
 counts AS (
     SELECT
@@ -35,5 +35,5 @@ SELECT
     1 + coalesce(num_better, 0) AS rank_low,
     count(*) OVER (PARTITION BY v.measure) - coalesce(num_worse, 0) AS rank_high
 FROM entry_values AS v
-JOIN measures ON measures.measure = v.measure AND is_better_high IS NOT NULL
+JOIN study_measures ON study_measures.measure = v.measure AND is_better_high IS NOT NULL
 LEFT JOIN counts ON counts.measure = v.measure AND counts.place = v.place;

@@ -74,7 +74,7 @@ unpaired AS (
             a.reach_high, a.num_images, b.reach_low, b.num_images, 'Infinity'::DOUBLE) AS high
     FROM entry_values AS a
     JOIN entry_values AS b ON b.measure = a.measure AND b.place > a.place
-    JOIN measures ON measures.measure = a.measure AND is_better_high IS NOT NULL
+    JOIN study_measures ON study_measures.measure = a.measure AND is_better_high IS NOT NULL
     WHERE a.measure NOT IN (SELECT measure FROM paired_measures)
 )
 SELECT

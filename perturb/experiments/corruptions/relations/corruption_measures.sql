@@ -8,7 +8,7 @@ WHERE mce IS NOT NULL;
 
 INSERT INTO paired_measures
 SELECT measure, measure_label, position, 0, true, 'mce_outcomes'
-FROM measures
+FROM study_measures
 WHERE measure = 'mce'
     AND (SELECT count(mce) FROM corruption_scores JOIN benchmark_models USING (model)) > 0;
 

@@ -7,7 +7,7 @@ WHERE shape_class IS NULL AND shape_bias IS NOT NULL;
 
 INSERT INTO paired_measures
 SELECT measure, measure_label, position, 0, true, 'shape_bias_outcomes'
-FROM measures
+FROM study_measures
 WHERE measure = 'shape_bias' AND 'shape_bias' IN (SELECT measure FROM measure_values);
 
 CREATE TEMP VIEW shape_bias_outcomes AS
