@@ -205,6 +205,12 @@ def test_charts_and_page_are_made_anew_when_what_they_are_made_of_changes(
         page |= {file.relative_to(ROOT).as_posix() for file in experiments.glob(f"*/{kind}")}
     assert charts <= set(found["draw_charts"]["input"])
     assert charts | page <= set(found["write_page"]["input"])
+    examples = {
+        f"perturb/examples/{file.name}" for file in (ROOT / "perturb/examples").glob("*.py")
+    }
+    examples |= {file.relative_to(ROOT).as_posix() for file in experiments.glob("**/gallery.py")}
+    assert examples <= set(found["draw_examples"]["input"])
+    assert set(found["draw_examples"]["output"]) <= set(found["write_page"]["input"])
     shown = found["write_page"]["params"]["configuration"]
     assert yaml.safe_load(shown) == study
     assert list(yaml.safe_load(shown)["models"]) == list(study["models"])

@@ -1,8 +1,9 @@
 """The images of the gallery: a few of each dataset, of the same classes where it has them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from perturb.datasets.manifests import read_manifest
 from perturb.datasets.subset import balanced_subset
 from perturb.evaluation.cell import Cell
 from perturb.parquet import read_parquet
-from perturb.plan.examples import gallery_cells, named_model
+from perturb.plan.examples import gallery_cells
 from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_cell
 
@@ -31,17 +32,17 @@ class Image:
 def shown_images(config: Config) -> dict[str, list[Image]]:
     """Return at most four images of each dataset of the gallery, the clean set's first.
 
-    All perturbations of a dataset are evaluated on them. Of the clean set they are of classes that
-    lie apart, and the named model predicts them correctly if it does so for enough images: attacks
-    change no other. Other datasets have the same images, or else images of the same classes.
+    All perturbations of a dataset are evaluated on them. Other datasets than the clean set have the
+    same images, or else images of the same classes.
     """
     found: dict[str, list[Image]] = {}
     for cell in gallery_cells(config):
         if cell.dataset not in found:
             images = _candidates(config, cell)
-            wanted = found.get(config.clean_dataset.id)
             found[cell.dataset] = (
-                _spread(_correct(config, cell, images)) if wanted is None else _like(wanted, images)
+                like(found[config.clean_dataset.id], images)
+                if found
+                else spread(images, _correct(config, cell))
             )
     return found
 
@@ -61,40 +62,66 @@ def _candidates(config: Config, cell: Cell) -> list[Image]:
     return [Image(ids[row], targets[row]) for row in rows]
 
 
-def _correct(config: Config, cell: Cell, images: list[Image]) -> list[Image]:
-    """Return the images that the named model predicts correctly, or all if these are too few."""
-    shard = Paths(config.results).shard(Cell(named_model(config), cell.dataset, "none", "0"))
-    if cell.perturbation != "none":
-        return images
+def _correct(config: Config, cell: Cell) -> set[str]:
+    """Return the ids of the images of an unperturbed cell that the model predicts correctly."""
+    shard = Path(Paths(config.results).shard(cell))
     try:
-        rows = read_parquet(Path(shard), ["image_id", "is_correct"])
+        rows = read_parquet(shard, ["image_id", "is_correct"])
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{shard}: cannot be read ({error})") from error
-    right = set(rows.filter(rows["is_correct"])["image_id"].to_pylist())
-    found = [image for image in images if image.id in right]
-    return found if len(found) >= NUM_IMAGES else images
+    return set(rows.filter(rows["is_correct"])["image_id"].to_pylist())
 
 
-def _spread(images: Sequence[Image]) -> list[Image]:
-    """Return images at equal distances in the order of their classes."""
-    in_order = sorted(images, key=lambda image: image.target)
-    count = min(NUM_IMAGES, len(images))
-    return [in_order[place * len(images) // count] for place in range(count)]
+def spread(images: Sequence[Image], correct: Collection[str]) -> list[Image]:
+    """Return at most four images of classes that lie apart.
+
+    Classes with a correct image come first: attacks do not change other images.
+    """
+    of_class: dict[int, list[Image]] = {}
+    for image in sorted(images, key=lambda image: (image.target, image.id not in correct)):
+        of_class.setdefault(image.target, []).append(image)
+    classes = _apart([target for target, own in of_class.items() if own[0].id in correct])
+    others = [target for target in of_class if target not in classes]
+    classes += _apart(others, NUM_IMAGES - len(classes))
+    in_turn = (
+        (turn, place, image)
+        for place, target in enumerate(classes)
+        for turn, image in enumerate(of_class[target])
+    )
+    found = [image for *_, image in sorted(in_turn, key=itemgetter(0, 1))[:NUM_IMAGES]]
+    return sorted(found, key=lambda image: image.target)
 
 
-def _like(wanted: Sequence[Image], images: Sequence[Image]) -> list[Image]:
-    """Return those of the images that are most like the wanted ones, each once."""
+def _apart(classes: Sequence[int], most: int = NUM_IMAGES) -> list[int]:
+    """Return at most so many of the classes, at equal distances."""
+    count = min(most, len(classes))
+    return [classes[place * len(classes) // count] for place in range(count)]
+
+
+def like(wanted: Sequence[Image], images: Sequence[Image]) -> list[Image]:
+    """Return one of the images for each wanted one: the same, or of its class, or any other."""
     # In an order of no meaning: lists of renditions go through the styles of a class in turn.
     left = dict.fromkeys(sorted(images, key=_rank))
-    found = []
-    for image in wanted:
-        same = [image] if image in left else []
-        alike = (other for other in left if other.target == image.target)
-        choice = next(iter(same), next(alike, next(iter(left), None)))
-        if choice is not None:
-            found.append(choice)
-            del left[choice]
-    return found
+    found: dict[Image, Image] = {}
+    for is_like in (_is_same, _has_same_class, _is_any):
+        for image in wanted:
+            choice = next((other for other in left if is_like(image, other)), None)
+            if image not in found and choice is not None:
+                found[image] = choice
+                del left[choice]
+    return [found[image] for image in wanted if image in found]
+
+
+def _is_same(image: Image, other: Image) -> bool:
+    return image == other
+
+
+def _has_same_class(image: Image, other: Image) -> bool:
+    return image.target == other.target
+
+
+def _is_any(_: Image, __: Image) -> bool:
+    return True
 
 
 def _rank(image: Image) -> bytes:

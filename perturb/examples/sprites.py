@@ -42,7 +42,7 @@ def write_sprite(path: Path, pictures: Sequence[Tensor | None]) -> dict[str, int
     )
     is_doubled = side_px <= _DOUBLED_PX
     tile_px = 2 * side_px if is_doubled else min(side_px, _LARGEST_PX)
-    columns, rows = _layout(len(pictures), _MOST_PX // tile_px)
+    columns, rows = layout(len(pictures), _MOST_PX // tile_px)
     sheet = np.full((rows * tile_px, columns * tile_px, 3), _PAPER, np.uint8)
     for place, picture in enumerate(pictures):
         if picture is not None:
@@ -54,7 +54,7 @@ def write_sprite(path: Path, pictures: Sequence[Tensor | None]) -> dict[str, int
     return {"tile": tile_px, "columns": columns}
 
 
-def _layout(count: int, most: int) -> tuple[int, int]:
+def layout(count: int, most: int) -> tuple[int, int]:
     """Return columns and rows of a number of pictures, neither more than `most`."""
     if count > most * most:
         raise ValueError(f"sprite: {count} pictures; allowed: {most * most} of this size")
