@@ -2,7 +2,7 @@
 
 const ROWS_OF_A_PAGE = 200;
 // Below, a list of columns to hide is of no use.
-const MANY_COLUMNS = 7;
+const MANY_COLUMNS = 5;
 
 function textOfCell(cell) {
   return Array.isArray(cell) ? cell[0] : cell;
@@ -127,7 +127,7 @@ async function makeTable(details) {
 function scrollAlone(table, title) {
   const place = table.closest(".dt-layout-cell");
   place.classList.add("scroll");
-  for (const [name, value] of [["tabindex", 0], ["role", "region"], ["aria-label", title]]) {
+  for (const [name, value] of [["tabindex", 0], ["role", "group"], ["aria-label", title]]) {
     place.setAttribute(name, value);
   }
   table.tHead.addEventListener("keydown", (event) => {
