@@ -115,7 +115,10 @@ def opening(
 ) -> Iterator[Opened]:
     """Open the page, and wait until all its parts are made."""
     context = browser.new_context(
-        offline=True, viewport={"width": width, "height": 900}, color_scheme=scheme
+        offline=True,
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        reduced_motion="reduce",  # nothing moves while it is clicked
     )
     found = Opened(context.new_page())
     found.page.on("console", lambda message: found.messages.append(message.text))
