@@ -11,11 +11,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jinja2
+import pyarrow as pa
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from perturb.page.frame import environment, parts_of, scripts, styles
+from perturb.page.model_columns import board_data, pairs_data
 from perturb.page.packing import pack, read_libraries
 from perturb.page.side_by_side import SideBySide, side_by_side
 from tests.side_by_side import HOSTILE, MEASURES, examples_of, model_rows, tables_of
@@ -440,3 +442,79 @@ def test_an_accessibility_checker_finds_nothing(
         ]
         assert [(v["id"], v["nodes"][0]["html"]) for v in serious] == []
         assert found.messages == []
+
+
+def test_two_models_that_never_err_are_told_alike(browser: Browser, tmp_path: Path) -> None:
+    tables = tables_of(2)
+    board = tables["leaderboard"].to_pylist()
+    same = [{**row, "value": 1.0, "value_high": None} for row in board]
+    same = [{**row, "rank": row["rank"] and 1, "rank_low": row["rank"] and 1} for row in same]
+    pairs = [
+        {**row, "difference": 0.0, "difference_low": -0.2, "difference_high": 0.2}
+        for row in tables["model_pairs"].to_pylist()
+    ]
+    found = {
+        **tables,
+        "leaderboard": pa.Table.from_pylist(same),
+        "model_pairs": pa.Table.from_pylist(pairs),
+    }
+    page = write(tmp_path / "index.html", side_by_side(found, None, {}))
+    with opening(browser, page) as opened:
+        assert len(opened.order()) == 2
+        assert "better than" in opened.text("#compare-sentence")
+        assert "on 0 of 4 measures" in opened.text("#compare-sentence")
+        assert opened.page.locator("#compare-images, #model-images, #gallery").count() == 0
+        opened.page.wait_for_selector("#choosing-chart[data-drawn]")
+        assert opened.messages == []
+
+
+def test_one_model_has_no_comparison(browser: Browser, tmp_path: Path) -> None:
+    tables = {name: table for name, table in tables_of(1).items() if name != "model_pairs"}
+    page = write(tmp_path / "index.html", side_by_side(tables, None, {}))
+    with opening(browser, page) as opened:
+        assert opened.page.locator("#compare").count() == 0
+        assert len(opened.order()) == 1
+        opened.page.wait_for_selector("#choosing-chart[data-drawn]")
+        assert opened.messages == []
+
+
+def test_a_gallery_stands_without_tables(browser: Browser, tmp_path: Path) -> None:
+    examples = examples_of(tmp_path, 3)
+    compared = side_by_side({"models": TABLES["models"]}, examples, {"shapes": "Shapes"})
+    page = write(tmp_path / "index.html", compared)
+    with opening(browser, page) as opened:
+        parts = opened.page.locator("main > section").all()
+        assert [part.get_attribute("id") for part in parts] == ["gallery"]
+        assert opened.page.locator("#gallery .tile").count() == 28
+        assert opened.messages == []
+
+
+def test_a_picture_without_its_description_is_a_mistake(tmp_path: Path) -> None:
+    files = dict(examples_of(tmp_path, 2))
+    del files["gallery.json"]
+    with pytest.raises(ValueError, match=r"gallery\.webp alone; needed: gallery\.json and"):
+        side_by_side({}, files, {})
+
+
+def test_models_of_one_name_are_told_apart() -> None:
+    rows = [{**row, "pretraining_label": "Small"} for row in BOARD]
+    for row in rows:
+        row["architecture_label"] = "ViT-S/8"
+    models = [{**row, "architecture_label": "ViT-S/8"} for row in TABLES["models"].to_pylist()]
+    board = board_data(pa.Table.from_pylist(rows), pa.Table.from_pylist(models))
+    names = [model["name"] for model in board["models"]]
+    assert names == [f"ViT-S/8 (Small), {model}" for model in MODELS]
+
+
+def test_pairs_are_matrices_in_hundredths_of_a_percent() -> None:
+    board = board_data(TABLES["leaderboard"], TABLES["models"])
+    found = pairs_data(TABLES["model_pairs"], board)
+    rows = TABLES["model_pairs"].to_pylist()
+    for row in rows[::7]:
+        pair = [(MODELS[a], MODELS[b]) for a, b in zip(found["a"], found["b"], strict=True)].index(
+            (row["model_a"], row["model_b"])
+        )
+        labels = [measure["label"] for measure in found["measures"]]
+        place = labels.index(row["measure_label"])
+        assert found["difference"][place][pair] == round(10_000 * row["difference"])
+        assert found["low"][place][pair] == round(10_000 * row["difference_low"])

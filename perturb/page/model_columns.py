@@ -79,8 +79,8 @@ def _board_cell(row: Mapping[str, Any]) -> dict[str, Any]:
     has_interval = low is not None and high is not None
     return {
         "value": _short(row["value"]),
-        "low": _short(low),
-        "high": _short(high),
+        "low": _short(low) if has_interval else None,
+        "high": _short(high) if has_interval else None,
         "rank": row["rank"],
         "text": formatted(row["value"], unit),
         "interval": f"{formatted(low, unit)}, {formatted(high, unit)}" if has_interval else "",
