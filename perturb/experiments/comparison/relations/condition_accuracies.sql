@@ -17,10 +17,13 @@ FROM predictions
 WHERE perturbation <> 'class_subset'
 GROUP BY ALL;
 
--- Predictions on one image are one observation.
+-- Predictions on one image are one observation. Of most changed models, `model_outcomes` has them.
 CREATE TEMP TABLE sampled_counts AS
 WITH sampled AS (
-    SELECT DISTINCT perturbation, condition FROM condition_counts WHERE has_samples
+    SELECT DISTINCT perturbation, condition
+    FROM condition_counts
+    WHERE has_samples
+        AND perturbation NOT IN (SELECT DISTINCT perturbation::VARCHAR FROM model_outcomes)
 ),
 images AS (
     SELECT
@@ -99,12 +102,16 @@ CREATE TEMP VIEW condition_accuracies AS
 WITH counted AS (
     SELECT
         c.*,
-        coalesce(s.num_images, c.n) AS num_images,
+        a.accuracy,
+        a.accuracy_low,
+        a.accuracy_high,
+        coalesce(a.num_images, s.num_images, c.n) AS num_images,
         coalesce(s.kk, c.k) AS kk,
         coalesce(s.kn, c.k) AS kn,
         coalesce(s.nn, c.n) AS nn
     FROM condition_counts AS c
     LEFT JOIN sampled_counts AS s USING (model, dataset, perturbation, condition, severity)
+    LEFT JOIN model_accuracies AS a USING (model, perturbation, condition, severity)
 )
 SELECT
     c.model,
@@ -113,11 +120,10 @@ SELECT
     c.condition,
     c.severity,
     c.num_images,
-    coalesce(a.accuracy, c.k / c.n) AS accuracy,
-    coalesce(a.accuracy_low, ratio_low(c.k, c.n, c.kk, c.kn, c.nn, c.num_images)) AS accuracy_low,
-    coalesce(a.accuracy_high, ratio_high(c.k, c.n, c.kk, c.kn, c.nn, c.num_images))
+    coalesce(c.accuracy, c.k / c.n) AS accuracy,
+    coalesce(c.accuracy_low, ratio_low(c.k, c.n, c.kk, c.kn, c.nn, c.num_images)) AS accuracy_low,
+    coalesce(c.accuracy_high, ratio_high(c.k, c.n, c.kk, c.kn, c.nn, c.num_images))
         AS accuracy_high,
     CASE WHEN u.n = c.num_images THEN u.k / u.n END AS clean_accuracy
 FROM counted AS c
-LEFT JOIN model_accuracies AS a USING (model, perturbation, condition, severity)
 LEFT JOIN unchanged_counts AS u USING (model, dataset, perturbation);
