@@ -158,10 +158,11 @@ from types import SimpleNamespace
 
 WILDCARDS = SimpleNamespace(experiment="benchmarks")
 NAMES = ("draw_charts", "write_page", "check_shards", "import_checkpoint", "train_model",
-         "decode_dataset", "download_dataset")
+         "decode_dataset", "download_dataset", "draw_examples")
 print("FOUND" + json.dumps({
     each.name: {
         "input": sorted(map(str, each.input)),
+        "output": sorted(map(str, each.output)),
         "params": {
             name: str(value(WILDCARDS) if callable(value) else value)
             for name, value in (each.params.items() if each.name in NAMES[:3] else ())

@@ -19,7 +19,13 @@ from perturb.evaluation.outcome import Setting
 from perturb.examples.class_names import class_names
 from perturb.examples.shown_images import Image, rows_of, shown_images
 from perturb.examples.sprites import write_sprite
-from perturb.experiments.gallery import Picture, Scene, pictures_of
+from perturb.experiments.gallery import (
+    Picture,
+    Scene,
+    condition_label,
+    pictures_of,
+    severity_label,
+)
 from perturb.experiments.registry import experiment_of, perturbation
 from perturb.files import replacing
 from perturb.models.precision import autocast, resolve_precision
@@ -104,11 +110,11 @@ class _Gallery:
 def _in_order(shown: Sequence[_Shown]) -> list[_Shown]:
     """Return the pictures of a perturbation condition by condition, each from weak to strong."""
     groups = _numbered((cell.perturbation, cell.dataset) for cell, _ in shown)
-    labels = _numbered((cell.perturbation, picture.label) for cell, picture in shown)
+    labels = _numbered((cell.perturbation, _label(cell, picture)) for cell, picture in shown)
 
     def place(item: _Shown) -> tuple[int, int]:
         cell, picture = item
-        group, label = (cell.perturbation, cell.dataset), (cell.perturbation, picture.label)
+        group, label = (cell.perturbation, cell.dataset), (cell.perturbation, _label(cell, picture))
         return groups[group], labels[label]
 
     return sorted(shown, key=place)
@@ -119,6 +125,10 @@ def _numbered(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
     return {key: place for place, key in enumerate(dict.fromkeys(keys))}
 
 
+def _label(cell: Cell, picture: Picture) -> str:
+    return picture.label or condition_label(cell.perturbation, picture.condition)
+
+
 def _condition(config: Config, cell: Cell, picture: Picture) -> dict[str, Any]:
     is_unchanged = cell.perturbation == "none"
     return {
@@ -127,8 +137,8 @@ def _condition(config: Config, cell: Cell, picture: Picture) -> dict[str, Any]:
         "perturbation": cell.perturbation,
         "condition": picture.condition,
         "severity": cell.severity_value,
-        "label": config.datasets[cell.dataset].label if is_unchanged else picture.label,
-        "severity_label": picture.severity_label,
+        "label": config.datasets[cell.dataset].label if is_unchanged else _label(cell, picture),
+        "severity_label": severity_label(cell.perturbation, cell.severity_value),
     }
 
 

@@ -39,15 +39,13 @@ class Picture:
     """One condition of a scene.
 
     condition : as in the shard.
-    label : of the condition.
-    severity_label : empty for a change without severities.
     pixels : (B, 3, H, W), uint8, or floating point in [0, 1].
+    label : None for that of the condition.
     """
 
     condition: str
-    label: str
-    severity_label: str
     pixels: Tensor
+    label: str | None = None
 
 
 def pictures_of(scene: Scene) -> Iterator[Picture]:
@@ -59,6 +57,18 @@ def pictures_of(scene: Scene) -> Iterator[Picture]:
     pixels_of = evaluator(scene.perturbation)
     if isinstance(pixels_of, InputEvaluator):
         for found in pixels_of.pixels(scene.images, scene.setting):
-            label = found.condition.replace("_", " ").capitalize()
-            severity = scene.setting.severity
-            yield Picture(found.condition, label, f"{severity:g}" if severity else "", found.pixels)
+            yield Picture(found.condition, found.pixels)
+
+
+def condition_label(id: str, condition: str) -> str:
+    """Return the label of a perturbation's condition."""
+    spoken = condition.replace("_", " ")
+    return perturbation(id).condition_labels.get(condition, spoken[:1].upper() + spoken[1:])
+
+
+def severity_label(id: str, severity: float) -> str:
+    """Return the label of a perturbation's severity; empty if it has only one."""
+    declared = perturbation(id)
+    if not isinstance(declared.severities, str):
+        return ""
+    return declared.severity_label % round(severity * declared.severity_scale, 6)

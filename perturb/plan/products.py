@@ -98,7 +98,7 @@ def page_code() -> list[str]:
 def examples_code() -> list[str]:
     """Return the files that the bytes of the examples depend on, apart from the evaluators'."""
     own = code("plan/examples.py", "experiments/gallery.py")
-    return [*_code_in("examples"), *_experiment_files(("gallery.py",)), *own]
+    return [*_code_in("examples"), *_experiment_files(("__init__.py", "gallery.py")), *own]
 
 
 def _experiment_files(names: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from perturb.experiments.setting import checked_options
 
 def fgsm_pictures(scene: Scene) -> Iterator[Picture]:
     """Yield the images after one step of epsilon."""
-    yield _picture(scene, "FGSM", _attacked(scene, fgsm))
+    yield Picture("fgsm", _attacked(scene, fgsm))
 
 
 def pgd_pictures(scene: Scene) -> Iterator[Picture]:
@@ -28,7 +28,7 @@ def pgd_pictures(scene: Scene) -> Iterator[Picture]:
         restarts=options["restarts"],
         seed=scene.setting.seed,
     )
-    yield _picture(scene, "PGD", _attacked(scene, attack, has_keys=True))
+    yield Picture("pgd", _attacked(scene, attack, has_keys=True))
 
 
 def _attacked(scene: Scene, attack: Any, *, has_keys: bool = False) -> Tensor:
@@ -44,8 +44,3 @@ def _attacked(scene: Scene, attack: Any, *, has_keys: bool = False) -> Tensor:
         epsilon = scene.setting.severity
         found[rows] = attack(scene.classifier, pixels[rows], targets[rows], epsilon, **keys)
     return found
-
-
-def _picture(scene: Scene, label: str, pixels: Tensor) -> Picture:
-    severity_label = f"{255 * scene.setting.severity:g}/255"
-    return Picture(scene.setting.conditions[0], label, severity_label, pixels)

@@ -23,7 +23,7 @@ def pictures(scene: Scene) -> Iterator[Picture]:
         yield _worst(scene)
     if "random" in scene.setting.conditions:
         for label, point in _ends(scene).items():
-            yield _picture("random", label, scene, *point)
+            yield Picture("random", _moved(scene, *point), label)
 
 
 def _worst(scene: Scene) -> Picture:
@@ -40,7 +40,7 @@ def _worst(scene: Scene) -> Picture:
     grid = {point.rotation_deg for point in _grid(scene)}
     exact = [_nearest(grid, angle) for angle in angles]
     rotations = torch.tensor(exact, dtype=torch.float64)
-    return _picture("grid", "Worst rotation and translation", scene, rotations, *shifts)
+    return Picture("grid", _moved(scene, rotations, *shifts))
 
 
 def _nearest(values: Collection[float], given: float) -> float:
@@ -67,14 +67,11 @@ def _ends(scene: Scene) -> dict[str, Transform]:
     return found
 
 
-def _picture(
-    condition: str,
-    label: str,
+def _moved(
     scene: Scene,
     rotation_deg: float | Tensor,
     x_px: int | Sequence[int],
     y_px: int | Sequence[int],
-) -> Picture:
+) -> Tensor:
     shifts = (torch.as_tensor(shift) for shift in (x_px, y_px))
-    pixels = transform(scene.images.pixels, rotation_deg, *shifts)
-    return Picture(condition, label, f"{scene.setting.severity:g}", pixels)
+    return transform(scene.images.pixels, rotation_deg, *shifts)
