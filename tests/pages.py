@@ -26,6 +26,8 @@ PNG = bytes.fromhex(
     "1f15c4890000000d49444154789c63f8cfc0f01f00050001ff89993d1d0000000049454e44ae426082"
 )
 PHONE, DESKTOP = 390, 1280
+# Milliseconds that all charts may take beside other work.
+_PATIENCE = 300_000
 
 
 @dataclass
@@ -38,7 +40,8 @@ class Opened:
 
     def wait_for_charts(self) -> None:
         """Wait until every chart is drawn, as the browser does while it is idle."""
-        self.page.wait_for_function("document.querySelector('.vega:not([data-drawn])') === null")
+        undrawn = "document.querySelector('.vega:not([data-drawn])')"
+        self.page.wait_for_function(f"{undrawn} === null", timeout=_PATIENCE)
 
     def unfold(self, table: str) -> None:
         """Unfold a table, by the id of its element, and wait for its rows."""

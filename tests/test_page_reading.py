@@ -147,12 +147,15 @@ def test_paper_has_every_chart_and_the_unfolded_tables_whole(opened: Opened) -> 
 
 def test_printing_waits_for_every_chart(browser: Browser, report: Path) -> None:
     with opened_page(browser, report) as found:
-        found.page.evaluate("window.print = () => { window.printed = drawnNow(); }")
         found.page.evaluate(
-            "window.drawnNow = () => document.querySelectorAll('.vega:not([data-drawn])').length"
+            """() => {
+                const undrawn = () => document.querySelectorAll('.vega:not([data-drawn])').length;
+                window.print = () => { window.undrawn = undrawn(); };
+            }"""
         )
         found.page.click("#print")
-        found.page.wait_for_function("window.printed === 0")
+        found.page.wait_for_function("'undrawn' in window", timeout=300_000)
+        assert found.page.evaluate("window.undrawn") == 0
 
 
 def test_without_scripts_the_page_names_the_files(browser: Browser, report: Path) -> None:

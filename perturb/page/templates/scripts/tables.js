@@ -85,6 +85,7 @@ function layoutOf(content, escaped) {
   const choice = {
     extend: "colvis",
     text: "Columns",
+    fade: 0,
     columns: ":gt(0)",
     columnText: (_, index) => labels[index],
   };
