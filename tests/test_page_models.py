@@ -1,10 +1,7 @@
 """The parts of the page that show models side by side, in a real browser without a network."""
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +11,13 @@ import jinja2
 import pyarrow as pa
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from perturb.page.frame import environment, parts_of, scripts, styles
 from perturb.page.model_columns import board_data, pairs_data
 from perturb.page.packing import pack, read_libraries
 from perturb.page.side_by_side import SideBySide, side_by_side
+from tests.pages import DESKTOP, PHONE, Opened
 from tests.side_by_side import HOSTILE, MEASURES, examples_of, model_rows, tables_of
 
 NUM_MODELS = 7
@@ -27,7 +25,7 @@ PARTS = ("leaderboard", "choosing", "compare", "model", "gallery")
 TABLES = tables_of(NUM_MODELS, hostile=True)
 BOARD = TABLES["leaderboard"].to_pylist()
 MODELS = [row["model"] for row in model_rows(NUM_MODELS)]
-WIDTHS = (390, 1280)
+WIDTHS = (PHONE, DESKTOP)
 
 
 def value_of(model: str, measure: str) -> float | None:
@@ -43,13 +41,8 @@ def ordered(measure: str, descending: bool) -> list[str]:
     return known + others
 
 
-@dataclass
-class Opened:
-    """A page, and everything that went wrong while it was open."""
-
-    page: Page
-    messages: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
+class OpenedModels(Opened):
+    """An open page of models side by side."""
 
     def order(self) -> list[str]:
         """Return the models of the leaderboard in the order of its rows."""
@@ -96,25 +89,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(folder / "index.html", compared)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = next((path for path in map(shutil.which, names) if path), None)
-    executable = os.environ.get("CHROMIUM", found)
-    if executable is None:
-        pytest.fail("no Chromium found; install it with: apt-get install chromium")
-    with sync_playwright() as playwright:
-        # Containers have neither user namespaces nor much shared memory.
-        options = ["--no-sandbox", "--disable-dev-shm-usage"]
-        running = playwright.chromium.launch(executable_path=executable, args=options)
-        yield running
-        running.close()
-
-
 @contextlib.contextmanager
 def opening(
-    browser: Browser, report: Path, link: str = "", *, width: int = 1280, scheme: Any = "light"
-) -> Iterator[Opened]:
+    browser: Browser, report: Path, link: str = "", *, width: int = DESKTOP, scheme: Any = "light"
+) -> Iterator[OpenedModels]:
     """Open the page, and wait until all its parts are made."""
     context = browser.new_context(
         offline=True,
@@ -122,7 +100,7 @@ def opening(
         color_scheme=scheme,
         reduced_motion="reduce",  # nothing moves while it is clicked
     )
-    found = Opened(context.new_page())
+    found = OpenedModels(context.new_page())
     found.page.on("console", lambda message: found.messages.append(message.text))
     found.page.on("pageerror", lambda error: found.messages.append(str(error)))
     found.page.on("request", lambda request: found.requests.append(request.url))
@@ -140,7 +118,9 @@ def wait(page: Page) -> None:
 
 
 @pytest.fixture(params=WIDTHS)
-def opened(browser: Browser, report: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
+def opened(
+    browser: Browser, report: Path, request: pytest.FixtureRequest
+) -> Iterator[OpenedModels]:
     """Open the page on a phone and on a wide screen; nothing goes wrong while it is open."""
     with opening(browser, report, width=request.param) as found:
         yield found
@@ -152,7 +132,7 @@ def opened(browser: Browser, report: Path, request: pytest.FixtureRequest) -> It
         assert width <= request.param
 
 
-def test_models_are_first_ordered_by_a_perturbed_measure(opened: Opened) -> None:
+def test_models_are_first_ordered_by_a_perturbed_measure(opened: OpenedModels) -> None:
     assert opened.order() == ordered("corruptions", descending=True)
     first = opened.page.locator("[data-row]").first
     row = next(r for r in BOARD if r["measure"] == "corruptions" and r["rank"] == 1)
@@ -165,7 +145,7 @@ def test_models_are_first_ordered_by_a_perturbed_measure(opened: Opened) -> None
 
 @pytest.mark.parametrize(("measure", "first"), [("mce", False), ("clean", True)])
 def test_a_click_on_a_head_orders_and_missing_values_stay_last(
-    opened: Opened, measure: str, first: bool
+    opened: OpenedModels, measure: str, first: bool
 ) -> None:
     head = opened.page.locator(f'#leaderboard-rows th[data-measure="{measure}"]')
     for descending in (first, not first):
@@ -184,7 +164,9 @@ def test_a_click_on_a_head_orders_and_missing_values_stay_last(
         ("size", "B", "size"),
     ],
 )
-def test_filters_stay_in_the_link(opened: Opened, facet: str, value: str, column: str) -> None:
+def test_filters_stay_in_the_link(
+    opened: OpenedModels, facet: str, value: str, column: str
+) -> None:
     opened.page.select_option(f"#board-{facet}", label=value)
     rows = {row["model"]: row[column] for row in BOARD}
     kept = {model for model, text in rows.items() if (text or "").startswith(value)}
@@ -197,7 +179,7 @@ def test_filters_stay_in_the_link(opened: Opened, facet: str, value: str, column
     assert opened.page.input_value(f"#board-{facet}") == value
 
 
-def test_words_filter_and_columns_are_chosen(opened: Opened) -> None:
+def test_words_filter_and_columns_are_chosen(opened: OpenedModels) -> None:
     opened.page.fill("#board-find", "resnet large")
     assert opened.order() == [m for m in ordered("corruptions", True) if m == "resnet-s-7"]
     opened.page.fill("#board-find", "vit-s")
@@ -227,7 +209,7 @@ def score(model: str, weights: dict[str, float]) -> float | None:
     return total / sum(weights.values())
 
 
-def test_weights_order_by_the_score(opened: Opened) -> None:
+def test_weights_order_by_the_score(opened: OpenedModels) -> None:
     assert not opened.page.locator('th[data-measure="score"]').is_visible()
     opened.page.locator("details:has(#board-weights) summary").click()
     weights = {"clean": 1.0, "mce": 2.0}
@@ -284,7 +266,7 @@ def front(*measures: str) -> set[str]:
     }
 
 
-def names_in(opened: Opened) -> set[str]:
+def names_in(opened: OpenedModels) -> set[str]:
     sentence = opened.text("#choosing-front")
     names = {row["model"]: name_of(row) for row in BOARD}
     return {model for model, name in names.items() if name in sentence}
@@ -294,7 +276,7 @@ def name_of(row: dict[str, Any]) -> str:
     return f"{row['architecture_label']} ({row['pretraining_label']})"
 
 
-def test_the_front_is_that_of_the_chosen_measures(opened: Opened) -> None:
+def test_the_front_is_that_of_the_chosen_measures(opened: OpenedModels) -> None:
     page = opened.page
     assert names_in(opened) == front("clean", "corruptions", "parameters")
     page.select_option("#choosing-cost", "none")
@@ -308,7 +290,7 @@ def test_the_front_is_that_of_the_chosen_measures(opened: Opened) -> None:
     assert "mCE (%), less is better" in title
 
 
-def test_a_click_on_a_mark_chooses_the_model_in_the_table_and_back(opened: Opened) -> None:
+def test_a_click_on_a_mark_chooses_the_model_in_the_table_and_back(opened: OpenedModels) -> None:
     page = opened.page
     marks = page.locator("#choosing-chart .mark-symbol.marks_marks path")
     marks.first.wait_for()
@@ -341,7 +323,7 @@ def lead_rows(a: str, b: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_two_models_are_compared(opened: Opened, turned: bool) -> None:
+def test_two_models_are_compared(opened: OpenedModels, turned: bool) -> None:
     a, b = (MODELS[4], MODELS[1]) if turned else (MODELS[1], MODELS[4])
     page = opened.page
     page.select_option("#compare-a", a)
@@ -364,7 +346,7 @@ def test_two_models_are_compared(opened: Opened, turned: bool) -> None:
     )
 
 
-def test_images_on_which_two_models_differ_have_both_answers(opened: Opened) -> None:
+def test_images_on_which_two_models_differ_have_both_answers(opened: OpenedModels) -> None:
     page = opened.page
     page.select_option("#compare-a", MODELS[0])
     page.select_option("#compare-b", MODELS[1])
@@ -384,7 +366,7 @@ def test_images_on_which_two_models_differ_have_both_answers(opened: Opened) -> 
     assert page.locator("#compare-images .card").count() == 15
 
 
-def test_one_model_has_its_weakest_conditions_first(opened: Opened) -> None:
+def test_one_model_has_its_weakest_conditions_first(opened: OpenedModels) -> None:
     page = opened.page
     page.select_option("#model-select", MODELS[2])
     facts = opened.text("#model-facts")
@@ -404,7 +386,7 @@ def test_one_model_has_its_weakest_conditions_first(opened: Opened) -> None:
     assert all("wrong" in text for text in page.locator("#model-images li").all_inner_texts())
 
 
-def test_the_gallery_shows_the_accuracy_of_the_chosen_model(opened: Opened) -> None:
+def test_the_gallery_shows_the_accuracy_of_the_chosen_model(opened: OpenedModels) -> None:
     page = opened.page
     for summary in page.locator("#gallery details:not([open]) > summary").all():
         summary.click()
@@ -428,7 +410,7 @@ def test_the_gallery_shows_the_accuracy_of_the_chosen_model(opened: Opened) -> N
     assert page.input_value("#model-select") == MODELS[6]
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")])
 def test_an_accessibility_checker_finds_nothing(
     browser: Browser, report: Path, width: int, scheme: str
 ) -> None:
