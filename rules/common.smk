@@ -26,6 +26,7 @@ from perturb.models.arguments import PROTOCOL as TRAINING_PROTOCOL
 from perturb.places import code, prefer_own_code, wherever
 from perturb.plan import params, products, sources
 from perturb.plan.cells import evaluated_datasets
+from perturb.plan.examples import examples_of
 from perturb.plan.jobs import (
     TRANSFER,
     Sources,
@@ -69,6 +70,7 @@ CHART_FILES = [
     for form in ("html", "svg", "png", "pdf", "json")
 ]
 PICTURES = products.pictures(STUDY)
+EXAMPLES = examples_of(STUDY)
 GENERATED = [
     dataset.id
     for dataset in STUDY.datasets.values()

@@ -1,5 +1,7 @@
 # REQUIRED INPUTS  {results}/tables/, {results}/decoded/, {results}/datasets.parquet
+#                  {results}/receipts/, {results}/checkpoints/{model}/
 # OUTPUTS          {results}/charts/{chart}.html, .svg, .png, .pdf, .json; {results}/report/index.html
+#                  {results}/examples/gallery.json, .webp, disagreements.json, .webp
 rule draw_charts:
     """Draw all charts in the form of the paper's figures."""
     input:
@@ -77,6 +79,38 @@ else:
     ruleorder: draw_charts > draw_chart
 
 
+rule draw_examples:
+    """Draw the gallery of perturbed images, and the images on which models differ."""
+    input:
+        images=[PATHS.images(store) for store in EXAMPLES.stores],
+        manifests=[PATHS.manifest(store) for store in EXAMPLES.stores],
+        shards=SOURCES.of_files(EXAMPLES.shards),
+        weights=[PATHS.weights(model) for model in EXAMPLES.loaded],
+        cards=[PATHS.card(model) for model in EXAMPLES.loaded],
+        class_maps=class_maps(EXAMPLES.compared),
+        code=products.examples_code(),
+        stale=lambda wildcards: STALE.mark_of(PATHS.gallery, PATHS.disagreements),
+    output:
+        # One job for both: a job takes longer to start than they to draw.
+        gallery=PATHS.gallery,
+        gallery_pictures=PATHS.gallery_pictures,
+        disagreements=PATHS.disagreements,
+        disagreements_pictures=PATHS.disagreements_pictures,
+    log:
+        PATHS.log("draw_examples"),
+    benchmark:
+        PATHS.benchmark("draw_examples")
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        **(GPU if EXAMPLES.loaded else {}),
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    script:
+        "../scripts/draw_examples.py"
+
+
 rule write_page:
     """Write the offline report page: questions, findings, methods and uncertainty."""
     input:
@@ -86,6 +120,7 @@ rule write_page:
         chart_pictures=[PATHS.chart(chart, "svg") for chart in CHARTS],
         contact_sheets=[PATHS.contact_sheet(dataset) for dataset in EVALUATED],
         pictures=list(PICTURES.values()),
+        examples=PATHS.examples,
         code=products.page_code(),
         stale=lambda wildcards: STALE.mark_of(PATHS.page),
     output:

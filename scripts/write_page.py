@@ -47,5 +47,6 @@ write_page(
         name: (picture_caption(name, patterns=study.patterns), Path(file))
         for name, file in zip(snakemake.params.pictures, snakemake.input.pictures, strict=True)
     },
+    examples={file.name: file for file in map(Path, snakemake.input.examples)},
 )
 write_settings(study, [snakemake.output.page])

@@ -140,7 +140,8 @@ def test_a_chart_has_its_function_caption_tables_and_columns(name: str) -> None:
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
 def test_an_experiment_has_its_functions_and_its_page(name: str) -> None:
     experiment = EXPERIMENTS[name]
-    for path in filter(None, (experiment.warnings, *experiment.relations.values())):
+    galleries = (item.gallery for item in experiment.perturbations)
+    for path in filter(None, (experiment.warnings, *experiment.relations.values(), *galleries)):
         assert callable(registry.entry_point(path))
     if _is_on_page(experiment):
         assert page_template(name) == f"{name}/page.html"

@@ -14,7 +14,7 @@ DOOR = "perturb"
 LAYERS = (
     ("perturb.library", "perturb.own"),
     ("perturb.cost", "perturb.runs", "perturb.sharing", "perturb.__main__"),
-    ("perturb.plan", "perturb.page"),
+    ("perturb.plan", "perturb.page", "perturb.examples"),
     ("perturb.tables",),
     ("perturb.config",),
     ("perturb.experiments",),

@@ -73,7 +73,7 @@ PICTURE = "measurements/perturbation_patterns.png"
         (lambda study: study.update(title="Another"), {"report/index.html"}),
         (
             lambda study: study["datasets"]["test"].update(label="Pictures"),
-            DESCRIBED,
+            {*DESCRIBED, "examples/gallery.json"},
         ),
         (
             lambda study: study["analyses"]["perturbation_patterns"].update(shown=3),
@@ -87,6 +87,29 @@ def test_products_of_other_settings_are_stale(
 ) -> None:
     change(study)
     assert _stale(study) == stale
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        (lambda study: study["perturbations"]["corruptions"]["severities"].pop(), {"gallery"}),
+        (lambda study: study["perturbations"]["pgd"].update(steps=2), {"gallery"}),
+        (lambda study: study["models"].pop("b"), {"disagreements"}),
+        (lambda study: study.update(seed=8), {"gallery"}),
+        (
+            lambda study: study["perturbations"]["none"].update(datasets=["test", "second"]),
+            {"gallery", "disagreements"},
+        ),
+        (lambda study: study["perturbations"].pop("transfer"), set()),
+    ],
+    ids=["severity", "steps", "model", "seed", "dataset", "nothing shown"],
+)
+def test_examples_of_other_cells_are_stale(
+    study: dict[str, Any], change: Change, stale: set[str]
+) -> None:
+    change(study)
+    found = {file for file in _stale(study) if file.startswith("examples")}
+    assert found == {f"examples/{name}.json" for name in stale}
 
 
 def test_decisions_may_be_moved_with_the_data_but_not_left_out(study: dict[str, Any]) -> None:

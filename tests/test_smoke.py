@@ -18,6 +18,7 @@ from perturb.config import load_config
 from perturb.experiments.registry import needs_of
 from perturb.plan import products
 from perturb.plan.cells import cells, evaluated_datasets
+from perturb.plan.paths import Paths
 from tests.cluster import running_cluster
 from tests.cluster_runs import Run, starting
 from tests.study_tables import CHARTS, TABLES
@@ -102,6 +103,8 @@ def test_every_product_is_there(finished: tuple[Workspace, str]) -> None:
             assert (results / "charts" / f"{chart}.{suffix}").stat().st_size > 0
     for dataset in config.datasets:
         assert (results / "contact_sheets" / f"{dataset}.png").stat().st_size > 0
+    for example in Paths(str(results)).examples:
+        assert Path(example).stat().st_size > 0
 
 
 def test_tables_hold_every_cell(finished: tuple[Workspace, str]) -> None:

@@ -30,6 +30,7 @@ def raw(
     made += [paths.measurement(model, "layer_correlations") for model in config.benchmark_models]
     made += [paths.inventory(name) for name in ("benchmarks", "corruptions", "lesions")]
     made += [paths.table("lesions", "csv"), paths.chart("lesions"), paths.contact_sheet("second")]
+    made += paths.examples
     made += [path for model in config.models for path in (paths.card(model), paths.weights(model))]
     made += [path for id in raw["datasets"] for path in (paths.images(id), paths.manifest(id))]
     made += [paths.log("evaluate", "a", "all"), paths.receipt("a", "all")]

@@ -158,10 +158,11 @@ from types import SimpleNamespace
 
 WILDCARDS = SimpleNamespace(experiment="benchmarks")
 NAMES = ("draw_charts", "write_page", "check_shards", "import_checkpoint", "train_model",
-         "decode_dataset", "download_dataset")
+         "decode_dataset", "download_dataset", "draw_examples")
 print("FOUND" + json.dumps({
     each.name: {
         "input": sorted(map(str, each.input)),
+        "output": sorted(map(str, each.output)),
         "params": {
             name: str(value(WILDCARDS) if callable(value) else value)
             for name, value in (each.params.items() if each.name in NAMES[:3] else ())
@@ -205,6 +206,12 @@ def test_charts_and_page_are_made_anew_when_what_they_are_made_of_changes(
         page |= {file.relative_to(ROOT).as_posix() for file in experiments.glob(f"*/{kind}")}
     assert charts <= set(found["draw_charts"]["input"])
     assert charts | page <= set(found["write_page"]["input"])
+    examples = {
+        f"perturb/examples/{file.name}" for file in (ROOT / "perturb/examples").glob("*.py")
+    }
+    examples |= {file.relative_to(ROOT).as_posix() for file in experiments.glob("**/gallery.py")}
+    assert examples <= set(found["draw_examples"]["input"])
+    assert set(found["draw_examples"]["output"]) <= set(found["write_page"]["input"])
     shown = found["write_page"]["params"]["configuration"]
     assert yaml.safe_load(shown) == study
     assert list(yaml.safe_load(shown)["models"]) == list(study["models"])

@@ -34,6 +34,7 @@ def jobs_of(config: Config) -> dict[str, int]:
         "evaluate": sum(name != TRANSFER for _, name in jobs(config)),
         "transfer_attacks": len(config.benchmark_models) if has_transfer else 0,
         "draw_patterns": int(config.patterns is not None),
+        "draw_examples": 1,
         "describe_study": 1,
         "check_shards": len(experiments(config)),
         "make_tables": 1,

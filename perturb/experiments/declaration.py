@@ -253,6 +253,9 @@ class Perturbation:
     configured : completes the entry, given the configuration's entry and datasets.
     references : keys of `resources/references.bib` that a study with it cites.
     condition_references : keys that a study with one of its conditions cites, by condition.
+    gallery : entry point; takes a `perturb.experiments.gallery.Scene` and yields its pictures for
+        the page. A perturbation of images whose evaluator is an `InputEvaluator` needs none: the
+        gallery shows its pixels.
     """
 
     id: str
@@ -283,6 +286,7 @@ class Perturbation:
     conditions_of: Callable[[PerturbationEntry, Architecture], tuple[str, ...]] | None = None
     options_of: Callable[["Asked"], Mapping[str, Any]] | None = None
     configured: Configured | None = None
+    gallery: str | None = None
     references: tuple[str, ...] = ()
     condition_references: Mapping[str, str] = field(default_factory=dict)
 

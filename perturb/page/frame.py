@@ -16,8 +16,12 @@ from perturb.formatting import formatted
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # In the order in which they need each other.
-_SCRIPTS = ("unpack", "charts", "tables", "downloads", "copies", "contents")
-_STYLES = ("page", "figures", "tables", "words", "print")
+_SCRIPTS = (
+    *("unpack", "charts", "tables", "downloads", "copies", "contents"),
+    *("link", "elements", "leaderboard", "filters", "front", "choosing", "answers", "compare"),
+    *("model", "gallery"),
+)
+_STYLES = ("page", "figures", "tables", "side_by_side", "words", "print")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class Part:
 PARTS = (
     Part("asked", "Question", "asked"),
     Part("found", "Answers", "found"),
+    Part("leaderboard", "Leaderboard", "leaderboard", needs="board"),
+    Part("choosing", "Choosing", "choosing", needs="board"),
+    Part("compare", "Compare", "compare", needs="pairs"),
+    Part("model", "One model", "model", needs="board"),
+    Part("gallery", "Images", "gallery", needs="gallery"),
     Part("experiments", "Experiments", "experiments", needs="sections"),
     Part("claims", "Claims", "claims"),
     Part("sure", "How sure", "how_sure"),

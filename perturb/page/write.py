@@ -34,6 +34,7 @@ from perturb.page.shown import (
     shown_sections,
 )
 from perturb.page.shown_tables import shown_table
+from perturb.page.side_by_side import side_by_side
 from perturb.page.words import words
 from perturb.records import Config
 
@@ -62,6 +63,7 @@ def write_page(
     charts: Drawn,
     contact_sheets: Mapping[str, Path] | None = None,
     pictures: Pictures | None = None,
+    examples: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the report page.
 
@@ -75,6 +77,8 @@ def write_page(
     charts : the specification and the SVG of each chart of these tables.
     contact_sheets : a PNG of sample images for each caption.
     pictures : a caption and a PNG of perturbations made visible, by experiment.
+    examples : the files of the gallery and of the images on which models differ, by their names:
+        `gallery.json`, `gallery.webp`, `disagreements.json`, `disagreements.webp`.
 
     Raises
     ------
@@ -98,8 +102,10 @@ def write_page(
         if not registry.table(name).is_data
     }
     sections = shown_sections(found, shown, charts, pictures or {})
+    about = pq.read_table(datasets).to_pylist()
+    labels = {row["dataset"]: row["label"] for row in about}
+    compared = side_by_side(found, examples, labels)
     all_claims = claims(found["claims"].to_pylist(), _chosen_by(found["accuracy"]))
-    facts = pq.read_table(datasets).to_pylist()
     data = {
         "text": text,
         "sections": sections,
@@ -117,14 +123,15 @@ def write_page(
         "best": _best(found["accuracy"].to_pylist()),
         "has_others": "other" in found["models"]["family"].to_pylist(),
         "left_out": left_out(found),
-        "datasets": facts,
-        "methods": methods_text(text.study, found, facts) if text.study else "",
+        "datasets": about,
+        "methods": methods_text(text.study, found, about) if text.study else "",
         "references": references_of(text.study, found) if text.study else None,
         "runs": _run_facts(found["runs"].to_pylist()),
         "contact_sheets": {
             caption: picture_uri(file) for caption, file in (contact_sheets or {}).items()
         },
     }
+    data |= {"compared": compared, **compared.parts}
     html = _rendered(data)
     with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")

@@ -101,6 +101,34 @@ class Paths:
         """Return a picture of sample images of a dataset."""
         return f"{self.root}/contact_sheets/{dataset}.png"
 
+    @property
+    def gallery(self) -> str:
+        """The images of the gallery: which they are, and under which perturbations."""
+        return f"{self.root}/examples/gallery.json"
+
+    @property
+    def gallery_pictures(self) -> str:
+        """All pictures of the gallery in one."""
+        return f"{self.root}/examples/gallery.webp"
+
+    @property
+    def disagreements(self) -> str:
+        """The images on which models differ, and all models' answers."""
+        return f"{self.root}/examples/disagreements.json"
+
+    @property
+    def disagreements_pictures(self) -> str:
+        """All images on which models differ in one picture."""
+        return f"{self.root}/examples/disagreements.webp"
+
+    @property
+    def examples(self) -> list[str]:
+        """All files of `examples/`."""
+        return [
+            *(self.gallery, self.gallery_pictures),
+            *(self.disagreements, self.disagreements_pictures),
+        ]
+
     def log(self, rule: str, *parts: str) -> str:
         """Return the log of a job."""
         return "/".join([self.root, "logs", rule, *parts]) + ".log"

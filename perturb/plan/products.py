@@ -108,6 +108,12 @@ def page_code() -> list[str]:
     return [*_code_in("page"), *charts_code(), *_experiment_files(own), *map(as_input, captions)]
 
 
+def examples_code() -> list[str]:
+    """Return the files that the bytes of the examples depend on, apart from the evaluators'."""
+    own = code("plan/examples.py", "experiments/gallery.py")
+    return [*_code_in("examples"), *_experiment_files(("__init__.py", "gallery.py")), *own]
+
+
 def _experiment_files(names: Sequence[str]) -> list[str]:
     files = (registry.FOLDER / folder / name for folder in registry.experiments() for name in names)
     return [as_input(file) for file in files if file.is_file()]

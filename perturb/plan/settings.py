@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from perturb.config import Config
+from perturb.evaluation.cell import Cell
 from perturb.evaluation.digests import asked_digest, digest_of
 from perturb.files import replacing
 from perturb.places import wherever
 from perturb.plan import params, products
+from perturb.plan.asked import asked_of_cell
 from perturb.plan.cells import cells
+from perturb.plan.examples import compared_cells, gallery_cells, named_model
 from perturb.plan.jobs import Job, asked_of, jobs_of_experiments
 from perturb.plan.paths import Paths
 from perturb.plan.stores import any_store, stores_of_dataset
@@ -81,6 +84,8 @@ def _settings(config: Config) -> Mapping[str, Callable[[], Any]]:
     for dataset in config.datasets:
         if stores_of_dataset(config, dataset):
             found[paths.contact_sheet(dataset)] = partial(any_store, config, dataset)
+    found[paths.gallery] = partial(_of_gallery, config)
+    found[paths.disagreements] = partial(_of_disagreements, config)
     if config.patterns:
         found[paths.pattern_sheet] = partial(_of_picture, config)
     return {os.path.normpath(file): facts for file, facts in found.items()}
@@ -117,6 +122,24 @@ def _of_picture(config: Config) -> Any:
     shown = config.patterns.shown_models if config.patterns else ()
     titles = params.titles(config, [config.models[model] for model in shown])
     return [asdict(config.patterns) if config.patterns else None, list(titles.items())]
+
+
+def _of_gallery(config: Config) -> Any:
+    labels = {id: config.datasets[id].label for id in config.perturbations["none"].datasets}
+    return [named_model(config), labels, _of_cells(config, gallery_cells(config))]
+
+
+def _of_disagreements(config: Config) -> Any:
+    return _of_cells(config, compared_cells(config))
+
+
+def _of_cells(config: Config, of_product: Iterable[Cell]) -> Any:
+    """Return what is asked of some cells, in their order."""
+    paths = Paths(config.results)
+    return [
+        [_short(config, paths.shard(cell)), asked_digest(asked_of_cell(config, cell))]
+        for cell in of_product
+    ]
 
 
 def _recorded(config: Config, file: str) -> str | None:

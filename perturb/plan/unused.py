@@ -19,7 +19,7 @@ from perturb.plan.paths import Paths
 from perturb.plan.stores import stores_of_dataset
 
 # Folders whose files are each named by the plan, and those that hold a folder for each entry.
-_FILES = ("shards", "measurements", "inventory", "tables", "charts", "contact_sheets")
+_FILES = ("shards", "measurements", "inventory", "tables", "charts", "contact_sheets", "examples")
 _FOLDERS = ("checkpoints", "decoded")
 
 
@@ -75,6 +75,7 @@ def _used_files(config: Config) -> Iterator[str]:
     yield from products.pictures(config).values()
     yield from map(paths.inventory, experiments(config))
     yield from map(paths.contact_sheet, config.datasets)
+    yield from paths.examples
     for table in products.tables(config):
         yield from (paths.table(table, form) for form in ("parquet", "csv", "md", "tex"))
     for chart in products.charts(config):

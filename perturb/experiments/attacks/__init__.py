@@ -33,6 +33,7 @@ EXPERIMENT = Experiment(
             severity_label=_EPSILON,
             severity_scale=255.0,
             is_random=False,
+            gallery="perturb.experiments.attacks.gallery:fgsm_pictures",
         ),
         Perturbation(
             id="pgd",
@@ -42,6 +43,7 @@ EXPERIMENT = Experiment(
             passes=passes.pgd,
             severities="epsilons",
             conditions=("pgd",),
+            gallery="perturb.experiments.attacks.gallery:pgd_pictures",
             condition_labels={"pgd": "PGD"},
             severity_label=_EPSILON,
             severity_scale=255.0,

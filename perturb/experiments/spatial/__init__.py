@@ -67,6 +67,7 @@ EXPERIMENT = Experiment(
             severity_label="scale %g",
             repeated={"random": "samples"},
             is_on_clean_set=True,
+            gallery="perturb.experiments.spatial.gallery:pictures",
         ),
     ),
     checks=_check,
