@@ -32,10 +32,10 @@ def _declared() -> set[str]:
     found: set[str] = set()
     for experiment in registry.experiments().values():
         found |= set(experiment.references)
-        for item in (*experiment.perturbations, *experiment.measurements):
-            found |= set(item.references)
+        for measurement in experiment.measurements:
+            found |= set(measurement.references)
         for perturbation in experiment.perturbations:
-            found |= set(perturbation.condition_references.values())
+            found |= {*perturbation.references, *perturbation.condition_references.values()}
     return found
 
 

@@ -18,7 +18,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the addresses that a browser was asked to open."""
     found: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: found.append(url) is None)
+
+    def opened(url: str) -> bool:
+        found.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", opened)
     return found
 
 

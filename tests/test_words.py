@@ -1,7 +1,11 @@
 """The answer of the page, its first rows and the summary of a few models, from chosen numbers."""
 
+import json
+
+import pandas as pd
 import pytest
 
+from perturb.experiments.comparison.charts import overview, overview_points
 from perturb.experiments.comparison.means import (
     Interval,
     averaged_measures,
@@ -207,3 +211,24 @@ def test_a_large_study_has_no_summary_but_first_rows() -> None:
 def test_models_of_one_name_have_their_ids_beside_it() -> None:
     found = made_standings({"vit-b": GOOD, "vit-b-": GOOD})
     assert list(found.names.values()) == ["ViT-B, vit-b", "ViT-B, vit-b-"]
+
+
+def test_the_overview_names_the_models_that_none_surpasses() -> None:
+    values = {
+        "vit-b": {"clean": 0.9, "corruptions": 0.8, "robust": 0.2},
+        "vit-s": {"clean": 0.8, "corruptions": 0.7, "robust": 0.2},
+        "resnet-b": {"clean": 0.98, "corruptions": 0.5, "robust": 0.2},
+        "resnet-s": {"corruptions": 0.9, "robust": 0.2},
+    }
+    points = overview_points(pd.DataFrame(made_rows(values)))
+    assert list(points["model"]) == ["vit-b", "vit-s", "resnet-b"]
+    assert list(points["is_unsurpassed"]) == [True, False, True]
+    assert points["perturbed"].tolist() == pytest.approx([0.5, 0.45, 0.35])
+    assert set(points["measures"]) == {"Corruptions, Robust"}
+    assert overview_points(pd.DataFrame(made_rows({"a": {"clean": 0.9}}))).empty
+
+
+def test_an_overview_of_clean_images_alone_is_a_sentence() -> None:
+    models = pd.DataFrame([{"architecture_label": "a"}])
+    drawn = overview(pd.DataFrame(made_rows({"a": {"clean": 0.9}})), models).to_dict()
+    assert "No model of this study has an accuracy" in json.dumps(drawn)
