@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -19,10 +19,14 @@ import yaml
 from perturb.config import Config, load_config
 from tests.cluster import Cluster, running_cluster
 from tests.faults import launch, new_workspace
+from tests.pages import running_browser, write_nasty_page
 from tests.study_tables import table_of
 from tests.synthetic_study import Study, make_study
 from tests.tiny_study import TINY_STUDY
 from tests.workspace import Workspace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent
 
@@ -88,6 +92,19 @@ def config(tiny_study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monke
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the whole runs first: nothing else could fill the cores while the last of them runs."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a page whose every typed text tries to be HTML; tests change none of its files."""
+    return write_nasty_page(tmp_path_factory.mktemp("page"))
+
+
+# Of a module: while a browser runs, no other test may start an event loop.
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with running_browser() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

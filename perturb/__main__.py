@@ -13,6 +13,7 @@ COMMANDS = {
     "resume": ("perturb.runs.resume", "go on after a crash: clear up what it left, then run"),
     "compare": ("perturb.sharing.compare", "paired differences of two models of a study"),
     "merge": ("perturb.sharing.merge", "lay results folders of one grid together"),
+    "show": ("perturb.runs.show", "open the report of a study in the browser"),
     "status": ("perturb.runs.status", "what a study has and lacks, and what it took"),
 }
 

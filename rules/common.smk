@@ -67,7 +67,7 @@ TABLE_FILES = [PATHS.table(table, form) for table in TABLES for form in TABLE_FO
 CHART_FILES = [
     PATHS.chart(chart, form)
     for chart in CHARTS
-    for form in ("html", "svg", "png", "json")
+    for form in ("html", "svg", "png", "pdf", "json")
 ]
 PICTURES = products.pictures(STUDY)
 EXAMPLES = examples_of(STUDY)

@@ -1,6 +1,6 @@
 # REQUIRED INPUTS  {results}/tables/, {results}/decoded/, {results}/datasets.parquet
 #                  {results}/receipts/, {results}/checkpoints/{model}/
-# OUTPUTS          {results}/charts/{chart}.html, .svg, .png, .json; {results}/report/index.html
+# OUTPUTS          {results}/charts/{chart}.html, .svg, .png, .pdf, .json; {results}/report/index.html
 #                  {results}/examples/gallery.json, .webp, disagreements.json, .webp
 rule draw_charts:
     """Draw all charts in the form of the paper's figures."""
@@ -19,6 +19,7 @@ rule draw_charts:
             for chart in CHARTS
         ],
         svg=[PATHS.chart(chart, "svg") for chart in CHARTS],
+        pdf=[PATHS.chart(chart, "pdf") for chart in CHARTS],
         # From which the page shows the chart.
         json=[PATHS.chart(chart, "json") for chart in CHARTS],
     log:
@@ -49,6 +50,7 @@ rule draw_chart:
         html=[PATHS.chart("{chart}", "html")],
         png=[PATHS.chart("{chart}", "png")],
         svg=[PATHS.chart("{chart}", "svg")],
+        pdf=[PATHS.chart("{chart}", "pdf")],
         json=[PATHS.chart("{chart}", "json")],
     log:
         PATHS.log("draw_chart", "{chart}"),

@@ -20,9 +20,7 @@ tables = {
     for name, file in zip(snakemake.params.tables, snakemake.input.tables, strict=True)
 }
 files = snakemake.output
-for chart, spec, html, svg, png in zip(
-    snakemake.params.charts, files.json, files.html, files.svg, files.png, strict=True
-):
-    drawn = draw(chart, tables)
-    save_chart(drawn, json=Path(spec), html=Path(html), svg=Path(svg), png=Path(png))
+forms = ("json", "html", "svg", "png", "pdf")
+for chart, *paths in zip(snakemake.params.charts, *map(files.get, forms), strict=True):
+    save_chart(draw(chart, tables), **dict(zip(forms, map(Path, paths), strict=True)))
 write_settings(load_config(snakemake.config), files.html)

@@ -29,6 +29,7 @@ write_page(
         command,
         absent=tuple(snakemake.params.absent.values()),
         left_out=tuple(snakemake.params.left_out),
+        study=study,
     ),
     tables={table: Path(snakemake.input[table]) for table in snakemake.params.tables},
     datasets=Path(snakemake.input.study_datasets),

@@ -382,7 +382,7 @@ def test_a_study_has_the_charts_that_it_can_draw(available: set[str], more: set[
 
 
 def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:
-    paths = {kind: tmp_path / f"chart.{kind}" for kind in ("json", "html", "svg", "png")}
+    paths = {kind: tmp_path / f"chart.{kind}" for kind in ("json", "html", "svg", "png", "pdf")}
     save_chart(draw("robustness_benchmarks", frames), **paths)
     html = paths["html"].read_text()
     assert "<script src=" not in html
@@ -392,6 +392,7 @@ def test_saved_charts_need_no_network(frames: Frames, tmp_path: Path) -> None:
     header = paths["png"].read_bytes()[:24]
     assert header.startswith(b"\x89PNG")
     assert struct.unpack(">I", header[16:20])[0] == pytest.approx(2 * width, abs=2)
+    assert paths["pdf"].read_bytes().startswith(b"%PDF")
 
 
 def test_curve_of_a_single_epsilon(frames: Frames) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from perturb.charts.sentences import NO_MODEL
 from perturb.experiments.drawing import draw
-from perturb.page.shown import left_out, note_beside, shown_table
+from perturb.page.shown import left_out, note_beside
+from perturb.page.shown_tables import shown_table
 from perturb.page.write import PageText, write_page
 from perturb.tables.display import grid
 from perturb.tables.write import csv_text, latex_text, markdown_text

@@ -166,7 +166,7 @@ def test_a_chart_file_shows_labels_and_obeys_none(tmp_path: Path) -> None:
     bad = f"</script><script>{PWNED}</script><img src=x onerror={PWNED}>"
     data = pd.DataFrame({"x": [1], "y": [2], "label": [bad]})
     chart = alt.Chart(data, title=bad).mark_point().encode(x="x", y="y", color="label")
-    files = {form: tmp_path / f"chart.{form}" for form in ("json", "html", "svg", "png")}
+    files = {form: tmp_path / f"chart.{form}" for form in ("json", "html", "svg", "png", "pdf")}
     save_chart(chart, **files)
     html, svg = files["html"].read_text(), files["svg"].read_text()
     assert PWNED in html

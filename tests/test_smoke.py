@@ -101,7 +101,7 @@ def test_every_product_is_there(finished: tuple[Workspace, str]) -> None:
         for suffix in ("parquet", "csv", "md", "tex"):
             assert (results / "tables" / f"{table}.{suffix}").stat().st_size > 0
     for chart in products.charts(config):
-        for suffix in ("html", "svg", "png"):
+        for suffix in ("html", "svg", "png", "pdf"):
             assert (results / "charts" / f"{chart}.{suffix}").stat().st_size > 0
     for dataset in config.datasets:
         assert (results / "contact_sheets" / f"{dataset}.png").stat().st_size > 0

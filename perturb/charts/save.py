@@ -1,4 +1,4 @@
-"""A chart as files that need no network: interactive HTML, SVG, PNG, specification.
+"""A chart as files that need no network: interactive HTML, SVG, PNG, PDF, specification.
 
 The specification is Vega-Lite's JSON, from which the report page shows the chart.
 """
@@ -18,8 +18,10 @@ PNG_SCALE = 2.0
 _LESS_THAN = "\uf8ff"
 
 
-def save_chart(chart: alt.TopLevelMixin, *, json: Path, html: Path, svg: Path, png: Path) -> None:
-    """Write a chart's specification, HTML with its libraries inside, SVG, PNG at twice its size."""
+def save_chart(
+    chart: alt.TopLevelMixin, *, json: Path, html: Path, svg: Path, png: Path, pdf: Path
+) -> None:
+    """Write a chart's specification, HTML with its libraries, SVG, PNG at twice its size, PDF."""
     # Made once: for charts with many parts the specification takes longer than the drawing.
     # Without validation, which takes a third of the time: the tests validate.
     spec = chart.to_dict(validate=False)
@@ -32,6 +34,8 @@ def save_chart(chart: alt.TopLevelMixin, *, json: Path, html: Path, svg: Path, p
         temporary.write_text(picture, encoding="utf-8")
     with replacing(png) as temporary:
         temporary.write_bytes(vl_convert.svg_to_png(picture, scale=PNG_SCALE))
+    with replacing(pdf) as temporary:
+        temporary.write_bytes(vl_convert.svg_to_pdf(picture))
 
 
 def _page(spec: Mapping[str, Any]) -> str:

@@ -106,6 +106,7 @@ class Measure:
     test_sets : of which the first that the study has is the measure; empty: a relation adds its
         values.
     at_epsilon : whether the label says the epsilon at which models are compared.
+    phrase : what it is measured on, within a sentence; by default its label.
     """
 
     id: str
@@ -115,6 +116,7 @@ class Measure:
     is_better_high: bool | None = True
     test_sets: tuple[str, ...] = ()
     at_epsilon: bool = False
+    phrase: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class Chart:
     is_logarithmic : whether values of 0 are not drawn either.
     is_of_runs : whether it takes its tables as they are, with a row for each training run or one
         for all runs, and not the mean over the rows of a model's runs.
+    is_first : whether it stands on the page's first screen instead of its experiment's section.
     """
 
     name: str
@@ -204,6 +207,7 @@ class Chart:
     note: str | None = "perturb.charts.notes:images"
     is_logarithmic: bool = False
     is_of_runs: bool = False
+    is_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -247,6 +251,8 @@ class Perturbation:
     conditions_of : the conditions of a cell for a network; by default those of the entry.
     options_of : the options that a cell's numbers depend on; by default all of the entry.
     configured : completes the entry, given the configuration's entry and datasets.
+    references : keys of `resources/references.bib` that a study with it cites.
+    condition_references : keys that a study with one of its conditions cites, by condition.
     gallery : entry point; takes a `perturb.experiments.gallery.Scene` and yields its pictures for
         the page. A perturbation of images whose evaluator is an `InputEvaluator` needs none: the
         gallery shows its pixels.
@@ -281,6 +287,8 @@ class Perturbation:
     options_of: Callable[["Asked"], Mapping[str, Any]] | None = None
     configured: Configured | None = None
     gallery: str | None = None
+    references: tuple[str, ...] = ()
+    condition_references: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -294,6 +302,7 @@ class Measurement:
     label : in sentences.
     passes : the passes per image, from the options; by default one prediction.
     lacks : reason why it does not apply to a network, None if it does.
+    references : keys of `resources/references.bib` that a study with it cites.
     """
 
     id: str
@@ -303,6 +312,7 @@ class Measurement:
     passes: Callable[[Mapping[str, Any]], Passes] = one_prediction
     lacks: Callable[[Architecture], str | None] | None = None
     uses: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -327,6 +337,8 @@ class Experiment:
     warnings : entry point; takes all tables of the study by name and returns a sentence for each
         model with uninformative numbers. `page.html` shows them.
     lead : a sentence of the page's first paragraph, if the study has this experiment.
+    references : keys of `resources/references.bib` that a study with a row in one of its tables
+        cites.
     has_picture : whether a separate job draws a picture for the page, with the caption
         `picture.rst`.
     """
@@ -347,4 +359,5 @@ class Experiment:
     phrases: Mapping[str, str] = field(default_factory=dict)
     warnings: str | None = None
     lead: str = ""
+    references: tuple[str, ...] = ()
     has_picture: bool = False

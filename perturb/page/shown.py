@@ -1,23 +1,21 @@
-"""Charts, tables and pictures for the page's templates, embedded in the file."""
+"""Sections of experiments for the page's templates: charts, pictures and tables."""
 
-import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from perturb.charts.notes import of_runs
 from perturb.experiments import registry
-from perturb.experiments.captions import chart_caption, table_caption
+from perturb.experiments.captions import chart_caption
 from perturb.experiments.declaration import Chart, Experiment
 from perturb.experiments.emptiness import why_empty
-from perturb.tables.display import Grid, grid
-from perturb.tables.write import csv_text
+from perturb.page.alternatives import chart_in_words
+from perturb.page.images import picture_uri
+from perturb.page.shown_tables import ShownTable, Tables
 
-Tables = Mapping[str, pa.Table]
 # The caption and the PNG of an experiment's picture.
 Pictures = Mapping[str, tuple[str, Path]]
 # The specification and the SVG of each chart, as `perturb.charts.save` writes them.
@@ -25,31 +23,29 @@ Drawn = Mapping[str, tuple[Path, Path]]
 
 # A chart shrinks to this fraction of its size on narrow screens, and scrolls on narrower ones.
 _LEAST_SCALE = 0.75
-
-
-@dataclass(frozen=True)
-class ShownTable:
-    """A table on the page, with its file to download."""
-
-    id: str
-    title: str
-    caption: str
-    grid: Grid
-    csv: str  # data: URI
+# Characters of an SVG within which its size is named.
+_HEAD = 1000
 
 
 @dataclass(frozen=True)
 class ShownChart:
-    """A chart on the page: its specification, and a picture for readers without scripts."""
+    """A chart on the page: its specification, its size before it is drawn, itself in words."""
 
     id: str
     title: str
     caption: str
     note: str
+    in_words: str
     has_choice: bool  # a legend that selects models
-    least_width_px: int
+    width_px: float
+    height_px: float
     spec: Mapping[str, Any]
-    picture: str  # data: URI
+    tables: tuple[str, ...]  # whose files stand beside it
+
+    @property
+    def least_width_px(self) -> int:
+        """The width below which the chart scrolls."""
+        return round(_LEAST_SCALE * self.width_px)
 
 
 @dataclass(frozen=True)
@@ -67,17 +63,8 @@ class ShownSection:
     @property
     def has_something(self) -> bool:
         """Whether there is a chart, a picture or a row of a table."""
-        has_rows = any(table.grid.rows for table in self.tables)
+        has_rows = any(table.grid.rows for table in self.tables if table.is_open)
         return bool(self.charts or self.pictures or has_rows)
-
-
-def shown_table(name: str, table: pa.Table) -> ShownTable:
-    """Return the layout for readers of a table made by `make_table`."""
-    entry = registry.table(name)
-    uri = data_uri("text/csv;charset=utf-8", csv_text(table).encode())
-    caption = table_caption(name)
-    said = caption if table.num_rows else f"{caption} {entry.empty}"
-    return ShownTable(name, entry.title, said, grid(table, name), uri)
 
 
 def shown_sections(
@@ -102,26 +89,36 @@ def shown_sections(
             title=experiment.title,
             lead=experiment.lead,
             warnings=_warnings(experiment, found),
-            charts=[charts[chart.name] for chart in experiment.charts if chart.name in charts],
-            pictures=shown_pictures(dict([pictures[id]]) if id in pictures else {}),
-            # Tables without a chart of the experiment.
-            tables=[
-                shown[table.name]
-                for table in experiment.tables
-                if table.on_page and table.name in shown
+            charts=[
+                charts[chart.name]
+                for chart in experiment.charts
+                if chart.name in charts and not chart.is_first
             ],
+            pictures=dict([_shown_picture(*pictures[id])] if id in pictures else []),
+            tables=[shown[table.name] for table in experiment.tables if table.name in shown],
         )
         for id, experiment in registry.experiments().items()
     ]
     return [part for part in sections if part.has_something]
 
 
+def first_chart(found: Tables, drawn: Drawn) -> ShownChart | None:
+    """Return the chart of the first screen; None if it has no values in this study."""
+    charts = _shown_charts(found, {name: drawn[name] for name in drawn if is_first(name)})
+    return next(iter(charts.values()), None)
+
+
+def is_first(name: str) -> bool:
+    """Return whether a chart stands on the first screen, and in no section."""
+    return registry.chart(name).is_first
+
+
 def _shown_charts(found: Tables, drawn: Drawn) -> dict[str, ShownChart]:
     reasons = _reasons(found)
     return {
-        name: _shown_chart(name, *drawn[name], note_beside(name, found))
+        name: _shown_chart(name, drawn[name], found)
         for name, reason in reasons.items()
-        if not reason
+        if not reason and name in drawn
     }
 
 
@@ -181,35 +178,36 @@ def charts_from(tables: Mapping[str, object]) -> dict[str, Chart]:
     }
 
 
-def shown_pictures(pictures: Mapping[str, Path]) -> dict[str, str]:
-    """Return PNG files as data: URIs, by caption."""
-    return {
-        caption: data_uri("image/png", Path(file).read_bytes())
-        for caption, file in pictures.items()
-    }
+def _shown_picture(caption: str, file: Path) -> tuple[str, str]:
+    return caption, picture_uri(file)
 
 
-def data_uri(media_type: str, content: bytes) -> str:
-    """Return content as a data: URI."""
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
-
-
-def _shown_chart(name: str, specification: Path, svg: Path, note: str) -> ShownChart:
-    title, caption = registry.chart(name).title, chart_caption(name)
-    spec = {
-        **json.loads(specification.read_text(encoding="utf-8")),
-        "description": f"{title}. {caption}",
-        "background": "transparent",  # the page's own
-    }
-    picture = svg.read_text(encoding="utf-8")
-    width = float(picture.split('width="', 1)[1].split('"', 1)[0])
+def _shown_chart(name: str, files: tuple[Path, Path], found: Tables) -> ShownChart:
+    specification, svg = files
+    chart, note = registry.chart(name), note_beside(name, found)
+    in_words = chart_in_words(name, found[chart.tables[0]], note)
+    spec = json.loads(specification.read_text(encoding="utf-8"))
+    width_px, height_px = _size(svg)
     return ShownChart(
         id=name,
-        title=title,
-        caption=caption,
+        title=chart.title,
+        caption=chart_caption(name),
         note=note,
+        in_words=in_words,
         has_choice=any(parameter.get("bind") == "legend" for parameter in spec.get("params", [])),
-        least_width_px=round(_LEAST_SCALE * width),
-        spec=spec,
-        picture=data_uri("image/svg+xml", picture.encode()),
+        width_px=width_px,
+        height_px=height_px,
+        spec=spec | {"description": in_words},
+        tables=tuple(table for table in chart.tables if table != "models"),
     )
+
+
+def _size(svg: Path) -> tuple[float, float]:
+    """Return width and height of a drawn chart, from the head of its file."""
+    with svg.open(encoding="utf-8") as file:
+        head = file.read(_HEAD)
+    found = [re.search(rf'\b{name}="([0-9.]+)"', head) for name in ("width", "height")]
+    if not all(found):
+        raise ValueError(f"{svg}: names no width and height; allowed: an SVG with both")
+    width, height = (float(one[1]) for one in found if one)
+    return width, height

@@ -11,35 +11,35 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pyarrow as pa
 import pyarrow.parquet as pq
-from markupsafe import Markup
 
 from perturb.experiments import registry
-from perturb.experiments.claims.sentences import VERDICTS, claims, summary
+from perturb.experiments.claims.sentences import VERDICTS, claims, summary, testable, untested
 from perturb.files import replacing
 from perturb.formatting import formatted
+from perturb.page.frame import environment, parts_of, scripts, styles
+from perturb.page.images import picture_uri
+from perturb.page.methods import methods_text
 from perturb.page.notes import models_at_chance
 from perturb.page.packing import pack, read_libraries
+from perturb.page.references import references_of
 from perturb.page.shown import (
     Drawn,
     Pictures,
     charts_from,
+    first_chart,
     left_out,
     page_template,
-    shown_pictures,
     shown_sections,
-    shown_table,
 )
+from perturb.page.shown_tables import shown_table
+from perturb.page.side_by_side import side_by_side
+from perturb.page.words import words
+from perturb.records import Config
 
-_TEMPLATES = Path(__file__).parent / "templates"
-# Scripts of the page, in the order in which they need each other.
-_SCRIPTS = ("unpack", "charts", "tables")
 # Tables for the page's own text.
 _NEEDED = ("models", "accuracy", "claims", "runs")
-# Tables outside "All numbers".
-_UNDER_HOW_IT_WAS_RUN = ("models", "runs")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class PageText:
     command: str  # that repeats the study
     absent: tuple[str, ...] = ()  # models without published weights
     left_out: tuple[str, ...] = ()  # perturbations without some models, with the reason
+    study: Config | None = None  # for the paragraph on methods and the publications
 
 
 def write_page(
@@ -101,52 +102,54 @@ def write_page(
         if not registry.table(name).is_data
     }
     sections = shown_sections(found, shown, charts, pictures or {})
-    placed = {*_UNDER_HOW_IT_WAS_RUN, *(table.id for part in sections for table in part.tables)}
+    about = pq.read_table(datasets).to_pylist()
+    labels = {row["dataset"]: row["label"] for row in about}
+    compared = side_by_side(found, examples, labels)
     all_claims = claims(found["claims"].to_pylist(), _chosen_by(found["accuracy"]))
-    html = (
-        _environment()
-        .get_template("index.html")
-        .render(
-            text=text,
-            style=_asset("style.css"),
-            script=Markup("\n").join(_asset(f"scripts/{name}.js") for name in _SCRIPTS),
-            libraries=read_libraries(),
-            pack=pack,
-            sections=sections,
-            sure=_templates("sure.html", shown),
-            values=partial(_values, found),
-            page_template=page_template,
-            is_new=_OnceEach(),
-            shown=shown,
-            others=[table for name, table in shown.items() if name not in placed],
-            claims=all_claims,
-            summary=summary(all_claims),
-            at_chance=models_at_chance(found["models"]),
-            verdicts=VERDICTS,
-            key_numbers=_key_numbers(found),
-            best=_best(found["accuracy"].to_pylist()),
-            has_others="other" in found["models"]["family"].to_pylist(),
-            left_out=left_out(found),
-            datasets=pq.read_table(datasets).to_pylist(),
-            runs=_run_facts(found["runs"].to_pylist()),
-            contact_sheets=shown_pictures(contact_sheets or {}),
-            examples=dict(examples or {}),
-        )
-    )
+    data = {
+        "text": text,
+        "sections": sections,
+        "sure": _templates("sure.html", shown),
+        "values": partial(_values, found),
+        "shown": shown,
+        "claims": all_claims,
+        "tested": testable(all_claims),
+        "untested": untested(all_claims),
+        "summary": summary(all_claims),
+        "words": words(found, first_chart(found, charts)),
+        "at_chance": models_at_chance(found["models"]),
+        "verdicts": VERDICTS,
+        "key_numbers": _key_numbers(found),
+        "best": _best(found["accuracy"].to_pylist()),
+        "has_others": "other" in found["models"]["family"].to_pylist(),
+        "left_out": left_out(found),
+        "datasets": about,
+        "methods": methods_text(text.study, found, about) if text.study else "",
+        "references": references_of(text.study, found) if text.study else None,
+        "runs": _run_facts(found["runs"].to_pylist()),
+        "contact_sheets": {
+            caption: picture_uri(file) for caption, file in (contact_sheets or {}).items()
+        },
+    }
+    data |= {"compared": compared, **compared.parts}
+    html = _rendered(data)
     with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([_TEMPLATES, registry.FOLDER]),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+def _rendered(data: Mapping[str, Any]) -> str:
+    """Return the page made of its templates, styles, scripts and packed parts."""
+    template = environment().get_template("index.html")
+    return template.render(
+        **data,
+        parts=parts_of(data),
+        style=styles(),
+        script=scripts(),
+        libraries=read_libraries(),
+        pack=pack,
+        page_template=page_template,
+        is_new=_OnceEach(),
     )
-    environment.filters["formatted"] = formatted
-    return environment
 
 
 def _chosen_by(accuracy: pa.Table) -> str | None:
@@ -224,7 +227,3 @@ def _run_facts(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         "Commit": ", ".join(sorted({row["commits"] for row in runs})),
         "Evaluation time": f"{formatted(seconds, 'seconds')} seconds, one cell after another",
     }
-
-
-def _asset(name: str) -> Markup:
-    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))

@@ -89,7 +89,7 @@ class Paths:
         return f"{self.root}/tables/{table}.{suffix}"
 
     def chart(self, chart: str, suffix: str = "html") -> str:
-        """Return a chart in one of its formats: html, svg, png, json."""
+        """Return a chart in one of its formats: html, svg, png, pdf, json."""
         return f"{self.root}/charts/{chart}.{suffix}"
 
     @property

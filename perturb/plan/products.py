@@ -82,16 +82,29 @@ def tables_code(config: Config) -> list[str]:
 def charts_code() -> list[str]:
     """Return the files that the bytes of charts depend on, apart from the tables and their code."""
     shared = code("formatting.py", "experiments/drawing.py", "experiments/emptiness.py")
-    return [*_code_in("charts"), *_experiment_files(("__init__.py", "charts.py")), *shared]
+    return [
+        *_code_in("charts"),
+        *_experiment_files(("__init__.py", "charts.py", "means.py")),
+        *shared,
+    ]
 
 
 def page_code() -> list[str]:
     """Return the files that the bytes of the page depend on; it includes the charts."""
-    own = ("notes.py", "page.html", "picture.rst", "sentences.py", "sure.html")
+    own = (
+        "means.py",
+        "methods.txt",
+        "notes.py",
+        "page.html",
+        "picture.rst",
+        "sentences.py",
+        "sure.html",
+    )
     captions = [
         *(chart_caption_file(chart) for chart in registry.charts()),
         *(table_caption_file(table) for table in registry.tables()),
     ]
+    captions.append(resource("references.bib"))
     return [*_code_in("page"), *charts_code(), *_experiment_files(own), *map(as_input, captions)]
 
 

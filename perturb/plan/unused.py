@@ -79,7 +79,7 @@ def _used_files(config: Config) -> Iterator[str]:
     for table in products.tables(config):
         yield from (paths.table(table, form) for form in ("parquet", "csv", "md", "tex"))
     for chart in products.charts(config):
-        yield from (paths.chart(chart, form) for form in ("html", "svg", "png", "json"))
+        yield from (paths.chart(chart, form) for form in ("html", "svg", "png", "pdf", "json"))
 
 
 def _used_folders(config: Config) -> Iterator[str]:

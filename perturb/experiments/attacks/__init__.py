@@ -14,6 +14,7 @@ from perturb.experiments.declaration import (
 )
 
 _ENSEMBLE = {"apgd_ce": "APGD-CE", "apgd_dlr": "APGD-DLR", "fab": "FAB", "square": "Square"}
+_ENSEMBLE_REFERENCES = {"fab": "croce2020minimally", "square": "andriushchenko2020square"}
 _EPSILON = "%g/255"
 
 EXPERIMENT = Experiment(
@@ -22,6 +23,7 @@ EXPERIMENT = Experiment(
     perturbations=(
         Perturbation(
             id="fgsm",
+            references=("goodfellow2015explaining",),
             protocol=1,
             evaluator="perturb.experiments.attacks.evaluate:fgsm_outcomes",
             passes=passes.fgsm,
@@ -35,6 +37,7 @@ EXPERIMENT = Experiment(
         ),
         Perturbation(
             id="pgd",
+            references=("madry2018towards",),
             protocol=1,
             evaluator="perturb.experiments.attacks.evaluate:pgd_outcomes",
             passes=passes.pgd,
@@ -47,6 +50,8 @@ EXPERIMENT = Experiment(
         ),
         Perturbation(
             id="attack_ensemble",
+            references=("croce2020reliable",),
+            condition_references=_ENSEMBLE_REFERENCES,
             protocol=1,
             evaluator="perturb.experiments.attacks.evaluate:attack_ensemble_outcomes",
             passes=passes.attack_ensemble,
@@ -60,6 +65,8 @@ EXPERIMENT = Experiment(
         ),
         Perturbation(
             id="attack_ensemble_l2",
+            references=("croce2020reliable",),
+            condition_references=_ENSEMBLE_REFERENCES,
             protocol=1,
             evaluator="perturb.experiments.attacks.evaluate:attack_ensemble_l2_outcomes",
             passes=passes.attack_ensemble,
@@ -85,6 +92,7 @@ EXPERIMENT = Experiment(
             7,
             test_sets=("attack_ensemble", "pgd", "fgsm"),
             at_epsilon=True,
+            phrase="attacks",
         ),
     ),
     tables=(

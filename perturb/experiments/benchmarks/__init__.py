@@ -15,6 +15,7 @@ from perturb.experiments.declaration import (
 EXPERIMENT = Experiment(
     title="Benchmarks",
     figure="2",
+    references=("wilson1927probable",),
     perturbations=(
         Perturbation(
             id="none",
@@ -44,10 +45,14 @@ EXPERIMENT = Experiment(
         TestSet("natural_adversarial", "Natural adversarial", 4),
     ),
     measures=(
-        Measure("clean", "Clean", 1, test_sets=("clean",)),
+        Measure("clean", "Clean", 1, test_sets=("clean",), phrase="unchanged images"),
         Measure("renditions", "Renditions", 4, test_sets=("renditions",)),
         Measure(
-            "natural_adversarial", "Natural adversarial", 5, test_sets=("natural_adversarial",)
+            "natural_adversarial",
+            "Natural adversarial",
+            5,
+            test_sets=("natural_adversarial",),
+            phrase="natural adversarial images",
         ),
         # Position 6: datasets without a role of their own.
         Measure("parameters", "Parameters", 12, "count", None),

@@ -9,6 +9,12 @@ from perturb.experiments.declaration import (
 
 EXPERIMENT = Experiment(
     title="Claims of the paper",
+    references=(
+        "bhojanapalli2021understanding",
+        "holm1979simple",
+        "bonett2000sample",
+        "satterthwaite1946approximate",
+    ),
     sources=(Source("claim_rules", types={"threshold": "DOUBLE", "minimum_models": "INTEGER"}),),
     tables=(
         Table(

@@ -23,9 +23,19 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One part of a claim on one test set."""
+    """One part of a claim on one test set.
+
+    statistic : what is measured.
+    effect, interval : of a testable part, the statistic's value and its 95 % interval.
+    level : at which its verdict holds, empty without a verdict to one side.
+    """
 
     verdict: str
+    where: str
+    statistic: str
+    effect: str
+    interval: str
+    level: str
     sentence: str
     paper: str
 
@@ -55,12 +65,53 @@ def claims(rows: Sequence[Row], chosen_by: str | None = None) -> list[Claim]:
                 statement=parts[0]["statement"],
                 verdict=parts[0]["claim_verdict"],
                 level=_LEVELS_OF_CLAIMS.get(parts[0]["claim_holds_at"], ""),
-                findings=[
-                    Finding(row["verdict"], sentence(row, chosen_by), row["paper"]) for row in parts
-                ],
+                findings=[_finding(row, chosen_by) for row in parts],
             )
         )
     return found
+
+
+def _finding(row: Row, chosen_by: str | None) -> Finding:
+    effect, interval = ("", "") if row["verdict"] == "not testable" else _effect(row)
+    return Finding(
+        verdict=row["verdict"],
+        where=row["test_set_label"],
+        statistic=row["statistic"],
+        effect=effect,
+        interval=interval,
+        level=_LEVELS_OF_ROWS.get(row.get("holds_at"), ""),
+        sentence=sentence(row, chosen_by),
+        paper=row["paper"],
+    )
+
+
+def _effect(row: Row) -> tuple[str, str]:
+    """Return a statistic's value with its unit, and the ends of its interval."""
+    unit = " points" if row["unit"] == "points" else ""
+    low, high = _text(row, "estimate_low"), _text(row, "estimate_high")
+    return f"{_text(row, 'estimate')}{unit}", "" if row[
+        "estimate_low"
+    ] is None else f"{low}, {high}"
+
+
+def testable(found: Sequence[Claim]) -> list[Claim]:
+    """Return the claims of which at least one part is tested."""
+    return [claim for claim in found if claim.verdict != "not testable"]
+
+
+def untested(found: Sequence[Claim]) -> str:
+    """Return the line in place of the claims that are not tested; nothing if all are."""
+    count = len(found) - len(testable(found))
+    if not count:
+        return ""
+    which = (
+        "The paper's claim" if len(found) == 1 else f"{count} of the paper's {len(found)} claims"
+    )
+    if count == len(found) > 1:
+        which = f"None of the paper's {count} claims is tested here: they"
+        return f"{which} need models or experiments that this study does not have"
+    needs, are = ("needs", "it is") if count == 1 else ("need", "they are")
+    return f"{which} {needs} models or experiments that this study does not have: {are} not tested"
 
 
 def sentence(row: Row, chosen_by: str | None = None) -> str:
@@ -75,9 +126,14 @@ def sentence(row: Row, chosen_by: str | None = None) -> str:
 
 
 def summary(found: Sequence[Claim]) -> str:
-    """Return sentences with the number of claims per verdict, and how many are sure together."""
+    """Return sentences with the number of claims per verdict, and how many are sure together.
+
+    An empty text if none of them is tested.
+    """
     counts = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in VERDICTS}
     parts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
+    if not testable(found):
+        return ""
     text = f"Of {len(found)} claims of the paper: {', '.join(parts)}."
     decided = [claim for claim in found if claim.level]
     together = sum(claim.level == _LEVELS_OF_CLAIMS["all claims together"] for claim in decided)
@@ -93,6 +149,10 @@ def summary(found: Sequence[Claim]) -> str:
 _LEVELS_OF_CLAIMS: Mapping[str | None, str] = {
     "all claims together": "Also with all claims counted together",
     "this row alone": "For its rows alone, not with all claims counted together",
+}
+_LEVELS_OF_ROWS: Mapping[str | None, str] = {
+    "all claims together": "with all claims counted together",
+    "this row alone": "for this row alone",
 }
 # The choice of images sets back one family more than the other.
 _BETWEEN_FAMILIES = ("mean_pair", "slope_difference")

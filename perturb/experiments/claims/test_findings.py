@@ -140,7 +140,7 @@ def test_sentences_say_how_sure_a_row_is(changes: dict[str, Any], expected: str)
 def test_a_summary_counts_what_holds_for_all_claims_together() -> None:
     rows = [
         {**SENTENCE, **PAIR, "claim": id, "claim_verdict": verdict, "claim_holds_at": level}
-        | {"statement": "", "paper": "", "verdict": "not testable", "reason": ""}
+        | {"statement": "", "statistic": "", "paper": "", "verdict": "not testable", "reason": ""}
         for id, verdict, level in (
             ("C1", "supported", "all claims together"),
             ("C2", "mixed", "this row alone"),

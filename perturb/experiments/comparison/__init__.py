@@ -1,6 +1,6 @@
 """Models side by side: every measure of every model, every two models, every condition."""
 
-from perturb.experiments.declaration import PREDICTIONS, Experiment, Pivot, Table
+from perturb.experiments.declaration import PREDICTIONS, Chart, Experiment, Pivot, Table
 
 # What adds test sets, and what adds the values of other measures.
 _TEST_SETS = ("corruption_images", "attack_outcomes", "spatial_outcomes")
@@ -60,6 +60,17 @@ EXPERIMENT = Experiment(
                 "num_images",
             ),
             is_data=True,
+        ),
+    ),
+    charts=(
+        Chart(
+            "overview",
+            title="Accuracy and robustness",
+            tables=("leaderboard", "models"),
+            drawn=("value",),
+            empty="No model of this study has an accuracy.",
+            note=None,
+            is_first=True,
         ),
     ),
     relations={"measure_pairs": "perturb.experiments.comparison.relation:measure_pairs"},

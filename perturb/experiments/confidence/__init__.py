@@ -9,6 +9,12 @@ _MODEL = ("architecture_label", "pretraining_label", "test_set_label", "corrupti
 
 EXPERIMENT = Experiment(
     title="Confidence",
+    references=(
+        "roelofs2022mitigating",
+        "kumar2019verified",
+        "hendrycks2017baseline",
+        "geifman2017selective",
+    ),
     measures=(Measure("calibration", "Calibration error", 10, is_better_high=False),),
     tables=(
         Table(

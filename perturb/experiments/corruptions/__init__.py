@@ -25,6 +25,7 @@ def _made(asked: Asked) -> Passes:
 
 _LABELS = {"jpeg_compression": "JPEG compression"}
 _SEVERITY = "severity %g"
+_REFERENCES = ("hendrycks2019benchmarking",)
 
 EXPERIMENT = Experiment(
     title="Corruptions",
@@ -32,6 +33,7 @@ EXPERIMENT = Experiment(
     perturbations=(
         Perturbation(
             id="corruptions",
+            references=_REFERENCES,
             protocol=2,
             evaluator="perturb.experiments.corruptions.evaluate:corrupted_outcomes",
             passes=_made,
@@ -44,6 +46,7 @@ EXPERIMENT = Experiment(
         ),
         Perturbation(
             id=f"corruptions{JPEG_SUFFIX}",
+            references=_REFERENCES,
             protocol=1,
             key="corruptions",
             evaluator="perturb.experiments.corruptions.evaluate:corrupted_outcomes",
@@ -56,6 +59,7 @@ EXPERIMENT = Experiment(
         ),
         Perturbation(
             id=STORED_CORRUPTIONS,
+            references=_REFERENCES,
             protocol=1,
             key="stored_corruptions",
             # Each condition has its own decoded dataset, so images are evaluated unchanged.

@@ -7,6 +7,7 @@ _READ = ("none", "corruptions", "fgsm", "pgd", "attack_ensemble", "spatial")
 
 EXPERIMENT = Experiment(
     title="Pre-training data",
+    references=("fieller1954problems",),
     tables=(
         Table(
             "data_scaling",

@@ -8,6 +8,7 @@ _READS = ("none", "corruptions", "fgsm", "pgd", "attack_ensemble", "spatial")
 
 EXPERIMENT = Experiment(
     title="Effective robustness",
+    references=("taori2020measuring", "miller2021accuracy"),
     tables=(
         Table(
             "effective_robustness",

@@ -9,6 +9,7 @@ _EMPTY = "No row: there are no two models, or all are always right or always wro
 
 EXPERIMENT = Experiment(
     title="Error consistency",
+    references=("geirhos2020beyond", "geirhos2021partial"),
     sources=(
         Source(
             "decisions",

@@ -44,6 +44,7 @@ EXPERIMENT = Experiment(
     measurements=(
         Measurement(
             id="layer_correlations",
+            references=("kornblith2019similarity", "nguyen2021wide"),
             protocol=1,
             measure="perturb.experiments.layer_correlations.measure:correlations_of",
             label="layer correlations",

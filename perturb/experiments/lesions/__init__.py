@@ -18,6 +18,7 @@ EXPERIMENT = Experiment(
     perturbations=(
         Perturbation(
             id="lesions",
+            references=("veit2016residual",),
             protocol=1,
             evaluator="perturb.experiments.lesions.evaluate:lesion_outcomes",
             passes=cells.lesion_passes,
@@ -38,6 +39,7 @@ EXPERIMENT = Experiment(
         ),
         Perturbation(
             id="heads",
+            references=("michel2019sixteen",),
             protocol=1,
             evaluator="perturb.experiments.lesions.evaluate:head_outcomes",
             passes=cells.head_passes,

@@ -61,6 +61,7 @@ EXPERIMENT = Experiment(
     measurements=(
         Measurement(
             id="perturbation_patterns",
+            references=("madry2018towards",),
             protocol=2,
             measure="perturb.experiments.perturbation_patterns.measure:patterns_of",
             passes=_passes,

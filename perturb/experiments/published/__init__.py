@@ -10,6 +10,7 @@ from perturb.experiments.declaration import (
 
 EXPERIMENT = Experiment(
     title="Comparison with published numbers",
+    references=("newcombe1998interval",),
     sources=(
         Source(
             "paper_figures",

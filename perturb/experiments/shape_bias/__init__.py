@@ -14,6 +14,7 @@ from perturb.experiments.declaration import (
 EXPERIMENT = Experiment(
     title="Shape bias",
     figure="6",
+    references=("geirhos2019imagenet",),
     test_sets=(TestSet("cue_conflict", "Shape bias", 10, measure="shape bias"),),
     measures=(Measure("shape_bias", "Shape bias", 9),),
     sources=(

@@ -57,6 +57,7 @@ EXPERIMENT = Experiment(
     perturbations=(
         Perturbation(
             id="spatial",
+            references=("engstrom2019exploring",),
             protocol=1,
             evaluator="perturb.experiments.spatial.evaluate:spatial_outcomes",
             passes=_passes,
@@ -71,7 +72,7 @@ EXPERIMENT = Experiment(
     ),
     checks=_check,
     test_sets=(TestSet("spatial", "Adversarial spatial", 9),),
-    measures=(Measure("spatial", "Spatial", 8, test_sets=("spatial",)),),
+    measures=(Measure("spatial", "Spatial", 8, test_sets=("spatial",), phrase="rotations"),),
     tables=(
         Table(
             "spatial_accuracy",

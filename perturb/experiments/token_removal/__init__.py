@@ -60,6 +60,7 @@ EXPERIMENT = Experiment(
     perturbations=(
         Perturbation(
             id="token_removal",
+            references=("liang2022patches",),
             protocol=1,
             evaluator="perturb.experiments.token_removal.evaluate:token_outcomes",
             passes=_passes,

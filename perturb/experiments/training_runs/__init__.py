@@ -8,6 +8,7 @@ _EMPTY = "No row: every model of this study is trained once, or is not trained h
 
 EXPERIMENT = Experiment(
     title="Training runs",
+    references=("satterthwaite1946approximate", "bouthillier2021accounting"),
     tables=(
         Table(
             "training_runs",

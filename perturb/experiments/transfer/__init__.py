@@ -38,6 +38,7 @@ EXPERIMENT = Experiment(
     perturbations=(
         Perturbation(
             id="transfer",
+            references=("madry2018towards", "papernot2016transferability"),
             protocol=1,
             evaluator=None,
             passes=_passes,

@@ -8,6 +8,7 @@ EXPERIMENT = Experiment(
     perturbations=(
         Perturbation(
             id="weight_noise",
+            references=("keskar2017large",),
             protocol=1,
             evaluator="perturb.experiments.weight_perturbation.evaluate:noise_outcomes",
             severities="scales",
@@ -22,6 +23,7 @@ EXPERIMENT = Experiment(
         ),
         Perturbation(
             id="weight_rounding",
+            references=("nagel2021white",),
             protocol=1,
             evaluator="perturb.experiments.weight_perturbation.evaluate:rounding_outcomes",
             severities="bits",

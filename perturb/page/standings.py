@@ -1,0 +1,112 @@
+"""The models of a study and their measures, from the tables `leaderboard` and `model_pairs`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from perturb.experiments import registry
+from perturb.experiments.comparison.means import (
+    Interval,
+    averaged_measures,
+    differences,
+    of_entries,
+    perturbed_means,
+)
+from perturb.formatting import formatted, named
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Standings:
+    """The compared models and their measures, in the order of the table.
+
+    rows : of the table `leaderboard`, one for all runs of a training.
+    pairs : of the table `model_pairs`.
+    """
+
+    rows: Sequence[Row] = ()
+    pairs: Sequence[Row] = ()
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Return the name of every model; models that share one have their ids beside it."""
+        names = {row["model"]: named(row) for row in self.rows}
+        shared = {name for name in names.values() if list(names.values()).count(name) > 1}
+        return {id: f"{name}, {id}" if name in shared else name for id, name in names.items()}
+
+    @property
+    def averaged(self) -> list[str]:
+        """Return the measures that the mean under perturbation consists of."""
+        return averaged_measures(self.rows)
+
+    @property
+    def means(self) -> dict[str, Interval]:
+        """Return the mean under perturbation, best model first, of those that have one."""
+        found = perturbed_means(self.rows)
+        return dict(sorted(found.items(), key=lambda item: -item[1].value))
+
+    def label(self, measure: str) -> str:
+        """Return the label of a measure."""
+        return str(next(row["measure_label"] for row in self.rows if row["measure"] == measure))
+
+    def phrase(self, measure: str) -> str:
+        """Return what a measure is measured on, as it stands within a sentence."""
+        declared = registry.measures().get(measure)
+        return (declared.phrase if declared else "") or within(self.label(measure))
+
+    def values(self, measure: str) -> dict[str, Interval]:
+        """Return the values of a measure by model, of those that have one."""
+        return {
+            row["model"]: Interval(row["value"], row["value_low"], row["value_high"])
+            for row in self.rows
+            if row["measure"] == measure and row["value"] is not None
+        }
+
+    def num_images(self, measure: str) -> int:
+        """Return the number of images of a measure, the largest over the models."""
+        counts = [row["num_images"] for row in self.rows if row["measure"] == measure]
+        return max((count for count in counts if count is not None), default=0)
+
+    def differences(self, measures: Sequence[str]) -> dict[tuple[str, str], Interval]:
+        """Return the paired differences of the mean over measures, of pairs in both orders."""
+        return differences(self.pairs, measures)
+
+
+def standings(found: Mapping[str, pa.Table]) -> Standings:
+    """Return the models of a study; none if it lacks the tables."""
+    rows, pairs, models = (
+        found[name].to_pylist() if name in found else []
+        for name in ("leaderboard", "model_pairs", "models")
+    )
+    labels = {row["model"]: row["entry_label"] for row in models}
+    labelled = [
+        {**row, "architecture_label": labels.get(row["model"], row["architecture_label"])}
+        for row in of_entries(rows)
+    ]
+    return Standings(labelled, pairs)
+
+
+def percent(value: Interval) -> str:
+    """Return an accuracy as text, with its interval."""
+    low, high = (formatted(end, "percent") for end in (value.low, value.high))
+    return f"{formatted(value.value, 'percent')}\N{NO-BREAK SPACE}% [{low}, {high}]"
+
+
+def points(value: Interval) -> str:
+    """Return a difference of accuracies as text, with its interval."""
+    low, high = (formatted(end, "points") for end in (value.low, value.high))
+    return f"{formatted(value.value, 'points')} points [{low}, {high}]"
+
+
+def within(label: str) -> str:
+    """Return a label as it stands within a sentence: in lower case, but not FGSM."""
+    first = label.split(" ", 1)[0]
+    return label[:1].lower() + label[1:] if first[1:].islower() else label
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

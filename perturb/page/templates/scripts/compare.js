@@ -1,0 +1,114 @@
+// Two models on the same images: paired differences, and images on which one of them errs.
+
+// By how much model a is better than b, from the pair in either order.
+function pairRows(pairs, a, b) {
+  const isPair = (place, one, other) => pairs.a[place] === one && pairs.b[place] === other;
+  const pair = pairs.a.findIndex((_, place) => isPair(place, a, b) || isPair(place, b, a));
+  if (pair < 0) return [];
+  const rows = pairs.measures.map((measure, place) => {
+    const sign = isPair(pair, a, b) === measure.is_better_high ? 1 : -1;
+    const turned = (value) => (value === null ? null : sign * value);
+    const ends = [pairs.low[place][pair], pairs.high[place][pair]].map(turned);
+    const [low, high] = sign === 1 ? ends : ends.reverse();
+    return {
+      label: measure.label + (measure.is_better_high ? "" : " (less is better)") + (measure.is_paired ? "" : " *"),
+      lead: turned(pairs.difference[place][pair]), low, high, better: betterOf(low, high),
+      num_images: pairs.num_images[place][pair],
+    };
+  });
+  return rows.filter((row) => row.lead !== null).sort((one, other) => other.lead - one.lead);
+}
+
+function betterOf(low, high) {
+  if (low === null || high === null) return "neither";
+  return low > 0 ? "a" : high < 0 ? "b" : "neither";
+}
+
+function compareSentence(rows, a, b) {
+  const count = (side) => rows.filter((row) => row.better === side).length;
+  const times = (number) => `${number} of ${rows.length}`;
+  if (!rows.length) return `${a.name} and ${b.name} were not evaluated on the same images.`;
+  return `${a.name} is better than ${b.name} on ${times(count("a"))} measures, ${b.name} on ${count("b")}; ` +
+    `on ${count("neither")} the images do not decide between them.`;
+}
+
+function differenceSpec(spec, rows, parts, [a, b], width) {
+  const drawn = structuredClone(spec);
+  const scaled = (value) => (value === null ? null : (100 * value) / parts);
+  drawn.datasets = {
+    ...drawn.datasets,
+    differences: rows.map((row) => ({
+      label: row.label, better: row.better, text: differenceText(row, parts),
+      lead: scaled(row.lead), low: scaled(row.low), high: scaled(row.high),
+    })),
+  };
+  drawn.height = 20 * rows.length;
+  const title = ["Lead (points)", `← ${b.name} is better`, `${a.name} is better →`];
+  for (const { encoding } of drawn.layer) {
+    encoding.x = { ...encoding.x, title, axis: { tickCount: Math.round(width / 90) } };
+    if (encoding.y) encoding.y.axis.labelLimit = width / 3;
+  }
+  return drawn;
+}
+
+function differenceText(row, parts) {
+  const interval = row.low === null ? "" : ` [${points(row.low, parts)}, ${points(row.high, parts)}]`;
+  return points(row.lead, parts) + interval;
+}
+
+function differenceTable(rows, parts, a, b) {
+  const names = { a: a.name, b: b.name, neither: "undecided" };
+  return plainTable(
+    `Lead of ${a.name} over ${b.name} on the same images, in points, with its 95 % interval.`,
+    ["Measure", "Lead (points)", "Better", "Images"],
+    rows.map((row) => [row.label, differenceText(row, parts), names[row.better], String(row.num_images)]),
+  );
+}
+
+function rankOf(board, measure, model) {
+  return board.rank[measure][model] ?? Infinity;
+}
+
+// The chosen two, or the first two of the leaderboard.
+function comparedIn(board, compared, chosen) {
+  const place = (key) => compared.find((number) => board.models[number].id === chosen.get(key)) ?? -1;
+  const [a, b] = [place("a"), place("b")];
+  const order = board.measures.findIndex((measure) => measure.id === board.first_order);
+  const best = [...compared].sort((one, other) => rankOf(board, order, one) - rankOf(board, order, other));
+  const named = place("model");
+  const first = a >= 0 ? a : named >= 0 && named !== b ? named : best.find((number) => number !== b);
+  return [first, b >= 0 ? b : best.find((number) => number !== first)];
+}
+
+async function showCompare(section) {
+  const [board, pairs, spec] = await Promise.all(
+    [unpack("board"), unpack("pairs"), unpack("spec-differences")]);
+  const compared = [...new Set([...pairs.a, ...pairs.b])].sort((one, other) => one - other);
+  for (const key of ["a", "b"]) {
+    const select = section.querySelector("#compare-" + key);
+    options(select, compared.map((number) => [board.models[number].id, board.models[number].name]));
+    select.addEventListener("change", () => {
+      const [a, b] = comparedIn(board, compared, choices);
+      choose({ a: board.models[a].id, b: board.models[b].id, [key]: select.value });
+    });
+  }
+  let last = "";
+  follow(async (chosen) => {
+    const [first, second] = comparedIn(board, compared, chosen);
+    if (last === `${first} ${second}`) return;
+    last = `${first} ${second}`;
+    const [a, b] = [board.models[first], board.models[second]];
+    section.querySelector("#compare-a").value = a.id;
+    section.querySelector("#compare-b").value = b.id;
+    const rows = first === second ? [] : pairRows(pairs, first, second);
+    section.querySelector("#compare-sentence").textContent =
+      first === second ? "Choose two different models." : compareSentence(rows, a, b);
+    section.querySelector("#compare-table").replaceChildren(differenceTable(rows, pairs.parts, a, b));
+    showDisagreements(section, a, b);
+    const place = section.querySelector("#compare-chart");
+    await embed(place, differenceSpec(spec, rows, pairs.parts, [a, b], place.clientWidth));
+    place.setAttribute("data-drawn", last);
+  });
+}
+
+whenNear("compare", showCompare);

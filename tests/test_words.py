@@ -1,0 +1,234 @@
+"""The answer of the page, its first rows and the summary of a few models, from chosen numbers."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from perturb.experiments.comparison.charts import overview, overview_points
+from perturb.experiments.comparison.means import (
+    Interval,
+    averaged_measures,
+    differences,
+    of_entries,
+    perturbed_means,
+)
+from perturb.page.answer import answer
+from perturb.page.pairing import paired_summary
+from perturb.page.words import first_rows
+from tests.hand_made_standings import Values, made_pairs, made_rows, made_standings
+
+GOOD = {"clean": 0.97, "corruptions": 0.75, "renditions": 0.6, "robust": 0.1}
+ALL = "corruptions, renditions and attacks"
+
+
+def _worse(by: float) -> dict[str, float]:
+    return {measure: max(0.0, value - by) for measure, value in GOOD.items()}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"vit-b-large": GOOD, "resnet-b-large": _worse(0.2)},
+            [
+                "ViT-B (Large) is the more robust of two models, 48.3 % [",
+                f"on average over {ALL}; ResNet-B (Large) is behind by 16.7 points [",
+                "ViT-B (Large) is weakest on attacks, 10.0 % [",
+                "it is also the most accurate on unchanged images, 97.0 % [",
+            ],
+        ),
+        (
+            {"vit-b": GOOD, "resnet-b": _worse(0.01)},
+            [
+                "ViT-B has the higher accuracy under perturbation of two models, 48.3 % [",
+                "it cannot be distinguished from ResNet-B (+1.0 points [",
+            ],
+        ),
+        (
+            {"vit-b": GOOD, "vit-s": _worse(0.01), "vit-l": _worse(0.02), "resnet-b": _worse(0.2)},
+            ["it cannot be distinguished from ViT-S and ViT-L."],
+        ),
+        (
+            {"vit-b": GOOD, "vit-s": _worse(0.01), "vit-l": _worse(0.02)},
+            ["; but no other model can be distinguished from it."],
+        ),
+        (
+            {"vit-b": GOOD, "resnet-b": {**_worse(0.2), "clean": 1.0}},
+            [
+                "on unchanged images ResNet-B is more accurate, 100.0 % [",
+                "and less robust, by 16.7",
+            ],
+        ),
+        (
+            {"vit-b": GOOD, "resnet-b": {**_worse(0.01), "clean": 1.0}},
+            ["is more accurate", "; under perturbation the two cannot be distinguished."],
+        ),
+        (
+            {"vit-b": GOOD, "resnet-b": {**_worse(0.2), "clean": 0.975}},
+            ["97.5 % [", ", but the two cannot be distinguished there."],
+        ),
+        (
+            {"mine": GOOD},
+            [
+                "The accuracy of mine is 48.3 % [44.3, 52.3] on average over corruptions, ",
+                ", against 97.0 % [",
+                "mine is weakest on attacks, 10.0 % [",
+            ],
+        ),
+        (
+            {"mine": {"clean": 0.9, "corruptions": 0.8}},
+            ["The accuracy of mine is 80.0 % [", "over corruptions, against 90.0 % ["],
+        ),
+        (
+            {"mine": {"clean": 0.9}, "other": {"clean": 0.8}},
+            [
+                "mine has the higher accuracy of two models on unchanged images, 90.0 % [",
+                "other is behind by 10.0 points [",
+                "No test set of this study has perturbed images",
+            ],
+        ),
+        (
+            {"mine": {"clean": 0.9, "lesion_half_life": 0.5}},
+            ["mine is correct on 90.0 % [", "it does not say how robust the model is"],
+        ),
+    ],
+)
+def test_the_answer_says_what_the_numbers_say(values: Values, said: list[str]) -> None:
+    told = " ".join(answer(made_standings(values))).replace("\N{NO-BREAK SPACE}", " ")
+    assert [text for text in said if text not in told] == []
+    assert len(answer(made_standings(values))) <= 2
+
+
+def test_models_that_never_err_are_not_ranked() -> None:
+    """Two models and twelve images: what could be hidden is said, no model is best."""
+    perfect = {"clean": 1.0, "corruptions": 1.0}
+    found = made_standings({"mine": perfect, "other": perfect}, num_images=12)
+    first, second = answer(found)
+    assert first == "Both models classify every image correctly, unchanged and perturbed."
+    assert second.startswith("With 12 images a test set, the true accuracy under perturbation may")
+    assert second.endswith(", and the models cannot be distinguished.")
+    one, _ = answer(made_standings({"mine": perfect}, num_images=12))
+    assert one == "mine classifies every image correctly, unchanged and perturbed."
+    side = paired_summary(found)
+    assert side is not None
+    assert side.sentences[0].startswith("The two models cannot be distinguished on any test set")
+    assert all(line.decision.startswith("not distinguishable: 0.0 points") for line in side.lines)
+
+
+def test_models_at_chance_are_not_compared() -> None:
+    values = {"mine": {"clean": 0.1, "corruptions": 0.1}, "other": {"clean": 0.1}}
+    found = made_standings(values)
+    assert answer(found, ["mine", "other"]) == [
+        "Both models are no better than chance on unchanged images: before this is mended, no "
+        "number below says anything about robustness."
+    ]
+    assert "no better than chance" not in " ".join(answer(found, ["mine"]))
+
+
+def test_a_study_without_predictions_has_no_answer() -> None:
+    assert answer(made_standings({})) == []
+    assert first_rows(made_standings({})) is None
+    assert paired_summary(made_standings({})) is None
+
+
+def test_the_mean_is_over_the_test_sets_that_every_model_has() -> None:
+    rows = made_rows({"a": GOOD, "b": {"clean": 0.9, "corruptions": 0.5, "shape_bias": 0.9}})
+    assert averaged_measures(rows) == ["corruptions"]
+    assert {id: mean.value for id, mean in perturbed_means(rows).items()} == {"a": 0.75, "b": 0.5}
+    # No test set that every model has: those of the most models.
+    rows = made_rows({"a": {"corruptions": 0.5}, "b": {"corruptions": 0.6}, "c": {"robust": 0.1}})
+    assert averaged_measures(rows) == ["corruptions"]
+    assert list(perturbed_means(rows)) == ["a", "b"]
+
+
+def test_ends_of_a_mean_are_means_of_ends() -> None:
+    rows = made_rows({"a": {"corruptions": 0.5, "renditions": 0.7}})
+    mean = perturbed_means(rows)["a"]
+    assert mean.value == pytest.approx(0.6)
+    assert mean.low == pytest.approx(sum(row["value_low"] for row in rows) / 2)
+    assert mean.high == pytest.approx(sum(row["value_high"] for row in rows) / 2)
+
+
+def test_differences_have_both_orders_and_need_every_measure() -> None:
+    pairs = made_pairs({"a": GOOD, "b": _worse(0.2), "c": {"corruptions": 0.5}})
+    found = differences(pairs, ["corruptions", "renditions"])
+    assert set(found) == {("a", "b"), ("b", "a")}
+    assert found["a", "b"].value == pytest.approx(0.2)
+    assert found["b", "a"].low == pytest.approx(-found["a", "b"].high)
+    assert (found["a", "b"].sign, found["b", "a"].sign) == (1, -1)
+    assert Interval(0.1, 0.0, 0.2).sign == 0
+    without = [{**row, "difference_low": None, "difference_high": None} for row in pairs]
+    assert differences(without, ["corruptions"]) == {}
+
+
+def test_the_runs_of_a_training_are_one_model() -> None:
+    rows = made_rows({"a": {"clean": 0.8}, "a-2": {"clean": 0.9}, "b": {"clean": 0.5}})
+    runs = [{**row, "entry": row["model"][0], "run": 1 + ("2" in row["model"])} for row in rows]
+    first, second = of_entries(runs)
+    assert (first["model"], first["value"]) == ("a", pytest.approx(0.85))
+    assert first["value_low"] == pytest.approx((rows[0]["value_low"] + rows[1]["value_low"]) / 2)
+    assert (second["model"], second["value"]) == ("b", 0.5)
+
+
+def test_the_summary_decides_measure_by_measure() -> None:
+    values = {
+        "vit-b": {"clean": 0.9, "corruptions": 0.8, "mce": 0.5, "robust": 0.30, "parameters": 9.0},
+        "resnet-b": {"clean": 0.98, "corruptions": 0.5, "mce": 0.9, "robust": 0.31},
+    }
+    side = paired_summary(made_standings(values))
+    assert side is not None
+    assert side.sentences == [
+        "ResNet-B is better on unchanged images.",
+        "ViT-B is better on corruptions and mCE.",
+        "On attacks no model can be distinguished as the best.",
+    ]
+    decided = {line.label: line.decision for line in side.lines}
+    # Less is better.
+    assert decided["mCE (%, less is better)"].startswith("ViT-B, \N{MINUS SIGN}40.0 points [")
+    assert decided["Robust (%)"].startswith("not distinguishable: \N{MINUS SIGN}1.0 points [")
+    assert decided["Parameters"] == ""
+
+
+def test_a_large_study_has_no_summary_but_first_rows() -> None:
+    values = {f"vit-{place}": _worse(place / 100) for place in range(9)}
+    found = made_standings(values)
+    assert paired_summary(found) is None
+    rows = first_rows(found)
+    assert rows is not None
+    assert (rows.num_models, len(rows.rows)) == (9, 5)
+    assert rows.heads == [
+        "Mean under perturbation",
+        "Clean",
+        "Corruptions",
+        "Renditions",
+        "Robust",
+    ]
+    assert rows.rows[0][0] == "ViT-0"
+    assert [cells[0][0] for _, cells in rows.rows] == ["48.3", "47.3", "46.3", "45.3", "44.3"]
+
+
+def test_models_of_one_name_have_their_ids_beside_it() -> None:
+    found = made_standings({"vit-b": GOOD, "vit-b-": GOOD})
+    assert list(found.names.values()) == ["ViT-B, vit-b", "ViT-B, vit-b-"]
+
+
+def test_the_overview_names_the_models_that_none_surpasses() -> None:
+    values = {
+        "vit-b": {"clean": 0.9, "corruptions": 0.8, "robust": 0.2},
+        "vit-s": {"clean": 0.8, "corruptions": 0.7, "robust": 0.2},
+        "resnet-b": {"clean": 0.98, "corruptions": 0.5, "robust": 0.2},
+        "resnet-s": {"corruptions": 0.9, "robust": 0.2},
+    }
+    points = overview_points(pd.DataFrame(made_rows(values)))
+    assert list(points["model"]) == ["vit-b", "vit-s", "resnet-b"]
+    assert list(points["is_unsurpassed"]) == [True, False, True]
+    assert points["perturbed"].tolist() == pytest.approx([0.5, 0.45, 0.35])
+    assert set(points["measures"]) == {"Corruptions, Robust"}
+    assert overview_points(pd.DataFrame(made_rows({"a": {"clean": 0.9}}))).empty
+
+
+def test_an_overview_of_clean_images_alone_is_a_sentence() -> None:
+    models = pd.DataFrame([{"architecture_label": "a"}])
+    drawn = overview(pd.DataFrame(made_rows({"a": {"clean": 0.9}})), models).to_dict()
+    assert "No model of this study has an accuracy" in json.dumps(drawn)
