@@ -145,17 +145,17 @@ def test_paper_has_every_chart_and_the_unfolded_tables_whole(opened: Opened) -> 
     page.emulate_media(media="screen")
 
 
-def test_printing_waits_for_every_chart(browser: Browser, report: Path) -> None:
+def test_printing_waits_for_every_chart_and_unfolded_table(browser: Browser, report: Path) -> None:
     with opened_page(browser, report) as found:
         found.page.evaluate(
             """() => {
-                const undrawn = () => document.querySelectorAll('.vega:not([data-drawn])').length;
-                window.print = () => { window.undrawn = undrawn(); };
+                const undone = '.vega:not([data-drawn]), details[open][data-table]:not([data-made])';
+                window.print = () => { window.undone = document.querySelectorAll(undone).length; };
             }"""
         )
         found.page.click("#print")
-        found.page.wait_for_function("'undrawn' in window", timeout=300_000)
-        assert found.page.evaluate("window.undrawn") == 0
+        found.page.wait_for_function("'undone' in window", timeout=300_000)
+        assert found.page.evaluate("window.undone") == 0
 
 
 def test_without_scripts_the_page_names_the_files(browser: Browser, report: Path) -> None:

@@ -16,7 +16,7 @@ from perturb.formatting import formatted
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # In the order in which they need each other.
-_SCRIPTS = ("unpack", "charts", "tables", "downloads", "contents")
+_SCRIPTS = ("unpack", "charts", "tables", "print", "downloads", "contents")
 _STYLES = ("page", "figures", "tables", "print")
 
 
