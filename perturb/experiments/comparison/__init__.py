@@ -53,7 +53,7 @@ EXPERIMENT = Experiment(
                 "pretraining_label",
                 "dataset",
                 "perturbation",
-                "condition_label",
+                "condition",
                 "severity_label",
                 "clean_accuracy",
                 "accuracy",
