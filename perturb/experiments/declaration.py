@@ -156,8 +156,8 @@ class Table:
     sources : the files from which the relations are made.
     pivot : the wide form in which a long table is displayed.
     empty : the text in place of the rows if there are none.
-    on_page : whether it is in its experiment's section of the page, for lack of a chart of the same
-        values. All other tables are under "All numbers".
+    on_page : whether it is unfolded in its experiment's section of the page, for lack of a chart of
+        the same values. All other tables are folded there, and every table under "All numbers".
     is_data : whether it is data for programs and for the page's interactive parts: it is shown in
         no part of the page as it is.
     optional : the sources that may have no file.
