@@ -14,6 +14,7 @@ import pytest
 
 from perturb.experiments.registry import tables_of as declared_tables_of
 from perturb.page.write import PageText, write_page
+from tests.side_by_side import examples_of
 from tests.study_tables import drawn_charts, tables_of
 from tests.synthetic_study import make_study
 
@@ -73,6 +74,7 @@ def write_nasty_page(folder: Path) -> Path:
         datasets=study.datasets,
         contact_sheets={f"Shapes {NASTY}": sheet},
         pictures={"perturbation_patterns": (f"PGD {NASTY}", sheet)},
+        examples=examples_of(folder, pq.read_table(study.models)["model"].to_pylist()),
     )
     return page
 
@@ -84,7 +86,15 @@ def write_part(path: Path, report: Path, available: set[str]) -> None:
     tables = {name: folder / "tables" / f"{name}.parquet" for name in names}
     datasets = folder / "datasets.parquet"
     charts = charts_in(folder / "charts")
-    write_page(path, PageText("Part", "", ""), tables=tables, datasets=datasets, charts=charts)
+    examples = {file.name: file for file in [*folder.glob("*.json"), *folder.glob("*.webp")]}
+    write_page(
+        path,
+        PageText("Part", "", ""),
+        tables=tables,
+        datasets=datasets,
+        charts=charts,
+        examples=examples,
+    )
 
 
 def charts_in(folder: Path) -> dict[str, tuple[Path, Path]]:

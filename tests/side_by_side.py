@@ -1,7 +1,7 @@
 """Made-up tables and pictures of models side by side, in the form of a study's."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +180,9 @@ def _conditions(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def examples_of(folder: Path, num_models: int) -> Mapping[str, Path]:
-    """Write a gallery and disagreements with random tiles."""
-    models = [row["model"] for row in model_rows(num_models)]
+def examples_of(folder: Path, models: Sequence[str]) -> Mapping[str, Path]:
+    """Write a gallery and the disagreements of some models, with random tiles."""
+    num_models = len(models)
     random = np.random.default_rng(0)
     found = conditions()
     gallery = {"tile": TILE, "columns": 8, "num_images": 4, "conditions": found}
@@ -201,7 +201,7 @@ def examples_of(folder: Path, num_models: int) -> Mapping[str, Path]:
     disagreements = {
         "tile": TILE,
         "columns": 8,
-        "models": models,
+        "models": list(models),
         "classes": {"shapes": ["disc", "ring", HOSTILE]},
         "images": images,
         "worst": {

@@ -139,14 +139,16 @@ def _manifest(names: dict[str, int] | None = None, **columns: list[int]) -> pa.T
 def test_classes_have_names_where_they_are_known(tmp_path: Path) -> None:
     coarse = tmp_path / "coarse.json"
     coarse.write_text(json.dumps({"bird": [0, 1], "dog": [2]}))
-    assert class_names(_manifest(texture=[1, 2]), None, 9)[9] == "bow tie"
-    assert class_names(_manifest({"cat": 0, "dog": 1}), None, 2) == ["cat", "dog", "2"]
-    assert class_names(_manifest({"n01440764": 0, "n99999999": 1}), None, 1) == [
+    assert class_names([_manifest(texture=[1, 2])], None, 9)[9] == "bow tie"
+    assert class_names([_manifest({"cat": 0, "dog": 1})], None, 2) == ["cat", "dog", "2"]
+    assert class_names([_manifest({"n01440764": 0, "n99999999": 1})], None, 1) == [
         "tench",
         "n99999999",
     ]
-    assert class_names(_manifest({"cat": 0}), str(coarse), 1) == ["bird", "dog"]
-    assert class_names(_manifest(), None, 1) == ["0", "1"]
+    assert class_names([_manifest({"cat": 0})], str(coarse), 1) == ["bird", "dog"]
+    assert class_names([_manifest()], None, 1) == ["0", "1"]
+    part, whole = _manifest({"dog": 1}), _manifest({"cat": 0, "hound": 1})
+    assert class_names([part, whole], None, 1) == ["cat", "dog"]
 
 
 def _sheet(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -15,12 +15,15 @@ import torch
 from PIL import Image
 
 from perturb.config import Config, load_config
+from perturb.datasets.store import Images
 from perturb.evaluation.loading import loader
 from perturb.evaluation.loop import Subject
+from perturb.evaluation.outcome import Setting
 from perturb.examples.disagreements import write_disagreements
 from perturb.examples.gallery import _Gallery, write_gallery
 from perturb.examples.shown_images import Image as Shown
 from perturb.examples.shown_images import like, shown_images, spread
+from perturb.experiments.gallery import Scene, pictures_of
 from perturb.parquet import read_parquet
 from perturb.plan.examples import examples_of, gallery_cells, named_model
 from perturb.plan.paths import Paths
@@ -256,3 +259,24 @@ def test_a_missing_image_is_named(config: Config) -> None:
     pictures = _Gallery(config, lambda model: _load(config, model), images).pictures()
     with pytest.raises(ValueError, match="test: image 'target/test/999999' is missing; 144 are"):
         next(iter(pictures))
+
+
+@pytest.mark.parametrize(
+    ("id", "condition", "message"),
+    [
+        ("pgd", "pgd", "pgd: pictures of an attack need a classifier"),
+        ("spatial", "grid", "spatial: pictures of the worst case need the rows of the shard"),
+    ],
+)
+def test_pictures_that_need_a_network_or_a_shard_say_so(
+    id: str, condition: str, message: str
+) -> None:
+    images = Images(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), torch.zeros(1), torch.zeros(1))
+    with pytest.raises(ValueError, match=message):
+        list(pictures_of(Scene(id, images, Setting((condition,), 0.5, seed=0))))
+
+
+def test_changes_of_the_network_and_subsets_of_classes_have_no_picture() -> None:
+    images = Images(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), torch.zeros(1), torch.zeros(1))
+    for id in ("lesions", "class_subset", "attack_ensemble"):
+        assert list(pictures_of(Scene(id, images, Setting((), 1, seed=0)))) == []

@@ -84,7 +84,7 @@ def write(path: Path, compared: SideBySide) -> Path:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a page of models whose typed texts try to be scripts."""
     folder = tmp_path_factory.mktemp("models")
-    examples = examples_of(folder, NUM_MODELS)
+    examples = examples_of(folder, MODELS)
     compared = side_by_side(TABLES, examples, {"shapes": f"Shapes {HOSTILE}"})
     return write(folder / "index.html", compared)
 
@@ -461,7 +461,7 @@ def test_one_model_has_no_comparison(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_a_gallery_stands_without_tables(browser: Browser, tmp_path: Path) -> None:
-    examples = examples_of(tmp_path, 3)
+    examples = examples_of(tmp_path, MODELS[:3])
     compared = side_by_side({"models": TABLES["models"]}, examples, {"shapes": "Shapes"})
     page = write(tmp_path / "index.html", compared)
     with opening(browser, page) as opened:
@@ -472,7 +472,7 @@ def test_a_gallery_stands_without_tables(browser: Browser, tmp_path: Path) -> No
 
 
 def test_a_picture_without_its_description_is_a_mistake(tmp_path: Path) -> None:
-    files = dict(examples_of(tmp_path, 2))
+    files = dict(examples_of(tmp_path, MODELS[:2]))
     del files["gallery.json"]
     with pytest.raises(ValueError, match=r"gallery\.webp alone; needed: gallery\.json and"):
         side_by_side({}, files, {})

@@ -1,7 +1,7 @@
 """Names of the classes of a dataset, for readers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,13 +17,20 @@ _WORDNET = re.compile(r"n\d{8}")
 _LEMMAS = "data/_info/imagenet_synset_to_lemma.txt"
 
 
-def class_names(manifest: pa.Table, class_map: str | None, highest: int) -> list[str]:
+def class_names(manifests: Sequence[pa.Table], class_map: str | None, highest: int) -> list[str]:
     """Return the name of each class from 0 to the highest; its number if it has no name.
 
     Generated images have the names of their shapes, classes by the number of a synset of WordNet
     the first name of the synset, coarser classes those of the class map.
+
+    Parameters
+    ----------
+    manifests : of the dataset, and of others that number the same classes alike: a dataset need not
+        have images of all classes that models predict.
     """
-    named = _names(manifest, class_map)
+    named: dict[int, str] = {}
+    for manifest in manifests:
+        named = {**_names(manifest, class_map), **named}
     return [named.get(number, str(number)) for number in range(highest + 1)]
 
 

@@ -105,8 +105,10 @@ def _classes(
 ) -> dict[str, list[str]]:
     """Return the names of the classes of each dataset, as far as an image or an answer has them."""
     found = {}
+    clean = stores[config.clean_dataset.id].manifest
     for dataset, columns in answers.slices().items():
         store, class_map = stores[dataset], config.datasets[dataset].class_map
         highest = max(int(store.targets.max()), int(answers.predictions[:, columns].max()))
-        found[dataset] = class_names(store.manifest, class_map, highest)
+        # Datasets without a class map have the numbers of the clean set's classes.
+        found[dataset] = class_names([store.manifest, clean], class_map, highest)
     return found

@@ -147,7 +147,7 @@ def _described(config: Config, dataset: str, images: Sequence[Image]) -> list[di
     cell = next(cell for cell in gallery_cells(config) if cell.dataset == dataset)
     manifest = _opened(config, asked_of_cell(config, cell)["stores"][0]).manifest
     highest = max(image.target for image in images)
-    names = class_names(manifest, config.datasets[dataset].class_map, highest)
+    names = class_names([manifest], config.datasets[dataset].class_map, highest)
     return [
         {"image_id": image.id, "target": image.target, "class": names[image.target]}
         for image in images

@@ -66,8 +66,8 @@ def _tile(picture: Tensor, side_px: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return a picture as a square tile, uint8 (side, side, 3)."""
     levels = picture if picture.dtype == torch.uint8 else (picture.float() * 255).round().byte()
     image = Image.fromarray(levels.permute(1, 2, 0).contiguous().cpu().numpy())
-    is_enlarged = max(image.size) < side_px
-    way = Image.Resampling.NEAREST if is_enlarged else Image.Resampling.LANCZOS
-    return np.asarray(
-        image if image.size == (side_px, side_px) else image.resize((side_px,) * 2, way)
-    )
+    if image.size == (side_px, side_px):
+        return np.asarray(image)
+    is_whole = all(side_px % side == 0 for side in image.size)
+    way = Image.Resampling.NEAREST if is_whole else Image.Resampling.LANCZOS
+    return np.asarray(image.resize((side_px, side_px), way))

@@ -17,7 +17,7 @@ from perturb.formatting import formatted
 _TEMPLATES = Path(__file__).parent / "templates"
 # In the order in which they need each other.
 _SCRIPTS = (
-    *("unpack", "charts", "tables", "downloads", "copies", "contents"),
+    *("unpack", "charts", "tables", "print", "downloads", "copies", "contents"),
     *("link", "elements", "leaderboard", "filters", "front", "choosing", "answers", "compare"),
     *("model", "gallery"),
 )

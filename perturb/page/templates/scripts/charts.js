@@ -25,22 +25,6 @@ async function embed(place, spec) {
   return vegaEmbed(place, spec, { renderer: "svg", actions: false });
 }
 
-function idle() {
-  return new Promise((resolve) => {
-    // Safari has no idle callbacks.
-    if (window.requestIdleCallback) requestIdleCallback(resolve, { timeout: 1000 });
-    else setTimeout(resolve, 50);
-  });
-}
-
-// Printing cannot wait for charts: they are drawn before.
-async function drawOthers() {
-  for (const place of places) {
-    await idle();
-    await drawn(place);
-  }
-}
-
 const nearby = new IntersectionObserver(
   (entries) => {
     for (const entry of entries.filter((entry) => entry.isIntersecting)) {
@@ -51,10 +35,3 @@ const nearby = new IntersectionObserver(
   { rootMargin: "600px 0px" },
 );
 for (const place of places) nearby.observe(place);
-if (document.readyState === "complete") drawOthers();
-else window.addEventListener("load", drawOthers);
-
-document.getElementById("print").addEventListener("click", async () => {
-  await Promise.all(places.map(drawn));
-  window.print();
-});

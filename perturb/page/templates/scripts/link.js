@@ -77,7 +77,12 @@ const approaching = new IntersectionObserver(
 window.addEventListener("load", async () => {
   document.getElementById(choices.get("at") ?? "")?.scrollIntoView();
   for (const section of [...waiting.keys()]) {
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await idle();
     await makeSection(section);
   }
 });
+
+// Makes the sections that were not seen yet.
+function unmadeSections() {
+  return [...waiting.keys()].map(makeSection);
+}

@@ -99,6 +99,13 @@ function layoutOf(content, escaped) {
 }
 
 const madeTables = new Map();
+const makings = new Map();
+
+// Make a table once.
+function made(details) {
+  if (!makings.has(details)) makings.set(details, makeTable(details));
+  return makings.get(details);
+}
 
 async function makeTable(details) {
   const DataTable = (await library("datatables")).default;
@@ -109,7 +116,7 @@ async function makeTable(details) {
   const table = emptyTable(title, content.headers);
   table.setAttribute("aria-describedby", details.id + "-caption");
   details.querySelector(".rows").append(table);
-  const made = new DataTable(table, {
+  const shown = new DataTable(table, {
     data: content.rows,
     columns: content.headers.map((header, index) => columnOf(header, index, escaped)),
     autoWidth: false,
@@ -120,7 +127,7 @@ async function makeTable(details) {
     language: { search: "Filter", info: "Rows _START_ to _END_ of _TOTAL_", infoEmpty: "No row" },
   });
   scrollAlone(table, title);
-  madeTables.set(details, made);
+  madeTables.set(details, shown);
   details.setAttribute("data-made", "");
 }
 
@@ -143,7 +150,7 @@ const unfolded = new IntersectionObserver(
     for (const { target, isIntersecting } of entries) {
       if (!isIntersecting || !target.open) continue;
       unfolded.unobserve(target);
-      makeTable(target).catch((error) => console.error(error));
+      made(target).catch((error) => console.error(error));
     }
   },
   { rootMargin: "600px 0px" },
@@ -154,12 +161,3 @@ for (const details of document.querySelectorAll("details[data-table]")) {
     if (details.open && !details.hasAttribute("data-made")) unfolded.observe(details);
   });
 }
-
-// On paper a table has all its rows.
-function turnPages(length) {
-  for (const [details, table] of madeTables) {
-    if (details.open && table.page.info().recordsTotal > ROWS_OF_A_PAGE) table.page.len(length).draw();
-  }
-}
-window.addEventListener("beforeprint", () => turnPages(-1));
-window.addEventListener("afterprint", () => turnPages(ROWS_OF_A_PAGE));
