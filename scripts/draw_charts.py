@@ -21,6 +21,7 @@ tables = {
 }
 files = snakemake.output
 forms = ("json", "html", "svg", "png", "pdf")
-for chart, *paths in zip(snakemake.params.charts, *map(files.get, forms), strict=True):
+by_form = [getattr(files, form) for form in forms]
+for chart, *paths in zip(snakemake.params.charts, *by_form, strict=True):
     save_chart(draw(chart, tables), **dict(zip(forms, map(Path, paths), strict=True)))
 write_settings(load_config(snakemake.config), files.html)
