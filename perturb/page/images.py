@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 # Of photographs, where pixels need not be kept.
-_QUALITY = 60
+_QUALITY = 50
 
 
 def picture_uri(file: Path) -> str:
