@@ -1,7 +1,8 @@
 // The contents: which part is read now; a link to something folded unfolds it.
 
 function unfold() {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  // The ids of the page need no escapes; a link that is typed may have any.
+  const target = document.getElementById(location.hash.slice(1));
   for (let place = target; place; place = place.parentElement) {
     if (place.tagName === "DETAILS") place.open = true;
   }
