@@ -151,16 +151,20 @@ class Pivot:
 class Table:
     """A table: the query `<name>.sql` and the caption `<name>.rst` of its experiment's folder.
 
+    relations : the relations that the query reads, in order; their own dependencies come first.
+    shown : the displayed columns.
+    sources : the files from which the relations are made.
+    pivot : the wide form in which a long table is displayed.
+    empty : the text in place of the rows if there are none.
     on_page : whether it is unfolded in its experiment's section of the page, for lack of a chart of
         the same values. All other tables are folded there, and every table under "All numbers".
     is_data : whether it is data for programs and for the page's interactive parts: it is shown in
         no part of the page as it is.
-        optional : the sources that may have no file.
-        reads : the perturbations whose shards it reads; empty: all.
-        parameters : values that the queries read by `getvariable`.
-        needs : requirements of a study for the table to exist: perturbations, and names of
-            `perturb.plan.products.studies`. Empty: every study has it.
->>>>>>> w-E
+    optional : the sources that may have no file.
+    reads : the perturbations whose shards it reads; empty: all.
+    parameters : values that the queries read by `getvariable`.
+    needs : requirements of a study for the table to exist: perturbations, and names of
+        `perturb.plan.products.studies`. Empty: every study has it.
     """
 
     name: str
