@@ -62,6 +62,7 @@ def made_pairs(values: Values, num_images: int = 400) -> list[dict[str, Any]]:
                     "difference_low": max(-1.0, one - other - half),
                     "difference_high": min(1.0, one - other + half),
                     "num_images": num_images,
+                    "is_paired": measure not in ("calibration", "lesion_half_life"),
                 }
             )
     return rows

@@ -15,6 +15,7 @@ from perturb.experiments.comparison.means import (
 )
 from perturb.page.answer import answer
 from perturb.page.pairing import paired_summary
+from perturb.page.standings import Standings
 from perturb.page.words import first_rows
 from tests.hand_made_standings import Values, made_pairs, made_rows, made_standings
 
@@ -188,6 +189,62 @@ def test_the_summary_decides_measure_by_measure() -> None:
     assert decided["mCE (%, less is better)"].startswith("ViT-B, \N{MINUS SIGN}40.0 points [")
     assert decided["Robust (%)"].startswith("not distinguishable: \N{MINUS SIGN}1.0 points [")
     assert decided["Parameters"] == ""
+
+
+def test_a_model_that_is_behind_two_equal_ones_is_named() -> None:
+    values = {
+        "vit-b": {"clean": 0.9, "corruptions": 0.80, "calibration": 0.10},
+        "vit-s": {"clean": 0.9, "corruptions": 0.81, "calibration": 0.11},
+        "resnet-b": {"clean": 0.9, "corruptions": 0.3, "calibration": 0.12},
+    }
+    side = paired_summary(made_standings(values))
+    assert side is not None
+    assert side.sentences == [
+        "On unchanged images and calibration error no model can be distinguished as the best.",
+        "On corruptions no model can be distinguished as the best, but ResNet-B is behind.",
+    ]
+    assert [line.decision for line in side.lines[:2]] == [
+        "not distinguishable: all models",
+        "none; behind: ResNet-B",
+    ]
+    assert side.lines[2].label == "Calibration error (%, less is better) *"
+    assert side.has_unpaired
+
+
+def test_what_may_be_hidden_is_that_of_accuracies() -> None:
+    same = {"clean": 0.9, "calibration": 0.1}
+    found = made_standings({"vit-b": same, "vit-s": same})
+    pairs = [
+        {**row, "difference_low": -0.9, "difference_high": 0.9}
+        if row["measure"] == "calibration"
+        else row
+        for row in found.pairs
+    ]
+    side = paired_summary(Standings(found.rows, pairs))
+    assert side is not None
+    assert "differences of up to 4.2 percentage points" in side.sentences[0]
+
+
+def test_a_model_is_best_only_if_it_is_better_than_every_other() -> None:
+    """Without a difference, as of a half-life that is only a lower end, no model leads."""
+    values = {model: {"corruptions": value} for model, value in zip("abc", (0.9, 0.5, 0.95), strict=True)}
+    found = made_standings(values)
+    bound = [row for row in found.pairs if "c" not in (row["model_a"], row["model_b"])]
+    side = paired_summary(Standings(found.rows, bound))
+    assert side is not None
+    assert side.sentences == [
+        "On corruptions no model can be distinguished as the best, but b is behind."
+    ]
+    # a is better than b, b than c, a and c are not distinguished: none is better than all others.
+    intransitive = [
+        {**row, "difference_low": low, "difference_high": 0.4}
+        for row, low in zip(found.pairs, (0.1, -0.1, 0.1), strict=True)
+    ]
+    side = paired_summary(Standings(found.rows, intransitive))
+    assert side is not None
+    assert side.sentences == [
+        "On corruptions no model can be distinguished as the best, but b and c are behind."
+    ]
 
 
 def test_a_large_study_has_no_summary_but_first_rows() -> None:

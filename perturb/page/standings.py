@@ -70,6 +70,10 @@ class Standings:
         counts = [row["num_images"] for row in self.rows if row["measure"] == measure]
         return max((count for count in counts if count is not None), default=0)
 
+    def is_paired(self, measure: str) -> bool:
+        """Return whether the differences of a measure are those of the same images."""
+        return all(row.get("is_paired", True) for row in self.pairs if row["measure"] == measure)
+
     def differences(self, measures: Sequence[str]) -> dict[tuple[str, str], Interval]:
         """Return the paired differences of the mean over measures, of pairs in both orders."""
         return differences(self.pairs, measures)
