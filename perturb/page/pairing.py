@@ -6,7 +6,7 @@ or says that they cannot be distinguished.
 
 from dataclasses import dataclass
 
-from perturb.experiments.comparison.means import CLEAN, is_perturbed_accuracy
+from perturb.experiments.comparison.means import is_accuracy
 from perturb.formatting import formatted
 from perturb.page.standings import Standings, listed, points
 
@@ -80,7 +80,7 @@ def paired_summary(found: Standings) -> Summary | None:
 def _verdict(found: Standings, measure: str) -> Verdict | None:
     """Return what a measure says; None without differences."""
     row = next(row for row in found.rows if row["measure"] == measure)
-    apart, better = found.differences([measure]), _SIGNS[row["is_better_high"]]
+    apart, better = found.differences(measure), _SIGNS[row["is_better_high"]]
     if not apart or not better:
         return None
     # A pair without an interval, such as one of a half-life that is only a lower end, is not won.
@@ -124,7 +124,7 @@ def _line(found: Standings, measure: str, verdict: Verdict | None) -> Line:
 def _decision(found: Standings, measure: str, verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
-    apart, names, leader = found.differences([measure]), found.names, verdict.leader
+    apart, names, leader = found.differences(measure), found.names, verdict.leader
     if leader:
         others = [model for model in names if model != leader]
         nearest = min(others, key=lambda model: abs(apart[leader, model].value))
@@ -143,7 +143,7 @@ def _sentences(found: Standings, decided: dict[str, Verdict]) -> list[str]:
     """Return the sentences that decide between two models or more."""
     if len(found.names) < 2 or not decided:
         return []
-    accuracies = [id for id in decided if id == CLEAN or is_perturbed_accuracy(id)]
+    accuracies = [measure for measure in decided if is_accuracy(measure)]
     if accuracies and not any(verdict.behind for verdict in decided.values()):
         return [_undecided(found, accuracies)]
     alone: dict[str, list[str]] = {}
@@ -168,7 +168,7 @@ def _tied(found: Standings, behind: tuple[str, ...], labels: list[str]) -> str:
 def _undecided(found: Standings, measures: list[str]) -> str:
     """Return the sentence of models that no measure decides between: what could be hidden."""
     hidden = max(
-        part.high for measure in measures for part in found.differences([measure]).values()
+        part.high for measure in measures for part in found.differences(measure).values()
     )
     counts = [found.num_images(measure) for measure in measures]
     sizes = (
