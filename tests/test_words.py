@@ -244,7 +244,9 @@ def test_what_may_be_hidden_is_that_of_accuracies() -> None:
 
 def test_a_model_is_best_only_if_it_is_better_than_every_other() -> None:
     """Without a difference, as of a half-life that is only a lower end, no model leads."""
-    values = {model: {"corruptions": value} for model, value in zip("abc", (0.9, 0.5, 0.95), strict=True)}
+    values = {
+        model: {"corruptions": value} for model, value in zip("abc", (0.9, 0.5, 0.95), strict=True)
+    }
     found = made_standings(values)
     bound = [row for row in found.pairs if "c" not in (row["model_a"], row["model_b"])]
     side = paired_summary(Standings(found.rows, bound))

@@ -167,9 +167,7 @@ def _tied(found: Standings, behind: tuple[str, ...], labels: list[str]) -> str:
 
 def _undecided(found: Standings, measures: list[str]) -> str:
     """Return the sentence of models that no measure decides between: what could be hidden."""
-    hidden = max(
-        part.high for measure in measures for part in found.differences(measure).values()
-    )
+    hidden = max(part.high for measure in measures for part in found.differences(measure).values())
     counts = [found.num_images(measure) for measure in measures]
     sizes = (
         f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"

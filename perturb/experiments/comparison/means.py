@@ -28,10 +28,10 @@ class Interval:
 
 
 def is_accuracy(measure: str) -> bool:
-    """Return whether a measure is the accuracy on a test set, or a mean of such."""
+    """Return whether a measure is the accuracy on a test set."""
     declared = registry.measures().get(measure)
     # Datasets without a role are not declared.
-    return declared is None or bool(declared.test_sets) or measure == MEAN
+    return declared is None or bool(declared.test_sets)
 
 
 def averaged_measures(rows: Sequence[Row]) -> list[str]:
