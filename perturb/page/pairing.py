@@ -6,18 +6,11 @@ or says that they cannot be distinguished.
 
 from dataclasses import dataclass
 
-from perturb.formatting import formatted
-from perturb.page.standings import Standings, listed, points
+from perturb.formatting import MEASURE_FORMATS, formatted, listed
+from perturb.page.standings import Standings, points
 
 # With more models the leaderboard is the summary.
 MOST_MODELS = 6
-_FORMATS = {
-    "fraction": "percent",
-    "number": "number",
-    "count": "parameters",
-    "flops": "parameters",
-    "images_per_second": "rate",
-}
 # Of the difference of a better model and a worse one.
 _SIGNS = {True: 1, False: -1, None: 0}
 
@@ -77,7 +70,7 @@ def _leaders(found: Standings, measure: str) -> list[str] | None:
 def _line(found: Standings, measure: str, leaders: list[str] | None) -> Line:
     rows = {row["model"]: row for row in found.rows if row["measure"] == measure}
     first = next(iter(rows.values()))
-    unit = _FORMATS[first["unit"]]
+    unit = MEASURE_FORMATS[first["unit"]]
     values = []
     for model in found.names:
         row = rows.get(model, {"value": None, "value_low": None, "value_high": None})

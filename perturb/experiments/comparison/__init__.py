@@ -19,6 +19,7 @@ _PARAMETERS = ("headline_epsilon", "has_denominators")
 
 EXPERIMENT = Experiment(
     title="Models side by side",
+    references=("agresti2005simple", "newcombe1998interval", "mogstad2024inference"),
     tables=(
         Table(
             "leaderboard",
@@ -53,7 +54,7 @@ EXPERIMENT = Experiment(
                 "pretraining_label",
                 "dataset",
                 "perturbation",
-                "condition",
+                "condition_label",
                 "severity_label",
                 "clean_accuracy",
                 "accuracy",
