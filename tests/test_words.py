@@ -15,6 +15,7 @@ from perturb.experiments.comparison.means import (
 )
 from perturb.page.answer import answer
 from perturb.page.pairing import paired_summary
+from perturb.page.standings import Standings
 from perturb.page.words import first_rows
 from tests.hand_made_standings import Values, made_pairs, made_rows, made_standings
 
@@ -206,6 +207,17 @@ def test_a_large_study_has_no_summary_but_first_rows() -> None:
     ]
     assert rows.rows[0][0] == "ViT-0"
     assert [cells[0][0] for _, cells in rows.rows] == ["48.3", "47.3", "46.3", "45.3", "44.3"]
+
+
+def test_the_label_of_a_dataset_is_as_it_was_typed() -> None:
+    rows = made_rows({"a": {"clean": 0.9, "renditions": 0.5}})
+    typed = {**rows[1], "measure": "dataset:mine", "measure_label": "Night drives"}
+    found = Standings([*rows, typed])
+    assert [found.phrase(row["measure"]) for row in found.rows] == [
+        "unchanged images",
+        "renditions",
+        "Night drives",
+    ]
 
 
 def test_models_of_one_name_have_their_ids_beside_it() -> None:
