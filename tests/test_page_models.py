@@ -71,6 +71,7 @@ def write(path: Path, compared: SideBySide) -> Path:
         parts=[part for part in parts_of(data) if part.template in PARTS],
         text=SimpleNamespace(title="Models"),
         shown={},
+        words=SimpleNamespace(overview=None),
         style=styles(),
         script=scripts(),
         libraries=read_libraries(),
