@@ -128,7 +128,9 @@ def test_models_that_never_err_are_not_ranked() -> None:
     side = paired_summary(found)
     assert side is not None
     assert side.sentences[0].startswith("The two models cannot be distinguished on any test set")
-    assert all(line.decision.startswith("not distinguishable: 0.0 points") for line in side.lines)
+    assert all(
+        line.decision.startswith("cannot be distinguished: 0.0 points") for line in side.lines
+    )
 
 
 def test_models_at_chance_are_not_compared() -> None:
@@ -186,7 +188,7 @@ def test_the_runs_of_a_training_are_one_model() -> None:
     clean = overview_points(pd.DataFrame([*runs, *({**row, "measure": "corruptions",
         "is_averaged": True} for row in runs)]))  # fmt: skip
     assert list(clean["model"]) == ["a", "b"]
-    assert list(clean["perturbed_low"])[0] == 0.7
+    assert clean["perturbed_low"].tolist()[0] == 0.7
 
 
 def test_the_summary_decides_measure_by_measure() -> None:
@@ -204,7 +206,7 @@ def test_the_summary_decides_measure_by_measure() -> None:
     decided = {line.label: line.decision for line in side.lines}
     # Less is better.
     assert decided["mCE (%, less is better)"].startswith("ViT-B, \N{MINUS SIGN}40.0 points [")
-    assert decided["Robust (%)"].startswith("not distinguishable: \N{MINUS SIGN}1.0 points [")
+    assert decided["Robust (%)"].startswith("cannot be distinguished: \N{MINUS SIGN}1.0 points [")
     assert decided["Parameters"] == ""
 
 
@@ -221,7 +223,7 @@ def test_a_model_that_is_behind_two_equal_ones_is_named() -> None:
         "On corruptions no model can be distinguished as the best, but ResNet-B is behind.",
     ]
     assert [line.decision for line in side.lines[:2]] == [
-        "not distinguishable: all models",
+        "cannot be distinguished: all models",
         "none; behind: ResNet-B",
     ]
     assert side.lines[2].label == "Calibration error (%, less is better) *"
@@ -282,6 +284,17 @@ def test_a_large_study_has_no_summary_but_first_rows() -> None:
     ]
     assert rows.rows[0][0] == "ViT-0"
     assert [cells[0][0] for _, cells in rows.rows] == ["48.3", "47.3", "46.3", "45.3", "44.3"]
+
+
+def test_the_label_of_a_dataset_is_as_it_was_typed() -> None:
+    rows = made_rows({"a": {"clean": 0.9, "renditions": 0.5}})
+    typed = {**rows[1], "measure": "dataset:mine", "measure_label": "Night drives"}
+    found = Standings([*rows, typed])
+    assert [found.phrase(row["measure"]) for row in found.rows] == [
+        "unchanged images",
+        "renditions",
+        "Night drives",
+    ]
 
 
 def test_models_of_one_name_have_their_ids_beside_it() -> None:

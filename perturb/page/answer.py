@@ -7,7 +7,8 @@ the second what it is weakest on, and whether the most accurate model is also th
 from collections.abc import Collection, Sequence
 
 from perturb.experiments.comparison.means import CLEAN, Interval
-from perturb.page.standings import Standings, listed, percent, points
+from perturb.formatting import listed
+from perturb.page.standings import Standings, percent, points
 
 # So many models are named; of more, the number is given.
 _NUM_NAMED = 2
@@ -28,7 +29,7 @@ def answer(found: Standings, at_chance: Collection[str] = ()) -> list[str]:
     if not found.means:
         return _without_perturbed_images(found)
     if all(value.value == 1 for value in [*clean.values(), *found.means.values()]):
-        return _nobody_errs(found)
+        return _all_correct(found)
     return [_most_robust(found), *filter(None, [_weakest_and_most_accurate(found)])]
 
 
@@ -51,17 +52,19 @@ def _without_perturbed_images(found: Standings) -> list[str]:
             "not say how robust"
         )
     if len(clean) == 1:
-        told = f"{found.names[best]} is correct on {percent(clean[best])} of the unchanged images."
-        return [told, f"{rest} the model is to changes of the images."]
+        accuracy = (
+            f"{found.names[best]} is correct on {percent(clean[best])} of the unchanged images."
+        )
+        return [accuracy, f"{rest} the model is to changes of the images."]
     lead, _ = _lead(found, CLEAN, best, list(clean))
-    told = (
+    leader = (
         f"{found.names[best]} has the {'higher' if len(clean) == 2 else 'highest'} accuracy of "
         f"{_counted(len(clean))} models on unchanged images, {percent(clean[best])}; {lead}."
     )
-    return [told, f"{rest} they are to changes of the images."]
+    return [leader, f"{rest} they are to changes of the images."]
 
 
-def _nobody_errs(found: Standings) -> list[str]:
+def _all_correct(found: Standings) -> list[str]:
     sizes = [found.num_images(measure) for measure in (CLEAN, *found.averaged)]
     spread = f"{min(sizes):,}" + ("" if min(sizes) == max(sizes) else f" to {max(sizes):,}")
     count, lowest = len(found.names), min(value.low for value in found.means.values())

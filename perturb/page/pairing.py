@@ -7,18 +7,11 @@ or says that they cannot be distinguished.
 from dataclasses import dataclass
 
 from perturb.experiments.comparison.means import is_accuracy
-from perturb.formatting import formatted
-from perturb.page.standings import Standings, listed, points
+from perturb.formatting import MEASURE_FORMATS, formatted, listed
+from perturb.page.standings import Standings, points
 
 # With more models the leaderboard is the summary.
 MOST_MODELS = 6
-_FORMATS = {
-    "fraction": "percent",
-    "number": "number",
-    "count": "parameters",
-    "flops": "parameters",
-    "images_per_second": "rate",
-}
 # Of the difference of a better model and a worse one.
 _SIGNS = {True: 1, False: -1, None: 0}
 _NOT_PAIRED = " *"
@@ -98,7 +91,7 @@ def _verdict(found: Standings, measure: str) -> Verdict | None:
 def _line(found: Standings, measure: str, verdict: Verdict | None) -> Line:
     rows = {row["model"]: row for row in found.rows if row["measure"] == measure}
     first = next(iter(rows.values()))
-    unit = _FORMATS[first["unit"]]
+    unit = MEASURE_FORMATS[first["unit"]]
     values = []
     for model in found.names:
         row = rows.get(model, {"value": None, "value_low": None, "value_high": None})
@@ -133,9 +126,9 @@ def _decision(found: Standings, measure: str, verdict: Verdict | None) -> str:
         return f"{names[leader]}, {lead}{over}"
     if len(names) == 2:
         first, second = names
-        return f"not distinguishable: {points(apart[first, second])}"
+        return f"cannot be distinguished: {points(apart[first, second])}"
     if not verdict.behind:
-        return "not distinguishable: all models"
+        return "cannot be distinguished: all models"
     return f"none; behind: {listed([names[model] for model in verdict.behind])}"
 
 

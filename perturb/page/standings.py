@@ -67,7 +67,10 @@ class Standings:
     def phrase(self, measure: str) -> str:
         """Return what a measure is measured on, as it stands within a sentence."""
         declared = registry.measures().get(measure)
-        return (declared.phrase if declared else "") or within(self.label(measure))
+        # The label of a dataset without a role is the user's own.
+        if declared is None:
+            return self.label(measure)
+        return declared.phrase or within(self.label(measure))
 
     def values(self, measure: str) -> dict[str, Interval]:
         """Return the values of a measure by model, of those that have one."""
@@ -117,8 +120,3 @@ def within(label: str) -> str:
     """Return a label as it stands within a sentence: in lower case, but not FGSM."""
     first = label.split(" ", 1)[0]
     return label[:1].lower() + label[1:] if first[1:].islower() else label
-
-
-def listed(words: Sequence[str]) -> str:
-    """Return words as a list in a sentence."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -64,8 +64,8 @@ def words(found: Mapping[str, pa.Table], overview: ShownChart | None = None) -> 
 
 def _in_words(chart: ShownChart, sentences: Sequence[str]) -> ShownChart:
     """Return the chart with what it shows as its text for readers who do not see it."""
-    told = " ".join([f"{chart.title}.", chart.caption, *sentences])
-    return replace(chart, in_words=told, spec={**chart.spec, "description": told})
+    in_words = " ".join([f"{chart.title}.", chart.caption, *sentences])
+    return replace(chart, in_words=in_words, spec={**chart.spec, "description": in_words})
 
 
 def first_rows(found: Standings) -> FirstRows | None:

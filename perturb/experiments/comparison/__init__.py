@@ -27,6 +27,7 @@ _PARAMETERS = ("headline_epsilon", "has_denominators")
 
 EXPERIMENT = Experiment(
     title="Models side by side",
+    references=("agresti2005simple", "newcombe1998interval", "mogstad2024inference"),
     # Before all others: by it the most robust models are named.
     measures=(
         Measure("perturbed", "Mean under perturbation", 0, phrase="the mean under perturbation"),
@@ -65,7 +66,7 @@ EXPERIMENT = Experiment(
                 "pretraining_label",
                 "dataset",
                 "perturbation",
-                "condition",
+                "condition_label",
                 "severity_label",
                 "clean_accuracy",
                 "accuracy",
