@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from perturb.charts.style import style_of
+from perturb.experiments.comparison.means import MEAN
 from perturb.experiments.registry import experiment_of
 from perturb.formatting import MEASURE_FORMATS, formatted, named
 
@@ -81,9 +82,10 @@ def _board_cell(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rank_text(row: Mapping[str, Any]) -> str:
-    if row["rank"] is None:
-        return ""
     low, high = row["rank_low"], row["rank_high"]
+    # Where some values have only a lower end, the best and the worst rank alone are known.
+    if row["rank"] is None:
+        return "" if low is None else f"{low}\N{EN DASH}{high}"
     between = "" if low is None or low == high else f" ({low}\N{EN DASH}{high})"
     return f"{row['rank']}{between}"
 
@@ -203,9 +205,10 @@ def _short(value: float | None) -> float | None:
 
 
 def first_order(measures: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the measure to order by at first: the first of perturbed images that ranks models.
+    """Return the measure to order by at first: the mean under perturbation, as in the first rows.
 
-    The first ranked measure is the accuracy on unchanged images.
+    Without it, it is the first after the accuracy on unchanged images that ranks models.
     """
     ranked = [measure for measure in measures if measure["is_ranked"]] or measures
-    return ranked[min(1, len(ranked) - 1)]
+    means = [measure for measure in ranked if measure["id"] == MEAN]
+    return means[0] if means else ranked[min(1, len(ranked) - 1)]

@@ -82,7 +82,7 @@ def first_rows(found: Standings) -> FirstRows | None:
         )
         for model, mean in list(means.items())[:_NUM_FIRST_ROWS]
     ]
-    heads = ["Mean under perturbation", *(found.label(measure) for measure in measures)]
+    heads = [found.label(found.mean or CLEAN), *(found.label(measure) for measure in measures)]
     # Of one test set the mean is that test set's value.
     if len(found.averaged) == 1:
         heads, rows = heads[1:], [(name, cells[1:]) for name, cells in rows]
