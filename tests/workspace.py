@@ -61,20 +61,27 @@ class Workspace:
     def tables(self, results: str = "results") -> dict[str, bytes]:
         """Return the content of every table in every format, but for measured times."""
         folder = self.folder / results / "tables"
-        found = {
-            file.name: file.read_bytes()
+        return {
+            file.name: _timeless(file)
             for file in sorted(folder.iterdir())
-            if file.suffix in TABLE_SUFFIXES and file.stem not in ("runs", "leaderboard")
+            if file.suffix in TABLE_SUFFIXES
+            and file.stem != "runs"
+            # In its other formats a measured speed is a row as any other.
+            and (file.stem != "leaderboard" or file.suffix == ".csv")
         }
-        # Images per second are rows of the leaderboard.
-        lines = (folder / "leaderboard.csv").read_bytes().splitlines()
-        timeless = (line for line in lines if b",images_per_second," not in line)
-        return found | {"leaderboard.csv": b"\n".join(timeless)}
 
     def copy(self, folder: Path) -> "Workspace":
         """Return a copy with the same times, so that it is as finished as this one."""
         shutil.copytree(self.folder, folder)
         return Workspace(folder)
+
+
+def _timeless(table: Path) -> bytes:
+    """Return the content of a table without the rows of measured speeds."""
+    content = table.read_bytes()
+    if table.stem != "leaderboard":
+        return content
+    return b"\n".join(line for line in content.splitlines() if b",images_per_second," not in line)
 
 
 def locked_environment(folder: Path) -> dict[str, str]:
