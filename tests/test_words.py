@@ -128,7 +128,9 @@ def test_models_that_never_err_are_not_ranked() -> None:
     side = paired_summary(found)
     assert side is not None
     assert side.sentences[0].startswith("The two models cannot be distinguished on any test set")
-    assert all(line.decision.startswith("not distinguishable: 0.0 points") for line in side.lines)
+    assert all(
+        line.decision.startswith("cannot be distinguished: 0.0 points") for line in side.lines
+    )
 
 
 def test_models_at_chance_are_not_compared() -> None:
@@ -186,7 +188,7 @@ def test_the_runs_of_a_training_are_one_model() -> None:
     clean = overview_points(pd.DataFrame([*runs, *({**row, "measure": "corruptions",
         "is_averaged": True} for row in runs)]))  # fmt: skip
     assert list(clean["model"]) == ["a", "b"]
-    assert list(clean["perturbed_low"])[0] == 0.7
+    assert clean["perturbed_low"].tolist()[0] == 0.7
 
 
 def test_the_summary_decides_measure_by_measure() -> None:
@@ -204,7 +206,7 @@ def test_the_summary_decides_measure_by_measure() -> None:
     decided = {line.label: line.decision for line in side.lines}
     # Less is better.
     assert decided["mCE (%, less is better)"].startswith("ViT-B, \N{MINUS SIGN}40.0 points [")
-    assert decided["Robust (%)"].startswith("not distinguishable: \N{MINUS SIGN}1.0 points [")
+    assert decided["Robust (%)"].startswith("cannot be distinguished: \N{MINUS SIGN}1.0 points [")
     assert decided["Parameters"] == ""
 
 
@@ -221,7 +223,7 @@ def test_a_model_that_is_behind_two_equal_ones_is_named() -> None:
         "On corruptions no model can be distinguished as the best, but ResNet-B is behind.",
     ]
     assert [line.decision for line in side.lines[:2]] == [
-        "not distinguishable: all models",
+        "cannot be distinguished: all models",
         "none; behind: ResNet-B",
     ]
     assert side.lines[2].label == "Calibration error (%, less is better) *"

@@ -126,9 +126,9 @@ def _decision(found: Standings, measure: str, verdict: Verdict | None) -> str:
         return f"{names[leader]}, {lead}{over}"
     if len(names) == 2:
         first, second = names
-        return f"not distinguishable: {points(apart[first, second])}"
+        return f"cannot be distinguished: {points(apart[first, second])}"
     if not verdict.behind:
-        return "not distinguishable: all models"
+        return "cannot be distinguished: all models"
     return f"none; behind: {listed([names[model] for model in verdict.behind])}"
 
 

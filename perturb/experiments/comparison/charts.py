@@ -65,7 +65,8 @@ def overview_points(leaderboard: pd.DataFrame) -> pd.DataFrame:
     leaderboard : the table.
     """
     plain = leaderboard.astype(object).where(leaderboard.notna(), None)
-    rows = of_entries([dict(row) for row in plain.to_dict("records")])
+    records = plain.to_dict("records")
+    rows = of_entries([{str(name): value for name, value in row.items()} for row in records])
     labels = {row["measure"]: row["measure_label"] for row in rows}
     measures = ", ".join(labels[measure] for measure in averaged_measures(rows))
     means = values_of(rows, mean_measure(rows))
