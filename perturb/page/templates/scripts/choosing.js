@@ -89,7 +89,7 @@ async function showChoosing(section) {
     select.addEventListener("change", () => choose({ [axis]: select.value }));
   }
   let last = "";
-  follow(async (chosen) => {
+  await follow(async (chosen) => {
     const axes = axesIn(board, chosen);
     const shown = JSON.stringify([axes.map((measure) => measure?.id), chosen.get("model")]);
     if (shown === last) return;
@@ -113,7 +113,8 @@ function frontSentence(axes, rows, board) {
   const names = axes.filter(Boolean).map((measure) => measure.label);
   const without = board.models.length - rows.length;
   return `On the Pareto front of ${names.join(", ")}: ${front.join("; ")}.` +
-    (without ? ` ${without} models lack a value and are not drawn.` : "");
+    (without === 1 ? " 1 model lacks a value and is not drawn." : "") +
+    (without > 1 ? ` ${without} models lack a value and are not drawn.` : "");
 }
 
 whenNear("choosing", showChoosing);
