@@ -1,9 +1,17 @@
 """Numbers as text for readers: percent, points, counts, with typographic signs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 MINUS, MISSING = "\N{MINUS SIGN}", "\N{EN DASH}"
+# How the values of measures are shown, by the unit of a measure. Counts are of parameters.
+MEASURE_FORMATS = {
+    "fraction": "percent",
+    "number": "number",
+    "count": "parameters",
+    "flops": "flops",
+    "images_per_second": "images_per_second",
+}
 
 
 def formatted(value: Any, unit: str) -> str:
@@ -51,6 +59,11 @@ def named(row: Mapping[str, Any]) -> str:
     return (
         f"{row['architecture_label']} ({pretraining})" if pretraining else row["architecture_label"]
     )
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """Return words as a list in a sentence."""
+    return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def duration(seconds: float) -> str:

@@ -19,8 +19,27 @@ def made_standings(values: Values, num_images: int = 400) -> Standings:
     return Standings(made_rows(values, num_images), made_pairs(values, num_images))
 
 
+def averaged_in(values: Values) -> list[str]:
+    """Return the accuracies on perturbed images that the first model has."""
+    declared = registry.measures()
+    first = next(iter(values.values()), {})
+    return [id for id in first if declared[id].test_sets and id != "clean"]
+
+
+def with_means(values: Values) -> Values:
+    """Return the values with the mean under perturbation, if it has several parts."""
+    parts = averaged_in(values)
+    return {
+        model: {**of_model, "perturbed": sum(of_model[part] or 0.0 for part in parts) / len(parts)}
+        if len(parts) > 1 and set(parts) <= set(of_model)
+        else of_model
+        for model, of_model in values.items()
+    }
+
+
 def made_rows(values: Values, num_images: int = 400) -> list[dict[str, Any]]:
     """Return the rows of the table `leaderboard`."""
+    values, averaged = with_means(values), averaged_in(values)
     return [
         {
             **_model(model),
@@ -32,6 +51,12 @@ def made_rows(values: Values, num_images: int = 400) -> list[dict[str, Any]]:
             "value_low": _end(value, num_images, -1),
             "value_high": _end(value, num_images, 1),
             "num_images": num_images,
+            "entry": model,
+            "run": 1,
+            "entry_value": value,
+            "entry_value_low": _end(value, num_images, -1),
+            "entry_value_high": _end(value, num_images, 1),
+            "is_averaged": measure in averaged,
             "rank": None,
             "rank_low": None,
             "rank_high": None,
@@ -45,7 +70,7 @@ def made_rows(values: Values, num_images: int = 400) -> list[dict[str, Any]]:
 
 def made_pairs(values: Values, num_images: int = 400) -> list[dict[str, Any]]:
     """Return the rows of the table `model_pairs`."""
-    rows = []
+    rows, values = [], with_means(values)
     for a, b in combinations(values, 2):
         for measure in _measures(values):
             one, other = values[a].get(measure), values[b].get(measure)
@@ -62,6 +87,7 @@ def made_pairs(values: Values, num_images: int = 400) -> list[dict[str, Any]]:
                     "difference_low": max(-1.0, one - other - half),
                     "difference_high": min(1.0, one - other + half),
                     "num_images": num_images,
+                    "is_paired": measure not in ("calibration", "lesion_half_life"),
                 }
             )
     return rows

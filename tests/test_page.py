@@ -15,7 +15,7 @@ from perturb.experiments.attacks.notes import vanishing_gradients
 from perturb.experiments.claims.sentences import claims
 from perturb.experiments.registry import charts_of
 from perturb.experiments.registry import tables_of as declared_tables_of
-from perturb.page.frame import PARTS
+from perturb.page.frame import PARTS, environment
 from perturb.page.shown import charts_from, shown_sections
 from perturb.page.write import PageText, write_page
 from tests.pages import NASTY, Opened, charts_in, opened_page, write_part
@@ -227,6 +227,18 @@ def test_a_page_explains_the_studies_own_changes_alone(
     words = " ".join(re.sub(r"<script.*?</script>|<[^>]*>", " ", html, flags=re.DOTALL).split())
     assert [text for text in said if text not in words] == []
     assert [text for text in unsaid if text in words] == []
+
+
+@pytest.mark.parametrize(("num_runs", "are_covered"), [(2, True), (1, False)])
+def test_the_page_says_which_intervals_cover_training_runs(
+    num_runs: int, are_covered: bool
+) -> None:
+    template = environment().get_template("how_sure.html")
+    html = template.render(sure=[], values=lambda *_: [num_runs, 1])
+    said = " ".join(html.split())
+    differences = "the differences of every two models, from which their ranks follow; by no others"
+    assert (differences in said) == are_covered
+    assert ("Each model was trained once" in said) != are_covered
 
 
 def test_a_chart_without_any_row_is_left_out(report: Path) -> None:

@@ -19,7 +19,7 @@ from perturb.page.model_columns import board_data, pairs_data
 from perturb.page.packing import pack, read_libraries
 from perturb.page.side_by_side import SideBySide, side_by_side
 from tests.pages import DESKTOP, PHONE, Opened
-from tests.side_by_side import HOSTILE, MEASURES, examples_of, model_rows, tables_of
+from tests.side_by_side import CORRUPTIONS, HOSTILE, MEASURES, examples_of, model_rows, tables_of
 
 NUM_MODELS = 7
 PARTS = ("leaderboard", "choosing", "compare", "model", "gallery")
@@ -73,6 +73,7 @@ def write(path: Path, compared: SideBySide) -> Path:
         text=SimpleNamespace(title="Models"),
         words=SimpleNamespace(overview=None),
         shown={},
+        words=SimpleNamespace(overview=None),
         style=styles(),
         script=scripts(),
         libraries=read_libraries(),
@@ -382,11 +383,16 @@ def test_two_models_are_compared(opened: OpenedModels, turned: bool) -> None:
     page.select_option("#compare-b", b)
     assert opened.link() == {"a": a, "b": b}
     rows = lead_rows(a, b)
-    num_better = sum(row["lead"] > 0.05 for row in rows)
-    num_worse = sum(row["lead"] < -0.05 for row in rows)
     sentence = opened.text("#compare-sentence")
-    assert f"on {num_better} of {len(rows)} measures" in sentence
-    assert f"on {num_worse}; on {len(rows) - num_better - num_worse} the images" in sentence
+    # Each corruption adds to the mean over all, which is one of the measures.
+    singles = [row for row in rows if row["measure"] in CORRUPTIONS]
+    measures = [row for row in rows if row["measure"] not in CORRUPTIONS]
+    for kind, counted in (("measures", measures), ("single corruptions", singles)):
+        num_better = sum(row["lead"] > 0.05 for row in counted)
+        num_worse = sum(row["lead"] < -0.05 for row in counted)
+        num_neither = len(counted) - num_better - num_worse
+        assert f"on {num_better} of {len(counted)} {kind}" in sentence
+        assert f"on {num_worse}; on {num_neither} they cannot be distinguished" in sentence
     page.locator("details:has(#compare-table) summary").click()
     table = page.locator("#compare-table tbody tr").all_inner_texts()
     best = max(rows, key=lambda row: row["lead"])
@@ -516,7 +522,8 @@ def test_two_models_that_never_err_are_told_alike(browser: Browser, tmp_path: Pa
     with opening(browser, page) as opened:
         assert len(opened.order()) == 2
         assert "better than" in opened.text("#compare-sentence")
-        assert "on 0 of 4 measures" in opened.text("#compare-sentence")
+        assert "on 0 of 2 measures" in opened.text("#compare-sentence")
+        assert "on 0 of 2 single corruptions" in opened.text("#compare-sentence")
         assert opened.page.locator("#compare-images, #model-images, #gallery").count() == 0
         opened.page.wait_for_selector("#choosing-chart[data-drawn]")
         assert opened.messages == []
@@ -572,3 +579,29 @@ def test_pairs_are_matrices_in_hundredths_of_a_percent() -> None:
         place = labels.index(row["measure_label"])
         assert found["difference"][place][pair] == round(10_000 * row["difference"])
         assert found["low"][place][pair] == round(10_000 * row["difference_low"])
+
+
+def test_a_verdict_comes_from_the_interval_before_it_is_rounded() -> None:
+    board = board_data(TABLES["leaderboard"], TABLES["models"])
+    rows = TABLES["model_pairs"].to_pylist()[:4]
+    ends = [(2e-5, 0.1), (-0.1, -2e-5), (-2e-5, 0.1), (None, None)]
+    made = [
+        {**row, "difference_low": low, "difference_high": high}
+        for row, (low, high) in zip(rows, ends, strict=True)
+    ]
+    found = pairs_data(pa.Table.from_pylist(made), board)
+    assert found["sign"] == [[1], [-1], [0], [0]]
+    assert found["low"][0] == found["high"][1] == [0]
+
+
+def test_a_fact_has_no_lead_and_a_single_corruption_is_no_measure() -> None:
+    board = board_data(TABLES["leaderboard"], TABLES["models"])
+    rows = TABLES["model_pairs"].to_pylist()
+    fact = {**rows[0], "measure": "shape_bias", "measure_label": "Shape bias"}
+    found = pairs_data(pa.Table.from_pylist([*rows, fact]), board)["measures"]
+    assert [(measure["label"], measure["is_single_corruption"]) for measure in found] == [
+        ("Clean", False),
+        ("Corruptions", False),
+        ("Snow", True),
+        ("Fog", True),
+    ]

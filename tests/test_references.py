@@ -146,3 +146,54 @@ def test_every_study_has_a_paragraph(name: str) -> None:
     told = methods_text(_study(name), _tables(), DATASETS)
     assert told.startswith("We evaluated ")
     assert not re.search(r"[{}]|None|\.\.| \.| ,|  ", told)
+
+
+@pytest.mark.parametrize(
+    ("removed", "said"),
+    [
+        (
+            (1, 2, 3, 4),
+            "layer was removed alone, and up to 25 random sets of 2, 3 or 4 of them that keep the "
+            "first block, without further training (144 images of Shapes).",
+        ),
+        ((1, 2, 3, 4, 5), "alone, and up to 25 random sets of 2 to 5 of them"),
+        ((1,), "Each block, MLP and attention layer was removed alone, without further training"),
+        ((2,), "Up to 25 random sets of 2 of them that keep the first block were removed, without"),
+    ],
+)
+def test_sets_of_layers_are_said_apart_from_single_ones(
+    removed: tuple[int, ...], said: str
+) -> None:
+    study = _study("config.yaml")
+    entry = replace(study.perturbations["lesions"], severities=tuple(map(str, removed)))
+    changed = replace(study, perturbations={**study.perturbations, "lesions": entry})
+    assert said in methods_text(changed, _tables(), DATASETS)
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"),
+    [
+        ("float32", "Computation was in float32, on CPU"),
+        ("bfloat16", "in bfloat16 by autocast, on"),
+        ("pure_bfloat16", "in bfloat16, weights but those of the last layer included, on"),
+        ("auto", "in bfloat16 (of ViTs with bfloat16 weights, of other networks by autocast), on"),
+    ],
+)
+def test_the_precision_is_said_in_words(precision: str, said: str) -> None:
+    study = replace(_study("config.yaml"), precision=precision)
+    assert said in methods_text(study, _tables(), DATASETS)
+
+
+def test_numbers_of_images_have_separators() -> None:
+    study = _study("config.yaml")
+    assert study.correlations is not None
+    study = replace(study, correlations=replace(study.correlations, num_images=1000))
+    told = methods_text(study, _tables(), DATASETS)
+    assert "Pearson's correlation and linear CKA on 1,000 images" in told
+
+
+def test_the_comparison_of_models_cites_its_intervals() -> None:
+    pairs = [{"model_a": "a", "num_images": 10}]
+    found = references_of(_study("config.yaml"), _tables(model_pairs=pairs)).bibtex
+    for key in ("agresti2005simple", "newcombe1998interval", "mogstad2024inference"):
+        assert f"{{{key}," in found

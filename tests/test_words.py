@@ -10,11 +10,12 @@ from perturb.experiments.comparison.means import (
     Interval,
     averaged_measures,
     differences,
+    mean_measure,
     of_entries,
-    perturbed_means,
 )
 from perturb.page.answer import answer
 from perturb.page.pairing import paired_summary
+from perturb.page.standings import Standings
 from perturb.page.words import first_rows
 from tests.hand_made_standings import Values, made_pairs, made_rows, made_standings
 
@@ -71,7 +72,7 @@ def _worse(by: float) -> dict[str, float]:
         (
             {"mine": GOOD},
             [
-                "The accuracy of mine is 48.3 % [44.3, 52.3] on average over corruptions, ",
+                "The accuracy of mine is 48.3 % [43.4, 53.2] on average over corruptions, ",
                 ", against 97.0 % [",
                 "mine is weakest on attacks, 10.0 % [",
             ],
@@ -100,6 +101,20 @@ def test_the_answer_says_what_the_numbers_say(values: Values, said: list[str]) -
     assert len(answer(made_standings(values))) <= 2
 
 
+def test_datasets_without_a_role_are_no_perturbed_images() -> None:
+    found = made_standings({"mine": {"clean": 0.9, "corruptions": 0.8}})
+    rows = [
+        {**row, "measure": "dataset:real", "measure_label": "ReaL labels", "is_averaged": False}
+        if row["measure"] == "corruptions"
+        else row
+        for row in found.rows
+    ]
+    assert answer(Standings(rows))[1] == (
+        "What is changed in the images of ReaL labels is not declared: this study does not say how "
+        "robust the model is to changes of the images."
+    )
+
+
 def test_models_that_never_err_are_not_ranked() -> None:
     """Two models and twelve images: what could be hidden is said, no model is best."""
     perfect = {"clean": 1.0, "corruptions": 1.0}
@@ -113,7 +128,9 @@ def test_models_that_never_err_are_not_ranked() -> None:
     side = paired_summary(found)
     assert side is not None
     assert side.sentences[0].startswith("The two models cannot be distinguished on any test set")
-    assert all(line.decision.startswith("not distinguishable: 0.0 points") for line in side.lines)
+    assert all(
+        line.decision.startswith("cannot be distinguished: 0.0 points") for line in side.lines
+    )
 
 
 def test_models_at_chance_are_not_compared() -> None:
@@ -132,43 +149,46 @@ def test_a_study_without_predictions_has_no_answer() -> None:
     assert paired_summary(made_standings({})) is None
 
 
-def test_the_mean_is_over_the_test_sets_that_every_model_has() -> None:
-    rows = made_rows({"a": GOOD, "b": {"clean": 0.9, "corruptions": 0.5, "shape_bias": 0.9}})
-    assert averaged_measures(rows) == ["corruptions"]
-    assert {id: mean.value for id, mean in perturbed_means(rows).items()} == {"a": 0.75, "b": 0.5}
-    # No test set that every model has: those of the most models.
-    rows = made_rows({"a": {"corruptions": 0.5}, "b": {"corruptions": 0.6}, "c": {"robust": 0.1}})
-    assert averaged_measures(rows) == ["corruptions"]
-    assert list(perturbed_means(rows)) == ["a", "b"]
+def test_of_one_test_set_the_mean_is_its_value() -> None:
+    one = {"a": {"clean": 0.9, "corruptions": 0.5, "shape_bias": 0.9}}
+    assert (averaged_measures(made_rows(one)), mean_measure(made_rows(one))) == (
+        ["corruptions"],
+        "corruptions",
+    )
+    rows = made_rows({"a": GOOD})
+    assert averaged_measures(rows) == ["corruptions", "renditions", "robust"]
+    assert mean_measure(rows) == "perturbed"
+    assert mean_measure(made_rows({"a": {"clean": 0.9}})) is None
 
 
-def test_ends_of_a_mean_are_means_of_ends() -> None:
-    rows = made_rows({"a": {"corruptions": 0.5, "renditions": 0.7}})
-    mean = perturbed_means(rows)["a"]
-    assert mean.value == pytest.approx(0.6)
-    assert mean.low == pytest.approx(sum(row["value_low"] for row in rows) / 2)
-    assert mean.high == pytest.approx(sum(row["value_high"] for row in rows) / 2)
-
-
-def test_differences_have_both_orders_and_need_every_measure() -> None:
-    pairs = made_pairs({"a": GOOD, "b": _worse(0.2), "c": {"corruptions": 0.5}})
-    found = differences(pairs, ["corruptions", "renditions"])
+def test_differences_have_both_orders() -> None:
+    pairs = made_pairs({"a": GOOD, "b": _worse(0.2), "c": {"clean": 0.5}})
+    found = differences(pairs, "renditions")
     assert set(found) == {("a", "b"), ("b", "a")}
     assert found["a", "b"].value == pytest.approx(0.2)
     assert found["b", "a"].low == pytest.approx(-found["a", "b"].high)
     assert (found["a", "b"].sign, found["b", "a"].sign) == (1, -1)
     assert Interval(0.1, 0.0, 0.2).sign == 0
     without = [{**row, "difference_low": None, "difference_high": None} for row in pairs]
-    assert differences(without, ["corruptions"]) == {}
+    assert differences(without, "corruptions") == {}
 
 
 def test_the_runs_of_a_training_are_one_model() -> None:
-    rows = made_rows({"a": {"clean": 0.8}, "a-2": {"clean": 0.9}, "b": {"clean": 0.5}})
-    runs = [{**row, "entry": row["model"][0], "run": 1 + ("2" in row["model"])} for row in rows]
+    rows = made_rows({"a-2": {"clean": 0.9}, "a": {"clean": 0.8}, "b": {"clean": 0.5}})
+    mean = {"entry_value": 0.85, "entry_value_low": 0.7, "entry_value_high": 0.95}
+    runs = [
+        {**row, "entry": "a", "run": 1 + ("2" in row["model"]), **mean} if "a" in row["model"]
+        else row
+        for row in rows
+    ]  # fmt: skip
     first, second = of_entries(runs)
-    assert (first["model"], first["value"]) == ("a", pytest.approx(0.85))
-    assert first["value_low"] == pytest.approx((rows[0]["value_low"] + rows[1]["value_low"]) / 2)
+    assert (first["model"], first["value"]) == ("a", 0.85)
+    assert (first["value_low"], first["value_high"]) == (0.7, 0.95)
     assert (second["model"], second["value"]) == ("b", 0.5)
+    clean = overview_points(pd.DataFrame([*runs, *({**row, "measure": "corruptions",
+        "is_averaged": True} for row in runs)]))  # fmt: skip
+    assert list(clean["model"]) == ["a", "b"]
+    assert clean["perturbed_low"].tolist()[0] == 0.7
 
 
 def test_the_summary_decides_measure_by_measure() -> None:
@@ -179,15 +199,73 @@ def test_the_summary_decides_measure_by_measure() -> None:
     side = paired_summary(made_standings(values))
     assert side is not None
     assert side.sentences == [
+        "ViT-B is better on the mean under perturbation, corruptions and mCE.",
         "ResNet-B is better on unchanged images.",
-        "ViT-B is better on corruptions and mCE.",
         "On attacks no model can be distinguished as the best.",
     ]
     decided = {line.label: line.decision for line in side.lines}
     # Less is better.
     assert decided["mCE (%, less is better)"].startswith("ViT-B, \N{MINUS SIGN}40.0 points [")
-    assert decided["Robust (%)"].startswith("not distinguishable: \N{MINUS SIGN}1.0 points [")
+    assert decided["Robust (%)"].startswith("cannot be distinguished: \N{MINUS SIGN}1.0 points [")
     assert decided["Parameters"] == ""
+
+
+def test_a_model_that_is_behind_two_equal_ones_is_named() -> None:
+    values = {
+        "vit-b": {"clean": 0.9, "corruptions": 0.80, "calibration": 0.10},
+        "vit-s": {"clean": 0.9, "corruptions": 0.81, "calibration": 0.11},
+        "resnet-b": {"clean": 0.9, "corruptions": 0.3, "calibration": 0.12},
+    }
+    side = paired_summary(made_standings(values))
+    assert side is not None
+    assert side.sentences == [
+        "On unchanged images and calibration error no model can be distinguished as the best.",
+        "On corruptions no model can be distinguished as the best, but ResNet-B is behind.",
+    ]
+    assert [line.decision for line in side.lines[:2]] == [
+        "cannot be distinguished: all models",
+        "none; behind: ResNet-B",
+    ]
+    assert side.lines[2].label == "Calibration error (%, less is better) *"
+    assert side.has_unpaired
+
+
+def test_what_may_be_hidden_is_that_of_accuracies() -> None:
+    same = {"clean": 0.9, "calibration": 0.1}
+    found = made_standings({"vit-b": same, "vit-s": same})
+    pairs = [
+        {**row, "difference_low": -0.9, "difference_high": 0.9}
+        if row["measure"] == "calibration"
+        else row
+        for row in found.pairs
+    ]
+    side = paired_summary(Standings(found.rows, pairs))
+    assert side is not None
+    assert "differences of up to 4.2 percentage points" in side.sentences[0]
+
+
+def test_a_model_is_best_only_if_it_is_better_than_every_other() -> None:
+    """Without a difference, as of a half-life that is only a lower end, no model leads."""
+    values = {
+        model: {"corruptions": value} for model, value in zip("abc", (0.9, 0.5, 0.95), strict=True)
+    }
+    found = made_standings(values)
+    bound = [row for row in found.pairs if "c" not in (row["model_a"], row["model_b"])]
+    side = paired_summary(Standings(found.rows, bound))
+    assert side is not None
+    assert side.sentences == [
+        "On corruptions no model can be distinguished as the best, but b is behind."
+    ]
+    # a is better than b, b than c, a and c are not distinguished: none is better than all others.
+    intransitive = [
+        {**row, "difference_low": low, "difference_high": 0.4}
+        for row, low in zip(found.pairs, (0.1, -0.1, 0.1), strict=True)
+    ]
+    side = paired_summary(Standings(found.rows, intransitive))
+    assert side is not None
+    assert side.sentences == [
+        "On corruptions no model can be distinguished as the best, but b and c are behind."
+    ]
 
 
 def test_a_large_study_has_no_summary_but_first_rows() -> None:
@@ -206,6 +284,17 @@ def test_a_large_study_has_no_summary_but_first_rows() -> None:
     ]
     assert rows.rows[0][0] == "ViT-0"
     assert [cells[0][0] for _, cells in rows.rows] == ["48.3", "47.3", "46.3", "45.3", "44.3"]
+
+
+def test_the_label_of_a_dataset_is_as_it_was_typed() -> None:
+    rows = made_rows({"a": {"clean": 0.9, "renditions": 0.5}})
+    typed = {**rows[1], "measure": "dataset:mine", "measure_label": "Night drives"}
+    found = Standings([*rows, typed])
+    assert [found.phrase(row["measure"]) for row in found.rows] == [
+        "unchanged images",
+        "renditions",
+        "Night drives",
+    ]
 
 
 def test_models_of_one_name_have_their_ids_beside_it() -> None:

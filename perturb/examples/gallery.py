@@ -22,7 +22,6 @@ from perturb.examples.sprites import write_sprite
 from perturb.experiments.gallery import (
     Picture,
     Scene,
-    condition_label,
     pictures_of,
     severity_label,
 )
@@ -126,7 +125,7 @@ def _numbered(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
 
 
 def _label(cell: Cell, picture: Picture) -> str:
-    return picture.label or condition_label(cell.perturbation, picture.condition)
+    return picture.label or perturbation(cell.perturbation).condition_label(picture.condition)
 
 
 def _condition(config: Config, cell: Cell, picture: Picture) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from perturb.experiments.declaration import Experiment, Perturbation
+from perturb.formatting import MEASURE_FORMATS
 from perturb.messages import each, listed
 
 CHANGES = ("input", "model")
 # Kinds other than the name of a folder.
 KINDS = ("network",)
-MEASURE_UNITS = ("fraction", "number", "count", "flops", "images_per_second")
 
 
 def check_declarations(found: Mapping[str, Experiment]) -> None:
@@ -73,10 +73,10 @@ def _unknown_values(found: Mapping[str, Experiment]) -> Iterator[str]:
         if declared.kind not in kinds:
             yield f"{experiment}: kind is {declared.kind!r}; allowed: {listed(kinds[1:])}, or none"
         for measure in declared.measures:
-            if measure.unit not in MEASURE_UNITS:
+            if measure.unit not in MEASURE_FORMATS:
                 yield (
                     f"{experiment}: unit of measure {measure.id!r} is {measure.unit!r}; "
-                    f"allowed: {listed(MEASURE_UNITS)}"
+                    f"allowed: {listed(MEASURE_FORMATS)}"
                 )
         for item in declared.perturbations:
             if item.changes not in CHANGES:

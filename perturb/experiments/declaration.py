@@ -290,6 +290,11 @@ class Perturbation:
     references: tuple[str, ...] = ()
     condition_references: Mapping[str, str] = field(default_factory=dict)
 
+    def condition_label(self, condition: str) -> str:
+        """Return the label of a condition: the declared one, else its id with blanks."""
+        spoken = condition.replace("_", " ")
+        return self.condition_labels.get(condition, spoken[:1].upper() + spoken[1:])
+
 
 @dataclass(frozen=True)
 class Measurement:

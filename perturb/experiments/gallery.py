@@ -60,12 +60,6 @@ def pictures_of(scene: Scene) -> Iterator[Picture]:
             yield Picture(found.condition, found.pixels)
 
 
-def condition_label(id: str, condition: str) -> str:
-    """Return the label of a perturbation's condition."""
-    spoken = condition.replace("_", " ")
-    return perturbation(id).condition_labels.get(condition, spoken[:1].upper() + spoken[1:])
-
-
 def severity_label(id: str, severity: float) -> str:
     """Return the label of a perturbation's severity; empty if it has only one."""
     declared = perturbation(id)

@@ -7,7 +7,8 @@ the second what it is weakest on, and whether the most accurate model is also th
 from collections.abc import Collection, Sequence
 
 from perturb.experiments.comparison.means import CLEAN, Interval
-from perturb.page.standings import Standings, listed, percent, points
+from perturb.formatting import listed
+from perturb.page.standings import Standings, percent, points
 
 # So many models are named; of more, the number is given.
 _NUM_NAMED = 2
@@ -28,7 +29,7 @@ def answer(found: Standings, at_chance: Collection[str] = ()) -> list[str]:
     if not found.means:
         return _without_perturbed_images(found)
     if all(value.value == 1 for value in [*clean.values(), *found.means.values()]):
-        return _nobody_errs(found)
+        return _all_correct(found)
     return [_most_robust(found), *filter(None, [_weakest_and_most_accurate(found)])]
 
 
@@ -43,19 +44,27 @@ def _at_chance(count: int) -> str:
 def _without_perturbed_images(found: Standings) -> list[str]:
     clean = found.values(CLEAN)
     best = max(clean, key=lambda model: clean[model].value)
+    others = [found.label(measure) for measure in found.undeclared]
     rest = "No test set of this study has perturbed images: it does not say how robust"
+    if others:
+        rest = (
+            f"What is changed in the images of {listed(others)} is not declared: this study does "
+            "not say how robust"
+        )
     if len(clean) == 1:
-        told = f"{found.names[best]} is correct on {percent(clean[best])} of the unchanged images."
-        return [told, f"{rest} the model is to changes of the images."]
-    lead, _ = _lead(found, [CLEAN], best, list(clean))
-    told = (
+        accuracy = (
+            f"{found.names[best]} is correct on {percent(clean[best])} of the unchanged images."
+        )
+        return [accuracy, f"{rest} the model is to changes of the images."]
+    lead, _ = _lead(found, CLEAN, best, list(clean))
+    leader = (
         f"{found.names[best]} has the {'higher' if len(clean) == 2 else 'highest'} accuracy of "
         f"{_counted(len(clean))} models on unchanged images, {percent(clean[best])}; {lead}."
     )
-    return [told, f"{rest} they are to changes of the images."]
+    return [leader, f"{rest} they are to changes of the images."]
 
 
-def _nobody_errs(found: Standings) -> list[str]:
+def _all_correct(found: Standings) -> list[str]:
     sizes = [found.num_images(measure) for measure in (CLEAN, *found.averaged)]
     spread = f"{min(sizes):,}" + ("" if min(sizes) == max(sizes) else f" to {max(sizes):,}")
     count, lowest = len(found.names), min(value.low for value in found.means.values())
@@ -79,17 +88,17 @@ def _most_robust(found: Standings) -> str:
     if len(means) == 1:
         beside = f", against {percent(clean)} on unchanged images" if clean else ""
         return f"The accuracy of {name} is {average}{beside}."
-    lead, is_alone = _lead(found, found.averaged, best, list(means))
+    lead, is_alone = _lead(found, found.mean, best, list(means))
     first = "is the most robust" if is_alone else "has the highest accuracy under perturbation"
     first = first.replace("most", "more").replace("highest", "higher") if len(means) == 2 else first
     return f"{name} {first} of {_counted(len(means))} models, {average}; {lead}."
 
 
 def _lead(
-    found: Standings, measures: Sequence[str], best: str, models: Sequence[str]
+    found: Standings, measure: str | None, best: str, models: Sequence[str]
 ) -> tuple[str, bool]:
     """Return what the paired differences say about the best of these models, and if it leads."""
-    apart, names = found.differences(measures), found.names
+    apart, names = found.differences(measure), found.names
     others = [model for model in models if model != best]
     if any((best, model) not in apart for model in others):
         return "its lead is not tested, because some models do not share its images", False
@@ -148,8 +157,8 @@ def _most_accurate(found: Standings, best: str) -> str:
     if top == best:
         return f"it is also the most accurate on unchanged images, {percent(clean[best])}"
     there = f"on unchanged images {found.names[top]} is more accurate, {percent(clean[top])}"
-    apart = found.differences([CLEAN]).get((top, best))
-    behind = found.differences(found.averaged).get((best, top))
+    apart = found.differences(CLEAN).get((top, best))
+    behind = found.differences(found.mean).get((best, top))
     if apart is None or behind is None:
         return there
     if apart.sign <= 0:

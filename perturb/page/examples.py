@@ -1,11 +1,12 @@
 """Pictures for the page: perturbed images, and images on which the models' answers differ."""
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from perturb.page.images import data_uri
 
 # Each has a description in JSON and a sprite, a picture of all its tiles.
 _PARTS = ("gallery", "disagreements")
@@ -58,5 +59,5 @@ def _part(name: str, files: Mapping[str, Path]) -> Part | None:
     if len(there) == 1:
         raise ValueError(f"examples: there is {there[0]} alone; needed: {' and '.join(names)}")
     facts, sprite = (Path(files[file]) for file in names)
-    content = base64.b64encode(sprite.read_bytes()).decode()
-    return Part(json.loads(facts.read_text(encoding="utf-8")), f"data:image/webp;base64,{content}")
+    described = json.loads(facts.read_text(encoding="utf-8"))
+    return Part(described, data_uri("image/webp", sprite.read_bytes()))

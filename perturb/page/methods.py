@@ -13,7 +13,7 @@ import jinja2
 import pyarrow as pa
 
 from perturb.experiments import registry
-from perturb.formatting import formatted
+from perturb.formatting import formatted, listed
 from perturb.page.references import has_numbers
 from perturb.records import Config, PerturbationEntry
 from perturb.severities import severity_value
@@ -24,8 +24,11 @@ Row = Mapping[str, Any]
 _FILE = "methods.txt"
 _FAMILIES = {"vit": "ViT", "resnet": "ResNet", "other": "other network"}
 _GRAY_LEVELS = 255
+# On a CPU, `auto` is float32 when the configuration is loaded.
 _PRECISIONS = {
-    "auto": {"cpu": "float32", "cuda": "bfloat16, of ViTs with bfloat16 weights"},
+    "auto": "bfloat16 (of ViTs with bfloat16 weights, of other networks by autocast)",
+    "bfloat16": "bfloat16 by autocast",
+    "pure_bfloat16": "bfloat16, weights but those of the last layer included",
 }
 # So many tags of weights are named; of more, the number is given.
 _NUM_TAGS = 4
@@ -37,13 +40,15 @@ _LEAST_RANGE = 4
 class Described:
     """An entry of the configuration, in the words of a sentence.
 
-    severities : natural values as text, the weakest first.
+    values : natural values of the severities, the weakest first.
+    severities : the same as text.
     epsilons : the same, in gray levels of 255 where they are such.
     images : how many images of which datasets.
     """
 
     id: str
     conditions: tuple[str, ...]
+    values: list[float]
     severities: list[str]
     epsilons: list[str]
     images: str
@@ -69,11 +74,6 @@ def methods_text(study: Config, found: Mapping[str, pa.Table], datasets: Sequenc
         _reproduction(study, found["runs"].to_pylist()),
     ]
     return " ".join(filter(None, sentences))
-
-
-def listed(words: Sequence[str], last: str = "and") -> str:
-    """Return words as a list in a sentence."""
-    return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _models(study: Config, rows: Sequence[Row]) -> str:
@@ -128,7 +128,7 @@ def _experiments(study: Config, found: Mapping[str, pa.Table]) -> list[str]:
         undefined=jinja2.StrictUndefined,
         autoescape=False,
     )
-    environment.filters["listed"] = listed
+    environment.filters |= {"listed": listed, "ranged": _ranged}
     entries = {id: _described(study, entry) for id, entry in study.perturbations.items()}
     data = {
         "study": study,
@@ -148,6 +148,7 @@ def _described(study: Config, entry: PerturbationEntry) -> Described:
     return Described(
         id=entry.id,
         conditions=entry.conditions,
+        values=values,
         severities=_ranged(values),
         epsilons=[
             f"{round(value * _GRAY_LEVELS, 6):g}/255" if "_" in severity else f"{value:g}"
@@ -172,7 +173,7 @@ def _reproduction(study: Config, runs: Sequence[Row]) -> str:
         ", ".join(dict.fromkeys(row[column] for row in runs if row[column]))
         for column in ("devices", "versions", "commits")
     )
-    precision = _PRECISIONS.get(study.precision, {}).get(study.device, study.precision)
+    precision = _PRECISIONS.get(study.precision, study.precision)
     return (
         f"Computation was in {precision}, on {devices}, with {versions} and Perturb "
         f"{__version__} (commit {commits}). "

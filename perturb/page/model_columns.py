@@ -10,17 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from perturb.charts.style import style_of
+from perturb.experiments.comparison.means import MEAN
 from perturb.experiments.registry import experiment_of
-from perturb.formatting import formatted, named
+from perturb.formatting import MEASURE_FORMATS, formatted, named
 
-# How the units of the table `leaderboard` are shown, and what their column's head adds.
-_FORMATS = {
-    "fraction": ("percent", " (%)"),
-    "number": ("number", ""),
-    "count": ("parameters", ""),
-    "flops": ("parameters", ""),
-    "images_per_second": ("rate", ""),
-}
 # Facts that cost: less of them is better. More images per second are better.
 _COSTS = {"count": False, "flops": False, "images_per_second": True}
 # Accuracies are packed as integers, in hundredths of a percent.
@@ -64,17 +57,16 @@ def _measure(row: Mapping[str, Any]) -> dict[str, Any]:
         "id": row["measure"],
         "label": row["measure_label"],
         "unit": unit,
-        "head": row["measure_label"] + _FORMATS[unit][1],
+        "head": row["measure_label"] + (" (%)" if unit == "fraction" else ""),
         "is_better_high": better,
-        # Shape bias and the like have no better side, costs have.
+        # A fact has no better side, a cost has.
         "is_axis_better_high": _COSTS.get(unit) if better is None else better,
         "is_cost": unit in _COSTS,
     }
 
 
 def _board_cell(row: Mapping[str, Any]) -> dict[str, Any]:
-    unit = _FORMATS[row["unit"]][0]
-    # Counts are formatted as whole numbers.
+    unit = MEASURE_FORMATS[row["unit"]]
     low, high = row["value_low"], row["value_high"]
     has_interval = low is not None and high is not None
     return {
@@ -90,9 +82,10 @@ def _board_cell(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rank_text(row: Mapping[str, Any]) -> str:
-    if row["rank"] is None:
-        return ""
     low, high = row["rank_low"], row["rank_high"]
+    # Where some values have only a lower end, the best and the worst rank alone are known.
+    if row["rank"] is None:
+        return "" if low is None else f"{low}\N{EN DASH}{high}"
     between = "" if low is None or low == high else f" ({low}\N{EN DASH}{high})"
     return f"{row['rank']}{between}"
 
@@ -129,11 +122,12 @@ _FAMILIES = {"vit": "ViT", "resnet": "ResNet", "other": "Other"}
 def pairs_data(pairs: pa.Table, board: Mapping[str, Any]) -> dict[str, Any]:
     """Return `model_pairs` as numbers of models, and a matrix [measure][pair] a column.
 
-    Single corruptions are no measures of the leaderboard; more of their accuracy is better.
+    Single corruptions are no measures of the leaderboard; more of their accuracy is better. Of
+    facts, such as shape bias, no model is better.
     """
-    rows = pairs.to_pylist()
+    better = {measure["id"]: measure["is_better_high"] for measure in board["measures"]}
+    rows = [row for row in pairs.to_pylist() if better.get(row["measure"], True) is not None]
     ids = [model["id"] for model in board["models"]]
-    less = {measure["id"] for measure in board["measures"] if measure["is_better_high"] is False}
     unpaired = {row["measure"] for row in rows if not row.get("is_paired", True)}
     measures = {row["measure"]: row["measure_label"] for row in rows}
     keys = list(dict.fromkeys((row["model_a"], row["model_b"]) for row in rows))
@@ -142,13 +136,19 @@ def pairs_data(pairs: pa.Table, board: Mapping[str, Any]) -> dict[str, Any]:
     of_pairs = [[cells.get((measure, *key), empty) for key in keys] for measure in measures]
     return {
         "measures": [
-            {"label": label, "is_better_high": id not in less, "is_paired": id not in unpaired}
+            {
+                "label": label,
+                "is_better_high": better.get(id, True),
+                "is_paired": id not in unpaired,
+                "is_single_corruption": id not in better,
+            }
             for id, label in measures.items()
         ],
         "a": [ids.index(a) for a, _ in keys],
         "b": [ids.index(b) for _, b in keys],
         "parts": _PARTS,
         **{name: _packed(of_pairs, column) for column, name in _DIFFERENCE.items()},
+        "sign": [[_sign(cell) for cell in row] for row in of_pairs],
         "num_images": [[cell["num_images"] for cell in row] for row in of_pairs],
     }
 
@@ -184,6 +184,15 @@ def conditions_data(conditions: pa.Table, ids: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _sign(cell: Mapping[str, Any]) -> int:
+    """Return 1 if the interval of a difference lies above zero, -1 if below, else 0.
+
+    Its packed ends may be rounded to zero.
+    """
+    low, high = cell["difference_low"], cell["difference_high"]
+    return 0 if low is None or high is None else (low > 0) - (high < 0)
+
+
 def _packed(cells: Sequence[Sequence[Mapping[str, Any]]], column: str) -> list[list[int | None]]:
     return [
         [None if cell[column] is None else round(_PARTS * cell[column]) for cell in row]
@@ -196,9 +205,10 @@ def _short(value: float | None) -> float | None:
 
 
 def first_order(measures: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the measure to order by at first: the first of perturbed images that ranks models.
+    """Return the measure to order by at first: the mean under perturbation, as in the first rows.
 
-    The first ranked measure is the accuracy on unchanged images.
+    Without it, it is the first after the accuracy on unchanged images that ranks models.
     """
     ranked = [measure for measure in measures if measure["is_ranked"]] or measures
-    return ranked[min(1, len(ranked) - 1)]
+    means = [measure for measure in ranked if measure["id"] == MEAN]
+    return means[0] if means else ranked[min(1, len(ranked) - 1)]

@@ -1,7 +1,7 @@
 """The publications behind a study: its paper, datasets, models, perturbations and methods.
 
 `resources/references.bib` has the entries. Experiments declare the keys of theirs; those of
-published datasets and of networks are here. What has no entry is named, and no entry is made up.
+published datasets and of networks are here. A network without an entry is named.
 """
 
 import re
@@ -48,9 +48,9 @@ FAMILIES = {"vit": "vit_", "resnet": "resnetv2_"}
 
 @dataclass(frozen=True)
 class References:
-    """BibTeX entries of a study, and what it uses without one.
+    """BibTeX entries of a study, and the networks without one.
 
-    without_entry : networks and datasets, by their ids.
+    without_entry : ids of networks.
     """
 
     bibtex: str

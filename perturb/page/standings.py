@@ -11,8 +11,9 @@ from perturb.experiments.comparison.means import (
     Interval,
     averaged_measures,
     differences,
+    mean_measure,
     of_entries,
-    perturbed_means,
+    values_of,
 )
 from perturb.formatting import formatted, named
 
@@ -43,9 +44,20 @@ class Standings:
         return averaged_measures(self.rows)
 
     @property
+    def undeclared(self) -> list[str]:
+        """Return the accuracies on datasets without a role, of which nothing is known."""
+        measures = dict.fromkeys(row["measure"] for row in self.rows)
+        return [measure for measure in measures if measure not in registry.measures()]
+
+    @property
+    def mean(self) -> str | None:
+        """Return the measure by which models are ordered first; None without perturbed images."""
+        return mean_measure(self.rows)
+
+    @property
     def means(self) -> dict[str, Interval]:
         """Return the mean under perturbation, best model first, of those that have one."""
-        found = perturbed_means(self.rows)
+        found = values_of(self.rows, self.mean)
         return dict(sorted(found.items(), key=lambda item: -item[1].value))
 
     def label(self, measure: str) -> str:
@@ -55,24 +67,27 @@ class Standings:
     def phrase(self, measure: str) -> str:
         """Return what a measure is measured on, as it stands within a sentence."""
         declared = registry.measures().get(measure)
-        return (declared.phrase if declared else "") or within(self.label(measure))
+        # The label of a dataset without a role is the user's own.
+        if declared is None:
+            return self.label(measure)
+        return declared.phrase or within(self.label(measure))
 
     def values(self, measure: str) -> dict[str, Interval]:
         """Return the values of a measure by model, of those that have one."""
-        return {
-            row["model"]: Interval(row["value"], row["value_low"], row["value_high"])
-            for row in self.rows
-            if row["measure"] == measure and row["value"] is not None
-        }
+        return values_of(self.rows, measure)
 
     def num_images(self, measure: str) -> int:
         """Return the number of images of a measure, the largest over the models."""
         counts = [row["num_images"] for row in self.rows if row["measure"] == measure]
         return max((count for count in counts if count is not None), default=0)
 
-    def differences(self, measures: Sequence[str]) -> dict[tuple[str, str], Interval]:
-        """Return the paired differences of the mean over measures, of pairs in both orders."""
-        return differences(self.pairs, measures)
+    def is_paired(self, measure: str) -> bool:
+        """Return whether the differences of a measure are those of the same images."""
+        return all(row.get("is_paired", True) for row in self.pairs if row["measure"] == measure)
+
+    def differences(self, measure: str | None) -> dict[tuple[str, str], Interval]:
+        """Return the differences of a measure, of pairs in both orders."""
+        return differences(self.pairs, measure)
 
 
 def standings(found: Mapping[str, pa.Table]) -> Standings:
@@ -105,8 +120,3 @@ def within(label: str) -> str:
     """Return a label as it stands within a sentence: in lower case, but not FGSM."""
     first = label.split(" ", 1)[0]
     return label[:1].lower() + label[1:] if first[1:].islower() else label
-
-
-def listed(words: Sequence[str]) -> str:
-    """Return words as a list in a sentence."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

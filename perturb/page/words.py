@@ -64,8 +64,8 @@ def words(found: Mapping[str, pa.Table], overview: ShownChart | None = None) -> 
 
 def _in_words(chart: ShownChart, sentences: Sequence[str]) -> ShownChart:
     """Return the chart with what it shows as its text for readers who do not see it."""
-    told = " ".join([f"{chart.title}.", chart.caption, *sentences])
-    return replace(chart, in_words=told, spec={**chart.spec, "description": told})
+    in_words = " ".join([f"{chart.title}.", chart.caption, *sentences])
+    return replace(chart, in_words=in_words, spec={**chart.spec, "description": in_words})
 
 
 def first_rows(found: Standings) -> FirstRows | None:
@@ -82,7 +82,7 @@ def first_rows(found: Standings) -> FirstRows | None:
         )
         for model, mean in list(means.items())[:_NUM_FIRST_ROWS]
     ]
-    heads = ["Mean under perturbation", *(found.label(measure) for measure in measures)]
+    heads = [found.label(found.mean or CLEAN), *(found.label(measure) for measure in measures)]
     # Of one test set the mean is that test set's value.
     if len(found.averaged) == 1:
         heads, rows = heads[1:], [(name, cells[1:]) for name, cells in rows]

@@ -2,7 +2,7 @@
 
 perturbations        perturbation, experiment, changes, unchanged, has_severities, place,
                      severity_label, severity_scale
-declared_conditions  perturbation, condition, condition_label (null: the id with blanks), place
+declared_conditions  perturbation, condition, condition_label, place
 declared_test_sets   test_set, test_set_label, position, experiment
 declared_measures    measure, measure_label, position, unit, is_better_high, at_epsilon
 measure_choices      measure, test_set, place
@@ -92,7 +92,7 @@ def declared_conditions() -> pa.Table:
         {
             "perturbation": item.id,
             "condition": condition,
-            "condition_label": item.condition_labels.get(condition),
+            "condition_label": item.condition_label(condition),
             "place": place,
         }
         for item in registry.perturbations().values()

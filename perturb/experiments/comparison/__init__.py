@@ -1,6 +1,13 @@
 """Models side by side: every measure of every model, every two models, every condition."""
 
-from perturb.experiments.declaration import PREDICTIONS, Chart, Experiment, Pivot, Table
+from perturb.experiments.declaration import (
+    PREDICTIONS,
+    Chart,
+    Experiment,
+    Measure,
+    Pivot,
+    Table,
+)
 
 # What adds test sets, and what adds the values of other measures.
 _TEST_SETS = ("corruption_images", "attack_outcomes", "spatial_outcomes")
@@ -10,6 +17,7 @@ _MEASURES = (
     "confidence_predictions",
     "calibration_measures",
     "lesion_half_lives",
+    "perturbed_means",
 )
 _PAIRS = (*_TEST_SETS, *_MEASURES, "pair_intervals")
 _READS = ("none", "corruptions", "fgsm", "pgd", "attack_ensemble", "spatial", "lesions")
@@ -19,6 +27,11 @@ _PARAMETERS = ("headline_epsilon", "has_denominators")
 
 EXPERIMENT = Experiment(
     title="Models side by side",
+    references=("agresti2005simple", "newcombe1998interval", "mogstad2024inference"),
+    # Before all others: by it the most robust models are named.
+    measures=(
+        Measure("perturbed", "Mean under perturbation", 0, phrase="the mean under perturbation"),
+    ),
     tables=(
         Table(
             "leaderboard",
@@ -53,7 +66,7 @@ EXPERIMENT = Experiment(
                 "pretraining_label",
                 "dataset",
                 "perturbation",
-                "condition",
+                "condition_label",
                 "severity_label",
                 "clean_accuracy",
                 "accuracy",

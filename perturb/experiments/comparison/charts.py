@@ -9,7 +9,13 @@ from perturb.charts.channels import choice, faded, identity
 from perturb.charts.sentences import nothing
 from perturb.charts.style import INK, config, style_of
 from perturb.charts.tooltips import MODEL, interval, text
-from perturb.experiments.comparison.means import CLEAN, averaged_measures, perturbed_means
+from perturb.experiments.comparison.means import (
+    CLEAN,
+    averaged_measures,
+    mean_measure,
+    of_entries,
+    values_of,
+)
 
 _WIDTH, _HEIGHT = 620, 270
 _TOOLTIP = [
@@ -49,7 +55,7 @@ def overview(leaderboard: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart 
 
 
 def overview_points(leaderboard: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a model that has both accuracies.
+    """Return a row a model that has both accuracies; runs of a training are one model.
 
     Columns: model, architecture_label, pretraining_label, name, clean and perturbed with their
     ends, measures, is_unsurpassed.
@@ -59,12 +65,11 @@ def overview_points(leaderboard: pd.DataFrame) -> pd.DataFrame:
     leaderboard : the table.
     """
     plain = leaderboard.astype(object).where(leaderboard.notna(), None)
-    rows: list[dict[str, Any]] = [
-        {str(name): value for name, value in row.items()} for row in plain.to_dict("records")
-    ]
+    records = plain.to_dict("records")
+    rows = of_entries([{str(name): value for name, value in row.items()} for row in records])
     labels = {row["measure"]: row["measure_label"] for row in rows}
     measures = ", ".join(labels[measure] for measure in averaged_measures(rows))
-    means = perturbed_means(rows)
+    means = values_of(rows, mean_measure(rows))
     found = [
         {
             **{key: row[key] for key in ("model", "architecture_label", "pretraining_label")},

@@ -11,7 +11,7 @@ SELECT
     coalesce(
         d.condition_label,
         name_with_set(source.architecture_label, source.pretraining_label),
-        upper(c.condition[1]) || replace(c.condition[2:], '_', ' ')) AS condition_label,
+        c.condition) AS condition_label,
     c.accuracy,
     c.accuracy_low,
     c.accuracy_high,

@@ -93,10 +93,55 @@ def test_every_measure_has_its_place_and_its_label(made: Made) -> None:
     )
     assert labels["robust"] == "Robust (Attack ensemble, 4/255)"
     assert len(set(labels.values())) == len(labels)
+    averaged = {row["measure"] for row in rows_where(table, is_averaged=True)}
+    assert averaged == {"corruptions", "renditions", "natural_adversarial", "robust", "spatial"}
     for row in rows_where(table, is_better_high=None):
         assert (row["rank"], row["rank_low"], row["rank_high"]) == (None, None, None)
-        assert row["value_low"] is None
+        # Of facts, shape bias alone is measured on images.
+        assert (row["value_low"] is None) == (row["measure"] != "shape_bias")
         assert (row["value"] is None) == (row["reason"] is not None)
+
+
+def test_the_mean_under_perturbation_weighs_its_parts_alike(made: Made) -> None:
+    table = made("leaderboard")
+    parts = rows_where(table, is_averaged=True)
+    for row in rows_where(table, measure="perturbed"):
+        own = [part for part in parts if part["model"] == row["model"]]
+        assert row["value"] == pytest.approx(np.mean([part["value"] for part in own]), abs=1e-12)
+        # Test sets that depend on each other in any way do no worse than the mean of their errors.
+        widest = np.mean([part["value_high"] - part["value_low"] for part in own])
+        assert 0 < row["value_high"] - row["value_low"] < widest
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_parts_of_the_mean_vary_together_on_the_same_images_alone(
+    is_shared: bool, tmp_path: Path
+) -> None:
+    """Two test sets of 400 images: of others, the variances add; of the same, the deviations."""
+    outcomes = {"a": "1" * 200 + "0" * 200, "b": "0" * 400}
+    models = [resnet(model, label=model) for model in outcomes]
+    rows = [row for model in outcomes for row in decided(model, "10" * 200)]
+    for model, right in outcomes.items():
+        rows += decided(model, right, perturbation="spatial", condition="grid")
+        if is_shared:
+            rows += decided(model, right, perturbation="corruptions", condition="fog", severity=1.0)
+        else:
+            rows += decided(model, right, dataset="art")
+    row, other = _leaderboard(tmp_path, models, rows, "perturbed")
+    assert (row["value"], other["value"]) == (0.5, 0)
+    deviation = np.sqrt(0.25 / 400) * (1 if is_shared else np.sqrt(1 / 2))
+    assert row["value_high"] - 0.5 == pytest.approx(1.96 * deviation, rel=0.01)
+    assert row["num_images"] == (400 if is_shared else 800)
+    assert (row["rank"], other["rank"], other["rank_low"]) == (1, 2, 2)
+    # Nothing varies: what 400 or 800 images may hide.
+    assert other["value_high"] == pytest.approx(1.96**2 / row["num_images"], rel=0.02)
+
+
+def test_datasets_without_a_role_and_one_test_set_make_no_mean(tmp_path: Path) -> None:
+    rows = [*decided("a", "1101"), *decided("a", "0001", dataset="small")]
+    rows += decided("a", "1111", dataset="art")
+    found = list(_leaderboard(tmp_path, [resnet("a")], rows, "perturbed"))
+    assert found == []
 
 
 def _both_ways(pairs: pa.Table) -> dict[tuple[str, str, str], tuple[float, float, float]]:
@@ -245,6 +290,16 @@ def test_runs_of_a_training_are_one_model_of_the_pairs(study: Study, tmp_path: P
     assert found[0] == pytest.approx(mean - clean["resnet-s-small"]["value"], abs=1e-12)
     assert both[0]["rank"] == both[1]["rank"]
     assert [row["entry"] for row in both] == ["vit-s8-small"] * 2
+    assert both[0]["entry_value"] == both[1]["entry_value"] == pytest.approx(mean)
+    spreads = {row["test_set"]: row for row in rows_where(table_of(runs, "training_runs"),
+        entry="vit-s8-small")}  # fmt: skip
+    for row in rows_where(board, model="vit-s8-small"):
+        spread = spreads.get(row["measure"])
+        if spread:
+            for end in ("", "_low", "_high"):
+                expected = pytest.approx(spread[f"accuracy{end}"], abs=1e-12)
+                assert row[f"entry_value{end}"] == expected, row["measure"]
+    assert len(spreads) > 5
     right = [_right_on_clean(study, model) for model in ("vit-s8-small", "vit-s4-small")]
     d = (right[0] + right[1]) / 2 - _right_on_clean(study, "resnet-s-small")
     sums = ", ".join(f"{(d**power).sum():.17g}::DOUBLE" for power in (1, 2, 4))
@@ -334,6 +389,19 @@ def test_a_model_without_a_half_life_says_why(
     assert re.match(reason, row["reason"])
 
 
+def test_a_half_life_that_is_only_a_lower_end_leaves_no_rank(tmp_path: Path) -> None:
+    removed = {"a": "1" * 36 + "0" * 4, "b": "1" * 10 + "0" * 30, "c": "1" * 5 + "0" * 35}
+    models = [vit(model, 8, num_blocks=4, label=model) for model in removed]
+    rows = [row for model in removed for row in decided(model, "1" * 40)]
+    rows += [row for model, right in removed.items() for row in _lesions(model, {1: right})]
+    found = list(_leaderboard(tmp_path, models, rows, "lesion_half_life"))
+    assert [row["value"] is None for row in found] == [True, False, False]
+    assert [row["rank"] for row in found] == [None] * 3
+    assert all(row["rank_low"] <= row["rank_high"] for row in found)
+    assert [row["entry_value"] for row in found] == [row["value"] for row in found]
+    assert found[0]["entry_value_low"] == pytest.approx(found[0]["value_low"])
+
+
 # Of the accuracies under each condition: the table that has the same, its columns and its rows.
 CONDITIONS: list[tuple[str, str, str, Row, Row]] = [
     ("corruption_accuracy", "accuracy", "severity", {"corruption": "fog"}, {"condition": "fog"}),
@@ -384,6 +452,7 @@ def test_a_condition_has_its_labels_and_the_same_images_unchanged(made: Made) ->
     table = made("model_conditions")
     for perturbation, condition, severity, label, severity_label in (
         ("none", "none", 0, "Unchanged", None),
+        ("lesions", "mlp", 1, "MLP", "1 removed"),
         ("corruptions", "jpeg_compression", 3, "JPEG compression", "severity 3"),
         ("corruptions", "gaussian_noise", 5, "Gaussian noise", "severity 5"),
         ("pgd", "pgd", HEADLINE_EPSILON, "PGD", "4/255"),

@@ -1,6 +1,7 @@
 -- NEEDS pair_intervals
 -- The rank of every entry by every measure, and between which ranks it is by the intervals of its
--- differences to all others: each at 95 %, not corrected for their number.
+-- differences to all others: each at 95 %, not corrected for their number. Where a value is only
+-- known to be above a lower end, the order of values is not known, and no entry has a rank.
 CREATE TEMP VIEW measure_ranks AS
 WITH sides AS (
     SELECT measure, place_a AS place, estimate, low, high FROM pair_intervals
@@ -31,7 +32,8 @@ counts AS (
 SELECT
     v.measure,
     v.entry,
-    1 + coalesce(num_above, 0) AS rank,
+    CASE WHEN NOT bool_or(is_bound) OVER (PARTITION BY v.measure)
+        THEN 1 + coalesce(num_above, 0) END AS rank,
     1 + coalesce(num_better, 0) AS rank_low,
     count(*) OVER (PARTITION BY v.measure) - coalesce(num_worse, 0) AS rank_high
 FROM entry_values AS v

@@ -4,8 +4,32 @@
 -- measures have the interval of two values, as if their images were not the same (Newcombe's): it is
 -- too wide where the errors of both models go together. A value that is only known to be above the
 -- lower end of its interval counts as that end.
-CREATE TEMP VIEW entry_values AS
-WITH means AS (
+CREATE TEMP TABLE entry_values AS
+WITH pooled AS (
+    -- An image and all its predictions by all runs are one cluster, as in `training_runs`.
+    SELECT
+        measure,
+        entry,
+        image,
+        sum(num_correct) AS num_correct,
+        sum(num_predictions) AS num_predictions
+    FROM image_outcomes AS o
+    JOIN measure_sets USING (test_set)
+    JOIN entry_places AS e ON e.model = o.model
+    GROUP BY measure, entry, image
+),
+accuracies AS (
+    SELECT
+        measure,
+        entry,
+        accuracy_low(sum(num_correct), sum(num_correct ** 2), count(*), max(num_predictions))
+            AS image_low,
+        accuracy_high(sum(num_correct), sum(num_correct ** 2), count(*), max(num_predictions))
+            AS image_high
+    FROM pooled
+    GROUP BY measure, entry
+),
+means AS (
     SELECT
         measure,
         entry,
@@ -13,8 +37,8 @@ WITH means AS (
         count(*) AS num_runs,
         bool_or(v.value IS NULL) AS is_bound,
         ordered_mean(coalesce(v.value, low), run) AS value,
-        ordered_mean(coalesce(v.value, low) - low, run) AS reach_low,
-        ordered_mean(high - coalesce(v.value, low), run) AS reach_high,
+        ordered_mean(coalesce(v.value, low) - low, run) AS mean_reach_low,
+        ordered_mean(high - coalesce(v.value, low), run) AS mean_reach_high,
         coalesce(ordered_stddev(coalesce(v.value, low), run) ** 2 / count(*), 0) AS runs_variance,
         max(num_images) AS num_images
     FROM measure_values AS v
@@ -23,10 +47,15 @@ WITH means AS (
     GROUP BY measure, entry, place
 )
 SELECT
-    * EXCLUDE (reach_low, reach_high),
-    drawn_reach(reach_low, runs_variance, num_runs) AS reach_low,
-    drawn_reach(reach_high, runs_variance, num_runs) AS reach_high
-FROM means;
+    means.* EXCLUDE (mean_reach_low, mean_reach_high),
+    drawn_reach(coalesce(value - image_low, mean_reach_low), runs_variance, num_runs) AS reach_low,
+    drawn_reach(coalesce(image_high - value, mean_reach_high), runs_variance, num_runs)
+        AS reach_high,
+    at_least(0.0, value - reach_low) AS low,
+    CASE WHEN image_high IS NULL AND measure <> 'perturbed' THEN value + reach_high
+        ELSE at_most(1.0, value + reach_high) END AS high
+FROM means
+LEFT JOIN accuracies USING (measure, entry);
 
 CREATE TEMP VIEW entry_ranges AS
 SELECT

@@ -39,15 +39,13 @@ WHERE datasets.role IN ('clean', 'corrupted');
 INSERT INTO paired_measures
 SELECT
     'corruption_' || corruption,
-    coalesce(
-        max(condition_label),
-        upper(corruption[1]) || replace(corruption[2:], '_', ' ')),
+    max(condition_label),
     20,
     corruptions.position,
     false,
     'single_corruption_outcomes'
 FROM corruptions
-LEFT JOIN declared_conditions AS d
+JOIN declared_conditions AS d
     ON d.condition = corruption AND d.perturbation = 'corruptions'
 WHERE 'corruption_' || corruption IN (SELECT DISTINCT measure FROM single_corruption_outcomes)
 GROUP BY corruption, corruptions.position;

@@ -7,8 +7,8 @@ const LEGEND_ENTRY = 120;
 function defaultAxes(board) {
   const ranked = board.measures.filter((measure) => measure.is_ranked && hasBetterSide(measure));
   const sided = board.measures.filter(hasBetterSide);
-  const across = ranked[0] ?? sided[0];
-  const up = board.measures.find((measure) => measure.id === board.first_order) ?? across;
+  const up = ranked.find((measure) => measure.id === board.first_order) ?? sided[0];
+  const across = ranked.find((measure) => measure !== up) ?? sided[0];
   const cost = board.measures.find((measure) => measure.is_cost && hasBetterSide(measure));
   return { across: across.id, up: up.id, cost: cost?.id ?? "none" };
 }

@@ -12,24 +12,29 @@ function pairRows(pairs, a, b) {
     const [low, high] = sign === 1 ? ends : ends.reverse();
     return {
       label: measure.label + (measure.is_better_high ? "" : " (less is better)") + (measure.is_paired ? "" : " *"),
-      lead: turned(pairs.difference[place][pair]), low, high, better: betterOf(low, high),
+      lead: turned(pairs.difference[place][pair]), low, high,
+      better: BETTER[sign * pairs.sign[place][pair]], is_single_corruption: measure.is_single_corruption,
       num_images: pairs.num_images[place][pair],
     };
   });
   return rows.filter((row) => row.lead !== null).sort((one, other) => other.lead - one.lead);
 }
 
-function betterOf(low, high) {
-  if (low === null || high === null) return "neither";
-  return low > 0 ? "a" : high < 0 ? "b" : "neither";
+// Of the sign of a lead whose interval does not contain zero.
+const BETTER = { 1: "a", 0: "neither", "-1": "b" };
+
+// How often either is better, on the measures and on the corruptions that one of them is the mean of.
+function compareSentence(rows, a, b) {
+  if (!rows.length) return `${a.name} and ${b.name} were not evaluated on the same images.`;
+  return [counted(rows.filter((row) => !row.is_single_corruption), "measure", a, b),
+    counted(rows.filter((row) => row.is_single_corruption), "single corruption", a, b)].filter(Boolean).join(" ");
 }
 
-function compareSentence(rows, a, b) {
+function counted(rows, kind, a, b) {
   const count = (side) => rows.filter((row) => row.better === side).length;
-  const times = (number) => `${number} of ${rows.length}`;
-  if (!rows.length) return `${a.name} and ${b.name} were not evaluated on the same images.`;
-  return `${a.name} is better than ${b.name} on ${times(count("a"))} measures, ${b.name} on ${count("b")}; ` +
-    `on ${count("neither")} the images do not decide between them.`;
+  const kinds = rows.length === 1 ? kind : `${kind}s`;
+  return rows.length && `${a.name} is better than ${b.name} on ${count("a")} of ${rows.length} ${kinds}, ` +
+    `${b.name} on ${count("b")}; on ${count("neither")} they cannot be distinguished.`;
 }
 
 function differenceSpec(spec, rows, parts, [a, b], width) {
@@ -57,9 +62,9 @@ function differenceText(row, parts) {
 }
 
 function differenceTable(rows, parts, a, b) {
-  const names = { a: a.name, b: b.name, neither: "undecided" };
+  const names = { a: a.name, b: b.name, neither: "cannot be distinguished" };
   return plainTable(
-    `Lead of ${a.name} over ${b.name} on the same images, in points, with its 95 % interval.`,
+    `Lead of ${a.name} over ${b.name} in points, with its 95 % interval; a star: of values taken as independent.`,
     ["Measure", "Lead (points)", "Better", "Images"],
     rows.map((row) => [row.label, differenceText(row, parts), names[row.better], String(row.num_images)]),
   );
