@@ -73,7 +73,6 @@ def write(path: Path, compared: SideBySide) -> Path:
         text=SimpleNamespace(title="Models"),
         words=SimpleNamespace(overview=None),
         shown={},
-        words=SimpleNamespace(overview=None),
         style=styles(),
         script=scripts(),
         libraries=read_libraries(),
@@ -365,6 +364,19 @@ def test_a_click_on_a_mark_chooses_the_model_in_the_table_and_back(opened: Opene
     page.wait_for_selector(f'tr[data-row="{MODELS[-1]}"][aria-current]')
 
 
+def test_charts_are_saved_as_they_are_shown(browser: Browser, report: Path) -> None:
+    with opening(browser, report, f"#up=mce&a={MODELS[1]}&b={MODELS[4]}") as found:
+        for chart, words in (("choosing", "mCE (%)"), ("compare", "ResNet-S (Small) is better")):
+            for kind, head in (("svg", b"<svg"), ("png", b"\x89PNG")):
+                with found.page.expect_download() as download:
+                    found.page.click(f"#{chart} button[data-save={kind}]")
+                assert download.value.suggested_filename == f"{chart}.{kind}"
+                content = Path(download.value.path()).read_bytes()
+                assert content.startswith(head)
+                assert kind == "png" or words in content.decode()
+        assert found.messages == []
+
+
 def lead_rows(a: str, b: str) -> list[dict[str, Any]]:
     rows = [
         row
@@ -521,9 +533,9 @@ def test_two_models_that_never_err_are_told_alike(browser: Browser, tmp_path: Pa
     page = write(tmp_path / "index.html", side_by_side(found, None, {}))
     with opening(browser, page) as opened:
         assert len(opened.order()) == 2
-        assert "better than" in opened.text("#compare-sentence")
-        assert "on 0 of 2 measures" in opened.text("#compare-sentence")
-        assert "on 0 of 2 single corruptions" in opened.text("#compare-sentence")
+        sentence = opened.text("#compare-sentence")
+        assert "cannot be distinguished on any of 2 measures." in sentence
+        assert "cannot be distinguished on any of 2 single corruptions." in sentence
         assert opened.page.locator("#compare-images, #model-images, #gallery").count() == 0
         opened.page.wait_for_selector("#choosing-chart[data-drawn]")
         assert opened.messages == []

@@ -145,6 +145,10 @@ def test_charts_are_saved_from_the_page(opened: Opened) -> None:
             opened.page.click(f"#figure-shape_bias button[data-save={kind}]")
         assert download.value.suggested_filename == f"shape_bias.{kind}"
         assert Path(download.value.path()).read_bytes().startswith(head)
+    for part, table in (("leaderboard", "leaderboard"), ("compare", "model_pairs")):
+        with opened.page.expect_download() as download:
+            opened.page.click(f"#{part} .downloads button[data-save=csv]")
+        assert download.value.suggested_filename == f"{table}.csv"
     place = opened.page.locator("#figure-shape_bias .downloads a")
     assert place.get_attribute("href") == "../charts/shape_bias.pdf"
     assert opened.messages == []

@@ -100,7 +100,7 @@ async function showChoosing(section) {
     const rows = choosingRows(board, axes, chosen);
     section.querySelector("#choosing-front").textContent = frontSentence(axes, rows, board);
     const place = section.querySelector("#choosing-chart");
-    const { view } = await embed(place, choosingSpec(spec, axes, rows, Math.max(1, Math.floor(place.clientWidth / LEGEND_ENTRY))));
+    const { view } = await embedChosen(place, "choosing", choosingSpec(spec, axes, rows, Math.max(1, Math.floor(place.clientWidth / LEGEND_ENTRY))));
     place.setAttribute("data-drawn", shown);
     view.addEventListener("click", (event, item) => {
       if (item?.datum?.id) choose({ model: item.datum.id });

@@ -33,7 +33,9 @@ function compareSentence(rows, a, b) {
 function counted(rows, kind, a, b) {
   const count = (side) => rows.filter((row) => row.better === side).length;
   const kinds = rows.length === 1 ? kind : `${kind}s`;
-  return rows.length && `${a.name} is better than ${b.name} on ${count("a")} of ${rows.length} ${kinds}, ` +
+  if (!rows.length) return "";
+  if (count("neither") === rows.length) return `${a.name} and ${b.name} cannot be distinguished on any of ${rows.length} ${kinds}.`;
+  return `${a.name} is better than ${b.name} on ${count("a")} of ${rows.length} ${kinds}, ` +
     `${b.name} on ${count("b")}; on ${count("neither")} they cannot be distinguished.`;
 }
 
@@ -119,7 +121,7 @@ async function showCompare(section) {
 async function showDifferences(section, spec, rows, parts, models) {
   for (const part of section.querySelectorAll("figure.chart, details")) part.hidden = !rows.length;
   const place = section.querySelector("#compare-chart");
-  if (rows.length) await embed(place, differenceSpec(spec, rows, parts, models, place.clientWidth));
+  if (rows.length) await embedChosen(place, "compare", differenceSpec(spec, rows, parts, models, place.clientWidth));
   place.setAttribute("data-drawn", models.map((model) => model.id).join(" "));
 }
 
