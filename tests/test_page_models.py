@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from perturb.formatting import formatted
 from perturb.page.frame import environment, parts_of, scripts, styles
 from perturb.page.model_columns import board_data, pairs_data
 from perturb.page.packing import pack, read_libraries
@@ -70,8 +71,8 @@ def write(path: Path, compared: SideBySide) -> Path:
         **data,
         parts=[part for part in parts_of(data) if part.template in PARTS],
         text=SimpleNamespace(title="Models"),
-        shown={},
         words=SimpleNamespace(overview=None),
+        shown={},
         style=styles(),
         script=scripts(),
         libraries=read_libraries(),
@@ -185,6 +186,9 @@ def test_words_filter_and_columns_are_chosen(opened: OpenedModels) -> None:
     assert opened.order() == [m for m in ordered("corruptions", True) if m == "resnet-s-7"]
     opened.page.fill("#board-find", "vit-s")
     assert set(opened.order()) == {model for model in MODELS if model.startswith("vit-s")}
+    opened.page.fill("#board-find", MODELS[3][-1])
+    assert opened.order() == [MODELS[3]]
+    opened.page.fill("#board-find", "vit-s")
     opened.page.locator("details:has(#board-columns) summary").click()
     opened.page.uncheck('#board-columns input[value="mce"]')
     assert not opened.page.locator('th[data-measure="mce"]').is_visible()
@@ -194,6 +198,53 @@ def test_words_filter_and_columns_are_chosen(opened: OpenedModels) -> None:
     opened.page.click("#board-reset")
     assert opened.link() == {}
     assert set(opened.order()) == set(MODELS)
+
+
+def test_heads_answer_the_space_bar_and_a_chosen_model_keeps_the_focus(
+    opened: OpenedModels,
+) -> None:
+    page = opened.page
+    head = page.locator('#leaderboard-rows th[data-measure="clean"]')
+    head.locator("[role=button]").focus()
+    page.keyboard.press("Space")
+    page.wait_for_selector('th[data-measure="clean"][aria-sort="descending"]')
+    assert opened.order() == ordered("clean", descending=True)
+    page.locator(f'a[data-model="{MODELS[1]}"]').focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f'tr[data-row="{MODELS[1]}"][aria-current]')
+    assert page.evaluate("document.activeElement.dataset.model") == MODELS[1]
+
+
+def test_back_undoes_a_choice_after_a_link_to_a_section(browser: Browser, report: Path) -> None:
+    with opening(browser, report) as found:
+        page = found.page
+        page.evaluate("location.hash = '#leaderboard'")
+        for model in (MODELS[1], MODELS[2]):
+            page.locator(f'a[data-model="{model}"]').click()
+            page.wait_for_selector(f'tr[data-row="{model}"][aria-current]')
+        page.go_back()
+        page.wait_for_selector(f'tr[data-row="{MODELS[1]}"][aria-current]')
+        page.go_back()
+        page.wait_for_selector("tr[aria-current]", state="detached")
+        assert urlsplit(page.url).fragment == "leaderboard"
+        page.go_forward()
+        page.wait_for_selector(f'tr[data-row="{MODELS[1]}"][aria-current]')
+        page.evaluate("location.hash = '#model'")
+        page.wait_for_function("location.hash.includes('at=model')")
+        assert found.link() == {"model": MODELS[1]}
+        assert found.messages == []
+
+
+@pytest.mark.parametrize("model", MODELS[1:3])
+def test_a_model_is_not_compared_with_itself(browser: Browser, report: Path, model: str) -> None:
+    with opening(browser, report, f"#a={model}&b={model}") as found:
+        page = found.page
+        other = page.input_value("#compare-b")
+        assert page.input_value("#compare-a") == model != other
+        for select, taken in (("a", other), ("b", model)):
+            disabled = page.locator(f"#compare-{select} option:disabled").all()
+            assert [option.get_attribute("value") for option in disabled] == [taken]
+        assert found.messages == []
 
 
 def score(model: str, weights: dict[str, float]) -> float | None:
@@ -284,7 +335,7 @@ def test_the_front_is_that_of_the_chosen_measures(opened: OpenedModels) -> None:
     assert names_in(opened) == front("clean", "corruptions")
     page.select_option("#choosing-up", "mce")
     assert names_in(opened) == front("clean", "mce")
-    assert "1 models lack a value" in opened.text("#choosing-front")
+    assert "1 model lacks a value" in opened.text("#choosing-front")
     assert opened.link() == {"cost": "none", "up": "mce"}
     page.wait_for_selector("#choosing-chart[data-drawn*=mce]")
     title = page.locator("#choosing-chart .role-axis-title").all_text_contents()
@@ -311,6 +362,19 @@ def test_a_click_on_a_mark_chooses_the_model_in_the_table_and_back(opened: Opene
     assert page.input_value("#model-select") == MODELS[1]
     page.go_back()
     page.wait_for_selector(f'tr[data-row="{MODELS[-1]}"][aria-current]')
+
+
+def test_charts_are_saved_as_they_are_shown(browser: Browser, report: Path) -> None:
+    with opening(browser, report, f"#up=mce&a={MODELS[1]}&b={MODELS[4]}") as found:
+        for chart, words in (("choosing", "mCE (%)"), ("compare", "ResNet-S (Small) is better")):
+            for kind, head in (("svg", b"<svg"), ("png", b"\x89PNG")):
+                with found.page.expect_download() as download:
+                    found.page.click(f"#{chart} button[data-save={kind}]")
+                assert download.value.suggested_filename == f"{chart}.{kind}"
+                content = Path(download.value.path()).read_bytes()
+                assert content.startswith(head)
+                assert kind == "png" or words in content.decode()
+        assert found.messages == []
 
 
 def lead_rows(a: str, b: str) -> list[dict[str, Any]]:
@@ -357,7 +421,9 @@ def test_images_on_which_two_models_differ_have_both_answers(opened: OpenedModel
     page.select_option("#compare-a", MODELS[0])
     page.select_option("#compare-b", MODELS[1])
     page.wait_for_function("document.querySelectorAll('#compare-images .card').length === 8")
-    assert opened.text("#compare-count").startswith("Of all unperturbed images, 20 are answered")
+    assert opened.text("#compare-count").startswith(
+        "Of all images of the test sets, 20 are answered"
+    )
     # The first model errs on every fourth image, the second on those before.
     assert "15 of these were chosen" in opened.text("#compare-count")
     card = page.locator("#compare-images .card").first
@@ -377,7 +443,7 @@ def test_one_model_has_its_weakest_conditions_first(opened: OpenedModels) -> Non
     page.select_option("#model-select", MODELS[2])
     facts = opened.text("#model-facts")
     assert MODELS[2] in facts
-    assert "180 k" not in facts
+    assert formatted(value_of(MODELS[2], "parameters"), "parameters") in facts
     rows = [r for r in TABLES["model_conditions"].to_pylist() if r["model"] == MODELS[2]]
     changed = [row for row in rows if row["perturbation"] != "none"]
     shown = page.locator("#model-conditions tbody tr").all_inner_texts()
@@ -392,11 +458,29 @@ def test_one_model_has_its_weakest_conditions_first(opened: OpenedModels) -> Non
     assert all("wrong" in text for text in page.locator("#model-images li").all_inner_texts())
 
 
+def test_transfer_is_named_by_its_source_and_leaves_out_the_own_examples(
+    browser: Browser, tmp_path: Path
+) -> None:
+    tables = tables_of(3)
+    changed = [
+        {**row, "perturbation": "transfer", "condition": source, "condition_label": f"The {source}"}
+        for row in tables["model_conditions"].to_pylist()
+        if row["condition"] == "snow" and row["severity"] == 1
+        for source in MODELS[:3]
+    ]
+    found = {**tables, "model_conditions": pa.Table.from_pylist(changed)}
+    page = write(tmp_path / "index.html", side_by_side(found, None, {}))
+    with opening(browser, page, f"#model={MODELS[1]}") as opened:
+        rows = opened.page.locator("#model-conditions tbody th").all_inner_texts()
+        named = {text.split("\n")[0] for text in rows}
+        assert named == {f"PGD examples of The {source}, 1" for source in (MODELS[0], MODELS[2])}
+
+
 def test_the_gallery_shows_the_accuracy_of_the_chosen_model(opened: OpenedModels) -> None:
     page = opened.page
     for summary in page.locator("#gallery details:not([open]) > summary").all():
         summary.click()
-    assert page.locator("#gallery h4").all_inner_texts() == ["Unchanged", "Snow", "Fog"]
+    assert page.locator("#gallery h3").all_inner_texts() == ["Unchanged", "Snow", "Fog"]
     assert page.locator("#gallery .severity").count() == 7
     assert page.locator("#gallery .tile").count() == 28
     label = page.locator("#gallery .tile").nth(4).get_attribute("aria-label")
@@ -449,9 +533,9 @@ def test_two_models_that_never_err_are_told_alike(browser: Browser, tmp_path: Pa
     page = write(tmp_path / "index.html", side_by_side(found, None, {}))
     with opening(browser, page) as opened:
         assert len(opened.order()) == 2
-        assert "better than" in opened.text("#compare-sentence")
-        assert "on 0 of 2 measures" in opened.text("#compare-sentence")
-        assert "on 0 of 2 single corruptions" in opened.text("#compare-sentence")
+        sentence = opened.text("#compare-sentence")
+        assert "cannot be distinguished on any of 2 measures." in sentence
+        assert "cannot be distinguished on any of 2 single corruptions." in sentence
         assert opened.page.locator("#compare-images, #model-images, #gallery").count() == 0
         opened.page.wait_for_selector("#choosing-chart[data-drawn]")
         assert opened.messages == []

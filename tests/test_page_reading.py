@@ -12,6 +12,9 @@ from perturb.experiments import registry
 from perturb.experiments.captions import chart_caption
 from tests.pages import DESKTOP, PHONE, Opened, opened_page
 
+# Width in px of the printed part of a sheet.
+A4 = 718
+
 
 @pytest.fixture(scope="module")
 def opened(browser: Browser, report: Path) -> Iterator[Opened]:
@@ -50,13 +53,18 @@ def test_page_never_scrolls_sideways(
         assert found.page.evaluate("document.documentElement.scrollWidth") <= width / scale
 
 
-def test_nothing_moves_when_charts_are_drawn(browser: Browser, report: Path) -> None:
-    places = """() => Array.from(document.querySelectorAll('.chart figcaption'),
-        (place) => place.offsetTop)"""
+def test_a_chart_is_as_high_before_it_is_drawn(browser: Browser, report: Path) -> None:
+    heights = """() => Array.from(document.querySelectorAll('.chart'), (chart) =>
+        chart.querySelector('figcaption').getBoundingClientRect().top -
+        chart.getBoundingClientRect().top)"""
+    with opened_page(browser, report, has_scripts=False) as found:
+        found.page.add_style_tag(content="noscript { display: none; }")
+        before = found.page.evaluate(heights)
     with opened_page(browser, report) as found:
-        before = found.page.evaluate(places)
         found.wait_for_charts()
-        assert found.page.evaluate(places) == before
+        for part in ("choosing", "compare"):
+            found.page.wait_for_selector(f"#{part}[data-ready]", state="attached")
+        assert found.page.evaluate(heights) == before
 
 
 def test_page_has_landmarks_headings_captions_and_alternatives(opened: Opened) -> None:
@@ -69,9 +77,17 @@ def test_page_has_landmarks_headings_captions_and_alternatives(opened: Opened) -
         assert table.locator("caption").count() == 1
         assert table.locator("thead th:not([scope=col])").count() == 0
     assert page.locator("img:not([alt])").count() == 0
-    levels = page.locator("#experiments :is(h2, h3, h4)")
+    levels = page.locator(":is(h1, h2, h3, h4)")
     found = levels.evaluate_all("heads => heads.map((head) => Number(head.tagName[1]))")
     assert all(after - before <= 1 for before, after in pairwise(found))
+
+
+def test_charts_of_models_are_said_in_words(opened: Opened) -> None:
+    for part, words in (("choosing", "#choosing-front"), ("compare", "#compare-sentence")):
+        opened.page.wait_for_selector(f"#{part}[data-ready]", state="attached")
+        drawing = opened.page.locator(f"#{part} .chart [role=img]")
+        assert f"#{drawing.get_attribute('aria-labelledby')}" == words
+        assert opened.page.locator(words).inner_text()
 
 
 def test_charts_are_said_in_words_with_numbers(opened: Opened) -> None:
@@ -129,6 +145,10 @@ def test_charts_are_saved_from_the_page(opened: Opened) -> None:
             opened.page.click(f"#figure-shape_bias button[data-save={kind}]")
         assert download.value.suggested_filename == f"shape_bias.{kind}"
         assert Path(download.value.path()).read_bytes().startswith(head)
+    for part, table in (("leaderboard", "leaderboard"), ("compare", "model_pairs")):
+        with opened.page.expect_download() as download:
+            opened.page.click(f"#{part} .downloads button[data-save=csv]")
+        assert download.value.suggested_filename == f"{table}.csv"
     place = opened.page.locator("#figure-shape_bias .downloads a")
     assert place.get_attribute("href") == "../charts/shape_bias.pdf"
     assert opened.messages == []
@@ -140,24 +160,42 @@ def test_paper_has_every_chart_and_the_unfolded_tables_whole(opened: Opened) -> 
     assert page.locator(".vega svg.marks:visible").count() == page.locator(".vega").count()
     assert not page.locator("nav.contents").is_visible()
     assert not page.locator("#table-models").is_visible()
-    scrolled = """Array.from(document.querySelectorAll('.scroll'))
-        .filter((place) => getComputedStyle(place).overflowY !== 'visible').length"""
-    assert page.evaluate(scrolled) == 0
+    page.set_viewport_size({"width": A4, "height": 1000})
+    cut = """Array.from(document.querySelectorAll('.scroll'))
+        .filter((place) => place.scrollHeight > place.clientHeight + 1
+            || place.scrollWidth > document.body.clientWidth)
+        .map((place) => place.ariaLabel)"""
+    assert page.evaluate(cut) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= A4
     assert page.pdf().startswith(b"%PDF")
     page.emulate_media(media="screen")
+    page.set_viewport_size({"width": DESKTOP, "height": 900})
 
 
-def test_printing_waits_for_every_chart_and_unfolded_table(browser: Browser, report: Path) -> None:
+def test_printing_waits_for_all_that_is_made_later(opened: Opened, report: Path) -> None:
+    """Charts, unfolded tables, and the sections of models with their pictures."""
+    undone = ".vega:not([data-drawn]), details[open].table:not([data-made])"
+    places = [undone, ".card", ".tile", ".vega-wide svg", "main table"]
+    count = "places => places.map((place) => document.querySelectorAll(place).length)"
+    browser = opened.page.context.browser
+    assert browser is not None
     with opened_page(browser, report) as found:
         found.page.evaluate(
-            """() => {
-                const undone = '.vega:not([data-drawn]), details[open].table:not([data-made])';
-                window.print = () => { window.undone = document.querySelectorAll(undone).length; };
-            }"""
+            f"""places => {{
+                const count = {count};
+                window.print = () => {{ window.printed = count(places); }};
+            }}""",
+            places,
         )
         found.page.click("#print")
-        found.page.wait_for_function("'undone' in window", timeout=300_000)
-        assert found.page.evaluate("window.undone") == 0
+        found.page.wait_for_function("'printed' in window", timeout=300_000)
+        printed = found.page.evaluate("window.printed")
+        for part in ("leaderboard", "choosing", "compare", "model", "gallery"):
+            found.page.wait_for_selector(f"#{part}[data-ready]", state="attached")
+        found.page.wait_for_timeout(500)
+        assert printed == found.page.evaluate(count, places)
+    assert printed[0] == 0
+    assert all(printed[1:])
 
 
 def test_without_scripts_the_page_names_the_files(browser: Browser, report: Path) -> None:

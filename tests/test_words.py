@@ -66,6 +66,10 @@ def _worse(by: float) -> dict[str, float]:
             ["is more accurate", "; under perturbation the two cannot be distinguished."],
         ),
         (
+            {"vit-b": GOOD, "resnet-b": {**_worse(0.2), "clean": GOOD["clean"]}},
+            ["no other model is more accurate on unchanged images, 97.0 % ["],
+        ),
+        (
             {"vit-b": GOOD, "resnet-b": {**_worse(0.2), "clean": 0.975}},
             ["97.5 % [", ", but the two cannot be distinguished there."],
         ),
@@ -311,10 +315,16 @@ def test_the_overview_names_the_models_that_none_surpasses() -> None:
     }
     points = overview_points(pd.DataFrame(made_rows(values)))
     assert list(points["model"]) == ["vit-b", "vit-s", "resnet-b"]
-    assert list(points["is_unsurpassed"]) == [True, False, True]
+    assert list(points["names"]) == [points["name"][0], "", points["name"][2]]
     assert points["perturbed"].tolist() == pytest.approx([0.5, 0.45, 0.35])
     assert set(points["measures"]) == {"Corruptions, Robust"}
     assert overview_points(pd.DataFrame(made_rows({"a": {"clean": 0.9}}))).empty
+
+
+def test_models_at_one_place_of_the_overview_share_a_label() -> None:
+    values = {"vit-b": GOOD, "vit-s": GOOD, "vit-l": GOOD, "resnet-b": _worse(0.2)}
+    points = overview_points(pd.DataFrame(made_rows(values)))
+    assert list(points["names"]) == ["ViT-B, ViT-S and 1 other", "", "", ""]
 
 
 def test_an_overview_of_clean_images_alone_is_a_sentence() -> None:

@@ -155,6 +155,8 @@ def _most_accurate(found: Standings, best: str) -> str:
         return ""
     top = max(clean, key=lambda model: (clean[model].value, model == best))
     if top == best:
+        if any(value.value == clean[best].value for id, value in clean.items() if id != best):
+            return f"no other model is more accurate on unchanged images, {percent(clean[best])}"
         return f"it is also the most accurate on unchanged images, {percent(clean[best])}"
     there = f"on unchanged images {found.names[top]} is more accurate, {percent(clean[top])}"
     apart = found.differences(CLEAN).get((top, best))

@@ -16,8 +16,11 @@ from perturb.experiments.comparison.means import (
     of_entries,
     values_of,
 )
+from perturb.formatting import listed
 
 _WIDTH, _HEIGHT = 620, 270
+# Of models at one place so many are named; of more, the number is given.
+_MOST_NAMES = 2
 _TOOLTIP = [
     *MODEL,
     *interval("clean", "Unchanged images"),
@@ -34,7 +37,12 @@ def overview(leaderboard: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart 
         return nothing(_WHY_EMPTY)
     chosen, looks = choice(), style_of(models).only(set(points["architecture_label"]))
     across, up = _axis(points, "clean", alt.X), _axis(points, "perturbed", alt.Y)
-    base = alt.Chart(points)
+    areas = dict(zip(looks.labels, looks.areas, strict=True))
+    # The smaller of two marks at one place lies above the larger.
+    order = (
+        points["architecture_label"].map(areas).sort_values(ascending=False, kind="stable").index
+    )
+    base = alt.Chart(points.loc[order])
     bars = base.mark_rule(color=INK, strokeWidth=0.8)
     faint = faded(chosen, 0.4, 0.05)
     upright = bars.encode(x=across, y=_end(up, "low"), y2="perturbed_high:Q", opacity=faint)
@@ -43,12 +51,12 @@ def overview(leaderboard: pd.DataFrame, models: pd.DataFrame) -> alt.LayerChart 
         x=across, y=up, **identity(looks), opacity=faded(chosen, 0.95, 0.1), tooltip=_TOOLTIP
     )
     # Above the bars, where the fewest marks are.
-    names = base.transform_filter("datum.is_unsurpassed").mark_text(dy=-8, fontSize=12, color=INK)
+    names = base.transform_filter("datum.names != ''").mark_text(dy=-8, fontSize=12, color=INK)
     whole: Any = alt.layer(
         level,
         upright,
         marks.add_params(chosen),
-        names.encode(x=across, y=_end(up, "high"), text="name:N"),
+        names.encode(x=across, y=_end(up, "high"), text="names:N"),
     )
     chart: alt.LayerChart = whole.properties(width=_WIDTH, height=_HEIGHT).configure(**config())
     return chart
@@ -58,7 +66,7 @@ def overview_points(leaderboard: pd.DataFrame) -> pd.DataFrame:
     """Return a row a model that has both accuracies; runs of a training are one model.
 
     Columns: model, architecture_label, pretraining_label, name, clean and perturbed with their
-    ends, measures, is_unsurpassed.
+    ends, measures, names: of all models at the place of an unsurpassed one, else empty.
 
     Parameters
     ----------
@@ -86,13 +94,33 @@ def overview_points(leaderboard: pd.DataFrame) -> pd.DataFrame:
         if row["measure"] == CLEAN and row["value"] is not None and row["model"] in means
     ]
     points = pd.DataFrame(found)
-    return points.assign(is_unsurpassed=_unsurpassed(points)) if found else points
+    return points.assign(names=_unsurpassed_names(points)) if found else points
 
 
-def _unsurpassed(points: pd.DataFrame) -> list[bool]:
-    """Return for each model whether no other is at least as good on both axes."""
+def _unsurpassed_names(points: pd.DataFrame) -> list[str]:
+    """Return for each model that no other surpasses on both axes its name.
+
+    The first of those at one place has the names of all, the others have none.
+    """
     places = list(zip(points["clean"], points["perturbed"], strict=True))
-    return [not any(x >= a and y >= b and (x, y) != (a, b) for x, y in places) for a, b in places]
+    alike: dict[tuple[float, float], list[str]] = {}
+    for place, name in zip(places, points["name"], strict=True):
+        alike.setdefault(place, []).append(name)
+    kept = [
+        (a, b)
+        for a, b in alike
+        if not any(x >= a and y >= b and (x, y) != (a, b) for x, y in alike)
+    ]
+    return [
+        _few(alike[place]) if place in kept and places.index(place) == at else ""
+        for at, place in enumerate(places)
+    ]
+
+
+def _few(names: list[str]) -> str:
+    rest = len(names) - _MOST_NAMES
+    more = [f"{rest} other{'s' if rest > 1 else ''}"] if rest > 0 else []
+    return listed([*names[:_MOST_NAMES], *more])
 
 
 def _axis(points: pd.DataFrame, column: str, channel: Any) -> Any:

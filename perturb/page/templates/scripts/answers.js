@@ -68,7 +68,7 @@ async function showDisagreements(section, a, b) {
   });
   const sums = rightAlone(facts, a, b);
   section.querySelector("#compare-count").textContent =
-    `Of all unperturbed images, ${sums[0]} are answered rightly by ${a.name} alone, and ${sums[1]} by ${b.name} alone. ` +
+    `Of all images of the test sets, ${sums[0]} are answered rightly by ${a.name} alone, and ${sums[1]} by ${b.name} alone. ` +
     (numbers.length ? `${numbers.length} of these were chosen for this page.` : "None of these was chosen for this page.");
   showCards(place, numbers.map((number) => imageCard(facts, number, [a, b], titles)));
 }
@@ -80,6 +80,6 @@ async function showWorst(section, model) {
   await sprite("disagreements");
   const numbers = facts.worst[model.id] ?? [];
   section.querySelector("#model-worst").textContent = numbers.length
-    ? "Its wrong answers of which it was most sure:" : "It has no wrong answer on unperturbed images.";
+    ? "Its wrong answers of which it was most sure:" : "It has no wrong answer on them.";
   place.replaceChildren(...numbers.map((number) => imageCard(facts, number, [model], titles)));
 }

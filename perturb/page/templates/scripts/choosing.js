@@ -89,7 +89,7 @@ async function showChoosing(section) {
     select.addEventListener("change", () => choose({ [axis]: select.value }));
   }
   let last = "";
-  follow(async (chosen) => {
+  await follow(async (chosen) => {
     const axes = axesIn(board, chosen);
     const shown = JSON.stringify([axes.map((measure) => measure?.id), chosen.get("model")]);
     if (shown === last) return;
@@ -100,7 +100,7 @@ async function showChoosing(section) {
     const rows = choosingRows(board, axes, chosen);
     section.querySelector("#choosing-front").textContent = frontSentence(axes, rows, board);
     const place = section.querySelector("#choosing-chart");
-    const { view } = await embed(place, choosingSpec(spec, axes, rows, Math.max(1, Math.floor(place.clientWidth / LEGEND_ENTRY))));
+    const { view } = await embedChosen(place, "choosing", choosingSpec(spec, axes, rows, Math.max(1, Math.floor(place.clientWidth / LEGEND_ENTRY))));
     place.setAttribute("data-drawn", shown);
     view.addEventListener("click", (event, item) => {
       if (item?.datum?.id) choose({ model: item.datum.id });
@@ -113,7 +113,8 @@ function frontSentence(axes, rows, board) {
   const names = axes.filter(Boolean).map((measure) => measure.label);
   const without = board.models.length - rows.length;
   return `On the Pareto front of ${names.join(", ")}: ${front.join("; ")}.` +
-    (without ? ` ${without} models lack a value and are not drawn.` : "");
+    (without === 1 ? " 1 model lacks a value and is not drawn." : "") +
+    (without > 1 ? ` ${without} models lack a value and are not drawn.` : "");
 }
 
 whenNear("choosing", showChoosing);

@@ -33,7 +33,9 @@ function compareSentence(rows, a, b) {
 function counted(rows, kind, a, b) {
   const count = (side) => rows.filter((row) => row.better === side).length;
   const kinds = rows.length === 1 ? kind : `${kind}s`;
-  return rows.length && `${a.name} is better than ${b.name} on ${count("a")} of ${rows.length} ${kinds}, ` +
+  if (!rows.length) return "";
+  if (count("neither") === rows.length) return `${a.name} and ${b.name} cannot be distinguished on any of ${rows.length} ${kinds}.`;
+  return `${a.name} is better than ${b.name} on ${count("a")} of ${rows.length} ${kinds}, ` +
     `${b.name} on ${count("b")}; on ${count("neither")} they cannot be distinguished.`;
 }
 
@@ -77,7 +79,8 @@ function rankOf(board, measure, model) {
 // The chosen two, or the first two of the leaderboard.
 function comparedIn(board, compared, chosen) {
   const place = (key) => compared.find((number) => board.models[number].id === chosen.get(key)) ?? -1;
-  const [a, b] = [place("a"), place("b")];
+  const [a, other] = [place("a"), place("b")];
+  const b = other === a ? -1 : other;
   const order = board.measures.findIndex((measure) => measure.id === board.first_order);
   const best = [...compared].sort((one, other) => rankOf(board, order, one) - rankOf(board, order, other));
   const named = place("model");
@@ -98,22 +101,28 @@ async function showCompare(section) {
     });
   }
   let last = "";
-  follow(async (chosen) => {
+  await follow(async (chosen) => {
     const [first, second] = comparedIn(board, compared, chosen);
     if (last === `${first} ${second}`) return;
     last = `${first} ${second}`;
     const [a, b] = [board.models[first], board.models[second]];
     section.querySelector("#compare-a").value = a.id;
     section.querySelector("#compare-b").value = b.id;
-    const rows = first === second ? [] : pairRows(pairs, first, second);
-    section.querySelector("#compare-sentence").textContent =
-      first === second ? "Choose two different models." : compareSentence(rows, a, b);
+    for (const [id, model] of [["#compare-a", b], ["#compare-b", a]]) {
+      for (const option of section.querySelector(id)) option.disabled = option.value === model.id;
+    }
+    const rows = pairRows(pairs, first, second);
+    section.querySelector("#compare-sentence").textContent = compareSentence(rows, a, b);
     section.querySelector("#compare-table").replaceChildren(differenceTable(rows, pairs.parts, a, b));
-    showDisagreements(section, a, b);
-    const place = section.querySelector("#compare-chart");
-    await embed(place, differenceSpec(spec, rows, pairs.parts, [a, b], place.clientWidth));
-    place.setAttribute("data-drawn", last);
+    await Promise.all([showDisagreements(section, a, b), showDifferences(section, spec, rows, pairs.parts, [a, b])]);
   });
+}
+
+async function showDifferences(section, spec, rows, parts, models) {
+  for (const part of section.querySelectorAll("figure.chart, details")) part.hidden = !rows.length;
+  const place = section.querySelector("#compare-chart");
+  if (rows.length) await embedChosen(place, "compare", differenceSpec(spec, rows, parts, models, place.clientWidth));
+  place.setAttribute("data-drawn", models.map((model) => model.id).join(" "));
 }
 
 whenNear("compare", showCompare);

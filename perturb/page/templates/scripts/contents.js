@@ -1,14 +1,14 @@
 // The contents: which part is read now; a link to something folded unfolds it.
 
-function unfold() {
-  // The ids of the page need no escapes; a link that is typed may have any.
-  const target = document.getElementById(location.hash.slice(1));
+// The ids of the page need no escapes; a link that is typed may have any.
+function unfold(id) {
+  const target = document.getElementById(id);
   for (let place = target; place; place = place.parentElement) {
     if (place.tagName === "DETAILS") place.open = true;
   }
 }
-window.addEventListener("hashchange", unfold);
-unfold();
+window.addEventListener("hashchange", () => unfold(location.hash.slice(1)));
+unfold(location.hash.slice(1));
 
 const links = Array.from(document.querySelectorAll("nav.contents a"));
 

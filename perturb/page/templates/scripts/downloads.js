@@ -1,7 +1,18 @@
 // Files that the reader saves: charts as they are on paper, tables with all their columns.
 
+// Charts whose data the reader chooses, by the name of their files, as they are shown.
+const chosenCharts = new Map();
+// In px.
+const SAVED_WIDTH = 720;
+
+async function embedChosen(place, id, spec) {
+  chosenCharts.set(id, { ...spec, width: SAVED_WIDTH, background: "white" });
+  return embed(place, spec);
+}
+
 async function chartFile(id, kind) {
-  const { view } = await embed(document.createElement("div"), await unpack("chart-" + id));
+  const spec = chosenCharts.get(id) ?? (await unpack("chart-" + id));
+  const { view } = await embed(document.createElement("div"), spec);
   try {
     if (kind === "svg") return new Blob([await view.toSVG()], { type: "image/svg+xml" });
     const canvas = await view.toCanvas(2);

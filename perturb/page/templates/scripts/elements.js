@@ -38,7 +38,7 @@ function plainTable(caption, heads, rows) {
       if (place > 0) attributes.class = "number";
       return make(place === 0 ? "th" : tag, attributes, ...[cell].flat());
     }));
-  const scroll = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption });
+  const scroll = make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption });
   scroll.append(
     make("table", {},
       make("caption", {}, caption),

@@ -47,7 +47,7 @@ function galleryCell(facts, condition) {
 
 function gallerySection(facts, title, rows, isOpen) {
   const body = [...rows].map(([label, conditions]) =>
-    make("div", { class: conditions.length > 1 ? "condition many" : "condition" }, make("h4", {}, label),
+    make("div", { class: conditions.length > 1 ? "condition many" : "condition" }, make("h3", {}, label),
       make("div", { class: "severities" }, ...conditions.map((condition) => galleryCell(facts, condition)))));
   return make("details", { open: isOpen }, make("summary", {}, title), make("div", { class: "conditions" }, ...body));
 }

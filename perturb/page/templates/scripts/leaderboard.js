@@ -1,6 +1,10 @@
 // The leaderboard: order, filters and columns of a table of models.
 
 const FACETS = ["family", "pretraining", "size"];
+// What "Find" searches.
+const SEARCHED = ["name", "id", "architecture", ...FACETS];
+// Choices that change the rows or their cells.
+const REDRAWN = ["sort", "weights", "hide", "find", ...FACETS];
 
 // Missing values come last in both directions.
 function orderOf(direction) {
@@ -11,7 +15,7 @@ function orderOf(direction) {
 }
 
 function isShown(model, chosen) {
-  const text = Object.values(model).join(" ").toLowerCase();
+  const text = SEARCHED.map((key) => model[key]).join(" ").toLowerCase();
   const words = (chosen.get("find") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const isOf = (facet) => !chosen.get(facet) || model[facet] === chosen.get(facet);
   return words.every((word) => text.includes(word)) && FACETS.every(isOf);
@@ -76,10 +80,18 @@ async function showLeaderboard(section) {
   showFilters(section, board);
   showWeights(section, board);
   rememberOrder(table, board);
-  follow((chosen) => showChoices(section, table, board, chosen));
+  clickBySpace(element);
+  let last = null;
+  follow((chosen) => {
+    const asked = JSON.stringify(REDRAWN.map((key) => chosen.get(key)));
+    // Rows that are drawn anew lose the focus.
+    if (asked !== last) drawRows(table, board, chosen);
+    last = asked;
+    showChosen(section, table, board, chosen);
+  });
 }
 
-function showChoices(section, table, board, chosen) {
+function drawRows(table, board, chosen) {
   const hidden = hiddenMeasures(chosen);
   setWeights(board, chosen);
   table.columns().every(function () {
@@ -90,6 +102,9 @@ function showChoices(section, table, board, chosen) {
   const [name, direction] = orderIn(board, chosen);
   table.rows().invalidate("data");
   table.order([table.column(name + ":name").index(), direction]).draw();
+}
+
+function showChosen(section, table, board, chosen) {
   for (const row of section.querySelectorAll("[data-row]")) {
     if (row.dataset.row === chosen.get("model")) row.setAttribute("aria-current", "true");
     else row.removeAttribute("aria-current");

@@ -2,16 +2,28 @@
 
 const followers = [];
 let choices = choicesIn(location.hash);
+// What the choices show, made when this is fulfilled.
+let shown = Promise.resolve();
+keep("replaceState");
 
 // A link to a section, such as #claims, chooses nothing.
 function choicesIn(hash) {
   return new URLSearchParams(hash.includes("=") ? hash.slice(1) : "");
 }
 
-// Calls a function with the choices, now and whenever they change.
+// Calls a function with the choices, now and whenever they change; returns what it returns now.
 function follow(show) {
   followers.push(show);
-  show(choices);
+  return show(choices);
+}
+
+function tell() {
+  shown = Promise.all(followers.map((show) => show(choices)));
+}
+
+// Each step of the browser's history knows its choices: the link of a section has none.
+function keep(change, hash) {
+  history[change]({ choices: String(choices) }, "", hash);
 }
 
 // Changes some choices; an empty value is none. Typing adds no step to the browser's history.
@@ -25,20 +37,21 @@ function choose(changes, isTyping = false) {
   const section = document.activeElement?.closest("main > section");
   if (section) next.set("at", section.id);
   choices = next;
-  history[isTyping ? "replaceState" : "pushState"](null, "", "#" + choices);
-  for (const show of followers) show(choices);
+  keep(isTyping ? "replaceState" : "pushState", "#" + choices);
+  tell();
 }
 
 window.addEventListener("hashchange", () => {
+  const kept = history.state?.choices;
   const isSection = location.hash.length > 1 && !location.hash.includes("=");
-  if (isSection) {
-    if (!String(choices)) return;
-    choices.set("at", location.hash.slice(1));
-    history.replaceState(null, "", "#" + choices);
+  if (kept === undefined && isSection) {
+    if (String(choices)) choices.set("at", location.hash.slice(1));
+    keep("replaceState", String(choices) ? "#" + choices : location.hash);
     return;
   }
-  choices = choicesIn(location.hash);
-  for (const show of followers) show(choices);
+  choices = kept === undefined ? choicesIn(location.hash) : new URLSearchParams(kept);
+  if (kept === undefined) keep("replaceState");
+  tell();
 });
 
 // Links that choose a model do not leave their place, and keep the other choices.
@@ -52,6 +65,7 @@ document.addEventListener("click", (event) => {
 // Sections of the page are made when they are about to be seen, the others when the browser is idle,
 // so that they can be printed.
 const waiting = new Map();
+const sections = new Map();
 
 function whenNear(id, act) {
   const section = document.getElementById(id);
@@ -60,11 +74,11 @@ function whenNear(id, act) {
   approaching.observe(section);
 }
 
+// Makes a section once.
 function makeSection(section) {
-  const act = waiting.get(section);
-  waiting.delete(section);
   approaching.unobserve(section);
-  return act?.();
+  if (!sections.has(section)) sections.set(section, waiting.get(section)());
+  return sections.get(section);
 }
 
 const approaching = new IntersectionObserver(
@@ -75,14 +89,17 @@ const approaching = new IntersectionObserver(
 );
 
 window.addEventListener("load", async () => {
-  document.getElementById(choices.get("at") ?? "")?.scrollIntoView();
+  const at = choices.get("at") ?? "";
+  unfold(at);
+  document.getElementById(at)?.scrollIntoView();
   for (const section of [...waiting.keys()]) {
     await idle();
     await makeSection(section);
   }
 });
 
-// Makes the sections that were not seen yet.
-function unmadeSections() {
-  return [...waiting.keys()].map(makeSection);
+// Makes the sections that were not seen yet, and waits for those that are being made.
+async function madeSections() {
+  await Promise.all([...waiting.keys()].map(makeSection));
+  await shown;
 }

@@ -41,7 +41,7 @@ function measureRows(board, number) {
 }
 
 // Conditions of a model, those with the smallest share of the clean accuracy first.
-function weakest(data, number) {
+function weakest(data, number, model) {
   const rows = data.conditions.map((condition, place) => ({
     ...condition,
     accuracy: data.accuracy[place][number],
@@ -49,15 +49,22 @@ function weakest(data, number) {
     high: data.high[place][number],
     clean: data.clean[place][number],
     num_images: data.num_images[place][number],
-  })).filter((row) => row.accuracy !== null);
+  })).filter((row) => row.accuracy !== null && !isOwn(row, model));
   const kept = (row) => (row.clean ? row.accuracy / row.clean : Infinity);
   // Where there is no clean accuracy of the same images, nothing says how much is kept.
   return rows.filter((row) => row.perturbation !== "none" || row.clean === null)
     .sort((one, other) => kept(one) - kept(other) || one.accuracy - other.accuracy || 0);
 }
 
+// Transfer to the model whose examples they are is the attack itself.
+function isOwn(row, model) {
+  return row.perturbation === "transfer" && row.condition === model.id;
+}
+
+// The conditions of transfer are the models whose examples they are.
 function conditionName(row) {
-  return [row.condition_label, row.severity_label].filter(Boolean).join(", ");
+  const label = row.perturbation === "transfer" ? "PGD examples of " + row.condition_label : row.condition_label;
+  return [label, row.severity_label].filter(Boolean).join(", ");
 }
 
 function whereOf(row, names) {
@@ -66,7 +73,7 @@ function whereOf(row, names) {
 }
 
 function weakestTable(data, number, model, count, names) {
-  const rows = weakest(data, number);
+  const rows = weakest(data, number, model);
   const shown = rows.slice(0, count).map((row) => [
     [conditionName(row), make("span", { class: "quiet" }, whereOf(row, names))],
     withInterval(percent(row.accuracy, data.parts), percentInterval(row.low, row.high, data.parts)),
@@ -97,9 +104,9 @@ async function showModel(section) {
     showConditions(modelIn(board, choices));
   });
   let last = null;
-  follow((chosen) => {
+  await follow((chosen) => {
     const number = modelIn(board, chosen);
-    if (number === last) return;
+    if (number === last) return null;
     last = number;
     const model = board.models[number];
     select.value = model.id;
@@ -108,7 +115,7 @@ async function showModel(section) {
     section.querySelector("#model-measures").replaceChildren(
       plainTable(`Measures of ${model.name}, with 95 % intervals and ranks.`, ["Measure", "Value", "Rank"], measureRows(board, number)));
     showConditions(number);
-    showWorst(section, model);
+    return showWorst(section, model);
   });
 }
 

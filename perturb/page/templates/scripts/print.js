@@ -26,7 +26,7 @@ if (document.readyState === "complete") makeOthers();
 else window.addEventListener("load", makeOthers);
 
 document.getElementById("print").addEventListener("click", async () => {
-  await Promise.all([...places.map(drawn), ...unfoldedTables().map(made), ...unmadeSections()]);
+  await Promise.all([...places.map(drawn), ...unfoldedTables().map(made), madeSections()]);
   window.print();
 });
 

@@ -131,13 +131,18 @@ async function makeTable(details) {
   details.setAttribute("data-made", "");
 }
 
-// The table scrolls, not the page; its heads answer the space bar as buttons do.
+// The table scrolls, not the page.
 function scrollAlone(table, title) {
   const place = table.closest(".dt-layout-cell");
   place.classList.add("scroll");
   for (const [name, value] of [["tabindex", 0], ["role", "group"], ["aria-label", title]]) {
     place.setAttribute(name, value);
   }
+  clickBySpace(table);
+}
+
+// Heads that order the rows answer the space bar as buttons do.
+function clickBySpace(table) {
   table.tHead.addEventListener("keydown", (event) => {
     if (event.key !== " " || event.target.getAttribute("role") !== "button") return;
     event.preventDefault();
