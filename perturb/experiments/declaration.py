@@ -104,7 +104,7 @@ class Measure:
     unit : fraction, number, count, flops or images_per_second.
     is_better_high : None for facts that rank no model.
     test_sets : of which the first that the study has is the measure; empty: a relation adds its
-        values.
+        values. All but the unchanged images are parts of the mean under perturbation.
     at_epsilon : whether the label says the epsilon at which models are compared.
     phrase : what it is measured on, within a sentence; by default its label.
     """
