@@ -32,8 +32,9 @@ def test_an_accessibility_checker_finds_nothing_serious(
     with opened_page(browser, report, width=width, is_dark=is_dark) as found:
         found.wait_for_charts()
         found.unfold("table-accuracy")
-        # Marks of charts are hidden from screen readers, which read the chart in words.
-        checked = Axe().run(found.page, context={"exclude": [[".vega"]]})
+        # Marks of charts are hidden from screen readers, which read the chart in words. Their panel
+        # is light in the dark, too, and what scrolls beside it has no background for the checker.
+        checked = Axe().run(found.page, context={"exclude": [[".vega"], [".vega-wide"]]})
         violations = checked.response["violations"]
         assert found.messages == []
     serious = [
