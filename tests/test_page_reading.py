@@ -59,7 +59,9 @@ def test_a_chart_is_as_high_before_it_is_drawn(browser: Browser, report: Path) -
         chart.querySelector('figcaption').getBoundingClientRect().top -
         chart.getBoundingClientRect().top)"""
     with opened_page(browser, report, has_scripts=False) as found:
-        found.page.add_style_tag(content="noscript { display: none; }")
+        found.page.evaluate(
+            "document.querySelectorAll('noscript').forEach((words) => words.remove())"
+        )
         before = found.page.evaluate(heights)
     with opened_page(browser, report) as found:
         found.wait_for_charts()
