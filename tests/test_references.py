@@ -121,7 +121,7 @@ DATASETS = [{"label": "Shapes", "num_images": 480, "num_classes": 12}]
 
 
 def test_the_paragraph_has_the_settings_of_the_study() -> None:
-    told = methods_text(_study("config.yaml"), _tables(), DATASETS)
+    written = methods_text(_study("config.yaml"), _tables(), DATASETS)
     said = [
         "We evaluated 1 ViT and 1 ResNet (62.0 k to 9.00 M parameters), trained in this study",
         "(pre-training sets: Small, Medium and Large).",
@@ -135,17 +135,17 @@ def test_the_paragraph_has_the_settings_of_the_study() -> None:
         "on CPU, with torch 2 and Perturb",
         "the seed 2021",
     ]
-    assert [text for text in said if text not in told] == []
-    assert "Holm" not in told
-    assert "  " not in told
-    assert not re.search(r"[{}]|None|\.\.| \.| ,", told)
+    assert [text for text in said if text not in written] == []
+    assert "Holm" not in written
+    assert "  " not in written
+    assert not re.search(r"[{}]|None|\.\.| \.| ,", written)
 
 
 @pytest.mark.parametrize("name", ["config/imagenet.yaml", "config/digits.yaml", "config/own.yaml"])
 def test_every_study_has_a_paragraph(name: str) -> None:
-    told = methods_text(_study(name), _tables(), DATASETS)
-    assert told.startswith("We evaluated ")
-    assert not re.search(r"[{}]|None|\.\.| \.| ,|  ", told)
+    written = methods_text(_study(name), _tables(), DATASETS)
+    assert written.startswith("We evaluated ")
+    assert not re.search(r"[{}]|None|\.\.| \.| ,|  ", written)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_numbers_of_images_have_separators() -> None:
     study = _study("config.yaml")
     assert study.correlations is not None
     study = replace(study, correlations=replace(study.correlations, num_images=1000))
-    told = methods_text(study, _tables(), DATASETS)
-    assert "Pearson's correlation and linear CKA on 1,000 images" in told
+    written = methods_text(study, _tables(), DATASETS)
+    assert "Pearson's correlation and linear CKA on 1,000 images" in written
 
 
 def test_the_comparison_of_models_cites_its_intervals() -> None:

@@ -100,8 +100,8 @@ def _worse(by: float) -> dict[str, float]:
     ],
 )
 def test_the_answer_says_what_the_numbers_say(values: Values, said: list[str]) -> None:
-    told = " ".join(answer(made_standings(values))).replace("\N{NO-BREAK SPACE}", " ")
-    assert [text for text in said if text not in told] == []
+    written = " ".join(answer(made_standings(values))).replace("\N{NO-BREAK SPACE}", " ")
+    assert [text for text in said if text not in written] == []
     assert len(answer(made_standings(values))) <= 2
 
 

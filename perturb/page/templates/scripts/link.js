@@ -17,7 +17,7 @@ function follow(show) {
   return show(choices);
 }
 
-function tell() {
+function announce() {
   shown = Promise.all(followers.map((show) => show(choices)));
 }
 
@@ -38,7 +38,7 @@ function choose(changes, isTyping = false) {
   if (section) next.set("at", section.id);
   choices = next;
   keep(isTyping ? "replaceState" : "pushState", "#" + choices);
-  tell();
+  announce();
 }
 
 window.addEventListener("hashchange", () => {
@@ -51,7 +51,7 @@ window.addEventListener("hashchange", () => {
   }
   choices = kept === undefined ? choicesIn(location.hash) : new URLSearchParams(kept);
   if (kept === undefined) keep("replaceState");
-  tell();
+  announce();
 });
 
 // Links that choose a model do not leave their place, and keep the other choices.
