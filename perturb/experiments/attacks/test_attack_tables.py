@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from perturb.page.write import _environment
+from perturb.page.frame import environment
 from perturb.tables.run import make_table
 from tests.hand_made import Rows, decided, resnet, vit, written
 from tests.interval_oracles import clustered, contrast
@@ -276,7 +276,7 @@ def test_the_page_explains_epsilon_as_the_attacks_measure_it(
 ) -> None:
     values = {("attacks", "test_set"): attacks, ("adversarial_accuracy_l2", "condition"): of_l2}
     html = (
-        _environment()
+        environment()
         .get_template("attacks/page.html")
         .render(
             values=lambda table, column: set(values.get((table, column), ())),
