@@ -141,9 +141,11 @@ def test_a_chart_has_its_function_caption_tables_and_columns(name: str) -> None:
 def test_an_experiment_has_its_functions_and_its_page(name: str) -> None:
     experiment = EXPERIMENTS[name]
     galleries = (item.gallery for item in experiment.perturbations)
-    for path in filter(None, (experiment.warnings, *experiment.relations.values(), *galleries)):
+    functions = (experiment.warnings, experiment.shows, *experiment.relations.values())
+    for path in filter(None, (*functions, *galleries)):
         assert callable(registry.entry_point(path))
     if _is_on_page(experiment):
+        assert experiment.shows
         assert page_template(name) == f"{name}/page.html"
     if experiment.has_picture:
         assert "5 steps and by at most 4 gray levels" in picture_caption(

@@ -7,12 +7,12 @@ import pytest
 
 from perturb.experiments.comparison.charts import overview, overview_points
 from perturb.experiments.comparison.means import (
-    Interval,
     averaged_measures,
     differences,
     mean_measure,
     of_entries,
 )
+from perturb.experiments.sentences import Interval
 from perturb.page.answer import answer
 from perturb.page.pairing import paired_summary
 from perturb.page.standings import Standings

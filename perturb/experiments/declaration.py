@@ -342,6 +342,8 @@ class Experiment:
     warnings : entry point; takes all tables of the study by name and returns a sentence for each
         model with uninformative numbers. `page.html` shows them.
     lead : a sentence of the page's first paragraph, if the study has this experiment.
+    shows : entry point; takes all tables of the study by name and returns one sentence of what the
+        experiment shows in this run, an empty text without its numbers.
     references : keys of `resources/references.bib` that a study with a row in one of its tables
         cites.
     has_picture : whether a separate job draws a picture for the page, with the caption
@@ -364,5 +366,6 @@ class Experiment:
     phrases: Mapping[str, str] = field(default_factory=dict)
     warnings: str | None = None
     lead: str = ""
+    shows: str | None = None
     references: tuple[str, ...] = ()
     has_picture: bool = False

@@ -6,9 +6,10 @@ the second what it is weakest on, and whether the most accurate model is also th
 
 from collections.abc import Collection, Sequence
 
-from perturb.experiments.comparison.means import CLEAN, Interval
+from perturb.experiments.comparison.means import CLEAN
+from perturb.experiments.sentences import Interval, percent, points
 from perturb.formatting import listed
-from perturb.page.standings import Standings, percent, points
+from perturb.page.standings import Standings
 
 # So many models are named; of more, the number is given.
 _NUM_NAMED = 2

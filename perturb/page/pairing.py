@@ -7,8 +7,9 @@ or says that they cannot be distinguished.
 from dataclasses import dataclass
 
 from perturb.experiments.comparison.means import is_accuracy
+from perturb.experiments.sentences import points
 from perturb.formatting import MEASURE_FORMATS, formatted, listed
-from perturb.page.standings import Standings, points
+from perturb.page.standings import Standings
 
 # With more models the leaderboard is the summary.
 MOST_MODELS = 6

@@ -55,6 +55,7 @@ class ShownSection:
     id: str
     title: str
     lead: str  # sentence of the page's first paragraph
+    shows: str  # sentence of what it shows in this run
     warnings: list[str]  # models with invalid numbers
     charts: list[ShownChart]
     pictures: dict[str, str]  # data: URI by caption
@@ -88,6 +89,7 @@ def shown_sections(
             id=id,
             title=experiment.title,
             lead=experiment.lead,
+            shows=_shows(experiment, found),
             warnings=_warnings(experiment, found),
             charts=[
                 charts[chart.name]
@@ -150,6 +152,10 @@ def _warnings(experiment: Experiment, found: Tables) -> list[str]:
     if experiment.warnings is None:
         return []
     return list(registry.entry_point(experiment.warnings)(found))
+
+
+def _shows(experiment: Experiment, found: Tables) -> str:
+    return "" if experiment.shows is None else str(registry.entry_point(experiment.shows)(found))
 
 
 def note_beside(name: str, found: Tables) -> str:

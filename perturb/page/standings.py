@@ -8,14 +8,14 @@ import pyarrow as pa
 
 from perturb.experiments import registry
 from perturb.experiments.comparison.means import (
-    Interval,
     averaged_measures,
     differences,
     mean_measure,
     of_entries,
     values_of,
 )
-from perturb.formatting import formatted, named
+from perturb.experiments.sentences import Interval, phrase
+from perturb.formatting import named
 
 Row = Mapping[str, Any]
 
@@ -66,11 +66,7 @@ class Standings:
 
     def phrase(self, measure: str) -> str:
         """Return what a measure is measured on, as it stands within a sentence."""
-        declared = registry.measures().get(measure)
-        # The label of a dataset without a role is the user's own.
-        if declared is None:
-            return self.label(measure)
-        return declared.phrase or within(self.label(measure))
+        return phrase(measure, self.label(measure))
 
     def values(self, measure: str) -> dict[str, Interval]:
         """Return the values of a measure by model, of those that have one."""
@@ -102,21 +98,3 @@ def standings(found: Mapping[str, pa.Table]) -> Standings:
         for row in of_entries(rows)
     ]
     return Standings(labelled, pairs)
-
-
-def percent(value: Interval) -> str:
-    """Return an accuracy as text, with its interval."""
-    low, high = (formatted(end, "percent") for end in (value.low, value.high))
-    return f"{formatted(value.value, 'percent')}\N{NO-BREAK SPACE}% [{low}, {high}]"
-
-
-def points(value: Interval) -> str:
-    """Return a difference of accuracies as text, with its interval."""
-    low, high = (formatted(end, "points") for end in (value.low, value.high))
-    return f"{formatted(value.value, 'points')} points [{low}, {high}]"
-
-
-def within(label: str) -> str:
-    """Return a label as it stands within a sentence: in lower case, but not FGSM."""
-    first = label.split(" ", 1)[0]
-    return label[:1].lower() + label[1:] if first[1:].islower() else label

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from perturb.experiments.comparison.means import CLEAN, Interval
+from perturb.experiments.comparison.means import CLEAN
+from perturb.experiments.sentences import Interval
 from perturb.formatting import MISSING, formatted
 from perturb.page.answer import answer
 from perturb.page.pairing import Summary, paired_summary

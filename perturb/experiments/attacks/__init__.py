@@ -164,4 +164,5 @@ EXPERIMENT = Experiment(
     ),
     warnings="perturb.experiments.attacks.notes:vanishing_gradients",
     lead="Adversarial attacks search for small changes that mislead each model.",
+    shows="perturb.experiments.attacks.shows:strongest_attack",
 )

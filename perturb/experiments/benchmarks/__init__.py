@@ -132,4 +132,5 @@ EXPERIMENT = Experiment(
             note="perturb.experiments.benchmarks.notes:images_and_choice",
         ),
     ),
+    shows="perturb.experiments.benchmarks.shows:mean_accuracies",
 )

@@ -1,30 +1,16 @@
 """Rows of the tables `leaderboard` and `model_pairs`, as the page and its first chart read them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from perturb.experiments import registry
+from perturb.experiments.sentences import Interval
 
 Row = Mapping[str, Any]
 
 CLEAN = "clean"
 # The mean accuracy over test sets of perturbed images; `relations/perturbed_means.sql` makes it.
 MEAN = "perturbed"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value and the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def sign(self) -> int:
-        """1 if the interval lies above zero, -1 if below, 0 if zero is within."""
-        return (self.low > 0) - (self.high < 0)
 
 
 def is_accuracy(measure: str) -> bool:

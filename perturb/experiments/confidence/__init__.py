@@ -80,4 +80,5 @@ EXPERIMENT = Experiment(
     relations={
         "confidence_values": "perturb.experiments.confidence.values:confidence_values",
     },
+    shows="perturb.experiments.confidence.shows:overconfident",
 )

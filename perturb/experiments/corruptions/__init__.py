@@ -154,4 +154,5 @@ EXPERIMENT = Experiment(
         ),
     ),
     relations={"corruptions": "perturb.experiments.corruptions.groups:corruption_table"},
+    shows="perturb.experiments.corruptions.shows:most_and_least_costly",
 )

@@ -68,4 +68,5 @@ EXPERIMENT = Experiment(
             is_of_runs=True,
         ),
     ),
+    shows="perturb.experiments.data_scaling.shows:ahead_and_behind",
 )

@@ -46,4 +46,5 @@ EXPERIMENT = Experiment(
     relations={
         "robustness_fits": "perturb.experiments.effective_robustness.relation:robustness_fits"
     },
+    shows="perturb.experiments.effective_robustness.shows:beside_the_line",
 )

@@ -65,4 +65,5 @@ EXPERIMENT = Experiment(
         ),
     ),
     relations={"error_kappas": "perturb.experiments.error_consistency.relation:error_kappas"},
+    shows="perturb.experiments.error_consistency.shows:of_families",
 )

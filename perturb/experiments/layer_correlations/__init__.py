@@ -107,4 +107,5 @@ EXPERIMENT = Experiment(
             empty="No two blocks of any model of this study can be compared.",
         ),
     ),
+    shows="perturb.experiments.layer_correlations.shows:similar_layers",
 )

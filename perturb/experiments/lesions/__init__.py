@@ -121,4 +121,5 @@ EXPERIMENT = Experiment(
         "attention - block": "ViTs are {difference} accurate without some attention layers than "
         "without as many blocks",
     },
+    shows="perturb.experiments.lesions.shows:removed_parts",
 )

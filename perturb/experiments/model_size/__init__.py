@@ -77,4 +77,5 @@ EXPERIMENT = Experiment(
             is_logarithmic=True,
         ),
     ),
+    shows="perturb.experiments.model_size.shows:falling_errors",
 )

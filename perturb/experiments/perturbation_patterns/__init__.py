@@ -112,4 +112,5 @@ EXPERIMENT = Experiment(
         ),
     ),
     has_picture=True,
+    shows="perturb.experiments.perturbation_patterns.shows:at_borders_of_patches",
 )

@@ -96,4 +96,5 @@ EXPERIMENT = Experiment(
             note="perturb.experiments.published.notes:share_within",
         ),
     ),
+    shows="perturb.experiments.published.shows:within_reach",
 )

@@ -112,4 +112,5 @@ EXPERIMENT = Experiment(
         "last - first": "ViTs are {difference} accurate when patches do not attend to each other "
         "in the last blocks than in as many first ones",
     },
+    shows="perturb.experiments.restricted_attention.shows:window_and_control",
 )

@@ -68,4 +68,5 @@ EXPERIMENT = Experiment(
             empty="No stimulus has the shape of one class and the texture of another.",
         ),
     ),
+    shows="perturb.experiments.shape_bias.shows:shape_or_texture",
 )

@@ -111,4 +111,5 @@ EXPERIMENT = Experiment(
             note=None,
         ),
     ),
+    shows="perturb.experiments.spatial.shows:worst_and_mean",
 )

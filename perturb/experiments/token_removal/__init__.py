@@ -106,4 +106,5 @@ EXPERIMENT = Experiment(
         ),
     ),
     lead="Parts of the models are removed.",
+    shows="perturb.experiments.token_removal.shows:most_removed",
 )

@@ -59,4 +59,5 @@ EXPERIMENT = Experiment(
             is_of_runs=True,
         ),
     ),
+    shows="perturb.experiments.training_runs.shows:spread_between_runs",
 )

@@ -87,4 +87,5 @@ EXPERIMENT = Experiment(
             note="perturb.charts.notes:epsilon_and_images",
         ),
     ),
+    shows="perturb.experiments.transfer.shows:within_and_between",
 )

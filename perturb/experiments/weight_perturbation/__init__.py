@@ -70,4 +70,5 @@ EXPERIMENT = Experiment(
         ),
     ),
     lead="Weights are changed slightly.",
+    shows="perturb.experiments.weight_perturbation.shows:largest_changes",
 )

@@ -1,0 +1,34 @@
+"""What the corruptions show in a run."""
+
+from perturb.experiments import registry
+from perturb.experiments.sentences import Row, Tables, accuracy_of, mean, rows_of, within
+from perturb.formatting import formatted
+
+
+def most_and_least_costly(found: Tables) -> str:
+    """Return the corruptions that cost most and least accuracy, means over models."""
+    rows = rows_of(found, "corruption_means")
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        cost = row["clean_accuracy"] - row["accuracy"]
+        groups.setdefault(row["corruption"], []).append({**row, "cost": cost})
+    costs = {corruption: mean(group, "cost") for corruption, group in groups.items()}
+    if not costs:
+        return ""
+    most, least = (choose(costs, key=lambda name: costs[name]) for choose in (max, min))
+    whose = accuracy_of(rows)
+    if len(costs) == 1:
+        return f"{_label(most)} changes {whose} by {_points(-costs[most])} points."
+    return (
+        f"Of {len(costs):,} corruptions {within(_label(most))} is the hardest and "
+        f"{within(_label(least))} the easiest: they change {whose} by {_points(-costs[most])} and "
+        f"{_points(-costs[least])} points."
+    )
+
+
+def _label(corruption: str) -> str:
+    return registry.perturbations()["corruptions"].condition_label(corruption)
+
+
+def _points(value: float) -> str:
+    return formatted(value, "points")

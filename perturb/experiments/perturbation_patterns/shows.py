@@ -1,0 +1,26 @@
+"""What the patterns of adversarial perturbations show in a run."""
+
+from perturb.experiments.sentences import (
+    Tables,
+    agreeing,
+    interval_of,
+    known,
+    part,
+    ratio,
+    rows_of,
+    span,
+)
+
+
+def at_borders_of_patches(found: Tables) -> str:
+    """Return for how many ViTs perturbations change more across borders of patches than inside."""
+    rows = known(rows_of(found, "perturbation_patterns", is_own_patch=True), "border_ratio")
+    if not rows:
+        return ""
+    higher = sum(interval_of(row, "border_ratio").low > 1 for row in rows)
+    who, their = part(higher, len(rows), "ViTs"), agreeing(higher, "its", "their")
+    return (
+        f"Perturbations change more across the borders of patches than inside them, by intervals "
+        f"that exclude 1, for {who} and {their} own patches: the ratio is "
+        f"{span(rows, 'border_ratio', ratio)}."
+    )
