@@ -27,7 +27,7 @@ PNG = bytes.fromhex(
     "1f15c4890000000d49444154789c63f8cfc0f01f00050001ff89993d1d0000000049454e44ae426082"
 )
 PHONE, DESKTOP = 390, 1280
-# Milliseconds that all charts may take beside other work.
+# Milliseconds that anything on the page may take beside other work.
 _PATIENCE = 300_000
 
 
@@ -42,11 +42,12 @@ class Opened:
     def wait_for_charts(self) -> None:
         """Wait until every chart is drawn, as the browser does while it is idle."""
         undrawn = "document.querySelector('.vega:not([data-drawn])')"
-        self.page.wait_for_function(f"{undrawn} === null", timeout=_PATIENCE)
+        self.page.wait_for_function(f"{undrawn} === null")
 
     def unfold(self, table: str) -> None:
         """Unfold a table, by the id of its element, and wait for its rows."""
-        self.page.locator(f"#{table} > summary").click()
+        # By key: a click may miss while what stands above is still being drawn.
+        self.page.locator(f"#{table} > summary").press("Enter")
         self.page.wait_for_selector(f"#{table}[data-made] tbody tr")
 
 
@@ -144,6 +145,7 @@ def opened_page(
         color_scheme="dark" if is_dark else "light",
         java_script_enabled=has_scripts,
     )
+    context.set_default_timeout(_PATIENCE)
     found = Opened(context.new_page())
     found.page.on("console", lambda message: found.messages.append(message.text))
     found.page.on("pageerror", lambda error: found.messages.append(str(error)))
