@@ -3,6 +3,7 @@
 import copy
 import fcntl
 import functools
+import json
 import os
 import shutil
 import signal
@@ -57,6 +58,25 @@ def _imagenet() -> dict[str, Any]:
     return found
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str]) -> str:
+    """Return what `make` returned when it filled a folder of this name, once for all processes.
+
+    The first process that asks makes it, the others wait.
+    """
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said, content = folder / "said.txt", folder / "content"
+        if not said.exists():
+            # Of an attempt that failed nothing is gone on with.
+            shutil.rmtree(content, ignore_errors=True)
+            content.mkdir()
+            said.write_text(make(content), encoding="utf-8")
+        return said.read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Return the made-up study with everything; tests add files beside it and change none of it."""
@@ -97,7 +117,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a page whose every typed text tries to be HTML; tests change none of its files."""
-    return write_nasty_page(tmp_path_factory.mktemp("page"))
+
+    def write(folder: Path) -> str:
+        return str(write_nasty_page(folder))
+
+    return Path(made_once(tmp_path_factory, "page", write))
 
 
 # Of a module: while a browser runs, no other test may start an event loop.
@@ -111,23 +135,17 @@ def browser() -> Iterator["Browser"]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, float]:
     """Return a workspace in which `fault_study` was run undisturbed, and the seconds that took.
 
-    It is never changed, and one for all processes that tests run in: the first makes it, the others
-    wait.
+    It is never changed.
     """
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "undisturbed"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        seconds = folder / "seconds.txt"
-        if not seconds.exists():
-            # Of an attempt that failed nothing is gone on with.
-            shutil.rmtree(folder / "workspace", ignore_errors=True)
-            workspace = new_workspace(folder / "workspace")
-            started = time.monotonic()
-            launch(workspace)
-            seconds.write_text(str(time.monotonic() - started))
-        return Workspace(folder / "workspace"), float(seconds.read_text())
+
+    def run(folder: Path) -> str:
+        workspace = new_workspace(folder / "workspace")
+        started = time.monotonic()
+        launch(workspace)
+        return json.dumps([str(workspace.folder), time.monotonic() - started])
+
+    folder, seconds = json.loads(made_once(tmp_path_factory, "undisturbed", run))
+    return Workspace(Path(folder)), seconds
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,16 @@ class Panel:
 Layers = Callable[[pd.DataFrame, Panel], Sequence[alt.Chart]]
 
 
+class FinishedLayers(alt.LayerChart):
+    """Layers that are a part of one chart, and are not changed afterwards.
+
+    Altair would copy them, with all that is in them, several times at each level of nesting.
+    """
+
+    def __deepcopy__(self, _: object) -> "FinishedLayers":
+        return self
+
+
 def panels(
     frame: pd.DataFrame,
     names: Sequence[str],
@@ -98,9 +108,16 @@ def columns(
     def part(name: str, is_first: bool) -> alt.FacetChart:
         rows = _padded(frame[frame[column] == name], column, pretraining)
         missing = sentence_in(width, height, NO_MODEL, alt.Chart())
-        drawn = layers(rows, Panel(width, height, is_first))
-        layered = alt.layer(*drawn, *([missing] if WORDS in rows else []), data=rows)
-        return layered.properties(width=width, height=height).facet(
+        drawn = [*layers(rows, Panel(width, height, is_first))]
+        if chosen is not None and name == present[0]:
+            drawn[0] = drawn[0].add_params(chosen)
+        layered = FinishedLayers(
+            layer=[*drawn, *([missing] if WORDS in rows else [])],
+            data=rows,
+            width=width,
+            height=height,
+        )
+        return layered.facet(
             column=alt.Column(f"{column}:N", title=None, header=alt.Header(labelFontSize=fitting)),
             row=alt.Row(
                 "pretraining_label:N",
@@ -114,8 +131,6 @@ def columns(
         )
 
     parts = [part(name, at % count == 0) for at, name in enumerate(present)]
-    if chosen is not None:
-        parts[0] = parts[0].add_params(chosen)
     # Altair copies all parts again at each level of nesting: rows of rows would take twice as long.
     return alt.concat(*parts, columns=count, spacing={"row": 24, "column": _SPACING})
 

@@ -15,7 +15,7 @@ from perturb.charts.channels import (
     percent_axis,
     pretraining_order,
 )
-from perturb.charts.panels import crossed
+from perturb.charts.panels import FinishedLayers, crossed
 from perturb.charts.sentences import NO_MODEL, WORDS, sentence_in
 from perturb.charts.style import CHART_WIDTH, INK, Style, config, style_of
 from perturb.charts.tooltips import IMAGES, MODEL, count, interval, number, text
@@ -145,9 +145,11 @@ def _grid(frame: pd.DataFrame, models: pd.DataFrame, layers: Layers) -> alt.VCon
     def row(name: str, is_first: bool) -> alt.FacetChart:
         rows = frame[frame["panel"] == name]
         drawn = list(layers(alt.Chart(), looks))
+        if is_first:
+            drawn[0] = drawn[0].add_params(choice())
         if WORDS in frame:
             drawn.append(sentence_in(width, _HEIGHT, NO_MODEL, alt.Chart()))
-        layered = alt.layer(*drawn, data=rows).properties(width=width, height=_HEIGHT)
+        layered = FinishedLayers(layer=drawn, data=rows, width=width, height=_HEIGHT)
         return layered.facet(
             row=alt.Row("panel:N", title=None, header=alt.Header(labelLimit=_HEIGHT)),
             column=alt.Column(
@@ -161,7 +163,6 @@ def _grid(frame: pd.DataFrame, models: pd.DataFrame, layers: Layers) -> alt.VCon
         )
 
     parts = [row(name, at == 0) for at, name in enumerate(names)]
-    parts[0] = parts[0].add_params(choice())
     chart: alt.VConcatChart = alt.vconcat(*parts, spacing=SPACING).configure(**config())
     return chart
 
