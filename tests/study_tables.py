@@ -44,13 +44,15 @@ def given_of(study: Study, name: str) -> tuple[dict[str, Path | list[Path]], dic
     return sources, {key: values[key] for key in TABLES[name].parameters}
 
 
-def made_together(study: Study) -> dict[str, pa.Table]:
+def made_together(study: Study, *, threads: int = 1) -> dict[str, pa.Table]:
     """Return every table that a study has, as its run makes them: together."""
     names = registry.tables_of(study.available)
     # Its predictions are those of the reference alone.
-    alone = {name: table_of(study, name) for name in names if name == "reference_errors"}
+    alone = {
+        name: table_of(study, name, threads=threads) for name in names if name == "reference_errors"
+    }
     others = {name: given_of(study, name) for name in names if name not in alone}
-    found = {**dict(make_tables(others)), **alone}
+    found = {**dict(make_tables(others, threads=threads)), **alone}
     return {name: found[name] for name in names}
 
 

@@ -102,12 +102,16 @@ class Study:
         }
         return replace(self, models=path, predictions=kept, **analyses)
 
-    def joined(self) -> "Study":
+    def joined(self, name: str = "predictions") -> "Study":
         """Return the study with all predictions in one file: opening many takes longer.
 
         For tests that ask what tables say, not how shards are read.
+
+        Parameters
+        ----------
+        name : of the file, beside the facts of the models.
         """
-        path = self.models.with_name("predictions.parquet")
+        path = self.models.with_name(f"{name}.parquet")
         tables = [pq.read_table(shard, partitioning=None) for shard in self.predictions]
         pq.write_table(pa.concat_tables(tables).unify_dictionaries(), path)
         return replace(self, predictions=[path])

@@ -76,6 +76,16 @@ EXPECTED: dict[str, tuple[str, dict[str, Rows], str]] = {
         {"corruption_means": [_row("a", corruption="fog", clean_accuracy=0.9, accuracy=0.5)]},
         "Fog changes the accuracy of a by -40.0 points.",
     ),
+    "corruptions of equal cost": (
+        "corruptions",
+        {
+            "corruption_means": [
+                _row("a", corruption=name, clean_accuracy=0.5, accuracy=0.5)
+                for name in ("fog", "snow")
+            ]
+        },
+        "Each of 2 corruptions changes the accuracy of a by 0.0 points.",
+    ),
     "confidence": (
         "confidence",
         {
@@ -267,7 +277,7 @@ EXPECTED: dict[str, tuple[str, dict[str, Rows], str]] = {
                     "one_family": one,
                     "other_family_name": other,
                     "kappa": kappa,
-                    "kappa_low": 0.1,
+                    "kappa_low": -0.1,
                     "kappa_high": 0.9,
                 }
                 for test_set, one, other, kappa in (
@@ -277,8 +287,8 @@ EXPECTED: dict[str, tuple[str, dict[str, Rows], str]] = {
                 )
             ]
         },
-        "On unchanged images the mean error consistency is 0.50 [0.10, 0.90] among ViTs and 0.25 "
-        "[0.10, 0.90] between ResNets and ViTs.",
+        "On unchanged images the mean error consistency is 0.50 [-0.10, 0.90] among ViTs and 0.25 "
+        "[-0.10, 0.90] between ResNets and ViTs.",
     ),
     "layer correlations": (
         "layer_correlations",

@@ -116,7 +116,7 @@ def test_errors_of_a_reference_on_the_same_images_are_no_constants(
     study: Study, predictions: pd.DataFrame
 ) -> None:
     """What the model and the reference have in common cancels; a bootstrap of both agrees."""
-    whole = study.with_reference()
+    whole = study.with_reference().joined("whole")
     predictions = pd.concat([predictions, *map(pd.read_parquet, study.reference)])
     predictions = predictions[predictions["dataset"] == "shapes"]
     model, reference = (
@@ -263,7 +263,7 @@ def test_clean_errors_of_the_reference_are_those_on_corrupted_images(tmp_path: P
 def test_reference_has_mce_one_and_stays_out_of_the_benchmark(
     study: Study, made: Callable[[str], pa.Table]
 ) -> None:
-    whole = study.with_reference()
+    whole = study.with_reference().joined("whole")
     [row] = rows_where(table_of(whole, "corruption_error"), model="reference")
     assert row["is_reference"]
     assert row["mce"] == pytest.approx(1, abs=1e-12)

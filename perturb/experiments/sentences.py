@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from perturb.experiments import registry
-from perturb.formatting import formatted, named
+from perturb.formatting import MINUS, formatted, named
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, pa.Table]
@@ -55,8 +55,9 @@ def ratio(value: Interval) -> str:
 
 
 def _with_interval(value: Interval, unit: str, sign: str) -> str:
-    low, high = (formatted(end, unit) for end in (value.low, value.high))
-    return f"{formatted(value.value, unit)}{sign} [{low}, {high}]"
+    texts = (formatted(each, unit) for each in (value.value, value.low, value.high))
+    middle, low, high = (text.replace("-", MINUS) for text in texts)
+    return f"{middle}{sign} [{low}, {high}]"
 
 
 def plain_percent(value: float) -> str:

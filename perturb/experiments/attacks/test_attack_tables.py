@@ -156,7 +156,7 @@ def test_a_model_that_ignores_its_input_is_reported(tmp_path: Path) -> None:
 
 
 def test_attacks_equal_pandas(fog_study: Study, predictions: pd.DataFrame) -> None:
-    table = table_of(fog_study, "attacks")
+    table = table_of(fog_study.joined(), "attacks")
     ids = set(predictions[predictions["perturbation"] == "pgd"]["image_id"])
     for row in table.to_pylist():
         perturbation = {"clean": "none"}.get(row["test_set"], row["test_set"])
@@ -173,7 +173,7 @@ def test_attacks_equal_pandas(fog_study: Study, predictions: pd.DataFrame) -> No
 
 
 def test_no_attack_raises_accuracy(fog_study: Study) -> None:
-    table = table_of(fog_study, "adversarial_accuracy").to_pandas()
+    table = table_of(fog_study.joined(), "adversarial_accuracy").to_pandas()
     assert (table["accuracy"] <= table["clean_accuracy"]).all()
     final = table[table["is_final"]].set_index(["model", "attack", "epsilon"])["accuracy"]
     wide = final.unstack("attack")
@@ -189,7 +189,7 @@ def test_transfer_and_its_means_equal_pandas(fog_study: Study, predictions: pd.D
     ]
     clean = clean.set_index(["model", "image_id"])["is_correct"]
     rows = rows.join(clean.rename("was_correct"), on=["model", "image_id"])
-    table = table_of(fog_study, "transfer")
+    table = table_of(fog_study.joined(), "transfer")
     [row] = rows_where(table, source="resnet-b-large", target="vit-s4-small")
     own = rows[(rows["condition"] == row["source"]) & (rows["model"] == row["target"])]
     assert row["accuracy"] == own["is_correct"].mean()
@@ -201,7 +201,7 @@ def test_transfer_and_its_means_equal_pandas(fog_study: Study, predictions: pd.D
         source_family=rows["condition"].str.split("-").str[0],
         target_family=rows["model"].str.split("-").str[0],
     )
-    for mean in table_of(fog_study, "transfer_means").to_pylist():
+    for mean in table_of(fog_study.joined(), "transfer_means").to_pylist():
         families = (rows["source_family"] == mean["source_family"]) & (
             rows["target_family"] == mean["target_family"]
         )

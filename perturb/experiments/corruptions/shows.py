@@ -17,8 +17,9 @@ def most_and_least_costly(found: Tables) -> str:
         return ""
     most, least = (choose(costs, key=lambda name: costs[name]) for choose in (max, min))
     whose = accuracy_of(rows)
-    if len(costs) == 1:
-        return f"{_label(most)} changes {whose} by {_points(-costs[most])} points."
+    if costs[most] == costs[least]:
+        which = _label(most) if len(costs) == 1 else f"Each of {len(costs):,} corruptions"
+        return f"{which} changes {whose} by {_points(-costs[most])} points."
     return (
         f"Of {len(costs):,} corruptions {within(_label(most))} is the hardest and "
         f"{within(_label(least))} the easiest: they change {whose} by {_points(-costs[most])} and "

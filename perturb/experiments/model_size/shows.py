@@ -1,12 +1,20 @@
 """What the model sizes show in a run."""
 
-from perturb.experiments.sentences import Interval, Tables, interval_of, part, phrase, rows_of
+from perturb.experiments.sentences import (
+    Interval,
+    Tables,
+    interval_of,
+    known,
+    part,
+    phrase,
+    rows_of,
+)
 from perturb.formatting import formatted
 
 
 def falling_errors(found: Tables) -> str:
     """Return how many lines of error over parameters fall, and the steepest of them."""
-    rows = rows_of(found, "scaling", is_difference=False)
+    rows = known(rows_of(found, "scaling", is_difference=False), "slope_low")
     if not rows:
         return ""
     falling = [row for row in rows if interval_of(row, "slope").sign < 0]

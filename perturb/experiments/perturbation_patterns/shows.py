@@ -14,7 +14,7 @@ from perturb.experiments.sentences import (
 
 def at_borders_of_patches(found: Tables) -> str:
     """Return for how many ViTs perturbations change more across borders of patches than inside."""
-    rows = known(rows_of(found, "perturbation_patterns", is_own_patch=True), "border_ratio")
+    rows = known(rows_of(found, "perturbation_patterns", is_own_patch=True), "border_ratio_low")
     if not rows:
         return ""
     higher = sum(interval_of(row, "border_ratio").low > 1 for row in rows)
