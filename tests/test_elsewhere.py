@@ -1,4 +1,4 @@
-"""The workflow used from elsewhere: as a module, from another directory, in an unusual folder."""
+"""The workflow used from elsewhere: as a module, from an unusual folder."""
 
 import sys
 from pathlib import Path
@@ -73,19 +73,3 @@ def test_a_module_checks_the_files_of_its_study(clone: Workspace, tmp_path: Path
     _module(tmp_path, clone, models=models | {"a": models["a"] | {"weights": given}})
     assert "none.safetensors" in _told(tmp_path, status=1)
     assert not (tmp_path / "results").exists()
-
-
-def test_it_runs_in_another_directory(
-    clone: Workspace, finished: Workspace, tmp_path: Path
-) -> None:
-    elsewhere = tmp_path / UNUSUAL
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(fault_study(), sort_keys=False))
-    targets = [f"results/tables/{table}.parquet" for table in TABLES]
-    _told(
-        tmp_path,
-        *targets,
-        *("-s", str(clone.folder / "Snakefile"), "--directory", str(elsewhere)),
-        *("--configfile", "study.yaml"),
-    )
-    assert Workspace(elsewhere).tables() == finished.tables()
-    assert not (clone.folder / "results").exists()

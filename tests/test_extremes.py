@@ -32,7 +32,23 @@ from tests.study_tables import (
 NO_NUMBERS = ("nan", "NaN", "inf", "Infinity", "None", "null", "undefined")
 
 
-@pytest.fixture(scope="module", params=list(EXTREMES))
+# Two edges at once: each of them is a case of its own.
+BOTH = {
+    "nobody errs, reference included",
+    "everybody errs, reference included",
+    "one model that never errs",
+    "one image, all right",
+    "one image, all wrong",
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.exhaustive] if name in BOTH else [])
+        for name in EXTREMES
+    ],
+)
 def tables(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, pa.Table]:

@@ -1,18 +1,24 @@
-"""Results at any place: above the working directory, on another file system, under odd names."""
+"""Results at any place: above the working directory, on another file system, under odd names.
 
+The workflow stands in an unusual folder, and runs in another directory.
+"""
+
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from perturb.config import load_config
 from tests.faults import TABLES, fault_study
-from tests.workspace import Workspace, fresh_clone
+from tests.workspace import Workspace, fresh_clone, told_by
 
 pytestmark = pytest.mark.slow
 
 MEMORY = Path("/dev/shm")
+UNUSUAL = 'it\'s a "Größe" of ours'
 ODD = "a=1 50% & $$d #1; (x) | y, z~ -q b\\c 'one' \"two\" é ß 漢"
 
 
@@ -37,10 +43,18 @@ def test_tables_are_the_same_wherever_the_results_lie(
     monkeypatch.setenv("ELSEWHERE", str(elsewhere))
     study = fault_study() | {"results": place}
     results = load_config(study).results
-    workspace = fresh_clone(tmp_path / "clone")
-    workspace.configure(study)
-    targets = [f"{results}/tables/{table}.parquet" for table in TABLES]
-    workspace.told("--keep-going", *targets)
-    assert workspace.tables(results) == finished.tables()
-    assert "Nothing to be done" in workspace.told("--dry-run", *targets)
-    assert not (workspace.folder / "results").exists()
+    (tmp_path / UNUSUAL).mkdir()
+    clone = fresh_clone(tmp_path / UNUSUAL)
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    directory = tmp_path / "work"
+    command = [
+        *(sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"),
+        *(f"{results}/tables/{table}.parquet" for table in TABLES),
+        *("-s", str(clone.folder / "Snakefile"), "--directory", str(directory)),
+        *("--configfile", "study.yaml"),
+    ]
+    told_by([*command, "--keep-going"], tmp_path)
+    assert Workspace(directory).tables(results) == finished.tables()
+    assert "Nothing to be done" in told_by([*command, "--dry-run"], tmp_path)
+    assert not (directory / "results").exists()
+    assert not (clone.folder / "results").exists()
