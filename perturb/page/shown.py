@@ -23,6 +23,8 @@ Drawn = Mapping[str, tuple[Path, Path]]
 
 # A chart shrinks to this fraction of its size on narrow screens, and scrolls on narrower ones.
 _LEAST_SCALE = 0.75
+# Significant digits of a chart's data: its tooltips show up to four.
+_DIGITS = 6
 # Characters of an SVG within which its size is named.
 _HEAD = 1000
 
@@ -203,9 +205,28 @@ def _shown_chart(name: str, files: tuple[Path, Path], found: Tables) -> ShownCha
         has_choice=any(parameter.get("bind") == "legend" for parameter in spec.get("params", [])),
         width_px=width_px,
         height_px=height_px,
-        spec=spec | {"description": in_words},
+        spec=_rounded(spec) | {"description": in_words},
         tables=tuple(table for table in chart.tables if table != "models"),
     )
+
+
+def _rounded(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a specification whose data have no more digits than a picture can show."""
+    datasets = {
+        name: [
+            {
+                key: _shortened(value) if type(value) is float else value
+                for key, value in row.items()
+            }
+            for row in rows
+        ]
+        for name, rows in spec.get("datasets", {}).items()
+    }
+    return {**spec, **({"datasets": datasets} if datasets else {})}
+
+
+def _shortened(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def _size(svg: Path) -> tuple[float, float]:
