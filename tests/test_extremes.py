@@ -147,6 +147,9 @@ def test_log_error_of_no_error_is_a_sentence_on_the_page(tmp_path: Path) -> None
     assert "chart-robustness_benchmarks" in html
     assert "chart-model_size" not in html
     assert "100.0" in html
+    # The summary of a few models has the leaderboard's first rows, too, and comes first.
+    assert html.index('id="side-by-side"') < html.index('id="main"')
+    assert 'id="first-rows"' not in html
 
 
 def test_a_study_without_vits_says_what_is_not_drawn(tmp_path: Path) -> None:
