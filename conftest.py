@@ -95,6 +95,12 @@ def fog_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return make_study(tmp_path_factory.mktemp("fog"), corruptions=["fog"], severities=(3,))
 
 
+@pytest.fixture(scope="session")
+def joined_fog(fog_study: Study) -> Study:
+    """Return `fog_study` with its predictions in one file."""
+    return fog_study.joined()
+
+
 @pytest.fixture
 def tiny_study() -> dict[str, Any]:
     """Return a fresh copy of the smallest study with both families and a reference."""

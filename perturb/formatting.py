@@ -50,7 +50,7 @@ _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "rate": lambda value: f"{value:,.0f}",
     "images_per_second": lambda value: f"{value:,.0f}",
 }
-_SIGNED = {"percent", "fraction", "points", "number"}
+_SIGNED = {"percent", "fraction", "points", "number", "ratio"}
 
 
 def named(row: Mapping[str, Any]) -> str:

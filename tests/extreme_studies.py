@@ -115,6 +115,7 @@ EXTREMES: Mapping[str, tuple[Shape, Change | None]] = {
         for name, needed in (
             ("FGSM", ("fgsm", "pgd")),
             ("PGD", ("pgd",)),
+            ("L2", ("attack_ensemble_l2",)),
             ("spatial", ("spatial",)),
             ("cue conflict", ("cue_conflict",)),
             ("lesions", ("lesions",)),

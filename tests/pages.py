@@ -28,7 +28,7 @@ PNG = bytes.fromhex(
 )
 PHONE, DESKTOP = 390, 1280
 # Milliseconds that anything on the page may take beside other work.
-_PATIENCE = 300_000
+_PATIENCE = 120_000
 
 
 @dataclass

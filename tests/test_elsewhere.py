@@ -7,11 +7,10 @@ import pytest
 import yaml
 
 from tests.faults import TABLES, fault_study
-from tests.workspace import Workspace, fresh_clone, told_by
+from tests.workspace import UNUSUAL, Workspace, fresh_clone, told_by
 
 pytestmark = pytest.mark.slow
 
-UNUSUAL = 'it\'s a "Größe" of ours'
 MODULE = """
 configfile: "mine.yaml"
 

@@ -25,11 +25,6 @@ NEW = {
 
 
 @pytest.fixture(scope="module")
-def joined(fog_study: Study) -> Study:
-    return fog_study.joined()
-
-
-@pytest.fixture(scope="module")
 def predictions(fog_study: Study) -> pd.DataFrame:
     """Return the predictions of changed models with those of the whole model beside them."""
     frame = pa.concat_tables([pq.read_table(path) for path in fog_study.predictions]).to_pandas()
@@ -179,12 +174,12 @@ SERIES = {
 
 
 @pytest.mark.parametrize("name", list(SERIES))
-def test_series_equal_pandas(joined: Study, predictions: pd.DataFrame, name: str) -> None:
+def test_series_equal_pandas(joined_fog: Study, predictions: pd.DataFrame, name: str) -> None:
     perturbation, condition, severity, samples = SERIES[name]
     own = predictions[predictions["perturbation"] == perturbation]
     is_first = (own["perturbation"] == "lesions") & (own["severity"] == 1) & (own["sample"] == 0)
     cells = own[~is_first].groupby(["model", "condition", "severity"])
-    rows = table_of(joined, name).to_pylist()
+    rows = table_of(joined_fog, name).to_pylist()
     changed = [row for row in rows if row[severity] > 0]
     assert len(changed) == cells.ngroups > 0
     for row in changed:
@@ -218,7 +213,7 @@ def _num_sets(lesions: pd.DataFrame, row: dict) -> int:
 
 @pytest.mark.parametrize(("name", "perturbation"), [("lesions_single", "lesions"), ("heads",) * 2])
 def test_single_parts_equal_pandas(
-    joined: Study, predictions: pd.DataFrame, name: str, perturbation: str
+    joined_fog: Study, predictions: pd.DataFrame, name: str, perturbation: str
 ) -> None:
     own = predictions[
         (predictions["perturbation"] == perturbation) & (predictions["severity"] == 1)
@@ -226,7 +221,7 @@ def test_single_parts_equal_pandas(
     cells = own.assign(removed=own["removed"].astype(str)).groupby(
         ["model", "condition", "removed"]
     )
-    rows = table_of(joined, name).to_pylist()
+    rows = table_of(joined_fog, name).to_pylist()
     assert len(rows) == cells.ngroups > 0
     for row in rows:
         place = f"{row['block']}.{row['head']}" if name == "heads" else str(row["block"])
@@ -236,11 +231,11 @@ def test_single_parts_equal_pandas(
         assert (row["drop_low"], row["drop_high"]) == pytest.approx(contrast(drop), abs=1e-12)
 
 
-def test_resnets_lose_blocks_and_nothing_else(joined: Study) -> None:
-    parts = {row["part"] for row in rows_where(table_of(joined, "lesions"), family="resnet")}
+def test_resnets_lose_blocks_and_nothing_else(joined_fog: Study) -> None:
+    parts = {row["part"] for row in rows_where(table_of(joined_fog, "lesions"), family="resnet")}
     assert parts == {"block"}
     for name in ("heads", "restricted_attention", "patch_attention", "token_removal"):
-        assert not rows_where(table_of(joined, name), family="resnet")
+        assert not rows_where(table_of(joined_fog, name), family="resnet")
 
 
 # What is made from the changed models, beside the tables of their own.
@@ -252,8 +247,8 @@ MADE_FROM_THEM = {"claims", "runs", "paper_comparison"} | {
 
 
 @pytest.mark.parametrize("name", sorted(set(TABLES) - NEW - MADE_FROM_THEM))
-def test_other_tables_do_not_see_changed_models(joined: Study, older: Study, name: str) -> None:
-    assert table_of(joined, name) == table_of(older, name)
+def test_other_tables_do_not_see_changed_models(joined_fog: Study, older: Study, name: str) -> None:
+    assert table_of(joined_fog, name) == table_of(older, name)
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +261,7 @@ def older(fog_study: Study) -> Study:
     return replace(fog_study, predictions=kept).joined("older")
 
 
-def test_columns_of_a_shown_table_are_in_order(joined: Study) -> None:
-    shown = grid(table_of(joined, "lesions"), "lesions")
+def test_columns_of_a_shown_table_are_in_order(joined_fog: Study) -> None:
+    shown = grid(table_of(joined_fog, "lesions"), "lesions")
     labels = [header.label for header in shown.headers[3:]]
     assert labels == [f"Without {number}" for number in range(6)]

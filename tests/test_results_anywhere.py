@@ -13,12 +13,11 @@ import yaml
 
 from perturb.config import load_config
 from tests.faults import TABLES, fault_study
-from tests.workspace import Workspace, fresh_clone, told_by
+from tests.workspace import UNUSUAL, Workspace, fresh_clone, told_by
 
 pytestmark = pytest.mark.slow
 
 MEMORY = Path("/dev/shm")
-UNUSUAL = 'it\'s a "Größe" of ours'
 ODD = "a=1 50% & $$d #1; (x) | y, z~ -q b\\c 'one' \"two\" é ß 漢"
 
 
@@ -46,7 +45,7 @@ def test_tables_are_the_same_wherever_the_results_lie(
     (tmp_path / UNUSUAL).mkdir()
     clone = fresh_clone(tmp_path / UNUSUAL)
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-    directory = tmp_path / "work"
+    directory = tmp_path / "work" / UNUSUAL
     command = [
         *(sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor"),
         *(f"{results}/tables/{table}.parquet" for table in TABLES),

@@ -21,6 +21,8 @@ from envs.pins import read_pins
 ROOT = Path(__file__).parent.parent
 CONFIG = "study.yaml"
 TABLE_SUFFIXES = (".parquet", ".csv", ".md", ".tex")
+# A name with spaces, quotes and a letter beyond ASCII.
+UNUSUAL = 'it\'s a "Größe" of ours'
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from perturb.experiments import registry
-from perturb.formatting import MINUS, formatted, named
+from perturb.formatting import formatted, named
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, pa.Table]
@@ -49,15 +49,24 @@ def points(value: Interval) -> str:
     return _with_interval(value, "points", " points")
 
 
+def lost_points(loss: Interval) -> str:
+    """Return a loss of accuracy as text, with its interval; a negative one is gained."""
+    return points(loss).replace("+", "")
+
+
+def number(value: Interval) -> str:
+    """Return a number as text, with its interval."""
+    return _with_interval(value, "number", "")
+
+
 def ratio(value: Interval) -> str:
     """Return a number of about 1 as text, with its interval."""
     return _with_interval(value, "ratio", "")
 
 
 def _with_interval(value: Interval, unit: str, sign: str) -> str:
-    texts = (formatted(each, unit) for each in (value.value, value.low, value.high))
-    middle, low, high = (text.replace("-", MINUS) for text in texts)
-    return f"{middle}{sign} [{low}, {high}]"
+    low, high = (formatted(end, unit) for end in (value.low, value.high))
+    return f"{formatted(value.value, unit)}{sign} [{low}, {high}]"
 
 
 def plain_percent(value: float) -> str:
@@ -159,9 +168,10 @@ def phrase(measure: str, label: str) -> str:
 
     Parameters
     ----------
-    measure : an id; that of a dataset without a role is not declared, and its label is the user's.
+    measure : an id, or that of a test set; that of a dataset without a role is neither, and its
+        label is the user's.
     """
     declared = registry.measures().get(measure)
     if declared is None:
-        return label
+        return within(label) if measure in registry.test_sets() else label
     return declared.phrase or within(label)

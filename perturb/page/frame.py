@@ -43,7 +43,7 @@ class Part:
 
 PARTS = (
     Part("asked", "Question", "asked"),
-    Part("found", "Answers", "found"),
+    Part("found", "Answers", "found", needs="has_findings"),
     Part("leaderboard", "Leaderboard", "leaderboard", needs="board"),
     Part("choosing", "Choosing", "choosing", needs="board"),
     Part("compare", "Compare", "compare", needs="pairs"),

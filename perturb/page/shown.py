@@ -23,7 +23,7 @@ Drawn = Mapping[str, tuple[Path, Path]]
 
 # A chart shrinks to this fraction of its size on narrow screens, and scrolls on narrower ones.
 _LEAST_SCALE = 0.75
-# Significant digits of a chart's data: its tooltips show up to four.
+# Significant digits of fractions in a chart's data: its tooltips show up to four.
 _DIGITS = 6
 # Characters of an SVG within which its size is named.
 _HEAD = 1000
@@ -226,7 +226,8 @@ def _rounded(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shortened(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
+    # Whole numbers are counts, whose tooltips show all digits.
+    return value if value.is_integer() else float(f"{value:.{_DIGITS}g}")
 
 
 def _size(svg: Path) -> tuple[float, float]:

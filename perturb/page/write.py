@@ -106,6 +106,9 @@ def write_page(
     labels = {row["dataset"]: row["label"] for row in about}
     compared = side_by_side(found, examples, labels)
     all_claims = claims(found["claims"].to_pylist(), _chosen_by(found["accuracy"]))
+    said = words(found, first_chart(found, charts))
+    # The summary of a few models says which is best.
+    best = [] if said.summary else _best(found["accuracy"].to_pylist())
     data = {
         "text": text,
         "sections": sections,
@@ -116,11 +119,11 @@ def write_page(
         "tested": testable(all_claims),
         "untested": untested(all_claims),
         "summary": summary(all_claims),
-        "words": words(found, first_chart(found, charts)),
+        "words": said,
         "at_chance": models_at_chance(found["models"]),
         "verdicts": VERDICTS,
         "key_numbers": _key_numbers(found),
-        "best": _best(found["accuracy"].to_pylist()),
+        "best": best,
         "has_others": "other" in found["models"]["family"].to_pylist(),
         "left_out": left_out(found),
         "datasets": about,
@@ -132,6 +135,7 @@ def write_page(
         },
     }
     data |= {"compared": compared, **compared.parts}
+    data["has_findings"] = bool(data["summary"] or best or data["left_out"])
     html = _rendered(data)
     with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8")

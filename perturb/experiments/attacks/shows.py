@@ -6,32 +6,36 @@ from perturb.experiments.sentences import Row, Tables, accuracies, mean, rows_of
 
 
 def strongest_attack(found: Tables) -> str:
-    """Return the accuracies under the attack that misleads most at the study's epsilon.
+    """Return the accuracies under the attack that misleads most, on the first attacked dataset.
 
-    Of attacks in L2 alone it is the largest epsilon.
+    At the study's epsilon, or at the largest one where no attack has it; of attacks in L2 alone at
+    their largest.
     """
-    for table, norm in (("adversarial_accuracy", ""), ("adversarial_accuracy_l2", " in L2")):
-        rows = rows_of(found, table, is_final=True)
-        if rows:
-            return _under_strongest(rows, norm)
-    return ""
+    rows = rows_of(found, "adversarial_accuracy", is_final=True)
+    if rows:
+        headline = [row for row in rows if row["is_headline"]]
+        return _under_strongest(headline or _largest(rows, "epsilon"), "epsilon")
+    rows = rows_of(found, "adversarial_accuracy_l2", is_final=True)
+    return _under_strongest(_largest(rows, "l2_epsilon"), "l2_epsilon") if rows else ""
 
 
-def _under_strongest(rows: Sequence[Row], norm: str) -> str:
-    largest = max(row["epsilon"] for row in rows)
-    compared = [row for row in rows if row["is_headline"]] or [
-        row for row in rows if row["epsilon"] == largest
-    ]
+def _largest(rows: Sequence[Row], epsilon: str) -> list[Row]:
+    largest = max(row[epsilon] for row in rows)
+    return [row for row in rows if row[epsilon] == largest]
+
+
+def _under_strongest(rows: Sequence[Row], epsilon: str) -> str:
+    # The same attack on another dataset has another label; the clean dataset comes first.
+    labels: dict[str, str] = {}
     attacks: dict[str, list[Row]] = {}
-    for row in compared:
-        attacks.setdefault(row["attack_label"], []).append(row)
+    for row in rows:
+        if labels.setdefault(row["attack"], row["attack_label"]) == row["attack_label"]:
+            attacks.setdefault(row["attack_label"], []).append(row)
     strongest = min(attacks, key=lambda attack: mean(attacks[attack], "accuracy"))
     of = attacks[strongest]
     which = (
         f"The strongest of {len(attacks):,} attacks, {within(strongest)},"
-        if attacks.keys() > {strongest}
+        if len(attacks) > 1
         else strongest
     )
-    return (
-        f"{which} leaves, at epsilon {of[0]['epsilon_label']}{norm}, {accuracies(of, 'accuracy')}."
-    )
+    return f"{which} leaves, at epsilon {of[0][f'{epsilon}_label']}, {accuracies(of, 'accuracy')}."

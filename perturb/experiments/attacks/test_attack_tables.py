@@ -155,8 +155,8 @@ def test_a_model_that_ignores_its_input_is_reported(tmp_path: Path) -> None:
     assert row["num_zero_gradient"] == 4
 
 
-def test_attacks_equal_pandas(fog_study: Study, predictions: pd.DataFrame) -> None:
-    table = table_of(fog_study.joined(), "attacks")
+def test_attacks_equal_pandas(joined_fog: Study, predictions: pd.DataFrame) -> None:
+    table = table_of(joined_fog, "attacks")
     ids = set(predictions[predictions["perturbation"] == "pgd"]["image_id"])
     for row in table.to_pylist():
         perturbation = {"clean": "none"}.get(row["test_set"], row["test_set"])
@@ -172,8 +172,8 @@ def test_attacks_equal_pandas(fog_study: Study, predictions: pd.DataFrame) -> No
         assert row["accuracy"] == own["is_correct"].mean()
 
 
-def test_no_attack_raises_accuracy(fog_study: Study) -> None:
-    table = table_of(fog_study.joined(), "adversarial_accuracy").to_pandas()
+def test_no_attack_raises_accuracy(joined_fog: Study) -> None:
+    table = table_of(joined_fog, "adversarial_accuracy").to_pandas()
     assert (table["accuracy"] <= table["clean_accuracy"]).all()
     final = table[table["is_final"]].set_index(["model", "attack", "epsilon"])["accuracy"]
     wide = final.unstack("attack")
@@ -182,14 +182,14 @@ def test_no_attack_raises_accuracy(fog_study: Study) -> None:
     assert (falling <= 0).all(axis=None)
 
 
-def test_transfer_and_its_means_equal_pandas(fog_study: Study, predictions: pd.DataFrame) -> None:
+def test_transfer_and_its_means_equal_pandas(joined_fog: Study, predictions: pd.DataFrame) -> None:
     rows = predictions[predictions["perturbation"] == "transfer"]
     clean = predictions[
         (predictions["perturbation"] == "none") & (predictions["dataset"] == "shapes")
     ]
     clean = clean.set_index(["model", "image_id"])["is_correct"]
     rows = rows.join(clean.rename("was_correct"), on=["model", "image_id"])
-    table = table_of(fog_study.joined(), "transfer")
+    table = table_of(joined_fog, "transfer")
     [row] = rows_where(table, source="resnet-b-large", target="vit-s4-small")
     own = rows[(rows["condition"] == row["source"]) & (rows["model"] == row["target"])]
     assert row["accuracy"] == own["is_correct"].mean()
@@ -201,7 +201,7 @@ def test_transfer_and_its_means_equal_pandas(fog_study: Study, predictions: pd.D
         source_family=rows["condition"].str.split("-").str[0],
         target_family=rows["model"].str.split("-").str[0],
     )
-    for mean in table_of(fog_study.joined(), "transfer_means").to_pylist():
+    for mean in table_of(joined_fog, "transfer_means").to_pylist():
         families = (rows["source_family"] == mean["source_family"]) & (
             rows["target_family"] == mean["target_family"]
         )

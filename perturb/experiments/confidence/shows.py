@@ -18,7 +18,8 @@ def overconfident(found: Tables) -> str:
     if not parts:
         return ""
     (count, who), place = parts[0]
-    first = f"{capitalised(who)} {agreeing(count, 'is', 'are')} more confident than accurate{place}"
+    are = f"{agreeing(count, 'is', 'are')} on average more confident than accurate"
+    first = f"{capitalised(who)} {are}{place}"
     return listed([first, *(f"{who}{place}" for (_, who), place in parts[1:])]) + "."
 
 

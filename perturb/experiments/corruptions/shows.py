@@ -1,13 +1,13 @@
 """What the corruptions show in a run."""
 
 from perturb.experiments import registry
-from perturb.experiments.sentences import Row, Tables, accuracy_of, mean, rows_of, within
+from perturb.experiments.sentences import Row, Tables, accuracy_of, known, mean, rows_of, within
 from perturb.formatting import formatted
 
 
 def most_and_least_costly(found: Tables) -> str:
     """Return the corruptions that cost most and least accuracy, means over models."""
-    rows = rows_of(found, "corruption_means")
+    rows = known(rows_of(found, "corruption_means"), "clean_accuracy")
     groups: dict[str, list[Row]] = {}
     for row in rows:
         cost = row["clean_accuracy"] - row["accuracy"]

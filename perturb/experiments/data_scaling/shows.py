@@ -13,11 +13,12 @@ def ahead_and_behind(found: Tables) -> str:
     least, most = (_counted(rows, column) for column in ("smallest", "largest"))
     one = len(rows) == 1
     of = "In the only comparison" if one else f"Of {len(rows):,} comparisons"
+    is_open = any(sum(counts) < len(rows) for counts in (least, most))
+    undecided = "; in the others the interval of the difference includes zero" if is_open else ""
     return (
         f"{of} of a ViT with the ResNet of matched size, the ViT is ahead in {least[0]:,} and "
         f"behind in {least[1]:,} with the smallest pre-training set, ahead in {most[0]:,} and "
-        f"behind in {most[1]:,} with the largest; in the others the interval of the difference "
-        "includes zero."
+        f"behind in {most[1]:,} with the largest{undecided}."
     )
 
 

@@ -2,6 +2,8 @@
 
 from perturb.experiments.sentences import (
     Tables,
+    agreeing,
+    capitalised,
     interval_of,
     known,
     part,
@@ -20,9 +22,10 @@ def beside_the_line(found: Tables) -> str:
     values = [interval_of(row, "effective_robustness") for row in rows]
     above, below = (sum(value.sign == sign for value in values) for sign in (1, -1))
     highest = max(rows, key=lambda row: row["effective_robustness"])
+    count, higher = part(above, len(rows), "values"), agreeing(above, "is", "are")
     return (
-        f"More robust than clean accuracy explains, by intervals that exclude zero: "
-        f"{part(above, len(rows), 'values')}; less robust: {below:,}; the highest is "
+        f"{capitalised(count)} {higher} above what clean accuracy explains, by intervals that "
+        f"exclude zero, and {below:,} below; the highest is "
         f"{points(interval_of(highest, 'effective_robustness'))}, of {named(highest)} on "
         f"{phrase(highest['test_set'], highest['test_set_label'])}."
     )

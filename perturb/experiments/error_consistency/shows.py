@@ -1,6 +1,15 @@
 """What the consistency of errors shows in a run."""
 
-from perturb.experiments.sentences import Row, Tables, interval_of, known, phrase, ratio, rows_of
+from perturb.experiments.sentences import (
+    Row,
+    Tables,
+    interval_of,
+    known,
+    phrase,
+    ratio,
+    rows_of,
+    within,
+)
 from perturb.formatting import listed
 
 
@@ -21,4 +30,6 @@ def of_families(found: Tables) -> str:
 
 def _pair(row: Row) -> str:
     one, other = row["one_family"], row["other_family_name"]
-    return f"among {one}" if one == other else f"between {one} and {other}"
+    if one == other:
+        return f"among {within(one)}"
+    return f"between {within(one)} and {within(other)}"

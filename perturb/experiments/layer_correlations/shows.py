@@ -1,9 +1,7 @@
 """What the correlations of layers show in a run."""
 
-from collections.abc import Sequence
-
-from perturb.experiments.sentences import Row, Tables, known, mean, rows_of
-from perturb.formatting import formatted, named
+from perturb.experiments.sentences import Interval, Row, Tables, known, mean, rows_of, span
+from perturb.formatting import formatted
 
 
 def similar_layers(found: Tables) -> str:
@@ -16,19 +14,19 @@ def similar_layers(found: Tables) -> str:
         return ""
     measures = [row["measure"] for row in rows]
     measure = "cka_all" if "cka_all" in measures else measures[0]
-    of = [row for row in rows if row["measure"] == measure]
-    return (
-        f"The mean similarity of a block to the others is {_span(of)}, by {of[0]['measure_label']}."
-    )
-
-
-def _span(rows: Sequence[Row]) -> str:
     models: dict[str, list[Row]] = {}
     for row in rows:
-        models.setdefault(row["model"], []).append(row)
-    values = {model: mean(of, "value") for model, of in models.items()}
-    low, high = (choose(values, key=lambda model: values[model]) for choose in (min, max))
-    ends = [
-        f"{formatted(values[model], 'ratio')} ({named(models[model][0])})" for model in (low, high)
-    ]
-    return ends[0] if low == high else f"from {ends[0]} to {ends[1]}"
+        if row["measure"] == measure:
+            models.setdefault(row["model"], []).append(row)
+    means = [_mean_of(of) for of in models.values()]
+    by = means[0]["measure_label"]
+    return f"The mean similarity of a block to the others is {span(means, 'mean', _said)}, by {by}."
+
+
+def _mean_of(rows: list[Row]) -> Row:
+    value = mean(rows, "value")
+    return {**rows[0], "mean": value, "mean_low": value, "mean_high": value}
+
+
+def _said(value: Interval) -> str:
+    return formatted(value.value, "ratio")

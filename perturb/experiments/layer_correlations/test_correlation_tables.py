@@ -18,10 +18,10 @@ from tests.study_tables import rows_where, table_of
 from tests.synthetic_study import Study
 
 
-def test_correlations_equal_pandas(fog_study: Study) -> None:
+def test_correlations_equal_pandas(fog_study: Study, joined_fog: Study) -> None:
     given = pd.concat([pd.read_parquet(path) for path in fog_study.representations])
     pairs = given[given["image_id"].isna()].set_index(["model", "measure", "layer_a", "layer_b"])
-    rows = table_of(fog_study.joined(), "layer_correlations").to_pylist()
+    rows = table_of(joined_fog, "layer_correlations").to_pylist()
     assert len(rows) == len(pairs)
     for row in rows:
         own = pairs.loc[row["model"], row["measure"], row["layer_a"], row["layer_b"]]
@@ -31,14 +31,14 @@ def test_correlations_equal_pandas(fog_study: Study) -> None:
             assert row["value_high"] - row["value"] == pytest.approx(half_width, abs=1e-12)
     others = pairs[pairs.index.get_level_values(2) != pairs.index.get_level_values(3)]
     means = others.groupby(level=[0, 1, 2])["value"].mean()
-    profile = table_of(fog_study.joined(), "correlation_profile").to_pylist()
+    profile = table_of(joined_fog, "correlation_profile").to_pylist()
     assert len(profile) == len(means)
     for row in profile:
         assert row["value"] == pytest.approx(
             means[row["model"], row["measure"], row["layer"]], abs=1e-12
         )
     [last] = rows_where(
-        table_of(fog_study.joined(), "correlation_profile"),
+        table_of(joined_fog, "correlation_profile"),
         model="vit-b8-large",
         measure="cka_cls",
         layer=5,

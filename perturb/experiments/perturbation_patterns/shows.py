@@ -2,7 +2,6 @@
 
 from perturb.experiments.sentences import (
     Tables,
-    agreeing,
     interval_of,
     known,
     part,
@@ -18,9 +17,8 @@ def at_borders_of_patches(found: Tables) -> str:
     if not rows:
         return ""
     higher = sum(interval_of(row, "border_ratio").low > 1 for row in rows)
-    who, their = part(higher, len(rows), "ViTs"), agreeing(higher, "its", "their")
     return (
-        f"Perturbations change more across the borders of patches than inside them, by intervals "
-        f"that exclude 1, for {who} and {their} own patches: the ratio is "
-        f"{span(rows, 'border_ratio', ratio)}."
+        f"On the grid of a ViT's own patches perturbations change more across borders than inside, "
+        f"by intervals that exclude 1, for {part(higher, len(rows), 'ViTs')}: the ratio is "
+        f"{span(rows, 'border_ratio', ratio, noun='ViTs')}."
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from perturb.experiments.sentences import Row, Tables, known, rows_of, within
+from perturb.experiments.sentences import Row, Tables, known, phrase, rows_of
 from perturb.formatting import formatted
 
 
@@ -18,7 +18,9 @@ def spread_between_runs(found: Tables) -> str:
     least, most = (choose(sets.values(), key=_deviation) for choose in (min, max))
     num_models = max(len(of) for of in sets.values())
     over = f", in the median over {num_models:,} models," if num_models > 1 else ""
-    span = _spoken(least) if least is most else f"from {_spoken(least)} to {_spoken(most)}"
+    span = f"from {_spoken(least)} to {_spoken(most)}"
+    if _deviation(least) == _deviation(most):
+        span = _spoken(least) if len(sets) == 1 else f"{_points(least)} on each test set"
     return f"The standard deviation between runs of a model is{over} {span}."
 
 
@@ -27,5 +29,8 @@ def _deviation(rows: Sequence[Row]) -> float:
 
 
 def _spoken(rows: Sequence[Row]) -> str:
-    value = formatted(_deviation(rows), "percent")
-    return f"{value} points ({within(rows[0]['test_set_label'])})"
+    return f"{_points(rows)} ({phrase(rows[0]['test_set'], rows[0]['test_set_label'])})"
+
+
+def _points(rows: Sequence[Row]) -> str:
+    return f"{formatted(_deviation(rows), 'percent')} points"

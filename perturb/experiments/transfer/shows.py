@@ -1,6 +1,6 @@
 """What the transfer of adversarial images shows in a run."""
 
-from perturb.experiments.sentences import Row, Tables, interval_of, points, rows_of
+from perturb.experiments.sentences import Row, Tables, interval_of, lost_points, rows_of
 from perturb.formatting import listed
 
 _FAMILIES = {"resnet": "ResNet", "vit": "ViT"}
@@ -8,11 +8,7 @@ _FAMILIES = {"resnet": "ResNet", "vit": "ViT"}
 
 def within_and_between(found: Tables) -> str:
     """Return what adversarial images of a family cost other models, at the largest epsilon."""
-    rows = [
-        row
-        for row in rows_of(found, "transfer_means")
-        if row["relation"] != "itself" and row["source_family"] in _FAMILIES
-    ]
+    rows = [row for row in rows_of(found, "transfer_means") if row["relation"] != "itself"]
     if not rows:
         return ""
     epsilon = max(row["epsilon"] for row in rows)
@@ -20,7 +16,9 @@ def within_and_between(found: Tables) -> str:
     for id, family in _FAMILIES.items():
         of = [row for row in rows if row["source_family"] == id and row["epsilon"] == epsilon]
         if of:
-            targets = listed([f"{_targets(row)} {_cost(row)}" for row in of])
+            targets = listed(
+                [f"{_targets(row)} {lost_points(interval_of(row, 'accuracy_lost'))}" for row in of]
+            )
             costs.append(f"those against a {family} cost {targets}")
     text = "; ".join(costs).replace("those against", "adversarial images against", 1)
     label = next(row["epsilon_label"] for row in rows if row["epsilon"] == epsilon)
@@ -29,9 +27,4 @@ def within_and_between(found: Tables) -> str:
 
 def _targets(row: Row) -> str:
     other = "other " if row["relation"] == "same family" else ""
-    return f"{other}{_FAMILIES.get(row['target_family'], 'network')}s"
-
-
-def _cost(row: Row) -> str:
-    """Return the accuracy that targets lose as text; a negative one is gained."""
-    return points(interval_of(row, "accuracy_lost")).replace("+", "")
+    return f"{other}{_FAMILIES[row['target_family']]}s"
