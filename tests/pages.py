@@ -29,6 +29,7 @@ PNG = bytes.fromhex(
 PHONE, DESKTOP = 390, 1280
 # Milliseconds that anything on the page may take beside other work.
 _PATIENCE = 120_000
+_PAUSE = 100
 
 
 @dataclass
@@ -47,8 +48,16 @@ class Opened:
     def unfold(self, table: str) -> None:
         """Unfold a table, by the id of its element, and wait for its rows."""
         # By key: a click may miss while what stands above is still being drawn.
-        self.page.locator(f"#{table} > summary").press("Enter")
-        self.page.wait_for_selector(f"#{table}[data-made] tbody tr")
+        summary = self.page.locator(f"#{table} > summary")
+        summary.press("Enter")
+        rows = self.page.locator(f"#{table}[data-made] tbody tr")
+        # Tables above, which open as they come near, push this one out of sight.
+        for _ in range(_PATIENCE // _PAUSE):
+            if rows.count():
+                return
+            summary.scroll_into_view_if_needed()
+            self.page.wait_for_timeout(_PAUSE)
+        pytest.fail(f"{table}: unfolded, and has no rows")
 
 
 def write_nasty_page(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -10,12 +11,21 @@ from PIL import Image
 _QUALITY = 50
 
 
-def picture_uri(file: Path) -> str:
-    """Return a picture as a data: URI: of WebP with and without loss, whichever is smaller."""
+@dataclass(frozen=True)
+class ShownPicture:
+    """A picture as a data: URI, and its size: its place is kept until it is decoded."""
+
+    uri: str
+    width_px: int
+    height_px: int
+
+
+def shown_picture(file: Path) -> ShownPicture:
+    """Return a picture as WebP with or without loss, whichever is smaller."""
     with Image.open(file) as image:
         pixels = image.convert("RGBA" if image.has_transparency_data else "RGB")
     found = [_webp(pixels, is_lossless=True), _webp(pixels, is_lossless=False)]
-    return data_uri("image/webp", min(found, key=len))
+    return ShownPicture(data_uri("image/webp", min(found, key=len)), *pixels.size)
 
 
 def data_uri(media_type: str, content: bytes) -> str:

@@ -13,7 +13,7 @@ from perturb.experiments.captions import chart_caption
 from perturb.experiments.declaration import Chart, Experiment
 from perturb.experiments.emptiness import why_empty
 from perturb.page.alternatives import chart_in_words
-from perturb.page.images import picture_uri
+from perturb.page.images import ShownPicture, shown_picture
 from perturb.page.shown_tables import ShownTable, Tables
 
 # The caption and the PNG of an experiment's picture.
@@ -60,7 +60,7 @@ class ShownSection:
     shows: str  # sentence of what it shows in this run
     warnings: list[str]  # models with invalid numbers
     charts: list[ShownChart]
-    pictures: dict[str, str]  # data: URI by caption
+    pictures: dict[str, ShownPicture]  # by caption
     tables: list[ShownTable]
 
     @property
@@ -98,7 +98,10 @@ def shown_sections(
                 for chart in experiment.charts
                 if chart.name in charts and not chart.is_first
             ],
-            pictures=dict([_shown_picture(*pictures[id])] if id in pictures else []),
+            pictures={
+                caption: shown_picture(file)
+                for caption, file in ([pictures[id]] if id in pictures else [])
+            },
             tables=[shown[table.name] for table in experiment.tables if table.name in shown],
         )
         for id, experiment in registry.experiments().items()
@@ -184,10 +187,6 @@ def charts_from(tables: Mapping[str, object]) -> dict[str, Chart]:
         for name, (_, chart) in registry.charts().items()
         if not registry.needs_of(chart) or chart.tables[0] in tables
     }
-
-
-def _shown_picture(caption: str, file: Path) -> tuple[str, str]:
-    return caption, picture_uri(file)
 
 
 def _shown_chart(name: str, files: tuple[Path, Path], found: Tables) -> ShownChart:

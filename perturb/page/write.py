@@ -19,7 +19,7 @@ from perturb.experiments.claims.sentences import VERDICTS, claims, summary, test
 from perturb.files import replacing
 from perturb.formatting import formatted
 from perturb.page.frame import environment, parts_of, scripts, styles
-from perturb.page.images import picture_uri
+from perturb.page.images import shown_picture
 from perturb.page.methods import methods_text
 from perturb.page.notes import models_at_chance
 from perturb.page.packing import pack, read_libraries
@@ -131,7 +131,7 @@ def write_page(
         "references": references_of(text.study, found) if text.study else None,
         "runs": _run_facts(found["runs"].to_pylist()),
         "contact_sheets": {
-            caption: picture_uri(file) for caption, file in (contact_sheets or {}).items()
+            caption: shown_picture(file) for caption, file in (contact_sheets or {}).items()
         },
     }
     data |= {"compared": compared, **compared.parts}
