@@ -67,6 +67,7 @@ def write(path: Path, compared: SideBySide) -> Path:
     first = jinja2.DictLoader({"first_screen.html": "<header><h1>Models</h1></header>"})
     found.loader = jinja2.ChoiceLoader([first, found.loader])
     data: dict[str, Any] = {"compared": compared, "sections": [], **compared.parts}
+    data["has_findings"] = False
     html = found.get_template("index.html").render(
         **data,
         parts=[part for part in parts_of(data) if part.template in PARTS],

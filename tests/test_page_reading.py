@@ -24,8 +24,15 @@ def opened(browser: Browser, report: Path) -> Iterator[Opened]:
         yield found
 
 
-@pytest.mark.parametrize("is_dark", [False, True])
-@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize(
+    ("width", "is_dark"),
+    [
+        (PHONE, True),
+        (DESKTOP, False),
+        pytest.param(PHONE, False, marks=pytest.mark.exhaustive),
+        pytest.param(DESKTOP, True, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_an_accessibility_checker_finds_nothing_serious(
     browser: Browser, report: Path, width: int, is_dark: bool
 ) -> None:
