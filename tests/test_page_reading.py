@@ -194,7 +194,11 @@ def test_printing_waits_for_all_that_is_made_later(opened: Opened, report: Path)
         found.page.evaluate(
             f"""places => {{
                 const count = {count};
-                window.print = () => {{ window.printed = count(places); }};
+                window.print = () => {{
+                    window.printed = count(places);
+                    const images = Array.from(document.images);
+                    window.unread = images.filter((image) => !image.complete).length;
+                }};
             }}""",
             places,
         )
@@ -205,6 +209,8 @@ def test_printing_waits_for_all_that_is_made_later(opened: Opened, report: Path)
             found.page.wait_for_selector(f"#{part}[data-ready]", state="attached")
         found.page.wait_for_timeout(500)
         assert printed == found.page.evaluate(count, places)
+        assert found.page.evaluate("[window.unread, document.images.length > 0]") == [0, True]
+        assert found.messages == []
     assert printed[0] == 0
     assert all(printed[1:])
 

@@ -1,4 +1,5 @@
-// Printing cannot wait: charts and unfolded tables are made before, while the browser is idle.
+// Printing cannot wait: charts, unfolded tables and pictures are made before, while the browser is
+// idle.
 
 function idle() {
   return new Promise((resolve) => {
@@ -12,6 +13,14 @@ function unfoldedTables() {
   return Array.from(document.querySelectorAll("details[data-table][open]"));
 }
 
+// Pictures that are read when they come near: paper has no such moment.
+function readPictures() {
+  return Array.from(document.images, (image) => {
+    image.loading = "eager";
+    return image.decode();
+  });
+}
+
 async function makeOthers() {
   for (const place of places) {
     await idle();
@@ -21,12 +30,19 @@ async function makeOthers() {
     await idle();
     await made(details);
   }
+  await idle();
+  await Promise.all(readPictures());
 }
 if (document.readyState === "complete") makeOthers();
 else window.addEventListener("load", makeOthers);
 
 document.getElementById("print").addEventListener("click", async () => {
-  await Promise.all([...places.map(drawn), ...unfoldedTables().map(made), madeSections()]);
+  await Promise.all([
+    ...places.map(drawn),
+    ...unfoldedTables().map(made),
+    ...readPictures(),
+    madeSections(),
+  ]);
   window.print();
 });
 
