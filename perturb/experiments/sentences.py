@@ -87,6 +87,14 @@ def known(rows: Sequence[Row], column: str) -> list[Row]:
     return [row for row in rows if row[column] is not None]
 
 
+def grouped(rows: Sequence[Row], column: str) -> dict[Any, list[Row]]:
+    """Return the rows by the value of a column, in the order of their first rows."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[column], []).append(row)
+    return groups
+
+
 def span(
     rows: Sequence[Row],
     column: str,

@@ -12,9 +12,10 @@ from perturb.experiments import registry
 from perturb.experiments.captions import chart_caption
 from perturb.experiments.declaration import Chart, Experiment
 from perturb.experiments.emptiness import why_empty
+from perturb.experiments.sentences import Tables
 from perturb.page.alternatives import chart_in_words
 from perturb.page.images import ShownPicture, shown_picture
-from perturb.page.shown_tables import ShownTable, Tables
+from perturb.page.shown_tables import ShownTable
 
 # The caption and the PNG of an experiment's picture.
 Pictures = Mapping[str, tuple[str, Path]]

@@ -1,6 +1,5 @@
 """Tables for the page: the layout for readers, and the files that its reader can save."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,6 @@ from perturb.experiments import registry
 from perturb.experiments.captions import table_caption
 from perturb.tables.display import Cell, Grid, grid
 from perturb.tables.write import csv_text, latex_text
-
-Tables = Mapping[str, pa.Table]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from perturb.experiments.sentences import Row, Tables, accuracies, mean, rows_of, within
+from perturb.experiments.sentences import Row, Tables, accuracies, grouped, mean, rows_of, within
 
 
 def strongest_attack(found: Tables) -> str:
@@ -26,11 +26,8 @@ def _largest(rows: Sequence[Row], epsilon: str) -> list[Row]:
 
 def _under_strongest(rows: Sequence[Row], epsilon: str) -> str:
     # The same attack on another dataset has another label; the clean dataset comes first.
-    labels: dict[str, str] = {}
-    attacks: dict[str, list[Row]] = {}
-    for row in rows:
-        if labels.setdefault(row["attack"], row["attack_label"]) == row["attack_label"]:
-            attacks.setdefault(row["attack_label"], []).append(row)
+    firsts = {of[0]["attack_label"] for of in grouped(rows, "attack").values()}
+    attacks = grouped([row for row in rows if row["attack_label"] in firsts], "attack_label")
     strongest = min(attacks, key=lambda attack: mean(attacks[attack], "accuracy"))
     of = attacks[strongest]
     which = (

@@ -1,18 +1,17 @@
 """What the corruptions show in a run."""
 
 from perturb.experiments import registry
-from perturb.experiments.sentences import Row, Tables, accuracy_of, known, mean, rows_of, within
+from perturb.experiments.sentences import Tables, accuracy_of, grouped, known, mean, rows_of, within
 from perturb.formatting import formatted
 
 
 def most_and_least_costly(found: Tables) -> str:
     """Return the corruptions that cost most and least accuracy, means over models."""
     rows = known(rows_of(found, "corruption_means"), "clean_accuracy")
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        cost = row["clean_accuracy"] - row["accuracy"]
-        groups.setdefault(row["corruption"], []).append({**row, "cost": cost})
-    costs = {corruption: mean(group, "cost") for corruption, group in groups.items()}
+    costs = {
+        corruption: mean([{"cost": row["clean_accuracy"] - row["accuracy"]} for row in of], "cost")
+        for corruption, of in grouped(rows, "corruption").items()
+    }
     if not costs:
         return ""
     most, least = (choose(costs, key=lambda name: costs[name]) for choose in (max, min))

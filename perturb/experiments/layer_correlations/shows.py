@@ -1,6 +1,6 @@
 """What the correlations of layers show in a run."""
 
-from perturb.experiments.sentences import Interval, Row, Tables, known, mean, rows_of, span
+from perturb.experiments.sentences import Interval, Row, Tables, grouped, known, mean, rows_of, span
 from perturb.formatting import formatted
 
 
@@ -14,10 +14,7 @@ def similar_layers(found: Tables) -> str:
         return ""
     measures = [row["measure"] for row in rows]
     measure = "cka_all" if "cka_all" in measures else measures[0]
-    models: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["measure"] == measure:
-            models.setdefault(row["model"], []).append(row)
+    models = grouped([row for row in rows if row["measure"] == measure], "model")
     means = [_mean_of(of) for of in models.values()]
     by = means[0]["measure_label"]
     return f"The mean similarity of a block to the others is {span(means, 'mean', _said)}, by {by}."

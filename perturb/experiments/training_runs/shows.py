@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from statistics import median
 
-from perturb.experiments.sentences import Row, Tables, known, phrase, rows_of
+from perturb.experiments.sentences import Row, Tables, grouped, known, phrase, rows_of
 from perturb.formatting import formatted
 
 
 def spread_between_runs(found: Tables) -> str:
     """Return the test sets on which runs of a model differ least and most."""
-    rows = known(rows_of(found, "training_runs"), "run_deviation")
-    sets: dict[str, list[Row]] = {}
-    for row in rows:
-        sets.setdefault(row["test_set"], []).append(row)
+    sets = grouped(known(rows_of(found, "training_runs"), "run_deviation"), "test_set")
     if not sets:
         return ""
     least, most = (choose(sets.values(), key=_deviation) for choose in (min, max))

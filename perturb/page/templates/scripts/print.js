@@ -17,7 +17,8 @@ function unfoldedTables() {
 function readPictures() {
   return Array.from(document.images, (image) => {
     image.loading = "eager";
-    return image.decode();
+    // One that cannot be read stands on paper as its words, and stops no other.
+    return image.decode().catch(() => undefined);
   });
 }
 
