@@ -376,7 +376,7 @@ def _data(chart: dict[str, Any], part: dict[str, Any] | None = None) -> list[dic
 )
 def test_a_study_has_the_charts_that_it_can_draw(available: set[str], more: set[str]) -> None:
     confidence = {"reliability_diagram", "calibration_by_severity", "risk_coverage_curves"}
-    always = {"robustness_benchmarks", "model_size", "data_scaling"} | confidence
+    always = {"robustness_benchmarks", "model_size", "data_scaling", "data_gaps"} | confidence
     always |= {"effective_robustness", "error_consistency", "overview"}
     assert set(charts_of(available)) == always | more
 

@@ -229,6 +229,7 @@ def test_a_removed_model_leaves_no_trace(study: Study) -> None:
 
 ALWAYS = {"models", "accuracy", "scaling", "scaling_models", "matched_pairs", "patch_pairs"} | {
     "data_scaling",
+    "data_gaps",
     "crossing_points",
     "claims",
     "runs",

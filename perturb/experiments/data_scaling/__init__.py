@@ -3,6 +3,9 @@
 from perturb.experiments.declaration import Chart, Experiment, Table
 
 _NEEDED = "two pre-training sets of known and different numbers of images"
+_NO_PAIR = f"No row: no ViT and ResNet of matched size share {_NEEDED}."
+_OUTCOMES = ("corruption_images", "attack_outcomes", "spatial_outcomes")
+_OF_PAIRS = (*_OUTCOMES, "data_differences")
 _READ = ("none", "corruptions", "fgsm", "pgd", "attack_ensemble", "spatial")
 
 EXPERIMENT = Experiment(
@@ -12,12 +15,7 @@ EXPERIMENT = Experiment(
         Table(
             "data_scaling",
             title="Accuracy over pre-training images",
-            relations=(
-                "corruption_images",
-                "attack_outcomes",
-                "spatial_outcomes",
-                "scaled_entries",
-            ),
+            relations=(*_OUTCOMES, "scaled_entries"),
             shown=(
                 "test_set_label",
                 "architecture_label",
@@ -33,14 +31,26 @@ EXPERIMENT = Experiment(
             empty=f"No row: this study does not have {_NEEDED}.",
         ),
         Table(
+            "data_gaps",
+            title="ViTs minus ResNets over pre-training images",
+            relations=_OF_PAIRS,
+            shown=(
+                "test_set_label",
+                "vit_label",
+                "resnet_label",
+                "parameter_ratio",
+                "pretraining_images",
+                "difference",
+                "num_images",
+            ),
+            reads=_READ,
+            parameters=("headline_epsilon",),
+            empty=_NO_PAIR,
+        ),
+        Table(
             "crossing_points",
             title="Where ViTs reach ResNets",
-            relations=(
-                "corruption_images",
-                "attack_outcomes",
-                "spatial_outcomes",
-                "data_differences",
-            ),
+            relations=_OF_PAIRS,
             shown=(
                 "test_set_label",
                 "vit_label",
@@ -56,7 +66,7 @@ EXPERIMENT = Experiment(
             reads=_READ,
             parameters=("headline_epsilon",),
             on_page=True,
-            empty="No row: no ViT and ResNet of matched size share " + _NEEDED + ".",
+            empty=_NO_PAIR,
         ),
     ),
     charts=(
@@ -65,6 +75,14 @@ EXPERIMENT = Experiment(
             title="Accuracy over pre-training images",
             tables=("data_scaling", "models"),
             empty=f"This study does not have {_NEEDED}.",
+            is_of_runs=True,
+        ),
+        Chart(
+            "data_gaps",
+            title="ViTs minus ResNets over pre-training images",
+            tables=("data_gaps", "models"),
+            drawn=("difference",),
+            empty=f"No ViT and ResNet of matched size share {_NEEDED}.",
             is_of_runs=True,
         ),
     ),

@@ -147,15 +147,6 @@ words AS (
         END AS word
     FROM zeros AS z
     JOIN sets AS s USING (vit, resnet)
-),
-names AS (
-    SELECT
-        architecture,
-        min(label) AS label,
-        min(size) AS size,
-        max(num_parameters) AS num_parameters
-    FROM scaled_models
-    GROUP BY architecture
 )
 SELECT
     test_sets.test_set,
@@ -192,8 +183,8 @@ JOIN words AS high
     AND high.resnet = c.resnet
     AND high.part = 'high'
 JOIN test_sets ON test_sets.test_set = c.test_set
-JOIN names AS vit ON vit.architecture = c.vit
-JOIN names AS resnet ON resnet.architecture = c.resnet
+JOIN scaled_architectures AS vit ON vit.architecture = c.vit
+JOIN scaled_architectures AS resnet ON resnet.architecture = c.resnet
 WHERE c.part = 'crossing'
     AND test_sets.experiment IN ('benchmarks', 'corruptions', 'attacks', 'spatial')
 ORDER BY

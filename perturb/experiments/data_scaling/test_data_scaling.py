@@ -18,6 +18,7 @@ from perturb.tables.run import make_table
 from tests.hand_made import decided, other, resnet, vit, written
 from tests.study_tables import Z95, sql
 
+TABLES = ("data_scaling", "data_gaps", "crossing_points")
 SETS = {"k": 1_000, "h": 100_000, "m": 10_000_000}
 
 
@@ -96,12 +97,18 @@ def test_crossings_by_hand(tmp_path: Path, name: str) -> None:
 def test_ends_are_where_the_paired_interval_of_the_difference_is_zero(tmp_path: Path) -> None:
     outcomes = {"vit-k": _right(40), "vit-h": _right(120), "resnet-k": _right(80)}
     outcomes["resnet-h"] = _right(90)
-    (row,) = _table("crossing_points", _study(tmp_path, outcomes))
+    sources = _study(tmp_path, outcomes)
+    (row,) = _table("crossing_points", sources)
     ends = {"smallest": (-40, 40, 40), "largest": (30, 30, 30)}
-    for end, sums in ends.items():
+    gaps = _table("data_gaps", sources)
+    for gap, (end, sums) in zip(gaps, ends.items(), strict=True):
         low, high = _interval(*sums)
         assert row[f"{end}_difference_low"] == pytest.approx(low)
         assert row[f"{end}_difference_high"] == pytest.approx(high)
+        # The table of all sets has the same numbers.
+        assert gap["pretraining_images"] == row[f"{end}_images"]
+        for column in ("difference", "difference_low", "difference_high"):
+            assert gap[column] == row[f"{end}_{column}"]
     # The images' differences do not overlap: 40 of -1 at the first set, 30 of 1 at the second.
     for end in ("low", "high"):
         t = (math.log10(row[f"crossing_images_{end}"]) - 3) / 2
@@ -155,6 +162,8 @@ def test_runs_of_one_entry_are_one_model_and_widen_its_interval(tmp_path: Path) 
     assert mean["smallest_difference_low"] == pytest.approx(max(-1, centre - width))
     assert mean["smallest_difference_low"] < alone["smallest_difference_low"]
     assert mean["largest_difference_low"] == alone["largest_difference_low"]
+    gap = _table("data_gaps", sources[1])[0]
+    assert gap["difference_low"] == mean["smallest_difference_low"]
     assert (mean["crossing_images_low"] or 0) < alone["crossing_images_low"]
 
 
@@ -180,7 +189,7 @@ def test_without_two_known_numbers_there_is_no_curve(
 ) -> None:
     outcomes = {f"{family}-{set}": "1100" for family in ("vit", "resnet") for set in sets}
     sources = _study(tmp_path, outcomes, sets)
-    assert _table("data_scaling", sources) == _table("crossing_points", sources) == []
+    assert all(_table(name, sources) == [] for name in TABLES)
     assert "two pre-training sets" in why_empty("data_scaling", {"accuracy": []})
 
 
@@ -202,6 +211,42 @@ def test_chart_has_a_line_for_each_model_and_a_tick_for_each_set(tmp_path: Path)
         assert row["place"] / row["pretraining_images"] == pytest.approx(1, abs=0.2)
     low, high = axis["scale"]["domain"]
     assert all(low < row["place"] < high for row in rows)
+
+
+def test_chart_of_gaps_has_a_line_for_each_vit_and_one_at_zero(tmp_path: Path) -> None:
+    right = {"vit-k": 50, "vit-h": 100, "vit-m": 95, "resnet-k": 80, "resnet-h": 90, "resnet-m": 90}
+    sources = _study(tmp_path, {name: _right(count) for name, count in right.items()})
+    tables = {
+        name: make_table(name, sources, given).to_pandas()
+        for name, given in (("data_gaps", {"headline_epsilon": None}), ("models", {}))
+    }
+    spec = draw("data_gaps", tables).to_dict()
+    *_, points, bars, zero = spec["spec"]["layer"]
+    assert zero["encoding"]["y"]["datum"] == 0
+    assert points["encoding"]["y"]["field"] == "difference"
+    assert (bars["encoding"]["y"]["field"], bars["encoding"]["y2"]["field"]) == (
+        "difference_low",
+        "difference_high",
+    )
+    low, high = points["encoding"]["y"]["scale"]["domain"]
+    (rows,) = spec["datasets"].values()
+    assert [row["difference"] for row in rows] == pytest.approx([-0.15, 0.05, 0.025])
+    assert low == min(row["difference_low"] for row in rows) < 0
+    assert high == max(row["difference_high"] for row in rows)
+    assert {row["architecture_label"] for row in rows} == {"ViT-S/8"}
+
+
+def test_axis_of_accuracies_spans_them_and_no_more(tmp_path: Path) -> None:
+    right = {"vit-k": 150, "vit-h": 160, "resnet-k": 170, "resnet-h": 180}
+    sources = _study(tmp_path, {name: _right(count) for name, count in right.items()})
+    tables = {
+        name: make_table(name, sources, given).to_pandas()
+        for name, given in (("data_scaling", {"headline_epsilon": None}), ("models", {}))
+    }
+    _, points, _ = draw("data_scaling", tables).to_dict()["spec"]["layer"]
+    scale = points["encoding"]["y"]["scale"]
+    # The lowest interval begins at 68.6 %, the highest ends at 93.4 %.
+    assert (scale["domain"], scale["zero"]) == ([0.6, 1.0], False)
 
 
 def test_intervals_of_crossings_cover_the_true_one(tmp_path: Path) -> None:

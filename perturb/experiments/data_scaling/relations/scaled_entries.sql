@@ -6,6 +6,15 @@ FROM benchmark_models
 WHERE pretraining_images IS NOT NULL
     AND (SELECT count(DISTINCT pretraining_images) FROM benchmark_models) > 1;
 
+CREATE TEMP VIEW scaled_architectures AS
+SELECT
+    architecture,
+    min(entry_label) AS label,
+    min(size) AS size,
+    max(num_parameters) AS num_parameters
+FROM scaled_models
+GROUP BY architecture;
+
 -- Sums over the runs, image by image.
 CREATE TEMP TABLE entry_outcomes AS
 SELECT
