@@ -36,7 +36,7 @@ _LINE = "contrast_half_width(0, d2, d4, n, reach)"
 _WITH_RUNS = (
     "contrast_centre(d, n), "
     "contrast_variance(d, d2, d4, n, reach) + runs, "
-    "total_freedom(contrast_variance(d, d2, d4, n, reach) + runs, parts)"
+    "total_freedom(contrast_variance(d, d2, d4, n, reach) + runs, runs, parts)"
 )
 
 

@@ -140,7 +140,7 @@ def relative_errors(random: np.random.Generator, studies: int) -> Iterator[Case]
 def draws(random: np.random.Generator, studies: int) -> Iterator[Case]:
     """Yield accuracies over random draws, such as of masks, that differ in how much they harm."""
     for n, count, p, spread in product(
-        (240, 2000), (3, 10, 25), (0.5, 0.9, 0.99), (0.02, 0.1, 0.3)
+        (240, 2000), (2, 3, 10, 25), (0.5, 0.9, 0.99), (0.02, 0.1, 0.3)
     ):
         few = min(studies, 40_000_000 // (n * count))
         difficulty = 1.5 * random.standard_normal((few, n, 1), np.float32)

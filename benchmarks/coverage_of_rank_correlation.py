@@ -1,6 +1,6 @@
 """Simulated coverage of the interval of a rank correlation over models.
 
-Usage: ``python -m benchmarks.coverage_of_rank_correlation`` (some six minutes of one core), with
+Usage: ``python -m benchmarks.coverage_of_rank_correlation`` (some ten minutes of one core), with
 ``--every`` a line for each case. A study draws M models, of true accuracies that have a given
 Spearman's rho in their population, and n images that each model gets right or wrong: probits of
 ability and of the images' difficulty, of which most is common to all models. In some cases both
@@ -39,8 +39,9 @@ class Case:
 
 
 def _cases() -> list[Case]:
-    few = product((5, 7, 10, 15, 30), (200, 2000), (0.0, 0.5, 0.8, 0.94, 0.97, 1.0), (0.05, 0.3))
-    many = product((7, 15, 30), (50_000,), (0.5, 0.94, 1.0), (0.3,))
+    rhos = (0.0, 0.5, 0.8, 0.94, 0.97, 0.99, 1.0)
+    few = product((5, 7, 8, 10, 12, 15, 30), (200, 2000), rhos, (0.05, 0.2, 0.6))
+    many = product((7, 10, 15, 30), (50_000,), (0.5, 0.94, 0.97, 0.99, 1.0), (0.3,))
     same = product((7, 15, 30), (240,), (0.0, 0.5, 0.8), (0.02, 0.05, 0.3))
     return [
         *(Case(*values) for values in (*few, *many)),

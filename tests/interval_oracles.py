@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import optimize, stats
 
 Z2 = stats.norm.ppf(0.975) ** 2
 
@@ -65,6 +65,27 @@ def line_half_width(values: ArrayLike, reach: float) -> float:
     return math.sqrt(Z2 * contrast_moments(d - d.mean(), reach)[1])
 
 
+def quantile_of(sources: Sequence[tuple[float, float]]) -> float:
+    """Return the 97.5 % point of an error from sources, each a variance and its freedom."""
+    known = sum(variance for variance, freedom in sources if freedom == math.inf)
+    drawn = [(variance, freedom) for variance, freedom in sources if freedom < math.inf]
+    estimated = sum(variance for variance, _ in drawn)
+    if not estimated:
+        return math.sqrt(Z2)
+    freedom = estimated**2 / sum(variance**2 / freedom for variance, freedom in drawn)
+    points = math.sqrt(Z2), stats.t.ppf(0.975, freedom)
+    return float(np.average(points, weights=[known, estimated]))
+
+
+def freedom_of(sources: Sequence[tuple[float, float]]) -> float:
+    """Return the degrees of freedom of Student's variable with that point."""
+    point = quantile_of(sources)
+    if point <= math.sqrt(Z2):
+        return math.inf
+    found = optimize.brentq(lambda log: stats.t.ppf(0.975, math.exp(log)) - point, -1, 25)
+    return math.exp(found)
+
+
 def drawn(ends: Ends, estimate: float, draws: Sequence[float], possible: float = math.inf) -> Ends:
     """Return the interval over images and draws, from that over images and each draw's value."""
     variance = np.var(draws, ddof=1) / len(draws) * (1 - len(draws) / possible)
@@ -72,7 +93,6 @@ def drawn(ends: Ends, estimate: float, draws: Sequence[float], possible: float =
         return ends
     sides = []
     for side in (estimate - ends.low, ends.high - estimate):
-        total = side**2 / Z2 + variance
-        freedom = total**2 / (variance**2 / (len(draws) - 1))
-        sides.append(stats.t.ppf(0.975, freedom) * math.sqrt(total))
+        sources = [(side**2 / Z2, math.inf), (variance, len(draws) - 1)]
+        sides.append(quantile_of(sources) * math.sqrt(side**2 / Z2 + variance))
     return Ends(max(0.0, estimate - sides[0]), min(1.0, estimate + sides[1]))

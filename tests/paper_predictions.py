@@ -4,8 +4,9 @@ The paper gives accuracies, not predictions, so two things are assumed. *Pairing
 score for each model, of which 70 % of the variance is common to all models, and a model is right on
 the images of its highest scores, as many as the paper's accuracy says; a changed model has the
 scores of the unchanged one. *Numbers*: 1,000 images under attacks, 1,200 stimuli and 7,500 natural
-adversarial images are the paper's; there are 5,000 clean and corrupted images instead of 50,000,
-each corrupted once, 3,000 renditions instead of 30,000, and 1,000 for changed models. A set of
+adversarial images are the paper's, and so are 50,000 clean ones of the models of the largest set;
+else there are 5,000 clean and corrupted images instead of 50,000, each corrupted once, 3,000
+renditions instead of 30,000, and 1,000 for changed models. A set of
 removed layers shifts accuracy by a standard deviation of four points; of three random masks, not
 one, the shift is half a point. Where the figure only shows that a value is below its axis, it is at
 the axis.
@@ -30,7 +31,12 @@ EPSILON = 1 / 255
 SETS = ("ILSVRC-2012", "ImageNet-21k", "JFT-300M")
 _COMMON = 0.7
 _DATASETS = {"renditions": "art", "natural_adversarial": "hard", "shape_bias": "conflict"}
-_NUM_IMAGES = {"clean": 5000, "corruptions": 5000, "renditions": 3000, "natural_adversarial": 7500}
+_NUM_IMAGES = {
+    "clean": 50_000,
+    "corruptions": 5000,
+    "renditions": 3000,
+    "natural_adversarial": 7500,
+}
 _NUM_ATTACKED, _NUM_STIMULI, _NUM_CHANGED = 1000, 1200, 1000
 # Millions of parameters; blocks.
 _SIZES = {
@@ -109,7 +115,16 @@ def study(folder: Path, rows: list[Figure], shards: list[pa.Table], **sources: A
 
 def on_test_sets(folder: Path) -> Any:
     """Return a study of Figure 2: clean, corrupted, rendered, natural adversarial images."""
-    rows = figures(*_NUM_IMAGES)
+    return _of_test_sets(folder, figures(*_NUM_IMAGES), _NUM_IMAGES)
+
+
+def of_largest_set(folder: Path) -> Any:
+    """Return a study of the models of Figure 2 that were pre-trained on the largest set."""
+    rows = [row for row in figures(*_NUM_IMAGES) if row["pretraining"] == SETS[-1]]
+    return _of_test_sets(folder, rows, {**_NUM_IMAGES, "clean": 50_000})
+
+
+def _of_test_sets(folder: Path, rows: list[Figure], num_images: dict[str, int]) -> Any:
     shards = []
     for row in rows:
         quantity = row["quantity"]
@@ -122,7 +137,7 @@ def on_test_sets(folder: Path) -> Any:
                 "corruptions" if is_corrupted else "none",
                 float(is_corrupted),
                 {("fog" if is_corrupted else "none", 0): float(row["value"])},
-                num_images=_NUM_IMAGES[quantity],
+                num_images=num_images[quantity],
             )
         )
     return study(folder, rows, shards)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from perturb.tables.connection import define_functions
 from perturb.tables.queries import relation_file
-from tests.interval_oracles import contrast_moments
+from tests.interval_oracles import contrast_moments, freedom_of, quantile_of
 
 IMAGES = 120
 # The entry that each model is a run of; a letter is its family.
@@ -82,12 +82,12 @@ def test_variances_between_runs_add_to_that_between_images(right: dict[str, np.n
     of_vits = np.var([right[name].mean() for name in ("v1", "v2", "v3")], ddof=1) / 3
     of_resnets = np.var([right[name].mean() for name in ("r1", "r2")], ddof=1) / 2 / 4
     variance = of_images + of_vits + of_resnets
-    freedom = variance**2 / (of_vits**2 / 2 + of_resnets**2 / 1)
-    half_width = stats.t.ppf(0.975, freedom) * math.sqrt(variance)
+    sources = [(of_images, math.inf), (of_vits, 2), (of_resnets, 1)]
+    half_width = quantile_of(sources) * math.sqrt(variance)
     assert found["estimate"] == pytest.approx(d.mean(), abs=1e-12)
     assert found["centre"] == pytest.approx(centre, abs=1e-12)
     assert found["variance"] == pytest.approx(variance, abs=1e-12)
-    assert found["degrees_of_freedom"] == pytest.approx(freedom, rel=1e-9)
+    assert found["degrees_of_freedom"] == pytest.approx(freedom_of(sources), rel=1e-6)
     assert (found["low"], found["high"]) == pytest.approx(
         (centre - half_width, centre + half_width), abs=1e-9
     )
@@ -102,7 +102,8 @@ def test_pairs_of_several_runs_count_as_much_as_those_of_one(right: dict[str, np
     first = (right["v1"].astype(float) - right["r1"] + right["v2"] - right["r2"]) / 2
     d = (first + right["s1"] - right["r1"]) / 2
     _, of_images = contrast_moments(d)
-    of_vits = np.var([right[name].mean() for name in ("v1", "v2")], ddof=1) / 2 / 4
+    # The third run of the ViT is in no pair, but says how far its runs lie apart.
+    of_vits = np.var([right[name].mean() for name in ("v1", "v2", "v3")], ddof=1) / 2 / 4
     weights = np.array([3 / 4, 1 / 4])
     of_resnets = np.var([right[name].mean() for name in ("r1", "r2")], ddof=1) * (weights**2).sum()
     assert found["estimate"] == pytest.approx(d.mean(), abs=1e-12)
@@ -111,11 +112,22 @@ def test_pairs_of_several_runs_count_as_much_as_those_of_one(right: dict[str, np
 
 
 def test_a_model_of_one_run_has_the_images_alone(right: dict[str, np.ndarray]) -> None:
-    found = contrasts_of(right)["mean_pair", "vit - resnet"]
+    found = contrasts_of({name: right[name] for name in ("v1", "r1")})
     d = right["v1"].astype(float) - right["r1"]
     centre, variance = contrast_moments(d)
-    assert (found["centre"], found["variance"]) == pytest.approx((centre, variance), abs=1e-12)
-    assert found["degrees_of_freedom"] == math.inf
+    for row in (found["mean_pair", "vit - resnet"], found["pair", "v1"]):
+        assert (row["centre"], row["variance"]) == pytest.approx((centre, variance), abs=1e-12)
+        assert row["degrees_of_freedom"] == math.inf
+
+
+def test_runs_without_a_partner_tell_how_far_runs_lie_apart(right: dict[str, np.ndarray]) -> None:
+    """A mean over pairs is about any runs of its entries, a single pair about these two."""
+    several = contrasts_of({name: right[name] for name in ("v1", "v2", "v3", "s1")}, [("v1", "s1")])
+    alone = contrasts_of({name: right[name] for name in ("v1", "s1")}, [("v1", "s1")])
+    of_vits = np.var([right[name].mean() for name in ("v1", "v2", "v3")], ddof=1)
+    mean = ("mean_pair", "vit - resnet")
+    assert several[mean]["variance"] == pytest.approx(alone[mean]["variance"] + of_vits, abs=1e-12)
+    assert several["pair", "v1"] == alone["pair", "v1"]
 
 
 def test_a_family_of_runs_alone_is_one_model(right: dict[str, np.ndarray]) -> None:

@@ -71,8 +71,8 @@ def _assert_nothing_half_written(results: Path, finished: Workspace) -> None:
 
 # What is removed from a finished study, kB that are free then, and which file does not fit.
 ROOM = {
-    "store": (("decoded", "checkpoints", "shards"), 160, r"decoded/\w+/images\.npy"),
     "shard": (("shards",), 12, r"shards/\w+/test/\w+/\d\.parquet"),
+    "store": (("decoded", "checkpoints", "shards"), 160, r"decoded/\w+/images\.npy"),
     "table": ((), 20, r"tables/\w+\.\w+|inventory/\w+\.parquet"),
 }
 

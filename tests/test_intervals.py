@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import stats
 
@@ -154,7 +155,7 @@ def test_lines_count_distances_from_the_mean() -> None:
     assert found[0][1] == pytest.approx((student[1] - student[0]) / 2, abs=1e-12)
 
 
-def test_variances_of_two_sources_are_welchs() -> None:
+def test_variances_of_two_samples_are_welchs() -> None:
     random = np.random.default_rng(4)
     first, second = random.normal(0, 1, 5), random.normal(1, 4, 9)
     expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval()
@@ -162,11 +163,33 @@ def test_variances_of_two_sources_are_welchs() -> None:
     total = f"({variances[0]} + {variances[1]})"
     parts = f"freedom_part({variances[0]}, 4) + freedom_part({variances[1]}, 8)"
     found = ends(
-        "interval", first.mean() - second.mean(), total, f"total_freedom({total}, {parts})"
+        "interval", first.mean() - second.mean(), total, f"total_freedom({total}, {total}, {parts})"
     )
     assert found == pytest.approx((expected.low, expected.high), abs=1e-9)
-    known = ends("interval", 1, 4, "total_freedom(4, freedom_part(0, 0))")
+
+
+def test_the_quantile_of_known_and_estimated_variances_is_their_mean() -> None:
+    found = ends("interval", 1, 4, "total_freedom(4, 1, freedom_part(1, 3))")
+    half_width = (3 * stats.norm.ppf(0.975) + stats.t.ppf(0.975, 3)) / 4 * math.sqrt(4)
+    assert found == pytest.approx((1 - half_width, 1 + half_width), abs=1e-9)
+    known = ends("interval", 1, 4, "total_freedom(4, 0, freedom_part(0, 0))")
     assert known == pytest.approx(stats.norm.interval(0.95, 1, 2), abs=1e-12)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 4])
+def test_a_known_variance_and_one_of_few_values_cover(freedom: int) -> None:
+    """At Satterthwaite's degrees of freedom 0.87, 0.92 and 0.94 of them cover."""
+    random = np.random.default_rng(5)
+    total = f"total_freedom(1 + drawn, drawn, freedom_part(drawn, {freedom}))"
+    for deviation in (0.3, 1, 3, 10):
+        error = math.hypot(1, deviation) * random.standard_normal(4000)
+        drawn = deviation**2 * random.chisquare(freedom, 4000) / freedom
+        with duckdb.connect() as connection:
+            define_functions(connection)
+            connection.register("made", pa.table({"drawn": drawn}))
+            ends = connection.sql(f"SELECT interval_high(0, 1 + drawn, {total}) AS high FROM made")
+            high = ends.fetchnumpy()["high"]
+        assert np.mean(abs(error) <= high) > 0.93
 
 
 def test_draws_widen_an_interval_unless_there_are_no_others() -> None:

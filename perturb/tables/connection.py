@@ -13,9 +13,10 @@ _FILES = ("macros.sql", "intervals.sql")
 def define_functions(connection: duckdb.DuckDBPyConnection) -> None:
     """Define the macros of the tables, and the quantiles that their intervals need."""
     number = duckdb.sqltypes.DOUBLE
-    for name, function in (("student_quantile", _quantile), ("student_tail", _tail)):
+    functions = {"quantile": _quantile, "freedom": _freedom, "tail": _tail}
+    for name, function in functions.items():
         connection.create_function(
-            name,
+            f"student_{name}",
             function,
             [number, number],
             number,
@@ -30,6 +31,11 @@ def define_functions(connection: duckdb.DuckDBPyConnection) -> None:
 def _quantile(p: pa.ChunkedArray, freedom: pa.ChunkedArray) -> pa.Array:
     """Return the point below which Student's variable lies with probability p."""
     return _array(special.stdtrit(_values(freedom), _values(p)))
+
+
+def _freedom(p: pa.ChunkedArray, quantile: pa.ChunkedArray) -> pa.Array:
+    """Return the degrees of freedom of Student's variable with this quantile."""
+    return _array(special.stdtridf(_values(p), _values(quantile)))
 
 
 def _tail(t: pa.ChunkedArray, freedom: pa.ChunkedArray) -> pa.Array:

@@ -12,12 +12,19 @@ CREATE MACRO at_most(bound, x) AS CASE WHEN x > bound THEN bound ELSE x END;
 CREATE MACRO mean_half_width(x, key) AS
     student_quantile(0.975, nullif(count(x) - 1, 0)) * ordered_stddev(x, key) / sqrt(count(x));
 
--- Degrees of freedom of a sum of variances (Satterthwaite, Biometrics Bulletin 2, 1946): the square
--- of the sum over the sum of `freedom_part`s. What images alone leave counts as known.
+-- Degrees of freedom of a sum of variances: those at which Student's quantile is the mean of the
+-- normal one and that of the estimated variances, weighted by both (Cochran, Biometrics 20, 1964).
+-- Of the estimated ones, of random draws and of training runs, the degrees are Satterthwaite's
+-- (Biometrics Bulletin 2, 1946): the square of their sum over the sum of `freedom_part`s. What
+-- images alone leave counts as known.
+CREATE MACRO estimated_part(variance, freedom) AS
+    CASE WHEN variance > 0 AND isfinite(freedom) THEN variance ELSE 0.0 END;
 CREATE MACRO freedom_part(variance, freedom) AS
     coalesce(CASE WHEN variance > 0 THEN variance ** 2 / freedom END, 0.0);
-CREATE MACRO total_freedom(variance, parts) AS
-    CASE WHEN parts > 0 THEN variance ** 2 / parts ELSE 'Infinity'::DOUBLE END;
+CREATE MACRO total_freedom(variance, estimated, parts) AS
+    CASE WHEN parts > 0 THEN student_freedom(0.975, z95()
+        + estimated / variance * (student_quantile(0.975, estimated ** 2 / parts) - z95()))
+    ELSE 'Infinity'::DOUBLE END;
 
 -- The ends of an estimate with a centre, a variance and its degrees of freedom.
 CREATE MACRO interval_low(centre, variance, freedom) AS
@@ -96,7 +103,7 @@ CREATE MACRO drawn_reach(reach, draws_variance, draws) AS
     CASE WHEN draws_variance > 0 THEN list_transform(
         [{'images': (reach / z95()) ** 2, 'draws': draws_variance, 'freedom': draws - 1}],
         lambda of: sqrt(of.images + of.draws) * student_quantile(0.975, total_freedom(
-            of.images + of.draws, freedom_part(of.draws, of.freedom))))[1]
+            of.images + of.draws, of.draws, freedom_part(of.draws, of.freedom))))[1]
     ELSE reach END;
 CREATE MACRO drawn_low(estimate, low, draws_variance, draws) AS
     at_least(0.0, estimate - drawn_reach(estimate - low, draws_variance, draws));

@@ -12,8 +12,8 @@ EXPERIMENT = Experiment(
     references=(
         "bhojanapalli2021understanding",
         "holm1979simple",
-        "bonett2000sample",
         "satterthwaite1946approximate",
+        "cochran1964approximate",
     ),
     sources=(Source("claim_rules", types={"threshold": "DOUBLE", "minimum_models": "INTEGER"}),),
     tables=(

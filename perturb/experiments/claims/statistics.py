@@ -2,27 +2,27 @@
 
 Claim C1 of the study: relative accuracy on clean images predicts relative accuracy on perturbed
 ones. The interval covers the sampling of models and of images. Other models would give another
-correlation: Fisher's z with the standard error of Bonett and Wright. Measured on some images alone,
-accuracies are noisy, and noise lowers a correlation: the upper end is divided by what the least
-reliability that the data allow takes away. Where both test sets are of the same images, noise that
-they share raises a correlation: the lower end is less by as much.
+correlation: its ends are the populations in which one as high, or as low, is rare. Measured on some
+images alone, accuracies are noisy, and noise lowers a correlation: the upper end is divided by what
+the least reliability that the data allow takes away. Where both test sets are of the same images,
+noise that they share raises a correlation: the lower end is less by as much.
 `benchmarks/coverage_of_rank_correlation.py` measures the coverage. All other intervals are computed
 in SQL.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, stats
 
-Values = NDArray[np.float64]
+from perturb.experiments.claims.spearman import Tails, Values, tails
 
-# Of models, for a standard error to exist.
+# Of models, for an end of an interval to be anywhere but at 1 or -1.
 LEAST_MODELS = 4
-_Z95 = float(stats.norm.isf(0.025))
-# Quantiles beyond this one have no probability in floating point.
-_LARGEST_Z = 37.0
+_TAIL95 = 0.025
+# What rarely happens in so few samples is not told apart from what happens more rarely.
+_LEAST_TAIL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -49,71 +49,55 @@ class RankCorrelation:
     @property
     def interval(self) -> tuple[float, float]:
         """The ends of the 95 % interval."""
-        return self.low(_Z95), self.high(_Z95)
+        return self.low(_TAIL95), self.high(_TAIL95)
 
-    def low(self, z: float) -> float:
-        """Return the lower end for a normal quantile z, 1.96 for 95 %."""
-        return max(-1.0, float(np.tanh(self._centre - z * self._error)) - self._raised)
+    def low(self, tail: float) -> float:
+        """Return the lower end that the population's is below with probability `tail`."""
+        return max(-1.0, _spearman_of(self._tails.least(tail)) - self._raised)
 
-    def high(self, z: float) -> float:
-        """Return the upper end for a normal quantile z, 1.96 for 95 %."""
-        kept = self._kept(z)
-        # Models in one and the same order on both sets exclude no correlation below or at 1.
-        if np.isclose(self.estimate, 1) or kept == 0:
-            return 1.0
-        end = float(np.tanh(self._centre + z * self._error))
-        return min(1.0, max(end, end / kept))
+    def high(self, tail: float) -> float:
+        """Return the upper end that the population's is above with probability `tail`."""
+        seen = self._tails.most(tail)
+        kept = self._kept(tail)
+        return 1.0 if kept == 0 or seen >= kept else _spearman_of(max(seen, seen / kept))
 
     def p_value(self, threshold: float) -> float:
         """Return the two-sided p-value of a threshold: that of the interval that ends there.
 
-        It is below 0.05 where the 95 % interval excludes the threshold, and nowhere else.
+        It is below 0.05 where the 95 % interval excludes the threshold, and nowhere else. The least
+        one is 0.0002.
         """
-        if self.low(0) > threshold:
-            z = (self._centre - np.arctanh(threshold + self._raised)) / self._error
-        elif self.high(0) >= threshold:
+        if self.low(0.5) > threshold:
+            tail = self._tails.probability_above(_pearson_of(threshold + self._raised))
+        elif self.high(0.5) >= threshold:
             return 1.0
-        elif self.high(_LARGEST_Z) <= threshold:
-            return 0.0
+        elif self.high(_LEAST_TAIL) <= threshold:
+            tail = 0.0
         else:
-            z = optimize.brentq(lambda z: self.high(z) - threshold, 0, _LARGEST_Z)
-        return float(2 * stats.norm.sf(z))
+            tail = optimize.brentq(lambda tail: self.high(tail) - threshold, _LEAST_TAIL, 0.5)
+        return min(1.0, 2 * max(_LEAST_TAIL, tail))
 
-    def _kept(self, z: float) -> float:
-        """Return what sampling of images leaves of a perfect correlation, at the level of z.
+    @cached_property
+    def _tails(self) -> Tails:
+        return tails(self.estimate, self.num_models)
 
-        The mean of Spearman's rho in M draws from a bivariate normal distribution (Kendall and
-        Gibbons), with Pearson's correlation that the least reliabilities of both sets leave: models
-        nearer to each other than their errors swap ranks.
+    def _kept(self, tail: float) -> float:
+        """Return what sampling of images leaves of a Pearson correlation, at the level of `tail`.
+
+        Models nearer to each other than their errors swap ranks.
         """
         noises = self.clean, self.perturbed
-        pearson = np.sqrt(np.prod([self._reliability(noise, z) for noise in noises]))
-        spearman, kendall = 6 / np.pi * np.arcsin(pearson / 2), 2 / np.pi * np.arcsin(pearson)
-        return float(((self.num_models - 2) * spearman + 3 * kendall) / (self.num_models + 1))
+        return float(np.sqrt(np.prod([self._reliability(noise, tail) for noise in noises])))
 
     @property
     def _raised(self) -> float:
         """How much images of both sets raise a correlation; what they lower, nothing adds."""
         return max(0.0, self.shared)
 
-    @property
-    def _centre(self) -> float:
-        return float(np.arctanh(self._clipped))
-
-    @property
-    def _error(self) -> float:
-        return float(np.sqrt((1 + self._clipped**2 / 2) / (self.num_models - 3)))
-
-    @property
-    def _clipped(self) -> float:
-        """The correlation, at most halfway from that of one swap of neighbours to 1."""
-        most = 1 - 3 / (self.num_models**3 - self.num_models)
-        return float(np.clip(self.estimate, -most, most))
-
-    def _reliability(self, noise: float, z: float) -> float:
-        """Return the least fraction of the variance that is the models' own, at the level of z."""
+    def _reliability(self, noise: float, tail: float) -> float:
+        """Return the least fraction of the variance that is the models' own, at a level."""
         freedom = self.num_models - 1
-        return max(0.0, 1 - noise * float(stats.chi2.isf(stats.norm.sf(z), freedom)) / freedom)
+        return max(0.0, 1 - noise * float(stats.chi2.isf(tail, freedom)) / freedom)
 
 
 def rank_correlation(
@@ -135,8 +119,6 @@ def rank_correlation(
     References
     ----------
     Spearman, "The proof and measurement of association between two things", 1904.
-    Bonett and Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman
-    correlations", Psychometrika 65, 2000.
     Kendall and Gibbons, "Rank Correlation Methods", 1990, chapter 10.
     """
     if clean.shape[1] != perturbed.shape[1]:
@@ -145,6 +127,16 @@ def rank_correlation(
     estimate = _spearman(*means)
     shared = _shared(clean, perturbed) if same_images and np.isfinite(estimate) else 0.0
     return RankCorrelation(estimate, clean.shape[1], _noise(clean), _noise(perturbed), shared)
+
+
+def _spearman_of(pearson: float) -> float:
+    """Return Spearman's rho of a bivariate normal distribution with Pearson's."""
+    return float(6 / np.pi * np.arcsin(pearson / 2))
+
+
+def _pearson_of(spearman: float) -> float:
+    """Return the inverse; 1 and above are the largest number below 1."""
+    return float(min(np.nextafter(1, 0), 2 * np.sin(np.pi * min(1.0, spearman) / 6)))
 
 
 def _spearman(x: Values, y: Values) -> float:

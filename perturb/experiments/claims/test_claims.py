@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.coverage_of_rank_correlation import Case, simulated
+from perturb.experiments.claims import spearman
 from perturb.experiments.claims.statistics import RankCorrelation, rank_correlation
 from tests.hand_made import decided, resnet, vit, written
 from tests.interval_oracles import contrast
@@ -240,13 +241,48 @@ def test_one_image_says_nothing_of_others() -> None:
     assert not rank_correlation(np.repeat(values, 2, axis=0), values).has_interval
 
 
-def test_rank_correlations_without_noise_have_fishers_interval() -> None:
-    found = RankCorrelation(0.8, 12, **EXACT)
-    error = np.sqrt((1 + 0.8**2 / 2) / 9)
-    ends = np.tanh(np.arctanh(0.8) + stats.norm.isf(0.025) * error * np.array([-1, 1]))
-    assert found.interval == pytest.approx(ends, abs=1e-12)
+def test_simulated_rank_correlations_have_their_known_mean() -> None:
+    """Kendall and Gibbons give the mean of samples of M from a bivariate normal distribution."""
+    for num_models in (7, 30):
+        found = spearman._samples(num_models).mean(1)
+        pearson = np.tanh(spearman._GRID)
+        terms = (num_models - 2) * np.arcsin(pearson / 2) + np.arcsin(pearson)
+        assert found == pytest.approx(6 / np.pi * terms / (num_models + 1), abs=0.012)
+
+
+def test_ends_of_rank_correlations_are_populations_in_which_they_are_rare() -> None:
+    ends = RankCorrelation(0.8, 12, **EXACT).interval
+    random = np.random.default_rng(3)
+    for rho, side in zip(ends, (1, -1), strict=True):
+        pearson = 2 * np.sin(np.pi * rho / 6)
+        both = random.multivariate_normal([0, 0], [[1, pearson], [pearson, 1]], (20_000, 12))
+        first, second = both.argsort(1).argsort(1).transpose(2, 0, 1).astype(float)
+        found = 1 - 6 * ((first - second) ** 2).sum(1) / (12**3 - 12)
+        rare = np.mean(side * (found - 0.8) >= -1e-9)
+        assert rare == pytest.approx(0.025, abs=0.006)
+
+
+def test_rank_correlations_of_different_models_are_refused() -> None:
     with pytest.raises(ValueError, match="models: 3 clean, 4 perturbed"):
         rank_correlation(np.ones((2, 3)), np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("num_models", [7, 9, 15, 30])
+@pytest.mark.parametrize("rho", [0.5, 0.94, 0.97, 0.99])
+def test_exact_rank_correlations_cover(num_models: int, rho: float) -> None:
+    """Of values without noise, other samples than those of which the interval is made."""
+    random = np.random.default_rng(11)
+    pearson = 2 * np.sin(np.pi * rho / 6)
+    first, rest = random.standard_normal((2, 4000, num_models))
+    second = pearson * first + np.sqrt(1 - pearson**2) * rest
+    ranks = [values.argsort(1).argsort(1) for values in (first, second)]
+    squares = ((ranks[0] - ranks[1]) ** 2).sum(1)
+    values, counts = np.unique(1 - 6 * squares / (num_models**3 - num_models), return_counts=True)
+    ends = [RankCorrelation(value, num_models, **EXACT).interval for value in values]
+    below, above = (np.array(end) for end in zip(*ends, strict=True))
+    assert counts[(below <= rho) & (rho <= above)].sum() / 4000 > 0.94
+    for missed in (below > rho, above < rho):
+        assert counts[missed].sum() / 4000 < 0.032
 
 
 def test_noise_of_images_widens_the_upper_end_alone() -> None:
@@ -267,6 +303,7 @@ def test_noise_that_both_sets_share_lowers_the_lower_end_alone() -> None:
     # Noise that takes models apart is not added.
     assert RankCorrelation(0.6, 20, 0.1, 0.1, -0.08).interval == apart.interval
     assert RankCorrelation(-0.95, 5, 0.5, 0.5, 0.4).interval[0] == -1
+    assert RankCorrelation(-1.0, 5, **EXACT).interval[0] == -1
 
 
 def test_shared_noise_is_the_covariance_over_the_same_images() -> None:
@@ -307,11 +344,11 @@ def test_seven_models_seldom_agree_by_chance() -> None:
     assert np.mean([each.interval[0] > 0.5 for each in found.values()]) < 0.025
 
 
-@pytest.mark.parametrize("rho", [0.5, 0.94, 1.0])
-def test_rank_correlations_cover(rho: float) -> None:
-    """One part of the table of coverage; 100 studies of .95 have less than 90 by 1 in 90."""
-    found = simulated(Case(num_models=10, num_images=300, rho=rho, spread=0.3), 100)
-    assert found["covers"] >= 0.9
+@pytest.mark.parametrize("rho", [0.5, 0.97, 1.0])
+def test_rank_correlations_of_noisy_accuracies_cover(rho: float) -> None:
+    """One part of the table of coverage; 200 studies of .95 have less than 92 % by 1 in 30."""
+    found = simulated(Case(num_models=10, num_images=300, rho=rho, spread=0.3), 200)
+    assert found["covers"] >= 0.92
     assert found["contradicts"] <= 0.05
 
 

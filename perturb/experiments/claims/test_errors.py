@@ -13,6 +13,7 @@ import pytest
 from perturb.tables.connection import define_functions
 from perturb.tables.queries import relation_file
 from tests.hand_made import Rows, decided, resnet, vit, written
+from tests.interval_oracles import freedom_of
 from tests.study_tables import Z95, claims_of, rows_where
 
 WINDOW = {"perturbation": "restricted_attention", "severity": 1.0, "condition": "window"}
@@ -145,9 +146,9 @@ def test_patterns_of_a_vit_have_the_errors_of_its_runs_and_the_resnets() -> None
     variances = found["variance"]
     assert variances["family_mean"] == pytest.approx(own)
     assert variances["family_difference"] == pytest.approx(against + of_vit + of_resnets)
-    parts = against**2 / 39 + of_vit**2 / 2 + of_resnets**2 / 1
+    sources = [(against, 39), (of_vit, 2), (of_resnets, 1)]
     freedom = found["degrees_of_freedom"]["family_difference"]
-    assert freedom == pytest.approx(variances["family_difference"] ** 2 / parts)
+    assert freedom == pytest.approx(freedom_of(sources), rel=1e-6)
 
 
 def masked(model: str, outcomes: str, num_masks: int) -> Rows:

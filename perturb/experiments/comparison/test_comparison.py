@@ -306,7 +306,7 @@ def test_runs_of_a_training_are_one_model_of_the_pairs(study: Study, tmp_path: P
     between = np.var([row.mean() for row in right], ddof=1) / 2
     variance = f"contrast_variance({sums}, 60, 1) + {between:.17g}"
     centre = f"contrast_centre({sums.split(',')[0]}, 60)"
-    freedom = f"total_freedom({variance}, freedom_part({between:.17g}, 1))"
+    freedom = f"total_freedom({variance}, {between:.17g}, freedom_part({between:.17g}, 1))"
     ends = [sql(f"interval_{end}({centre}, {variance}, {freedom})") for end in ("low", "high")]
     assert found[1:] == pytest.approx(ends, abs=1e-12)
 

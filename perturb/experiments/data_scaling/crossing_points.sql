@@ -76,7 +76,7 @@ variances AS (
     FROM places
 ),
 freedoms AS (
-    SELECT *, total_freedom(variance, run_parts) AS freedom
+    SELECT *, total_freedom(variance, run_variance, run_parts) AS freedom
     FROM variances
 ),
 curves AS (

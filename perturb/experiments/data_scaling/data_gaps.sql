@@ -23,7 +23,7 @@ variances AS (
     JOIN data_run_variances USING (test_set, vit, resnet, pretraining_images)
 ),
 freedoms AS (
-    SELECT *, total_freedom(variance, run_parts) AS freedom
+    SELECT *, total_freedom(variance, run_variance, run_parts) AS freedom
     FROM variances
     WHERE num_sets > 1
 )

@@ -8,7 +8,11 @@ _EMPTY = "No row: every model of this study is trained once, or is not trained h
 
 EXPERIMENT = Experiment(
     title="Training runs",
-    references=("satterthwaite1946approximate", "bouthillier2021accounting"),
+    references=(
+        "satterthwaite1946approximate",
+        "cochran1964approximate",
+        "bouthillier2021accounting",
+    ),
     tables=(
         Table(
             "training_runs",

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from scipy.stats import t as student
 
 from perturb.charts.notes import of_runs
 from perturb.charts.runs import over_runs
@@ -17,6 +16,7 @@ from perturb.experiments.drawing import draw
 from perturb.experiments.registry import chart, charts
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
+from tests.interval_oracles import quantile_of
 from tests.study_tables import Z95, rows_where, sql
 
 # Of eight images, by run.
@@ -56,8 +56,8 @@ def _ends(accuracy: float, low: float, high: float, deviation: float, num_runs: 
     found = []
     for end, side in ((low, -1), (high, 1)):
         image, run = (abs(end - accuracy) / Z95) ** 2, deviation**2 / num_runs
-        freedom = (image + run) ** 2 / (run**2 / (num_runs - 1))
-        found.append(accuracy + side * student.ppf(0.975, freedom) * math.sqrt(image + run))
+        point = quantile_of([(image, math.inf), (run, num_runs - 1)])
+        found.append(accuracy + side * point * math.sqrt(image + run))
     return max(0.0, found[0]), min(1.0, found[1])
 
 

@@ -181,8 +181,20 @@ JOIN places USING (test_set, model)
 LEFT JOIN value_ranges USING (test_set, model)
 GROUP BY test_set, kind, name, pretraining;
 
--- Variance of a comparison between the runs of the entries that were trained several times. Their
--- weights may differ: a ResNet's first runs may be in more pairs than its others.
+-- Variance between the runs of an entry; 0 where it was trained once.
+CREATE TEMP TABLE run_spreads AS
+SELECT
+    test_set,
+    entry,
+    coalesce(ordered_stddev(value, model) ** 2, 0) AS variance,
+    count(*) - 1.0 AS freedom
+FROM model_values
+JOIN benchmark_models USING (model)
+GROUP BY test_set, entry;
+
+-- Variance of a comparison between the runs of its entries. Their weights may differ: a ResNet's
+-- first runs may be in more pairs than its others. A run that has no partner is in no pair, and
+-- tells all the same how far runs lie apart. A single pair is about these two runs.
 CREATE TEMP TABLE run_variances AS
 WITH entries AS (
     SELECT
@@ -191,11 +203,9 @@ WITH entries AS (
         name,
         contrast_weights.pretraining,
         entry,
-        count(*) AS num_runs,
-        coalesce(
-            ordered_sum(weight ** 2, model) * ordered_stddev(value, model) ** 2, 0) AS variance
+        CASE WHEN kind IN ('pair', 'patch_pair') THEN 0 ELSE ordered_sum(weight ** 2, model) END
+            AS weight
     FROM contrast_weights
-    JOIN model_values USING (test_set, model)
     JOIN benchmark_models USING (model)
     GROUP BY test_set, kind, name, contrast_weights.pretraining, entry
 )
@@ -204,9 +214,10 @@ SELECT
     kind,
     name,
     pretraining,
-    ordered_sum(variance, entry) AS variance,
-    ordered_sum(freedom_part(variance, num_runs - 1), entry) AS parts
+    ordered_sum(weight * variance, entry) AS variance,
+    ordered_sum(freedom_part(weight * variance, freedom), entry) AS parts
 FROM entries
+JOIN run_spreads USING (test_set, entry)
 GROUP BY test_set, kind, name, pretraining;
 
 CREATE TEMP TABLE contrasts AS
@@ -297,6 +308,7 @@ intervals AS (
         images_variance + runs.variance AS variance,
         total_freedom(
             images_variance + runs.variance,
+            runs.variance + CASE rule WHEN 'free' THEN images_variance ELSE 0 END,
             runs.parts
             + CASE rule WHEN 'free' THEN freedom_part(images_variance, n - 1) ELSE 0 END
         ) AS degrees_of_freedom

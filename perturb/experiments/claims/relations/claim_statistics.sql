@@ -137,7 +137,8 @@ sums AS (
         ON r.entry = o.entry OR (r.entry IS NULL AND kind = 'family_difference')
     GROUP BY kind, name, o.entry
 )
-SELECT * EXCLUDE (parts), total_freedom(variance, parts) AS degrees_of_freedom
+-- The variance over images of values of any size is estimated, too.
+SELECT * EXCLUDE (parts), total_freedom(variance, variance, parts) AS degrees_of_freedom
 FROM sums;
 
 CREATE TEMP TABLE claim_components AS
@@ -154,7 +155,7 @@ WITH pairs AS (
     FROM patch_pairs
 ),
 -- Runs of one pair are one component: its variance is at most the mean of theirs over images, and
--- that between them over their number.
+-- that between the runs of both entries over the number of pairs.
 runs AS (
     SELECT
         pairs.kind,
@@ -167,13 +168,25 @@ runs AS (
         ordered_mean(centre, p.model) AS centre,
         ordered_mean(variance, p.model) AS images,
         min(degrees_of_freedom) AS images_freedom,
-        coalesce(ordered_stddev(estimate, p.model) ** 2 / count(*), 0) AS between_runs,
-        count(*) - 1.0 AS runs_freedom
+        count(*) AS num_pairs
     FROM pairs
     JOIN level_contrasts AS c ON c.kind = part AND c.name = pairs.plus
     JOIN benchmark_models AS p ON p.model = pairs.plus
     JOIN benchmark_models AS m ON m.model = pairs.minus
     GROUP BY ALL
+),
+sums AS (
+    SELECT
+        runs.*,
+        (p.variance + m.variance) / num_pairs AS between_runs,
+        images + between_runs AS variance,
+        estimated_part(images, images_freedom) + between_runs AS estimated,
+        freedom_part(images, images_freedom)
+        + freedom_part(p.variance / num_pairs, p.freedom)
+        + freedom_part(m.variance / num_pairs, m.freedom) AS parts
+    FROM runs
+    JOIN run_spreads AS p ON p.entry = plus AND p.test_set = runs.test_set
+    JOIN run_spreads AS m ON m.entry = minus AND m.test_set = runs.test_set
 )
 SELECT
     kind,
@@ -183,12 +196,9 @@ SELECT
     pair_name(p.label, p.set_label, m.label, m.set_label) AS component,
     estimate,
     centre,
-    images + between_runs AS variance,
-    total_freedom(
-        images + between_runs,
-        freedom_part(images, images_freedom) + freedom_part(between_runs, runs_freedom)
-    ) AS degrees_of_freedom
-FROM runs
+    variance,
+    total_freedom(variance, estimated, parts) AS degrees_of_freedom
+FROM sums
 JOIN entry_labels AS p ON p.entry = plus
 JOIN entry_labels AS m ON m.entry = minus
 UNION ALL

@@ -1,7 +1,7 @@
 -- NEEDS change_weights
 -- Statistics of the claims on changed ViTs (change_weights.sql) with their errors, each and its
--- components; the component of a whole statistic is null. Three sources of error add up, and their
--- degrees of freedom are Satterthwaite's:
+-- components; the component of a whole statistic is null. Three sources of error add up
+-- (`total_freedom`):
 --
 --   images   all predictions are of the same images, so it is that of the images' weighted sums
 --   draws    of random sets of blocks and of masks: the variance of the whole statistic evaluated
@@ -197,12 +197,13 @@ sums AS (
         component,
         CASE WHEN count(variance) = count(*) THEN ordered_sum(variance, (variance, freedom)) END
             AS variance,
+        ordered_sum(estimated_part(variance, freedom), (variance, freedom)) AS estimated,
         ordered_sum(freedom_part(variance, freedom), (variance, freedom)) AS parts
     FROM errors
     GROUP BY test_set, kind, name, component
 ),
 totals AS (
-    SELECT *, total_freedom(variance, parts) AS degrees_of_freedom
+    SELECT *, total_freedom(variance, estimated, parts) AS degrees_of_freedom
     FROM sums
 )
 SELECT

@@ -79,7 +79,9 @@ WITH paired AS (
         contrast_variance(CASE WHEN is_line THEN 0 ELSE d1 END, d2, d4, p.num_images, reach)
         + variance_a + variance_b AS variance,
         total_freedom(
-            variance, freedom_part(variance_a, runs_a - 1) + freedom_part(variance_b, runs_b - 1))
+            variance,
+            variance_a + variance_b,
+            freedom_part(variance_a, runs_a - 1) + freedom_part(variance_b, runs_b - 1))
             AS freedom,
         interval_low(centre, variance, freedom) AS free_low,
         interval_high(centre, variance, freedom) AS free_high

@@ -44,7 +44,7 @@ errors AS (
         contrast_centre(d1, n) AS centre,
         coalesce(draws_variance, 0) AS between_draws,
         contrast_variance(d1, d2, d4, n, 1) + between_draws AS variance,
-        total_freedom(variance, freedom_part(between_draws, draws - 1)) AS freedom
+        total_freedom(variance, between_draws, freedom_part(between_draws, draws - 1)) AS freedom
     FROM sums
     LEFT JOIN spreads USING (model, severity)
 )
