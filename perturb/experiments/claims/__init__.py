@@ -37,6 +37,8 @@ EXPERIMENT = Experiment(
                 "p_holm",
                 "holds_at",
                 "disagreeing",
+                "p_disagreement",
+                "p_disagreement_all",
                 "num_models",
                 "num_images",
                 "paper",

@@ -89,10 +89,13 @@ verdicts AS (
         CASE WHEN mean_verdict <> 'not testable' THEN disagreeing END AS disagreeing,
         CASE WHEN disagreeing IS NULL OR mean_verdict = 'not testable' THEN mean_verdict
             ELSE 'mixed' END AS verdict,
+        -- p_value and p_holm are those of the mean. A disagreement has its own: corrected within the
+        -- row, and then for as many rows (Bonferroni).
+        CASE verdict WHEN 'mixed' THEN p_sides END AS p_disagreement,
+        at_most(1, p_disagreement * num_rows) AS p_disagreement_all,
         CASE
             WHEN verdict IN ('not testable', 'undecided') THEN NULL
-            -- What components say is corrected within the row, and then for as many rows (Bonferroni).
-            WHEN CASE verdict WHEN 'mixed' THEN p_sides * num_rows ELSE p_holm END < 0.05
+            WHEN CASE verdict WHEN 'mixed' THEN p_disagreement_all ELSE p_holm END < 0.05
                 THEN 'all claims together'
             ELSE 'this row alone'
         END AS holds_at
@@ -140,6 +143,8 @@ SELECT
     verdict,
     holds_at,
     disagreeing,
+    p_disagreement,
+    p_disagreement_all,
     CASE
         WHEN verdict <> 'not testable' THEN NULL
         WHEN test_set NOT IN (SELECT test_set FROM tested) THEN CASE

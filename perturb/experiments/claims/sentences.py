@@ -168,19 +168,22 @@ _LAST_BLOCK = (
 
 def _remarks(row: Row, chosen_by: str | None) -> str:
     """Return the sentences after that of a row: how sure it is, and what its number hides."""
-    p_value, p_holm = (_probability(row.get(name)) for name in ("p_value", "p_holm"))
+    is_mixed = row["verdict"] == "mixed"
+    # Those of the mean say nothing of components that disagree.
+    tests = ("p_disagreement", "p_disagreement_all") if is_mixed else ("p_value", "p_holm")
+    alone, together = (_probability(row.get(name)) for name in tests)
     remarks = ""
-    if row["verdict"] == "mixed":
+    if is_mixed:
         unit = " (percentage points)" if row["unit"] == "points" else ""
         remarks += f" The mean hides differences that disagree{unit}: {row['disagreeing']}."
-        if row.get("holds_at") == "this row alone":
-            remarks += " They do so for the row alone, not with all claims counted together."
-    elif row.get("holds_at") == "all claims together":
-        remarks += f" With all claims counted together it holds, too (p {p_holm})."
+    if row.get("holds_at") == "all claims together":
+        holds = "they do so" if is_mixed else "it holds"
+        remarks += f" With all claims counted together {holds}, too (p {together})."
     elif row.get("holds_at") == "this row alone":
+        holds = "They do so" if is_mixed else "This holds"
         remarks += (
-            f" This holds for the row alone (p {p_value}), not with all claims counted together "
-            f"(p {p_holm})."
+            f" {holds} for the row alone (p {alone}), not with all claims counted together "
+            f"(p {together})."
         )
     if row["test_set"] == "natural_adversarial" and row["kind"] in _BETWEEN_FAMILIES:
         remarks += _CHOSEN.format(chosen_by or "other networks")

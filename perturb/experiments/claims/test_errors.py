@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from perturb.tables.connection import define_functions
 from perturb.tables.queries import relation_file
@@ -209,6 +210,7 @@ def test_pairs_that_disagree_make_a_mean_mixed(
         (num_right[0] - num_right[1] + num_right[2] - num_right[3]) / 800
     )
     assert (row["disagreeing"] is None) == (verdict != "mixed")
+    _check_level(row)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_pairs_that_disagree_make_a_mean_mixed(
 def test_pairs_that_disagree_are_named(
     tmp_path: Path, num_right: int, points: str, level: str
 ) -> None:
-    """Of 13 images more the p-value is 0.03: too much for two rows."""
+    """Of 13 images more the p-value is 0.03: too much for two rows. That of the mean is small."""
     found = compared(tmp_path, 260, 200, 200, num_right)
     [row] = [row for row in found if (row["claim"], row["test_set"]) == ("C2", "renditions")]
     assert row["disagreeing"] == (
@@ -226,6 +228,21 @@ def test_pairs_that_disagree_are_named(
         f"ViT-B/8 against ResNet-B (Small) \N{MINUS SIGN}{points}"
     )
     assert (row["claim_verdict"], row["holds_at"]) == ("mixed", level)
+    num_rows = sum(row["p_value"] is not None for row in found)
+    p_value = _p_value_of_pair(400, num_right - 200, row["threshold"])
+    assert row["p_disagreement"] == pytest.approx(p_value, rel=1e-9)
+    assert row["p_disagreement_all"] == pytest.approx(min(1, num_rows * p_value), rel=1e-9)
+    assert row["p_holm"] < 0.05
+    for row in found:
+        _check_level(row)
+
+
+def _p_value_of_pair(num_images: int, num_less: int, threshold: float) -> float:
+    """Return that of a pair of which the first model is wrong on so many images more."""
+    n = num_images + Z95**2
+    centre = -num_less / n
+    variance = ((num_less + Z95**2) / n - centre**2) / n
+    return float(2 * stats.norm.sf(abs(centre - threshold) / math.sqrt(variance)))
 
 
 def test_holms_correction_is_over_all_testable_rows(made: Any) -> None:
@@ -246,13 +263,18 @@ def _p_value(row: Mapping[str, Any]) -> float:
 
 def _check_level(row: Mapping[str, Any]) -> None:
     """Check that p-value, interval, verdict and level of a row agree."""
+    of_sides = (row["p_disagreement"], row["p_disagreement_all"])
+    assert (row["verdict"] == "mixed") or of_sides == (None, None)
     if row["verdict"] == "not testable":
         assert (row["p_value"], row["p_holm"], row["holds_at"]) == (None, None, None)
         return
     low, high = row["estimate_low"], row["estimate_high"]
     assert (row["p_value"] < 0.05) == (not low <= row["threshold"] <= high)
-    if row["verdict"] in ("supported", "contradicted"):
-        level = "all claims together" if row["p_holm"] < 0.05 else "this row alone"
-        assert row["holds_at"] == level
+    # Of a mixed row, whatever those of the mean.
+    alone, together = of_sides if row["verdict"] == "mixed" else (row["p_value"], row["p_holm"])
+    if row["verdict"] in ("supported", "contradicted", "mixed"):
+        assert alone <= together
+        assert alone < 0.05
+        assert row["holds_at"] == ("all claims together" if together < 0.05 else "this row alone")
     elif row["verdict"] == "undecided":
         assert row["holds_at"] is None

@@ -94,6 +94,7 @@ def test_sentences_of_claims(changes: dict[str, Any], expected: str) -> None:
 PAIR = {"kind": "mean_pair", "level": "all", "unit": "points", "verdict": "supported", **BELOW}
 SURE = {"p_value": 0.0001, "p_holm": 0.0021, "holds_at": "all claims together"}
 UNSURE = {"p_value": 0.0312, "p_holm": 0.41, "holds_at": "this row alone"}
+MIXED = {"verdict": "mixed", "disagreeing": "A +1.8; B -3.9"}
 
 
 @pytest.mark.parametrize(
@@ -107,12 +108,14 @@ UNSURE = {"p_value": 0.0312, "p_holm": 0.41, "holds_at": "this row alone"}
             "together (p = 0.410).",
         ),
         (
-            {**SURE, "verdict": "mixed", "disagreeing": "A +1.8; B -3.9"},
-            "The mean hides differences that disagree (percentage points): A +1.8; B -3.9.",
+            {**SURE, **MIXED, "p_disagreement": 0.0002, "p_disagreement_all": 0.0042},
+            "The mean hides differences that disagree (percentage points): A +1.8; B -3.9. "
+            "With all claims counted together they do so, too (p = 0.004).",
         ),
         (
-            {**UNSURE, "verdict": "mixed", "disagreeing": "A +1.8; B -3.9"},
-            "A +1.8; B -3.9. They do so for the row alone, not with all claims counted together.",
+            {**UNSURE, **MIXED, "p_disagreement": 0.027, "p_disagreement_all": 0.567},
+            "A +1.8; B -3.9. They do so for the row alone (p = 0.027), not with all claims counted "
+            "together (p = 0.567).",
         ),
         (
             {**SURE, "p_holm": 0.0002, "test_set": "natural_adversarial"},

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +15,7 @@ from perturb.charts.notes import of_runs
 from perturb.charts.runs import over_runs
 from perturb.experiments.drawing import draw
 from perturb.experiments.registry import chart, charts
+from perturb.tables.connection import define_functions
 from perturb.tables.run import make_table
 from tests.hand_made import decided, resnet, vit, written
 from tests.interval_oracles import quantile_of
@@ -113,17 +115,31 @@ def test_intervals_of_known_components_cover_the_true_accuracy() -> None:
     run = random.normal(0, 0.25, (num_models, num_runs, 1))
     image = random.normal(0, 1, (num_models, 1, num_images))
     rest = random.normal(0, 1, (num_models, num_runs, num_images))
-    right = (0.6 + run + image + rest > 0).sum(axis=1)
-    of_run = (0.6 + run + image + rest > 0).mean(axis=2)
+    is_right = 0.6 + run + image + rest > 0
+    right, of_run = is_right.sum(axis=1), is_right.mean(axis=2)
     true = 0.5 * (1 + math.erf(0.6 / math.sqrt(2 * (1 + 1 + 0.25**2))))
-    accuracy, deviation = of_run.mean(axis=1), of_run.std(axis=1, ddof=1)
-    reach = Z95 * (right / num_runs).std(axis=1, ddof=1) / math.sqrt(num_images)
-    ends = [
-        _ends(middle, middle - half, middle + half, spread, num_runs)
-        for middle, half, spread in zip(accuracy, reach, deviation, strict=True)
+    sums = {
+        "k": right.sum(axis=1),
+        "k2": (right**2).sum(axis=1),
+        "accuracy": of_run.mean(axis=1),
+        "deviation": of_run.std(axis=1, ddof=1),
+    }
+    images = [f"accuracy_{end}(k, k2, {num_images}, {num_runs})" for end in ("low", "high")]
+    both = [
+        f"drawn_{end}(accuracy, {of_images}, deviation ** 2 / {num_runs}, {num_runs})"
+        for end, of_images in zip(("low", "high"), images, strict=True)
     ]
-    assert np.mean([low <= true <= high for low, high in ends]) > 0.93
-    assert np.mean(abs(accuracy - true) < reach) < 0.8
+    assert _covers(true, sums, both) > 0.93
+    assert _covers(true, sums, images) < 0.8
+
+
+def _covers(true: float, sums: Mapping[str, np.ndarray], ends: list[str]) -> float:
+    """Return how often intervals hold the truth: two expressions over the macros and the sums."""
+    with duckdb.connect() as connection:
+        define_functions(connection)
+        connection.register("sums", pd.DataFrame(sums))
+        low, high = connection.sql(f"SELECT {', '.join(ends)} FROM sums").fetchnumpy().values()
+    return float(np.mean((low <= true) & (true <= high)))
 
 
 ENTRIES = {
