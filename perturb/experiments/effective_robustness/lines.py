@@ -81,7 +81,8 @@ def _line(found: Values, design: Values, y: Values, weights: Values) -> Line:
     follow = -np.linalg.inv((design * by_at) @ design.T)
     score_by_x = design * by_at * found[1]
     score_by_x[1] += weights * pull * rest
-    return Line(*found, of_x=follow @ score_by_x, of_y=follow @ (design * weights * pull))
+    of_x, of_y = follow @ score_by_x, follow @ (design * weights * pull)
+    return Line(float(found[0]), float(found[1]), of_x, of_y)
 
 
 def _likelihood(at: Values, y: Values, weights: Values) -> float:
