@@ -55,38 +55,51 @@ def line_through(x: Values, y: Values, weights: Values) -> Line:
     RuntimeError
         if the search does not end.
     """
-    design = np.stack([np.ones_like(x), x])  # (2, M)
+    centre = float((weights * x).sum() / weights.sum())
+    scale = float(np.sqrt((weights * (x - centre) ** 2).sum() / weights.sum()))
+    level, tilt = _likeliest(np.stack([np.ones_like(x), (x - centre) / scale]), y, weights)
+    found = np.array([level - tilt * centre / scale, tilt / scale])
+    return _line(found, np.stack([np.ones_like(x), x]), y, weights)
+
+
+def _likeliest(design: Values, y: Values, weights: Values) -> Values:
+    """Return the coefficients of the rows of a design (2, M), by Newton's method."""
     found = np.zeros(2)
     highest = _likelihood(found @ design, y, weights)
     for _ in range(_MOST_STEPS):
         at = found @ design
-        pull = _pull(at)
-        information = (design * (weights * pull * _density(at))) @ design.T
-        step = np.linalg.solve(information, design @ (weights * pull * (y - ndtr(at))))
+        score = design @ (weights * _pull(at) * (y - ndtr(at)))
+        step = -np.linalg.solve((design * _bend(at, y, weights)) @ design.T, score)
         # The likelihood is concave: a step that is short enough raises it.
         while (value := _likelihood((found + step) @ design, y, weights)) < highest - 1e-13:
             step = step / 2
         found, highest = found + step, value
         if np.abs(step).max() < 1e-10 * (1 + np.abs(found).max()):
-            return _line(found, design, y, weights)
+            return found
     raise RuntimeError(f"no line through {np.count_nonzero(weights)} points in {_MOST_STEPS} steps")
 
 
 def _line(found: Values, design: Values, y: Values, weights: Values) -> Line:
     """Return the line with its derivatives, from the equation that its score is zero."""
     at = found @ design
-    pull, rest = _pull(at), y - ndtr(at)
-    bend = -at * pull - pull**2 * (1 - 2 * ndtr(at))  # derivative of the pull
-    by_at = weights * (bend * rest - pull * _density(at))
-    follow = -np.linalg.inv((design * by_at) @ design.T)
-    score_by_x = design * by_at * found[1]
-    score_by_x[1] += weights * pull * rest
+    pull, bend = _pull(at), _bend(at, y, weights)
+    follow = -np.linalg.inv((design * bend) @ design.T)
+    score_by_x = design * bend * found[1]
+    score_by_x[1] += weights * pull * (y - ndtr(at))
     of_x, of_y = follow @ score_by_x, follow @ (design * weights * pull)
     return Line(float(found[0]), float(found[1]), of_x, of_y)
 
 
 def _likelihood(at: Values, y: Values, weights: Values) -> float:
     return float((weights * (y * log_ndtr(at) + (1 - y) * log_ndtr(-at))).sum())
+
+
+def _bend(at: Values, y: Values, weights: Values) -> Values:
+    """Return the second derivative of each point's likelihood by its place: 0 or less."""
+    pull = _pull(at)
+    by_at = -at * pull - pull**2 * (1 - 2 * ndtr(at))
+    bend: Values = weights * (by_at * (y - ndtr(at)) - pull * _density(at))
+    return bend
 
 
 def _density(at: Values) -> Values:

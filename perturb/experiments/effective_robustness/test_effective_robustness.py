@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.optimize import minimize
 from scipy.special import log_ndtr, ndtr, ndtri
+from scipy.stats import norm
 
 from perturb.experiments.effective_robustness.fits import LEAST_MODELS, Fit, clipped, fit
 from perturb.experiments.effective_robustness.lines import line_through
@@ -82,6 +83,24 @@ def test_models_on_a_line_are_on_it_however_low() -> None:
 
 
 RUNS_OF_SIX = np.array([0, 0, 0, 1, 2, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize(
+    ("clean", "perturbed"),
+    [
+        ([0.7, 0.69999, 0.7, 0.7, 0.70001, 0.69999], [0, 0.8, 0, 0.8, 0.8, 0.2]),
+        ([0.09, 0.53, 0.89, 0.25, 0.48, 0.27], [1, 0.001, 0.0004, 1, 0.003, 0.008]),
+    ],
+    ids=["steep", "far from a line"],
+)
+def test_the_search_for_a_line_ends(clean: list[float], perturbed: list[float]) -> None:
+    x, y = ndtri(np.array(clean)), np.array(perturbed)
+    line = line_through(x, y, np.ones(6))
+    # No line beside it has a higher likelihood.
+    at = line.intercept + line.slope * x
+    pull = norm.pdf(at) / (ndtr(at) * ndtr(-at))
+    assert pull @ (y - ndtr(at)) == pytest.approx(0, abs=1e-6)
+    assert pull * (x - x.mean()) / np.ptp(x) @ (y - ndtr(at)) == pytest.approx(0, abs=1e-6)
 
 
 def test_runs_of_one_training_are_one_model_of_the_line() -> None:
