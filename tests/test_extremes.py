@@ -167,8 +167,14 @@ def test_a_study_without_vits_says_what_is_not_drawn(tmp_path: Path) -> None:
             "images.",
         ),
         (
+            "ViTs minus ResNets over pre-training images",
+            "No ViT and ResNet of matched size share two pre-training sets of known and different "
+            "numbers of images.",
+        ),
+        (
             "Accuracy on perturbed images over clean accuracy",
-            "No model has five others to be compared with.",
+            "No model has five others to be compared with, three of them right on some perturbed "
+            "images.",
         ),
     ]
     assert left_out({**found, **without}) == [

@@ -81,12 +81,12 @@ def plain_calibration_error(bins: Bins) -> float:
 
 
 def calibration_error(of: Predictions, bins: Bins) -> Estimate:
-    """Return the expected calibration error without most of its bias, and its interval.
+    """Return the expected calibration error without part of its bias, and its interval.
 
     The plain error of a bin is |gap|, too large by E|N(gap, error)| - |gap| if the true gap were
-    the one seen; this is subtracted. What remains of the bias is largest for a calibrated model. So
-    the lower end of the interval starts lower: from each bin whose gap is within three standard
-    errors of zero, what a calibrated model would show there is subtracted.
+    the one seen; this is subtracted. A calibrated model keeps about half of its bias. So the lower
+    end of the interval starts lower: from each bin whose gap is within three standard errors of
+    zero, what a calibrated model would show there is subtracted.
     """
     weight = bins.size / bins.size.sum()
     plain = plain_calibration_error(bins)

@@ -23,6 +23,8 @@ from perturb.experiments.confidence.predictions import Floats, Integers
 
 #: Images added to a mean of values in [0, 1]: z^2, which makes a proportion's interval Wilson's.
 ADDED = float(special.ndtri(0.975)) ** 2
+#: Values whose relative deviation is below this are equal: shards have losses in single precision.
+_SAME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,13 @@ def ends(value: float, found: Spread, num_images: int, added: float = ADDED) -> 
 
 
 def positive(value: float, found: Spread) -> Estimate:
-    """Return a measure of 0 or more, with an interval that is symmetric in its logarithm."""
+    """Return a measure of 0 or more, with an interval that is symmetric in its logarithm.
+
+    Equal values on all images do not show how far others may be, and no bound does: no interval.
+    """
     if value <= 0 or found.num_images < 2:
+        return Estimate(value)
+    if math.sqrt(found.second * found.num_images) < _SAME * value:
         return Estimate(value)
     quantile = _quantile(found.second, found.fourth, found.num_images, found.num_images - 1)
     factor = math.exp(quantile * math.sqrt(found.variance) / value)

@@ -175,6 +175,31 @@ def test_what_is_undefined_is_no_number() -> None:
     assert math.isnan(log_loss(sure).high)
 
 
+@pytest.mark.parametrize("rounding", [0, 1e-7])
+def test_equal_losses_have_no_interval(rounding: float) -> None:
+    """They show no spread; a shard rounds them to single precision."""
+    loss = 0.693 * (1 + rounding * np.array([-1, 1] * 5))
+    of = Predictions(np.arange(10), np.full(10, 0.5), np.array([1.0, 0.0] * 5), loss)
+    found = log_loss(of)
+    assert found.value == pytest.approx(0.693)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    loss[3] = 0.8
+    found = log_loss(Predictions(of.image, of.confidence, of.is_right, loss))
+    assert found.low < found.value < found.high
+
+
+def test_a_calibrated_model_keeps_about_half_of_the_bias() -> None:
+    """As the method says; the lower end of the interval allows for the rest."""
+    random = np.random.default_rng(1)
+    studies = [drawn(KINDS["calibrated"], 480, 1, random) for _ in range(100)]
+    found = [calibration_error(of, bins_of(of)) for of in studies]
+    plain = np.mean([plain_calibration_error(bins_of(of)) for of in studies])
+    assert plain == pytest.approx(0.044, abs=0.003)
+    assert np.mean([each.value for each in found]) == pytest.approx(0.024, abs=0.003)
+    assert np.mean([each.low == 0 for each in found]) >= 0.95
+
+
 def test_intervals_stay_within_bounds_and_have_a_width() -> None:
     for right in ("1" * 30, "0" * 30, "1" * 29 + "0"):
         of = said([0.99] * 15 + [0.98] * 15, right)

@@ -3,8 +3,8 @@
 Effective robustness is the accuracy on a perturbed test set minus that which the clean accuracy
 predicts. The prediction is a straight line through the other models on probit axes. Differences
 from Taori et al. (NeurIPS 2020), who fit 204 published models on logit axes: the models are those
-of the study, a model is never in its own baseline, and the axes are those of Miller et al. (ICML
-2021).
+of the study, a model is never in its own baseline, the axes are those of Miller et al. (ICML 2021),
+and the line is that of probit regression, which an accuracy of 0 does not bend.
 """
 
 from dataclasses import dataclass
@@ -13,17 +13,22 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
+from perturb.experiments.effective_robustness.lines import Line, line_through
+
 Values = np.ndarray
 
 #: A line through fewer models says more about these than about others.
 LEAST_MODELS = 5
+#: Fewer that are right on some perturbed images and wrong on some leave the slope open.
+LEAST_BETWEEN = 3
 
 
 @dataclass(frozen=True)
 class Fit:
     """The effective robustness of models on one test set.
 
-    estimate : accuracy minus predicted accuracy, (M,); NaN without a baseline.
+    estimate : accuracy minus predicted accuracy, (M,); NaN without a baseline, and of a model that
+        has no place on the axis: right on all clean images, or on none.
     predicted : accuracy that the baseline has at the model's clean accuracy, (M,).
     num_baseline : entries in the baseline, (M,).
     intercept, slope : of the line through all entries, on probit axes.
@@ -54,59 +59,56 @@ def fit(clean: Values, perturbed: Values, entries: Values) -> Fit:
     ----------
     clean : fraction of the predictions on each clean image that are right, (I, M).
     perturbed : the same on each perturbed image, (J, M).
-    entries : number of each model's entry, (M,). Runs of one entry are one model, which has the
-        means of their probits; none is in the baseline of another.
+    entries : number of each model's entry, (M,). Runs of one entry have the weight of one model
+        together; none is in the baseline of another.
     """
-    x, y = (ndtri(clipped(part.mean(axis=0), len(part))) for part in (clean, perturbed))
-    is_run = entries == np.unique(entries)[:, None]
-    runs = is_run / is_run.sum(axis=1, keepdims=True)  # the weight of each model in its entry
-    entry_x, entry_y = _weighted(np.stack([x, y]), runs)
-    is_baseline = ~is_run.T
-    is_baseline &= is_baseline.sum(axis=1, keepdims=True) >= LEAST_MODELS
-    lines = [_line(entry_x, entry_y, *one) for one in zip(x, is_baseline, strict=True)]
-    at, slopes, by_x, by_y = (np.array(part) for part in zip(*lines, strict=True))
-    predicted, density = ndtr(at), norm.pdf(at)[:, None]
-    own = np.eye(len(x))
-    by_x, by_y = _weighted(by_x, runs.T) + slopes[:, None] * own, _weighted(by_y, runs.T)
-    # Of the accuracies themselves; the slope of a probit is one over the density.
-    of_clean = -density * by_x / norm.pdf(x)
-    of_perturbed = own - density * by_y / norm.pdf(y)
-    intercept, slope = _through_all(entry_x, entry_y)
+    accuracy, y = clean.mean(axis=0), perturbed.mean(axis=0)
+    x = ndtri(clipped(accuracy, len(clean)))
+    is_placed = _is_between(accuracy)
+    is_baseline = (entries != entries[:, None]) & is_placed & is_placed[:, None]
+    lines = [_line(x, y, entries, others) for others in is_baseline]
+    at = np.array([line.intercept + line.slope * own for line, own in zip(lines, x, strict=True)])
+    by_x, by_y = (
+        np.array([of[0] + of[1] * own for of, own in zip(part, x, strict=True)])
+        for part in ([line.of_x for line in lines], [line.of_y for line in lines])
+    )
+    own, density = np.eye(len(x)), norm.pdf(at)[:, None]
+    by_x += np.array([line.slope for line in lines])[:, None] * own
+    through_all = _line(x, y, entries, is_placed)
     return Fit(
-        estimate=perturbed.mean(axis=0) - predicted,
-        predicted=predicted,
-        num_baseline=is_baseline.sum(axis=1),
-        intercept=intercept,
-        slope=slope,
-        clean_influence=_weighted(clean - clean.mean(axis=0), of_clean),
-        influence=_weighted(perturbed - perturbed.mean(axis=0), of_perturbed),
+        estimate=y - ndtr(at),
+        predicted=ndtr(at),
+        num_baseline=np.array(
+            [_count(entries[others]) for others in is_baseline & np.isfinite(at)[:, None]]
+        ),
+        intercept=through_all.intercept,
+        slope=through_all.slope,
+        # Of the accuracy itself; the slope of a probit is one over the density.
+        clean_influence=_weighted(clean - accuracy, -density * by_x / norm.pdf(x)),
+        influence=_weighted(perturbed - y, own - density * by_y),
     )
 
 
-def _line(
-    x: Values, y: Values, own_x: float, others: Values
-) -> tuple[float, float, Values, Values]:
-    """Return a baseline's value at a model's x, its slope, and its derivatives by all x and y."""
-    nothing = np.full(len(x), np.nan)
-    mean_x, mean_y = (part[others].mean() if others.any() else np.nan for part in (x, y))
-    dx, dy = np.where(others, x - mean_x, 0), np.where(others, y - mean_y, 0)
-    spread = (dx**2).sum()
-    if not others.any() or spread < 1e-12:
-        return np.nan, np.nan, nothing, nothing
-    slope = (dx * dy).sum() / spread
-    away = own_x - mean_x
-    by_y = np.where(others, 1 / others.sum(), 0) + away * dx / spread
-    by_x = -slope * by_y + away * np.where(others, dy - slope * dx, 0) / spread
-    return mean_y + slope * away, slope, by_x, by_y
+def _line(x: Values, y: Values, entries: Values, chosen: Values) -> Line:
+    """Return the line through some models; all its numbers are NaN if they are no baseline."""
+    between = chosen & _is_between(y)
+    is_enough = (
+        _count(entries[chosen]) >= LEAST_MODELS and _count(entries[between]) >= LEAST_BETWEEN
+    )
+    if not is_enough or np.ptp(x[between]) < 1e-9:
+        nothing = np.full((2, len(x)), np.nan)
+        return Line(np.nan, np.nan, nothing, nothing)
+    num_runs = (entries == entries[chosen][:, None]).sum(axis=0)
+    return line_through(x, y, np.where(chosen, 1 / np.maximum(1, num_runs), 0.0))
 
 
-def _through_all(x: Values, y: Values) -> tuple[float, float]:
-    dx = x - x.mean()
-    spread = (dx**2).sum()
-    if spread < 1e-12:
-        return np.nan, np.nan
-    slope = float((dx * y).sum() / spread)
-    return float(y.mean() - slope * x.mean()), slope
+def _is_between(accuracy: Values) -> Values:
+    between: Values = (accuracy > 0) & (accuracy < 1)
+    return between
+
+
+def _count(entries: Values) -> int:
+    return len(np.unique(entries))
 
 
 def _weighted(values: Values, weights: Values) -> Values:
