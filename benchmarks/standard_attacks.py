@@ -11,13 +11,14 @@ import argparse
 import importlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.trained import attacked_images, trained
+from perturb.datasets.store import Images
 from perturb.evaluation.outcome import Setting
 from perturb.experiments.attacks.budgets import STANDARD
 from perturb.experiments.attacks.evaluate import (
@@ -27,25 +28,35 @@ from perturb.experiments.attacks.evaluate import (
 from perturb.models.classifier import Classifier
 
 EPSILONS = {"Linf": 4 / 255, "L2": 0.25}
-_CONDITIONS = ("apgd_ce", "apgd_dlr", "fab", "square")
+CONDITIONS = ("apgd_ce", "apgd_dlr", "fab", "square")
 _OURS = {"Linf": attack_ensemble_outcomes, "L2": attack_ensemble_l2_outcomes}
 
 
-def ours(classifier: Classifier, count: int, norm: str, epsilon: float) -> list[Tensor]:
+def ours(
+    classifier: Classifier,
+    images: Images,
+    norm: str,
+    epsilon: float,
+    budget: Mapping[str, int] = STANDARD,
+) -> list[Tensor]:
     """Return which images are predicted incorrectly after each of our attacks, bool (B,)."""
-    images = attacked_images(classifier, count)
-    setting = Setting(_CONDITIONS, epsilon, 2021, {"standard": True, **STANDARD})
+    setting = Setting(CONDITIONS, epsilon, 2021, {"standard": True, **budget})
     outcomes = list(_OURS[norm](classifier, images, setting))
     return [outcome.logits.argmax(dim=1) != images.targets for outcome in outcomes]
 
 
-def theirs(classifier: Classifier, count: int, norm: str, epsilon: float) -> list[Tensor]:
+def theirs(
+    classifier: Classifier,
+    images: Images,
+    norm: str,
+    epsilon: float,
+    budget: Mapping[str, int] = STANDARD,
+) -> list[Tensor]:
     """Return the same after each of the peer's attacks, each on the images that still stand."""
-    images = attacked_images(classifier, count)
     pixels, targets = images.pixels.float() / 255, images.targets
     is_broken = torch.zeros_like(targets, dtype=torch.bool)
     found = []
-    for attack in peer_attacks(classifier, norm, epsilon):
+    for attack in peer_attacks(classifier, norm, epsilon, budget):
         rows = (~is_broken).nonzero()[:, 0]
         if len(rows):
             adversarial = attack(pixels[rows], targets[rows])
@@ -55,17 +66,20 @@ def theirs(classifier: Classifier, count: int, norm: str, epsilon: float) -> lis
     return found
 
 
-def peer_attacks(classifier: nn.Module, norm: str, epsilon: float) -> Sequence[Any]:
-    """Return the peer's attacks with the published budget and schedule.
+def peer_attacks(
+    classifier: nn.Module, norm: str, epsilon: float, budget: Mapping[str, int]
+) -> Sequence[Any]:
+    """Return the peer's attacks with a budget and the published schedule.
 
     By default its gradient attacks take 10 steps, and it scales Square's schedule to the queries.
     """
     whole = importlib.import_module("torchattacks").AutoAttack(
-        classifier, norm=norm, eps=epsilon, n_classes=STANDARD["targets"] + 1, seed=0
+        classifier, norm=norm, eps=epsilon, n_classes=budget["targets"] + 1, seed=0
     )
     attacks: Sequence[Any] = whole._autoattack.attacks
     for attack in attacks[:3]:
-        attack.steps = STANDARD["steps"]
+        attack.steps = budget["steps"]
+    attacks[3].n_queries = budget["queries"]
     attacks[3].rescale_schedule = False
     return attacks
 
@@ -78,7 +92,7 @@ def main() -> None:
     parser.add_argument("--norms", nargs="+", default=list(EPSILONS))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    _print("| network | norm | side | " + " | ".join(_CONDITIONS) + " | CPU s |")
+    _print("| network | norm | side | " + " | ".join(CONDITIONS) + " | CPU s |")
     for family in given.networks:
         classifier = trained(family)
         for norm in given.norms:
@@ -86,10 +100,10 @@ def main() -> None:
 
 
 def _compare(classifier: Classifier, family: str, norm: str, count: int) -> None:
-    sides = {}
+    images, sides = attacked_images(classifier, count), {}
     for side, attack in (("ours", ours), ("torchattacks", theirs)):
         start = time.process_time()
-        sides[side] = attack(classifier, count, norm, EPSILONS[norm])
+        sides[side] = attack(classifier, images, norm, EPSILONS[norm])
         seconds = time.process_time() - start
         numbers = " | ".join(str(int(broken.sum())) for broken in sides[side])
         _print(f"| {family} | {norm} | {side} | {numbers} | {seconds:.0f} |")

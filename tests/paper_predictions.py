@@ -31,12 +31,7 @@ EPSILON = 1 / 255
 SETS = ("ILSVRC-2012", "ImageNet-21k", "JFT-300M")
 _COMMON = 0.7
 _DATASETS = {"renditions": "art", "natural_adversarial": "hard", "shape_bias": "conflict"}
-_NUM_IMAGES = {
-    "clean": 50_000,
-    "corruptions": 5000,
-    "renditions": 3000,
-    "natural_adversarial": 7500,
-}
+_NUM_IMAGES = {"clean": 5000, "corruptions": 5000, "renditions": 3000, "natural_adversarial": 7500}
 _NUM_ATTACKED, _NUM_STIMULI, _NUM_CHANGED = 1000, 1200, 1000
 # Millions of parameters; blocks.
 _SIZES = {

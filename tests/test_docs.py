@@ -89,6 +89,20 @@ def test_no_link_of_a_markdown_file_is_dead() -> None:
     assert dead == []
 
 
+def test_every_command_that_runs_a_workflow_says_on_how_many_cores() -> None:
+    """Snakemake refuses one that does not, unless a profile does."""
+    folders = [ROOT / name for name in ("", "config", "docs", "slurm")]
+    commands = [
+        f"{file.name}: {command}"
+        for folder in folders
+        for file in folder.glob("*.md")
+        for command in re.findall(r"\bsnakemake --?[a-z][^`#\n]*", file.read_text(encoding="utf-8"))
+    ]
+    enough = re.compile(r" (--cores|--profile|-n|--list|--report|--unlock|--lint)\b")
+    assert len(commands) > 20
+    assert [command for command in commands if not enough.search(command)] == []
+
+
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
 def test_a_page_shows_all_that_is_declared(name: str) -> None:
     experiment, text = EXPERIMENTS[name], page(name)

@@ -199,6 +199,23 @@ def test_what_was_chosen_and_assumed_is_on_the_card(weights: Path, tmp_path: Pat
     assert not any(tensor.any() for tensor in classifier.network.state_dict().values())
 
 
+def test_a_normaliser_in_the_file_is_held_against_the_declared_preprocessing(
+    weights: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.pth"
+    values = {"normalize.mean": torch.full((3,), 0.5), "normalize.std": torch.full((3,), 0.25)}
+    torch.save(load_file(weights) | values, path)
+    named = {"weights": {"file": str(path), "sha256": sha256_of(path)}}
+    card = import_weights(GIVEN | named, num_classes=12, side=32)[1]
+    assert card.source["notes"] == [
+        "normalize.mean is left out: it is the mean of the preprocessing",
+        "normalize.std is left out: it is the std of the preprocessing",
+    ]
+    declared = {"preprocessing": {"side": 32, "std": [0.5, 0.5, 0.5]}}
+    with pytest.raises(ValueError, match=r"normalize\.std is \[0\.25, .*has the std \[0\.5, "):
+        import_weights(GIVEN | named | declared, num_classes=12)
+
+
 def test_a_failed_download_is_named_before_its_hash_differs(tmp_path: Path) -> None:
     (tmp_path / "mine.pt").write_text("version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(ValueError, match=r"mine\.pt: .* it is a Git LFS pointer"):

@@ -9,7 +9,7 @@ import tarfile
 import warnings
 import zipfile
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from perturb.models.architectures import build_network
+from perturb.models.classifier import Preprocessing
 from perturb.models.timm_modules import find_maker
 from perturb.models.torch_files import read_torch
 from perturb.models.weights_files import load_weights_file
@@ -271,6 +272,67 @@ def test_counts_of_batches_may_be_missing(tmp_path: Path) -> None:
         "notes": ["1 num_batches_tracked are missing and stay 0; evaluation uses none"]
     }
     assert torch.equal(network.running_mean, original.running_mean)  # type: ignore[arg-type]
+
+
+STATISTICS = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+def _normalised(state: dict[str, Tensor], names: Mapping[str, str], **others: Any) -> Any:
+    """Return a state dict with tensors of a normaliser, by their names."""
+    values = {**STATISTICS, **others}
+    return state | {name: torch.tensor(values[of]).reshape(3, 1, 1) for name, of in names.items()}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "mean", "std"),
+    [
+        ("", "normalize.mean", "normalize.std"),
+        ("module.model.", "module.normalizer.new_mean", "module.normalizer.new_std"),
+    ],
+)
+def test_a_normaliser_that_repeats_the_preprocessing_is_left_out_by_name(
+    prefix: str, mean: str, std: str, tmp_path: Path
+) -> None:
+    original, loaded = network_of(), network_of(seed=2)
+    state = _prefixed(prefix)(dict(original.state_dict()))
+    torch.save(_normalised(state, {mean: "mean", std: "std"}), tmp_path / "w.pt")
+    declared = Preprocessing(SIDE, **STATISTICS)
+    facts = load_weights_file(loaded, tmp_path / "w.pt", preprocessing=declared)
+    assert facts["notes"] == [
+        f"{mean} is left out: it is the mean of the preprocessing",
+        f"{std} is left out: it is the std of the preprocessing",
+    ]
+    assert torch.equal(logits(loaded), logits(original))
+
+
+@pytest.mark.parametrize(
+    ("mean", "others", "message"),
+    [
+        (
+            (0.5, 0.5, 0.5),
+            {},
+            r"w\.pt: a\.mean is \[0\.5, 0\.5, 0\.5\]; the model's preprocessing has the mean "
+            r"\[0\.485, 0\.456, 0\.406\]; allowed: the same values",
+        ),
+        ((torch.nan, 0.456, 0.406), {}, r"a\.mean is \[nan, 0\.456, 0\.406\]; the model's"),
+        # Tensors of other names, or of another number of values, are no normaliser's.
+        (
+            STATISTICS["mean"],
+            {"a.running_mean": torch.ones(3)},
+            "unexpected tensors a.running_mean",
+        ),
+        (STATISTICS["mean"], {"b.mean": torch.ones(4)}, r"unexpected tensors b\.mean \(1 in all"),
+    ],
+)
+def test_what_is_no_repetition_of_the_preprocessing_is_refused(
+    mean: tuple[float, ...], others: dict[str, Tensor], message: str, tmp_path: Path
+) -> None:
+    state = _normalised(network_of().state_dict(), {"a.mean": "mean", "a.std": "std"}, mean=mean)
+    torch.save(state | others, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=message):
+        load_weights_file(
+            network_of(), tmp_path / "w.pt", preprocessing=Preprocessing(SIDE, **STATISTICS)
+        )
 
 
 def _arrays(family: str, network: nn.Module) -> Arrays:

@@ -125,11 +125,13 @@ class Source:
 
     types : DuckDB's types of columns that cannot be read off a CSV file.
     filled : columns that files may lack, with their types; a missing column is empty.
+    refusing : function of the files that raises a ValueError for faulty ones, before they are read.
     """
 
     name: str
     types: Mapping[str, str] = field(default_factory=dict)
     filled: Mapping[str, str] = field(default_factory=dict)
+    refusing: str | None = None
 
 
 @dataclass(frozen=True)

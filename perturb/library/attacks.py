@@ -130,10 +130,10 @@ def attack_ensemble(
     num_targets: int | None = None,
     queries: int | None = None,
 ) -> Pixels:
-    """Return the images after APGD-CE, APGD-DLR, with `standard` FAB, and Square.
+    """Return the images after APGD-CE, APGD-T, with `standard` FAB, and Square.
 
     Each attacks the images still predicted correctly. An image that the model predicts incorrectly
-    is returned as it is. One that resists all attacks is returned as the last left it. APGD-DLR is
+    is returned as it is. One that resists all attacks is returned as the last left it. APGD-T is
     left out for fewer than 3 classes, for which its loss is not defined, and FAB for one class.
 
     Parameters
@@ -147,7 +147,7 @@ def attack_ensemble(
         and 5,000 queries. No other budget is allowed beside it.
     steps, restarts : of both forms of APGD, and steps of FAB: gradients after that of the start,
         and random starts. None is 20 and 1.
-    num_targets : number of the most likely other classes, at which APGD-DLR and FAB aim. None is 3.
+    num_targets : number of the most likely other classes, at which APGD-T and FAB aim. None is 3.
     queries : forward passes of Square per image. None is 100.
 
     References

@@ -159,7 +159,9 @@ def _from_file(
     source: dict[str, Any] = {"file": path.name, "sha256": digest}
     if "class_vectors" not in weights:
         classifier = build_classifier(card)
-        source |= load_weights_file(classifier.network, path, entry)
+        source |= load_weights_file(
+            classifier.network, path, entry, preprocessing=card.preprocessing
+        )
         return classifier, card, source
     of_vectors = Path(weights["class_vectors"]["file"])
     digest = checked_digest(of_vectors, weights["class_vectors"]["sha256"])
@@ -171,7 +173,7 @@ def _from_file(
         )
     tower = build_classifier(replace(card, num_classes=vectors.width)).network
     try:
-        source |= load_weights_file(tower, path, entry)
+        source |= load_weights_file(tower, path, entry, preprocessing=card.preprocessing)
     except ValueError as error:
         raise ValueError(
             f"{error}; the network's head is as wide as the vectors of {of_vectors}, "

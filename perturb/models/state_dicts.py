@@ -14,6 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
+from perturb.models.classifier import Preprocessing
+from perturb.models.normalisers import normalisers, unlike
 from perturb.models.state_dict_errors import USUAL, misfit, not_tensors, why_none
 from perturb.models.torch_files import StandIn
 
@@ -66,7 +68,12 @@ class _Place:
 
 
 def find_state(
-    content: object, expected: Collection[str], origin: str, entry: str | None = None
+    content: object,
+    expected: Collection[str],
+    origin: str,
+    entry: str | None = None,
+    *,
+    preprocessing: Preprocessing | None = None,
 ) -> FoundState:
     """Return the weights of a network in the content of a file.
 
@@ -76,11 +83,13 @@ def find_state(
     expected : names of the network's tensors.
     origin : start of error messages.
     entry : choice among several fitting places, as an error lists them.
+    preprocessing : of the model; tensors of a normaliser that say the same are left out.
 
     Raises
     ------
     ValueError
-        If no weights fit, several fit without being averages, or tensors beside them are unknown.
+        If no weights fit, several fit without being averages, tensors beside them are unknown, or
+        those of a normaliser differ from the preprocessing.
     """
     mappings = {keys: _without(_INNER, value) for keys, value in _mappings(content)}
     places = _all_places(mappings, expected)
@@ -93,7 +102,10 @@ def find_state(
     if entry is None and not chosen.is_averaged:
         _refuse_unfit_averages(content, chosen, origin)
     beside = [place for place in places if place.content is chosen.content]
-    tensors, notes = _taken(chosen, beside, expected, origin)
+    known = {place.prefix + name for place in beside for name in expected}
+    notes = _left_out(chosen, known, preprocessing, origin)
+    tensors, missing = _taken(chosen, expected)
+    notes += missing
     if entry is None:
         notes += _choice(chosen, [place.entry for place in places if place is not chosen])
     return FoundState(tensors, chosen.entry, notes)
@@ -214,26 +226,45 @@ def _holds_weights(value: object) -> bool:
     return isinstance(value, Tensor) and value.dim() > 0
 
 
-def _taken(
-    place: _Place, beside: Sequence[_Place], expected: Collection[str], origin: str
-) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Return the tensors of a place and notes; refuse other content of its mapping."""
+def _left_out(
+    place: _Place, known: Collection[str], preprocessing: Preprocessing | None, origin: str
+) -> tuple[str, ...]:
+    """Return notes on what is left out of a place's mapping; refuse what means something else.
+
+    Parameters
+    ----------
+    known : names of weights in the mapping.
+    """
     content, prefix = place.content, place.prefix
     others = [name for name, value in content.items() if not _is_named_tensor(name, value)]
     if others:
         raise ValueError(f"{origin}: {not_tensors(others)}")
-    known = {other.prefix + name for other in beside for name in expected}
     counters = [name for name in content if name.rpartition(".")[2] == _COUNTER]
     surplus = [name for name in content if name not in known and name not in counters]
+    normalising = normalisers(surplus, content) if preprocessing is not None else {}
+    surplus = [name for name in surplus if name not in normalising]
     if surplus:
         behind = f"; the others are behind the prefix {prefix!r}" if prefix else ""
         raise ValueError(f"{origin}: {misfit((), surplus)}{behind}")
+    if preprocessing is not None and (faults := unlike(normalising, content, preprocessing)):
+        raise ValueError(f"{origin}: {', and '.join(faults)}; allowed: the same values")
+    return (
+        *(f"{name} is left out: it counts what was averaged" for name in counters),
+        *(
+            f"{name} is left out: it is the {meaning} of the preprocessing"
+            for name, meaning in normalising.items()
+        ),
+    )
+
+
+def _taken(place: _Place, expected: Collection[str]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the tensors of a place by the network's names, and a note if some are missing."""
+    content, prefix = place.content, place.prefix
     tensors = {name: content[prefix + name] for name in expected if prefix + name in content}
-    notes = tuple(f"{name} is left out: it counts what was averaged" for name in counters)
     num_missing = len(expected) - len(tensors)
-    if num_missing:
-        notes += (f"{num_missing} {_OPTIONAL} are missing and stay 0; evaluation uses none",)
-    return tensors, notes
+    if not num_missing:
+        return tensors, ()
+    return tensors, (f"{num_missing} {_OPTIONAL} are missing and stay 0; evaluation uses none",)
 
 
 def _is_named_tensor(name: object, value: object) -> bool:

@@ -2,10 +2,12 @@
 
 A file must hold exactly the tensors of the network: otherwise a missing tensor would leave random
 weights, the head of another task would be dropped, or the last blocks of a deeper network would be
-ignored. There are three exceptions: the counters of `AveragedModel` and of batch norms, which
-evaluation does not use (`perturb.models.state_dicts`), and positions of another input size, which
-timm resamples to the grid of the network (`perturb.models.positions`; those of a ``.npz`` file as
-Google's code does). Floats of any width become float32; numbers of another kind are refused.
+ignored. There are four exceptions: the counters of `AveragedModel` and of batch norms, which
+evaluation does not use (`perturb.models.state_dicts`); mean and deviation of pixels, if they are
+those of the model's preprocessing (`perturb.models.normalisers`); and positions of another input
+size, which timm resamples to the grid of the network (`perturb.models.positions`; those of a
+``.npz`` file as Google's code does). Floats of any width become float32; numbers of another kind
+are refused.
 
 No code in a file is run: torch's files are read with ``weights_only``, NumPy's without pickles.
 """
@@ -20,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from perturb.models.classifier import Preprocessing
 from perturb.models.file_kinds import NPZ, SAFETENSORS, kind_of_file
 from perturb.models.npz_files import load_npz
 from perturb.models.positions import num_prefix_positions, resample_positions
@@ -31,7 +34,11 @@ _NUM_LISTED = 5
 
 
 def load_weights_file(
-    network: nn.Module, path: Path, entry: str | None = None
+    network: nn.Module,
+    path: Path,
+    entry: str | None = None,
+    *,
+    preprocessing: Preprocessing | None = None,
 ) -> Mapping[str, Any]:
     """Load all weights of a file into a network; return facts on the loading for the card.
 
@@ -40,6 +47,8 @@ def load_weights_file(
     network : any network for state dicts; timm's VisionTransformer or ResNetV2 for ``.npz``.
     path : file of safetensors, of torch.save or ``.npz``, by its content.
     entry : entry of the file, if several hold fitting weights.
+    preprocessing : of the model, which tensors of a normaliser in the file must repeat; None: they
+        are refused.
 
     Returns
     -------
@@ -60,7 +69,8 @@ def load_weights_file(
         load_npz(network, path)
     else:
         content = _read_safetensors(path) if kind == SAFETENSORS else read_torch(path)
-        found = find_state(content, network.state_dict().keys(), str(path), entry)
+        names = network.state_dict().keys()
+        found = find_state(content, names, str(path), entry, preprocessing=preprocessing)
         tensors, resampled = resample_positions(network, found.tensors)
         load_state(network, _completed(tensors, network), str(path))
     for name, tensor in network.state_dict().items():

@@ -20,7 +20,7 @@ from perturb.datasets.real.label_space import class_index
 from perturb.datasets.real.part_suffixes import unlike_suffixes
 from perturb.datasets.synthetic.family import DECODING_PROTOCOL
 from perturb.experiments.corruptions.alexnet import needed_side
-from perturb.experiments.error_consistency.decisions import columns_lacked
+from perturb.experiments.error_consistency.decisions import faults_of
 from perturb.files import as_inputs, beside_inputs, is_pattern
 from perturb.messages import ConfigError
 from perturb.models.factories import file_of
@@ -109,21 +109,19 @@ def faulty_files(config: Config) -> list[str]:
         "The study reads files that are not there.": missing_files(config),
         "Datasets of the study do not have the same classes.": unlike_classes(config),
         "Images of the study are not named alike.": unlike_parts(config),
-        "Files of decisions lack columns.": faulty_decisions(config),
+        "Files of decisions are faulty.": faulty_decisions(config),
     }
     return [line for heading, lines in found.items() if lines for line in (heading, *lines)]
 
 
 def faulty_decisions(config: Config) -> list[str]:
-    """Return the files of people's decisions that lack columns: one line a file."""
-    files = (
-        (f"datasets.{id}.decisions.{place}", Path(file))
+    """Return all that is wrong with the files of people's decisions: one line each."""
+    return [
+        f"datasets.{id}.decisions: {fault}"
         for id, dataset in config.datasets.items()
-        for place, file in enumerate(dataset.decisions)
-    )
-    # `missing_files` names what is no file.
-    found = ((key, columns_lacked(file)) for key, file in files if file.is_file())
-    return [f"{key}: {fault}" for key, fault in found if fault]
+        # `missing_files` names what is no file.
+        for fault in faults_of([file for file in map(Path, dataset.decisions) if file.is_file()])
+    ]
 
 
 def missing_files(config: Config) -> list[str]:

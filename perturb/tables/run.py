@@ -220,6 +220,8 @@ def _reader(source: str, paths: Sequence[Path]) -> str:
     empty = f"SELECT {nothing} WHERE false"
     if not paths:
         return empty
+    if known.refusing:
+        registry.entry_point(known.refusing)(paths)
     listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
     if paths[0].suffix == ".csv":
         reader = f"read_csv([{listed}], header = true, types = {dict(known.types)})"

@@ -13,7 +13,9 @@ from perturb.experiments.declaration import (
     TestSet,
 )
 
-_ENSEMBLE = {"apgd_ce": "APGD-CE", "apgd_dlr": "APGD-DLR", "fab": "FAB", "square": "Square"}
+# With `standard` and without, the DLR loss is the targeted one: AutoAttack's name for it is APGD-T.
+# Its APGD-DLR is another attack, without targets, which is not run here.
+_ENSEMBLE = {"apgd_ce": "APGD-CE", "apgd_dlr": "APGD-T", "fab": "FAB", "square": "Square"}
 _ENSEMBLE_REFERENCES = {"fab": "croce2020minimally", "square": "andriushchenko2020square"}
 _EPSILON = "%g/255"
 

@@ -1,4 +1,4 @@
-"""Ensemble of attacks that detects gradient masking: APGD-CE, APGD-DLR, FAB and Square.
+"""Ensemble of attacks that detects gradient masking: APGD-CE, APGD-T, FAB and Square.
 
 A network can mask its gradient, by saturation or by rounding, and then resists PGD without being
 robust. The ensemble runs attacks in sequence, as AutoAttack [1]_ does, in the L-infinity or the L2
@@ -6,8 +6,9 @@ ball:
 
 - ``apgd_ce``: APGD on the cross-entropy. The step starts at twice epsilon and is halved where the
   loss no longer rises; there is no step size to tune.
-- ``apgd_dlr``: APGD towards each of the most likely other classes on the difference of logits
-  ratio, which is invariant to shift and scale of the logits: saturation does not mask it.
+- ``apgd_dlr``, APGD-T: APGD towards each of the most likely other classes on the difference of
+  logits ratio, which is invariant to shift and scale of the logits: saturation does not mask it.
+  The attack without targets, which [1]_ calls APGD-DLR, is not run.
 - ``fab``: steps to the nearest point of the decision boundary towards each of these classes. Only
   the standard set has it.
 - ``square``: random squares of +-epsilon, kept if they reduce the margin. It uses predictions and
@@ -94,7 +95,7 @@ def apgd_dlr(
     num_targets: int = 3,
     norm: Norm = LINF,
 ) -> Tensor:
-    """Return the images after APGD towards other classes, the most likely one first.
+    """Return the images after APGD-T: APGD towards other classes, the most likely one first.
 
     Parameters, result and errors are those of ``apgd_ce``, and
 

@@ -5,8 +5,9 @@ Differences from the published code: draws, including the positions of squares, 
 key alone. An image stays as it is once its prediction is incorrect, and is left out from the next
 stage on (`perturb.evaluation.spans`). The schedule, by which squares become smaller, is scaled to
 the number of queries, as that code offers; AutoAttack does without, as does the standard set here.
-In L2 each channel of a bump gets the length that this channel had in both windows; AutoAttack's
-code gives it the length over all channels. Both then scale the whole change to epsilon.
+In L2 each channel of a bump gets the length that this channel had in both windows, as in that code
+and in AutoAttack's; torchattacks gives it the length over all channels. All of them then scale the
+whole change to epsilon.
 
 B images, C channels, H W pixels, K classes.
 

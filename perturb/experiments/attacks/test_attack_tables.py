@@ -143,7 +143,7 @@ def test_the_standard_set_has_fab_before_square(tmp_path: Path) -> None:
     stages = rows_where(
         make_table("adversarial_accuracy", sources, HEADLINE), attack="attack_ensemble"
     )
-    assert [row["condition_label"] for row in stages] == ["APGD-CE", "APGD-DLR", "FAB", "Square"]
+    assert [row["condition_label"] for row in stages] == ["APGD-CE", "APGD-T", "FAB", "Square"]
     assert [row["is_final"] for row in stages] == [False, False, False, True]
 
 

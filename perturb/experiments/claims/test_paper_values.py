@@ -24,10 +24,10 @@ VERDICTS: dict[str, tuple[Callable[[Path], Any], dict[str, str]]] = {
             "C2": "supported",
             # On corruptions one pair says so and the other the contrary.
             "C3": "mixed",
+            # On clean images, a tenth of the paper's, the slopes could be equal; see below.
+            "C4": "undecided",
         },
     ),
-    # On all four test sets the ViTs' line is steeper.
-    "Figure 2, JFT-300M": (paper.of_largest_set, {"C4": "supported"}),
     # Supported at JFT-300M (-6.5 points), contradicted at ILSVRC-2012 (+10.1).
     "FGSM": (partial(paper.under_attack, attack="fgsm"), {"C5": "mixed"}),
     # -1.3 points on 1,000 images are neither above nor below -1.
@@ -88,6 +88,27 @@ def test_the_papers_figures_have_these_verdicts(
     found = {row["claim"]: row["claim_verdict"] for row in rows[figure]}
     assert {claim: found[claim] for claim in expected} == expected
     assert all(found[claim] == "not testable" for claim in NOT_IN_FIGURES)
+
+
+@pytest.mark.exhaustive
+def test_slopes_at_the_papers_number_of_clean_images_support_the_paper(tmp_path: Path) -> None:
+    """On all four test sets the ViTs' line is steeper. It takes forty seconds."""
+    found = claims_of(paper.of_largest_set(tmp_path), paper.EPSILON).to_pylist()
+    [fourth] = {
+        (row["claim_verdict"], row["claim_holds_at"]) for row in found if row["claim"] == "C4"
+    }
+    assert fourth == ("supported", "all claims together")
+
+
+@pytest.mark.parametrize("figure", VERDICTS)
+def test_verdicts_of_the_paper_hold_for_all_claims_together(
+    rows: dict[str, list[dict[str, Any]]], figure: str
+) -> None:
+    """All that are decided but C3, whose two pairs of small sets disagree by few images."""
+    levels = {row["claim"]: row["claim_holds_at"] for row in rows[figure]}
+    for claim, verdict in VERDICTS[figure][1].items():
+        decided = None if verdict == "undecided" else "all claims together"
+        assert levels[claim] == ("this row alone" if claim == "C3" else decided)
 
 
 def test_pairs_that_disagree_in_the_paper_are_named(rows: dict[str, list[dict[str, Any]]]) -> None:

@@ -15,6 +15,7 @@ EXPERIMENT = Experiment(
             "decisions",
             types=dict.fromkeys(("subj", "object_response", "category", "imagename"), "VARCHAR"),
             filled=dict.fromkeys(("subj", "object_response", "category", "imagename"), "VARCHAR"),
+            refusing="perturb.experiments.error_consistency.decisions:refuse_faulty",
         ),
     ),
     tables=(

@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from perturb.config import load_config
-from perturb.experiments.error_consistency.decisions import columns_lacked
+from perturb.experiments.error_consistency.decisions import faults_of
 from perturb.experiments.error_consistency.kappa import Consistency, consistencies
 from perturb.experiments.error_consistency.notes import images_and_conditions
 from perturb.plan.paths import Paths
@@ -262,16 +262,93 @@ def test_all_that_is_wrong_with_decisions_is_told_at_once(tmp_path: Path) -> Non
     ]
 
 
-def test_a_file_without_columns_is_told_before_anything_runs(tmp_path: Path) -> None:
+_TRIAL = "s1,1,1,0.5,cat,cat,0,cat1.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (f"{HEADER}\n{_TRIAL}\n\n", None),
+        (
+            "subj,trial,category\n",
+            " has no column object_response, imagename; needed: subj, object_response, category, "
+            "imagename",
+        ),
+        ("", " has no column subj, object_response, category, imagename; needed: subj, object_res"),
+        (f"{HEADER}\n", " has no trial, only the names of its columns"),
+        (f"{HEADER}\n{_TRIAL}\ns1,1,2,0.5\n", ", line 3, has 4 values; its header has 8"),
+        (f"{HEADER}\n{_TRIAL},dog\n", ", line 2, has 9 values; its header has 8"),
+        (
+            f"{HEADER}\n{_TRIAL}\n{_TRIAL[2:]}\n ,{_TRIAL[3:]}\n".replace("\n1,", "\n,1,"),
+            ", line 3: subj is empty (2 in all); needed: one in every trial",
+        ),
+        (
+            f"{HEADER}\n{_TRIAL.replace('cat,cat', ',cat')}\n",
+            ", line 2: object_response is empty (1 in all); needed: na for no answer",
+        ),
+    ],
+)
+def test_a_faulty_file_is_told_before_anything_runs(
+    text: str, fault: str | None, tmp_path: Path
+) -> None:
     file = tmp_path / "trials.csv"
-    file.write_text(f"{HEADER}\n")
-    assert columns_lacked(file) is None
-    assert columns_lacked(tmp_path) == f"{tmp_path} cannot be read: Is a directory"
-    file.write_text("subj,trial,category\n")
-    assert columns_lacked(file) == (
-        f"{file} has no column object_response, imagename; needed: subj, object_response, "
-        "category, imagename"
-    )
+    file.write_text(text)
+    found = faults_of([file])
+    if fault is None:
+        assert found == []
+    else:
+        assert len(found) == 1
+        assert found[0].startswith(f"{file}{fault}")
+
+
+def test_what_is_no_file_of_text_is_told(tmp_path: Path) -> None:
+    assert faults_of([tmp_path]) == [f"{tmp_path} cannot be read: Is a directory"]
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
+    assert faults_of([tmp_path / "a.csv"]) == [f"{tmp_path / 'a.csv'} is no CSV file in UTF-8"]
+
+
+def test_faulty_files_are_refused_where_the_table_is_made(tmp_path: Path) -> None:
+    """Also if they changed since the study was planned."""
+    sources = study(tmp_path, trials("s1", TWO_RIGHT), ["s2,1,2"], [])
+    with pytest.raises(ValueError, match="decisions") as raised:
+        make_table("error_consistency", sources)
+    assert str(raised.value).splitlines() == [
+        f"decisions: {tmp_path / '1.csv'}, line 2, has 3 values; its header has 8",
+        f"decisions: {tmp_path / '2.csv'} has no trial, only the names of its columns",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        (("0",), None),
+        (("0", "0.0", "", "nan"), None),
+        (("", "na"), None),
+        (("sketch",), None),
+        (("c01", "c100", "c03"), "c01, c03, c100"),
+        (("0.0", "c50"), "0, c50"),
+        (("true", "false"), "false, true"),
+    ],
+)
+@pytest.mark.parametrize("is_in_one_file", [True, False])
+def test_decisions_are_of_one_condition(
+    conditions: Sequence[str], said: str | None, is_in_one_file: bool, tmp_path: Path
+) -> None:
+    """Else trials on faint images would be joined to the unchanged ones of their name."""
+    lines = [_TRIAL.replace(",0,", f",{condition},") for condition in conditions]
+    parts = [lines] if is_in_one_file else [[line] for line in lines]
+    files = [tmp_path / f"{place}.csv" for place in range(len(parts))]
+    for file, part in zip(files, parts, strict=True):
+        file.write_text("\n".join([HEADER, *part]))
+    found = faults_of(files)
+    if said is None:
+        assert found == []
+    else:
+        [fault] = found
+        assert fault == (
+            f"{', '.join(map(str, files))}: `condition` is {said}; allowed: one for all trials, as "
+            "a dataset has the images of one condition"
+        )
 
 
 def test_files_of_decisions_are_inputs_and_checked_before_jobs(
@@ -279,7 +356,7 @@ def test_files_of_decisions_are_inputs_and_checked_before_jobs(
 ) -> None:
     files = [tmp_path / name for name in ("whole.csv", "part.csv", "none.csv", "folder")]
     files[3].mkdir()
-    files[0].write_text(f"{HEADER}\n")
+    files[0].write_text(f"{HEADER}\n{_TRIAL}\n")
     files[1].write_text("subj\n")
     tiny_study["datasets"]["test"]["decisions"] = list(map(str, files))
     tiny_study["results"] = str(tmp_path / "results")
@@ -300,7 +377,12 @@ def test_files_of_decisions_are_inputs_and_checked_before_jobs(
         manifest.touch()
     assert missing_files(config) == refused
     [fault] = faulty_decisions(config)
-    assert fault.startswith(f"datasets.test.decisions.1: {files[1]} has no column object_response")
+    assert fault.startswith(f"datasets.test.decisions: {files[1]} has no column object_response")
+    files[1].write_text(f"{HEADER}\n{_TRIAL.replace(',0,', ',c05,')}\n")
+    [fault] = faulty_decisions(config)
+    assert fault.startswith(
+        f"datasets.test.decisions: {files[0]}, {files[1]}: `condition` is 0, c05; allowed: one for"
+    )
 
 
 def test_the_interval_covers(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ FROM (VALUES
     -- The attacks run in sequence on the images still predicted correctly: the last one's
     -- prediction is the ensemble's.
     ('attack_ensemble', 'apgd_ce', 'APGD-CE', 3),
-    ('attack_ensemble', 'apgd_dlr', 'APGD-DLR', 4),
+    ('attack_ensemble', 'apgd_dlr', 'APGD-T', 4),
     ('attack_ensemble', 'fab', 'FAB', 5),
     ('attack_ensemble', 'square', 'Square', 6),
     ('attack_ensemble_l2', 'apgd_ce', 'APGD-CE', 7),
-    ('attack_ensemble_l2', 'apgd_dlr', 'APGD-DLR', 8),
+    ('attack_ensemble_l2', 'apgd_dlr', 'APGD-T', 8),
     ('attack_ensemble_l2', 'fab', 'FAB', 9),
     ('attack_ensemble_l2', 'square', 'Square', 10)
 ) AS stages (attack, condition, condition_label, position);
