@@ -18,7 +18,8 @@ from itertools import product
 import numpy as np
 from scipy import stats
 
-from perturb.experiments.claims.statistics import Values, rank_correlation
+from perturb.experiments.claims.spearman import Values
+from perturb.experiments.claims.statistics import rank_correlation
 
 _THRESHOLD = 0.5
 # Of the variance of an image's difficulty, the part that all models share.

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perturb.experiments.claims.statistics import RankCorrelation, Values, rank_correlation
+from perturb.experiments.claims.spearman import Values
+from perturb.experiments.claims.statistics import RankCorrelation, rank_correlation
 
 _SCHEMA = pa.schema(
     [
