@@ -1,7 +1,7 @@
 # Perturb: a benchmark of the robustness of image classifiers to perturbations.
 #
-#   snakemake --cores              the study of config.yaml
-#   snakemake --cores --configfile config/smoke.yaml
+#   snakemake --cores all          the study of config.yaml
+#   snakemake --cores all --configfile config/smoke.yaml
 #   snakemake --list               every rule and its purpose
 from snakemake.utils import min_version
 

@@ -91,14 +91,15 @@ def test_no_link_of_a_markdown_file_is_dead() -> None:
 
 def test_every_command_that_runs_a_workflow_says_on_how_many_cores() -> None:
     """Snakemake refuses one that does not, unless a profile does."""
-    folders = [ROOT / name for name in ("", "config", "docs", "slurm")]
+    folders = [ROOT / name for name in ("", "config", "docs", "envs", "slurm")]
     commands = [
         f"{file.name}: {command}"
         for folder in folders
-        for file in folder.glob("*.md")
+        for file in folder.iterdir()
+        if file.suffix in (".md", ".yaml", ".yml") or file.name == "Snakefile"
         for command in re.findall(r"\bsnakemake --?[a-z][^`#\n]*", file.read_text(encoding="utf-8"))
     ]
-    enough = re.compile(r" (--cores|--profile|-n|--list|--report|--unlock|--lint)\b")
+    enough = re.compile(r" (--cores (all|\d+)|--profile|-n|--list|--report|--unlock|--lint)\b")
     assert len(commands) > 20
     assert [command for command in commands if not enough.search(command)] == []
 

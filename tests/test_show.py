@@ -90,7 +90,7 @@ def test_what_is_missing_is_named(
     (here / "empty").mkdir()
     (here / "file").touch()
     for results, words in {
-        "nowhere": "nowhere: there is no such folder; `snakemake --cores` makes",
+        "nowhere": "nowhere: there is no such folder; `snakemake --cores all` makes",
         "empty": "empty: there is no report yet, empty/report/index.html is missing; `perturb",
         "file": "file: is a file; expected the results folder",
     }.items():

@@ -267,19 +267,19 @@ def test_the_page_is_told_the_command(
         for found in (defined[1], _definitions(clone, "--config", "title=Two words"))
     ]
     assert commands == [
-        "snakemake --cores --configfile study.yaml",
-        "snakemake --cores --config 'title=Two words' --configfile study.yaml",
+        "snakemake --cores all --configfile study.yaml",
+        "snakemake --cores all --config 'title=Two words' --configfile study.yaml",
     ]
 
 
 @pytest.mark.parametrize(
     ("files", "command"),
     [
-        ([], "snakemake --cores"),
-        (["config.yaml"], "snakemake --cores"),
-        (["config/smoke.yaml"], "snakemake --cores --configfile config/smoke.yaml"),
-        (["a b.yaml", "c.yaml"], "snakemake --cores --configfile 'a b.yaml' c.yaml"),
-        (["../other/my.yaml"], "snakemake --cores --configfile ../other/my.yaml"),
+        ([], "snakemake --cores all"),
+        (["config.yaml"], "snakemake --cores all"),
+        (["config/smoke.yaml"], "snakemake --cores all --configfile config/smoke.yaml"),
+        (["a b.yaml", "c.yaml"], "snakemake --cores all --configfile 'a b.yaml' c.yaml"),
+        (["../other/my.yaml"], "snakemake --cores all --configfile ../other/my.yaml"),
     ],
 )
 def test_commands_are_typed_where_the_workflow_is(files: list[str], command: str) -> None:

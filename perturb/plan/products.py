@@ -238,7 +238,7 @@ def command(files: Sequence[Path], entries: Sequence[str], folder: Path) -> str:
     entries : of `--config`.
     folder : of the Snakefile.
     """
-    words = ["snakemake", "--cores"]
+    words = ["snakemake", "--cores", "all"]
     if entries:
         words += ["--config", *entries]
     named = [os.path.relpath(file, folder) for file in files]

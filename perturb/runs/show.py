@@ -69,10 +69,12 @@ def _why_not(results: Path, page: Path) -> str | None:
     if page.is_file():
         return None
     if not results.exists():
-        return f"{results}: there is no such folder; `snakemake --cores` makes the study's results"
+        return (
+            f"{results}: there is no such folder; `snakemake --cores all` makes the study's results"
+        )
     if not results.is_dir():
         return f"{results}: is a file; expected the results folder of a study"
     return (
         f"{results}: there is no report yet, {page} is missing; `perturb status` says what the "
-        "study lacks, and `snakemake --cores`, or `perturb evaluate` again, makes it"
+        "study lacks, and `snakemake --cores all`, or `perturb evaluate` again, makes it"
     )

@@ -97,7 +97,7 @@ def _described(
             yield f"{total[kind]:,} {what} in {into}, of which {new[kind]:,} are new"
     yield from (f"Mixed versions of {line}" for line in mixed)
     yield from _other_origins(folders)
-    yield f"Next: snakemake --cores --configfile STUDY --config results={into}"
+    yield f"Next: snakemake --cores all --configfile STUDY --config results={into}"
 
 
 def _other_origins(folders: Sequence[Folder]) -> Iterator[str]:
