@@ -140,6 +140,8 @@ def test_jobs_of_a_node_set_down_go_on_elsewhere(
     assert _rows(workspace) == _rows(finished)
 
 
+# tests/test_resume_slurm.py has kills that the command clears up after.
+@pytest.mark.exhaustive
 def test_a_killed_run_is_resumed_and_ends_in_the_same_tables(
     start: Start, finished: Workspace, tmp_path: Path
 ) -> None:
